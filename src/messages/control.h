@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Control messages (lib/ipc.h) between the supervisor and the other processes. Every struct is
+ * plain data of fixed size, optionally followed by text whose length it gives. */
+#ifndef WEIR_CONTROL_H
+#define WEIR_CONTROL_H
+
+#include <assert.h>
+#include <stdint.h>
+
+/* A deployment = one version of one worker; ids are given by the supervisor and never reused. */
+
+enum control_type {
+    /* supervisor → gateway, broker, nursery: text = JSON of the plan's part for this process in
+     * fds[0] (a sealed memfd). Gateways get, after it, the listeners and asset directories:
+     * fds[1..] in the order of the plan's listeners, then CONTROL_ASSET_DIR messages. */
+    CONTROL_PLAN = 1,
+    CONTROL_ASSET_DIR,  /* supervisor → gateway: struct control_asset_dir, fds[0] = O_PATH dir */
+    CONTROL_PLAN_END,   /* supervisor → gateway: plan complete, switch to it */
+    CONTROL_PLAN_TAKEN, /* gateway → supervisor */
+
+    /* gateway → supervisor */
+    CONTROL_SPAWN,  /* struct control_spawn: one more instance of this deployment, please */
+    CONTROL_KILL,   /* struct control_kill: the instance is stuck or broke the protocol */
+    CONTROL_EVENT_RESULT, /* struct control_event: a scheduled event ended */
+
+    /* supervisor → gateway */
+    CONTROL_INSTANCE,      /* struct control_instance, fds = channel */
+    CONTROL_INSTANCE_GONE, /* struct control_gone + text */
+    CONTROL_SPAWN_FAILED,  /* struct control_gone (instance_id 0) + text: error of the deployment */
+    CONTROL_EVENT,         /* struct control_event: run scheduled() */
+    CONTROL_DRAIN,         /* stop accepting, finish what is in flight, then exit 0 */
+
+    /* supervisor → broker */
+    CONTROL_ATTACH, /* struct control_instance, fds = channel */
+    CONTROL_DETACH, /* struct control_gone */
+
+    /* supervisor → nursery */
+    CONTROL_TEMPLATE, /* struct control_template, fds: bundle, control socket */
+    CONTROL_TEMPLATE_GONE, /* nursery → supervisor: struct control_gone */
+
+    /* supervisor ↔ template (over its own socket) */
+    CONTROL_TEMPLATE_READY, /* template → supervisor: struct control_template_ready */
+    CONTROL_TEMPLATE_FAILED, /* template → supervisor: struct control_gone + text: start-up error */
+    CONTROL_FORK,            /* struct control_instance, fds = gateway channel + broker channel */
+    CONTROL_END,             /* struct control_kill: SIGKILL this instance */
+    CONTROL_EXIT,            /* template → supervisor: struct control_gone (wait status) */
+
+    /* any → supervisor */
+    CONTROL_STATS, /* gateway → supervisor: struct control_stats */
+};
+
+struct control_asset_dir {
+    uint32_t deployment_id;
+    uint32_t reserved;
+};
+
+struct control_spawn {
+    uint32_t deployment_id;
+    uint32_t reserved;
+};
+
+enum kill_reason { KILL_STUCK = 1, KILL_PROTOCOL, KILL_WALL, KILL_IDLE };
+
+struct control_kill {
+    uint32_t instance_id;
+    uint32_t reason;
+};
+
+struct control_instance {
+    uint32_t instance_id;
+    uint32_t deployment_id;
+};
+
+struct control_gone {
+    uint32_t instance_id;
+    uint32_t deployment_id;
+    int32_t status; /* as waitpid gives it */
+    uint32_t text_bytes;
+};
+
+struct control_template {
+    uint32_t deployment_id;
+    uint32_t flags; /* TEMPLATE_DEV */
+    uint32_t memory_bytes_max;
+    uint32_t cpu_ms_max;
+    uint32_t startup_cpu_ms_max;
+    uint32_t subrequests_max;
+};
+enum { TEMPLATE_DEV = 1 };
+
+struct control_template_ready {
+    uint32_t deployment_id;
+    uint32_t threads;
+    uint32_t startup_us;
+    uint32_t handlers; /* bit 0 fetch, bit 1 scheduled */
+};
+
+struct control_event {
+    uint32_t deployment_id;
+    uint32_t event_id;
+    uint64_t time_ms;
+    int32_t result; /* 0 ok */
+    uint32_t cron_bytes;
+};
+
+#endif
