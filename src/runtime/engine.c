@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Facts that this file rests on (measured, JavaScriptCore 2.50.6): with the options below and the
+ * allocator's scavenger suspended before the first virtual machine, the engine makes no second
+ * thread, so a template can be forked at any time; throughput is that of the default options. With
+ * the Gigacage off, RLIMIT_AS works: out of memory is a RangeError and not a crash. */
+#include "engine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buffer.h"
+#include "jsc_private.h"
+
+char *const engine_environ[] = {
+    "GIGACAGE_ENABLED=0",
+    "JSC_useConcurrentJIT=0",
+    "JSC_useConcurrentGC=0",
+    "JSC_numberOfGCMarkers=1",
+    "JSC_usePollingTraps=1", /* the watchdog sets a flag instead of signalling the thread */
+    "TZ=UTC",
+    "LANG=C.UTF-8",
+    NULL,
+};
+
+void engine_environment(char **argv)
+{
+    const char *gigacage = getenv("GIGACAGE_ENABLED"), *jit = getenv("JSC_useConcurrentJIT");
+    if (gigacage && jit && strcmp(gigacage, "0") == 0 && strcmp(jit, "0") == 0)
+        return;
+    AUTO_TEXT name = xasprintf("%s", argv[0]);
+    /* main.c shifted the hidden process name to argv[0]. */
+    char *again[64] = {"weir", name};
+    int count = 2;
+    for (int i = 1; argv[i] && count < (int)ARRAY_LEN(again) - 1; i++)
+        again[count++] = argv[i];
+    (void)execve("/proc/self/exe", again, engine_environ);
+    perror("weir: cannot execute itself again");
+    _exit(1);
+}
+
+/* The engine says on stderr that the Gigacage is off; that is our choice and nobody's news. */
+static JSContextGroupRef create_group_quietly(void)
+{
+    AUTO_FD old = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    AUTO_FD null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (old >= 0 && null >= 0)
+        (void)dup2(null, STDERR_FILENO);
+    JSContextGroupRef group = JSContextGroupCreate();
+    if (old >= 0)
+        (void)dup2(old, STDERR_FILENO);
+    return group;
+}
+
+int engine_start(struct engine *engine, struct error *err)
+{
+    int r = jsc_private_load(err);
+    if (r < 0)
+        return r;
+    jsc_private.disable_gc_timer();
+    if (jsc_private.scavenger_suspend)
+        jsc_private.scavenger_suspend();
+    engine->group = create_group_quietly();
+    engine->ctx = JSGlobalContextCreateInGroup(engine->group, NULL);
+    if (!engine->ctx)
+        return error_set(err, -ENOMEM, "cannot start the JavaScript engine");
+    engine->global = JSContextGetGlobalObject(engine->ctx);
+    return 0;
+}
+
+void engine_compact(struct engine *engine)
+{
+    JSGarbageCollect(engine->ctx);
+    if (jsc_private.scavenger_run)
+        jsc_private.scavenger_run();
+}
+
+static JSStringRef string_of(const char *text)
+{
+    return JSStringCreateWithUTF8CString(text);
+}
+
+static bool is_ascii(struct slice bytes)
+{
+    unsigned char any = 0;
+    for (size_t i = 0; i < bytes.len; i++)
+        any |= (unsigned char)bytes.ptr[i];
+    return any < 0x80;
+}
+
+/* NUL-terminated copies for the C API, which knows no lengths; grows to the largest seen. */
+static struct buffer scratch;
+
+JSValueRef engine_string_latin1(JSContextRef ctx, struct slice bytes)
+{
+    JSStringRef string;
+    if (is_ascii(bytes) && !memchr(bytes.ptr, 0, bytes.len)) {
+        scratch.start = scratch.end = 0;
+        char *room = buffer_reserve(&scratch, bytes.len + 1);
+        memcpy(room, bytes.ptr, bytes.len);
+        room[bytes.len] = 0;
+        string = JSStringCreateWithUTF8CString(room);
+    } else {
+        JSChar *wide = xcalloc(bytes.len + 1, sizeof(*wide));
+        for (size_t i = 0; i < bytes.len; i++)
+            wide[i] = (unsigned char)bytes.ptr[i];
+        string = JSStringCreateWithCharacters(wide, bytes.len);
+        free(wide);
+    }
+    JSValueRef value = JSValueMakeString(ctx, string);
+    JSStringRelease(string);
+    return value;
+}
+
+/* Decodes UTF-8 into UTF-16 as the Encoding Standard does: maximal subparts become U+FFFD.
+ * wide has room for bytes.len units. */
+static size_t utf8_to_utf16(struct slice bytes, JSChar *wide)
+{
+    const unsigned char *p = (const unsigned char *)bytes.ptr, *end = p + bytes.len;
+    size_t count = 0;
+    while (p < end) {
+        unsigned lead = *p++;
+        if (lead < 0x80) {
+            wide[count++] = (JSChar)lead;
+            continue;
+        }
+        unsigned lower = 0x80, upper = 0xbf, need = 0, code = 0;
+        if (lead >= 0xc2 && lead <= 0xdf) {
+            need = 1, code = lead & 0x1f;
+        } else if (lead >= 0xe0 && lead <= 0xef) {
+            need = 2, code = lead & 0xf;
+            lower = lead == 0xe0 ? 0xa0 : 0x80;
+            upper = lead == 0xed ? 0x9f : 0xbf;
+        } else if (lead >= 0xf0 && lead <= 0xf4) {
+            need = 3, code = lead & 7;
+            lower = lead == 0xf0 ? 0x90 : 0x80;
+            upper = lead == 0xf4 ? 0x8f : 0xbf;
+        }
+        bool valid = need > 0;
+        for (; valid && need > 0; need--, lower = 0x80, upper = 0xbf) {
+            if (p == end || *p < lower || *p > upper)
+                valid = false;
+            else
+                code = code << 6 | (*p++ & 0x3f);
+        }
+        if (!valid) {
+            wide[count++] = 0xfffd;
+        } else if (code < 0x10000) {
+            wide[count++] = (JSChar)code;
+        } else {
+            wide[count++] = (JSChar)(0xd800 + ((code - 0x10000) >> 10));
+            wide[count++] = (JSChar)(0xdc00 + ((code - 0x10000) & 0x3ff));
+        }
+    }
+    return count;
+}
+
+JSValueRef engine_string_utf8(JSContextRef ctx, struct slice bytes)
+{
+    if (is_ascii(bytes))
+        return engine_string_latin1(ctx, bytes);
+    JSChar *wide = xcalloc(bytes.len + 1, sizeof(*wide));
+    JSStringRef string = JSStringCreateWithCharacters(wide, utf8_to_utf16(bytes, wide));
+    free(wide);
+    JSValueRef value = JSValueMakeString(ctx, string);
+    JSStringRelease(string);
+    return value;
+}
+
+JSValueRef engine_string(JSContextRef ctx, const char *text)
+{
+    return engine_string_utf8(ctx, slice_of(text));
+}
+
+static char *text_of_string(JSStringRef string)
+{
+    size_t cap = JSStringGetMaximumUTF8CStringSize(string);
+    char *text = xcalloc(1, cap);
+    (void)JSStringGetUTF8CString(string, text, cap);
+    return text;
+}
+
+char *engine_text(JSContextRef ctx, JSValueRef value, JSValueRef *exception)
+{
+    JSStringRef string = JSValueToStringCopy(ctx, value, exception);
+    if (!string)
+        return NULL;
+    char *text = text_of_string(string);
+    JSStringRelease(string);
+    return text;
+}
+
+void engine_append_utf8(JSContextRef ctx, JSValueRef value, struct buffer *buffer)
+{
+    JSStringRef string = JSValueToStringCopy(ctx, value, NULL);
+    if (!string)
+        return;
+    size_t cap = JSStringGetMaximumUTF8CStringSize(string);
+    size_t bytes = JSStringGetUTF8CString(string, buffer_reserve(buffer, cap), cap);
+    buffer->end += bytes ? bytes - 1 : 0; /* the NUL is counted */
+    JSStringRelease(string);
+}
+
+void engine_append_latin1(JSContextRef ctx, JSValueRef value, struct buffer *buffer)
+{
+    JSStringRef string = JSValueToStringCopy(ctx, value, NULL);
+    if (!string)
+        return;
+    size_t len = JSStringGetLength(string), cap = JSStringGetMaximumUTF8CStringSize(string);
+    char *room = buffer_reserve(buffer, cap);
+    size_t bytes = JSStringGetUTF8CString(string, room, cap);
+    if (bytes != len + 1) { /* not ASCII: narrow the characters one by one */
+        const JSChar *wide = JSStringGetCharactersPtr(string);
+        for (size_t i = 0; i < len; i++)
+            room[i] = wide[i] < 0x100 ? (char)wide[i] : '?';
+    }
+    buffer->end += len;
+    JSStringRelease(string);
+}
+
+bool engine_bytes(JSContextRef ctx, JSValueRef value, struct slice *ret_bytes)
+{
+    JSTypedArrayType type = JSValueGetTypedArrayType(ctx, value, NULL);
+    if (type == kJSTypedArrayTypeNone)
+        return false;
+    JSObjectRef object = (JSObjectRef)value;
+    if (type == kJSTypedArrayTypeArrayBuffer) {
+        ret_bytes->ptr = JSObjectGetArrayBufferBytesPtr(ctx, object, NULL);
+        ret_bytes->len = JSObjectGetArrayBufferByteLength(ctx, object, NULL);
+        return true;
+    }
+    /* The pointer is the buffer's start on some versions and the view's on others: ask the buffer.
+     */
+    JSObjectRef backing = JSObjectGetTypedArrayBuffer(ctx, object, NULL);
+    char *start = backing ? JSObjectGetArrayBufferBytesPtr(ctx, backing, NULL) : NULL;
+    ret_bytes->len = JSObjectGetTypedArrayByteLength(ctx, object, NULL);
+    ret_bytes->ptr = start ? start + JSObjectGetTypedArrayByteOffset(ctx, object, NULL) : "";
+    return true;
+}
+
+static void free_bytes(void *bytes, void *context)
+{
+    (void)context;
+    free(bytes);
+}
+
+JSValueRef engine_uint8_array_take(JSContextRef ctx, void *bytes, size_t len)
+{
+    return JSObjectMakeTypedArrayWithBytesNoCopy(ctx, kJSTypedArrayTypeUint8Array, bytes, len,
+                                                 free_bytes, NULL, NULL);
+}
+
+JSValueRef engine_uint8_array(JSContextRef ctx, const void *bytes, size_t len)
+{
+    JSObjectRef array = JSObjectMakeTypedArray(ctx, kJSTypedArrayTypeUint8Array, len, NULL);
+    if (array && len > 0)
+        memcpy(JSObjectGetTypedArrayBytesPtr(ctx, array, NULL), bytes, len);
+    return array ? array : JSValueMakeUndefined(ctx);
+}
+
+void engine_set(JSContextRef ctx, JSObjectRef object, const char *name, JSValueRef value)
+{
+    JSStringRef key = string_of(name);
+    JSObjectSetProperty(ctx, object, key, value, kJSPropertyAttributeNone, NULL);
+    JSStringRelease(key);
+}
+
+JSValueRef engine_get(JSContextRef ctx, JSObjectRef object, const char *name)
+{
+    JSStringRef key = string_of(name);
+    JSValueRef value = JSObjectGetProperty(ctx, object, key, NULL);
+    JSStringRelease(key);
+    return value ? value : JSValueMakeUndefined(ctx);
+}
+
+JSObjectRef engine_get_function(JSContextRef ctx, JSObjectRef object, const char *name)
+{
+    JSValueRef value = engine_get(ctx, object, name);
+    if (!JSValueIsObject(ctx, value) || !JSObjectIsFunction(ctx, (JSObjectRef)value))
+        return NULL;
+    JSValueProtect(ctx, value);
+    return (JSObjectRef)value;
+}
+
+void engine_define_function(JSContextRef ctx, JSObjectRef object, const char *name,
+                            JSObjectCallAsFunctionCallback function)
+{
+    JSStringRef key = string_of(name);
+    JSObjectRef value = JSObjectMakeFunctionWithCallback(ctx, key, function);
+    JSObjectSetProperty(ctx, object, key, value, kJSPropertyAttributeNone, NULL);
+    JSStringRelease(key);
+}
+
+char *engine_exception_text(JSContextRef ctx, JSValueRef exception)
+{
+    AUTO_TEXT head = engine_text(ctx, exception, NULL);
+    AUTO_TEXT stack = NULL;
+    if (JSValueIsObject(ctx, exception)) {
+        JSValueRef value = engine_get(ctx, (JSObjectRef)exception, "stack");
+        if (JSValueIsString(ctx, value))
+            stack = engine_text(ctx, value, NULL);
+    }
+    return xasprintf("%s%s%s", head ? head : "exception", stack && *stack ? "\n" : "",
+                     stack ? stack : "");
+}
+
+JSValueRef engine_evaluate(struct engine *engine, struct slice source, const char *name, int line,
+                           struct error *err)
+{
+    JSValueRef code = engine_string_utf8(engine->ctx, source);
+    JSStringRef script = JSValueToStringCopy(engine->ctx, code, NULL), url = string_of(name);
+    JSValueRef exception = NULL;
+    JSValueRef value = JSEvaluateScript(engine->ctx, script, NULL, url, line, &exception);
+    JSStringRelease(script);
+    JSStringRelease(url);
+    if (value)
+        return value;
+    AUTO_TEXT text = engine_exception_text(engine->ctx, exception);
+    (void)error_set(err, -EINVAL, "%s: %s", name, text);
+    return NULL;
+}
+
+JSValueRef engine_throw(JSContextRef ctx, JSValueRef *exception, const char *class_name,
+                        const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    JSValueRef message = engine_string(ctx, text);
+    JSObjectRef global = JSContextGetGlobalObject(ctx);
+    JSValueRef class = engine_get(ctx, global, class_name);
+    if (JSValueIsObject(ctx, class) && JSObjectIsConstructor(ctx, (JSObjectRef) class))
+        *exception = JSObjectCallAsConstructor(ctx, (JSObjectRef) class, 1, &message, NULL);
+    if (!*exception)
+        *exception = JSObjectMakeError(ctx, 1, &message, NULL);
+    return JSValueMakeUndefined(ctx);
+}
+
+double engine_number(JSContextRef ctx, size_t argc, const JSValueRef argv[], size_t index,
+                     double fallback)
+{
+    return index < argc ? JSValueToNumber(ctx, argv[index], NULL) : fallback;
+}
