@@ -21,7 +21,7 @@ struct ipc_message {
 int ipc_pair(int ret_fds[2]) WARN_UNUSED;
 /* Sends without blocking; the fds stay the caller's. 0, -EAGAIN (peer's queue full), -EPIPE… */
 int ipc_send(int socket, uint32_t type, const void *payload, uint32_t bytes, const int *fds,
-             int fds_count) WARN_UNUSED;
+             int fds_count);
 /* Receives the next message. 1: got one. 0: the peer is gone. -EAGAIN: none. -EPROTO: malformed
  * (its fds are already closed). Received fds are close-on-exec. */
 int ipc_recv(int socket, struct ipc_message *ret_message) WARN_UNUSED;

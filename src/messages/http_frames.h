@@ -9,7 +9,8 @@
  * An exchange lives in a slot (its index, chosen by the side that opens it) and carries an id that
  * never repeats; a frame whose id is not the slot's is stale and dropped.
  *   gateway → instance exchanges (requests to the worker): slots of the gateway's choosing.
- *   instance → gateway/broker exchanges (assets, outbound fetch): slots of the instance's choosing.
+ *   instance → gateway/broker exchanges (assets, outbound fetch): slots of the instance's choosing,
+ *   ids from EXCHANGE_ID_BASE on, so that both kinds share the gateway's channel.
  * The frame header's slot field carries the slot, aux the low 32 bits of the id.
  *
  * Flow control: each side may have FLOW_WINDOW_BYTES of body in flight a direction; the receiver
@@ -30,6 +31,8 @@ enum {
     SLOTS_MAX = 1024, /* requests in flight on one instance */
     BODY_BYTES_UNKNOWN = -1,
 };
+
+#define EXCHANGE_ID_BASE (1ull << 51)
 
 enum frame_type {
     /* opens an exchange: struct frame_request + method + url + headers + body (inline) */
@@ -86,7 +89,10 @@ struct frame_response {
     uint32_t headers_bytes;
     uint32_t inline_bytes;
     uint32_t url_bytes;   /* broker: final URL after redirects, follows the headers; else 0 */
-    uint32_t redirects;   /* broker: how many */
+    union {
+        uint32_t redirects; /* broker: how many */
+        uint32_t cpu_us;    /* instance: CPU spent on the request so far */
+    };
 };
 static_assert(sizeof(struct frame_response) == 40, "layout");
 

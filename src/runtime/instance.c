@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loop of an instance. Frames come from the gateway and the broker, which an instance trusts
+ * (they are ours); what it sends they check. One frame is one call into the engine, so that the
+ * microtasks after it belong to its request: that is how CPU time and console lines find theirs. */
+#include "instance.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "jsc_private.h"
+
+enum {
+    FRAMES_PER_TURN = 64,      /* of one ring, then the other has its chance */
+    IDLE_COMPACT_MS = 500,     /* quiet for so long: collect garbage, give memory back */
+    WATCHDOG_TICK_MS_MAX = 50, /* how often a long turn is looked at */
+};
+
+struct instance instance;
+
+static uint32_t watchdog_tick_ms(void)
+{
+    uint32_t most = WATCHDOG_TICK_MS_MAX;
+    return instance.cpu_ms_max < most ? instance.cpu_ms_max : most;
+}
+
+/* Called by the engine each time that a turn has used another tick of CPU. */
+static bool should_terminate(JSContextRef ctx, void *context)
+{
+    (void)ctx, (void)context;
+    uint64_t now_us = clock_thread_cpu_us();
+    if (instance.turn.cpu_start_us == 0)
+        instance.turn.cpu_start_us = now_us - watchdog_tick_ms() * 1000;
+    uint64_t used_us = now_us - instance.turn.cpu_start_us;
+    if (instance.turn.id)
+        used_us += instance.slots[instance.turn.slot].cpu_us;
+    instance.turn.terminated = used_us >= (uint64_t)instance.cpu_ms_max * 1000;
+    return instance.turn.terminated;
+}
+
+void instance_limit_cpu(uint32_t cpu_ms_max)
+{
+    instance.cpu_ms_max = cpu_ms_max ? cpu_ms_max : 30000;
+    jsc_private.set_time_limit(instance.engine.group, watchdog_tick_ms() / 1000.0, should_terminate,
+                               NULL);
+}
+
+int instance_init(struct error *err)
+{
+    int r = engine_start(&instance.engine, err);
+    if (r < 0)
+        return r;
+    JSObjectRef native = natives_new(instance.engine.ctx);
+    r = library_start(&instance.library, &instance.engine, native, err);
+    if (r < 0)
+        return r;
+    jsc_private.set_rejection_callback(instance.engine.ctx, instance.library.unhandled_rejection,
+                                       NULL);
+    return 0;
+}
+
+static void report_stop(void)
+{
+    JSContextRef ctx = instance.engine.ctx;
+    bool known = instance.turn.id && instance.slots[instance.turn.slot].id == instance.turn.id;
+    const JSValueRef args[] = {JSValueMakeNumber(ctx, known ? instance.turn.slot : -1),
+                               JSValueMakeNumber(ctx, known ? (double)instance.turn.id : 0),
+                               JSValueMakeNumber(ctx, ERROR_KIND_CPU)};
+    JSValueRef exception = NULL;
+    (void)JSObjectCallAsFunction(ctx, instance.library.terminated, NULL, ARRAY_LEN(args), args,
+                                 &exception);
+}
+
+bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[])
+{
+    JSContextRef ctx = instance.engine.ctx;
+    JSValueRef exception = NULL;
+    instance.turn.start_us = clock_monotonic_us();
+    instance.turn.cpu_start_us = 0;
+    instance.turn.terminated = false;
+    (void)JSObjectCallAsFunction(ctx, hook, NULL, argc, argv, &exception);
+    /* Short turns are charged their wall time: a system call a turn would cost more than it tells.
+     */
+    uint64_t used_us = instance.turn.cpu_start_us
+                           ? clock_thread_cpu_us() - instance.turn.cpu_start_us
+                           : clock_monotonic_us() - instance.turn.start_us;
+    if (instance.turn.id)
+        instance.slots[instance.turn.slot].cpu_us += (uint32_t)used_us;
+    if (instance.turn.terminated) {
+        report_stop();
+        instance.turn.terminated = false;
+        return false;
+    }
+    if (exception) { /* the library catches what a worker throws: this is ours */
+        AUTO_TEXT text = engine_exception_text(ctx, exception);
+        (void)fprintf(stderr, "weir: the platform library threw: %s\n", text);
+        return false;
+    }
+    return true;
+}
+
+/* The bundle file's layout: messages of the loader, see docs in src/runtime/README.md. */
+static const char bundle_magic[8] = "WEIRB1";
+
+static const char *boot_state(char state[16])
+{
+    JSContextRef ctx = instance.engine.ctx;
+    JSValueRef value =
+        JSObjectCallAsFunction(ctx, instance.library.boot_state, NULL, 0, NULL, NULL);
+    AUTO_TEXT text = value ? engine_text(ctx, value, NULL) : NULL;
+    (void)snprintf(state, 16, "%s", text ? text : "failed");
+    return state;
+}
+
+int instance_boot(struct slice bundle, uint32_t startup_cpu_ms_max, struct error *err)
+{
+    JSContextRef ctx = instance.engine.ctx;
+    uint32_t manifest_bytes;
+    if (bundle.len < 16 || memcmp(bundle.ptr, bundle_magic, sizeof(bundle_magic)) != 0)
+        return error_set(err, -EINVAL, "not a weir bundle");
+    memcpy(&manifest_bytes, bundle.ptr + 8, sizeof(manifest_bytes));
+    size_t blobs = 16 + (((size_t)manifest_bytes + 7) & ~(size_t)7);
+    if (blobs > bundle.len)
+        return error_set(err, -EINVAL, "the bundle is cut short");
+    instance_limit_cpu(startup_cpu_ms_max);
+    JSValueRef blob = JSObjectMakeTypedArrayWithBytesNoCopy(ctx, kJSTypedArrayTypeUint8Array,
+                                                            (void *)(uintptr_t)(bundle.ptr + blobs),
+                                                            bundle.len - blobs, NULL, NULL, NULL);
+    const JSValueRef args[] = {
+        engine_string_utf8(ctx, (struct slice){bundle.ptr + 16, manifest_bytes}), blob};
+    instance.turn.id = 0;
+    instance.turn.terminated = false;
+    JSValueRef exception = NULL;
+    (void)JSObjectCallAsFunction(ctx, instance.library.boot, NULL, ARRAY_LEN(args), args,
+                                 &exception);
+    if (instance.turn.terminated)
+        return error_set(err, -ETIME, "Script startup exceeded CPU time limit (%u ms).",
+                         startup_cpu_ms_max);
+    if (exception) {
+        AUTO_TEXT text = engine_exception_text(ctx, exception);
+        return error_set(err, -EINVAL, "%s", text);
+    }
+    char state[16];
+    if (strcmp(boot_state(state), "ready") == 0)
+        return 0;
+    if (strcmp(state, "pending") == 0) /* no I/O at global scope: nothing can settle it any more */
+        return error_set(err, -EINVAL, "Error: Top-level await in module never resolved.");
+    JSValueRef text = JSObjectCallAsFunction(ctx, instance.library.boot_error, NULL, 0, NULL, NULL);
+    AUTO_TEXT message = text ? engine_text(ctx, text, NULL) : NULL;
+    return error_set(err, -EINVAL, "%s", message ? message : "start-up failed");
+}
+
+uint32_t instance_handlers(void)
+{
+    JSContextRef ctx = instance.engine.ctx;
+    JSValueRef value = JSObjectCallAsFunction(ctx, instance.library.handlers, NULL, 0, NULL, NULL);
+    return value ? (uint32_t)JSValueToNumber(ctx, value, NULL) : 0;
+}
+
+int instance_timers(void)
+{
+    if (instance.timer_due_us == 0)
+        return -1;
+    uint64_t now_us = clock_monotonic_us();
+    if (now_us >= instance.timer_due_us) {
+        instance.timer_due_us = 0;
+        instance.turn.id = 0;
+        (void)instance_call(instance.library.timer, 0, NULL);
+        if (instance.timer_due_us == 0)
+            return -1;
+        now_us = clock_monotonic_us();
+    }
+    return now_us >= instance.timer_due_us ? 0
+                                           : (int)((instance.timer_due_us - now_us + 999) / 1000);
+}
+
+/* ---- frames from the gateway and the broker ---- */
+
+static JSValueRef number(double value)
+{
+    return JSValueMakeNumber(instance.engine.ctx, value);
+}
+
+static JSValueRef bytes_or_null(const char *bytes, size_t len)
+{
+    JSContextRef ctx = instance.engine.ctx;
+    return len ? engine_uint8_array(ctx, bytes, len) : JSValueMakeNull(ctx);
+}
+
+static JSValueRef method_string(struct slice method)
+{
+    static const char *const common[] = {"GET",  "POST",    "PUT",  "DELETE",
+                                         "HEAD", "OPTIONS", "PATCH"};
+    static JSValueRef cached[ARRAY_LEN(common)];
+    for (size_t i = 0; i < ARRAY_LEN(common); i++) {
+        if (!slice_equal(method, slice_of(common[i])))
+            continue;
+        if (!cached[i]) {
+            cached[i] = engine_string(instance.engine.ctx, common[i]);
+            JSValueProtect(instance.engine.ctx, cached[i]);
+        }
+        return cached[i];
+    }
+    return engine_string_latin1(instance.engine.ctx, method);
+}
+
+/* Ids of the worker's own exchanges are small numbers in the library. */
+static double library_id(uint64_t id)
+{
+    return (double)(id >= EXCHANGE_ID_BASE ? id - EXCHANGE_ID_BASE : id);
+}
+
+static void begin_turn(uint32_t slot, uint64_t id)
+{
+    instance.turn.slot = slot;
+    instance.turn.id = id;
+}
+
+static void open_slot(uint32_t slot, uint64_t id)
+{
+    assert(slot < SLOTS_MAX && instance.slots[slot].id == 0);
+    instance.slots[slot] = (struct slot){.id = id, .response.credit = FLOW_WINDOW_BYTES};
+    instance.in_flight++;
+    begin_turn(slot, id);
+}
+
+void instance_free_slot(struct slot *slot)
+{
+    outflow_done(&slot->response);
+    slot->id = 0;
+    assert(instance.in_flight > 0);
+    instance.in_flight--;
+}
+
+void instance_slot_sent(struct slot *slot)
+{
+    if (slot->done_with_fin && slot->response.fin_sent)
+        instance_free_slot(slot);
+}
+
+static void on_request(uint32_t slot, const char *payload)
+{
+    JSContextRef ctx = instance.engine.ctx;
+    struct frame_request request;
+    memcpy(&request, payload, sizeof(request));
+    const char *method = payload + sizeof(request), *url = method + request.method_bytes;
+    const char *headers = url + request.url_bytes, *body = headers + request.headers_bytes;
+    open_slot(slot, request.id);
+    const JSValueRef args[] = {
+        number(slot),
+        number((double)request.id),
+        method_string((struct slice){method, request.method_bytes}),
+        engine_string_latin1(ctx, (struct slice){url, request.url_bytes}),
+        engine_string_latin1(ctx, (struct slice){headers, request.headers_bytes}),
+        number(request.flags & FRAME_HAS_BODY ? (double)request.body_bytes : -2),
+        bytes_or_null(body, request.inline_bytes),
+        JSValueMakeBoolean(ctx, request.flags & FRAME_FIN),
+        number(request.flags),
+    };
+    (void)instance_call(instance.library.request, ARRAY_LEN(args), args);
+}
+
+static void on_event(uint32_t slot, const char *payload)
+{
+    struct frame_event event;
+    memcpy(&event, payload, sizeof(event));
+    open_slot(slot, event.id);
+    const JSValueRef args[] = {
+        number(slot),
+        number((double)event.id),
+        number(event.kind),
+        engine_string_latin1(instance.engine.ctx,
+                             (struct slice){payload + sizeof(event), event.text_bytes}),
+        number((double)event.time_ms),
+    };
+    (void)instance_call(instance.library.event, ARRAY_LEN(args), args);
+}
+
+static struct exchange *find_exchange(enum exchange_target target, uint32_t slot, uint64_t id)
+{
+    if (slot >= SLOTS_MAX || instance.exchanges[target][slot].id != id)
+        return NULL;
+    return &instance.exchanges[target][slot];
+}
+
+static void end_exchange(struct exchange *exchange)
+{
+    outflow_done(&exchange->request);
+    exchange->id = 0;
+}
+
+static bool slot_is(uint32_t slot, uint64_t id)
+{
+    return slot < SLOTS_MAX && instance.slots[slot].id == id;
+}
+
+/* Answers to what the worker opened come from both sides and look the same. */
+static void on_fetch_frame(enum exchange_target target, const struct ring_frame *frame,
+                           const char *payload)
+{
+    JSContextRef ctx = instance.engine.ctx;
+    uint64_t id;
+    memcpy(&id, payload, sizeof(id)); /* every payload starts with it */
+    struct exchange *exchange = find_exchange(target, frame->slot, id);
+    if (!exchange)
+        return; /* aborted meanwhile */
+    begin_turn(0, 0);
+    if (frame->type == FRAME_RESPONSE) {
+        struct frame_response response;
+        memcpy(&response, payload, sizeof(response));
+        const char *headers = payload + sizeof(response);
+        const char *url = headers + response.headers_bytes, *body = url + response.url_bytes;
+        bool fin = response.flags & FRAME_FIN;
+        if (fin)
+            end_exchange(exchange);
+        const JSValueRef args[] = {
+            number(target),
+            number(library_id(id)),
+            number(response.status),
+            engine_string_latin1(ctx, (struct slice){headers, response.headers_bytes}),
+            engine_string_latin1(ctx, (struct slice){url, response.url_bytes}),
+            number(response.redirects),
+            bytes_or_null(body, response.inline_bytes),
+            JSValueMakeBoolean(ctx, fin),
+            number((double)response.body_bytes),
+        };
+        (void)instance_call(instance.library.fetch_response, ARRAY_LEN(args), args);
+    } else if (frame->type == FRAME_BODY) {
+        struct frame_body body;
+        memcpy(&body, payload, sizeof(body));
+        if (body.flags & FRAME_FIN)
+            end_exchange(exchange);
+        const JSValueRef args[] = {number(target), number(library_id(id)),
+                                   bytes_or_null(payload + sizeof(body), body.bytes),
+                                   JSValueMakeBoolean(ctx, body.flags & FRAME_FIN)};
+        (void)instance_call(instance.library.fetch_body, ARRAY_LEN(args), args);
+    } else if (frame->type == FRAME_ERROR) {
+        struct frame_error error;
+        memcpy(&error, payload, sizeof(error));
+        end_exchange(exchange);
+        const JSValueRef args[] = {
+            number(target), number(library_id(id)), number(error.kind),
+            engine_string_utf8(ctx, (struct slice){payload + sizeof(error), error.text_bytes})};
+        (void)instance_call(instance.library.fetch_error, ARRAY_LEN(args), args);
+    } else if (frame->type == FRAME_CREDIT) {
+        struct frame_credit credit;
+        memcpy(&credit, payload, sizeof(credit));
+        outflow_credit(&exchange->request, &instance.outboxes[target], frame->slot, id,
+                       credit.bytes);
+        const JSValueRef args[] = {number(target), number(library_id(id)), number(credit.bytes)};
+        (void)instance_call(instance.library.fetch_credit, ARRAY_LEN(args), args);
+    }
+}
+
+/* Frames of requests to the worker, and the answers to what it asked of the gateway (assets). */
+static void on_gateway_frame(const struct ring_frame *frame, const char *payload)
+{
+    JSContextRef ctx = instance.engine.ctx;
+    uint64_t id = 0;
+    if (frame->type != FRAME_RETIRE)
+        memcpy(&id, payload, sizeof(id));
+    switch ((enum frame_type)frame->type) {
+    case FRAME_REQUEST:
+        on_request(frame->slot, payload);
+        return;
+    case FRAME_EVENT:
+        on_event(frame->slot, payload);
+        return;
+    case FRAME_RETIRE:
+        instance.retiring = true;
+        return;
+    case FRAME_ABORT:
+        if (slot_is(frame->slot, id)) {
+            begin_turn(frame->slot, id);
+            const JSValueRef args[] = {number(frame->slot), number(library_id(id))};
+            (void)instance_call(instance.library.request_abort, ARRAY_LEN(args), args);
+        }
+        return;
+    case FRAME_BODY:
+        if (slot_is(frame->slot, id)) {
+            struct frame_body body;
+            memcpy(&body, payload, sizeof(body));
+            begin_turn(frame->slot, id);
+            const JSValueRef args[] = {number(frame->slot), number(library_id(id)),
+                                       bytes_or_null(payload + sizeof(body), body.bytes),
+                                       JSValueMakeBoolean(ctx, body.flags & FRAME_FIN)};
+            (void)instance_call(instance.library.request_body, ARRAY_LEN(args), args);
+            return;
+        }
+        break;
+    case FRAME_CREDIT:
+        if (slot_is(frame->slot, id)) {
+            struct frame_credit credit;
+            memcpy(&credit, payload, sizeof(credit));
+            begin_turn(frame->slot, id);
+            outflow_credit(&instance.slots[frame->slot].response,
+                           &instance.outboxes[TARGET_GATEWAY], frame->slot, id, credit.bytes);
+            instance_slot_sent(&instance.slots[frame->slot]);
+            if (!slot_is(frame->slot, id))
+                return;
+            const JSValueRef args[] = {number(frame->slot), number(library_id(id)),
+                                       number(credit.bytes)};
+            (void)instance_call(instance.library.response_credit, ARRAY_LEN(args), args);
+            return;
+        }
+        break;
+    case FRAME_RESPONSE:
+    case FRAME_ERROR:
+        break;
+    case FRAME_DONE:
+    case FRAME_LOG:
+        return; /* not for us */
+    }
+    on_fetch_frame(TARGET_GATEWAY, frame, payload);
+}
+
+/* Reads a batch. True if there was something. */
+static bool drain(struct channel *channel, bool from_gateway)
+{
+    if (!channel->memory)
+        return false;
+    struct ring_frame frame;
+    const void *payload;
+    int count = 0, r;
+    while (count < FRAMES_PER_TURN && (r = ring_peek(&channel->in, &frame, &payload)) > 0) {
+        if (from_gateway)
+            on_gateway_frame(&frame, payload);
+        else
+            on_fetch_frame(TARGET_BROKER, &frame, payload);
+        ring_release(&channel->in, &frame);
+        count++;
+    }
+    if (count > 0)
+        channel_consumed(channel);
+    return count > 0;
+}
+
+static void flush(void)
+{
+    for (int target = 0; target < TARGETS; target++) {
+        struct outbox *outbox = &instance.outboxes[target];
+        if (!outbox->channel->memory)
+            continue;
+        (void)outbox_flush(outbox);
+        channel_flush(outbox->channel);
+    }
+}
+
+/* Waits for a bell or a timer. False: nobody can wake us any more. */
+static bool wait_for_work(int timeout_ms)
+{
+    struct channel *channels[] = {&instance.gateway, &instance.broker};
+    struct pollfd fds[ARRAY_LEN(channels)];
+    bool idle = true;
+    for (size_t i = 0; i < ARRAY_LEN(channels); i++) {
+        fds[i] = (struct pollfd){channels[i]->memory ? channels[i]->bell_in : -1, POLLIN, 0};
+        if (channels[i]->memory && !channel_sleep(channels[i]))
+            idle = false;
+    }
+    int ready = idle ? poll(fds, ARRAY_LEN(fds), timeout_ms) : 0;
+    for (size_t i = 0; i < ARRAY_LEN(channels); i++) {
+        if (ready > 0 && fds[i].revents)
+            channel_awake(channels[i]);
+        else if (channels[i]->memory)
+            ring_reader_awake(&channels[i]->in);
+    }
+    return !idle || ready != 0; /* false: the time-out passed */
+}
+
+int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHANNEL_FDS])
+{
+    if (channel_open(&instance.gateway, CHANNEL_INSTANCE, gateway_fds) < 0 ||
+        (broker_fds && channel_open(&instance.broker, CHANNEL_INSTANCE, broker_fds) < 0))
+        return 1;
+    instance.outboxes[TARGET_GATEWAY].channel = &instance.gateway;
+    instance.outboxes[TARGET_BROKER].channel = &instance.broker;
+    instance.serving = true;
+    bool compact = false; /* owed since the last work */
+    for (;;) {
+        bool busy = drain(&instance.gateway, true);
+        busy |= drain(&instance.broker, false);
+        int timeout_ms = instance_timers();
+        flush();
+        if (instance.in_flight == 0 && (instance.retiring || instance.out_of_memory) &&
+            buffer_len(&instance.outboxes[TARGET_GATEWAY].waiting) == 0)
+            return 0;
+        compact |= busy;
+        if (busy || timeout_ms == 0)
+            continue;
+        bool nap = compact && (timeout_ms < 0 || timeout_ms > IDLE_COMPACT_MS);
+        if (!wait_for_work(nap ? IDLE_COMPACT_MS : timeout_ms) && nap) {
+            engine_compact(&instance.engine);
+            compact = false;
+        }
+    }
+}

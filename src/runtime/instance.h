@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An instance: the engine with a worker in it, serving requests from its gateway's ring. One a
+ * process, hence one global: the engine's callbacks carry no context. */
+#ifndef WEIR_INSTANCE_H
+#define WEIR_INSTANCE_H
+
+#include "flow.h"
+#include "library.h"
+
+struct slot {
+    uint64_t id; /* 0: free */
+    uint32_t cpu_us;
+    uint32_t subrequests;
+    struct outflow response;
+    bool responded;
+    bool done_with_fin; /* the library is done; the last body frame says so */
+};
+
+/* An exchange that the worker opened: outbound fetch (broker) or assets (gateway). */
+struct exchange {
+    uint64_t id; /* the library's; 0: free */
+    struct outflow request;
+};
+
+enum exchange_target { TARGET_BROKER, TARGET_GATEWAY, TARGETS };
+
+struct instance {
+    struct engine engine;
+    struct library library;
+    struct channel gateway, broker;
+    struct outbox outboxes[TARGETS];
+    struct slot slots[SLOTS_MAX];
+    struct exchange exchanges[TARGETS][SLOTS_MAX];
+    uint32_t cpu_ms_max, in_flight;
+    uint64_t timer_due_us; /* 0: none */
+    bool retiring, out_of_memory, serving;
+    struct { /* the hook that runs now */
+        uint32_t slot;
+        uint64_t id;
+        uint64_t start_us;
+        uint64_t cpu_start_us; /* 0: the watchdog has not looked yet */
+        bool terminated;
+    } turn;
+};
+
+extern struct instance instance;
+
+/* Starts engine and library (no worker yet). */
+int instance_init(struct error *err) WARN_UNUSED;
+/* Evaluates a bundle (the file's bytes, which must stay mapped) at global scope. The error is what
+ * the author of the worker sees. */
+int instance_boot(struct slice bundle, uint32_t startup_cpu_ms_max, struct error *err) WARN_UNUSED;
+/* CPU time that one request may use, from now on. */
+void instance_limit_cpu(uint32_t cpu_ms_max);
+/* What the booted worker can do: bit 0 fetch, bit 1 scheduled. */
+uint32_t instance_handlers(void);
+/* Takes over the channels and serves until retired or the gateway is gone. Returns the exit code.
+ */
+int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHANNEL_FDS]);
+
+/* One call into the library; afterwards microtasks are done. False: it threw or was stopped. */
+bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[]);
+/* Calls the timer hook if it is due; returns milliseconds to the next, -1: none. */
+int instance_timers(void);
+
+/* The slot is free again: its request is over on this side. */
+void instance_free_slot(struct slot *slot);
+/* After body bytes went: frees the slot if its last frame said that it is done. */
+void instance_slot_sent(struct slot *slot);
+
+/* natives.c: the object that the library gets, its functions working on `instance`. */
+JSObjectRef natives_new(JSContextRef ctx);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `weir __shell FILE…`: the platform library with scripts, for tests: no worker, no channels, no
+ * sandbox. Scripts run as at request time; `print(text)` writes a line; the process ends when no
+ * timer is left, with 1 if a script threw. */
+#include "runtime_main.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "instance.h"
+
+static bool read_file(const char *path, struct buffer *ret_text)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    if (!file)
+        return false;
+    for (;;) {
+        size_t got = fread(buffer_reserve(ret_text, 64 * 1024), 1, 64 * 1024, file);
+        ret_text->end += got;
+        if (got == 0)
+            break;
+    }
+    if (file != stdin)
+        (void)fclose(file);
+    return true;
+}
+
+ENGINE_FUNCTION(print)
+{
+    AUTO_TEXT text = argc > 0 ? engine_text(ctx, argv[0], exception) : NULL;
+    if (text) {
+        (void)puts(text);
+        (void)fflush(stdout);
+    }
+    return JSValueMakeUndefined(ctx);
+}
+
+int shell_main(int argc, char **argv)
+{
+    struct error err = {""};
+    engine_environment(argv);
+    if (instance_init(&err) < 0) {
+        (void)fprintf(stderr, "weir: %s\n", err.text);
+        return 1;
+    }
+    struct engine *engine = &instance.engine;
+    engine_define_function(engine->ctx, engine->global, "print", print);
+    instance_limit_cpu(60000);
+    JSValueRef seed = JSValueMakeNumber(engine->ctx, 1);
+    (void)instance_call(instance.library.after_fork, 1, &seed);
+    for (int i = 1; i < argc; i++) {
+        AUTO_BUFFER source = {0};
+        if (!read_file(argv[i], &source)) {
+            perror(argv[i]);
+            return 1;
+        }
+        if (!engine_evaluate(engine, buffer_slice(&source), argv[i], 1, &err)) {
+            (void)fprintf(stderr, "%s\n", err.text);
+            return 1;
+        }
+    }
+    int wait_ms;
+    while ((wait_ms = instance_timers()) >= 0)
+        (void)poll(NULL, 0, wait_ms);
+    return 0;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "template.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "instance.h"
+#include "ipc.h"
+
+enum {
+    INSTANCES_MAX = 4096,
+    THREADS_WAIT_MS = 20, /* between two looks whether the engine's helpers have left */
+};
+
+static struct {
+    struct template_start start;
+    int task_fd;
+    struct {
+        uint32_t instance_id; /* 0: free */
+        pid_t pid;
+    } children[INSTANCES_MAX];
+} template;
+
+int template_threads(int task_fd)
+{
+    char entries[4096];
+    int count = 0;
+    if (lseek(task_fd, 0, SEEK_SET) < 0)
+        return 0;
+    for (;;) {
+        long bytes = syscall(SYS_getdents64, task_fd, entries, sizeof(entries));
+        if (bytes <= 0)
+            return bytes < 0 ? 0 : count;
+        for (long at = 0; at < bytes;) {
+            const struct dirent64 *entry = (const void *)(entries + at);
+            count += entry->d_name[0] != '.';
+            at += entry->d_reclen;
+        }
+    }
+}
+
+/* Address space now, from /proc/self/statm. */
+static uint64_t address_space_bytes(int proc_fd)
+{
+    AUTO_FD fd = openat(proc_fd, "self/statm", O_RDONLY | O_CLOEXEC);
+    char text[128] = "";
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+        return 0;
+    return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* The memory limit holds for the module's global scope too, and every instance inherits it. The
+ * engine has reserved its own address space already, so the limit is what may come on top. */
+static void limit_memory(uint64_t now_bytes, uint32_t bytes_max)
+{
+#ifndef __SANITIZE_ADDRESS__ /* its shadow memory is 20 TB of address space */
+    if (now_bytes == 0 || bytes_max == 0)
+        return;
+    struct rlimit limit = {now_bytes + bytes_max, now_bytes + bytes_max};
+    (void)setrlimit(RLIMIT_AS, &limit);
+#endif
+    struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+}
+
+static void tell(uint32_t type, uint32_t instance_id, int status, const char *text)
+{
+    char message[sizeof(struct control_gone) + 4096];
+    struct control_gone gone = {instance_id, template.start.limits.deployment_id, status,
+                                (uint32_t)strnlen(text, 4096)};
+    memcpy(message, &gone, sizeof(gone));
+    memcpy(message + sizeof(gone), text, gone.text_bytes);
+    (void)ipc_send(template.start.control, type, message, (uint32_t)sizeof(gone) + gone.text_bytes,
+                   NULL, 0); /* gone itself: so are we */
+}
+
+static void load_worker(void)
+{
+    struct error err = {""};
+    struct stat stat;
+    if (fstat(template.start.bundle_fd, &stat) < 0 || stat.st_size < 16) {
+        tell(CONTROL_TEMPLATE_FAILED, 0, 0, "the bundle cannot be read");
+        _exit(1);
+    }
+    /* Private, so that the pages are shared with the page cache and with every instance. */
+    void *bundle = mmap(NULL, (size_t)stat.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+                        template.start.bundle_fd, 0);
+    if (bundle == MAP_FAILED) {
+        tell(CONTROL_TEMPLATE_FAILED, 0, 0, "the bundle cannot be mapped");
+        _exit(1);
+    }
+    fd_close(&template.start.bundle_fd);
+    if (instance_boot((struct slice){bundle, (size_t)stat.st_size},
+                      template.start.limits.startup_cpu_ms_max, &err) < 0) {
+        tell(CONTROL_TEMPLATE_FAILED, 0, 0, err.text);
+        _exit(0);
+    }
+    instance_limit_cpu(template.start.limits.cpu_ms_max);
+    engine_compact(&instance.engine);
+}
+
+static void become_instance(const struct ipc_message *message) __attribute__((noreturn));
+static void become_instance(const struct ipc_message *message)
+{
+    double seed = 0;
+    uint64_t random = 0;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    fd_close(&template.start.control);
+    fd_close(&template.task_fd);
+    (void)signal(SIGCHLD, SIG_DFL);
+    sandbox_install(template.start.instance_filter);
+    if (getrandom(&random, sizeof(random), 0) == sizeof(random))
+        seed = (double)(random >> 11);
+    JSValueRef argument = JSValueMakeNumber(instance.engine.ctx, seed);
+    (void)instance_call(instance.library.after_fork, 1, &argument);
+    _exit(instance_serve(message->fds, message->fds + CHANNEL_FDS));
+}
+
+static void fork_instance(struct ipc_message *message)
+{
+    struct control_instance order;
+    if (message->bytes != sizeof(order) || message->fds_count != 2 * CHANNEL_FDS)
+        return;
+    memcpy(&order, message->payload, sizeof(order));
+    size_t place = 0;
+    while (place < INSTANCES_MAX && template.children[place].instance_id)
+        place++;
+    if (place == INSTANCES_MAX) {
+        tell(CONTROL_EXIT, order.instance_id, 0, "too many instances");
+        return;
+    }
+    while (template_threads(template.task_fd) > 1) /* a fork would copy their locks, held */
+        (void)poll(NULL, 0, THREADS_WAIT_MS);
+    pid_t pid = fork();
+    if (pid == 0)
+        become_instance(message);
+    if (pid < 0) {
+        tell(CONTROL_EXIT, order.instance_id, 0, "cannot fork");
+        return;
+    }
+    template.children[place].instance_id = order.instance_id;
+    template.children[place].pid = pid;
+}
+
+static void kill_instance(const struct ipc_message *message)
+{
+    struct control_kill order;
+    if (message->bytes != sizeof(order))
+        return;
+    memcpy(&order, message->payload, sizeof(order));
+    for (size_t i = 0; i < INSTANCES_MAX; i++)
+        if (template.children[i].instance_id == order.instance_id && order.instance_id)
+            (void)kill(template.children[i].pid, SIGKILL); /* ESRCH: it is being reaped */
+}
+
+static void reap(void)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (size_t i = 0; i < INSTANCES_MAX; i++) {
+            if (template.children[i].pid != pid || !template.children[i].instance_id)
+                continue;
+            tell(CONTROL_EXIT, template.children[i].instance_id, status, "");
+            template.children[i].instance_id = 0;
+        }
+    }
+}
+
+static void on_child(int signal_number)
+{
+    (void)signal_number; /* only to interrupt ppoll */
+}
+
+static void serve_supervisor(void) __attribute__((noreturn));
+static void serve_supervisor(void)
+{
+    sigset_t child, none;
+    (void)sigemptyset(&none);
+    (void)sigemptyset(&child);
+    (void)sigaddset(&child, SIGCHLD);
+    (void)sigprocmask(SIG_BLOCK, &child, NULL);
+    struct sigaction action = {.sa_handler = on_child};
+    (void)sigaction(SIGCHLD, &action, NULL);
+    static struct ipc_message message;
+    for (;;) {
+        struct pollfd ready = {template.start.control, POLLIN, 0};
+        (void)ppoll(&ready, 1, NULL, &none);
+        reap();
+        int r;
+        while ((r = ipc_recv(template.start.control, &message)) > 0) {
+            if (message.type == CONTROL_FORK)
+                fork_instance(&message);
+            else if (message.type == CONTROL_END)
+                kill_instance(&message);
+            ipc_close_fds(&message);
+        }
+        if (r != -EAGAIN)
+            _exit(0); /* the supervisor let go of us */
+    }
+}
+
+void template_run(struct template_start *start)
+{
+    struct error err = {""};
+    uint64_t started_us = clock_monotonic_us();
+    template.start = *start;
+    template.task_fd = openat(start->proc_fd, "self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    uint64_t space_bytes = address_space_bytes(start->proc_fd);
+    const int keep[] = {0, 1, 2, start->bundle_fd, start->control, template.task_fd};
+    sandbox_close_fds(0, keep, ARRAY_LEN(keep));
+    if (sandbox_drop_capabilities(&err) < 0) {
+        tell(CONTROL_TEMPLATE_FAILED, 0, 0, err.text);
+        _exit(1);
+    }
+    sandbox_install(start->template_filter);
+    limit_memory(space_bytes, start->limits.memory_bytes_max);
+    load_worker();
+    struct control_template_ready ready = {
+        .deployment_id = start->limits.deployment_id,
+        .threads = (uint32_t)template_threads(template.task_fd),
+        .startup_us = (uint32_t)(clock_monotonic_us() - started_us),
+        .handlers = instance_handlers(),
+    };
+    if (ipc_send(template.start.control, CONTROL_TEMPLATE_READY, &ready, sizeof(ready), NULL, 0) <
+        0)
+        _exit(1);
+    serve_supervisor();
+}
