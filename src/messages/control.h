@@ -36,6 +36,7 @@ enum control_type {
 
     /* supervisor → nursery */
     CONTROL_TEMPLATE, /* struct control_template, fds: bundle, control socket */
+    CONTROL_TEMPLATE_END,  /* struct control_gone: SIGKILL the template and with it its instances */
     CONTROL_TEMPLATE_GONE, /* nursery → supervisor: struct control_gone */
 
     /* supervisor ↔ template (over its own socket) */
@@ -93,6 +94,8 @@ struct control_template_ready {
     uint32_t threads;
     uint32_t startup_us;
     uint32_t handlers; /* bit 0 fetch, bit 1 scheduled */
+    uint32_t private_kb; /* memory that the template shares with nobody */
+    uint32_t reserved;
 };
 
 struct control_event {

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A deployment (one version of one worker) as the supervisor sees it: its template and instances.
+ *
+ *   NONE ──spawn──► STARTING ──READY──► READY ──evicted, replaced──► NONE
+ *                      └──FAILED──► FAILED (until the next plan, or a while)
+ *
+ * Forks asked for while the template starts wait in `waiting` and go out when it is ready. */
+#ifndef WEIR_DEPLOYMENT_H
+#define WEIR_DEPLOYMENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "buffer.h"
+#include "control.h"
+#include "cron.h"
+#include "loop.h"
+
+enum { GATEWAYS_MAX = 64, CRONS_MAX = 32 };
+
+enum template_state { TEMPLATE_NONE, TEMPLATE_STARTING, TEMPLATE_READY, TEMPLATE_FAILED };
+
+struct instance_ref {
+    struct instance_ref *next;
+    uint32_t instance_id;
+    int gateway; /* whose it is */
+};
+
+struct deployment {
+    struct deployment *next;
+    uint32_t id;
+    char *name, *version, *bundle_path; /* bundle_path NULL: assets only */
+    bool current;                       /* in the plan in force */
+    struct control_template limits;
+    struct cron crons[CRONS_MAX];
+    char *cron_texts[CRONS_MAX];
+    int crons_count;
+
+    enum template_state state;
+    int control; /* socket to the template */
+    struct loop_source source;
+    char *failure; /* why it FAILED */
+    uint64_t state_since_ms, used_ms;
+    uint32_t private_kb;            /* the template's, as it told */
+    uint32_t crashes;               /* of the template, in a row */
+    uint32_t waiting[GATEWAYS_MAX]; /* forks owed, by gateway */
+    struct instance_ref *instances;
+    uint32_t instances_count;
+};
+
+/* From a worker of the plan. */
+struct deployment *deployment_new(uint32_t id, const json_t *worker, bool dev);
+void deployment_free(struct deployment **deployment);
+/* Limits may change with a reload although the version stays. */
+void deployment_update(struct deployment *deployment, const json_t *worker, bool dev);
+
+struct instance_ref *deployment_find_instance(struct deployment *deployment, uint32_t instance_id);
+void deployment_add_instance(struct deployment *deployment, uint32_t instance_id, int gateway);
+void deployment_remove_instance(struct deployment *deployment, uint32_t instance_id);
+
+#endif

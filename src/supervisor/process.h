@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A child process of the supervisor: this program executed again under a hidden name, with a
+ * control socket as fd 3, nothing else open, its own session, and an environment of its own. */
+#ifndef WEIR_PROCESS_H
+#define WEIR_PROCESS_H
+
+#include <sys/types.h>
+
+#include "error.h"
+
+struct process {
+    pid_t pid;   /* 0: not running */
+    int control; /* our end; -1 when not running */
+};
+
+/* argument: NULL or one more argument. 0 or negative errno. */
+int process_start(struct process *process, const char *name, const char *argument,
+                  struct error *err) WARN_UNUSED;
+/* After waitpid reported it, or to let go: closes the socket and forgets the pid. */
+void process_forget(struct process *process);
+/* "killed by signal 11 (Segmentation fault)" or "ended with 1"; static storage. */
+const char *process_status_text(int status);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The supervisor's own state, shared by its files and by nobody else. */
+#ifndef WEIR_SUPERVISOR_STATE_H
+#define WEIR_SUPERVISOR_STATE_H
+
+#include "deployment.h"
+#include "ipc.h"
+#include "plan.h"
+#include "process.h"
+#include "supervisor.h"
+
+enum { LISTENERS_MAX = 16, CHILD_RESTART_MS_MAX = 10000 };
+
+enum child_kind { CHILD_GATEWAY, CHILD_BROKER, CHILD_NURSERY };
+
+/* A process that is started again when it ends. */
+struct child {
+    enum child_kind kind;
+    int number; /* of gateways */
+    struct process process;
+    struct loop_source source;
+    struct loop_timer restart;
+    uint32_t failures; /* in a row */
+    uint64_t started_ms;
+    bool plan_taken;
+};
+
+/* A bound address. One socket a gateway (SO_REUSEPORT), so that the kernel spreads connections. */
+struct listener {
+    char *address;
+    int port;
+    int fds[GATEWAYS_MAX];
+    int count;
+    bool wanted; /* by the plan in force */
+};
+
+struct supervisor {
+    const struct supervisor_options *options;
+    struct loop *loop;
+    struct plan plan;
+    bool dev, stopping, loaded_once;
+    struct deployment *deployments;
+    uint32_t next_deployment_id, next_instance_id;
+    struct child gateways[GATEWAYS_MAX], broker, nursery;
+    int gateways_count;
+    struct listener listeners[LISTENERS_MAX], admin;
+    int listeners_count;
+    pid_t loader_pid;
+    int loader_fd;      /* memfd with the plan */
+    int loader_done_fd; /* pipe: readable when the loader ended */
+    struct loop_source loader_source, signal_source, watch_source;
+    struct loop_timer reload_timer, drain_timer, minute_timer, tidy_timer;
+    bool reload_again;
+    uint64_t memory_bytes_max;
+    uint32_t next_event_id;
+};
+
+extern struct supervisor supervisor;
+
+/* ---- templates.c ---- */
+struct deployment *supervisor_find(uint32_t deployment_id);
+/* A gateway wants one more instance. */
+void templates_spawn(struct deployment *deployment, int gateway);
+void templates_start(struct deployment *deployment);
+/* Ends one instance, because its gateway says so. */
+void templates_kill(uint32_t instance_id, int gateway, uint32_t reason);
+/* The template is gone (or is let go): its instances are, too. */
+void templates_gone(struct deployment *deployment, int status);
+/* Everything in the nursery is gone. */
+void templates_all_gone(void);
+/* The instances of one gateway have lost it, or all have lost the broker: end them. */
+void templates_end_instances(int gateway); /* -1: all */
+/* Frees what no plan wants any more, evicts the least recently used beyond the memory budget. */
+void templates_tidy(void);
+void templates_on_nursery_message(struct ipc_message *message);
+
+/* ---- supervisor.c ---- */
+void supervisor_tell_gateway(int gateway, uint32_t type, const void *payload, uint32_t bytes,
+                             const int *fds, int fds_count);
+
+#endif

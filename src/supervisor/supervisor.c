@@ -1,0 +1,762 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The supervisor's loop: children and their restarts, loading and reloading of the plan, signals.
+ */
+#include "supervisor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "state.h"
+
+enum {
+    TEMPLATES_AT_START_MAX = 32, /* started before anybody asks, so that errors show at once */
+    TIDY_MS = 2000,
+    STOP_GRACE_MS = 1000, /* after the drain, for children that do not end */
+    ASSET_DIRS_MAX = 16384,
+};
+
+struct supervisor supervisor;
+
+static void child_start(struct child *child);
+static void load_begin(void);
+
+void supervisor_tell_gateway(int gateway, uint32_t type, const void *payload, uint32_t bytes,
+                             const int *fds, int fds_count)
+{
+    struct child *child = &supervisor.gateways[gateway];
+    if (child->process.control < 0)
+        return;
+    int r = ipc_send(child->process.control, type, payload, bytes, fds, fds_count);
+    if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+        log_warn("gateway %d does not take message %u: %s", gateway, type, strerror(-r));
+}
+
+/* ---- listeners ---- */
+
+static int bind_one(const struct addrinfo *at, struct error *err)
+{
+    int one = 1;
+    AUTO_FD fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return error_set(err, -errno, "%s", strerror(errno));
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+    if (at->ai_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+    if (bind(fd, at->ai_addr, at->ai_addrlen) < 0 || listen(fd, 4096) < 0)
+        return error_set(err, -errno, "%s", strerror(errno));
+    int result = fd;
+    fd = -1;
+    return result;
+}
+
+/* SO_REUSEPORT would let a second weir of the same user share the port in silence: look first. */
+static bool is_taken(const struct addrinfo *at)
+{
+    AUTO_FD fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int one = 1;
+    if (fd < 0)
+        return false;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    return bind(fd, at->ai_addr, at->ai_addrlen) < 0 && errno == EADDRINUSE;
+}
+
+static int listener_open(struct listener *listener, int count, struct error *err)
+{
+    AUTO_TEXT port = xasprintf("%d", listener->port);
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *at = NULL;
+    const char *host =
+        strcmp(listener->address, "localhost") == 0 ? "127.0.0.1" : listener->address;
+    int r = getaddrinfo(host, port, &hints, &at);
+    if (r != 0)
+        return error_set(err, -EINVAL, "cannot listen on %s port %d: %s; give an IP address",
+                         listener->address, listener->port, gai_strerror(r));
+    r = 0;
+    if (is_taken(at))
+        r = error_set(err, -EADDRINUSE,
+                      "cannot listen on %s port %d: another program listens there; stop it or "
+                      "choose another port",
+                      listener->address, listener->port);
+    while (r == 0 && listener->count < count) {
+        int fd = bind_one(at, err);
+        if (fd < 0) {
+            error_prefix(err, "cannot listen on %s port %d", listener->address, listener->port);
+            r = fd;
+            break;
+        }
+        listener->fds[listener->count++] = fd;
+        if (listener->port == 0) { /* any port: all gateways the same one */
+            struct sockaddr_storage bound;
+            socklen_t len = sizeof(bound);
+            (void)getsockname(fd, (struct sockaddr *)&bound, &len);
+            memcpy(at->ai_addr, &bound, len);
+        }
+    }
+    freeaddrinfo(at);
+    return r;
+}
+
+static void listener_close(struct listener *listener)
+{
+    while (listener->count > 0)
+        fd_close(&listener->fds[--listener->count]);
+    text_free(&listener->address);
+}
+
+static bool listener_is(const struct listener *listener, const char *address, int port)
+{
+    return listener->address && strcmp(listener->address, address) == 0 && listener->port == port;
+}
+
+/* Opens what the plan wants and we have not; what it no longer wants is closed by drop_listeners
+ * once the gateways have the new plan. */
+static int open_listeners(const struct plan *plan, struct error *err)
+{
+    size_t index;
+    json_t *entry;
+    json_array_foreach(json_object_get(plan->json, "listeners"), index, entry)
+    {
+        const char *address = plan_text(entry, "address");
+        int port = (int)plan_integer(entry, "port", 0), i = 0;
+        while (i < supervisor.listeners_count &&
+               !listener_is(&supervisor.listeners[i], address, port))
+            i++;
+        if (i == LISTENERS_MAX)
+            return error_set(err, -E2BIG, "more than %d listeners", LISTENERS_MAX);
+        struct listener *listener = &supervisor.listeners[i];
+        if (i == supervisor.listeners_count) {
+            *listener = (struct listener){.address = xstrdup(address), .port = port};
+            int r = listener_open(listener, supervisor.gateways_count, err);
+            if (r < 0) {
+                listener_close(listener);
+                return r;
+            }
+            supervisor.listeners_count++;
+        }
+        listener->wanted = true;
+    }
+    const json_t *admin = json_object_get(plan->json, "admin");
+    if (json_is_object(admin) && !supervisor.admin.address) {
+        supervisor.admin = (struct listener){.address = xstrdup(plan_text(admin, "address")),
+                                             .port = (int)plan_integer(admin, "port", 0)};
+        int r = listener_open(&supervisor.admin, 1, err);
+        if (r < 0) {
+            listener_close(&supervisor.admin);
+            return r;
+        }
+    }
+    return 0;
+}
+
+static void drop_listeners(void)
+{
+    int kept = 0;
+    for (int i = 0; i < supervisor.listeners_count; i++) {
+        if (supervisor.listeners[i].wanted)
+            supervisor.listeners[kept++] = supervisor.listeners[i];
+        else
+            listener_close(&supervisor.listeners[i]);
+    }
+    supervisor.listeners_count = kept;
+}
+
+static struct listener *find_listener(const json_t *entry)
+{
+    for (int i = 0; i < supervisor.listeners_count; i++)
+        if (listener_is(&supervisor.listeners[i], plan_text(entry, "address"),
+                        (int)plan_integer(entry, "port", 0)))
+            return &supervisor.listeners[i];
+    return NULL;
+}
+
+/* ---- the plan's parts for the children ---- */
+
+static void send_asset_dirs(int gateway)
+{
+    size_t index;
+    json_t *worker;
+    json_array_foreach(json_object_get(supervisor.plan.json, "workers"), index, worker)
+    {
+        const char *directory = plan_text(json_object_get(worker, "assets"), "directory");
+        if (!directory)
+            continue;
+        struct control_asset_dir message = {(uint32_t)plan_integer(worker, "deployment_id", 0), 0};
+        AUTO_FD fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0) {
+            log_error("%s: cannot open its assets %s: %s", plan_text(worker, "name"), directory,
+                      strerror(errno));
+            continue;
+        }
+        supervisor_tell_gateway(gateway, CONTROL_ASSET_DIR, &message, sizeof(message), &fd, 1);
+    }
+}
+
+/* The socket's queue is short and a plan is many messages: wait while the gateway takes them. */
+static void set_blocking(int fd, bool blocking)
+{
+    struct timeval limit = {5, 0};
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    int flags = fcntl(fd, F_GETFL);
+    (void)fcntl(fd, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+}
+
+static void send_plan_to_gateway(int gateway)
+{
+    int fds[IPC_FDS_MAX], count = 0;
+    AUTO_FD part = plan_gateway_part(&supervisor.plan);
+    if (part < 0 || supervisor.gateways[gateway].process.control < 0)
+        return;
+    fds[count++] = part;
+    size_t index;
+    json_t *entry;
+    json_array_foreach(json_object_get(supervisor.plan.json, "listeners"), index, entry)
+    {
+        struct listener *listener = find_listener(entry);
+        if (listener && gateway < listener->count && count < IPC_FDS_MAX - 1)
+            fds[count++] = listener->fds[gateway];
+    }
+    if (gateway == 0 && supervisor.admin.count > 0) /* last, and only to the first gateway */
+        fds[count++] = supervisor.admin.fds[0];
+    supervisor.gateways[gateway].plan_taken = false;
+    set_blocking(supervisor.gateways[gateway].process.control, true);
+    supervisor_tell_gateway(gateway, CONTROL_PLAN, NULL, 0, fds, count);
+    send_asset_dirs(gateway);
+    supervisor_tell_gateway(gateway, CONTROL_PLAN_END, NULL, 0, NULL, 0);
+    set_blocking(supervisor.gateways[gateway].process.control, false);
+}
+
+static void send_plan_to_broker(void)
+{
+    AUTO_FD part = plan_broker_part(&supervisor.plan);
+    if (part >= 0)
+        (void)ipc_send(supervisor.broker.process.control, CONTROL_PLAN, NULL, 0, &part, 1);
+}
+
+/* ---- children ---- */
+
+static void on_gateway_message(int gateway, struct ipc_message *message)
+{
+    switch (message->type) {
+    case CONTROL_SPAWN: {
+        struct control_spawn spawn;
+        if (message->bytes != sizeof(spawn))
+            return;
+        memcpy(&spawn, message->payload, sizeof(spawn));
+        struct deployment *deployment = supervisor_find(spawn.deployment_id);
+        if (deployment)
+            templates_spawn(deployment, gateway);
+        return;
+    }
+    case CONTROL_KILL: {
+        struct control_kill kill_order;
+        if (message->bytes != sizeof(kill_order))
+            return;
+        memcpy(&kill_order, message->payload, sizeof(kill_order));
+        templates_kill(kill_order.instance_id, gateway, kill_order.reason);
+        return;
+    }
+    case CONTROL_PLAN_TAKEN: {
+        supervisor.gateways[gateway].plan_taken = true;
+        for (int i = 0; i < supervisor.gateways_count; i++)
+            if (!supervisor.gateways[i].plan_taken)
+                return;
+        drop_listeners();
+        if (supervisor.options->loaded) {
+            char *text = json_dumps(supervisor.plan.json, JSON_COMPACT);
+            supervisor.options->loaded(supervisor.options->context, slice_of(text),
+                                       !supervisor.loaded_once);
+            free(text);
+        }
+        supervisor.loaded_once = true;
+        return;
+    }
+    case CONTROL_EVENT_RESULT: {
+        struct control_event event;
+        if (message->bytes < sizeof(event))
+            return;
+        memcpy(&event, message->payload, sizeof(event));
+        struct deployment *deployment = supervisor_find(event.deployment_id);
+        if (event.result != 0 && deployment)
+            log_warn("%s: scheduled event failed", deployment->name);
+        return;
+    }
+    default:
+        return;
+    }
+}
+
+static void on_broker_message(const struct ipc_message *message)
+{
+    struct control_kill kill_order;
+    if (message->type != CONTROL_KILL || message->bytes != sizeof(kill_order))
+        return;
+    memcpy(&kill_order, message->payload, sizeof(kill_order));
+    for (int i = 0; i < supervisor.gateways_count; i++)
+        templates_kill(kill_order.instance_id, i, kill_order.reason);
+}
+
+static void on_child_ready(struct loop_source *source, uint32_t events)
+{
+    struct child *child = CONTAINER_OF(source, struct child, source);
+    static struct ipc_message message;
+    int r = 0;
+    (void)events;
+    while (child->process.control >= 0 &&
+           (r = ipc_recv(child->process.control, &message)) != -EAGAIN) {
+        if (r <= 0) { /* it ends: waitpid tells the rest */
+            loop_remove(supervisor.loop, &child->source);
+            return;
+        }
+        if (child->kind == CHILD_GATEWAY)
+            on_gateway_message(child->number, &message);
+        else if (child->kind == CHILD_BROKER)
+            on_broker_message(&message);
+        else
+            templates_on_nursery_message(&message);
+        ipc_close_fds(&message);
+    }
+}
+
+static const char *child_name(const struct child *child)
+{
+    static const char *const names[] = {"gateway", "broker", "nursery"};
+    return names[child->kind];
+}
+
+static void on_restart(struct loop_timer *timer)
+{
+    child_start(CONTAINER_OF(timer, struct child, restart));
+}
+
+static void restart_later(struct child *child)
+{
+    uint64_t lived_ms = loop_now_ms(supervisor.loop) - child->started_ms;
+    child->failures = lived_ms > 10000 ? 0 : child->failures + 1;
+    uint64_t delay_ms =
+        child->failures < 2 ? 10 : 100ull << (child->failures < 8 ? child->failures : 8);
+    if (delay_ms > CHILD_RESTART_MS_MAX)
+        delay_ms = CHILD_RESTART_MS_MAX;
+    loop_timer_start(supervisor.loop, &child->restart, delay_ms, on_restart);
+}
+
+static void child_start(struct child *child)
+{
+    static const char *const arguments[] = {"__gateway", "__broker", "__nursery"};
+    AUTO_TEXT number = xasprintf("%d", child->number);
+    struct error err = {""};
+    int r = process_start(&child->process, arguments[child->kind],
+                          child->kind == CHILD_GATEWAY ? number : NULL, &err);
+    if (r == 0)
+        r = loop_add(supervisor.loop, &child->source, child->process.control, EPOLLIN,
+                     on_child_ready);
+    if (r < 0) {
+        log_error("%s", err.text[0] ? err.text : strerror(-r));
+        restart_later(child);
+        return;
+    }
+    child->started_ms = loop_now_ms(supervisor.loop);
+    if (!supervisor.plan.json)
+        return;
+    if (child->kind == CHILD_GATEWAY)
+        send_plan_to_gateway(child->number);
+    else if (child->kind == CHILD_BROKER)
+        send_plan_to_broker();
+}
+
+static void child_ended(struct child *child, int status)
+{
+    loop_remove(supervisor.loop, &child->source);
+    process_forget(&child->process);
+    if (supervisor.stopping)
+        return;
+    log_error("%s %s; starting it again", child_name(child), process_status_text(status));
+    if (child->kind == CHILD_GATEWAY)
+        templates_end_instances(child->number);
+    else if (child->kind == CHILD_BROKER)
+        templates_end_instances(-1); /* their channels to it are dead: gateways ask for new ones */
+    else
+        templates_all_gone();
+    restart_later(child);
+}
+
+static void start_children(void)
+{
+    supervisor.nursery = (struct child){.kind = CHILD_NURSERY, .process.control = -1};
+    supervisor.broker = (struct child){.kind = CHILD_BROKER, .process.control = -1};
+    child_start(&supervisor.nursery);
+    child_start(&supervisor.broker);
+    for (int i = 0; i < supervisor.gateways_count; i++) {
+        supervisor.gateways[i] =
+            (struct child){.kind = CHILD_GATEWAY, .number = i, .process.control = -1};
+        child_start(&supervisor.gateways[i]);
+    }
+}
+
+/* ---- loading ---- */
+
+static void take_deployments(struct plan *plan)
+{
+    size_t index;
+    json_t *worker;
+    for (struct deployment *d = supervisor.deployments; d; d = d->next)
+        d->current = false;
+    json_array_foreach(json_object_get(plan->json, "workers"), index, worker)
+    {
+        struct deployment *d = supervisor.deployments;
+        while (d && (d->current || strcmp(d->name, plan_text(worker, "name")) != 0 ||
+                     strcmp(d->version, plan_text(worker, "version")) != 0))
+            d = d->next;
+        if (d) {
+            deployment_update(d, worker, supervisor.dev);
+        } else {
+            d = deployment_new(supervisor.next_deployment_id++, worker, supervisor.dev);
+            d->next = supervisor.deployments;
+            supervisor.deployments = d;
+        }
+        d->current = true;
+        (void)json_object_set_new(worker, "deployment_id", json_integer(d->id));
+    }
+}
+
+static int take_plan(struct slice text, struct error *err)
+{
+    struct plan plan;
+    int r = plan_parse(text, &plan, err);
+    if (r < 0)
+        return r;
+    bool first = !supervisor.plan.json;
+    const char *mode = plan_text(plan.json, "mode");
+    supervisor.dev = mode && strcmp(mode, "dev") == 0;
+    if (first) {
+        int64_t gateways = plan_integer(plan.json, "gateways", 1);
+        supervisor.gateways_count = gateways < 1              ? 1
+                                    : gateways > GATEWAYS_MAX ? GATEWAYS_MAX
+                                                              : (int)gateways;
+    }
+    for (int i = 0; i < supervisor.listeners_count; i++)
+        supervisor.listeners[i].wanted = false;
+    r = open_listeners(&plan, err);
+    if (r < 0) {
+        plan_done(&plan);
+        return r;
+    }
+    supervisor.memory_bytes_max = (uint64_t)plan_integer(plan.json, "memory_bytes_max", 0);
+    take_deployments(&plan);
+    plan_done(&supervisor.plan);
+    supervisor.plan = plan;
+    if (first) {
+        start_children();
+    } else {
+        send_plan_to_broker();
+        for (int i = 0; i < supervisor.gateways_count; i++)
+            send_plan_to_gateway(i);
+    }
+    int started = 0;
+    for (struct deployment *d = supervisor.deployments; d; d = d->next)
+        if (d->current && started++ < TEMPLATES_AT_START_MAX)
+            templates_start(d);
+    return 0;
+}
+
+/* The loader's answer: a byte 0 and the plan, or a byte 1 and the error. */
+static void load_in_child(int fd) __attribute__((noreturn));
+static void load_in_child(int fd)
+{
+    struct error err = {""};
+    struct buffer answer = {0};
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGTERM, SIG_DFL);
+    sigset_t none;
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    buffer_append(&answer, "", 1);
+    int r = supervisor.options->load(supervisor.options->context, &answer, &err);
+    if (r < 0) {
+        buffer_reset(&answer, 0);
+        buffer_append(&answer, "\1", 1);
+        buffer_append_text(&answer, err.text);
+    }
+    for (struct slice rest = buffer_slice(&answer); rest.len > 0;) {
+        ssize_t sent = write(fd, rest.ptr, rest.len);
+        if (sent <= 0)
+            _exit(1);
+        rest.ptr += sent;
+        rest.len -= (size_t)sent;
+    }
+    _exit(0);
+}
+
+static bool read_memfd(int fd, struct buffer *ret_text)
+{
+    struct stat stat;
+    if (fstat(fd, &stat) < 0 || stat.st_size < 1 || stat.st_size > 1 << 30)
+        return false;
+    size_t len = (size_t)stat.st_size;
+    if (pread(fd, buffer_reserve(ret_text, len), len, 0) != (ssize_t)len)
+        return false;
+    ret_text->end += len;
+    return true;
+}
+
+static void on_loader_done(struct loop_source *source, uint32_t events)
+{
+    (void)source, (void)events;
+    AUTO_BUFFER answer = {0};
+    struct error err = {""};
+    int status = 0, r = -EIO;
+    loop_remove(supervisor.loop, &supervisor.loader_source);
+    fd_close(&supervisor.loader_done_fd);
+    (void)waitpid(supervisor.loader_pid, &status, 0);
+    supervisor.loader_pid = 0;
+    if (!read_memfd(supervisor.loader_fd, &answer))
+        (void)error_set(&err, r, "the loader %s", process_status_text(status));
+    else if (answer.data[0] == 0)
+        r = take_plan((struct slice){answer.data + 1, buffer_len(&answer) - 1}, &err);
+    else
+        (void)error_set(&err, r, "%.*s", (int)(buffer_len(&answer) - 1), answer.data + 1);
+    fd_close(&supervisor.loader_fd);
+    if (r < 0) {
+        log_error("%s", err.text);
+        if (!supervisor.plan.json)
+            loop_stop(supervisor.loop, 1);
+        else
+            log_warn("the configuration before stays in force");
+    }
+    if (supervisor.reload_again) {
+        supervisor.reload_again = false;
+        load_begin();
+    }
+}
+
+static void load_begin(void)
+{
+    int done[2];
+    if (supervisor.stopping)
+        return;
+    if (supervisor.loader_pid) {
+        supervisor.reload_again = true;
+        return;
+    }
+    supervisor.loader_fd = memfd_create("weir-load", MFD_CLOEXEC);
+    if (supervisor.loader_fd < 0 || pipe2(done, O_CLOEXEC) < 0) {
+        log_error("cannot load: %s", strerror(errno));
+        loop_stop(supervisor.loop, 1);
+        return;
+    }
+    (void)fflush(NULL);
+    supervisor.loader_pid = fork();
+    if (supervisor.loader_pid == 0)
+        load_in_child(supervisor.loader_fd);
+    (void)close(done[1]); /* the loader's copy closes when it ends */
+    supervisor.loader_done_fd = done[0];
+    int r = loop_add(supervisor.loop, &supervisor.loader_source, done[0], EPOLLIN, on_loader_done);
+    assert(r == 0);
+}
+
+static void on_reload_timer(struct loop_timer *timer)
+{
+    (void)timer;
+    load_begin();
+}
+
+static void on_watch(struct loop_source *source, uint32_t events)
+{
+    (void)source, (void)events;
+    if (supervisor.options->changed(supervisor.options->context))
+        loop_timer_start(supervisor.loop, &supervisor.reload_timer,
+                         supervisor.options->reload_delay_ms, on_reload_timer);
+}
+
+/* ---- time, signals, end ---- */
+
+static void on_minute(struct loop_timer *timer)
+{
+    (void)timer;
+    int64_t now_s = (int64_t)(clock_wall_us() / 1000000), minute = now_s - now_s % 60;
+    loop_timer_start(supervisor.loop, &supervisor.minute_timer,
+                     (uint64_t)(60 - now_s % 60) * 1000 + 5, on_minute);
+    for (struct deployment *d = supervisor.deployments; d; d = d->next) {
+        for (int i = 0; d->current && i < d->crons_count; i++) {
+            if (!cron_matches(&d->crons[i], minute))
+                continue;
+            char message[sizeof(struct control_event) + 256];
+            struct control_event event = {
+                .deployment_id = d->id,
+                .event_id = supervisor.next_event_id++,
+                .time_ms = (uint64_t)minute * 1000,
+                .cron_bytes = (uint32_t)strnlen(d->cron_texts[i], 256),
+            };
+            memcpy(message, &event, sizeof(event));
+            memcpy(message + sizeof(event), d->cron_texts[i], event.cron_bytes);
+            supervisor_tell_gateway(0, CONTROL_EVENT, message,
+                                    (uint32_t)sizeof(event) + event.cron_bytes, NULL, 0);
+        }
+    }
+}
+
+static void on_tidy(struct loop_timer *timer)
+{
+    (void)timer;
+    loop_timer_start(supervisor.loop, &supervisor.tidy_timer, TIDY_MS, on_tidy);
+    templates_tidy();
+}
+
+static void kill_children(int signal_number)
+{
+    struct child *others[] = {&supervisor.nursery, &supervisor.broker};
+    for (int i = 0; i < supervisor.gateways_count; i++)
+        if (supervisor.gateways[i].process.pid)
+            (void)kill(supervisor.gateways[i].process.pid, signal_number);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (others[i]->process.pid)
+            (void)kill(others[i]->process.pid, signal_number);
+}
+
+static void on_drained(struct loop_timer *timer)
+{
+    (void)timer;
+    loop_stop(supervisor.loop, 0);
+}
+
+static void stop(void)
+{
+    if (supervisor.stopping || !supervisor.plan.json) {
+        loop_stop(supervisor.loop, supervisor.plan.json ? 0 : 1);
+        return;
+    }
+    supervisor.stopping = true;
+    for (int i = 0; i < supervisor.gateways_count; i++)
+        supervisor_tell_gateway(i, CONTROL_DRAIN, NULL, 0, NULL, 0);
+    loop_timer_start(supervisor.loop, &supervisor.drain_timer,
+                     supervisor.options->drain_timeout_ms + STOP_GRACE_MS, on_drained);
+}
+
+static void reap(void)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG | (supervisor.loader_pid ? WNOWAIT : 0))) > 0) {
+        if (pid == supervisor.loader_pid)
+            return; /* on_loader_done takes it, from its pipe */
+        if (supervisor.loader_pid)
+            (void)waitpid(pid, &status, 0);
+        if (pid == supervisor.nursery.process.pid)
+            child_ended(&supervisor.nursery, status);
+        else if (pid == supervisor.broker.process.pid)
+            child_ended(&supervisor.broker, status);
+        bool any_gateway = false;
+        for (int i = 0; i < supervisor.gateways_count; i++) {
+            if (pid == supervisor.gateways[i].process.pid)
+                child_ended(&supervisor.gateways[i], status);
+            any_gateway |= supervisor.gateways[i].process.pid != 0;
+        }
+        if (supervisor.stopping && !any_gateway)
+            loop_stop(supervisor.loop, 0);
+    }
+}
+
+static void on_signal(struct loop_source *source, uint32_t events)
+{
+    struct signalfd_siginfo info;
+    (void)events;
+    while (read(source->fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGHUP)
+            load_begin();
+        else if (info.ssi_signo != SIGCHLD)
+            stop();
+    }
+    reap(); /* whatever came: signals of the same kind merge */
+}
+
+static int watch_signals(void)
+{
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGHUP);
+    (void)sigaddset(&signals, SIGCHLD);
+    (void)sigprocmask(SIG_BLOCK, &signals, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    int fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    return loop_add(supervisor.loop, &supervisor.signal_source, fd, EPOLLIN, on_signal);
+}
+
+static void write_pid(const char *path)
+{
+    AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    AUTO_TEXT text = xasprintf("%d\n", getpid());
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        log_warn("cannot write %s: %s; weir reload will not find this process", path,
+                 strerror(errno));
+}
+
+static void wait_for_children(void)
+{
+    for (int tries = 0; tries < 100; tries++) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid < 0)
+            return;
+        if (pid == 0)
+            (void)usleep(10000);
+    }
+    kill_children(SIGKILL);
+    while (waitpid(-1, NULL, 0) > 0)
+        ;
+}
+
+int supervisor_run(const struct supervisor_options *options)
+{
+    supervisor.options = options;
+    supervisor.loop = loop_new();
+    supervisor.next_deployment_id = supervisor.next_instance_id = supervisor.next_event_id = 1;
+    supervisor.loader_fd = supervisor.loader_done_fd = -1;
+    int r = watch_signals();
+    if (r == 0 && options->watch_fd >= 0)
+        r = loop_add(supervisor.loop, &supervisor.watch_source, options->watch_fd, EPOLLIN,
+                     on_watch);
+    if (r < 0) {
+        log_error("cannot start: %s", strerror(-r));
+        return 1;
+    }
+    load_begin();
+    on_minute(NULL);
+    on_tidy(NULL);
+    bool pid_written = false;
+    if (options->pid_path) {
+        write_pid(options->pid_path);
+        pid_written = true;
+    }
+    int code = loop_run(supervisor.loop);
+    supervisor.stopping = true;
+    if (supervisor.loader_pid > 0)
+        (void)kill(supervisor.loader_pid, SIGTERM);
+    kill_children(SIGTERM);
+    fd_close(&supervisor.nursery.process.control); /* a closed control socket ends each of them */
+    fd_close(&supervisor.broker.process.control);
+    wait_for_children();
+    if (pid_written)
+        (void)unlink(options->pid_path);
+    loop_free(&supervisor.loop);
+    return code;
+}

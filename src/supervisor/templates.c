@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Templates and instances: who asks for one gets it as soon as the template is there. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "http_frames.h"
+#include "log.h"
+#include "state.h"
+
+enum {
+    STARTUP_MS_MAX = 30000,      /* a template that is not ready by then never will be */
+    FAILED_RETRY_MS = 5000,      /* a failed start is tried again after this, when asked for */
+    INSTANCE_KB_ESTIMATE = 6144, /* an instance's own memory, for the budget */
+};
+
+struct deployment *supervisor_find(uint32_t deployment_id)
+{
+    for (struct deployment *d = supervisor.deployments; d; d = d->next)
+        if (d->id == deployment_id)
+            return d;
+    return NULL;
+}
+
+static void tell_gone(uint32_t type, const struct deployment *deployment, uint32_t instance_id,
+                      int gateway, int status, const char *text)
+{
+    char message[sizeof(struct control_gone) + 4096];
+    struct control_gone gone = {instance_id, deployment->id, status, (uint32_t)strnlen(text, 4096)};
+    memcpy(message, &gone, sizeof(gone));
+    memcpy(message + sizeof(gone), text, gone.text_bytes);
+    supervisor_tell_gateway(gateway, type, message, (uint32_t)sizeof(gone) + gone.text_bytes, NULL,
+                            0);
+}
+
+static void forget_instance(struct deployment *deployment, uint32_t instance_id, int status,
+                            const char *text)
+{
+    struct instance_ref *ref = deployment_find_instance(deployment, instance_id);
+    if (!ref)
+        return;
+    tell_gone(CONTROL_INSTANCE_GONE, deployment, instance_id, ref->gateway, status, text);
+    struct control_gone gone = {instance_id, deployment->id, status, 0};
+    (void)ipc_send(supervisor.broker.process.control, CONTROL_DETACH, &gone, sizeof(gone), NULL, 0);
+    deployment_remove_instance(deployment, instance_id);
+}
+
+/* Two channels, three messages: the gateway may write requests before the instance even runs. */
+static void fork_instance(struct deployment *deployment, int gateway)
+{
+    struct control_instance order = {supervisor.next_instance_id++, deployment->id};
+    int fds[2 * CHANNEL_FDS];
+    memset(fds, -1, sizeof(fds));
+    int r = channel_create(GATEWAY_RING_BYTES, fds);
+    if (r == 0)
+        r = channel_create(BROKER_RING_BYTES, fds + CHANNEL_FDS);
+    if (r == 0)
+        r = ipc_send(deployment->control, CONTROL_FORK, &order, sizeof(order), fds,
+                     2 * CHANNEL_FDS);
+    if (r == 0) {
+        deployment_add_instance(deployment, order.instance_id, gateway);
+        supervisor_tell_gateway(gateway, CONTROL_INSTANCE, &order, sizeof(order), fds, CHANNEL_FDS);
+        (void)ipc_send(supervisor.broker.process.control, CONTROL_ATTACH, &order, sizeof(order),
+                       fds + CHANNEL_FDS, CHANNEL_FDS);
+    } else {
+        log_error("%s: cannot make an instance: %s", deployment->name, strerror(-r));
+        tell_gone(CONTROL_SPAWN_FAILED, deployment, 0, gateway, 0, "");
+    }
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        fd_close(&fds[i]);
+}
+
+static void fork_waiting(struct deployment *deployment)
+{
+    for (int gateway = 0; gateway < supervisor.gateways_count; gateway++)
+        for (; deployment->waiting[gateway]; deployment->waiting[gateway]--)
+            fork_instance(deployment, gateway);
+}
+
+static void refuse_waiting(struct deployment *deployment, const char *text)
+{
+    for (int gateway = 0; gateway < supervisor.gateways_count; gateway++)
+        for (; deployment->waiting[gateway]; deployment->waiting[gateway]--)
+            tell_gone(CONTROL_SPAWN_FAILED, deployment, 0, gateway, 0, text);
+}
+
+static void let_go(struct deployment *deployment, enum template_state state)
+{
+    loop_remove(supervisor.loop, &deployment->source);
+    fd_close(&deployment->control);
+    deployment->state = state;
+    deployment->state_since_ms = loop_now_ms(supervisor.loop);
+}
+
+static void on_failed(struct deployment *deployment, const char *text)
+{
+    log_error("%s: the worker does not start: %s", deployment->name, text);
+    free(deployment->failure);
+    deployment->failure = xstrdup(text);
+    let_go(deployment, TEMPLATE_FAILED);
+    refuse_waiting(deployment, text);
+}
+
+static void on_exit_message(struct deployment *deployment, const struct ipc_message *message)
+{
+    struct control_gone gone;
+    if (message->bytes < sizeof(gone))
+        return;
+    memcpy(&gone, message->payload, sizeof(gone));
+    if (gone.text_bytes != message->bytes - sizeof(gone))
+        return;
+    AUTO_TEXT text = xstrndup(message->payload + sizeof(gone), gone.text_bytes);
+    if (message->type == CONTROL_TEMPLATE_FAILED && deployment->state == TEMPLATE_STARTING)
+        on_failed(deployment, text);
+    else if (message->type == CONTROL_EXIT)
+        forget_instance(deployment, gone.instance_id, gone.status, text);
+}
+
+static void on_template_message(struct deployment *deployment, const struct ipc_message *message)
+{
+    switch (message->type) {
+    case CONTROL_TEMPLATE_READY: {
+        struct control_template_ready ready;
+        if (message->bytes != sizeof(ready) || deployment->state != TEMPLATE_STARTING)
+            return;
+        memcpy(&ready, message->payload, sizeof(ready));
+        deployment->state = TEMPLATE_READY;
+        deployment->crashes = 0;
+        deployment->private_kb = ready.private_kb;
+        log_debug("%s: template ready after %u.%u ms", deployment->name, ready.startup_us / 1000,
+                  ready.startup_us / 100 % 10);
+        fork_waiting(deployment);
+        return;
+    }
+    case CONTROL_TEMPLATE_FAILED:
+    case CONTROL_EXIT:
+        on_exit_message(deployment, message);
+        return;
+    default: /* a template runs strangers' code: what it invents is dropped */
+        return;
+    }
+}
+
+static void on_template_ready_to_read(struct loop_source *source, uint32_t events)
+{
+    struct deployment *deployment = CONTAINER_OF(source, struct deployment, source);
+    static struct ipc_message message;
+    int r;
+    (void)events;
+    while (deployment->control >= 0 && (r = ipc_recv(deployment->control, &message)) != -EAGAIN) {
+        if (r <= 0) {
+            templates_gone(deployment, 0);
+            return;
+        }
+        on_template_message(deployment, &message);
+        ipc_close_fds(&message);
+    }
+}
+
+void templates_start(struct deployment *deployment)
+{
+    int pair[2];
+    if (!deployment->bundle_path || deployment->state == TEMPLATE_STARTING ||
+        deployment->state == TEMPLATE_READY || supervisor.nursery.process.control < 0)
+        return;
+    AUTO_FD bundle = open(deployment->bundle_path, O_RDONLY | O_CLOEXEC);
+    if (bundle < 0) {
+        AUTO_TEXT text =
+            xasprintf("cannot open its bundle %s: %s", deployment->bundle_path, strerror(errno));
+        on_failed(deployment, text);
+        return;
+    }
+    int r = ipc_pair(pair);
+    if (r < 0) {
+        on_failed(deployment, strerror(-r));
+        return;
+    }
+    int fds[2] = {bundle, pair[1]};
+    r = ipc_send(supervisor.nursery.process.control, CONTROL_TEMPLATE, &deployment->limits,
+                 sizeof(deployment->limits), fds, 2);
+    (void)close(pair[1]);
+    deployment->control = pair[0];
+    if (r == 0)
+        r = loop_add(supervisor.loop, &deployment->source, deployment->control, EPOLLIN,
+                     on_template_ready_to_read);
+    if (r < 0) {
+        on_failed(deployment, strerror(-r));
+        return;
+    }
+    deployment->state = TEMPLATE_STARTING;
+    deployment->state_since_ms = deployment->used_ms = loop_now_ms(supervisor.loop);
+}
+
+void templates_spawn(struct deployment *deployment, int gateway)
+{
+    uint64_t now_ms = loop_now_ms(supervisor.loop);
+    deployment->used_ms = now_ms;
+    if (deployment->state == TEMPLATE_FAILED &&
+        now_ms - deployment->state_since_ms < FAILED_RETRY_MS) {
+        tell_gone(CONTROL_SPAWN_FAILED, deployment, 0, gateway, 0, deployment->failure);
+        return;
+    }
+    deployment->waiting[gateway]++;
+    if (deployment->state == TEMPLATE_READY)
+        fork_waiting(deployment);
+    else
+        templates_start(deployment);
+}
+
+void templates_kill(uint32_t instance_id, int gateway, uint32_t reason)
+{
+    struct control_kill order = {instance_id, reason};
+    for (struct deployment *d = supervisor.deployments; d; d = d->next) {
+        struct instance_ref *ref = deployment_find_instance(d, instance_id);
+        if (ref && ref->gateway == gateway && d->control >= 0)
+            (void)ipc_send(d->control, CONTROL_END, &order, sizeof(order), NULL, 0);
+    }
+}
+
+void templates_gone(struct deployment *deployment, int status)
+{
+    bool starting = deployment->state == TEMPLATE_STARTING;
+    const char *why = status ? process_status_text(status) : "its template ended";
+    let_go(deployment, TEMPLATE_NONE);
+    while (deployment->instances)
+        forget_instance(deployment, deployment->instances->instance_id, status, why);
+    if (starting) {
+        AUTO_TEXT text =
+            xasprintf("it was %s at global scope", status ? process_status_text(status) : "ended");
+        on_failed(deployment, text);
+    }
+}
+
+void templates_all_gone(void)
+{
+    for (struct deployment *d = supervisor.deployments; d; d = d->next)
+        if (d->control >= 0)
+            templates_gone(d, 0);
+}
+
+void templates_end_instances(int gateway)
+{
+    for (struct deployment *d = supervisor.deployments; d; d = d->next) {
+        for (struct instance_ref *ref = d->instances; ref; ref = ref->next) {
+            struct control_kill order = {ref->instance_id, KILL_IDLE};
+            if ((gateway < 0 || ref->gateway == gateway) && d->control >= 0)
+                (void)ipc_send(d->control, CONTROL_END, &order, sizeof(order), NULL, 0);
+        }
+        if (gateway >= 0)
+            d->waiting[gateway] = 0;
+    }
+}
+
+/* Closing its socket ends a template that is well; the nursery ends one that is not. */
+static void end_template(struct deployment *deployment)
+{
+    struct control_gone order = {0, deployment->id, 0, 0};
+    (void)ipc_send(supervisor.nursery.process.control, CONTROL_TEMPLATE_END, &order, sizeof(order),
+                   NULL, 0);
+    let_go(deployment, TEMPLATE_NONE);
+}
+
+static void evict_beyond_budget(void)
+{
+    for (;;) {
+        uint64_t used_kb = 0;
+        struct deployment *oldest = NULL;
+        for (struct deployment *d = supervisor.deployments; d; d = d->next) {
+            if (d->state != TEMPLATE_READY)
+                continue;
+            used_kb += d->private_kb + (uint64_t)d->instances_count * INSTANCE_KB_ESTIMATE;
+            if (d->instances_count == 0 && (!oldest || d->used_ms < oldest->used_ms))
+                oldest = d;
+        }
+        if (!oldest || used_kb * 1024 <= supervisor.memory_bytes_max)
+            return;
+        log_debug("%s: template evicted, %llu MB in use", oldest->name,
+                  (unsigned long long)used_kb / 1024);
+        end_template(oldest);
+    }
+}
+
+void templates_tidy(void)
+{
+    uint64_t now_ms = loop_now_ms(supervisor.loop);
+    for (struct deployment **place = &supervisor.deployments; *place;) {
+        struct deployment *d = *place;
+        if (d->state == TEMPLATE_STARTING && now_ms - d->state_since_ms > STARTUP_MS_MAX) {
+            end_template(d);
+            on_failed(d, "it did not finish its global scope in time");
+        }
+        if (d->current || d->instances) {
+            place = &d->next;
+            continue;
+        }
+        if (d->control >= 0)
+            end_template(d);
+        *place = d->next;
+        deployment_free(&d);
+    }
+    if (supervisor.memory_bytes_max)
+        evict_beyond_budget();
+}
+
+void templates_on_nursery_message(struct ipc_message *message)
+{
+    struct control_gone gone;
+    if (message->type != CONTROL_TEMPLATE_GONE || message->bytes != sizeof(gone))
+        return;
+    memcpy(&gone, message->payload, sizeof(gone));
+    struct deployment *deployment = supervisor_find(gone.deployment_id);
+    /* A template that told why it failed, or that was let go, has no socket any more. */
+    if (deployment && deployment->control >= 0)
+        on_template_ready_to_read(&deployment->source, 0); /* what it said before it ended */
+    if (deployment && deployment->control >= 0)
+        templates_gone(deployment, gone.status);
+}
