@@ -22,7 +22,8 @@ char *const engine_environ[] = {
     "JSC_useConcurrentJIT=0",
     "JSC_useConcurrentGC=0",
     "JSC_numberOfGCMarkers=1",
-    "JSC_usePollingTraps=1", /* the watchdog sets a flag instead of signalling the thread */
+    "JSC_usePollingTraps=1", /* the other way of stopping a loop, by signals, hangs in warm code */
+    "MALLOC_ARENA_MAX=1",    /* the watchdog's thread needs no 128 MB of address space of its own */
     "TZ=UTC",
     "LANG=C.UTF-8",
     NULL,

@@ -39,6 +39,9 @@ static bool should_terminate(JSContextRef ctx, void *context)
     if (instance.turn.id)
         used_us += instance.slots[instance.turn.slot].cpu_us;
     instance.turn.terminated = used_us >= (uint64_t)instance.cpu_ms_max * 1000;
+    if (!instance.turn
+             .terminated) /* the engine's timer fires once unless it is set again in here */
+        instance_limit_cpu(instance.cpu_ms_max);
     return instance.turn.terminated;
 }
 
@@ -116,7 +119,7 @@ static const char *boot_state(char state[16])
     return state;
 }
 
-int instance_boot(struct slice bundle, uint32_t startup_cpu_ms_max, struct error *err)
+int instance_boot(struct slice bundle, struct error *err)
 {
     JSContextRef ctx = instance.engine.ctx;
     uint32_t manifest_bytes;
@@ -126,20 +129,14 @@ int instance_boot(struct slice bundle, uint32_t startup_cpu_ms_max, struct error
     size_t blobs = 16 + (((size_t)manifest_bytes + 7) & ~(size_t)7);
     if (blobs > bundle.len)
         return error_set(err, -EINVAL, "the bundle is cut short");
-    instance_limit_cpu(startup_cpu_ms_max);
     JSValueRef blob = JSObjectMakeTypedArrayWithBytesNoCopy(ctx, kJSTypedArrayTypeUint8Array,
                                                             (void *)(uintptr_t)(bundle.ptr + blobs),
                                                             bundle.len - blobs, NULL, NULL, NULL);
     const JSValueRef args[] = {
         engine_string_utf8(ctx, (struct slice){bundle.ptr + 16, manifest_bytes}), blob};
-    instance.turn.id = 0;
-    instance.turn.terminated = false;
     JSValueRef exception = NULL;
     (void)JSObjectCallAsFunction(ctx, instance.library.boot, NULL, ARRAY_LEN(args), args,
                                  &exception);
-    if (instance.turn.terminated)
-        return error_set(err, -ETIME, "Script startup exceeded CPU time limit (%u ms).",
-                         startup_cpu_ms_max);
     if (exception) {
         AUTO_TEXT text = engine_exception_text(ctx, exception);
         return error_set(err, -EINVAL, "%s", text);

@@ -49,8 +49,9 @@ extern struct instance instance;
 int instance_init(struct error *err) WARN_UNUSED;
 /* Evaluates a bundle (the file's bytes, which must stay mapped) at global scope. The error is what
  * the author of the worker sees. */
-int instance_boot(struct slice bundle, uint32_t startup_cpu_ms_max, struct error *err) WARN_UNUSED;
-/* CPU time that one request may use, from now on. */
+int instance_boot(struct slice bundle, struct error *err) WARN_UNUSED;
+/* CPU time that one request may use, from now on. The engine then makes a thread that watches, so
+ * not before the last fork. */
 void instance_limit_cpu(uint32_t cpu_ms_max);
 /* What the booted worker can do: bit 0 fetch, bit 1 scheduled. */
 uint32_t instance_handlers(void);

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -90,6 +91,22 @@ static void tell(uint32_t type, uint32_t instance_id, int status, const char *te
                    NULL, 0); /* gone itself: so are we */
 }
 
+static void on_startup_limit(int signal_number)
+{
+    (void)signal_number;
+    tell(CONTROL_TEMPLATE_FAILED, 0, 0, "Script startup exceeded CPU time limit.");
+    _exit(0);
+}
+
+/* The engine's own watchdog would need a thread, and then nobody could fork: a CPU timer, whose
+ * signal ends the process. 0: no limit any more. */
+static void limit_startup(uint32_t cpu_ms_max)
+{
+    struct itimerval limit = {.it_value = {cpu_ms_max / 1000, cpu_ms_max % 1000 * 1000}};
+    (void)signal(SIGPROF, on_startup_limit);
+    (void)setitimer(ITIMER_PROF, &limit, NULL);
+}
+
 static void load_worker(void)
 {
     struct error err = {""};
@@ -106,12 +123,12 @@ static void load_worker(void)
         _exit(1);
     }
     fd_close(&template.start.bundle_fd);
-    if (instance_boot((struct slice){bundle, (size_t)stat.st_size},
-                      template.start.limits.startup_cpu_ms_max, &err) < 0) {
+    limit_startup(template.start.limits.startup_cpu_ms_max);
+    if (instance_boot((struct slice){bundle, (size_t)stat.st_size}, &err) < 0) {
         tell(CONTROL_TEMPLATE_FAILED, 0, 0, err.text);
         _exit(0);
     }
-    instance_limit_cpu(template.start.limits.cpu_ms_max);
+    limit_startup(0);
     engine_compact(&instance.engine);
 }
 
@@ -125,6 +142,7 @@ static void become_instance(const struct ipc_message *message)
     fd_close(&template.task_fd);
     (void)signal(SIGCHLD, SIG_DFL);
     sandbox_install(template.start.instance_filter);
+    instance_limit_cpu(template.start.limits.cpu_ms_max);
     if (getrandom(&random, sizeof(random), 0) == sizeof(random))
         seed = (double)(random >> 11);
     JSValueRef argument = JSValueMakeNumber(instance.engine.ctx, seed);
