@@ -23,8 +23,8 @@ int channel_create(uint32_t data_bytes, int fds[CHANNEL_FDS]) WARN_UNUSED;
 
 /* Maps an end; takes the bells' fds over and closes the memfd, also on failure. The size is read
  * from the memfd and checked. 0 or negative errno. */
-int channel_open(struct channel *channel, enum channel_end end, const int fds[CHANNEL_FDS])
-    WARN_UNUSED;
+int channel_open(struct channel *channel, enum channel_end end,
+                 const int fds[CHANNEL_FDS]) WARN_UNUSED;
 /* Unmaps and closes; harmless on a zeroed or closed channel. */
 void channel_close(struct channel *channel);
 

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-uint64_t clock_monotonic_us(void); /* vDSO: about 25 ns */
-uint64_t clock_wall_us(void);      /* since 1970 */
+uint64_t clock_monotonic_us(void);  /* vDSO: about 25 ns */
+uint64_t clock_wall_us(void);       /* since 1970 */
 uint64_t clock_thread_cpu_us(void); /* a system call */
 
 static inline uint64_t clock_monotonic_ms(void)

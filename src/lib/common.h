@@ -6,10 +6,10 @@
 
 #include <stddef.h>
 
-#define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
+#define ARRAY_LEN(array)                (sizeof(array) / sizeof((array)[0]))
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-#define WARN_UNUSED __attribute__((warn_unused_result))
-#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
+#define WARN_UNUSED                     __attribute__((warn_unused_result))
+#define PRINTF_LIKE(text, first)        __attribute__((format(printf, text, first)))
 
 /* TAKE(variable): its value, leaving NULL behind: ownership moves to the reader. */
 #define TAKE(variable)                                                                             \

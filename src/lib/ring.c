@@ -99,6 +99,36 @@ void ring_commit(struct ring *ring, uint32_t type, uint32_t slot, uint32_t aux, 
     atomic_store_explicit(&ring->shared->head, ring->index, memory_order_release);
 }
 
+/* The type word decides between claim and revoke: whoever changes it first. */
+#define RING_TYPE_CLAIMED 0x80000000u
+#define RING_TYPE_REVOKED 0xfffffffeu
+
+static _Atomic uint32_t *type_word(struct ring *ring, uint32_t position)
+{
+    char *header = ring->data + (position & (ring->size - 1));
+    return (_Atomic uint32_t *)(void *)(header + offsetof(struct ring_frame, type));
+}
+
+bool ring_revoke(struct ring *ring, uint32_t position, uint32_t aux)
+{
+    if (!refresh_tail(ring) || position - ring->peer >= ring->index - ring->peer)
+        return false; /* read already: the place may hold another frame by now */
+    struct ring_frame frame;
+    memcpy(&frame, ring->data + (position & (ring->size - 1)), sizeof(frame));
+    if (frame.aux != aux || frame.type >= RING_TYPE_CLAIMED)
+        return false;
+    uint32_t type = frame.type;
+    return atomic_compare_exchange_strong(type_word(ring, position), &type, RING_TYPE_REVOKED);
+}
+
+bool ring_claim(struct ring *ring, const struct ring_frame *frame)
+{
+    uint32_t type = frame->type;
+    return type < RING_TYPE_CLAIMED &&
+           atomic_compare_exchange_strong(type_word(ring, ring->index), &type,
+                                          type | RING_TYPE_CLAIMED);
+}
+
 uint32_t ring_room(struct ring *ring)
 {
     if (!refresh_tail(ring))

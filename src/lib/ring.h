@@ -23,9 +23,9 @@ enum {
 struct ring {
     struct ring_shared *shared; /* head, tail, waiting flag */
     char *data;
-    uint32_t size;  /* of data: a power of two */
-    uint32_t index; /* our own: head of a writer, tail of a reader */
-    uint32_t peer;  /* the last checked value of the peer's */
+    uint32_t size;    /* of data: a power of two */
+    uint32_t index;   /* our own: head of a writer, tail of a reader */
+    uint32_t peer;    /* the last checked value of the peer's */
     uint32_t pending; /* writer: bytes of the frame being written (0: none) */
 };
 
@@ -60,13 +60,22 @@ void ring_commit(struct ring *ring, uint32_t type, uint32_t slot, uint32_t aux, 
 /* Bytes of payload that a reserve would get now (0: full). */
 uint32_t ring_room(struct ring *ring);
 
+/* Writer: takes back the frame whose reserve began at `position` (ring->index before ring_commit,
+ * with skips already made) and whose header carries aux, unless the reader claimed it. True: the
+ * reader will skip it. */
+bool ring_revoke(struct ring *ring, uint32_t position, uint32_t aux);
+/* Reader, after ring_peek: is the frame still the writer's wish? False: it was revoked; release it.
+ */
+bool ring_claim(struct ring *ring, const struct ring_frame *frame);
+
 /* Reader: copies the next frame's header to *ret_frame and its payload to dst[0..cap).
  * 1: a frame. 0: empty. -EMSGSIZE: payload longer than cap, left in place. -EPROTO: the peer broke
  * the layout; the caller ends the peer, not itself. */
 int ring_read(struct ring *ring, struct ring_frame *ret_frame, void *dst, size_t cap) WARN_UNUSED;
 /* Reader that trusts the writer (an instance reading its gateway's ring): borrows the payload until
  * ring_release. Same results as ring_read, never -EMSGSIZE. */
-int ring_peek(struct ring *ring, struct ring_frame *ret_frame, const void **ret_payload) WARN_UNUSED;
+int ring_peek(struct ring *ring, struct ring_frame *ret_frame,
+              const void **ret_payload) WARN_UNUSED;
 void ring_release(struct ring *ring, const struct ring_frame *frame);
 
 /* Reader: about to sleep. True: still empty, the writer will ring the doorbell for the next frame;

@@ -358,14 +358,16 @@ static void on_gateway_frame(const struct ring_frame *frame, const char *payload
 {
     JSContextRef ctx = instance.engine.ctx;
     uint64_t id = 0;
-    if (frame->type != FRAME_RETIRE)
+    if (frame->bytes >= sizeof(id))
         memcpy(&id, payload, sizeof(id));
     switch ((enum frame_type)frame->type) {
     case FRAME_REQUEST:
-        on_request(frame->slot, payload);
+        if (ring_claim(&instance.gateway.in, frame)) /* else it moved to another instance */
+            on_request(frame->slot, payload);
         return;
     case FRAME_EVENT:
-        on_event(frame->slot, payload);
+        if (ring_claim(&instance.gateway.in, frame))
+            on_event(frame->slot, payload);
         return;
     case FRAME_RETIRE:
         instance.retiring = true;

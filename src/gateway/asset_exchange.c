@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "asset_exchange.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "assets.h"
+#include "dispatch.h"
+
+/* A body that is longer than its window waits here for credit. */
+struct asset_exchange {
+    struct asset_exchange *next;
+    struct instance *instance;
+    uint64_t id;
+    uint32_t slot;
+    int64_t credit;
+    struct assets_answer answer;
+    int64_t sent_bytes;
+};
+
+static struct asset_exchange *exchanges;
+
+static void drop(struct asset_exchange **place)
+{
+    struct asset_exchange *exchange = *place;
+    *place = exchange->next;
+    assets_answer_done(&exchange->answer);
+    free(exchange);
+}
+
+static struct asset_exchange **find(const struct instance *instance, uint64_t id)
+{
+    for (struct asset_exchange **place = &exchanges; *place; place = &(*place)->next)
+        if ((*place)->instance == instance && (*place)->id == id)
+            return place;
+    return NULL;
+}
+
+/* Sends what the credit allows; drops the exchange at the end of the body. */
+static void pump(struct asset_exchange **place)
+{
+    struct asset_exchange *exchange = *place;
+    struct assets_answer *answer = &exchange->answer;
+    static char chunk[BODY_CHUNK_BYTES_MAX];
+    while (exchange->credit > 0 && exchange->sent_bytes < answer->body_bytes) {
+        int64_t left = answer->body_bytes - exchange->sent_bytes;
+        size_t len = left < BODY_CHUNK_BYTES_MAX ? (size_t)left : BODY_CHUNK_BYTES_MAX;
+        if ((int64_t)len > exchange->credit)
+            len = (size_t)exchange->credit;
+        struct slice bytes = {chunk, len};
+        if (answer->fd >= 0) {
+            ssize_t got = pread(answer->fd, chunk, len, answer->offset + exchange->sent_bytes);
+            if (got <= 0) {
+                struct frame_error error = {.id = exchange->id, .kind = ERROR_KIND_PROTOCOL};
+                (void)dispatch_send(exchange->instance, FRAME_ERROR, exchange->slot, exchange->id,
+                                    &error, sizeof(error), (struct slice){0});
+                drop(place);
+                return;
+            }
+            bytes.len = len = (size_t)got;
+        } else {
+            bytes.ptr = answer->body.ptr + exchange->sent_bytes;
+        }
+        bool last = exchange->sent_bytes + (int64_t)len == answer->body_bytes;
+        struct frame_body body = {exchange->id, last ? FRAME_FIN : 0, (uint32_t)len};
+        if (!dispatch_send(exchange->instance, FRAME_BODY, exchange->slot, exchange->id, &body,
+                           sizeof(body), bytes))
+            return; /* the ring is full: the next credit tries again */
+        exchange->sent_bytes += (int64_t)len;
+        exchange->credit -= (int64_t)len;
+    }
+    if (exchange->sent_bytes == answer->body_bytes)
+        drop(place);
+}
+
+/* The frame's request in the parser's form, so that the same code decides. False: malformed. */
+static bool parse(const struct frame_request *head, struct slice payload,
+                  struct http1_request *ret_request)
+{
+    const char *at = payload.ptr + sizeof(*head);
+    *ret_request = (struct http1_request){.minor = 1, .keep_alive = true};
+    ret_request->method = (struct slice){at, head->method_bytes};
+    struct slice url = {at + head->method_bytes, head->url_bytes};
+    const char *host = memmem(url.ptr, url.len, "://", 3);
+    if (!host)
+        return false;
+    host += 3;
+    size_t rest = url.len - (size_t)(host - url.ptr);
+    const char *path = memchr(host, '/', rest);
+    ret_request->authority = (struct slice){host, path ? (size_t)(path - host) : rest};
+    ret_request->path = path ? (struct slice){path, rest - (size_t)(path - host)} : SLICE("/");
+    ret_request->target = ret_request->path;
+    const char *line = url.ptr + url.len, *end = line + head->headers_bytes;
+    while (line < end && ret_request->headers_count < HTTP1_HEADERS_MAX) {
+        const char *stop = memchr(line, '\n', (size_t)(end - line));
+        const char *colon = stop ? memchr(line, ':', (size_t)(stop - line)) : NULL;
+        if (!colon)
+            break;
+        struct slice value = {colon + 1, (size_t)(stop - colon - 1)};
+        if (value.len > 0 && value.ptr[0] == ' ')
+            value.ptr++, value.len--;
+        ret_request->headers[ret_request->headers_count++] =
+            (struct http1_header){{line, (size_t)(colon - line)}, value};
+        line = stop + 1;
+    }
+    return true;
+}
+
+int asset_exchange_start(struct instance *instance, const struct ring_frame *frame,
+                         struct slice payload)
+{
+    static struct http1_request request;
+    struct frame_request head;
+    if (payload.len < sizeof(head))
+        return -EPROTO;
+    memcpy(&head, payload.ptr, sizeof(head));
+    if ((uint64_t)head.method_bytes + head.url_bytes + head.headers_bytes + head.inline_bytes +
+                sizeof(head) !=
+            payload.len ||
+        head.id < EXCHANGE_ID_BASE || frame->slot >= SLOTS_MAX || find(instance, head.id))
+        return -EPROTO;
+    struct asset_exchange *exchange = xcalloc(1, sizeof(*exchange));
+    exchange->answer.fd = -1;
+    bool found = instance->deployment->assets && parse(&head, payload, &request);
+    if (found)
+        found = assets_route(instance->deployment->assets, &request, false, &exchange->answer);
+    if (!found)
+        exchange->answer = (struct assets_answer){.status = 404, .fd = -1};
+    if (slice_equal(request.method, SLICE("HEAD")) || exchange->answer.status == 304)
+        exchange->answer.body_bytes = 0;
+    struct frame_response response = {
+        .id = head.id,
+        .body_bytes = exchange->answer.body_bytes,
+        .flags = exchange->answer.body_bytes == 0 ? FRAME_FIN : 0,
+        .status = (uint32_t)exchange->answer.status,
+        .headers_bytes = (uint32_t)buffer_len(&exchange->answer.headers),
+    };
+    exchange->instance = instance;
+    exchange->id = head.id;
+    exchange->slot = frame->slot;
+    exchange->credit = FLOW_WINDOW_BYTES;
+    exchange->next = exchanges;
+    exchanges = exchange;
+    if (!dispatch_send(instance, FRAME_RESPONSE, frame->slot, head.id, &response, sizeof(response),
+                       buffer_slice(&exchange->answer.headers))) {
+        drop(&exchanges);
+        return -EPROTO; /* it opens exchanges and reads no answers */
+    }
+    pump(&exchanges);
+    return 0;
+}
+
+int asset_exchange_credit(struct instance *instance, uint32_t slot, uint64_t id, uint32_t bytes)
+{
+    struct asset_exchange **place = find(instance, id);
+    (void)slot;
+    if (!place)
+        return 0;
+    if ((*place)->credit + bytes > FLOW_WINDOW_BYTES)
+        return -EPROTO;
+    (*place)->credit += bytes;
+    pump(place);
+    return 0;
+}
+
+void asset_exchange_abort(struct instance *instance, uint32_t slot, uint64_t id)
+{
+    struct asset_exchange **place = find(instance, id);
+    (void)slot;
+    if (place)
+        drop(place);
+}
+
+void asset_exchange_drop_all(struct instance *instance)
+{
+    for (struct asset_exchange **place = &exchanges; *place;) {
+        if ((*place)->instance == instance)
+            drop(place);
+        else
+            place = &(*place)->next;
+    }
+}
