@@ -479,6 +479,7 @@ int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHAN
     instance.outboxes[TARGET_BROKER].channel = &instance.broker;
     instance.serving = true;
     bool compact = false; /* owed since the last work */
+    bool settled = false; /* the library looked for requests that nothing can answer any more */
     for (;;) {
         bool busy = drain(&instance.gateway, true);
         busy |= drain(&instance.broker, false);
@@ -488,8 +489,16 @@ int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHAN
             buffer_len(&instance.outboxes[TARGET_GATEWAY].waiting) == 0)
             return 0;
         compact |= busy;
-        if (busy || timeout_ms == 0)
+        if (busy || timeout_ms == 0) {
+            settled = false;
             continue;
+        }
+        if (!settled && instance.in_flight > 0) { /* does anybody wait for what will never come? */
+            settled = true;
+            begin_turn(0, 0);
+            (void)instance_call(instance.library.idle, 0, NULL);
+            continue;
+        }
         bool nap = compact && (timeout_ms < 0 || timeout_ms > IDLE_COMPACT_MS);
         if (!wait_for_work(nap ? IDLE_COMPACT_MS : timeout_ms) && nap) {
             engine_compact(&instance.engine);

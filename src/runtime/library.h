@@ -20,6 +20,7 @@
     X(response_credit, "responseCredit")                                                           \
     X(event, "event")                                                                              \
     X(timer, "timer")                                                                              \
+    X(idle, "idle")                                                                                \
     X(fetch_response, "fetchResponse")                                                             \
     X(fetch_body, "fetchBody")                                                                     \
     X(fetch_error, "fetchError")                                                                   \

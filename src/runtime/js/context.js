@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The request that the code running now belongs to. Each call from C enters one, timers and answers of
+// fetches enter the one that asked for them; microtasks follow what they were started by, since they
+// drain before C calls again.
+
+import { Error } from "./primordials.js";
+import { cell } from "./async-context.js";
+import { platform } from "./native.js";
+
+let request = undefined;
+let phase = "nursery"; // → "global" (the worker's modules run) → "request"
+
+export function current() {
+  return request;
+}
+
+export function enterRequest(next) {
+  request = next;
+  cell.f = undefined;
+}
+
+export function setPhase(next) {
+  phase = next;
+}
+
+export function inGlobalScope() {
+  return phase === "global";
+}
+
+export function requireRequest(what) {
+  if (phase === "global")
+    throw new Error(
+      `Disallowed operation called within global scope. Asynchronous I/O (ex: fetch() or connect()), setting a timeout, and generating random values are not allowed within global scope. To fix this error, perform this operation within a handler. https://developers.cloudflare.com/workers/runtime-apis/handlers/`,
+    );
+}
+platform.requireRequest = requireRequest;

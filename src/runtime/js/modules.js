@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The worker's modules: from the bundle's manifest to evaluated namespaces (transform/README.md).
+
+import { native } from "./native.js";
+import { createModuleGraph } from "./transform/linker.js";
+import { cell, enableAsyncContext } from "./async-context.js";
+import { builtinModule } from "./builtins.js";
+import { setPositions } from "./positions.js";
+
+export function openBundle(manifestText, blob) {
+  const manifest = JSON.parse(manifestText);
+  const bytesOf = (part) => blob.subarray(part.offset, part.offset + part.bytes);
+  const textOf = (part) => native.utf8Decode(bytesOf(part), false, false);
+  const described = new Map();
+  for (const module of manifest.modules) {
+    if (module.type !== "esm" && module.type !== "cjs" && manifest.syntax !== "service-worker") continue;
+    described.set(module.name, {
+      get map() {
+        const text = module.map ? textOf(module.map) : undefined;
+        Object.defineProperty(this, "map", { value: text, writable: true });
+        return text;
+      },
+      set map(value) {
+        Object.defineProperty(this, "map", { value, writable: true });
+      },
+      shifts: module.shifts ? textOf(module.shifts) : undefined,
+    });
+  }
+  setPositions(described, manifest.dev === true);
+  if (manifest.async_context) enableAsyncContext();
+  const evaluate = (module) => native.evaluateBytes(bytesOf(module), module.name, 1);
+  const graph = createModuleGraph({
+    modules: manifest.modules,
+    evaluate,
+    data(module) {
+      switch (module.type) {
+        case "text":
+          return textOf(module);
+        case "json":
+          return JSON.parse(textOf(module));
+        case "wasm":
+          return new WebAssembly.Module(bytesOf(module));
+        default:
+          return bytesOf(module).slice().buffer;
+      }
+    },
+    builtin: builtinModule,
+    meta: (module) => ({ url: `file:///${module.name}`, main: module.name === manifest.main }),
+    cell: manifest.async_context ? cell : null,
+  });
+  return { manifest, graph, evaluateScript: () => evaluate(manifest.modules.find((m) => m.name === manifest.main)) };
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// https://html.spec.whatwg.org/#timers
+// A binary heap by due time, then by order of creation. C is told of the earliest alone.
+
+import { Map, MapDelete, MapGet, MapSet, Number, TypeError, promiseReject, promiseWithResolvers, queueMicrotask as nativeQueueMicrotask } from "./primordials.js";
+import { native, platform } from "./native.js";
+import { bind } from "./async-context.js";
+import { current, enterRequest, requireRequest } from "./context.js";
+import { addAbortAlgorithm, isAborted, removeAbortAlgorithm } from "./abort.js";
+
+const heap = [];
+const byId = new Map();
+let nextId = 1, nextOrder = 1;
+
+class Timer {
+  place = 0; // in the heap; -1: its callback runs
+  released = false;
+  constructor(callback, args, due, interval) {
+    this.callback = callback;
+    this.args = args;
+    this.due = due;
+    this.interval = interval; // -1: once
+    this.order = nextOrder++;
+    this.id = nextId++;
+    this.owner = current();
+  }
+}
+
+function before(a, b) {
+  return a.due < b.due || (a.due === b.due && a.order < b.order);
+}
+
+function put(place, timer) {
+  heap[place] = timer;
+  timer.place = place;
+}
+
+function up(place) {
+  const timer = heap[place];
+  while (place > 0) {
+    const parent = (place - 1) >> 1;
+    if (!before(timer, heap[parent])) break;
+    put(place, heap[parent]);
+    place = parent;
+  }
+  put(place, timer);
+}
+
+function down(place) {
+  const timer = heap[place];
+  for (;;) {
+    let child = place * 2 + 1;
+    if (child >= heap.length) break;
+    if (child + 1 < heap.length && before(heap[child + 1], heap[child])) child++;
+    if (!before(heap[child], timer)) break;
+    put(place, heap[child]);
+    place = child;
+  }
+  put(place, timer);
+}
+
+function add(timer) {
+  heap[heap.length] = timer;
+  up(heap.length - 1);
+  MapSet.call(byId, timer.id, timer);
+  if (timer.owner !== undefined) timer.owner.hold();
+  if (heap[0] === timer) arm();
+}
+
+function remove(timer) {
+  const last = heap[heap.length - 1];
+  heap.length--;
+  if (last !== timer) {
+    const { place } = timer;
+    put(place, last);
+    up(place);
+    down(last.place);
+  }
+}
+
+function drop(timer) {
+  MapDelete.call(byId, timer.id);
+  if (timer.owner !== undefined && !timer.released) timer.owner.release();
+  timer.released = true;
+}
+
+function arm() {
+  native.setTimer(heap.length === 0 ? -1 : Math.max(0, heap[0].due - native.now()));
+}
+
+function schedule(callback, delay, args, repeat) {
+  requireRequest("setting a timeout");
+  const ms = Math.max(0, Number(delay) || 0);
+  const wait = ms > 2147483647 ? 0 : Math.trunc(ms);
+  const timer = new Timer(bind(callback), args, native.now() + wait, repeat ? Math.max(1, wait) : -1);
+  add(timer);
+  return timer;
+}
+
+function checkCallback(callback, name) {
+  if (typeof callback !== "function")
+    throw new TypeError(`Failed to execute '${name}' on 'ServiceWorkerGlobalScope': parameter 1 is not of type 'Function'.`);
+}
+
+export function setTimeout(callback, delay = 0, ...args) {
+  checkCallback(callback, "setTimeout");
+  return schedule(callback, delay, args, false).id;
+}
+
+export function setInterval(callback, delay = 0, ...args) {
+  checkCallback(callback, "setInterval");
+  return schedule(callback, delay, args, true).id;
+}
+
+export function clearTimeout(id = undefined) {
+  const timer = MapGet.call(byId, Number(id));
+  if (timer === undefined) return;
+  if (timer.place >= 0) remove(timer);
+  drop(timer);
+}
+
+export function clearInterval(id = undefined) {
+  clearTimeout(id);
+}
+
+export function queueMicrotask(callback) {
+  checkCallback(callback, "queueMicrotask");
+  const bound = bind(callback);
+  nativeQueueMicrotask(() => {
+    try {
+      bound();
+    } catch (error) {
+      platform.reportException(error);
+    }
+  });
+}
+
+export const scheduler = {
+  wait(delay, options = undefined) {
+    const signal = options?.signal;
+    if (signal !== undefined && isAborted(signal)) return promiseReject(signal.reason);
+    const { promise, resolve, reject } = promiseWithResolvers();
+    const onAbort = (reason) => {
+      clearTimeout(timer.id);
+      reject(reason);
+    };
+    const timer = schedule(
+      () => {
+        if (signal !== undefined) removeAbortAlgorithm(signal, onAbort);
+        resolve(undefined);
+      },
+      delay, [], false,
+    );
+    if (signal !== undefined) addAbortAlgorithm(signal, onAbort);
+    return promise;
+  },
+};
+
+// Hook: C's timer rang. One timer a call, so that the microtasks of each run before the next.
+export function onTimer() {
+  const timer = heap[0];
+  if (timer === undefined || timer.due > native.now() + 0.5) {
+    arm();
+    return;
+  }
+  remove(timer);
+  timer.place = -1;
+  enterRequest(timer.owner);
+  try {
+    timer.callback.apply(undefined, timer.args);
+  } catch (error) {
+    platform.reportException(error);
+  }
+  if (timer.interval >= 0 && !timer.released) {
+    timer.due = Math.max(timer.due + timer.interval, native.now());
+    timer.order = nextOrder++;
+    heap[heap.length] = timer;
+    up(heap.length - 1);
+  } else {
+    drop(timer);
+  }
+  arm();
+}
+
+// Timers of a request that is over.
+export function clearTimersOf(owner) {
+  for (let i = heap.length - 1; i >= 0; i--) {
+    const timer = heap[i];
+    if (timer === undefined || timer.owner !== owner) continue;
+    remove(timer);
+    drop(timer);
+    i = heap.length;
+  }
+  arm();
+}
+
+platform.setTimeout = setTimeout;
+platform.clearTimeout = clearTimeout;
