@@ -2,6 +2,8 @@
 // The bundle file: "WEIRB1\0\0", u32 LE manifest bytes, u32 LE 0, the manifest's JSON, padding to 8,
 // then blobs that the manifest names by {offset, bytes} from the end of the padded manifest.
 
+import { DeployError } from "./errors.js";
+
 const MAGIC = [0x57, 0x45, 0x49, 0x52, 0x42, 0x31, 0, 0];
 const HEADER_BYTES = 16;
 
@@ -9,20 +11,20 @@ const align = (bytes) => (bytes + 7) & ~7;
 
 export function readBundle(bytes) {
   if (bytes.length < HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) {
-    throw new SyntaxError("not a bundle: wrong first bytes");
+    throw new DeployError("not a bundle: wrong first bytes");
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const manifestBytes = view.getUint32(8, true);
   const blobs = align(HEADER_BYTES + manifestBytes);
   if (blobs > bytes.length && HEADER_BYTES + manifestBytes !== bytes.length) {
-    throw new SyntaxError("not a bundle: its manifest is longer than the file");
+    throw new DeployError("not a bundle: its manifest is longer than the file");
   }
   const text = utf8Decode(bytes.subarray(HEADER_BYTES, HEADER_BYTES + manifestBytes));
   return {
     manifest: JSON.parse(text),
     blob({ offset, bytes: length }) {
       if (!(offset >= 0 && length >= 0 && blobs + offset + length <= bytes.length)) {
-        throw new SyntaxError("not a bundle: a module lies outside the file");
+        throw new DeployError("not a bundle: a module lies outside the file");
       }
       return bytes.subarray(blobs + offset, blobs + offset + length);
     },

@@ -2,28 +2,15 @@
 // The modules of a bundle and how they hang together: specifiers → modules, names → bindings,
 // import cycles.
 
+import { SourceError } from "./errors.js";
 import { findModule, isBare, plainName } from "./paths.js";
-import { locate } from "./positions.js";
-
-export class TransformError extends SyntaxError {
-  constructor(module, starts, offset, message) {
-    const { line, column } = locate(starts, offset);
-    super(`${module}:${line}:${column + 1}: ${message}`);
-    Object.assign(this, { module, line, column: column + 1, text: message });
-  }
-
-  // What C shows: the text alone, without the class.
-  toString() {
-    return this.message;
-  }
-}
 
 const attributeTypes = { json: "json", text: "text", bytes: "data" };
 
 // Sets `target` of each import: a record of the bundle, or a built-in's name.
 export function resolveImports(record, records, resolveBuiltin) {
   const fail = (offset, message) => {
-    throw new TransformError(record.name, record.starts, offset, message);
+    throw new SourceError(record.name, record.starts, offset, message);
   };
   for (const entry of record.analysis.imports) {
     const { specifier, start, attributes } = entry;
@@ -142,7 +129,7 @@ export function checkNames(record) {
       const resolution = entry.target ? resolveExport(entry.target, name) : "unknown";
       entry.resolutions.set(name, resolution);
       if (resolution !== null && resolution !== "ambiguous") continue;
-      throw new TransformError(
+      throw new SourceError(
         record.name,
         record.starts,
         offset,

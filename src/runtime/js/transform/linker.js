@@ -17,6 +17,7 @@ import {
   ObjectFreeze,
   ObjectKeys,
   ObjectHasOwn,
+  ReferenceError,
   ReflectApply,
   Set,
   SetAdd,
@@ -215,9 +216,19 @@ export function createModuleGraph(host) {
   }
 
   function getterOf({ record, name }) {
-    const { namespace, kind } = record;
+    const { namespace, kind, getters } = record;
     if (name === null) return () => namespace;
-    return kind === "esm" ? MapGet.call(record.getters, name) : () => namespace[name];
+    if (kind !== "esm") return () => namespace[name];
+    const getter = MapGet.call(getters, name);
+    if (getter !== undefined) return getter;
+    // Asked for by a module in a cycle, of one outside that has not started.
+    return () => {
+      const late = MapGet.call(getters, name);
+      if (late === undefined) {
+        throw new ReferenceError(`Cannot access "${name}" before initialization`);
+      }
+      return late();
+    };
   }
 
   // --- what a module's script sees as __w ---

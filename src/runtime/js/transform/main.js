@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // transformBundle(bytes) → bytes: a bundle as the loader wrote it, with every module ready for
-// linker.js. Throws a TransformError whose message is "file:line:column: text, and what to do".
+// linker.js. Throws a DeployError whose message is "file:line:column: text, and what to do".
 
 import { Parser } from "acorn";
 
@@ -8,7 +8,8 @@ import { analyse } from "./analyse.js";
 import { builtinResolver } from "./builtins.js";
 import { bundleWriter, readBundle, utf8Decode, utf8Encode } from "./bundle.js";
 import { emitCommonJs, emitModule } from "./emit.js";
-import { checkNames, findCycles, resolveImports, TransformError } from "./graph.js";
+import { DeployError, SourceError } from "./errors.js";
+import { checkNames, findCycles, resolveImports } from "./graph.js";
 import { plainName } from "./paths.js";
 import { lineStarts, locate } from "./positions.js";
 
@@ -34,13 +35,13 @@ export function transformModules(manifest, sources) {
   const records = new Map();
   const list = manifest.modules.map((module, i) => {
     const name = plainName(module.name);
-    if (records.has(name)) throw new SyntaxError(`two modules are named "${module.name}"`);
+    if (records.has(name)) throw new DeployError(`two modules are named "${module.name}"`);
     const record = { name, type: module.type, source: sources[i], cyclic: false };
     records.set(name, record);
     return record;
   });
   if (!records.has(plainName(manifest.main ?? ""))) {
-    throw new SyntaxError(`the main module "${manifest.main}" is not in the bundle`);
+    throw new DeployError(`the main module "${manifest.main}" is not in the bundle`);
   }
   const main = records.get(plainName(manifest.main));
   const isScript = (record) => manifest.syntax === "service-worker" && record === main;
@@ -88,10 +89,12 @@ function describeImport({ starts }, { specifier, target, builtin, names, namespa
   };
 }
 
+const TOO_DEEP = "the code is nested too deeply";
+
 function parse(record, kind, frames) {
   const { text, name, starts } = record;
   const fail = (offset, message) => {
-    throw new TransformError(name, starts, offset, message);
+    throw new SourceError(name, starts, offset, message);
   };
   let program;
   try {
@@ -103,15 +106,16 @@ function parse(record, kind, frames) {
     });
   } catch (error) {
     if (error instanceof SyntaxError && error.pos !== undefined) {
-      fail(error.pos, error.message.replace(/ \(\d+:\d+\)$/, ""));
+      const message = error.message.replace(/ \(\d+:\d+\)$/, "");
+      fail(error.pos, /stack space/.test(message) ? TOO_DEEP : message);
     }
-    if (error instanceof RangeError) fail(0, "the code is nested too deeply");
+    if (error instanceof RangeError) fail(0, TOO_DEEP);
     throw error;
   }
   try {
     record.analysis = analyse(program, text, { module: kind === "esm", frames, fail });
   } catch (error) {
-    if (error instanceof RangeError) fail(0, "the code is nested too deeply");
+    if (error instanceof RangeError) fail(0, TOO_DEEP);
     throw error;
   }
 }
@@ -122,6 +126,6 @@ function checkSyntax({ name }, text) {
   try {
     new Function(`return ${text}`);
   } catch (error) {
-    throw new SyntaxError(`${name}: the engine refuses this module: ${error.message}`);
+    throw new DeployError(`${name}: the engine refuses this module: ${error.message}`);
   }
 }
