@@ -18,6 +18,6 @@ globalThis.later = (turns, callback) => {
   step();
 };
 import(pathToFileURL(resolve(process.argv[2])).href).then(
-  (namespace) => later(20, () => log("done", Object.keys(namespace))),
+  (namespace) => setTimeout(() => log("done", Object.keys(namespace)), 50),
   (error) => log("failed", error),
 );
