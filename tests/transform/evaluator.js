@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a transformed bundle inside the engine with the real linker: the least host there can be.
 // The harness gives scripts as `__scripts[name]`, and each line that the modules log is printed.
-import { asyncContextEnabled, bind, cell, enableAsyncContext } from "../../src/runtime/js/async-context.js";
+import { asyncContextEnabled, bind, enableAsyncContext } from "../../src/runtime/js/async-context.js";
+import { nodeModule } from "../../src/runtime/js/node/index.js";
 import { createModuleGraph } from "../../src/runtime/js/transform/linker.js";
 
 function show(value) {
@@ -12,24 +13,8 @@ function show(value) {
   return JSON.stringify(value);
 }
 
-// The least AsyncLocalStorage: what node:async_hooks of the library does with frames.
-class AsyncLocalStorage {
-  run(store, callback, ...args) {
-    const before = cell.f;
-    cell.f = new Map(before).set(this, store);
-    try {
-      return callback(...args);
-    } finally {
-      cell.f = before;
-    }
-  }
-  getStore() {
-    return cell.f?.get(this);
-  }
-}
-
 const builtins = {
-  "node:async_hooks": { AsyncLocalStorage, default: { AsyncLocalStorage } },
+  "node:async_hooks": nodeModule("node:async_hooks"),
   "node:path": { join: (...parts) => parts.join("/"), sep: "/", default: { sep: "/" } },
 };
 
@@ -49,7 +34,7 @@ globalThis.__start = (manifest, data) => {
     modules: manifest.modules,
     evaluate: (module) => __scripts[module.name],
     data: (module) => data[module.name],
-    builtin: (specifier) => builtins[specifier],
+    builtin: (specifier) => builtins[specifier] ?? nodeModule(specifier),
     meta: (module) => ({ url: `file:///${module.name}`, main: module.name === manifest.main }),
   });
 };
