@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands, one file each. argv[0] is the command's name. Exit codes: 0 done, 1 failed, 2 misused. */
+#ifndef WEIR_CLI_H
+#define WEIR_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+int command_dev(int argc, char **argv);
+int command_serve(int argc, char **argv);
+int command_reload(int argc, char **argv);
+int command_check_config(int argc, char **argv);
+int command_doctor(int argc, char **argv);
+int command_help(int argc, char **argv);
+int command_version(int argc, char **argv);
+
+/* Options of a command: "--name VALUE", "--name=VALUE" or "--flag". */
+struct cli_option {
+    const char *name;   /* with its dashes */
+    const char *value;  /* name of the value for help; NULL: a flag */
+    const char *text;
+    const char **ret_value; /* of options with a value; the last one counts */
+    bool *ret_flag;
+};
+
+struct cli_command {
+    const char *usage; /* "weir dev [DIR] [options]" */
+    const char *text;
+    const struct cli_option *options;
+    size_t options_count;
+    int arguments_max; /* positional ones */
+};
+
+/* Fills options and positional arguments (ret_arguments[arguments_max], NULL where missing). Prints help
+ * for --help, or what is wrong. EXIT_OK: go on; otherwise *ret_exit is set and false is returned. */
+bool cli_parse(const struct cli_command *command, int argc, char **argv,
+               const char **ret_arguments, int *ret_exit);
+/* A port number in text; -1: none. */
+int cli_port(const char *text);
+/* Colours on this stream? A terminal, and no NO_COLOR. */
+bool cli_color(int fd);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "loader.h"
+#include "log.h"
+#include "supervisor.h"
+
+enum { RELOAD_DELAY_MS = 60, WATCHES_MAX = 4096 };
+
+static struct {
+    struct dev_options options;
+    int inotify;
+    int watches[WATCHES_MAX];
+    int watches_count;
+    char *names[WATCHES_MAX]; /* file names that matter in watches[i]; NULL: all */
+} dev;
+
+/* Directories are watched, not files: editors replace files. */
+static void watch_path(const char *path)
+{
+    struct stat stat_of;
+    bool is_dir = stat(path, &stat_of) == 0 && S_ISDIR(stat_of.st_mode);
+    AUTO_TEXT dir = xstrdup(path);
+    char *slash = strrchr(dir, '/');
+    if (!is_dir && slash)
+        *slash = 0;
+    if (dev.watches_count == WATCHES_MAX || strstr(dir, "/node_modules/"))
+        return;
+    int watch = inotify_add_watch(dev.inotify, dir,
+                                  IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVE_SELF | IN_MASK_ADD);
+    if (watch < 0)
+        return;
+    dev.watches[dev.watches_count] = watch;
+    dev.names[dev.watches_count++] = is_dir ? NULL : xstrdup(slash + 1);
+}
+
+static bool matters(const struct inotify_event *event)
+{
+    for (int i = 0; i < dev.watches_count; i++)
+        if (dev.watches[i] == event->wd &&
+            (!dev.names[i] || (event->len > 0 && strcmp(dev.names[i], event->name) == 0)))
+            return true;
+    return false;
+}
+
+static bool changed(void *context)
+{
+    char events[16384] __attribute__((aligned(8)));
+    bool any = false;
+    ssize_t got;
+    (void)context;
+    while ((got = read(dev.inotify, events, sizeof(events))) > 0) {
+        for (ssize_t at = 0; at < got;) {
+            const struct inotify_event *event = (const void *)(events + at);
+            any |= (event->mask & IN_Q_OVERFLOW) || matters(event);
+            at += (ssize_t)(sizeof(*event) + event->len);
+        }
+    }
+    return any;
+}
+
+static void renew_watches(const json_t *worker)
+{
+    for (int i = 0; i < dev.watches_count; i++)
+        free(dev.names[i]);
+    dev.watches_count = 0; /* the kernel's stay: adding a directory again gives the same number */
+    size_t index;
+    json_t *path;
+    json_array_foreach(json_object_get(worker, "watch"), index, path)
+        watch_path(json_string_value(path));
+}
+
+static int load(void *context, struct buffer *ret_plan, struct error *err)
+{
+    (void)context;
+    return loader_dev(&dev.options, ret_plan, err);
+}
+
+static void loaded(void *context, struct slice plan, bool first)
+{
+    json_t *json = json_loadb(plan.ptr, plan.len, 0, NULL);
+    const json_t *worker = json_array_get(json_object_get(json, "workers"), 0);
+    const char *bold = dev.options.color ? "\033[1m" : "", *dim = dev.options.color ? "\033[2m" : "",
+               *off = dev.options.color ? "\033[0m" : "";
+    (void)context;
+    renew_watches(worker);
+    if (!first) {
+        if (!json_object_get(worker, "failed"))
+            (void)printf("%sreloaded%s\n", dim, off);
+    } else {
+        const json_t *assets = json_object_get(worker, "assets");
+        (void)printf("%sweir %s%s  %s%s%s\n\n", bold, WEIR_VERSION, off, dim,
+                     json_string_value(json_object_get(worker, "config")), off);
+        (void)printf("  worker   %s\n", json_string_value(json_object_get(worker, "name")));
+        if (json_is_object(assets))
+            (void)printf("  assets   %s\n",
+                         json_string_value(json_object_get(assets, "directory")));
+        (void)printf("  ready on %shttp://%s:%d%s\n\n%sCtrl-C stops it; a change of a source file "
+                     "reloads it.%s\n",
+                     bold, dev.options.address, dev.options.port, off, dim, off);
+    }
+    (void)fflush(stdout);
+    json_decref(json);
+}
+
+int command_dev(int argc, char **argv)
+{
+    const char *port = "8787", *dir, *var = NULL;
+    static const char *vars[2];
+    dev.options = (struct dev_options){.address = "127.0.0.1", .color = cli_color(STDOUT_FILENO)};
+    const struct cli_option options[] = {
+        {"--ip", "ADDRESS", "Address to listen on (default: 127.0.0.1)", &dev.options.address, NULL},
+        {"--port", "PORT", "Port to listen on (default: 8787)", &port, NULL},
+        {"--env", "NAME", "Use [env.NAME] of the configuration", &dev.options.env, NULL},
+        {"--var", "NAME:VALUE", "Set a variable", &var, NULL},
+    };
+    const struct cli_command command = {
+        "weir dev [DIR] [options]",
+        "Serves the project in DIR (default: here) from its wrangler.toml, wrangler.json or\n"
+        "wrangler.jsonc, and again when a source file changes.",
+        options, ARRAY_LEN(options), 1};
+    int code;
+    if (!cli_parse(&command, argc, argv, &dir, &code))
+        return code;
+    dev.options.dir = dir ? dir : ".";
+    dev.options.port = cli_port(port);
+    vars[0] = var;
+    dev.options.vars = vars;
+    if (dev.options.port < 0 || (var && !strchr(var, ':'))) {
+        (void)fprintf(stderr, dev.options.port < 0
+                                  ? "weir: --port %s: expected a number from 0 to 65535\n"
+                                  : "weir: --var %s: expected NAME:VALUE\n",
+                      dev.options.port < 0 ? port : "…");
+        return EXIT_USAGE;
+    }
+    log_init("dev", LOG_INFO, false);
+    dev.inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    struct supervisor_options supervisor_options = {.load = load,
+                                                    .watch_fd = dev.inotify,
+                                                    .changed = changed,
+                                                    .reload_delay_ms = RELOAD_DELAY_MS,
+                                                    .loaded = loaded,
+                                                    .drain_timeout_ms = 2000};
+    return supervisor_run(&supervisor_options);
+}

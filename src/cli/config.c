@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void add_line(struct buffer *out, const char *file, int line, const char *format,
+                     va_list args)
+{
+    char text[1024];
+    (void)vsnprintf(text, sizeof(text), format, args);
+    if (line > 0)
+        buffer_printf(out, "%s:%d: %s\n", file, line, text);
+    else
+        buffer_printf(out, "%s: %s\n", file, text);
+}
+
+void config_error(struct config_report *report, int line, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add_line(&report->errors, report->file, line, format, args);
+    va_end(args);
+    report->errors_count++;
+}
+
+void config_warn(struct config_report *report, int line, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add_line(&report->warnings, report->file, line, format, args);
+    va_end(args);
+    report->warnings_count++;
+}
+
+static int read_file(const char *path, struct buffer *ret_text, struct error *err)
+{
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, -errno, "cannot read %s: %s", path, strerror(errno));
+    for (;;) {
+        ssize_t got = read(fd, buffer_reserve(ret_text, 65536), 65536);
+        if (got < 0)
+            return error_set(err, -errno, "cannot read %s: %s", path, strerror(errno));
+        if (got == 0)
+            return 0;
+        ret_text->end += (size_t)got;
+        if (buffer_len(ret_text) > VALUE_BYTES_MAX)
+            return error_set(err, -EFBIG, "%s is larger than 16 MB", path);
+    }
+}
+
+int config_read(const char *path, struct value *ret_root, struct error *err)
+{
+    AUTO_BUFFER text = {0};
+    int r = read_file(path, &text, err);
+    if (r < 0)
+        return r;
+    size_t len = strlen(path);
+    bool toml = len > 5 && strcmp(path + len - 5, ".toml") == 0;
+    struct slice bytes = {text.data ? text.data : "", buffer_len(&text)};
+    r = toml ? toml_parse(bytes, ret_root, err) : jsonc_parse(bytes, ret_root, err);
+    if (r < 0)
+        error_prefix(err, "%s", path);
+    return r;
+}
+
+/* Unit suffixes; the number in front may have a fraction. */
+static bool parse_unit(const struct value *value, const char *const *names, const int64_t *factors,
+                       int64_t *ret_value)
+{
+    if (value->type == VALUE_INTEGER) {
+        *ret_value = value->integer;
+        return true;
+    }
+    const char *text = value_text(value);
+    char *end;
+    if (!text || !*text)
+        return false;
+    double number = strtod(text, &end);
+    while (*end == ' ')
+        end++;
+    for (size_t i = 0; names[i] && end != text; i++) {
+        if (strcasecmp(end, names[i]) == 0 && number >= 0 && number < 1e15) {
+            *ret_value = (int64_t)(number * (double)factors[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool config_parse_duration(const struct value *value, int64_t *ret_ms)
+{
+    static const char *const names[] = {"ms", "s", "m", "h", "d", NULL};
+    static const int64_t factors[] = {1, 1000, 60000, 3600000, 86400000};
+    return parse_unit(value, names, factors, ret_ms);
+}
+
+bool config_parse_size(const struct value *value, int64_t *ret_bytes)
+{
+    static const char *const names[] = {"B", "KB", "MB", "GB", "KiB", "MiB", "GiB", NULL};
+    static const int64_t factors[] = {1, 1024, 1 << 20, 1 << 30, 1024, 1 << 20, 1 << 30};
+    return parse_unit(value, names, factors, ret_bytes);
+}
+
+static const char *type_remedy(enum config_type type)
+{
+    static const char *const texts[] = {
+        "a string in quotes",
+        "true or false",
+        "an integer",
+        "a duration such as 500, \"30s\" or \"5m\"",
+        "a size such as 1048576, \"64KB\" or \"128MB\"",
+        "an array of strings",
+        "a value",
+    };
+    return texts[type];
+}
+
+/* The number that the value stands for; false when its type is wrong. */
+static bool number_of(const struct value *value, enum config_type type, int64_t *ret_number)
+{
+    switch (type) {
+    case CONFIG_COUNT:
+        *ret_number = value->integer;
+        return value->type == VALUE_INTEGER;
+    case CONFIG_DURATION:
+        return config_parse_duration(value, ret_number);
+    case CONFIG_SIZE:
+        return config_parse_size(value, ret_number);
+    case CONFIG_STRING:
+    case CONFIG_BOOL:
+    case CONFIG_STRINGS:
+    case CONFIG_ANY:
+        break;
+    }
+    return false;
+}
+
+static bool has_type(const struct value *value, enum config_type type)
+{
+    int64_t number;
+    switch (type) {
+    case CONFIG_STRING:
+        return value->type == VALUE_STRING;
+    case CONFIG_BOOL:
+        return value->type == VALUE_BOOL;
+    case CONFIG_STRINGS:
+        if (value->type != VALUE_ARRAY)
+            return false;
+        for (size_t i = 0; i < value->count; i++)
+            if (value->entries[i].value.type != VALUE_STRING)
+                return false;
+        return true;
+    case CONFIG_ANY:
+        return true;
+    case CONFIG_COUNT:
+    case CONFIG_DURATION:
+    case CONFIG_SIZE:
+        return number_of(value, type, &number);
+    }
+    return false;
+}
+
+static void check_key(const struct value_entry *entry, const struct config_table *table,
+                      const struct config_key *key, struct config_report *report)
+{
+    AUTO_BUFFER shown = {0};
+    int64_t number;
+    value_append_json(&entry->value, &shown);
+    struct slice text = buffer_slice(&shown);
+    if (text.len > 60)
+        text.len = 60;
+    if (!has_type(&entry->value, key->type)) {
+        config_error(report, entry->key_line, "%s %s = %.*s: expected %s", table->name, key->name,
+                     (int)text.len, text.ptr, type_remedy(key->type));
+        return;
+    }
+    if (number_of(&entry->value, key->type, &number) && (number < key->min || number > key->max))
+        config_error(report, entry->key_line, "%s %s = %.*s: must be between %lld and %lld",
+                     table->name, key->name, (int)text.len, text.ptr, (long long)key->min,
+                     (long long)key->max);
+}
+
+/* Edits that turn one word into the other. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64], len = strlen(b);
+    if (strlen(a) > 60 || len > 60)
+        return 99;
+    for (size_t j = 0; j <= len; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < len; j++) {
+            size_t least = diagonal + (a[i] != b[j]);
+            diagonal = row[j + 1];
+            if (row[j + 1] + 1 < least)
+                least = row[j + 1] + 1;
+            if (row[j] + 1 < least)
+                least = row[j] + 1;
+            row[j + 1] = least;
+        }
+    }
+    return row[len];
+}
+
+static const struct config_key *find_key(const struct config_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->keys_count; i++)
+        if (strcmp(table->keys[i].name, name) == 0)
+            return &table->keys[i];
+    return NULL;
+}
+
+static void warn_unknown(const struct value_entry *entry, const struct config_table *table,
+                         const char *const *also, struct config_report *report)
+{
+    const char *nearest = NULL;
+    size_t least = 4;
+    for (size_t i = 0; i < table->keys_count; i++) {
+        size_t edits = distance(entry->key, table->keys[i].name);
+        if (edits < least)
+            least = edits, nearest = table->keys[i].name;
+    }
+    for (size_t i = 0; also && also[i]; i++) {
+        size_t edits = distance(entry->key, also[i]);
+        if (edits < least)
+            least = edits, nearest = also[i];
+    }
+    if (nearest)
+        config_warn(report, entry->key_line, "%s unknown key \"%s\"; did you mean \"%s\"?",
+                    table->name, entry->key, nearest);
+    else
+        config_warn(report, entry->key_line, "%s unknown key \"%s\" is ignored", table->name,
+                    entry->key);
+}
+
+void config_check(const struct value *value, const struct config_table *table,
+                  const char *const *also, struct config_report *report)
+{
+    if (!value)
+        return;
+    if (value->type != VALUE_TABLE) {
+        config_error(report, value->line, "%s must be a table, not %s", table->name,
+                     value_type_name(value->type));
+        return;
+    }
+    for (size_t i = 0; i < value->count; i++) {
+        const struct value_entry *entry = &value->entries[i];
+        const struct config_key *key = find_key(table, entry->key);
+        bool known = false;
+        for (size_t j = 0; also && also[j]; j++)
+            known |= strcmp(also[j], entry->key) == 0;
+        if (key)
+            check_key(entry, table, key, report);
+        else if (!known)
+            warn_unknown(entry, table, also, report);
+    }
+}
+
+json_t *config_json(const struct value *value)
+{
+    AUTO_BUFFER text = {0};
+    value_append_json(value, &text);
+    return json_loadb(text.data + text.start, buffer_len(&text), JSON_DECODE_ANY, NULL);
+}
+
+static void put(const struct value *value, const struct config_key *key, json_t *plan)
+{
+    int64_t number;
+    if (!key->plan_name || !has_type(value, key->type))
+        return;
+    (void)json_object_set_new(plan, key->plan_name,
+                              number_of(value, key->type, &number) ? json_integer(number)
+                                                                   : config_json(value));
+}
+
+void config_override(const struct value *value, const struct config_table *table, json_t *plan)
+{
+    for (size_t i = 0; i < table->keys_count; i++) {
+        const struct value *given = value_get(value, table->keys[i].name);
+        if (given)
+            put(given, &table->keys[i], plan);
+    }
+}
+
+void config_fill(const struct value *value, const struct config_table *table, json_t *plan)
+{
+    for (size_t i = 0; i < table->keys_count; i++) {
+        const struct config_key *key = &table->keys[i];
+        if (!key->fallback || !key->plan_name)
+            continue;
+        struct value fallback = {.type = VALUE_STRING,
+                                 .text = (char *)(uintptr_t)key->fallback,
+                                 .len = strlen(key->fallback)};
+        if (key->type == CONFIG_COUNT)
+            fallback = (struct value){.type = VALUE_INTEGER, .integer = atoll(key->fallback)};
+        else if (key->type == CONFIG_BOOL)
+            fallback = (struct value){.type = VALUE_BOOL, .boolean = key->fallback[0] == 't'};
+        put(&fallback, key, plan);
+    }
+    config_override(value, table, plan);
+}

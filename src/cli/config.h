@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Configuration keys as tables: parser, error messages, help and docs/configuration.md come from them. */
+#ifndef WEIR_CONFIG_H
+#define WEIR_CONFIG_H
+
+#include <jansson.h>
+
+#include "value.h"
+
+enum config_type {
+    CONFIG_STRING,
+    CONFIG_BOOL,
+    CONFIG_COUNT,    /* an integer */
+    CONFIG_DURATION, /* an integer of milliseconds, or "30s", "5m" */
+    CONFIG_SIZE,     /* an integer of bytes, or "128MB" */
+    CONFIG_STRINGS,  /* an array of strings */
+    CONFIG_ANY,      /* checked by who uses it */
+};
+
+struct config_key {
+    const char *name;
+    enum config_type type;
+    int64_t min, max;
+    const char *fallback;  /* as text, for the documentation and as default */
+    const char *plan_name; /* key in the plan; NULL: not handed over as it is */
+    const char *text;      /* what it means */
+};
+
+struct config_table {
+    const char *name; /* "[http]", for messages and documentation */
+    const char *text;
+    const struct config_key *keys;
+    size_t keys_count;
+};
+
+/* Where messages go: each names file, line, key, value and remedy. */
+struct config_report {
+    const char *file;
+    struct buffer errors, warnings; /* a line each */
+    int errors_count, warnings_count;
+};
+
+void config_error(struct config_report *report, int line, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+void config_warn(struct config_report *report, int line, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* Reads a file by its name's ending (.toml, .json, .jsonc). */
+int config_read(const char *path, struct value *ret_root, struct error *err) WARN_UNUSED;
+
+/* Checks every key of value against the table; unknown keys are warned of, with the nearest known one.
+ * also: names that are known but not in the table (NULL-terminated), may be NULL. */
+void config_check(const struct value *value, const struct config_table *table,
+                  const char *const *also, struct config_report *report);
+/* Puts every key that has a plan_name into plan: what the file says, else the default. */
+void config_fill(const struct value *value, const struct config_table *table, json_t *plan);
+/* Overwrites only what the file says. */
+void config_override(const struct value *value, const struct config_table *table, json_t *plan);
+
+/* "30s" → 30000. False: no duration, no size. */
+bool config_parse_duration(const struct value *value, int64_t *ret_ms);
+bool config_parse_size(const struct value *value, int64_t *ret_bytes);
+
+/* The tables (config_tables.c). */
+extern const struct config_table config_root, config_listener, config_admin, config_http,
+    config_limits, config_scale, config_worker, config_assets, config_wrangler, config_wrangler_limits;
+/* docs/configuration.md, to stdout. */
+void config_print_reference(void);
+
+/* A value of the tree as JSON; new reference. */
+json_t *config_json(const struct value *value);
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every configuration key. docs/configuration.md is printed from here. */
+#include <stdio.h>
+
+#include "config.h"
+
+#define TABLE(variable, table_name, table_text, table_keys)                                        \
+    const struct config_table variable = {table_name, table_text, table_keys, ARRAY_LEN(table_keys)}
+
+enum { MINUTE_MS = 60000, DAY_MS = 86400000, MB = 1 << 20 };
+#define GB (1ll << 30)
+
+static const struct config_key root_keys[] = {
+    {"data_dir", CONFIG_STRING, 0, 0, ".weir", NULL,
+     "Directory for bundles and the process id, beside the file unless it is absolute"},
+    {"gateways", CONFIG_COUNT, 1, 64, "1", "gateways",
+     "Gateway processes; one serves tens of thousands of requests a second, each has its own "
+     "instances"},
+    {"access_log", CONFIG_STRING, 0, 0, "json", "access_log",
+     "Lines on standard output: \"json\", \"text\" or \"off\""},
+    {"memory_max", CONFIG_SIZE, 64 * MB, 1024 * GB, "1GB", "memory_bytes_max",
+     "Memory of templates and instances together; beyond it idle templates are dropped, the least "
+     "recently used first"},
+};
+TABLE(config_root, "top level", "The file's first lines.", root_keys);
+
+static const struct config_key listener_keys[] = {
+    {"address", CONFIG_STRING, 0, 0, "127.0.0.1", "address", "IP address to listen on"},
+    {"port", CONFIG_COUNT, 1, 65535, "8080", "port", "TCP port"},
+};
+TABLE(config_listener, "[[listener]]", "Where clients connect. Several may be given.",
+      listener_keys);
+
+static const struct config_key admin_keys[] = {
+    {"address", CONFIG_STRING, 0, 0, "127.0.0.1", "address", "IP address to listen on"},
+    {"port", CONFIG_COUNT, 1, 65535, "9464", "port", "TCP port"},
+};
+TABLE(config_admin, "[admin]",
+      "Health and metrics: /healthz, /readyz, /metrics. Without this table there is no admin "
+      "listener.",
+      admin_keys);
+
+static const struct config_key http_keys[] = {
+    {"header_bytes_max", CONFIG_SIZE, 1024, MB, "128KB", "header_bytes_max",
+     "Request line and header fields; beyond it 431"},
+    {"url_bytes_max", CONFIG_SIZE, 256, 128 * 1024, "16KB", "url_bytes_max",
+     "Request target; beyond it 414"},
+    {"headers_count_max", CONFIG_COUNT, 8, 256, "256", "headers_count_max",
+     "Header fields of a request; beyond it 431"},
+    {"header_timeout", CONFIG_DURATION, 100, DAY_MS, "15s", "header_timeout_ms",
+     "Time for a request's head; beyond it 408"},
+    {"body_timeout", CONFIG_DURATION, 100, DAY_MS, "30s", "body_timeout_ms",
+     "Time between two parts of a request's body; beyond it 408"},
+    {"keepalive_timeout", CONFIG_DURATION, 100, DAY_MS, "75s", "keepalive_timeout_ms",
+     "An idle connection is closed after this"},
+    {"write_timeout", CONFIG_DURATION, 100, DAY_MS, "30s", "write_timeout_ms",
+     "A client that takes nothing of its answer for so long is disconnected"},
+    {"connections_max", CONFIG_COUNT, 1, 1000000, "100000", "connections_max",
+     "Connections of one gateway; more are closed at once"},
+    {"drain_timeout", CONFIG_DURATION, 0, DAY_MS, "30s", "drain_timeout_ms",
+     "A stop waits so long for requests under way"},
+};
+TABLE(config_http, "[http]", "Limits of the HTTP server.", http_keys);
+
+static const struct config_key limits_keys[] = {
+    {"cpu_ms", CONFIG_DURATION, 1, 300000, "30s", "cpu_ms",
+     "CPU time of one request; beyond it error 1102"},
+    {"wall_ms", CONFIG_DURATION, 100, DAY_MS, "5m", "wall_ms",
+     "Time from a request to the end of its answer; beyond it 504"},
+    {"memory", CONFIG_SIZE, 16 * MB, 4095ll * MB, "128MB", "memory_bytes",
+     "Memory that an instance may take beyond the engine's own; beyond it error 1102"},
+    {"subrequests", CONFIG_COUNT, 0, 1000000, "1000", "subrequests",
+     "fetch() calls of one request"},
+    {"request_body_max", CONFIG_SIZE, 0, 64 * GB, "100MB", "request_body_bytes",
+     "Request body; beyond it 413"},
+    {"log_max", CONFIG_SIZE, 0, 64 * MB, "256KB", "log_bytes",
+     "Console output of one request; what is beyond it is dropped and counted"},
+    {"startup_cpu_ms", CONFIG_DURATION, 10, 60000, "1s", "startup_cpu_ms",
+     "CPU time of a worker's global scope"},
+};
+TABLE(config_limits, "[limits]", "Limits of every worker; a worker's own table comes first.",
+      limits_keys);
+
+static const struct config_key scale_keys[] = {
+    {"min_instances", CONFIG_COUNT, 0, 1000, "0", "min_instances",
+     "Instances that are kept also without traffic"},
+    {"max_instances", CONFIG_COUNT, 1, 4096, "8", "max_instances",
+     "Instances of one worker, for each gateway"},
+    {"idle_timeout", CONFIG_DURATION, 100, DAY_MS, "60s", "idle_timeout_ms",
+     "An instance without requests ends after this"},
+    {"concurrency", CONFIG_COUNT, 1, 1000, "64", "concurrency",
+     "Requests that one instance has at once; beyond it another one starts"},
+    {"queue_length", CONFIG_COUNT, 0, 1000000, "1024", "queue_length",
+     "Requests that wait for an instance; beyond it 503 with Retry-After"},
+    {"queue_timeout", CONFIG_DURATION, 10, DAY_MS, "10s", "queue_timeout_ms",
+     "A request waits so long for an instance; beyond it 503 with Retry-After"},
+};
+TABLE(config_scale, "[scale]", "How workers grow; a worker's own table comes first.", scale_keys);
+
+static const struct config_key worker_keys[] = {
+    {"project", CONFIG_STRING, 0, 0, NULL, NULL,
+     "Directory of a project with wrangler.toml, wrangler.json or wrangler.jsonc"},
+    {"env", CONFIG_STRING, 0, 0, NULL, NULL, "Which [env.NAME] of the project is meant"},
+    {"name", CONFIG_STRING, 0, 0, NULL, NULL, "Name, instead of the project's"},
+    {"routes", CONFIG_STRINGS, 0, 0, NULL, "routes",
+     "\"host/path*\" patterns; the most specific one wins. Without them the project's routes count"},
+    {"default", CONFIG_BOOL, 0, 0, "false", "default", "Answers what no route matches"},
+    {"egress_allow", CONFIG_STRINGS, 0, 0, NULL, "egress_allow",
+     "Private addresses that fetch() may reach: \"10.0.0.0/8\", \"127.0.0.1:5432\", \"[::1]:80\", "
+     "\"db.internal:443\""},
+    {"limits", CONFIG_ANY, 0, 0, NULL, NULL, "Table, see [limits]"},
+    {"scale", CONFIG_ANY, 0, 0, NULL, NULL, "Table, see [scale]"},
+};
+TABLE(config_worker, "[[worker]]", "A worker that is served.", worker_keys);
+
+static const struct config_key assets_keys[] = {
+    {"directory", CONFIG_STRING, 0, 0, NULL, NULL, "Directory of static files"},
+    {"binding", CONFIG_STRING, 0, 0, NULL, "binding", "Name in env under which fetch() serves them"},
+    {"not_found_handling", CONFIG_STRING, 0, 0, "none", "not_found_handling",
+     "\"none\", \"404-page\" or \"single-page-application\""},
+    {"html_handling", CONFIG_STRING, 0, 0, "auto-trailing-slash", "html_handling",
+     "\"auto-trailing-slash\", \"force-trailing-slash\", \"drop-trailing-slash\" or \"none\""},
+    {"run_worker_first", CONFIG_ANY, 0, 0, NULL, "run_worker_first",
+     "true, false, or an array of globs such as \"/api/*\" and \"!/api/docs/*\""},
+};
+TABLE(config_assets, "[assets]", "Static files of a project.", assets_keys);
+
+static const struct config_key wrangler_keys[] = {
+    {"name", CONFIG_STRING, 0, 0, NULL, NULL, "Name of the worker"},
+    {"main", CONFIG_STRING, 0, 0, NULL, NULL, "Entry file (.js, .mjs, .ts, .tsx)"},
+    {"compatibility_date", CONFIG_STRING, 0, 0, NULL, NULL, "Date whose platform behaviour is meant"},
+    {"compatibility_flags", CONFIG_STRINGS, 0, 0, NULL, NULL, "Flags such as \"nodejs_compat\""},
+    {"vars", CONFIG_ANY, 0, 0, NULL, NULL, "Table of strings and JSON values, found in env"},
+    {"assets", CONFIG_ANY, 0, 0, NULL, NULL, "Table, see [assets]"},
+    {"rules", CONFIG_ANY, 0, 0, NULL, NULL,
+     "Array of {type, globs}: module types Text, Data, CompiledWasm, ESModule, CommonJS"},
+    {"define", CONFIG_ANY, 0, 0, NULL, NULL, "Table of names replaced when bundling"},
+    {"alias", CONFIG_ANY, 0, 0, NULL, NULL, "Table of module names replaced when bundling"},
+    {"limits", CONFIG_ANY, 0, 0, NULL, NULL, "Table with cpu_ms and subrequests"},
+    {"routes", CONFIG_ANY, 0, 0, NULL, NULL, "Array of patterns or {pattern, …}"},
+    {"route", CONFIG_ANY, 0, 0, NULL, NULL, "One pattern"},
+    {"triggers", CONFIG_ANY, 0, 0, NULL, NULL, "Table with crons, an array of expressions"},
+    {"minify", CONFIG_BOOL, 0, 0, "false", NULL, "Shorten names and blanks when bundling"},
+    {"no_bundle", CONFIG_BOOL, 0, 0, "false", NULL, "Serve the entry file as it is"},
+    {"tsconfig", CONFIG_STRING, 0, 0, NULL, NULL, "tsconfig.json for bundling"},
+    {"base_dir", CONFIG_STRING, 0, 0, NULL, NULL, "Directory that module names begin from"},
+    {"env", CONFIG_ANY, 0, 0, NULL, NULL, "[env.NAME]: the same keys for one environment"},
+};
+TABLE(config_wrangler, "wrangler configuration",
+      "Keys of wrangler.toml, wrangler.json and wrangler.jsonc that weir uses.", wrangler_keys);
+
+static const struct config_key wrangler_limits_keys[] = {
+    {"cpu_ms", CONFIG_COUNT, 1, 300000, NULL, "cpu_ms", "CPU milliseconds of one request"},
+    {"subrequests", CONFIG_COUNT, 0, 1000000, NULL, "subrequests", "fetch() calls of one request"},
+};
+TABLE(config_wrangler_limits, "[limits] of a project", "", wrangler_limits_keys);
+
+static const char *type_name(enum config_type type)
+{
+    static const char *const names[] = {"string", "boolean",          "integer", "duration",
+                                        "size",   "array of strings", "see text"};
+    return names[type];
+}
+
+static void print_table(const struct config_table *table)
+{
+    (void)printf("\n### %s\n\n%s\n\n| key | type | default | meaning |\n|---|---|---|---|\n",
+                 table->name, table->text);
+    for (size_t i = 0; i < table->keys_count; i++) {
+        const struct config_key *key = &table->keys[i];
+        (void)printf("| `%s` | %s | %s%s%s | %s |\n", key->name, type_name(key->type),
+                     key->fallback ? "`" : "", key->fallback ? key->fallback : "–",
+                     key->fallback ? "`" : "", key->text);
+    }
+}
+
+void config_print_reference(void)
+{
+    static const struct config_table *const serve[] = {&config_root,   &config_listener,
+                                                       &config_admin,  &config_http,
+                                                       &config_limits, &config_scale,
+                                                       &config_worker};
+    (void)printf("# Configuration reference\n\nPrinted by `weir help configuration`; a test compares "
+                 "this page with the program.\n\nDurations are integers of milliseconds or texts "
+                 "such as `\"30s\"`; sizes are integers of bytes or texts such as `\"128MB\"`. "
+                 "`weir check-config` tells every mistake with its file and line.\n\n"
+                 "## weir.toml, for `weir serve`\n");
+    for (size_t i = 0; i < ARRAY_LEN(serve); i++)
+        print_table(serve[i]);
+    (void)printf("\n## A project's wrangler configuration\n\nRead by `weir dev` and by `weir serve` "
+                 "for each `project`. Variables of `.dev.vars` (or `.env`) beside it come before "
+                 "`vars` and are never printed.\n");
+    print_table(&config_wrangler);
+    print_table(&config_assets);
+}

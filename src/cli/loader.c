@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bundler.h"
+#include "project.h"
+
+static void print_warnings(const struct config_report *report, bool color)
+{
+    if (buffer_len(&report->warnings) > 0)
+        (void)fprintf(stderr, "%s%.*s%s", color ? "\033[33m" : "",
+                      (int)buffer_len(&report->warnings),
+                      report->warnings.data + report->warnings.start, color ? "\033[0m" : "");
+}
+
+/* What decides whether running instances can stay: the bundle, and what they are given with it. */
+static void set_version(json_t *worker, const char *bundle_version)
+{
+    json_t *seen = json_pack("{s:s?, s:O?}", "bundle", bundle_version, "limits",
+                             json_object_get(worker, "limits"));
+    char *text = json_dumps(seen, JSON_COMPACT | JSON_SORT_KEYS), hex[65];
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    (void)EVP_Digest(text, strlen(text), digest, &len, EVP_sha256(), NULL);
+    for (unsigned i = 0; i < 32; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    (void)json_object_set_new(worker, "version", json_string(hex));
+    free(text);
+    json_decref(seen);
+}
+
+/* The worker's part of the plan. limits, scale: defaults already filled; taken over. */
+static json_t *worker_of(const struct project *project, json_t *limits, json_t *scale)
+{
+    json_t *worker = json_pack("{s:s, s:O, s:o, s:o, s:O, s:[]}", "name", project->name, "routes",
+                               project->routes, "limits", limits, "scale", scale, "crons",
+                               project->crons, "egress_allow");
+    (void)json_object_update(limits, project->limits);
+    (void)json_object_set(worker, "assets", project->assets ? project->assets : json_null());
+    (void)json_object_set_new(worker, "bundle", json_null());
+    (void)json_object_set_new(worker, "default", json_false());
+    return worker;
+}
+
+static json_t *defaults_of(const struct config_table *table, const struct value *value)
+{
+    json_t *object = json_object();
+    config_fill(value, table, object);
+    return object;
+}
+
+static int dump(json_t *plan, struct buffer *ret_plan)
+{
+    char *text = json_dumps(plan, JSON_COMPACT);
+    buffer_append_text(ret_plan, text);
+    free(text);
+    return 0;
+}
+
+/* ---- weir dev ---- */
+
+static void add_vars(struct project *project, const char *const *vars)
+{
+    for (size_t i = 0; vars && vars[i]; i++) {
+        const char *colon = strchr(vars[i], ':');
+        if (!colon)
+            continue;
+        AUTO_TEXT name = xstrndup(vars[i], (size_t)(colon - vars[i]));
+        (void)json_object_set_new(project->vars, name, json_string(colon + 1));
+    }
+}
+
+static json_t *dev_plan(const struct dev_options *options, const char *data_dir)
+{
+    return json_pack("{s:s, s:[{s:s, s:i}], s:n, s:i, s:s, s:b, s:s, s:o}", "mode", "dev",
+                     "listeners", "address", options->address, "port", options->port, "admin",
+                     "gateways", 1, "access_log", "text", "color", options->color, "data_dir",
+                     data_dir, "http", defaults_of(&config_http, NULL));
+}
+
+/* What a change of must lead to a new build. */
+static json_t *watched_paths(const struct project *project, json_t *inputs)
+{
+    json_t *watch = inputs ? json_incref(inputs) : json_array();
+    (void)json_array_append_new(watch, json_string(project->config_path));
+    if (project->secrets_path)
+        (void)json_array_append_new(watch, json_string(project->secrets_path));
+    if (project->main)
+        (void)json_array_append_new(watch, json_string(project->main));
+    const char *assets = json_string_value(json_object_get(project->assets, "directory"));
+    if (assets)
+        (void)json_array_append_new(watch, json_string(assets));
+    return watch;
+}
+
+int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struct error *err)
+{
+    struct project project;
+    struct bundler bundler;
+    struct bundle bundle = {.path = NULL};
+    struct config_report report = {.file = options->dir};
+    int r = project_read(options->dir, options->env, &project, &report, err);
+    if (r < 0)
+        return r;
+    print_warnings(&report, options->color);
+    if (report.errors_count > 0) {
+        r = error_set(err, -EINVAL, "%.*s", (int)buffer_len(&report.errors),
+                      report.errors.data + report.errors.start);
+        project_done(&project);
+        return r;
+    }
+    add_vars(&project, options->vars);
+    AUTO_TEXT data_dir = xasprintf("%s/.weir", project.dir);
+    r = bundler_init(&bundler, data_dir, true, options->color, err);
+    if (r < 0) {
+        project_done(&project);
+        return r;
+    }
+    json_t *plan = dev_plan(options, bundler.data_dir);
+    json_t *worker = worker_of(&project, defaults_of(&config_limits, NULL),
+                               defaults_of(&config_scale, NULL));
+    struct error failure = {""};
+    if (project.main)
+        r = bundler_build(&bundler, &project, &bundle, &failure);
+    if (r < 0) {
+        (void)fprintf(stderr, "%s\n", failure.text);
+        (void)json_object_set_new(worker, "failed", json_string(failure.text));
+    } else if (bundle.path) {
+        (void)json_object_set_new(worker, "bundle", json_string(bundle.path));
+    }
+    set_version(worker, r < 0 ? failure.text : bundle.path ? bundle.version : "");
+    (void)json_object_set_new(worker, "default", json_true());
+    /* A developer's fetch() goes to the services on the same machine. */
+    (void)json_object_set_new(worker, "egress_allow", json_pack("[s, s]", "127.0.0.0/8", "::1/128"));
+    (void)json_object_set_new(worker, "config", json_string(project.config_path));
+    (void)json_object_set_new(worker, "watch", watched_paths(&project, bundle.inputs));
+    (void)json_object_set_new(plan, "workers", json_pack("[o]", worker));
+    r = dump(plan, ret_plan);
+    json_decref(plan);
+    bundle_done(&bundle);
+    bundler_done(&bundler);
+    project_done(&project);
+    return r;
+}
+
+/* ---- weir serve ---- */
+
+static char *dir_of(const char *path)
+{
+    char *real = realpath(path, NULL);
+    if (!real)
+        return xstrdup(".");
+    *strrchr(real, '/') = 0;
+    if (!*real)
+        strcpy(real, "/");
+    return real;
+}
+
+static char *below(const char *dir, const char *path)
+{
+    return path[0] == '/' ? xstrdup(path) : xasprintf("%s/%s", dir, path);
+}
+
+char *loader_data_dir(const char *path, struct error *err)
+{
+    struct value root;
+    if (config_read(path, &root, err) < 0)
+        return NULL;
+    const char *given = value_text(value_get(&root, "data_dir"));
+    AUTO_TEXT dir = dir_of(path);
+    char *result = below(dir, given ? given : ".weir");
+    value_done(&root);
+    return result;
+}
+
+/* "10.0.0.0/8", "127.0.0.1:5432", "[::1]:80", "host:port": the broker parses them; here only shape. */
+static void check_egress(const struct value *list, struct config_report *report)
+{
+    for (size_t i = 0; list && list->type == VALUE_ARRAY && i < list->count; i++) {
+        const char *text = value_text(&list->entries[i].value);
+        if (text && (strchr(text, ' ') || strstr(text, "://") || !*text))
+            config_error(report, list->entries[i].value.line,
+                         "[[worker]] egress_allow \"%s\": expected an address, a prefix such as "
+                         "\"10.0.0.0/8\", or \"host:port\"",
+                         text);
+    }
+}
+
+struct serve_context {
+    const char *dir;
+    struct bundler bundler;
+    const struct value *limits, *scale;
+    struct config_report *report;
+    json_t *workers;
+    bool build, color, has_default;
+};
+
+/* Messages about a project come under its own file's name. */
+static int read_project(struct serve_context *context, const struct value *entry,
+                        struct project *ret_project)
+{
+    struct config_report own = {.file = ""};
+    struct error err = {""};
+    const char *project_dir = value_text(value_get(entry, "project"));
+    if (!project_dir) {
+        config_error(context->report, entry->line,
+                     "[[worker]] needs project = \"…\", the directory with its wrangler "
+                     "configuration");
+        return -EINVAL;
+    }
+    AUTO_TEXT dir = below(context->dir, project_dir);
+    int r = project_read(dir, value_text(value_get(entry, "env")), ret_project, &own, &err);
+    if (r < 0)
+        config_error(context->report, entry->line, "[[worker]] project = \"%s\": %s", project_dir,
+                     err.text);
+    buffer_append_slice(&context->report->errors, buffer_slice(&own.errors));
+    buffer_append_slice(&context->report->warnings, buffer_slice(&own.warnings));
+    context->report->errors_count += own.errors_count;
+    context->report->warnings_count += own.warnings_count;
+    buffer_done(&own.errors);
+    buffer_done(&own.warnings);
+    return r < 0 ? r : own.errors_count > 0 ? -EINVAL : 0;
+}
+
+static bool name_taken(const json_t *workers, const char *name)
+{
+    size_t index;
+    json_t *worker;
+    json_array_foreach(workers, index, worker)
+        if (strcmp(json_string_value(json_object_get(worker, "name")), name) == 0)
+            return true;
+    return false;
+}
+
+static void add_worker(struct serve_context *context, const struct value *entry)
+{
+    struct project project = {.name = NULL};
+    struct bundle bundle = {.path = NULL};
+    struct error err = {""};
+    const struct value *limits = value_get(entry, "limits"), *scale = value_get(entry, "scale");
+    config_check(entry, &config_worker, NULL, context->report);
+    config_check(limits, &config_limits, NULL, context->report);
+    config_check(scale, &config_scale, NULL, context->report);
+    check_egress(value_get(entry, "egress_allow"), context->report);
+    if (entry->type != VALUE_TABLE || read_project(context, entry, &project) < 0) {
+        project_done(&project);
+        return;
+    }
+    const char *name = value_text(value_get(entry, "name"));
+    if (name) {
+        free(project.name);
+        project.name = xstrdup(name);
+    }
+    if (name_taken(context->workers, project.name))
+        config_error(context->report, entry->line,
+                     "[[worker]] the name \"%s\" is taken; give this one name = \"…\"",
+                     project.name);
+    json_t *worker = worker_of(&project, defaults_of(&config_limits, context->limits),
+                               defaults_of(&config_scale, context->scale));
+    config_override(limits, &config_limits, json_object_get(worker, "limits"));
+    config_override(scale, &config_scale, json_object_get(worker, "scale"));
+    config_override(entry, &config_worker, worker);
+    if (json_is_true(json_object_get(worker, "default"))) {
+        if (context->has_default)
+            config_error(context->report, entry->line,
+                         "[[worker]] default = true: another worker is the default already");
+        context->has_default = true;
+    }
+    if (json_array_size(json_object_get(worker, "routes")) == 0 &&
+        !json_is_true(json_object_get(worker, "default")))
+        config_warn(context->report, entry->line,
+                    "[[worker]] \"%s\" has no routes and is not the default: nothing reaches it",
+                    project.name);
+    if (project.main && context->build) {
+        if (bundler_build(&context->bundler, &project, &bundle, &err) < 0)
+            config_error(context->report, entry->line, "[[worker]] \"%s\": %s", project.name,
+                         err.text);
+        else
+            (void)json_object_set_new(worker, "bundle", json_string(bundle.path));
+    }
+    set_version(worker, bundle.path ? bundle.version : "");
+    (void)json_array_append_new(context->workers, worker);
+    bundle_done(&bundle);
+    project_done(&project);
+}
+
+static json_t *listeners_of(const struct value *root, struct config_report *report)
+{
+    const struct value *list = value_get(root, "listener");
+    json_t *listeners = json_array();
+    if (list && list->type != VALUE_ARRAY) {
+        config_error(report, list->line, "write [[listener]], with two brackets");
+        return listeners;
+    }
+    for (size_t i = 0; i < (list ? list->count : 1); i++) {
+        const struct value *entry = list ? &list->entries[i].value : NULL;
+        config_check(entry, &config_listener, NULL, report);
+        (void)json_array_append_new(listeners, defaults_of(&config_listener, entry));
+    }
+    return listeners;
+}
+
+static json_t *plan_of(const struct value *root, const char *dir, bool color,
+                       struct config_report *report)
+{
+    static const char *const tables[] = {"listener", "admin", "http", "limits",
+                                         "scale",    "worker", NULL};
+    json_t *plan = json_object();
+    config_check(root, &config_root, tables, report);
+    config_fill(root, &config_root, plan);
+    const struct value *log = value_get(root, "access_log"), *admin = value_get(root, "admin");
+    const char *kind = value_text(log);
+    if (kind && strcmp(kind, "json") != 0 && strcmp(kind, "text") != 0 && strcmp(kind, "off") != 0)
+        config_error(report, log->line, "access_log = \"%s\": expected \"json\", \"text\" or \"off\"",
+                     kind);
+    config_check(admin, &config_admin, NULL, report);
+    config_check(value_get(root, "http"), &config_http, NULL, report);
+    config_check(value_get(root, "limits"), &config_limits, NULL, report);
+    config_check(value_get(root, "scale"), &config_scale, NULL, report);
+    (void)json_object_set_new(plan, "mode", json_string("serve"));
+    (void)json_object_set_new(plan, "color", json_boolean(color));
+    (void)json_object_set_new(plan, "data_dir", json_string(dir));
+    (void)json_object_set_new(plan, "listeners", listeners_of(root, report));
+    (void)json_object_set_new(plan, "admin",
+                              admin ? defaults_of(&config_admin, admin) : json_null());
+    (void)json_object_set_new(plan, "http", defaults_of(&config_http, value_get(root, "http")));
+    return plan;
+}
+
+int loader_serve(const char *path, bool build, bool color, struct buffer *ret_plan,
+                 struct config_report *report, struct error *err)
+{
+    struct value root;
+    report->file = path;
+    int r = config_read(path, &root, err);
+    if (r < 0)
+        return r;
+    AUTO_TEXT dir = dir_of(path);
+    const char *given = value_text(value_get(&root, "data_dir"));
+    AUTO_TEXT data_dir = below(dir, given ? given : ".weir");
+    struct serve_context context = {.dir = dir,
+                                    .limits = value_get(&root, "limits"),
+                                    .scale = value_get(&root, "scale"),
+                                    .report = report,
+                                    .workers = json_array(),
+                                    .build = build,
+                                    .color = color};
+    json_t *plan = plan_of(&root, data_dir, color, report);
+    if (build)
+        r = bundler_init(&context.bundler, data_dir, false, color, err);
+    const struct value *workers = value_get(&root, "worker");
+    if (r == 0 && (!workers || workers->type != VALUE_ARRAY))
+        config_error(report, workers ? workers->line : 0,
+                     "there is no [[worker]]; add one with project = \"…\"");
+    for (size_t i = 0; r == 0 && workers && workers->type == VALUE_ARRAY && i < workers->count; i++)
+        add_worker(&context, &workers->entries[i].value);
+    (void)json_object_set_new(plan, "workers", context.workers);
+    if (r == 0 && report->errors_count > 0)
+        r = error_set(err, -EINVAL, "%s has %d mistake%s", path, report->errors_count,
+                      report->errors_count > 1 ? "s" : "");
+    if (r == 0)
+        r = dump(plan, ret_plan);
+    if (build)
+        bundler_done(&context.bundler);
+    json_decref(plan);
+    value_done(&root);
+    return r;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From configuration to the plan that the supervisor works by (docs/plan.md). */
+#ifndef WEIR_LOADER_H
+#define WEIR_LOADER_H
+
+#include "config.h"
+
+struct dev_options {
+    const char *dir, *env, *address;
+    int port;
+    bool color;
+    const char *const *vars; /* "NAME:value", NULL-terminated */
+};
+
+/* The plan of `weir dev`: one project, the default worker. Warnings go to stderr. A project that does
+ * not build is in the plan with "failed". */
+int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struct error *err)
+    WARN_UNUSED;
+
+/* The plan of `weir serve`. build false: only checks (weir check-config). Errors and warnings go to
+ * report; -EINVAL when there are errors. */
+int loader_serve(const char *path, bool build, bool color, struct buffer *ret_plan,
+                 struct config_report *report, struct error *err) WARN_UNUSED;
+
+/* data_dir of a weir.toml, absolute, without checking anything else. malloc'ed; NULL on error. */
+char *loader_data_dir(const char *path, struct error *err);
+
+#endif

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "project.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Known to wrangler and of no consequence here. */
+static const char *const accepted[] = {
+    "$schema",       "account_id",         "workers_dev",        "preview_urls", "observability",
+    "logpush",       "upload_source_maps", "keep_vars",          "dev",          "placement",
+    "send_metrics",  "find_additional_modules", "preserve_file_names", "keep_names", "build",
+    "tail_consumers", "usage_model",       "first_party_worker", "jsx_factory",  "jsx_fragment",
+    "secrets",       NULL,
+};
+/* Known to wrangler and not served here yet. */
+static const char *const unserved[] = {
+    "kv_namespaces", "d1_databases", "r2_buckets", "durable_objects", "migrations", "services",
+    "queues", "hyperdrive", "workflows", "ai", "browser", "images", "vectorize", "send_email",
+    "analytics_engine_datasets", "dispatch_namespaces", "mtls_certificates", "secrets_store_secrets",
+    "pipelines", "version_metadata", "ratelimits", "unsafe", "containers", "worker_loaders",
+    "wasm_modules", "text_blobs", "data_blobs", "site", "pages_build_output_dir", "cloudchamber",
+    "media", "stream", "vpc_services", NULL,
+};
+
+static char *find_config(const char *dir, struct error *err)
+{
+    static const char *const names[] = {"wrangler.json", "wrangler.jsonc", "wrangler.toml"};
+    struct stat stat_of;
+    if (stat(dir, &stat_of) == 0 && S_ISREG(stat_of.st_mode))
+        return realpath(dir, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        AUTO_TEXT path = xasprintf("%s/%s", dir, names[i]);
+        if (access(path, F_OK) == 0)
+            return realpath(path, NULL);
+    }
+    (void)error_set(err, -ENOENT,
+                    "%s has no wrangler.toml, wrangler.json or wrangler.jsonc; name the project's "
+                    "directory, as in: weir dev path/to/project",
+                    dir);
+    return NULL;
+}
+
+/* A key of the environment if it has it, else of the top level. Bindings are not inherited. */
+static const struct value *inherited(const struct project *project, const char *key)
+{
+    const struct value *value = value_get(project->env, key);
+    return value ? value : value_get(&project->config, key);
+}
+
+static const struct value *own(const struct project *project, const char *key)
+{
+    return value_get(project->env ? project->env : &project->config, key);
+}
+
+static char *absolute(const struct project *project, const char *path)
+{
+    AUTO_TEXT joined = path[0] == '/' ? xstrdup(path) : xasprintf("%s/%s", project->dir, path);
+    char *real = realpath(joined, NULL);
+    return real ? real : TAKE(joined);
+}
+
+static void check_keys(const struct value *table, struct config_report *report)
+{
+    const char *also[ARRAY_LEN(accepted) + ARRAY_LEN(unserved)];
+    size_t count = 0;
+    for (size_t i = 0; accepted[i]; i++)
+        also[count++] = accepted[i];
+    for (size_t i = 0; unserved[i]; i++)
+        also[count++] = unserved[i];
+    also[count] = NULL;
+    config_check(table, &config_wrangler, also, report);
+    for (size_t i = 0; i < (table ? table->count : 0); i++)
+        for (size_t j = 0; unserved[j]; j++)
+            if (strcmp(table->entries[i].key, unserved[j]) == 0)
+                config_warn(report, table->entries[i].key_line,
+                            "\"%s\" is not available on this server yet; the binding will be "
+                            "missing from env",
+                            unserved[j]);
+}
+
+static void take_vars(struct project *project, struct config_report *report)
+{
+    const struct value *vars = own(project, "vars");
+    if (!vars)
+        return;
+    if (vars->type != VALUE_TABLE) {
+        config_error(report, vars->line, "vars must be a table of names and values");
+        return;
+    }
+    for (size_t i = 0; i < vars->count; i++)
+        (void)json_object_set_new(project->vars, vars->entries[i].key,
+                                  config_json(&vars->entries[i].value));
+}
+
+/* KEY=value lines; quotes around the value, comments and "export " are understood. The values are
+ * secrets: no message shows one. */
+static void take_secrets(struct project *project, const char *path, struct config_report *report)
+{
+    FILE *file = fopen(path, "re");
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t len;
+    if (!file)
+        return;
+    for (int number = 1; (len = getline(&line, &cap, file)) >= 0; number++) {
+        while (len > 0 && strchr("\r\n \t", line[len - 1]))
+            line[--len] = 0;
+        char *key = line + strspn(line, " \t");
+        if (strncmp(key, "export ", 7) == 0)
+            key += 7 + strspn(key + 7, " \t");
+        if (!*key || *key == '#')
+            continue;
+        char *equals = strchr(key, '=');
+        if (!equals || equals == key) {
+            config_warn(report, 0, "%s:%d: expected NAME=value; the line is ignored", path, number);
+            continue;
+        }
+        char *value = equals + 1 + strspn(equals + 1, " \t");
+        for (char *end = equals; end > key && strchr(" \t=", *end); end--)
+            *end = 0;
+        size_t value_len = strlen(value);
+        char quote = value[0];
+        if (value_len >= 2 && strchr("\"'`", quote) && value[value_len - 1] == quote) {
+            value[value_len - 1] = 0;
+            value++;
+            if (quote == '"')
+                for (char *at = value; (at = strstr(at, "\\n")); at++) {
+                    *at = '\n';
+                    memmove(at + 1, at + 2, strlen(at + 2) + 1);
+                }
+        } else {
+            char *comment = strstr(value, " #");
+            if (comment)
+                *comment = 0;
+        }
+        (void)json_object_set_new(project->vars, key, json_string(value));
+    }
+    if (line)
+        explicit_bzero(line, cap);
+    free(line);
+    (void)fclose(file);
+}
+
+static void find_secrets(struct project *project, const char *env, struct config_report *report)
+{
+    char *candidates[] = {
+        env ? xasprintf("%s/.dev.vars.%s", project->dir, env) : NULL,
+        xasprintf("%s/.dev.vars", project->dir),
+        xasprintf("%s/.env", project->dir),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(candidates); i++) {
+        if (!project->secrets_path && candidates[i] && access(candidates[i], R_OK) == 0) {
+            take_secrets(project, candidates[i], report);
+            project->secrets_path = xstrdup(candidates[i]);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(candidates); i++)
+        free(candidates[i]);
+}
+
+static void add_route(struct project *project, const struct value *route,
+                      struct config_report *report)
+{
+    const char *pattern = value_text(route);
+    if (!pattern && route->type == VALUE_TABLE) {
+        pattern = value_text(value_get(route, "pattern"));
+        const struct value *custom = value_get(route, "custom_domain");
+        if (pattern && custom && custom->type == VALUE_BOOL && custom->boolean) {
+            AUTO_TEXT all = xasprintf("%s/*", pattern);
+            (void)json_array_append_new(project->routes, json_string(all));
+            return;
+        }
+    }
+    if (!pattern)
+        config_error(report, route->line,
+                     "routes: expected a pattern such as \"example.com/*\" or { pattern = \"…\" }");
+    else
+        (void)json_array_append_new(project->routes, json_string(pattern));
+}
+
+static void take_routes(struct project *project, struct config_report *report)
+{
+    const struct value *routes = inherited(project, "routes"),
+                       *route = inherited(project, "route");
+    if (route)
+        add_route(project, route, report);
+    if (routes && routes->type != VALUE_ARRAY)
+        config_error(report, routes->line, "routes must be an array of patterns");
+    for (size_t i = 0; routes && routes->type == VALUE_ARRAY && i < routes->count; i++)
+        add_route(project, &routes->entries[i].value, report);
+    const struct value *crons = value_get(inherited(project, "triggers"), "crons");
+    if (crons && crons->type == VALUE_ARRAY)
+        for (size_t i = 0; i < crons->count; i++)
+            (void)json_array_append_new(project->crons, config_json(&crons->entries[i].value));
+}
+
+static char *read_text_file(const char *dir, const char *name)
+{
+    AUTO_TEXT path = xasprintf("%s/%s", dir, name);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return NULL;
+    AUTO_BUFFER text = {0};
+    for (;;) {
+        size_t got = fread(buffer_reserve(&text, 4096), 1, 4096, file);
+        text.end += got;
+        if (got == 0)
+            break;
+    }
+    (void)fclose(file);
+    return xstrndup(text.data + text.start, buffer_len(&text));
+}
+
+static bool is_one_of(const struct value *value, const char *const *words)
+{
+    const char *text = value_text(value);
+    for (size_t i = 0; text && words[i]; i++)
+        if (strcmp(words[i], text) == 0)
+            return true;
+    return false;
+}
+
+static void take_assets(struct project *project, struct config_report *report)
+{
+    static const char *const html[] = {"auto-trailing-slash", "force-trailing-slash",
+                                       "drop-trailing-slash", "none", NULL};
+    static const char *const missing[] = {"none", "404-page", "single-page-application", NULL};
+    const struct value *assets = inherited(project, "assets");
+    if (!assets)
+        return;
+    config_check(assets, &config_assets, NULL, report);
+    const struct value *directory = value_get(assets, "directory"),
+                       *html_handling = value_get(assets, "html_handling"),
+                       *not_found = value_get(assets, "not_found_handling");
+    if (!value_text(directory)) {
+        config_error(report, assets->line,
+                     "[assets] needs directory = \"…\", the directory of the static files");
+        return;
+    }
+    if (html_handling && !is_one_of(html_handling, html))
+        config_error(report, html_handling->line,
+                     "[assets] html_handling: expected auto-trailing-slash, force-trailing-slash, "
+                     "drop-trailing-slash or none");
+    if (not_found && !is_one_of(not_found, missing))
+        config_error(report, not_found->line,
+                     "[assets] not_found_handling: expected none, 404-page or "
+                     "single-page-application");
+    AUTO_TEXT path = absolute(project, value_text(directory));
+    struct stat stat_of;
+    if (stat(path, &stat_of) < 0 || !S_ISDIR(stat_of.st_mode)) {
+        config_error(report, directory->line,
+                     "[assets] directory = \"%s\": there is no such directory; create it or build "
+                     "the project first",
+                     value_text(directory));
+        return;
+    }
+    project->assets = json_object();
+    config_fill(assets, &config_assets, project->assets);
+    (void)json_object_set_new(project->assets, "directory", json_string(path));
+    AUTO_TEXT headers = read_text_file(path, "_headers");
+    AUTO_TEXT redirects = read_text_file(path, "_redirects");
+    (void)json_object_set_new(project->assets, "headers_text", json_string(headers ? headers : ""));
+    (void)json_object_set_new(project->assets, "redirects_text",
+                              json_string(redirects ? redirects : ""));
+}
+
+static void take_main(struct project *project, struct config_report *report)
+{
+    const struct value *main_value = inherited(project, "main");
+    const char *name = value_text(main_value);
+    if (!name) {
+        if (!project->assets && report->errors_count == 0)
+            config_error(report, 1,
+                         "needs main = \"src/index.ts\", the entry file, or [assets] for a static "
+                         "site");
+        return;
+    }
+    project->main = absolute(project, name);
+    if (access(project->main, R_OK) < 0)
+        config_error(report, main_value->line, "main = \"%s\": %s", name, strerror(errno));
+}
+
+static bool choose_env(struct project *project, const char *env, struct config_report *report)
+{
+    const struct value *all = value_get(&project->config, "env");
+    if (!env)
+        return true;
+    project->env = value_get(all, env);
+    if (project->env && project->env->type == VALUE_TABLE) {
+        check_keys(project->env, report);
+        return true;
+    }
+    AUTO_BUFFER names = {0};
+    for (size_t i = 0; all && all->type == VALUE_TABLE && i < all->count; i++)
+        buffer_printf(&names, "%s%s", i ? ", " : "", all->entries[i].key);
+    config_error(report, all ? all->line : 0, "there is no [env.%s]; the file has: %.*s", env,
+                 (int)buffer_len(&names), names.data ? names.data : "none");
+    return false;
+}
+
+int project_read(const char *dir, const char *env, struct project *ret_project,
+                 struct config_report *report, struct error *err)
+{
+    struct project project = {.vars = json_object(),
+                              .routes = json_array(),
+                              .crons = json_array(),
+                              .limits = json_object(),
+                              .compatibility_flags = json_array()};
+    *ret_project = project;
+    project.config_path = find_config(dir, err);
+    if (!project.config_path)
+        return -ENOENT;
+    report->file = xstrdup(project.config_path);
+    int r = config_read(project.config_path, &project.config, err);
+    project.dir = xstrndup(project.config_path,
+                           (size_t)(strrchr(project.config_path, '/') - project.config_path));
+    if (r < 0) {
+        *ret_project = project;
+        return r;
+    }
+    check_keys(&project.config, report);
+    if (choose_env(&project, env, report)) {
+        const char *name = value_text(inherited(&project, "name"));
+        const char *date = value_text(inherited(&project, "compatibility_date"));
+        const char *base = strrchr(project.dir, '/');
+        const char *top = name ? name : base && base[1] ? base + 1 : "worker";
+        bool own_name = project.env && value_get(project.env, "name");
+        project.name = env && !own_name ? xasprintf("%s-%s", top, env) : xstrdup(top);
+        project.compatibility_date = xstrdup(date ? date : "2024-09-23");
+        const struct value *flags = inherited(&project, "compatibility_flags");
+        if (flags && flags->type == VALUE_ARRAY) {
+            json_decref(project.compatibility_flags);
+            project.compatibility_flags = config_json(flags);
+        }
+        const struct value *minify = inherited(&project, "minify"),
+                           *no_bundle = inherited(&project, "no_bundle"),
+                           *limits = inherited(&project, "limits");
+        project.minify = minify && minify->type == VALUE_BOOL && minify->boolean;
+        project.no_bundle = no_bundle && no_bundle->type == VALUE_BOOL && no_bundle->boolean;
+        project.rules = inherited(&project, "rules");
+        project.define = own(&project, "define");
+        project.alias = inherited(&project, "alias");
+        const char *tsconfig = value_text(inherited(&project, "tsconfig"));
+        project.tsconfig = tsconfig ? absolute(&project, tsconfig) : NULL;
+        config_check(limits, &config_wrangler_limits, NULL, report);
+        if (limits)
+            config_override(limits, &config_wrangler_limits, project.limits);
+        take_vars(&project, report);
+        find_secrets(&project, env, report);
+        take_routes(&project, report);
+        take_assets(&project, report);
+        take_main(&project, report);
+    }
+    *ret_project = project;
+    return 0;
+}
+
+void project_done(struct project *project)
+{
+    value_done(&project->config);
+    free(project->dir);
+    free(project->config_path);
+    free(project->name);
+    free(project->main);
+    free(project->compatibility_date);
+    free(project->tsconfig);
+    free(project->secrets_path);
+    json_decref(project->compatibility_flags);
+    json_decref(project->vars);
+    json_decref(project->routes);
+    json_decref(project->crons);
+    json_decref(project->limits);
+    json_decref(project->assets);
+    *project = (struct project){.name = NULL};
+}
+
+bool project_has_flag(const struct project *project, const char *flag)
+{
+    size_t index;
+    json_t *item;
+    json_array_foreach(project->compatibility_flags, index, item)
+        if (json_is_string(item) && strcmp(json_string_value(item), flag) == 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A Worker project: what its wrangler configuration says, for one environment. */
+#ifndef WEIR_PROJECT_H
+#define WEIR_PROJECT_H
+
+#include <jansson.h>
+
+#include "config.h"
+
+struct project {
+    char *dir;         /* absolute */
+    char *config_path; /* absolute */
+    struct value config;
+    const struct value *env; /* [env.NAME], or NULL */
+    char *name, *main;       /* main: absolute, or NULL (assets only) */
+    char *compatibility_date;
+    json_t *compatibility_flags; /* array */
+    json_t *vars;                /* object: vars and .dev.vars */
+    json_t *routes, *crons;      /* arrays of strings */
+    json_t *limits;              /* object, as in the plan */
+    json_t *assets;              /* as in the plan, or NULL */
+    const struct value *rules, *define, *alias;
+    char *tsconfig; /* absolute, or NULL */
+    bool minify, no_bundle;
+    char *secrets_path; /* .dev.vars that was read, for watching; or NULL */
+};
+
+/* dir: of the project, or the configuration file itself. env: NULL or a name. Warnings and errors go to
+ * report, whose file is set. 0, or -errno with err when nothing can be read at all. */
+int project_read(const char *dir, const char *env, struct project *ret_project,
+                 struct config_report *report, struct error *err) WARN_UNUSED;
+void project_done(struct project *project);
+
+bool project_has_flag(const struct project *project, const char *flag);
+
+#endif
