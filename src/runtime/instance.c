@@ -57,8 +57,8 @@ int instance_init(struct error *err)
     int r = engine_start(&instance.engine, err);
     if (r < 0)
         return r;
-    JSObjectRef native = natives_new(instance.engine.ctx);
-    r = library_start(&instance.library, &instance.engine, native, err);
+    instance.native = natives_new(instance.engine.ctx);
+    r = library_start(&instance.library, &instance.engine, instance.native, err);
     if (r < 0)
         return r;
     jsc_private.set_rejection_callback(instance.engine.ctx, instance.library.unhandled_rejection,
@@ -70,7 +70,7 @@ static void report_stop(void)
 {
     JSContextRef ctx = instance.engine.ctx;
     bool known = instance.turn.id && instance.slots[instance.turn.slot].id == instance.turn.id;
-    const JSValueRef args[] = {JSValueMakeNumber(ctx, known ? instance.turn.slot : -1),
+    const JSValueRef args[] = {JSValueMakeNumber(ctx, known ? (double)instance.turn.slot : -1),
                                JSValueMakeNumber(ctx, known ? (double)instance.turn.id : 0),
                                JSValueMakeNumber(ctx, ERROR_KIND_CPU)};
     JSValueRef exception = NULL;

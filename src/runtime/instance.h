@@ -27,6 +27,7 @@ enum exchange_target { TARGET_BROKER, TARGET_GATEWAY, TARGETS };
 struct instance {
     struct engine engine;
     struct library library;
+    JSObjectRef native; /* what the library holds of us */
     struct channel gateway, broker;
     struct outbox outboxes[TARGETS];
     struct slot slots[SLOTS_MAX];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `weir __shell FILE…`: the platform library with scripts, for tests: no worker, no channels, no
  * sandbox. Scripts run as at request time; `print(text)` writes a line; the process ends when no
- * timer is left, with 1 if a script threw. */
+ * timer is left, with 1 if a script threw. Scripts see what the library shares with C as `native`
+ * and `hooks`, so that a test can boot a bundle and stand in for the gateway. */
 #include "runtime_main.h"
 
 #include <poll.h>
@@ -38,6 +39,16 @@ ENGINE_FUNCTION(print)
     return JSValueMakeUndefined(ctx);
 }
 
+static void expose_library(struct engine *engine)
+{
+    JSObjectRef hooks = JSObjectMake(engine->ctx, NULL, NULL);
+#define X(field, name) engine_set(engine->ctx, hooks, name, instance.library.field);
+    LIBRARY_HOOKS(X)
+#undef X
+    engine_set(engine->ctx, engine->global, "hooks", hooks);
+    engine_set(engine->ctx, engine->global, "native", instance.native);
+}
+
 int shell_main(int argc, char **argv)
 {
     struct error err = {""};
@@ -48,6 +59,7 @@ int shell_main(int argc, char **argv)
     }
     struct engine *engine = &instance.engine;
     engine_define_function(engine->ctx, engine->global, "print", print);
+    expose_library(engine);
     instance_limit_cpu(60000);
     JSValueRef seed = JSValueMakeNumber(engine->ctx, 1);
     (void)instance_call(instance.library.after_fork, 1, &seed);
