@@ -24,6 +24,7 @@ import {
 import { onFetchBody, onFetchCredit, onFetchError, onFetchResponse } from "./fetch.js";
 import { onTimer } from "./timers.js";
 import { afterBoot, refuseCodeGeneration, seedRandom } from "./globals.js";
+import { resetTimeOrigin } from "./performance.js";
 
 export function start(functions) {
   setNative(functions);
@@ -36,6 +37,7 @@ export function start(functions) {
     handlers: handlersMask, // → bit 0 fetch, bit 1 scheduled
     afterFork(seed) {
       seedRandom(seed);
+      resetTimeOrigin();
       refuseCodeGeneration();
       afterFork();
     },
