@@ -7,6 +7,7 @@
 
 #include "assets.h"
 #include "dispatch.h"
+#include "request.h"
 
 /* A body that is longer than its window waits here for credit. */
 struct asset_exchange {
@@ -35,6 +36,14 @@ static struct asset_exchange **find(const struct instance *instance, uint64_t id
         if ((*place)->instance == instance && (*place)->id == id)
             return place;
     return NULL;
+}
+
+static size_t count_of(const struct instance *instance)
+{
+    size_t count = 0;
+    for (const struct asset_exchange *e = exchanges; e; e = e->next)
+        count += e->instance == instance;
+    return count;
 }
 
 /* Sends what the credit allows; drops the exchange at the end of the body. */
@@ -66,7 +75,7 @@ static void pump(struct asset_exchange **place)
         struct frame_body body = {exchange->id, last ? FRAME_FIN : 0, (uint32_t)len};
         if (!dispatch_send(exchange->instance, FRAME_BODY, exchange->slot, exchange->id, &body,
                            sizeof(body), bytes))
-            return; /* the ring is full: the next credit tries again */
+            return; /* the ring is full: asset_exchange_resume tries again */
         exchange->sent_bytes += (int64_t)len;
         exchange->credit -= (int64_t)len;
     }
@@ -74,67 +83,30 @@ static void pump(struct asset_exchange **place)
         drop(place);
 }
 
-/* The frame's request in the parser's form, so that the same code decides. False: malformed. */
-static bool parse(const struct frame_request *head, struct slice payload,
-                  struct http1_request *ret_request)
-{
-    const char *at = payload.ptr + sizeof(*head);
-    *ret_request = (struct http1_request){.minor = 1, .keep_alive = true};
-    ret_request->method = (struct slice){at, head->method_bytes};
-    struct slice url = {at + head->method_bytes, head->url_bytes};
-    const char *host = memmem(url.ptr, url.len, "://", 3);
-    if (!host)
-        return false;
-    host += 3;
-    size_t rest = url.len - (size_t)(host - url.ptr);
-    const char *path = memchr(host, '/', rest);
-    ret_request->authority = (struct slice){host, path ? (size_t)(path - host) : rest};
-    ret_request->path = path ? (struct slice){path, rest - (size_t)(path - host)} : SLICE("/");
-    ret_request->target = ret_request->path;
-    const char *line = url.ptr + url.len, *end = line + head->headers_bytes;
-    while (line < end && ret_request->headers_count < HTTP1_HEADERS_MAX) {
-        const char *stop = memchr(line, '\n', (size_t)(end - line));
-        const char *colon = stop ? memchr(line, ':', (size_t)(stop - line)) : NULL;
-        if (!colon)
-            break;
-        struct slice value = {colon + 1, (size_t)(stop - colon - 1)};
-        if (value.len > 0 && value.ptr[0] == ' ')
-            value.ptr++, value.len--;
-        ret_request->headers[ret_request->headers_count++] =
-            (struct http1_header){{line, (size_t)(colon - line)}, value};
-        line = stop + 1;
-    }
-    return true;
-}
-
 int asset_exchange_start(struct instance *instance, const struct ring_frame *frame,
                          struct slice payload)
 {
     static struct http1_request request;
     struct frame_request head;
-    if (payload.len < sizeof(head))
-        return -EPROTO;
-    memcpy(&head, payload.ptr, sizeof(head));
-    if ((uint64_t)head.method_bytes + head.url_bytes + head.headers_bytes + head.inline_bytes +
-                sizeof(head) !=
-            payload.len ||
-        head.id < EXCHANGE_ID_BASE || frame->slot >= SLOTS_MAX || find(instance, head.id))
+    if (!request_parse_frame(payload, &head, &request) || head.id < EXCHANGE_ID_BASE ||
+        frame->slot >= SLOTS_MAX || find(instance, head.id) || count_of(instance) >= SLOTS_MAX)
         return -EPROTO;
     struct asset_exchange *exchange = xcalloc(1, sizeof(*exchange));
-    exchange->answer.fd = -1;
-    bool found = instance->deployment->assets && parse(&head, payload, &request);
-    if (found)
-        found = assets_route(instance->deployment->assets, &request, false, &exchange->answer);
-    if (!found)
-        exchange->answer = (struct assets_answer){.status = 404, .fd = -1};
-    if (slice_equal(request.method, SLICE("HEAD")) || exchange->answer.status == 304)
-        exchange->answer.body_bytes = 0;
+    struct assets_answer *answer = &exchange->answer;
+    if (instance->deployment->assets && parse(&head, payload, &request))
+        assets_fetch(instance->deployment->assets, &request, answer);
+    else
+        *answer = (struct assets_answer){.status = 404, .fd = -1};
+    if (slice_equal(request.method, SLICE("HEAD")) || answer->status == 304)
+        answer->body_bytes = 0;
+    if (answer->fd < 0)
+        assets_answer_keep(answer); /* other requests come while this body waits for credit */
     struct frame_response response = {
         .id = head.id,
-        .body_bytes = exchange->answer.body_bytes,
-        .flags = exchange->answer.body_bytes == 0 ? FRAME_FIN : 0,
-        .status = (uint32_t)exchange->answer.status,
-        .headers_bytes = (uint32_t)buffer_len(&exchange->answer.headers),
+        .body_bytes = answer->body_bytes,
+        .flags = answer->body_bytes == 0 ? FRAME_FIN : 0,
+        .status = (uint32_t)answer->status,
+        .headers_bytes = (uint32_t)answer->headers.len,
     };
     exchange->instance = instance;
     exchange->id = head.id;
@@ -143,7 +115,7 @@ int asset_exchange_start(struct instance *instance, const struct ring_frame *fra
     exchange->next = exchanges;
     exchanges = exchange;
     if (!dispatch_send(instance, FRAME_RESPONSE, frame->slot, head.id, &response, sizeof(response),
-                       buffer_slice(&exchange->answer.headers))) {
+                       answer->headers)) {
         drop(&exchanges);
         return -EPROTO; /* it opens exchanges and reads no answers */
     }

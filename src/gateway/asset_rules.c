@@ -2,27 +2,39 @@
 #include "asset_rules.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-enum { RULES_MAX = 2100, CAPTURES_MAX = 16, LINE_BYTES_MAX = 2000 };
+#include "asset_path.h"
+#include "http1.h"
+
+enum {
+    STATIC_REDIRECTS_MAX = 2000,
+    DYNAMIC_REDIRECTS_MAX = 100,
+    HEADER_RULES_MAX = 100,
+    LINE_BYTES_MAX = 2000,
+    CAPTURES_MAX = 16,
+    STEPS_MAX = 100000, /* of one match: a pattern must not cost the other sites their time */
+};
 
 struct redirect {
     char *from, *to;
-    int status;
+    int status, line;
 };
 
 struct header_rule {
-    char *pattern;
-    struct buffer set;    /* "name: value\n" */
-    struct buffer detach; /* "name\n" */
+    char *pattern;        /* a path, or https://host/path */
+    struct buffer set;    /* "name: value\n", each name once */
+    struct buffer remove; /* "name\n" */
 };
 
 struct asset_rules {
-    struct redirect redirects[RULES_MAX];
-    size_t redirects_count;
+    struct redirect *fixed; /* sorted by from */
+    size_t fixed_count;
+    struct redirect *dynamic; /* in the file's order */
+    size_t dynamic_count;
     struct header_rule *headers;
-    size_t headers_count;
+    size_t headers_count, headers_current; /* which one header lines belong to, while parsing */
+    bool by_host;
 };
 
 /* What * (named "splat") and :name stood for. */
@@ -33,217 +45,229 @@ struct captures {
 
 /* ---- matching ---- */
 
-static bool match(const char *pattern, const char *text, struct captures *captures)
+static size_t name_len(const char *text)
 {
-    while (*pattern) {
-        if (*pattern == '*') {
-            for (size_t len = strlen(text) + 1; len-- > 0;) {
-                struct captures trial = *captures;
-                if (trial.count < CAPTURES_MAX) {
-                    trial.names[trial.count] = SLICE("splat");
-                    trial.values[trial.count++] = (struct slice){text, len};
-                }
-                if (match(pattern + 1, text + len, &trial)) {
-                    *captures = trial;
-                    return true;
-                }
-            }
+    size_t len = 0;
+    if (isalpha((unsigned char)text[0]))
+        while (isalnum((unsigned char)text[len]) || text[len] == '_')
+            len++;
+    return len;
+}
+
+struct match {
+    struct captures *captures;
+    const char *host_end; /* in the pattern: before it a placeholder stops at dots too */
+    int steps;
+};
+
+static bool match_from(struct match *match, const char *pattern, const char *text)
+{
+    for (; *pattern; pattern++, text++) {
+        struct captures *captures = match->captures;
+        size_t name = *pattern == ':' ? name_len(pattern + 1) : 0;
+        if (--match->steps < 0)
             return false;
-        }
-        if (*pattern == ':' && isalpha((unsigned char)pattern[1])) {
-            size_t name = 1, value = 0;
-            while (isalnum((unsigned char)pattern[name]) || pattern[name] == '_')
-                name++;
-            while (text[value] && text[value] != '/')
-                value++;
-            if (value == 0)
+        if (*pattern == '*' || name > 0) {
+            const char *stops = name == 0 ? "" : pattern < match->host_end ? "/." : "/";
+            size_t least = name > 0, longest = strcspn(text, stops);
+            int index = captures->count++;
+            if (index >= CAPTURES_MAX)
                 return false;
-            if (captures->count < CAPTURES_MAX) {
-                captures->names[captures->count] = (struct slice){pattern + 1, name - 1};
-                captures->values[captures->count++] = (struct slice){text, value};
+            captures->names[index] = name ? (struct slice){pattern + 1, name} : SLICE("splat");
+            for (size_t len = longest + 1; len-- > least && match->steps >= 0;) {
+                captures->values[index] = (struct slice){text, len};
+                captures->count = index + 1;
+                if (match_from(match, pattern + 1 + name, text + len))
+                    return true;
             }
-            pattern += name;
-            text += value;
-            continue;
+            captures->count = index;
+            return false;
         }
         if (*pattern != *text)
             return false;
-        pattern++, text++;
     }
     return !*text;
 }
 
+static bool match(const char *pattern, const char *text, struct captures *captures)
+{
+    const char *host = strstr(pattern, "://");
+    struct match state = {captures, host ? strchr(host + 3, '/') : NULL, STEPS_MAX};
+    captures->count = 0;
+    return match_from(&state, pattern, text);
+}
+
 bool asset_glob_matches(const char *glob, const char *path)
 {
-    for (; *glob; glob++, path++) {
+    const char *star = NULL, *retry = NULL; /* the last star may always take one more byte */
+    while (*path) {
         if (*glob == '*') {
-            for (const char *rest = path + strlen(path); rest >= path; rest--)
-                if (asset_glob_matches(glob + 1, rest))
-                    return true;
+            star = glob++;
+            retry = path;
+        } else if (*glob == *path) {
+            glob++, path++;
+        } else if (star) {
+            glob = star + 1;
+            path = ++retry;
+        } else {
             return false;
         }
-        if (*glob != *path)
-            return false;
     }
-    return !*path;
+    while (*glob == '*')
+        glob++;
+    return !*glob;
 }
 
-/* A pattern is a path, or "https://host/path". */
-static bool match_url(const char *pattern, struct slice host, const char *path,
-                      struct captures *captures)
-{
-    captures->count = 0;
-    const char *scheme = strstr(pattern, "://");
-    if (!scheme)
-        return match(pattern, path, captures);
-    const char *wanted = scheme + 3, *slash = strchr(wanted, '/');
-    AUTO_TEXT host_pattern = xstrndup(wanted, slash ? (size_t)(slash - wanted) : strlen(wanted));
-    AUTO_TEXT host_text = xstrndup(host.ptr ? host.ptr : "", host.len);
-    struct captures of_host = {.count = 0};
-    if (!match(host_pattern, host_text, &of_host))
-        return false;
-    return match(slash ? slash : "/", path, captures); /* captures of the path alone */
-}
-
-/* Fills :name and :splat in. */
+/* Fills what was captured in for :name and :splat. */
 static void expand(struct slice template, const struct captures *captures, struct buffer *out)
 {
     for (size_t i = 0; i < template.len; i++) {
-        bool done = false;
-        for (int c = 0; template.ptr[i] == ':' && c < captures->count && !done; c++) {
-            struct slice name = captures->names[c];
-            if (template.len - i - 1 < name.len ||
-                memcmp(template.ptr + i + 1, name.ptr, name.len) != 0)
-                continue;
+        size_t len = 0;
+        if (template.ptr[i] == ':' && i + 1 < template.len &&
+            isalpha((unsigned char)template.ptr[i + 1]))
+            while (i + 1 + len < template.len &&
+                   (isalnum((unsigned char)template.ptr[i + 1 + len]) ||
+                    template.ptr[i + 1 + len] == '_'))
+                len++;
+        int c = 0;
+        while (len > 0 && c < captures->count &&
+               !slice_equal(captures->names[c], (struct slice){template.ptr + i + 1, len}))
+            c++;
+        if (len > 0 && c < captures->count) {
             buffer_append_slice(out, captures->values[c]);
-            i += name.len;
-            done = true;
-        }
-        if (!done)
+            i += len;
+        } else {
             buffer_append(out, template.ptr + i, 1);
+        }
     }
 }
 
 /* ---- parsing ---- */
 
-static void add_redirect(struct asset_rules *rules, char *line)
+static bool is_dynamic(const char *pattern)
 {
-    char *rest = line, *words[4];
-    int count = 0;
-    for (char *word; count < 4 && (word = strsep(&rest, " \t"));)
-        if (*word)
-            words[count++] = word;
-    if (count < 2 || count > 3 || rules->redirects_count == RULES_MAX)
-        return;
-    int status = count == 3 ? atoi(words[2]) : 302;
-    bool known = status == 200 || status == 301 || status == 302 || status == 303 ||
-                 status == 307 || status == 308;
-    bool remote = strncmp(words[1], "http://", 7) == 0 || strncmp(words[1], "https://", 8) == 0;
-    if (!known || words[0][0] != '/' || (words[1][0] != '/' && !remote) ||
-        (status == 200 && remote))
-        return;
-    rules->redirects[rules->redirects_count++] =
-        (struct redirect){xstrdup(words[0]), xstrdup(words[1]), status};
+    for (; *pattern; pattern++)
+        if (*pattern == '*' || (*pattern == ':' && name_len(pattern + 1) > 0))
+            return true;
+    return false;
 }
 
-static void add_header_line(struct asset_rules *rules, char *line, bool indented)
+/* A name can stand for one thing only; so there is one star at most. */
+static bool has_twice(const char *pattern)
 {
-    if (!indented) {
-        rules->headers =
-            xrealloc(rules->headers, (rules->headers_count + 1) * sizeof(rules->headers[0]));
-        rules->headers[rules->headers_count++] = (struct header_rule){.pattern = xstrdup(line)};
-        return;
-    }
-    if (rules->headers_count == 0)
-        return;
-    struct header_rule *rule = &rules->headers[rules->headers_count - 1];
-    if (line[0] == '!') {
-        line += 1 + strspn(line + 1, " \t");
-        for (char *c = line; *c; c++)
-            *c = (char)tolower((unsigned char)*c);
-        buffer_printf(&rule->detach, "%s\n", line);
-        return;
-    }
-    char *colon = strchr(line, ':');
-    if (!colon || colon == line)
-        return;
-    *colon = 0;
-    for (char *c = line; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
-    colon += 1 + strspn(colon + 1, " \t");
-    buffer_printf(&rule->set, "%s: %s\n", line, colon);
+    const char *star = strchr(pattern, '*');
+    if (star && strchr(star + 1, '*'))
+        return true;
+    for (const char *a = pattern; (a = strchr(a, ':')); a++)
+        for (const char *b = a + 1; (b = strchr(b, ':')); b++)
+            if (name_len(a + 1) > 0 && name_len(a + 1) == name_len(b + 1) &&
+                memcmp(a + 1, b + 1, name_len(a + 1)) == 0)
+                return true;
+    return false;
 }
 
-/* Calls for each line without comments and blanks at its ends. */
-static void each_line(struct asset_rules *rules, const char *text, bool redirects)
+/* The pathname in the form that requests have, with query and fragment when keep_rest. NULL: no
+ * path. */
+static char *clean_path(const char *path, bool keep_rest)
 {
-    while (*text) {
-        size_t len = strcspn(text, "\r\n");
-        if (len > 0 && len < LINE_BYTES_MAX) {
-            char line[LINE_BYTES_MAX];
-            memcpy(line, text, len);
-            line[len] = 0;
-            size_t indent = strspn(line, " \t"), end = len;
-            while (end > indent && (line[end - 1] == ' ' || line[end - 1] == '\t'))
-                line[--end] = 0;
-            if (line[indent] && line[indent] != '#') {
-                if (redirects)
-                    add_redirect(rules, line + indent);
-                else
-                    add_header_line(rules, line + indent, indent > 0);
-            }
-        }
-        text += len;
-        text += strspn(text, "\r\n");
-    }
+    char pathname[ASSET_PATH_BYTES_MAX];
+    if (!asset_path_normalise(slice_of(path), pathname))
+        return NULL;
+    return xasprintf("%s%s", pathname, keep_rest ? path + strcspn(path, "?#") : "");
 }
 
-struct asset_rules *asset_rules_new(const char *headers_text, const char *redirects_text)
+static size_t https_len(const char *url)
 {
-    struct asset_rules *rules = xcalloc(1, sizeof(*rules));
-    each_line(rules, headers_text, false);
-    each_line(rules, redirects_text, true);
-    return rules;
+    size_t len = strncmp(url, "https://", 8) == 0 ? 8 + strcspn(url + 8, "/?#") : 0;
+    return len > 8 ? len : 0;
 }
 
-void asset_rules_free(struct asset_rules **place)
+/* A URL of a rule: a path, or https://host with a path. NULL: neither. */
+static char *clean_url(const char *url, bool keep_rest)
 {
-    struct asset_rules *rules = TAKE(*place);
-    if (!rules)
-        return;
-    for (size_t i = 0; i < rules->redirects_count; i++) {
-        free(rules->redirects[i].from);
-        free(rules->redirects[i].to);
-    }
-    for (size_t i = 0; i < rules->headers_count; i++) {
-        free(rules->headers[i].pattern);
-        buffer_done(&rules->headers[i].set);
-        buffer_done(&rules->headers[i].detach);
-    }
-    free(rules->headers);
-    free(rules);
+    size_t host_len = https_len(url);
+    if (host_len == 0)
+        return clean_path(url, keep_rest);
+    const char *path = url + host_len;
+    AUTO_TEXT rooted = xasprintf("%s%s", *path == '/' ? "" : "/", path);
+    AUTO_TEXT clean = clean_path(rooted, keep_rest);
+    return clean ? xasprintf("%.*s%s", (int)host_len, url, clean) : NULL;
 }
 
-/* ---- use ---- */
-
-int asset_rules_redirect(const struct asset_rules *rules, struct slice host, const char *path,
-                         char *ret_target, size_t cap)
+static bool ends_with(const char *text, const char *suffix)
 {
-    for (size_t i = 0; i < rules->redirects_count; i++) {
-        struct captures captures;
-        if (!match_url(rules->redirects[i].from, host, path, &captures))
-            continue;
-        AUTO_BUFFER target = {0};
-        expand(slice_of(rules->redirects[i].to), &captures, &target);
-        (void)snprintf(ret_target, cap, "%.*s", (int)buffer_len(&target),
-                       target.data ? target.data + target.start : "");
-        if (strpbrk(ret_target, "\r\n"))
-            return 0;
-        return rules->redirects[i].status;
-    }
+    size_t len = strlen(text), suffix_len = strlen(suffix);
+    return len >= suffix_len && strcmp(text + len - suffix_len, suffix) == 0;
+}
+
+/* Would the canonical path of the target bring the request back to this rule? */
+static bool goes_in_circles(const char *from, const char *to, bool html_handling)
+{
+    bool to_index = ends_with(to, "/index") || ends_with(to, "/index.html");
+    return https_len(to) == 0 && to_index &&
+           (ends_with(from, "/*") || (ends_with(from, "/") && html_handling));
+}
+
+static bool has_redirect_from(const struct asset_rules *rules, const char *from)
+{
+    for (size_t i = 0; i < rules->fixed_count; i++)
+        if (strcmp(rules->fixed[i].from, from) == 0)
+            return true;
+    for (size_t i = 0; i < rules->dynamic_count; i++)
+        if (strcmp(rules->dynamic[i].from, from) == 0)
+            return true;
+    return false;
+}
+
+static int parse_status(const char *text)
+{
+    static const int known[] = {200, 301, 302, 303, 307, 308};
+    char *end;
+    long status = strtol(text, &end, 10);
+    for (size_t i = 0; !*end && i < ARRAY_LEN(known); i++)
+        if (status == known[i])
+            return known[i];
     return 0;
 }
 
+struct redirect_limits {
+    int fixed, dynamic;
+    bool html_handling;
+};
+
+static void add_redirect(struct asset_rules *rules, char *line, struct redirect_limits *limits)
+{
+    char *rest = line, *words[4];
+    int count = 0;
+    for (char *word; count < 4 && (word = strsep(&rest, " \t\v\f"));) {
+        if (count >= 2 && *word == '#')
+            break; /* a comment; before that, '#' is part of a URL */
+        if (*word)
+            words[count++] = word;
+    }
+    if (count < 2 || count > 3 || https_len(words[0]) > 0)
+        return;
+    AUTO_TEXT rooted = xasprintf("%s%s", words[0][0] == '/' ? "" : "/", words[0]);
+    AUTO_TEXT from = clean_path(rooted, false);
+    if (!from)
+        return;
+    /* Below the first dynamic rule order matters, so all count as dynamic there. */
+    bool fixed = limits->dynamic == 0 && !is_dynamic(from);
+    if (fixed ? ++limits->fixed > STATIC_REDIRECTS_MAX : ++limits->dynamic > DYNAMIC_REDIRECTS_MAX)
+        return;
+    AUTO_TEXT to = clean_url(words[1], true);
+    int status = count == 3 ? parse_status(words[2]) : 302;
+    if (!to || status == 0 || goes_in_circles(from, to, limits->html_handling) ||
+        has_redirect_from(rules, from) || (status == 200 && https_len(to) > 0) || has_twice(from))
+        return;
+    struct redirect **list = fixed ? &rules->fixed : &rules->dynamic;
+    size_t *list_count = fixed ? &rules->fixed_count : &rules->dynamic_count;
+    *list = xrealloc(*list, (*list_count + 1) * sizeof((*list)[0]));
+    (*list)[(*list_count)++] =
+        (struct redirect){.from = TAKE(from), .to = TAKE(to), .status = status};
+}
+
+/* "name: value" lines of a block. */
 static struct slice next_line(struct slice *block)
 {
     const char *end = memchr(block->ptr, '\n', block->len);
@@ -274,44 +298,242 @@ static void remove_field(struct buffer *headers, struct slice name)
     buffer_append_slice(headers, buffer_slice(&kept));
 }
 
-/* A field that rules set again is joined with what they set before; what we set is replaced. */
-static void set_field(struct buffer *headers, struct buffer *by_rules, struct slice line)
+/* Adds the line; one of the same name that is there already becomes a list with it. */
+static void join_field(struct buffer *fields, struct slice name, struct slice value)
 {
-    const char *colon = memchr(line.ptr, ':', line.len);
-    struct slice name = {line.ptr, (size_t)(colon - line.ptr)};
-    for (struct slice rest = buffer_slice(by_rules); rest.len > 0;) {
+    for (struct slice rest = buffer_slice(fields); rest.len > 0;) {
         struct slice old = next_line(&rest);
         if (!line_is(old, name))
             continue;
-        AUTO_TEXT joined = xasprintf("%.*s, %.*s", (int)old.len, old.ptr,
-                                     (int)(line.len - name.len - 2), colon + 2);
-        remove_field(by_rules, name);
-        buffer_printf(by_rules, "%s\n", joined);
+        AUTO_TEXT joined =
+            xasprintf("%.*s, %.*s\n", (int)old.len, old.ptr, (int)value.len, value.ptr);
+        remove_field(fields, name);
+        buffer_append_text(fields, joined);
         return;
     }
-    remove_field(headers, name);
-    buffer_append_slice(by_rules, line);
-    buffer_append(by_rules, "\n", 1);
+    buffer_printf(fields, "%.*s: %.*s\n", (int)name.len, name.ptr, (int)value.len, value.ptr);
 }
 
-void asset_rules_headers(const struct asset_rules *rules, struct slice host, const char *path,
+static void lower(char *text)
+{
+    for (; *text; text++)
+        *text = (char)tolower((unsigned char)*text);
+}
+
+/* Fields that frame the message are the server's to write. */
+static bool is_framing(struct slice name)
+{
+    static const char *const framing[] = {"connection", "content-length", "transfer-encoding",
+                                          "keep-alive", "trailer",        "upgrade"};
+    for (size_t i = 0; i < ARRAY_LEN(framing); i++)
+        if (slice_equal(name, slice_of(framing[i])))
+            return true;
+    return false;
+}
+
+static void add_header_path(struct asset_rules *rules, const char *line)
+{
+    AUTO_TEXT pattern = clean_url(line, false);
+    size_t host_len = https_len(line), place = 0;
+    const char *port = host_len ? memchr(line + 8, ':', host_len - 8) : NULL;
+    bool has_port = port && isdigit((unsigned char)port[1]);
+    if (!pattern || has_port || has_twice(pattern)) {
+        /* Its fields must not fall to the rule above: they go to one that never matches. */
+        text_free(&pattern);
+        pattern = xstrdup("");
+    }
+    while (place < rules->headers_count && strcmp(rules->headers[place].pattern, pattern) != 0)
+        place++;
+    rules->headers_current = place;
+    if (place < rules->headers_count) { /* the later one counts, in the first one's place */
+        buffer_done(&rules->headers[place].set);
+        buffer_done(&rules->headers[place].remove);
+        return;
+    }
+    rules->headers =
+        xrealloc(rules->headers, (rules->headers_count + 1) * sizeof(rules->headers[0]));
+    rules->headers[rules->headers_count++] = (struct header_rule){.pattern = TAKE(pattern)};
+    rules->by_host |= host_len > 0;
+}
+
+static void add_header_line(struct asset_rules *rules, char *line)
+{
+    if (rules->headers_count == 0)
+        return;
+    struct header_rule *rule = &rules->headers[rules->headers_current];
+    char *colon = strchr(line, ':');
+    if (!colon) {
+        if (strncmp(line, "! ", 2) == 0) {
+            lower(line);
+            buffer_printf(&rule->remove, "%s\n", line + 2 + strspn(line + 2, " \t"));
+        }
+        return;
+    }
+    size_t len = (size_t)(colon - line);
+    while (len > 0 && isspace((unsigned char)line[len - 1]))
+        len--;
+    struct slice name = {line, len}, value = slice_of(colon + 1 + strspn(colon + 1, " \t"));
+    *colon = 0;
+    lower(line);
+    if (http1_is_token(name) && http1_is_field_value(value) && value.len > 0 && !is_framing(name))
+        join_field(&rule->set, name, value);
+}
+
+static bool is_path_line(const char *line)
+{
+    const char *scheme = strstr(line, "://");
+    return *line == '/' ||
+           (scheme && scheme > line && strcspn(line, " \t") > (size_t)(scheme - line));
+}
+
+/* The next line that says something, without blanks at its ends, in line. False: the text ended. */
+static bool read_line(const char **text, char line[LINE_BYTES_MAX + 1])
+{
+    while (**text) {
+        const char *start = *text, *end = start + strcspn(start, "\n");
+        *text = *end ? end + 1 : end;
+        while (start < end && isspace((unsigned char)*start))
+            start++;
+        while (end > start && isspace((unsigned char)end[-1]))
+            end--;
+        if (start == end || *start == '#' || end - start > LINE_BYTES_MAX)
+            continue;
+        memcpy(line, start, (size_t)(end - start));
+        line[end - start] = 0;
+        return true;
+    }
+    return false;
+}
+
+static int by_from(const void *a, const void *b)
+{
+    return strcmp(((const struct redirect *)a)->from, ((const struct redirect *)b)->from);
+}
+
+struct asset_rules *asset_rules_new(const char *headers_text, const char *redirects_text,
+                                    bool html_handling)
+{
+    struct asset_rules *rules = xcalloc(1, sizeof(*rules));
+    struct redirect_limits limits = {.html_handling = html_handling};
+    char line[LINE_BYTES_MAX + 1];
+    while (read_line(&redirects_text, line))
+        add_redirect(rules, line, &limits);
+    for (int paths = 0; read_line(&headers_text, line);) {
+        if (!is_path_line(line))
+            add_header_line(rules, line);
+        else if (++paths <= HEADER_RULES_MAX)
+            add_header_path(rules, line);
+        else
+            break;
+    }
+    if (rules->fixed_count > 0)
+        qsort(rules->fixed, rules->fixed_count, sizeof(rules->fixed[0]), by_from);
+    return rules;
+}
+
+static void free_redirects(struct redirect *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(list[i].from);
+        free(list[i].to);
+    }
+    free(list);
+}
+
+void asset_rules_free(struct asset_rules **place)
+{
+    struct asset_rules *rules = TAKE(*place);
+    if (!rules)
+        return;
+    free_redirects(rules->fixed, rules->fixed_count);
+    free_redirects(rules->dynamic, rules->dynamic_count);
+    for (size_t i = 0; i < rules->headers_count; i++) {
+        free(rules->headers[i].pattern);
+        buffer_done(&rules->headers[i].set);
+        buffer_done(&rules->headers[i].remove);
+    }
+    free(rules->headers);
+    free(rules);
+}
+
+/* ---- use ---- */
+
+/* Repeated slashes in a path could name another host. */
+static void join_slashes(struct buffer *path)
+{
+    char *start = path->data + path->start, *kept = start, *end = path->data + path->end;
+    for (const char *at = start; at < end; at++) {
+        if (*at == '?' || *at == '#') {
+            memmove(kept, at, (size_t)(end - at));
+            kept += end - at;
+            break;
+        }
+        if (*at != '/' || kept == start || kept[-1] != '/')
+            *kept++ = *at;
+    }
+    path->end = (size_t)(kept - path->data);
+}
+
+int asset_rules_redirect(const struct asset_rules *rules, const char *pathname,
+                         struct buffer *ret_target)
+{
+    struct captures captures = {.count = 0};
+    const struct redirect wanted = {.from = (char *)pathname}, *found = NULL;
+    if (rules->fixed_count > 0)
+        found = bsearch(&wanted, rules->fixed, rules->fixed_count, sizeof(wanted), by_from);
+    for (size_t i = 0; !found && i < rules->dynamic_count; i++)
+        if (match(rules->dynamic[i].from, pathname, &captures))
+            found = &rules->dynamic[i];
+    if (!found)
+        return 0;
+    expand(slice_of(found->to), &captures, ret_target);
+    if (https_len(found->to) == 0)
+        join_slashes(ret_target);
+    return found->status;
+}
+
+bool asset_rules_has_headers(const struct asset_rules *rules)
+{
+    return rules->headers_count > 0;
+}
+
+bool asset_rules_by_host(const struct asset_rules *rules)
+{
+    return rules->by_host;
+}
+
+static void apply_rule(const struct header_rule *rule, const struct captures *captures,
+                       struct buffer *headers, struct buffer *by_rules)
+{
+    for (struct slice rest = buffer_slice(&rule->remove); rest.len > 0;) {
+        struct slice name = next_line(&rest);
+        remove_field(headers, name);
+        remove_field(by_rules, name);
+    }
+    for (struct slice rest = buffer_slice(&rule->set); rest.len > 0;) {
+        AUTO_BUFFER filled = {0};
+        struct slice line = next_line(&rest);
+        const char *colon = memchr(line.ptr, ':', line.len);
+        struct slice name = {line.ptr, (size_t)(colon - line.ptr)};
+        expand((struct slice){colon + 2, line.len - name.len - 2}, captures, &filled);
+        remove_field(headers, name); /* ours */
+        join_field(by_rules, name, buffer_slice(&filled));
+    }
+}
+
+void asset_rules_headers(const struct asset_rules *rules, struct slice host, const char *pathname,
                          struct buffer *headers)
 {
     AUTO_BUFFER by_rules = {0};
+    AUTO_TEXT url = rules->by_host ? xasprintf("https://%.*s%s", (int)host.len,
+                                               host.ptr ? host.ptr : "", pathname)
+                                   : NULL;
     for (size_t i = 0; i < rules->headers_count; i++) {
         struct captures captures;
-        if (!match_url(rules->headers[i].pattern, host, path, &captures))
-            continue;
-        for (struct slice rest = buffer_slice(&rules->headers[i].detach); rest.len > 0;) {
-            struct slice name = next_line(&rest);
-            remove_field(headers, name);
-            remove_field(&by_rules, name);
-        }
-        for (struct slice rest = buffer_slice(&rules->headers[i].set); rest.len > 0;) {
-            AUTO_BUFFER line = {0};
-            expand(next_line(&rest), &captures, &line);
-            set_field(headers, &by_rules, buffer_slice(&line));
-        }
+        const char *pattern = rules->headers[i].pattern;
+        const char *text = *pattern == '/' ? pathname : url;
+        if (*pattern && match(pattern, text, &captures))
+            apply_rule(&rules->headers[i], &captures, headers, &by_rules);
     }
     buffer_append_slice(headers, buffer_slice(&by_rules));
 }

@@ -1,38 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "assets.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "asset_rules.h"
+#include "asset_decision.h"
+#include "asset_path.h"
+#include "clock.h"
 #include "mime.h"
 
-enum { PATH_BYTES_MAX = 4096 };
-
-enum html_handling { HTML_AUTO, HTML_FORCE_SLASH, HTML_DROP_SLASH, HTML_NONE };
-enum not_found { NOT_FOUND_NONE, NOT_FOUND_404_PAGE, NOT_FOUND_SPA };
-
-struct assets {
-    int dir_fd;
-    enum html_handling html;
-    enum not_found not_found;
-    bool worker_first;
-    char **worker_first_globs; /* "!" in front: not these */
-    size_t worker_first_globs_count;
-    struct asset_rules *rules;
+enum {
+    DECISIONS = 512, /* kept: one a slot, chosen by the pathname's hash */
+    REVALIDATE_MS = 1000,
+    GLOBS_MAX = 100,
 };
 
-struct file {
-    int fd;
-    struct stat stat;
-    char path[PATH_BYTES_MAX]; /* begins with '/' */
+struct assets {
+    struct asset_decider decider;
+    struct asset_decision *decisions[DECISIONS];
+    uint32_t revalidate_ms;
+    bool worker_first, navigation_prefers_assets, has_redirects;
+    char *worker_globs[GLOBS_MAX], *asset_globs[GLOBS_MAX]; /* "/x" and "!/x" of run_worker_first */
+    size_t worker_globs_count, asset_globs_count;
+};
+
+/* The request's fields that matter here. */
+struct wants {
+    bool reads, head, navigates, authorized;
+    struct slice accept_encoding, none_match, modified_since, range, if_range, host;
 };
 
 /* ---- set-up ---- */
@@ -43,32 +40,52 @@ static const char *text(const json_t *object, const char *key)
     return value ? value : "";
 }
 
+static enum html_handling parse_html(const char *name)
+{
+    return strcmp(name, "force-trailing-slash") == 0  ? HTML_FORCE_SLASH
+           : strcmp(name, "drop-trailing-slash") == 0 ? HTML_DROP_SLASH
+           : strcmp(name, "none") == 0                ? HTML_NONE
+                                                      : HTML_AUTO;
+}
+
+static enum not_found_handling parse_not_found(const char *name)
+{
+    return strcmp(name, "404-page") == 0                  ? NOT_FOUND_404_PAGE
+           : strcmp(name, "single-page-application") == 0 ? NOT_FOUND_SPA
+                                                          : NOT_FOUND_NONE;
+}
+
+static void take_globs(struct assets *assets, const json_t *first)
+{
+    size_t index;
+    json_t *item;
+    json_array_foreach(first, index, item)
+    {
+        const char *glob = json_string_value(item);
+        if (glob && glob[0] == '!' && assets->asset_globs_count < GLOBS_MAX)
+            assets->asset_globs[assets->asset_globs_count++] = xstrdup(glob + 1);
+        else if (glob && glob[0] != '!' && assets->worker_globs_count < GLOBS_MAX)
+            assets->worker_globs[assets->worker_globs_count++] = xstrdup(glob);
+    }
+}
+
 struct assets *assets_open(int dir_fd, const json_t *config)
 {
     struct assets *assets = xcalloc(1, sizeof(*assets));
-    const char *html = text(config, "html_handling"), *missing = text(config, "not_found_handling");
     const json_t *first = json_object_get(config, "run_worker_first");
-    assets->dir_fd = dir_fd;
-    assets->html = strcmp(html, "force-trailing-slash") == 0  ? HTML_FORCE_SLASH
-                   : strcmp(html, "drop-trailing-slash") == 0 ? HTML_DROP_SLASH
-                   : strcmp(html, "none") == 0                ? HTML_NONE
-                                                              : HTML_AUTO;
-    assets->not_found = strcmp(missing, "404-page") == 0                  ? NOT_FOUND_404_PAGE
-                        : strcmp(missing, "single-page-application") == 0 ? NOT_FOUND_SPA
-                                                                          : NOT_FOUND_NONE;
+    const json_t *revalidate = json_object_get(config, "revalidate_ms");
+    assets->decider.html = parse_html(text(config, "html_handling"));
+    assets->decider.not_found = parse_not_found(text(config, "not_found_handling"));
+    assets->decider.rules =
+        asset_rules_new(text(config, "headers_text"), text(config, "redirects_text"),
+                        assets->decider.html != HTML_NONE);
+    assets->revalidate_ms = revalidate ? (uint32_t)json_integer_value(revalidate) : REVALIDATE_MS;
+    assets->decider.files = asset_files_new(dir_fd, assets->revalidate_ms);
+    assets->has_redirects = *text(config, "redirects_text") != 0;
     assets->worker_first = json_is_true(first);
-    size_t index;
-    json_t *glob;
-    json_array_foreach(first, index, glob)
-    {
-        if (!json_is_string(glob))
-            continue;
-        assets->worker_first_globs = xrealloc(
-            assets->worker_first_globs, (assets->worker_first_globs_count + 1) * sizeof(char *));
-        assets->worker_first_globs[assets->worker_first_globs_count++] =
-            xstrdup(json_string_value(glob));
-    }
-    assets->rules = asset_rules_new(text(config, "headers_text"), text(config, "redirects_text"));
+    assets->navigation_prefers_assets =
+        !json_is_false(json_object_get(config, "navigation_prefers_assets"));
+    take_globs(assets, first);
     return assets;
 }
 
@@ -77,164 +94,118 @@ void assets_free(struct assets **place)
     struct assets *assets = TAKE(*place);
     if (!assets)
         return;
-    fd_close(&assets->dir_fd);
-    for (size_t i = 0; i < assets->worker_first_globs_count; i++)
-        free(assets->worker_first_globs[i]);
-    free(assets->worker_first_globs);
-    asset_rules_free(&assets->rules);
+    for (size_t i = 0; i < DECISIONS; i++)
+        asset_decision_free(&assets->decisions[i]);
+    asset_rules_free(&assets->decider.rules);
+    asset_files_free(&assets->decider.files);
+    for (size_t i = 0; i < assets->worker_globs_count; i++)
+        free(assets->worker_globs[i]);
+    for (size_t i = 0; i < assets->asset_globs_count; i++)
+        free(assets->asset_globs[i]);
     free(assets);
+}
+
+void assets_answer_keep(struct assets_answer *answer)
+{
+    struct buffer kept = {0};
+    buffer_append_slice(&kept, answer->head);
+    buffer_append_slice(&kept, answer->headers);
+    buffer_append_slice(&kept, answer->body);
+    const char *at = kept.data;
+    answer->head.ptr = at;
+    answer->headers.ptr = at + answer->head.len;
+    answer->body.ptr = at + answer->head.len + answer->headers.len;
+    buffer_done(&answer->own);
+    answer->own = kept;
 }
 
 void assets_answer_done(struct assets_answer *answer)
 {
-    buffer_done(&answer->headers);
+    buffer_done(&answer->own);
     fd_close(&answer->fd);
 }
 
-/* ---- finding the file ---- */
+/* ---- the request ---- */
 
-/* Opens a regular file below the directory. False: there is none, or none that is served. */
-static bool open_file(const struct assets *assets, const char *path, struct file *ret_file)
+static void read_wants(const struct http1_request *request, struct wants *wants)
 {
-    static const char *const hidden[] = {"/_headers", "/_redirects", "/.assetsignore",
-                                         "/_worker.js"};
-    for (size_t i = 0; i < ARRAY_LEN(hidden); i++)
-        if (strcmp(path, hidden[i]) == 0)
-            return false;
-    struct open_how how = {
-        .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    *wants = (struct wants){
+        .host = request->authority,
+        .head = slice_equal(request->method, SLICE("HEAD")),
     };
-    const char *relative = path;
-    while (*relative == '/')
-        relative++;
-    if (!*relative || path[strlen(path) - 1] == '/')
-        return false;
-    int fd = (int)syscall(SYS_openat2, assets->dir_fd, relative, &how, sizeof(how));
-    if (fd < 0)
-        return false;
-    if (fstat(fd, &ret_file->stat) < 0 || !S_ISREG(ret_file->stat.st_mode)) {
-        (void)close(fd);
-        return false;
-    }
-    ret_file->fd = fd;
-    (void)snprintf(ret_file->path, sizeof(ret_file->path), "%s", path);
-    return true;
-}
-
-static bool open_format(const struct assets *assets, struct file *ret_file, const char *stem,
-                        size_t stem_len, const char *suffix)
-{
-    char path[PATH_BYTES_MAX];
-    int len = snprintf(path, sizeof(path), "%.*s%s", (int)stem_len, stem, suffix);
-    return len > 0 && len < (int)sizeof(path) && open_file(assets, path, ret_file);
-}
-
-static bool exists(const struct assets *assets, const char *stem, size_t stem_len,
-                   const char *suffix)
-{
-    struct file file;
-    if (!open_format(assets, &file, stem, stem_len, suffix))
-        return false;
-    (void)close(file.fd);
-    return true;
-}
-
-static bool ends_with(const char *path, size_t len, const char *suffix)
-{
-    size_t suffix_len = strlen(suffix);
-    return len >= suffix_len && memcmp(path + len - suffix_len, suffix, suffix_len) == 0;
-}
-
-enum found { FOUND_NOTHING, FOUND_FILE, FOUND_REDIRECT };
-
-static enum found redirect_to(char *ret_location, const char *stem, size_t stem_len,
-                              const char *suffix)
-{
-    (void)snprintf(ret_location, PATH_BYTES_MAX, "%.*s%s", (int)stem_len, stem, suffix);
-    return FOUND_REDIRECT;
-}
-
-/* A page has one canonical path, which depends on html_handling; the other spellings redirect to
- * it. */
-static enum found find_page(const struct assets *assets, const char *stem, size_t stem_len,
-                            bool with_slash, bool spelled_out, struct file *ret_file,
-                            char *ret_location)
-{
-    bool as_file = stem_len > 0 && exists(assets, stem, stem_len, ".html");
-    bool as_index = exists(assets, stem, stem_len, "/index.html");
-    if (!as_file && !as_index)
-        return FOUND_NOTHING;
-    bool use_index = as_index && (!as_file || with_slash);
-    bool want_slash = assets->html == HTML_FORCE_SLASH  ? true
-                      : assets->html == HTML_DROP_SLASH ? stem_len == 0
-                                                        : use_index;
-    if (spelled_out || with_slash != want_slash)
-        return redirect_to(ret_location, stem, stem_len, want_slash ? "/" : "");
-    return open_format(assets, ret_file, stem, stem_len, use_index ? "/index.html" : ".html")
-               ? FOUND_FILE
-               : FOUND_NOTHING;
-}
-
-static enum found find(const struct assets *assets, const char *path, struct file *ret_file,
-                       char *ret_location)
-{
-    size_t len = strlen(path);
-    if (assets->html == HTML_NONE)
-        return open_file(assets, path, ret_file) ? FOUND_FILE : FOUND_NOTHING;
-    if (ends_with(path, len, "/index.html"))
-        return find_page(assets, path, len - 11, true, true, ret_file, ret_location);
-    if (ends_with(path, len, "/index") && exists(assets, path, len, ".html"))
-        return find_page(assets, path, len - 6, true, true, ret_file, ret_location);
-    if (ends_with(path, len, ".html") && exists(assets, path, len, ""))
-        return find_page(assets, path, len - 5, false, true, ret_file, ret_location);
-    if (path[len - 1] != '/' && open_file(assets, path, ret_file))
-        return FOUND_FILE;
-    bool slash = path[len - 1] == '/';
-    return find_page(assets, path, len - slash, slash, false, ret_file, ret_location);
-}
-
-/* ---- the answer ---- */
-
-static struct slice header_of(const struct http1_request *request, const char *name)
-{
-    struct slice wanted = slice_of(name);
-    for (int i = 0; i < request->headers_count; i++)
-        if (slice_equal(request->headers[i].name, wanted))
-            return request->headers[i].value;
-    return (struct slice){0};
-}
-
-static bool list_has(struct slice list, const char *word)
-{
-    size_t len = strlen(word);
-    for (size_t i = 0; i + len <= list.len; i++) {
-        bool starts = i == 0 || list.ptr[i - 1] == ' ' || list.ptr[i - 1] == ',';
-        bool ends = i + len == list.len || strchr(" ,;", list.ptr[i + len]);
-        if (starts && ends && strncasecmp(list.ptr + i, word, len) == 0) {
-            const char *q = memmem(list.ptr + i, list.len - i, "q=0", 3);
-            const char *comma = memchr(list.ptr + i, ',', list.len - i);
-            return !q || (comma && q > comma) || (q[3] == '.' && q[4] != '0');
+    wants->reads = wants->head || slice_equal(request->method, SLICE("GET"));
+    const struct {
+        struct slice name;
+        struct slice *value;
+    } fields[] = {
+        {SLICE("accept-encoding"), &wants->accept_encoding},
+        {SLICE("if-none-match"), &wants->none_match},
+        {SLICE("if-modified-since"), &wants->modified_since},
+        {SLICE("range"), &wants->range},
+        {SLICE("if-range"), &wants->if_range},
+    };
+    for (int i = 0; i < request->headers_count; i++) {
+        const struct http1_header *header = &request->headers[i];
+        switch (header->name.len) { /* most fields are none of ours: one comparison each */
+        case 5:
+        case 8:
+        case 13:
+        case 15:
+        case 17:
+            for (size_t f = 0; f < ARRAY_LEN(fields); f++)
+                if (slice_equal(header->name, fields[f].name))
+                    *fields[f].value = header->value;
+            wants->authorized |= slice_equal(header->name, SLICE("authorization"));
+            break;
+        case 14:
+            if (slice_equal(header->name, SLICE("sec-fetch-mode")))
+                wants->navigates = slice_equal(header->value, SLICE("navigate"));
+            break;
         }
     }
+    const char *port = wants->host.len > 0 && wants->host.ptr[0] != '['
+                           ? memchr(wants->host.ptr, ':', wants->host.len)
+                           : NULL;
+    if (port)
+        wants->host.len = (size_t)(port - wants->host.ptr);
+}
+
+/* ---- validators and ranges ---- */
+
+static struct slice trim(struct slice text)
+{
+    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
+        text.ptr++, text.len--;
+    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
+/* The next element of a comma-separated list, without blanks; false at its end. */
+static bool next_element(struct slice *list, struct slice *ret_element)
+{
+    if (list->len == 0)
+        return false;
+    const char *comma = memchr(list->ptr, ',', list->len);
+    size_t len = comma ? (size_t)(comma - list->ptr) : list->len;
+    *ret_element = trim((struct slice){list->ptr, len});
+    len += comma ? 1 : 0;
+    list->ptr += len;
+    list->len -= len;
+    return true;
+}
+
+/* Weak comparison (RFC 9110 section 13.1.2). Our tags hold no comma. */
+static bool none_match_has(struct slice field, const char *etag)
+{
+    struct slice element;
+    while (next_element(&field, &element)) {
+        if (element.len > 2 && memcmp(element.ptr, "W/", 2) == 0)
+            element.ptr += 2, element.len -= 2;
+        if (slice_equal(element, SLICE("*")) || slice_equal(element, slice_of(etag)))
+            return true;
+    }
     return false;
-}
-
-static void make_etag(const struct stat *stat, const char *variant, char ret_etag[64])
-{
-    (void)snprintf(ret_etag, 64, "\"%llx-%llx-%llx%s\"", (unsigned long long)stat->st_ino,
-                   (unsigned long long)stat->st_size,
-                   (unsigned long long)stat->st_mtim.tv_sec * 1000000000ull +
-                       (unsigned long long)stat->st_mtim.tv_nsec,
-                   variant);
-}
-
-/* Weak comparison of If-None-Match (RFC 9110 section 13.1.2). */
-static bool etag_matches(struct slice field, const char *etag)
-{
-    if (field.len == 1 && field.ptr[0] == '*')
-        return true;
-    return field.len > 0 && memmem(field.ptr, field.len, etag, strlen(etag)) != NULL;
 }
 
 static bool parse_date(struct slice field, time_t *ret_time)
@@ -252,251 +223,388 @@ static bool parse_date(struct slice field, time_t *ret_time)
     return true;
 }
 
-/* A single range; anything else is served whole. 0: no range. 206, or 416. */
-static int parse_range(struct slice field, int64_t size, int64_t *ret_first, int64_t *ret_count)
+static void format_date(time_t time, char ret_date[40])
 {
-    if (field.len < 8 || strncasecmp(field.ptr, "bytes=", 6) != 0 ||
-        memchr(field.ptr, ',', field.len))
+    struct tm date;
+    (void)gmtime_r(&time, &date);
+    (void)strftime(ret_date, 40, "%a, %d %b %Y %H:%M:%S GMT", &date);
+}
+
+static bool is_fresh(const struct wants *wants, const struct asset_variant *variant)
+{
+    time_t since;
+    if (wants->none_match.ptr)
+        return none_match_has(wants->none_match, variant->etag);
+    return parse_date(wants->modified_since, &since) && variant->modified.tv_sec <= since;
+}
+
+static bool if_range_holds(const struct wants *wants, const struct asset_variant *variant)
+{
+    char date[40];
+    format_date(variant->modified.tv_sec, date);
+    return !wants->if_range.ptr || slice_equal(wants->if_range, slice_of(variant->etag)) ||
+           slice_equal(wants->if_range, slice_of(date));
+}
+
+/* Digits of a byte position; -1 without any. What is too large is as good as the largest. */
+static int64_t parse_position(struct slice digits)
+{
+    int64_t value = 0;
+    for (size_t i = 0; i < digits.len; i++) {
+        if (digits.ptr[i] < '0' || digits.ptr[i] > '9')
+            return -2;
+        value = value > INT64_MAX / 16 ? value : value * 10 + (digits.ptr[i] - '0');
+    }
+    return digits.len > 0 ? value : -1;
+}
+
+/* 206 for a single range, 416 for one beyond the end; 0 for all else, which is served whole. */
+static int parse_range(struct slice field, int64_t bytes, int64_t *ret_first, int64_t *ret_count)
+{
+    if (field.len < 6 || strncasecmp(field.ptr, "bytes=", 6) != 0)
         return 0;
-    AUTO_TEXT copy = xstrndup(field.ptr + 6, field.len - 6);
-    char *dash = strchr(copy, '-'), *end;
-    if (!dash || strspn(copy, "0123456789") != (size_t)(dash - copy) ||
-        strspn(dash + 1, "0123456789") != strlen(dash + 1) || strlen(copy) > 38)
+    struct slice range = trim((struct slice){field.ptr + 6, field.len - 6});
+    const char *dash = range.len ? memchr(range.ptr, '-', range.len) : NULL;
+    if (!dash)
         return 0;
-    if (dash == copy) { /* the last n bytes */
-        int64_t count = strtoll(dash + 1, &end, 10);
-        if (!dash[1] || count == 0 || size == 0)
+    size_t at = (size_t)(dash - range.ptr);
+    int64_t first = parse_position((struct slice){range.ptr, at});
+    int64_t last = parse_position((struct slice){dash + 1, range.len - at - 1});
+    if (first == -2 || last == -2 || (first == -1 && last == -1))
+        return 0;
+    if (first == -1) { /* the last n bytes */
+        if (last == 0 || bytes == 0)
             return 416;
-        *ret_count = count < size ? count : size;
-        *ret_first = size - *ret_count;
+        *ret_count = last < bytes ? last : bytes;
+        *ret_first = bytes - *ret_count;
         return 206;
     }
-    int64_t first = strtoll(copy, &end, 10),
-            last = dash[1] ? strtoll(dash + 1, &end, 10) : size - 1;
-    if (last < first)
+    if (last >= 0 && last < first)
         return 0;
-    if (first >= size)
+    if (first >= bytes)
         return 416;
     *ret_first = first;
-    *ret_count = (last < size ? last : size - 1) - first + 1;
+    *ret_count = (last >= 0 && last < bytes ? last + 1 : bytes) - first;
     return 206;
 }
 
-/* Puts the compressed neighbour in the file's place if there is one that is accepted. */
-static const char *choose_encoding(const struct assets *assets, const struct http1_request *request,
-                                   struct file *file, bool *ret_vary)
+/* ---- content codings ---- */
+
+/* The weight that an Accept-Encoding gives a coding, in thousandths. */
+static int weight_of(struct slice accepted, struct slice coding)
 {
-    static const struct {
-        const char *coding, *suffix;
-    } codings[] = {{"br", ".br"}, {"gzip", ".gz"}};
-    struct slice accepted = header_of(request, "accept-encoding");
-    const char *chosen = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(codings); i++) {
-        struct file packed;
-        if (!open_format(assets, &packed, file->path, strlen(file->path), codings[i].suffix))
+    struct slice element;
+    int any = 0;
+    while (next_element(&accepted, &element)) {
+        const char *semicolon = memchr(element.ptr, ';', element.len);
+        struct slice name = trim((struct slice){
+            element.ptr, semicolon ? (size_t)(semicolon - element.ptr) : element.len});
+        bool star = slice_equal(name, SLICE("*"));
+        if (!star && !slice_equal_nocase(name, coding))
             continue;
-        *ret_vary = true;
-        if (chosen || !list_has(accepted, codings[i].coding)) {
-            (void)close(packed.fd);
-            continue;
+        int weight = 1000;
+        const char *q =
+            semicolon ? memmem(semicolon, (size_t)(element.ptr + element.len - semicolon), "q=", 2)
+                      : NULL;
+        if (q) {
+            int scale = 100;
+            const char *at = q + 2, *end = element.ptr + element.len;
+            weight = at < end && *at == '1' ? 1000 : 0;
+            for (at += 2; at < end && *at >= '0' && *at <= '9' && weight < 1000; at++, scale /= 10)
+                weight += (*at - '0') * scale;
         }
-        (void)close(file->fd);
-        file->fd = packed.fd;
-        file->stat = packed.stat;
-        chosen = codings[i].coding;
+        if (!star)
+            return weight;
+        any = weight;
     }
-    return chosen;
+    return any;
 }
 
-static void answer_file(const struct assets *assets, const struct http1_request *request,
-                        struct file *file, int status, struct assets_answer *answer)
+static enum asset_coding choose_coding(const struct asset_file *file, const struct wants *wants)
 {
-    struct buffer *headers = &answer->headers;
-    char etag[64], date[64];
-    struct tm modified;
-    bool vary = false;
-    const char *type = mime_of(slice_of(file->path));
-    const char *coding = choose_encoding(assets, request, file, &vary);
-    make_etag(&file->stat, coding ? coding : "", etag);
-    (void)gmtime_r(&file->stat.st_mtim.tv_sec, &modified);
-    (void)strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &modified);
-    buffer_printf(headers, "content-type: %s\netag: %s\nlast-modified: %s\n", type, etag, date);
-    buffer_append_text(headers, "cache-control: public, max-age=0, must-revalidate\n");
-    if (coding)
-        buffer_printf(headers, "content-encoding: %s\n", coding);
-    if (vary)
-        buffer_append_text(headers, "vary: accept-encoding\n");
-    if (status == 200)
-        buffer_append_text(headers, "accept-ranges: bytes\n");
-    answer->status = status;
-    answer->fd = file->fd;
-    answer->offset = 0;
-    answer->body_bytes = file->stat.st_size;
+    bool br = file->variants[ASSET_BR].present, gzip = file->variants[ASSET_GZIP].present;
+    if ((!br && !gzip) || wants->accept_encoding.len == 0 || wants->range.ptr)
+        return ASSET_IDENTITY; /* ranges are of the file that people know */
+    int br_weight = br ? weight_of(wants->accept_encoding, SLICE("br")) : 0;
+    int gzip_weight = gzip ? weight_of(wants->accept_encoding, SLICE("gzip")) : 0;
+    if (br_weight > 0 && br_weight >= gzip_weight)
+        return ASSET_BR;
+    return gzip_weight > 0 ? ASSET_GZIP : ASSET_IDENTITY;
+}
 
-    struct slice none_match = header_of(request, "if-none-match"), range_field;
-    time_t since;
-    bool fresh = none_match.ptr ? etag_matches(none_match, etag)
-                                : parse_date(header_of(request, "if-modified-since"), &since) &&
-                                      file->stat.st_mtim.tv_sec <= since;
-    if (status == 200 && fresh) {
-        answer->status = 304;
-        answer->body_bytes = 0;
-        fd_close(&answer->fd);
+/* ---- answers ---- */
+
+/* The header block of a file, as _headers changes it. */
+static void append_fields(const struct assets *assets, const struct asset_decision *decision,
+                          enum asset_coding coding, const struct wants *wants, struct buffer *out)
+{
+    static const char *const codings[ASSET_CODINGS] = {NULL, "br", "gzip"};
+    const struct asset_file *file = decision->file;
+    const struct asset_variant *variant = &file->variants[coding];
+    const char *type = mime_of(slice_of(file->path));
+    char date[40];
+    format_date(variant->modified.tv_sec, date);
+    if (type)
+        buffer_printf(out, "content-type: %s\n", type);
+    buffer_printf(out, "etag: %s\nlast-modified: %s\n", variant->etag, date);
+    if (!wants->authorized && !wants->range.ptr) /* what is for one client is not for caches */
+        buffer_append_text(out, "cache-control: public, max-age=0, must-revalidate\n");
+    if (codings[coding])
+        buffer_printf(out, "content-encoding: %s\n", codings[coding]);
+    if (file->variants[ASSET_BR].present || file->variants[ASSET_GZIP].present)
+        buffer_append_text(out, "vary: accept-encoding\n");
+    if (decision->status == 200)
+        buffer_append_text(out, "accept-ranges: bytes\n");
+    asset_rules_headers(assets->decider.rules, wants->host, decision->pathname, out);
+}
+
+/* "name: value\n" lines as they are sent. */
+static void append_as_head(struct buffer *out, struct slice block)
+{
+    while (block.len > 0) {
+        const char *end = memchr(block.ptr, '\n', block.len);
+        size_t len = end ? (size_t)(end - block.ptr) : block.len;
+        buffer_append(out, block.ptr, len);
+        buffer_append_text(out, "\r\n");
+        len += end ? 1 : 0;
+        block.ptr += len;
+        block.len -= len;
+    }
+}
+
+static void make_head(const struct assets *assets, struct asset_decision *decision,
+                      enum asset_coding coding, const struct wants *wants)
+{
+    AUTO_BUFFER fields = {0};
+    struct buffer whole = {0};
+    append_fields(assets, decision, coding, wants, &fields);
+    buffer_append_text(&whole, decision->status == 404 ? "HTTP/1.1 404 Not Found\r\n"
+                                                       : "HTTP/1.1 200 OK\r\n");
+    append_as_head(&whole, buffer_slice(&fields));
+    buffer_printf(&whole, "content-length: %lld\r\n",
+                  (long long)decision->file->variants[coding].bytes);
+    free(decision->made[coding].text);
+    decision->made[coding].head_len = buffer_len(&whole);
+    decision->made[coding].headers_len = buffer_len(&fields);
+    buffer_append_slice(&whole, buffer_slice(&fields));
+    decision->made[coding].version = decision->file->version;
+    decision->made[coding].text = whole.data;
+}
+
+static void answer_fields_only(struct assets_answer *answer, int status)
+{
+    answer->status = status;
+    answer->body_bytes = 0;
+    answer->body = (struct slice){0};
+    fd_close(&answer->fd);
+}
+
+/* The rest of a file's answer when the request asks for more than the plain file. */
+static void answer_conditionally(const struct asset_variant *variant, const struct wants *wants,
+                                 struct assets_answer *answer)
+{
+    int64_t first = 0, count = 0;
+    if (is_fresh(wants, variant)) {
+        answer_fields_only(answer, 304);
         return;
     }
-    struct slice if_range = header_of(request, "if-range");
-    range_field = header_of(request, "range");
-    if (status != 200 || !range_field.ptr || !slice_equal(request->method, SLICE("GET")) ||
-        (if_range.ptr && !slice_equal(if_range, slice_of(etag)) &&
-         !slice_equal(if_range, slice_of(date))))
+    if (!wants->range.ptr || wants->head || !if_range_holds(wants, variant))
         return;
-    int64_t first = 0, count = 0;
-    int ranged = parse_range(range_field, file->stat.st_size, &first, &count);
-    if (ranged == 206) {
+    int status = parse_range(wants->range, variant->bytes, &first, &count);
+    if (status == 416) {
+        buffer_printf(&answer->own, "content-range: bytes */%lld\n", (long long)variant->bytes);
+        answer_fields_only(answer, 416);
+    } else if (status == 206) {
+        buffer_printf(&answer->own, "content-range: bytes %lld-%lld/%lld\n", (long long)first,
+                      (long long)(first + count - 1), (long long)variant->bytes);
         answer->status = 206;
         answer->offset = first;
         answer->body_bytes = count;
-        buffer_printf(headers, "content-range: bytes %lld-%lld/%lld\n", (long long)first,
-                      (long long)(first + count - 1), (long long)file->stat.st_size);
-    } else if (ranged == 416) {
-        answer->status = 416;
-        answer->body_bytes = 0;
-        fd_close(&answer->fd);
-        buffer_printf(headers, "content-range: bytes */%lld\n", (long long)file->stat.st_size);
+        if (answer->fd < 0)
+            answer->body = (struct slice){answer->body.ptr + first, (size_t)count};
     }
 }
 
-/* Where Location must carry bytes that a path may not show. */
-static void append_location(struct buffer *headers, const char *path, struct slice query)
+/* False: the file changed or vanished under our hands. */
+static bool answer_file(const struct assets *assets, struct asset_decision *decision,
+                        const struct wants *wants, struct assets_answer *answer)
 {
-    static const char hex[] = "0123456789ABCDEF";
-    buffer_append_text(headers, "location: ");
-    if (path[0] == '/' && path[1] == '/')
-        path++; /* "//host" would leave this site */
-    for (const unsigned char *c = (const unsigned char *)path; *c; c++) {
-        if (*c <= 0x20 || *c >= 0x7f || strchr("\"<>\\^`{|}%?#", *c))
-            buffer_append(headers, (char[]){'%', hex[*c >> 4], hex[*c & 15]}, 3);
-        else
-            buffer_append(headers, c, 1);
-    }
-    buffer_append_slice(headers, query);
-    buffer_append_text(headers, "\n");
-}
-
-/* Percent-decoding with . and .. removed; false for what no file can be meant by. */
-static bool decode_path(struct slice raw, char *ret_path)
-{
-    size_t to = 0;
-    for (size_t i = 0; i < raw.len && raw.ptr[i] != '?'; i++) {
-        char c = raw.ptr[i];
-        if (c == '%') {
-            unsigned code;
-            char digits[3] = {i + 2 < raw.len ? raw.ptr[i + 1] : 0,
-                              i + 2 < raw.len ? raw.ptr[i + 2] : 0, 0};
-            if (strspn(digits, "0123456789abcdefABCDEF") != 2 || sscanf(digits, "%x", &code) != 1 ||
-                code == 0)
-                return false;
-            c = (char)code;
-            i += 2;
-        }
-        if (to + 1 >= PATH_BYTES_MAX - 16)
-            return false;
-        ret_path[to++] = c;
-    }
-    ret_path[to] = 0;
-    return ret_path[0] == '/' && !strstr(ret_path, "/../") && !ends_with(ret_path, to, "/..") &&
-           !strstr(ret_path, "//");
-}
-
-static bool worker_goes_first(const struct assets *assets, const char *path)
-{
-    bool first = assets->worker_first;
-    for (size_t i = 0; i < assets->worker_first_globs_count; i++) {
-        const char *glob = assets->worker_first_globs[i];
-        if (asset_glob_matches(glob[0] == '!' ? glob + 1 : glob, path)) {
-            if (glob[0] == '!')
-                return false;
-            first = true;
-        }
-    }
-    return first;
-}
-
-static bool answer_not_found(const struct assets *assets, const struct http1_request *request,
-                             const char *path, struct assets_answer *answer)
-{
-    struct file file;
-    if (assets->not_found == NOT_FOUND_SPA && open_file(assets, "/index.html", &file)) {
-        answer_file(assets, request, &file, 200, answer);
+    enum asset_coding coding = choose_coding(decision->file, wants);
+    const struct asset_variant *variant = &decision->file->variants[coding];
+    if (!asset_file_content(decision->file, coding, &answer->body, &answer->fd))
+        return false;
+    answer->status = decision->status;
+    answer->body_bytes = variant->bytes;
+    answer->offset = 0;
+    bool plain = !wants->none_match.ptr && !wants->modified_since.ptr && !wants->range.ptr;
+    if (plain && !wants->authorized && !asset_rules_by_host(assets->decider.rules)) {
+        if (!decision->made[coding].text ||
+            decision->made[coding].version != decision->file->version)
+            make_head(assets, decision, coding, wants);
+        answer->head = (struct slice){decision->made[coding].text, decision->made[coding].head_len};
+        answer->headers =
+            (struct slice){answer->head.ptr + answer->head.len, decision->made[coding].headers_len};
         return true;
     }
-    for (size_t len = strlen(path); assets->not_found == NOT_FOUND_404_PAGE && len > 0; len--) {
-        if (path[len - 1] == '/' && open_format(assets, &file, path, len, "404.html")) {
-            answer_file(assets, request, &file, 404, answer);
+    append_fields(assets, decision, coding, wants, &answer->own);
+    if (!plain && decision->status == 200)
+        answer_conditionally(variant, wants, answer);
+    answer->headers = buffer_slice(&answer->own);
+    return true;
+}
+
+static void answer_without_body(const struct assets *assets, const struct wants *wants,
+                                const char *pathname, int status, struct assets_answer *answer)
+{
+    answer->status = status;
+    asset_rules_headers(assets->decider.rules, wants->host, pathname, &answer->own);
+    answer->headers = buffer_slice(&answer->own);
+}
+
+static void answer_redirect(const struct assets *assets, const struct asset_decision *decision,
+                            const struct wants *wants, struct slice query,
+                            struct assets_answer *answer)
+{
+    buffer_printf(&answer->own, "location: %s", decision->location);
+    if (decision->query)
+        buffer_append_text(&answer->own, decision->query);
+    else
+        buffer_append_slice(&answer->own, query);
+    buffer_append_text(&answer->own, decision->fragment ? decision->fragment : "");
+    buffer_append_text(&answer->own, "\n");
+    answer_without_body(assets, wants, decision->pathname, decision->status, answer);
+}
+
+/* ---- the decision ---- */
+
+static uint64_t hash_of(const char *pathname)
+{
+    uint64_t hash = 0xcbf29ce484222325ull;
+    for (; *pathname; pathname++)
+        hash = (hash ^ (unsigned char)*pathname) * 0x100000001b3ull;
+    return hash;
+}
+
+static struct asset_decision *decide(struct assets *assets, const char *pathname, uint64_t now_ms)
+{
+    uint64_t hash = hash_of(pathname);
+    struct asset_decision **slot = &assets->decisions[(hash >> 20) % DECISIONS], *old = *slot;
+    bool same = old && old->hash == hash && strcmp(old->pathname, pathname) == 0;
+    if (same && now_ms - old->checked_ms < assets->revalidate_ms)
+        return old;
+    struct asset_decision *made = asset_decide(&assets->decider, pathname, now_ms);
+    made->hash = hash;
+    if (same && old->file && made->file == old->file && made->status == old->status)
+        for (int coding = 0; coding < ASSET_CODINGS; coding++) { /* keep the heads */
+            made->made[coding] = old->made[coding];
+            old->made[coding].text = NULL;
+        }
+    asset_decision_free(slot);
+    return *slot = made;
+}
+
+static void forget(struct assets *assets, struct asset_decision *decision)
+{
+    struct asset_decision **slot = &assets->decisions[(decision->hash >> 20) % DECISIONS];
+    if (decision->file)
+        decision->file->checked_ms = 0;
+    asset_decision_free(slot);
+}
+
+enum turn { TURN_WORKER, TURN_ASSETS, TURN_ASSETS_OR_WORKER };
+
+static bool matches_any(char *const *globs, size_t count, const char *pathname)
+{
+    for (size_t i = 0; i < count; i++)
+        if (asset_glob_matches(globs[i], pathname))
+            return true;
+    return false;
+}
+
+static enum turn whose_turn(const struct assets *assets, const char *pathname, bool has_code)
+{
+    if (!has_code || matches_any(assets->asset_globs, assets->asset_globs_count, pathname))
+        return TURN_ASSETS;
+    if (assets->worker_first ||
+        matches_any(assets->worker_globs, assets->worker_globs_count, pathname))
+        return TURN_WORKER;
+    return TURN_ASSETS_OR_WORKER;
+}
+
+/* Is it certain, without asking the system, that there is no such asset? So it is for most paths of
+ * an API, and each of them may be asked for but once: they must not crowd the kept decisions. */
+static bool surely_nothing(struct assets *assets, const char *pathname, uint64_t now_ms)
+{
+    char path[ASSET_PATH_BYTES_MAX];
+    return !assets->has_redirects && (!asset_path_decode(pathname, path) ||
+                                      !asset_files_may_have(assets->decider.files, path, now_ms));
+}
+
+static bool route(struct assets *assets, const struct http1_request *request, enum turn turn,
+                  const char *pathname, const struct wants *wants, struct assets_answer *answer)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    /* A browser that navigates gets the application's page rather than what the worker says. */
+    bool substitutes =
+        turn == TURN_ASSETS || (wants->navigates && assets->navigation_prefers_assets);
+    if (!substitutes && surely_nothing(assets, pathname, now_ms))
+        return false;
+    const char *question = memchr(request->path.ptr, '?', request->path.len);
+    struct slice query = {
+        question, question ? (size_t)(request->path.ptr + request->path.len - question) : 0};
+    for (int attempt = 0; attempt < 3; attempt++) {
+        struct asset_decision *decision = decide(assets, pathname, now_ms);
+        bool nothing = decision->outcome == ASSET_NOTHING ||
+                       (decision->by_not_found && !substitutes && !decision->rewritten);
+        if (nothing && turn == TURN_ASSETS_OR_WORKER && !decision->rewritten)
+            return false;
+        if (nothing)
+            break;
+        if (!wants->reads && !decision->by_rule) {
+            buffer_append_text(&answer->own, "allow: GET, HEAD\n");
+            answer_without_body(assets, wants, pathname, 405, answer);
             return true;
         }
+        if (decision->outcome == ASSET_REDIRECT) {
+            answer_redirect(assets, decision, wants, query, answer);
+            return true;
+        }
+        if (answer_file(assets, decision, wants, answer))
+            return true;
+        forget(assets, decision);
     }
-    return false;
+    answer_without_body(assets, wants, pathname, 404, answer);
+    return true;
+}
+
+static bool route_as(struct assets *assets, const struct http1_request *request, bool has_code,
+                     struct assets_answer *answer)
+{
+    char pathname[ASSET_PATH_BYTES_MAX];
+    struct wants wants;
+    *answer = (struct assets_answer){.fd = -1};
+    if (!asset_path_normalise(request->path, pathname)) { /* too long for a file, or "*" */
+        if (has_code)
+            return false;
+        answer->status = 404;
+        return true;
+    }
+    enum turn turn = whose_turn(assets, pathname, has_code);
+    if (turn == TURN_WORKER)
+        return false;
+    read_wants(request, &wants);
+    return route(assets, request, turn, pathname, &wants, answer);
 }
 
 bool assets_route(struct assets *assets, const struct http1_request *request, bool has_code,
                   struct assets_answer *answer)
 {
-    char path[PATH_BYTES_MAX], location[PATH_BYTES_MAX];
-    struct file file;
-    bool reads =
-        slice_equal(request->method, SLICE("GET")) || slice_equal(request->method, SLICE("HEAD"));
-    *answer = (struct assets_answer){.fd = -1};
-    bool decoded = decode_path(request->path, path);
-    if (has_code && (!decoded || worker_goes_first(assets, path)))
-        return false;
-    const char *question = memchr(request->path.ptr, '?', request->path.len);
-    struct slice query = {
-        question, question ? (size_t)(request->path.ptr + request->path.len - question) : 0};
-    if (decoded) {
-        char target[PATH_BYTES_MAX];
-        int status =
-            asset_rules_redirect(assets->rules, request->authority, path, target, sizeof(target));
-        if (status == 200) {
-            (void)snprintf(path, sizeof(path), "%s", target);
-        } else if (status) {
-            answer->status = status;
-            buffer_printf(&answer->headers, "location: %s", target);
-            if (!strchr(target, '?'))
-                buffer_append_slice(&answer->headers, query);
-            buffer_append_text(&answer->headers, "\n");
-            return true;
-        }
-        enum found found = find(assets, path, &file, location);
-        if (found != FOUND_NOTHING && !reads) {
-            if (found == FOUND_FILE)
-                (void)close(file.fd);
-            if (has_code)
-                return false;
-            answer->status = 405;
-            buffer_append_text(&answer->headers, "allow: GET, HEAD\n");
-            return true;
-        }
-        if (found == FOUND_REDIRECT) {
-            answer->status = 307;
-            append_location(&answer->headers, location, query);
-            return true;
-        }
-        if (found == FOUND_FILE)
-            answer_file(assets, request, &file, 200, answer);
-        bool navigates = slice_equal(header_of(request, "sec-fetch-mode"), SLICE("navigate"));
-        if (found == FOUND_NOTHING && has_code &&
-            !(navigates && reads && assets->not_found == NOT_FOUND_SPA))
-            return false; /* a browser that navigates gets the application's page, not the API */
-        if (found == FOUND_NOTHING && !(reads && answer_not_found(assets, request, path, answer)))
-            goto missing;
-        asset_rules_headers(assets->rules, request->authority, path, &answer->headers);
-        return true;
-    }
-missing:
-    answer->status = decoded ? 404 : 400;
-    buffer_append_text(&answer->headers, "content-type: text/plain; charset=utf-8\n");
-    answer->body = decoded ? SLICE("Not found\n") : SLICE("Bad path\n");
-    answer->body_bytes = (int64_t)answer->body.len;
-    return true;
+    return route_as(assets, request, has_code, answer);
+}
+
+void assets_fetch(struct assets *assets, const struct http1_request *request,
+                  struct assets_answer *answer)
+{
+    bool answered = route_as(assets, request, false, answer);
+    (void)answered; /* always, without code */
 }

@@ -4,7 +4,8 @@
 
 #include "slice.h"
 
-/* Content type of a file by its name; "application/octet-stream" when unknown. Static storage. */
+/* Content type of a file by its name; NULL when unknown: then, as on the platform, no type is
+ * claimed. Text has its charset. Static storage. */
 const char *mime_of(struct slice name);
 
 #endif
