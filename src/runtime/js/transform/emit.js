@@ -9,11 +9,11 @@ const isIdentifier = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u;
 const propertyKey = (name) => (isIdentifier.test(name) ? name : JSON.stringify(name));
 const member = (name) => (isIdentifier.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`);
 
-// Names that the module's text does not contain. An identifier written with escapes could still meet
-// one of them: that module would only confuse itself.
+// Names that the module's text does not contain (a longer name that ends like one counts as well). An
+// identifier written with escapes could still meet one of them: that module would only confuse itself.
 function internalNames(text) {
   let prefix = "__";
-  while (new RegExp(`(?<![\\w$])${prefix}(?:[wcaftd]|i\\d+)(?![\\w$])`).test(text)) {
+  while (new RegExp(`${prefix}(?:[wcaftd]|i\\d+)(?![\\w$])`).test(text)) {
     prefix += "_";
   }
   const names = { i: (index) => `${prefix}i${index}` };

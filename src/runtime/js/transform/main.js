@@ -50,11 +50,14 @@ export function transformModules(manifest, sources) {
     record.text = utf8Decode(record.source);
     record.starts = lineStarts(record.text);
   }
-  const asyncContext = code.some(({ text }) => text.includes("async_hooks"));
+  const resolveBuiltin = builtinResolver(manifest);
+  // Named in any way, as in process.getBuiltinModule(): the frames cost little, their lack is a bug.
+  const asyncContext =
+    resolveBuiltin("node:async_hooks").target !== undefined &&
+    code.some(({ text }) => text.includes("async_hooks"));
   for (const record of code) {
     parse(record, isScript(record) ? "script" : record.type, asyncContext);
   }
-  const resolveBuiltin = builtinResolver(manifest);
   const esm = code.filter((record) => record.type === "esm" && !isScript(record));
   for (const record of esm) resolveImports(record, records, resolveBuiltin);
   for (const record of esm) checkNames(record);

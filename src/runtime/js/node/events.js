@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// node:events: npm's `events` (which readable-stream uses too), with what newer versions of Node have.
+
+import EventEmitter from "events";
+
+import { AsyncResource } from "./async-hooks.js";
+import { codeError, invalidArgType } from "./errors.js";
+
+export const errorMonitor = Symbol("events.errorMonitor");
+export const captureRejectionSymbol = Symbol.for("nodejs.rejection");
+const maxListenersOf = new WeakMap(); // of EventTargets
+
+const { emit } = EventEmitter.prototype;
+EventEmitter.prototype.emit = function (type, ...args) {
+  if (type === "error" && this._events?.[errorMonitor] !== undefined) emit.call(this, errorMonitor, ...args);
+  return emit.call(this, type, ...args);
+};
+Object.defineProperty(EventEmitter.prototype, "emit", { enumerable: false });
+
+function abortError(signal) {
+  const error = codeError(Error, "ABORT_ERR", "The operation was aborted", { cause: signal.reason });
+  error.name = "AbortError";
+  return error;
+}
+
+function listen(emitter, event, listener, options) {
+  if (typeof emitter.on === "function") {
+    if (options?.once) emitter.once(event, listener);
+    else emitter.on(event, listener);
+  } else if (typeof emitter.addEventListener === "function") {
+    emitter.addEventListener(event, listener, options);
+  } else {
+    throw invalidArgType("emitter", "EventEmitter", emitter);
+  }
+}
+
+function unlisten(emitter, event, listener) {
+  if (typeof emitter.removeListener === "function") emitter.removeListener(event, listener);
+  else emitter.removeEventListener(event, listener);
+}
+
+export async function once(emitter, event, options = undefined) {
+  const signal = options?.signal;
+  if (signal?.aborted) throw abortError(signal);
+  return new Promise((resolve, reject) => {
+    const isEmitter = typeof emitter.on === "function";
+    const done = () => {
+      unlisten(emitter, event, onEvent);
+      if (isEmitter && event !== "error") emitter.removeListener("error", onError);
+      signal?.removeEventListener("abort", onAbort);
+    };
+    const onEvent = (...args) => (done(), resolve(args));
+    const onError = (error) => (done(), reject(error));
+    const onAbort = () => (done(), reject(abortError(signal)));
+    listen(emitter, event, onEvent, { once: true });
+    if (isEmitter && event !== "error") emitter.once("error", onError);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+export function on(emitter, event, options = undefined) {
+  const signal = options?.signal;
+  if (signal?.aborted) throw abortError(signal);
+  const ready = [];
+  const waiting = [];
+  let error = null;
+  let finished = false;
+  const onEvent = (...args) => {
+    if (waiting.length > 0) waiting.shift().resolve({ value: args, done: false });
+    else ready.push(args);
+  };
+  const onError = (reason) => {
+    if (waiting.length > 0) waiting.shift().reject(reason);
+    else error = { reason };
+    void iterator.return();
+  };
+  const onAbort = () => onError(abortError(signal));
+  const closers = [].concat(options?.close ?? []);
+  const onClose = () => void iterator.return();
+  const iterator = {
+    async next() {
+      if (ready.length > 0) return { value: ready.shift(), done: false };
+      if (error) {
+        const { reason } = error;
+        error = null;
+        throw reason;
+      }
+      if (finished) return { value: undefined, done: true };
+      return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
+    },
+    async return() {
+      if (!finished) {
+        finished = true;
+        unlisten(emitter, event, onEvent);
+        if (typeof emitter.on === "function") emitter.removeListener("error", onError);
+        for (const name of closers) unlisten(emitter, name, onClose);
+        signal?.removeEventListener("abort", onAbort);
+        for (const { resolve } of waiting.splice(0)) resolve({ value: undefined, done: true });
+      }
+      return { value: undefined, done: true };
+    },
+    async throw(reason) {
+      onError(reason);
+      return { value: undefined, done: true };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+  listen(emitter, event, onEvent);
+  if (event !== "error" && typeof emitter.on === "function") emitter.on("error", onError);
+  for (const name of closers) listen(emitter, name, onClose);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  return iterator;
+}
+
+export function getEventListeners(emitter, event) {
+  return typeof emitter.listeners === "function" ? emitter.listeners(event) : [];
+}
+
+export function getMaxListeners(emitter) {
+  return typeof emitter.getMaxListeners === "function"
+    ? emitter.getMaxListeners()
+    : (maxListenersOf.get(emitter) ?? EventEmitter.defaultMaxListeners);
+}
+
+export function setMaxListeners(count = EventEmitter.defaultMaxListeners, ...targets) {
+  if (targets.length === 0) EventEmitter.defaultMaxListeners = count;
+  for (const target of targets) {
+    if (typeof target.setMaxListeners === "function") target.setMaxListeners(count);
+    else maxListenersOf.set(target, count);
+  }
+}
+
+export function listenerCount(emitter, event) {
+  return typeof emitter.listenerCount === "function" ? emitter.listenerCount(event) : 0;
+}
+
+export function addAbortListener(signal, listener) {
+  if (signal.aborted) queueMicrotask(() => listener());
+  else signal.addEventListener("abort", listener, { once: true });
+  return { [Symbol.dispose ?? Symbol.for("Symbol.dispose")]: () => signal.removeEventListener("abort", listener) };
+}
+
+export class EventEmitterAsyncResource extends EventEmitter {
+  constructor(options = {}) {
+    super(options);
+    const name = typeof options === "string" ? options : options.name;
+    this.asyncResource = new AsyncResource(name ?? new.target.name);
+  }
+  emit(event, ...args) {
+    return this.asyncResource.runInAsyncScope(super.emit, this, event, ...args);
+  }
+  emitDestroy() {
+    this.asyncResource.emitDestroy();
+  }
+}
+
+export const { defaultMaxListeners, init } = EventEmitter;
+export const usingDomains = false;
+Object.assign(EventEmitter, {
+  EventEmitter,
+  EventEmitterAsyncResource,
+  addAbortListener,
+  captureRejectionSymbol,
+  captureRejections: false,
+  errorMonitor,
+  getEventListeners,
+  getMaxListeners,
+  listenerCount,
+  on,
+  once,
+  setMaxListeners,
+  usingDomains,
+});
+
+export { EventEmitter };
+export default EventEmitter;
