@@ -98,12 +98,17 @@ export function evaluate(bundle, { run = "", timeout = 20000 } = {}) {
     };
     add("~evaluator.js", evaluator());
     const data = {};
+    const joined = [];
     for (const module of manifest.modules) {
       const bytes = blob(module);
-      if (module.form) add(module.name, `__scripts[${JSON.stringify(module.name)}]=${bytes}`);
+      const script = `__scripts[${JSON.stringify(module.name)}]=${bytes}`;
+      // A file each, for true positions, unless that is too much for a command line.
+      if (module.form && manifest.modules.length > 10) joined.push(script);
+      else if (module.form) add(module.name, script);
       else if (module.type === "json") data[module.name] = JSON.parse(bytes.toString());
       else data[module.name] = bytes.toString();
     }
+    if (joined.length > 0) add("~modules.js", joined.join(";\n"));
     add("~start.js", `__start(${JSON.stringify(manifest)}, ${JSON.stringify(data)});`);
     add("~run.js", run || `__main(${JSON.stringify(manifest.main)});`);
     const { stdout, stderr, status, signal } = spawnSync(weir, ["__shell", ...files], { timeout });

@@ -3,8 +3,9 @@
 
 import { native } from "./native.js";
 import { createModuleGraph } from "./transform/linker.js";
-import { cell, enableAsyncContext } from "./async-context.js";
+import { enableAsyncContext } from "./async-context.js";
 import { builtinModule } from "./builtins.js";
+import { installNode } from "./node/index.js";
 import { setPositions } from "./positions.js";
 
 export function openBundle(manifestText, blob) {
@@ -46,7 +47,7 @@ export function openBundle(manifestText, blob) {
     },
     builtin: builtinModule,
     meta: (module) => ({ url: `file:///${module.name}`, main: module.name === manifest.main }),
-    cell: manifest.async_context ? cell : null,
   });
+  installNode(manifest, graph.require);
   return { manifest, graph, evaluateScript: () => evaluate(manifest.modules.find((m) => m.name === manifest.main)) };
 }
