@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// weir serve: many workers, reload without a dropped connection, drain, metrics.
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import http from "node:http";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Weir, freePort, project, weirPath, wrangler } from "./lib.mjs";
+
+const files = (port, admin, extra = "") => ({
+  "weir.toml": `access_log = "json"\n[[listener]]\nport = ${port}\n[admin]\nport = ${admin}\n
+[[worker]]\nproject = "a"\nroutes = ["a.test/*"]\n
+[[worker]]\nproject = "b"\nroutes = ["a.test/b/*", "*.b.test/*"]\n
+[[worker]]\nproject = "c"\ndefault = true\n${extra}`,
+  ...Object.fromEntries(
+    ["a", "b", "c"].flatMap((name) => [
+      [`${name}/wrangler.toml`, wrangler().replace('name = "t"', `name = "${name}"`)],
+      [`${name}/src/index.js`, `export default { fetch(request) { return new Response("${name}1 " + new URL(request.url).pathname); } }`],
+    ]),
+  ),
+});
+
+function get(port, host, path, agent) {
+  return new Promise((done, fail) => {
+    const request = http.get({ port, host: "127.0.0.1", path, headers: { host }, agent }, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (chunk) => (body += chunk)).on("end", () => done({ status: response.statusCode, body }));
+    });
+    request.on("error", fail);
+  });
+}
+
+async function serving(run) {
+  const port = await freePort(), admin = await freePort();
+  const made = project(files(port, admin));
+  const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  try {
+    await weir.waitFor("serving: 3 workers");
+    await run({ port, admin, made, weir });
+  } finally {
+    await weir.stop("SIGTERM");
+    made.remove();
+  }
+}
+
+test("routes by host and path, a default, metrics and health", () =>
+  serving(async ({ port, admin, weir }) => {
+    assert.equal((await get(port, "a.test", "/x")).body, "a1 /x");
+    assert.equal((await get(port, "a.test:8080", "/b/x")).body, "b1 /b/x");
+    assert.equal((await get(port, "www.b.test", "/")).body, "b1 /");
+    assert.equal((await get(port, "elsewhere.test", "/")).body, "c1 /");
+    assert.equal((await get(admin, "127.0.0.1", "/healthz")).body, "ok\n");
+    assert.equal((await get(admin, "127.0.0.1", "/readyz")).status, 200);
+    const metrics = (await get(admin, "127.0.0.1", "/metrics")).body;
+    assert.match(metrics, /weir_requests_total\{worker="a",status="2xx"\} 1/);
+    assert.match(metrics, /weir_request_seconds_bucket\{worker="b",le="\+Inf"\} 2/);
+    await weir.waitFor(/"type":"request".*"worker":"c".*"path":"\/"/);
+  }));
+
+test("a reload under load drops nothing and switches over", () =>
+  serving(async ({ port, made, weir }) => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
+    let stop = false, count = 0;
+    const seen = new Set();
+    const client = async () => {
+      while (!stop) {
+        const { status, body } = await get(port, "a.test", "/", agent);
+        assert.equal(status, 200);
+        seen.add(body);
+        count++;
+      }
+    };
+    const clients = Array.from({ length: 8 }, client);
+    for (let round = 2; round <= 4; round++) {
+      made.write("a/src/index.js", `export default { fetch() { return new Response("a${round}"); } }`);
+      const from = weir.output.length;
+      execFileSync(weirPath, ["reload", "--config", join(made.dir, "weir.toml")]);
+      await weir.waitFor("reloaded: 3 workers", from);
+      while (!seen.has(`a${round}`)) await new Promise((done) => setTimeout(done, 10));
+    }
+    stop = true;
+    await Promise.all(clients);
+    agent.destroy();
+    assert.ok(count > 50, `only ${count} requests`);
+    assert.equal((await get(port, "a.test", "/")).body, "a4");
+  }));
+
+test("a mistake in the configuration leaves the old one in force", () =>
+  serving(async ({ port, made, weir }) => {
+    made.write("weir.toml", "[[listener]]\nport = 99999\n");
+    weir.process.kill("SIGHUP");
+    await weir.waitFor("stays in force");
+    assert.match(weir.output, /weir\.toml:2: \[\[listener\]\] port = 99999: must be between 1 and 65535/);
+    assert.equal((await get(port, "a.test", "/x")).body, "a1 /x");
+  }));
+
+test("SIGTERM finishes what is under way and leaves no process behind", async () => {
+  const port = await freePort();
+  const made = project({
+    "weir.toml": `[[listener]]\nport = ${port}\n[[worker]]\nproject = "."\ndefault = true\n`,
+    "wrangler.toml": wrangler(),
+    "src/index.js": `export default { async fetch() { await scheduler.wait(600); return new Response("late"); } }`,
+  });
+  const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  try {
+    await weir.waitFor("serving: 1 worker");
+    const late = get(port, "x.test", "/");
+    await new Promise((done) => setTimeout(done, 200));
+    weir.process.kill("SIGTERM");
+    assert.equal((await late).body, "late");
+    assert.deepEqual(await weir.exited, { code: 0, signal: null });
+    const left = spawnSync("pgrep", ["-f", made.dir]).stdout.toString().trim();
+    assert.equal(left, "");
+  } finally {
+    await weir.stop();
+    made.remove();
+  }
+});
+
+test("check-config names file, line, key and remedy, also as JSON", () => {
+  const made = project({
+    "weir.toml": `acess_log = "json"\n[http]\nheader_timeout = "soon"\n[[worker]]\nproject = "nowhere"\n`,
+  });
+  try {
+    const config = join(made.dir, "weir.toml");
+    const text = spawnSync(weirPath, ["check-config", "--config", config]);
+    assert.equal(text.status, 1);
+    assert.match(text.stderr.toString(), /weir\.toml:1: .*"acess_log"; did you mean "access_log"\?/);
+    assert.match(text.stderr.toString(), /weir\.toml:3: \[http\] header_timeout = "soon": expected a duration/);
+    assert.match(text.stderr.toString(), /nowhere has no wrangler\.toml/);
+    const json = JSON.parse(spawnSync(weirPath, ["check-config", "--json", "--config", config]).stdout);
+    assert.equal(json.ok, false);
+    assert.equal(json.errors, 2);
+  } finally {
+    made.remove();
+  }
+});

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+# Shared by quickstart and check: installs what is missing, builds. Sourced, not run.
+
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+die() { printf 'weir: %s\n' "$*" >&2; exit 1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# need_packages NAME… : installs the Debian packages that are not there.
+need_packages() {
+  local missing=() name
+  for name in "$@"; do
+    dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' || missing+=("$name")
+  done
+  [ ${#missing[@]} = 0 ] && return 0
+  command -v apt-get >/dev/null || die "needs Debian 12 (apt-get was not found); packages: ${missing[*]}"
+  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "needs root or sudo to install: ${missing[*]}"
+  say "installing ${missing[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# Node is a build and test tool. One that is on the machine already is used; else Debian's.
+need_node() {
+  if command -v node >/dev/null && command -v npm >/dev/null; then return 0; fi
+  need_packages nodejs npm
+}
+
+build_packages=(gcc libc6-dev meson ninja-build pkg-config
+  libjavascriptcoregtk-4.1-dev libseccomp-dev libjansson-dev libcurl4-openssl-dev libssl-dev libicu-dev
+  zlib1g-dev libbrotli-dev libzstd-dev libcmocka-dev)
+
+# need_npm DIR : node_modules as its lock file says, only when that changed.
+need_npm() {
+  local dir=$1 stamp
+  stamp="$dir/node_modules/.weir-lock"
+  if [ -f "$stamp" ] && cmp -s "$stamp" "$dir/package-lock.json"; then return 0; fi
+  say "npm packages of ${dir#"$root"/}"
+  (cd "$dir" && npm ci --no-audit --no-fund --loglevel=error)
+  cp "$dir/package-lock.json" "$stamp"
+}
+
+# build DIR [meson options]
+build() {
+  local dir=$1
+  shift
+  if [ ! -f "$dir/build.ninja" ]; then meson setup "$dir" "$@" >"$dir.log" 2>&1 || { cat "$dir.log"; die "meson setup failed"; }; fi
+  ninja -C "$dir" >"$dir.log" 2>&1 || { tail -50 "$dir.log"; die "the build failed; see above"; }
+}
