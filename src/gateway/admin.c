@@ -4,29 +4,46 @@
 #include "access_log.h"
 #include "gateway.h"
 
-typedef uint64_t metric_fn(const struct deployment *deployment);
+typedef uint64_t metric_fn(const struct worker *worker);
 
-static uint64_t in_flight(const struct deployment *d)
+/* Several versions of a worker may live at a time. */
+static uint64_t in_flight(const struct worker *worker)
 {
     uint64_t sum = 0;
-    for (const struct instance *i = d->instances; i; i = i->next)
-        sum += i->in_flight;
+    for (const struct deployment *d = gateway.deployments; d; d = d->next)
+        for (const struct instance *i = d->instances; d->worker == worker && i; i = i->next)
+            sum += i->in_flight;
     return sum;
 }
 
-#define FIELD(name, expression)                                                                    \
-    static uint64_t name(const struct deployment *d)                                               \
+static uint64_t instances(const struct worker *worker)
+{
+    uint64_t sum = 0;
+    for (const struct deployment *d = gateway.deployments; d; d = d->next)
+        sum += d->worker == worker ? d->instances_count : 0;
+    return sum;
+}
+
+static uint64_t queued(const struct worker *worker)
+{
+    uint64_t sum = 0;
+    for (const struct deployment *d = gateway.deployments; d; d = d->next)
+        sum += d->worker == worker ? d->queue_length : 0;
+    return sum;
+}
+
+#define FIELD(name)                                                                                \
+    static uint64_t name(const struct worker *worker)                                              \
     {                                                                                              \
-        return expression;                                                                         \
+        return worker->name;                                                                       \
     }
-FIELD(instances, d->instances_count)
-FIELD(queued, d->queue_length)
-FIELD(spawned, d->count.spawned)
-FIELD(killed, d->count.killed)
-FIELD(shed, d->count.shed)
-FIELD(exceptions, d->count.exceptions)
-FIELD(cpu, d->count.cpu_us)
-FIELD(log_dropped, d->count.log_dropped_bytes)
+FIELD(spawned)
+FIELD(killed)
+FIELD(shed)
+FIELD(retried)
+FIELD(exceptions)
+FIELD(cpu_us)
+FIELD(log_dropped_bytes)
 
 static const struct {
     const char *name, *type, *help;
@@ -38,53 +55,65 @@ static const struct {
     {"weir_instances_started_total", "counter", "Instances started", spawned},
     {"weir_instances_killed_total", "counter", "Instances ended by force", killed},
     {"weir_requests_shed_total", "counter", "Requests refused because the worker was busy", shed},
+    {"weir_requests_retried_total", "counter", "Requests begun anew after an instance ended",
+     retried},
     {"weir_exceptions_total", "counter", "Requests that ended in an exception", exceptions},
-    {"weir_cpu_microseconds_total", "counter", "CPU time of requests", cpu},
-    {"weir_log_dropped_bytes_total", "counter", "Console output beyond the limit", log_dropped},
+    {"weir_cpu_microseconds_total", "counter", "CPU time of requests", cpu_us},
+    {"weir_log_dropped_bytes_total", "counter", "Console output beyond the limit",
+     log_dropped_bytes},
 };
 
-static void append_label(struct buffer *out, const struct deployment *d)
+static void append_label(struct buffer *out, const struct worker *worker)
 {
     buffer_append_text(out, "{worker=");
-    buffer_append_json(out, slice_of(d->name));
+    buffer_append_json(out, slice_of(worker->name));
 }
 
 static void append_requests(struct buffer *out)
 {
     buffer_append_text(out, "# HELP weir_requests_total Answers by status class\n"
                             "# TYPE weir_requests_total counter\n");
-    for (const struct deployment *d = gateway.deployments; d; d = d->next) {
+    for (const struct worker *w = gateway.workers; w; w = w->next) {
         for (int class = 1; class < 6; class ++) {
             buffer_append_text(out, "weir_requests_total");
-            append_label(out, d);
+            append_label(out, w);
             buffer_printf(out, ",status=\"%dxx\"} %llu\n", class,
-                          (unsigned long long)d->count.requests[class]);
+                          (unsigned long long)w->requests[class]);
         }
     }
 }
 
-static void append_latency(struct buffer *out)
+static void append_histogram(struct buffer *out, const char *name, const struct worker *worker,
+                             const struct histogram *histogram)
+{
+    uint64_t count = 0;
+    for (int i = 0; i < LATENCY_BUCKETS; i++) {
+        count += histogram->buckets[i];
+        buffer_printf(out, "%s_bucket", name);
+        append_label(out, worker);
+        if (i < LATENCY_BUCKETS - 1)
+            buffer_printf(out, ",le=\"%g\"} %llu\n", (double)access_log_bound_us(i) / 1e6,
+                          (unsigned long long)count);
+        else
+            buffer_printf(out, ",le=\"+Inf\"} %llu\n", (unsigned long long)count);
+    }
+    buffer_printf(out, "%s_sum", name);
+    append_label(out, worker);
+    buffer_printf(out, "} %.6f\n%s_count", (double)histogram->sum_us / 1e6, name);
+    append_label(out, worker);
+    buffer_printf(out, "} %llu\n", (unsigned long long)count);
+}
+
+static void append_histograms(struct buffer *out)
 {
     buffer_append_text(out, "# HELP weir_request_seconds Time from head to the last byte\n"
                             "# TYPE weir_request_seconds histogram\n");
-    for (const struct deployment *d = gateway.deployments; d; d = d->next) {
-        uint64_t sum = 0;
-        for (int i = 0; i < LATENCY_BUCKETS; i++) {
-            sum += d->count.latency[i];
-            buffer_append_text(out, "weir_request_seconds_bucket");
-            append_label(out, d);
-            if (i < LATENCY_BUCKETS - 1)
-                buffer_printf(out, ",le=\"%g\"} %llu\n", (double)access_log_bound_us(i) / 1e6,
-                              (unsigned long long)sum);
-            else
-                buffer_printf(out, ",le=\"+Inf\"} %llu\n", (unsigned long long)sum);
-        }
-        buffer_append_text(out, "weir_request_seconds_sum");
-        append_label(out, d);
-        buffer_printf(out, "} %g\nweir_request_seconds_count", (double)d->count.latency_us / 1e6);
-        append_label(out, d);
-        buffer_printf(out, "} %llu\n", (unsigned long long)sum);
-    }
+    for (const struct worker *w = gateway.workers; w; w = w->next)
+        append_histogram(out, "weir_request_seconds", w, &w->latency);
+    buffer_append_text(out, "# HELP weir_instance_start_seconds Time from asking for an instance "
+                            "to having it\n# TYPE weir_instance_start_seconds histogram\n");
+    for (const struct worker *w = gateway.workers; w; w = w->next)
+        append_histogram(out, "weir_instance_start_seconds", w, &w->start);
 }
 
 static void append_gateway(struct buffer *out)
@@ -109,14 +138,14 @@ static void build_metrics(struct buffer *out)
 {
     append_gateway(out);
     append_requests(out);
-    append_latency(out);
+    append_histograms(out);
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
         buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metrics[i].name, metrics[i].help,
                       metrics[i].name, metrics[i].type);
-        for (const struct deployment *d = gateway.deployments; d; d = d->next) {
+        for (const struct worker *w = gateway.workers; w; w = w->next) {
             buffer_append_text(out, metrics[i].name);
-            append_label(out, d);
-            buffer_printf(out, "} %llu\n", (unsigned long long)metrics[i].value(d));
+            append_label(out, w);
+            buffer_printf(out, "} %llu\n", (unsigned long long)metrics[i].value(w));
         }
     }
 }

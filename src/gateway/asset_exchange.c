@@ -9,6 +9,8 @@
 #include "dispatch.h"
 #include "request.h"
 
+enum { EXCHANGES_MAX = 128 }; /* of an instance: each may hold a descriptor */
+
 /* A body that is longer than its window waits here for credit. */
 struct asset_exchange {
     struct asset_exchange *next;
@@ -57,14 +59,19 @@ static void pump(struct asset_exchange **place)
         size_t len = left < BODY_CHUNK_BYTES_MAX ? (size_t)left : BODY_CHUNK_BYTES_MAX;
         if ((int64_t)len > exchange->credit)
             len = (size_t)exchange->credit;
+        size_t room = dispatch_room(exchange->instance);
+        if (room == 0)
+            return; /* asset_exchange_resume goes on */
+        if (len > room)
+            len = room;
         struct slice bytes = {chunk, len};
         if (answer->fd >= 0) {
             ssize_t got = pread(answer->fd, chunk, len, answer->offset + exchange->sent_bytes);
             if (got <= 0) {
                 struct frame_error error = {.id = exchange->id, .kind = ERROR_KIND_PROTOCOL};
-                (void)dispatch_send(exchange->instance, FRAME_ERROR, exchange->slot, exchange->id,
-                                    &error, sizeof(error), (struct slice){0});
-                drop(place);
+                if (dispatch_send(exchange->instance, FRAME_ERROR, exchange->slot, exchange->id,
+                                  &error, sizeof(error), (struct slice){0}))
+                    drop(place);
                 return;
             }
             bytes.len = len = (size_t)got;
@@ -75,7 +82,7 @@ static void pump(struct asset_exchange **place)
         struct frame_body body = {exchange->id, last ? FRAME_FIN : 0, (uint32_t)len};
         if (!dispatch_send(exchange->instance, FRAME_BODY, exchange->slot, exchange->id, &body,
                            sizeof(body), bytes))
-            return; /* the ring is full: asset_exchange_resume tries again */
+            return;
         exchange->sent_bytes += (int64_t)len;
         exchange->credit -= (int64_t)len;
     }
@@ -89,11 +96,13 @@ int asset_exchange_start(struct instance *instance, const struct ring_frame *fra
     static struct http1_request request;
     struct frame_request head;
     if (!request_parse_frame(payload, &head, &request) || head.id < EXCHANGE_ID_BASE ||
-        frame->slot >= SLOTS_MAX || find(instance, head.id) || count_of(instance) >= SLOTS_MAX)
+        frame->slot >= SLOTS_MAX || find(instance, head.id))
         return -EPROTO;
     struct asset_exchange *exchange = xcalloc(1, sizeof(*exchange));
     struct assets_answer *answer = &exchange->answer;
-    if (instance->deployment->assets && parse(&head, payload, &request))
+    if (count_of(instance) >= EXCHANGES_MAX)
+        *answer = (struct assets_answer){.status = 503, .fd = -1};
+    else if (instance->deployment->assets)
         assets_fetch(instance->deployment->assets, &request, answer);
     else
         *answer = (struct assets_answer){.status = 404, .fd = -1};
@@ -121,6 +130,17 @@ int asset_exchange_start(struct instance *instance, const struct ring_frame *fra
     }
     pump(&exchanges);
     return 0;
+}
+
+void asset_exchange_resume(struct instance *instance)
+{
+    for (struct asset_exchange **place = &exchanges; *place && !instance->starved;) {
+        struct asset_exchange *exchange = *place;
+        if (exchange->instance == instance)
+            pump(place);
+        if (*place == exchange) /* it is not over */
+            place = &exchange->next;
+    }
 }
 
 int asset_exchange_credit(struct instance *instance, uint32_t slot, uint64_t id, uint32_t bytes)

@@ -1,78 +1,129 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connection's life: IDLE (no buffers, waits for a request) → HEAD (part of a head is there) →
- * SERVING (a request is with a worker, or its answer is on the way) → IDLE or closed.
+/* The life of connections: accept, read, parse, send, time out. See conn_state.h for the states.
  *
  * Input is read into a buffer that exists only while there is something in it; output is gathered
- * and sent once a turn. An idle connection costs its struct and the kernel's socket. */
-#include "conn.h"
+ * and sent once a turn. An idle connection costs its struct and the kernel's socket.
+ *
+ * Deadlines live in a timer wheel. A connection's place in it is at or before its deadline; moving
+ * the deadline later writes one field, and the wheel files the connection again when it comes by.
+ * So a request on a kept-alive connection costs the wheel nothing. */
+#include "conn_state.h"
 
-#include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "access_log.h"
-#include "admin.h"
-#include "assets.h"
-#include "clock.h"
 #include "dispatch.h"
-#include "error_page.h"
-#include "log.h"
 
 enum {
     READ_BYTES = 16 * 1024,
+    READ_BODY_BYTES = 64 * 1024,
+    ROOM_BYTES_MIN = 4 * 1024, /* with less room left the input buffer grows */
     ACCEPTS_PER_TURN = 64,
-    OUTPUT_HIGH_BYTES = 256 * 1024, /* beyond it an instance gets no more credit */
-    OUTPUT_LOW_BYTES = 64 * 1024,
-    INPUT_HIGH_BYTES = 128 * 1024, /* beyond it we read no more from the client */
-    LINGER_MS = 2000,              /* after an error we read on for so long, so that it arrives */
+    FLUSH_ROUNDS_PER_TURN = 64, /* pipelined requests: a round each */
+    SENDFILE_BYTES_PER_TURN = 1024 * 1024,
+    LINGER_MS = 2000, /* after the last answer we read on for so long, so that it arrives */
+    PROBE_MS = 1000,  /* see probe */
+    WORKS_SPARE_MAX = 128,
+    WHEEL_MS = 250,
+    WHEEL_SLOTS = 512,
 };
 
-enum conn_state { CONN_IDLE, CONN_HEAD, CONN_SERVING, CONN_LINGER };
+static struct conn *wheel[WHEEL_SLOTS];
+static uint64_t wheel_ms; /* up to here the wheel has come by */
+static struct conn *dirty_conns;
+static struct conn_work *spare_works;
+static int spare_works_count;
+static struct http1_request parsed; /* the head being handled */
 
-struct conn {
-    struct loop_source source;
-    struct conn *prev, *next; /* all connections */
-    struct conn *next_dirty;
-    struct buffer in, out;
-    struct request *request; /* with a worker */
-    struct http1_chunks chunks;
-    int64_t body_left;   /* of a body with a length; BODY_CHUNKED */
-    int64_t answer_left; /* of the answer's declared length; -1: chunked or until close */
-    uint64_t deadline_ms;
-    int file_fd; /* being sent after out; -1 */
-    off_t file_offset;
-    int64_t file_left;
-    enum conn_state state : 8;
-    bool admin, dirty, close_after, chunked_answer, head_sent, no_body, expects_continue, in_tick;
-    bool body_reading, peer_closed, http10, closing;
-    bool answer_done, wants_write;
-    uint16_t port;
-    uint8_t address_len;
-    uint8_t address[16];
-};
-
-#define BODY_CHUNKED (-1)
-
-static struct conn *all_conns, *dirty_conns;
-static struct http1_request parsed; /* of the head being handled in this turn */
-
-static void on_ready(struct loop_source *source, uint32_t events);
 static void advance(struct conn *conn);
 
-static void set_deadline(struct conn *conn, uint32_t delay_ms)
+/* ---- the wheel ---- */
+
+static struct conn **wheel_place(uint64_t ms)
 {
-    conn->deadline_ms = loop_now_ms(gateway.loop) + delay_ms;
+    return &wheel[ms / WHEEL_MS % WHEEL_SLOTS];
 }
 
-static void mark_dirty(struct conn *conn)
+static void wheel_remove(struct conn *conn)
+{
+    if (conn->prev)
+        conn->prev->next = conn->next;
+    else
+        *wheel_place(conn->filed_ms) = conn->next;
+    if (conn->next)
+        conn->next->prev = conn->prev;
+    conn->prev = conn->next = NULL;
+}
+
+/* As late as the deadline and the wheel's size allow, and later than now. */
+static void wheel_add(struct conn *conn)
+{
+    uint64_t last_ms = wheel_ms + (uint64_t)WHEEL_MS * (WHEEL_SLOTS - 1);
+    conn->filed_ms = conn->deadline_ms < last_ms ? conn->deadline_ms : last_ms;
+    if (conn->filed_ms < wheel_ms + WHEEL_MS)
+        conn->filed_ms = wheel_ms + WHEEL_MS;
+    struct conn **place = wheel_place(conn->filed_ms);
+    conn->prev = NULL;
+    conn->next = *place;
+    if (*place)
+        (*place)->prev = conn;
+    *place = conn;
+}
+
+void conn_set_deadline(struct conn *conn, uint32_t delay_ms)
+{
+    conn->deadline_ms = loop_now_ms(gateway.loop) + delay_ms;
+    if (conn->deadline_ms >= conn->filed_ms || conn->closing)
+        return;
+    wheel_remove(conn);
+    wheel_add(conn);
+}
+
+/* ---- birth and death ---- */
+
+struct conn_work *conn_take_work(struct conn *conn)
+{
+    if (conn->work)
+        return conn->work;
+    struct conn_work *work = spare_works;
+    if (work) {
+        spare_works = work->next;
+        spare_works_count--;
+    } else {
+        work = xcalloc(1, sizeof(*work));
+    }
+    work->file_fd = -1;
+    conn->work = work;
+    return work;
+}
+
+static void drop_work(struct conn *conn)
+{
+    struct conn_work *work = TAKE(conn->work);
+    if (!work)
+        return;
+    fd_close(&work->file_fd);
+    buffer_reset(&work->in, READ_BYTES);
+    buffer_reset(&work->out, READ_BYTES);
+    if (spare_works_count == WORKS_SPARE_MAX) {
+        buffer_done(&work->in);
+        buffer_done(&work->out);
+        free(work);
+        return;
+    }
+    work->next = spare_works;
+    spare_works = work;
+    spare_works_count++;
+}
+
+void conn_mark_dirty(struct conn *conn)
 {
     if (conn->dirty)
         return;
@@ -81,44 +132,35 @@ static void mark_dirty(struct conn *conn)
     dirty_conns = conn;
 }
 
-static void watch(struct conn *conn)
+void conn_detach(struct conn *conn)
 {
-    bool read = !conn->peer_closed && buffer_len(&conn->in) < INPUT_HIGH_BYTES;
-    uint32_t events = (read ? EPOLLIN : 0) | EPOLLRDHUP | (conn->wants_write ? EPOLLOUT : 0);
-    if (conn->peer_closed)
-        events &= ~(uint32_t)EPOLLRDHUP;
-    loop_change(gateway.loop, &conn->source, events);
+    if (conn->request)
+        conn->request->conn = NULL;
+    conn->request = NULL;
 }
 
-static void conn_close(struct conn *conn)
+void conn_close(struct conn *conn)
 {
     if (conn->closing)
         return;
-    conn->closing = true; /* freed by the flush at the end of the turn */
-    if (conn->request) {
-        struct request *request = conn->request;
-        conn->request = NULL;
-        if (!conn->answer_done && request->state != REQUEST_QUEUED)
+    struct request *request = conn->request;
+    if (request) {
+        conn_detach(conn);
+        if (!conn->answer_done)
             access_log_request(request, 499);
         dispatch_client_gone(request);
     }
+    wheel_remove(conn);
+    conn->closing = true; /* freed by the flush at the end of the turn */
     int fd = conn->source.fd;
     loop_remove(gateway.loop, &conn->source);
     (void)close(fd);
-    mark_dirty(conn);
+    conn_mark_dirty(conn);
 }
 
 static void conn_free(struct conn *conn)
 {
-    if (conn->prev)
-        conn->prev->next = conn->next;
-    else
-        all_conns = conn->next;
-    if (conn->next)
-        conn->next->prev = conn->prev;
-    buffer_done(&conn->in);
-    buffer_done(&conn->out);
-    fd_close(&conn->file_fd);
+    drop_work(conn);
     free(conn);
     gateway.connections--;
 }
@@ -129,787 +171,121 @@ static void take_address(struct conn *conn, const struct sockaddr_storage *peer)
         const struct sockaddr_in *in = (const void *)peer;
         conn->address_len = 4;
         memcpy(conn->address, &in->sin_addr, 4);
-        conn->port = ntohs(in->sin_port);
     } else if (peer->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const void *)peer;
         conn->address_len = 16;
         memcpy(conn->address, &in6->sin6_addr, 16);
-        conn->port = ntohs(in6->sin6_port);
     }
 }
 
-void conn_accept(int listener_fd, bool admin)
+/* How much input may wait. While a worker works on a request without a body to come, only a little
+ * of what the client sends ahead is read. */
+static size_t input_bytes_max(const struct conn *conn)
 {
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        struct sockaddr_storage peer = {0};
-        socklen_t len = sizeof(peer);
-        int fd = accept4(listener_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0)
-            return;
-        if (gateway.connections >= gateway.http.connections_max) {
-            gateway.count.refused++;
-            (void)close(fd);
-            continue;
-        }
-        int one = 1;
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        struct conn *conn = xcalloc(1, sizeof(*conn));
-        conn->admin = admin;
-        conn->file_fd = -1;
-        take_address(conn, &peer);
-        if (loop_add(gateway.loop, &conn->source, fd, EPOLLIN | EPOLLRDHUP, on_ready) < 0) {
-            (void)close(fd);
-            free(conn);
-            continue;
-        }
-        conn->next = all_conns;
-        if (all_conns)
-            all_conns->prev = conn;
-        all_conns = conn;
-        gateway.connections++;
-        gateway.count.accepted++;
-        set_deadline(conn, gateway.http.header_timeout_ms);
+    switch ((enum conn_state)conn->state) {
+    case CONN_SERVING:
+        return conn->body_reading ? READ_BODY_BYTES : READ_BYTES;
+    case CONN_IDLE:
+    case CONN_HEAD:
+        return gateway.http.head.head_bytes_max + READ_BYTES;
+    case CONN_DISCARD:
+    case CONN_LINGER:
+        break; /* dropped as it comes */
     }
+    return SIZE_MAX;
 }
 
-/* ---- answers ---- */
-
-static const char *reason_of(int status)
+static void watch(struct conn *conn)
 {
-    static const struct {
-        int status;
-        const char *reason;
-    } reasons[] = {
-        {100, "Continue"},
-        {101, "Switching Protocols"},
-        {200, "OK"},
-        {201, "Created"},
-        {202, "Accepted"},
-        {203, "Non-Authoritative Information"},
-        {204, "No Content"},
-        {205, "Reset Content"},
-        {206, "Partial Content"},
-        {300, "Multiple Choices"},
-        {301, "Moved Permanently"},
-        {302, "Found"},
-        {303, "See Other"},
-        {304, "Not Modified"},
-        {307, "Temporary Redirect"},
-        {308, "Permanent Redirect"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {402, "Payment Required"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {406, "Not Acceptable"},
-        {408, "Request Timeout"},
-        {409, "Conflict"},
-        {410, "Gone"},
-        {411, "Length Required"},
-        {412, "Precondition Failed"},
-        {413, "Content Too Large"},
-        {414, "URI Too Long"},
-        {415, "Unsupported Media Type"},
-        {416, "Range Not Satisfiable"},
-        {417, "Expectation Failed"},
-        {418, "I'm a teapot"},
-        {421, "Misdirected Request"},
-        {422, "Unprocessable Content"},
-        {425, "Too Early"},
-        {426, "Upgrade Required"},
-        {428, "Precondition Required"},
-        {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"},
-        {451, "Unavailable For Legal Reasons"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {502, "Bad Gateway"},
-        {503, "Service Unavailable"},
-        {504, "Gateway Timeout"},
-        {505, "HTTP Version Not Supported"},
-        {508, "Loop Detected"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
-        if (reasons[i].status == status)
-            return reasons[i].reason;
-    return "";
+    size_t in_bytes = conn->work ? buffer_len(&conn->work->in) : 0;
+    bool read = !conn->peer_closed && in_bytes < input_bytes_max(conn);
+    uint32_t events = (read ? EPOLLIN | EPOLLRDHUP : 0) | (conn->wants_write ? EPOLLOUT : 0);
+    loop_change(gateway.loop, &conn->source, events);
 }
 
-static void append_date(struct buffer *out)
-{
-    static char line[64];
-    static time_t made;
-    time_t now = (time_t)(clock_wall_us() / 1000000);
-    if (now != made) {
-        struct tm date;
-        made = now;
-        (void)gmtime_r(&now, &date);
-        (void)strftime(line, sizeof(line), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &date);
-    }
-    buffer_append_text(out, line);
-}
+/* ---- reading ---- */
 
-/* Fields that frame the message are ours to write. */
-static bool is_framing_field(struct slice name)
+/* Parses a head from the input. False: there is no whole one. */
+static bool read_head(struct conn *conn)
 {
-    static const char *const ours[] = {"connection", "content-length",  "transfer-encoding",
-                                       "keep-alive", "upgrade",         "te",
-                                       "trailer",    "proxy-connection"};
-    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-        if (slice_equal_nocase(name, slice_of(ours[i])))
-            return true;
-    return false;
-}
-
-/* Copies "name: value\n" lines as header fields; what is no field is dropped. */
-static void append_fields(struct buffer *out, struct slice block, bool *ret_has_date,
-                          int64_t *ret_length)
-{
-    while (block.len > 0) {
-        const char *end = memchr(block.ptr, '\n', block.len);
-        size_t line_len = end ? (size_t)(end - block.ptr) : block.len;
-        const char *colon = memchr(block.ptr, ':', line_len);
-        if (colon) {
-            struct slice name = {block.ptr, (size_t)(colon - block.ptr)};
-            struct slice value = {colon + 1, line_len - name.len - 1};
-            if (value.len > 0 && value.ptr[0] == ' ')
-                value.ptr++, value.len--;
-            if (name.len == 14 && slice_equal_nocase(name, SLICE("content-length"))) {
-                int64_t length = 0;
-                for (size_t i = 0; i < value.len && value.len < 16; i++)
-                    length = value.ptr[i] >= '0' && value.ptr[i] <= '9' && length >= 0
-                                 ? length * 10 + (value.ptr[i] - '0')
-                                 : -1;
-                *ret_length = value.len ? length : -1;
-            } else if (!is_framing_field(name) && http1_is_token(name) &&
-                       http1_is_field_value(value)) {
-                *ret_has_date |= name.len == 4 && slice_equal_nocase(name, SLICE("date"));
-                char *room = buffer_reserve(out, name.len + value.len + 4);
-                memcpy(room, name.ptr, name.len);
-                room += name.len;
-                *room++ = ':', *room++ = ' ';
-                memcpy(room, value.ptr, value.len);
-                room += value.len;
-                *room++ = '\r', *room++ = '\n';
-                out->end += name.len + value.len + 4;
-            }
-        }
-        block.ptr += line_len + (end ? 1 : 0);
-        block.len -= line_len + (end ? 1 : 0);
-    }
-}
-
-static void append_status(struct buffer *out, int status)
-{
-    if (status == 200) {
-        buffer_append_slice(out, SLICE("HTTP/1.1 200 OK\r\n"));
-        return;
-    }
-    buffer_printf(out, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
-}
-
-static bool status_has_body(int status)
-{
-    return status >= 200 && status != 204 && status != 304;
-}
-
-static void append_number_field(struct buffer *out, const char *name, int64_t value)
-{
-    char text[64];
-    int len = snprintf(text, sizeof(text), "%s: %lld\r\n", name, (long long)value);
-    buffer_append(out, text, (size_t)len);
-}
-
-/* Writes the head. body_bytes: -1 when unknown. */
-static void begin_answer(struct conn *conn, bool head_request, int status, struct slice headers,
-                         int64_t body_bytes)
-{
-    struct buffer *out = &conn->out;
-    bool has_date = false;
-    int64_t declared = -1;
-    conn->head_sent = true;
-    conn->no_body = head_request || !status_has_body(status);
-    append_status(out, status);
-    append_fields(out, headers, &has_date, &declared);
-    if (!has_date)
-        append_date(out);
-    if (body_bytes < 0 && declared >= 0)
-        body_bytes = declared;
-    else if (head_request && declared >= 0)
-        body_bytes = declared; /* what GET would have sent */
-    conn->chunked_answer = false;
-    conn->answer_left = body_bytes;
-    if (status_has_body(status)) {
-        if (body_bytes >= 0) {
-            append_number_field(out, "Content-Length", body_bytes);
-        } else if (conn->http10) {
-            conn->close_after = true;
-        } else {
-            conn->chunked_answer = true;
-            buffer_append_slice(out, SLICE("Transfer-Encoding: chunked\r\n"));
-        }
-    } else if (status == 304 && declared >= 0) {
-        append_number_field(out, "Content-Length", declared);
-    }
-    if (gateway.draining)
-        conn->close_after = true;
-    if (conn->close_after)
-        buffer_append_slice(out, SLICE("Connection: close\r\n"));
-    else if (conn->http10)
-        buffer_append_slice(out, SLICE("Connection: keep-alive\r\n"));
-    buffer_append_slice(out, SLICE("\r\n"));
-    mark_dirty(conn);
-}
-
-/* False: the body is longer or shorter than its declared length, and the connection must break. */
-static bool append_body(struct conn *conn, struct slice body, bool ended)
-{
-    struct buffer *out = &conn->out;
-    if (conn->no_body)
-        return true;
-    if (!conn->chunked_answer && conn->answer_left >= 0) {
-        if ((int64_t)body.len > conn->answer_left)
-            return false;
-        conn->answer_left -= (int64_t)body.len;
-        if (ended && conn->answer_left > 0)
-            return false;
-    }
-    if (conn->chunked_answer && body.len > 0) {
-        char size[24];
-        int len = snprintf(size, sizeof(size), "%zx\r\n", body.len);
-        buffer_append(out, size, (size_t)len);
-    }
-    buffer_append_slice(out, body);
-    if (conn->chunked_answer && body.len > 0)
-        buffer_append_slice(out, SLICE("\r\n"));
-    if (conn->chunked_answer && ended)
-        buffer_append_slice(out, SLICE("0\r\n\r\n"));
-    mark_dirty(conn);
-    return true;
-}
-
-/* The answer is complete: free the request, see what comes next. */
-static void end_answer(struct conn *conn)
-{
-    struct request *request = conn->request;
-    bool body_unread = conn->body_reading;
-    if (request) {
-        access_log_request(request, request->status);
-        conn->request = NULL;
-        request->conn = NULL;
-        if (body_unread && request->instance && !request->body_ended)
-            dispatch_body(request, (struct slice){0}, true);
-    }
-    conn->answer_done = true;
-    conn->head_sent = false;
-    if (body_unread)
-        conn->close_after = true; /* the rest of the body would read as the next request */
-    conn->body_reading = false;
-    mark_dirty(conn);
-    if (conn->close_after) {
-        conn->state = CONN_LINGER;
-        set_deadline(conn, LINGER_MS);
-        return;
-    }
-    conn->state = CONN_IDLE;
-    set_deadline(conn, gateway.http.keepalive_timeout_ms);
-}
-
-static void break_answer(struct conn *conn)
-{
-    if (conn->request)
-        access_log_request(conn->request, conn->request->status);
-    conn->answer_done = true;
-    conn_close(conn);
-}
-
-void conn_respond(struct conn *conn, struct request *request, int status, struct slice headers,
-                  int64_t body_bytes, struct slice body, bool ended)
-{
-    assert(conn->request == request);
-    request->status = status;
-    request->sent_bytes += body.len;
-    begin_answer(conn, request->head_request, status, headers,
-                 ended ? (int64_t)body.len : body_bytes);
-    if (!append_body(conn, body, ended)) {
-        break_answer(conn);
-        return;
-    }
-    if (ended)
-        end_answer(conn);
-    else
-        request->credit_owed += (uint32_t)body.len;
-}
-
-void conn_respond_body(struct conn *conn, struct request *request, struct slice body, bool ended)
-{
-    request->sent_bytes += body.len;
-    request->credit_owed += (uint32_t)body.len;
-    if (!append_body(conn, body, ended)) {
-        break_answer(conn);
-        return;
-    }
-    if (ended)
-        end_answer(conn);
-}
-
-/* Our own answer to whatever is on the connection now. */
-static void answer(struct conn *conn, bool head_request, int status, struct slice headers,
-                   struct slice body)
-{
-    begin_answer(conn, head_request, status, headers, (int64_t)body.len);
-    (void)append_body(conn, body, true);
-}
-
-void conn_fail(struct conn *conn, struct request *request, int status, int code,
-               struct slice message, struct slice detail)
-{
-    if (conn->head_sent) { /* too late for a page: a broken connection is the honest answer */
-        break_answer(conn);
-        return;
-    }
-    AUTO_BUFFER headers = {0};
-    AUTO_BUFFER body = {0};
-    struct slice accept = request_header(request, SLICE("accept"));
-    error_page_build(status, code, request->id, accept, gateway.dev, message, detail, &headers,
-                     &body);
-    request->status = status;
-    answer(conn, request->head_request, status, buffer_slice(&headers), buffer_slice(&body));
-    end_answer(conn);
-}
-
-/* A request that never became one. */
-static void refuse(struct conn *conn, int status)
-{
-    AUTO_BUFFER headers = {0};
-    AUTO_BUFFER body = {0};
-    gateway.count.bad_requests++;
-    buffer_append_text(&headers, "content-type: text/plain; charset=utf-8\n");
-    buffer_printf(&body, "%d %s\n", status, reason_of(status));
-    conn->close_after = true;
-    conn->http10 = false;
-    answer(conn, false, status, buffer_slice(&headers), buffer_slice(&body));
-    end_answer(conn);
-}
-
-/* ---- requests ---- */
-
-static void append_client_fields(const struct conn *conn, struct buffer *frame, uint64_t id,
-                                 struct slice forwarded_for)
-{
-    char address[INET6_ADDRSTRLEN] = "127.0.0.1";
-    if (conn->address_len)
-        (void)inet_ntop(conn->address_len == 4 ? AF_INET : AF_INET6, conn->address, address,
-                        sizeof(address));
-    buffer_append_slice(frame, SLICE("cf-connecting-ip: "));
-    buffer_append_text(frame, address);
-    buffer_append_slice(frame, SLICE("\nx-real-ip: "));
-    buffer_append_text(frame, address);
-    buffer_append_slice(frame, SLICE("\nx-forwarded-for: "));
-    if (forwarded_for.len > 0) {
-        buffer_append_slice(frame, forwarded_for);
-        buffer_append_slice(frame, SLICE(", "));
-    }
-    buffer_append_text(frame, address);
-    char line[96];
-    int len =
-        snprintf(line, sizeof(line),
-                 "\nx-forwarded-proto: http\ncf-visitor: {\"scheme\":\"http\"}\ncf-ray: %016llx\n",
-                 (unsigned long long)id);
-    buffer_append(frame, line, (size_t)len);
-}
-
-/* What a client must not tell a worker about itself, and what ends at this hop. */
-static bool is_for_worker(struct slice name)
-{
-    switch (name.len) {
-    case 2:
-        return !slice_equal(name, SLICE("te"));
-    case 6:
-        return !slice_equal(name, SLICE("expect")) && !slice_equal(name, SLICE("cf-ray"));
-    case 7:
-        return !slice_equal(name, SLICE("upgrade")) && !slice_equal(name, SLICE("trailer"));
-    case 9:
-        return !slice_equal(name, SLICE("x-real-ip"));
-    case 10:
-        return !slice_equal(name, SLICE("connection")) && !slice_equal(name, SLICE("keep-alive")) &&
-               !slice_equal(name, SLICE("cf-visitor"));
-    case 15:
-        return !slice_equal(name, SLICE("x-forwarded-for"));
-    case 16:
-        return !slice_equal(name, SLICE("cf-connecting-ip")) &&
-               !slice_equal(name, SLICE("proxy-connection"));
-    case 17:
-        return !slice_equal(name, SLICE("transfer-encoding")) &&
-               !slice_equal(name, SLICE("x-forwarded-proto"));
-    default:
+    struct buffer *in = &conn->work->in;
+    int r = http1_parse(in->data + in->start, buffer_len(in), &gateway.http.head, &parsed);
+    if (r < 0) {
+        answer_refuse(conn, -r);
         return true;
     }
-}
-
-/* struct frame_request, method, URL, header block; the inline body follows. */
-static void build_frame(struct conn *conn, struct request *request, struct slice body, bool whole)
-{
-    struct buffer *frame = &request->frame;
-    struct frame_request head = {
-        .id = request->id,
-        .body_bytes = parsed.chunked ? BODY_BYTES_UNKNOWN : parsed.content_length,
-        .flags =
-            (parsed.chunked || parsed.has_length ? FRAME_HAS_BODY : 0) | (whole ? FRAME_FIN : 0),
-        .method_bytes = (uint32_t)parsed.method.len,
-        .timeout_ms = request->deployment->wall_ms,
-    };
-    frame->start = frame->end = 0;
-    buffer_append(frame, &head, sizeof(head));
-    buffer_append_slice(frame, parsed.method);
-    size_t url_start = frame->end;
-    buffer_append_slice(frame, SLICE("http://"));
-    buffer_append_slice(frame, parsed.authority.len ? parsed.authority : SLICE("localhost"));
-    buffer_append_slice(frame, parsed.path);
-    head.url_bytes = (uint32_t)(frame->end - url_start);
-    size_t headers_start = frame->end;
-    struct slice forwarded_for = {0};
-    for (int i = 0; i < parsed.headers_count; i++) {
-        const struct http1_header *header = &parsed.headers[i];
-        if (!is_for_worker(header->name)) {
-            if (header->name.len == 15 && header->name.ptr[2] == 'f')
-                forwarded_for = header->value;
-            continue;
+    if (r == 0) {
+        if (conn->state == CONN_IDLE) {
+            conn->state = CONN_HEAD;
+            conn_set_deadline(conn, gateway.http.header_timeout_ms);
         }
-        char *room = buffer_reserve(frame, header->name.len + header->value.len + 3);
-        memcpy(room, header->name.ptr, header->name.len);
-        room += header->name.len;
-        *room++ = ':', *room++ = ' ';
-        memcpy(room, header->value.ptr, header->value.len);
-        room[header->value.len] = '\n';
-        frame->end += header->name.len + header->value.len + 3;
-    }
-    append_client_fields(conn, frame, request->id, forwarded_for);
-    head.headers_bytes = (uint32_t)(frame->end - headers_start);
-    head.inline_bytes = (uint32_t)body.len;
-    memcpy(frame->data + frame->start, &head, sizeof(head));
-    buffer_append_slice(frame, body);
-    request->body_whole = request->body_ended = whole;
-    request->body_credit -= (int64_t)body.len;
-    request->body_bytes = (int64_t)body.len;
-}
-
-static void name_request(struct request *request)
-{
-    size_t len = parsed.method.len < sizeof(request->method) ? parsed.method.len
-                                                             : sizeof(request->method) - 1;
-    memcpy(request->method, parsed.method.ptr, len);
-    request->method[len] = 0;
-    request->head_request = slice_equal(parsed.method, SLICE("HEAD"));
-    if (gateway.access_log != ACCESS_LOG_OFF)
-        request->path = xstrndup(parsed.path.ptr, parsed.path.len);
-}
-
-/* Hands a parsed request to a worker. `in` begins after the head. */
-static void start_request(struct conn *conn, struct deployment *deployment)
-{
-    struct request *request = request_new(deployment);
-    struct slice body = {0};
-    bool has_body = parsed.chunked || parsed.content_length > 0, whole = !has_body;
-    name_request(request);
-    if (has_body && !parsed.chunked) {
-        /* What is there already travels with the head. */
-        body = buffer_slice(&conn->in);
-        if (body.len > INLINE_BODY_BYTES_MAX)
-            body.len = INLINE_BODY_BYTES_MAX;
-        if ((int64_t)body.len >= parsed.content_length) {
-            body.len = (size_t)parsed.content_length;
-            whole = true;
-        }
-    }
-    build_frame(conn, request, body, whole);
-    buffer_consume(&conn->in, body.len);
-    conn->body_reading = !whole;
-    conn->body_left = parsed.chunked ? BODY_CHUNKED : parsed.content_length - (int64_t)body.len;
-    conn->chunks = (struct http1_chunks){0};
-    conn->expects_continue = parsed.expect_continue && !whole;
-    conn->request = request;
-    request->conn = conn;
-    conn->state = CONN_SERVING;
-    if (conn->body_reading)
-        set_deadline(conn, gateway.http.body_timeout_ms);
-    dispatch_request(request);
-}
-
-/* The value of a query parameter, percent-decoded; NULL when it is not there. */
-static char *query_value(struct slice path, const char *name)
-{
-    const char *at = memchr(path.ptr, '?', path.len), *end = path.ptr + path.len;
-    size_t name_len = strlen(name);
-    while (at && ++at < end) {
-        const char *next = memchr(at, '&', (size_t)(end - at)), *stop = next ? next : end;
-        if ((size_t)(stop - at) > name_len && memcmp(at, name, name_len) == 0 &&
-            at[name_len] == '=') {
-            char *value = xcalloc(1, (size_t)(stop - at)), *to = value;
-            for (at += name_len + 1; at < stop; at++) {
-                unsigned code;
-                if (*at == '%' && stop - at > 2 && sscanf(at + 1, "%2x", &code) == 1)
-                    *to++ = (char)code, at += 2;
-                else
-                    *to++ = *at == '+' ? ' ' : *at;
-            }
-            return value;
-        }
-        at = next;
-    }
-    return NULL;
-}
-
-/* /__scheduled?cron=…&time=… runs the scheduled handler by hand, as wrangler's dev server has it.
- */
-static bool start_scheduled(struct conn *conn, struct deployment *deployment)
-{
-    size_t len = 0;
-    while (len < parsed.path.len && parsed.path.ptr[len] != '?')
-        len++;
-    struct slice path = {parsed.path.ptr, len};
-    if (!slice_equal(path, SLICE("/__scheduled")) &&
-        !slice_equal(path, SLICE("/cdn-cgi/handler/scheduled")))
+        if (conn->peer_closed)
+            conn_close(conn);
         return false;
-    AUTO_TEXT cron = query_value(parsed.path, "cron");
-    AUTO_TEXT time = query_value(parsed.path, "time");
-    uint64_t time_ms = time ? strtoull(time, NULL, 10) : clock_wall_us() / 1000;
-    struct request *request = request_new_event(deployment, slice_of(cron ? cron : ""), time_ms, 0);
-    name_request(request);
-    conn->request = request;
-    request->conn = conn;
-    conn->state = CONN_SERVING;
-    dispatch_request(request);
+    }
+    buffer_consume(in, (size_t)r);
+    serve_request(conn, &parsed);
     return true;
 }
 
-static void answer_404(struct conn *conn)
-{
-    AUTO_BUFFER headers = {0};
-    AUTO_BUFFER body = {0};
-    buffer_append_text(&headers, "content-type: text/plain; charset=utf-8\n");
-    buffer_append_text(&body, "No worker is deployed here.\n");
-    answer(conn, slice_equal(parsed.method, SLICE("HEAD")), 404, buffer_slice(&headers),
-           buffer_slice(&body));
-    end_answer(conn);
-}
-
-/* Sends what the assets module decided. */
-static void answer_asset(struct conn *conn, struct assets_answer *asset)
-{
-    bool head_request = slice_equal(parsed.method, SLICE("HEAD"));
-    begin_answer(conn, head_request, asset->status, buffer_slice(&asset->headers),
-                 asset->body_bytes);
-    if (asset->fd >= 0 && !conn->no_body && asset->body_bytes > 0) {
-        conn->file_fd = asset->fd;
-        asset->fd = -1;
-        conn->file_offset = asset->offset;
-        conn->file_left = asset->body_bytes;
-        conn->state = CONN_SERVING;
-        conn->answer_left = 0;
-        set_deadline(conn, gateway.http.write_timeout_ms);
-        mark_dirty(conn);
-    } else {
-        if (asset->fd < 0)
-            (void)append_body(conn, asset->body, true);
-        end_answer(conn);
-    }
-}
-
-static void handle_request(struct conn *conn)
-{
-    conn->close_after = !parsed.keep_alive || gateway.draining || conn->peer_closed;
-    conn->http10 = parsed.minor == 0;
-    conn->answer_done = conn->head_sent = false;
-    conn->body_reading = false;
-    uint64_t start_us = clock_monotonic_us();
-    if (conn->admin) {
-        AUTO_BUFFER headers = {0};
-        AUTO_BUFFER body = {0};
-        int status = admin_answer(parsed.method, parsed.path, &headers, &body);
-        conn->body_reading = parsed.chunked || parsed.content_length > 0;
-        answer(conn, slice_equal(parsed.method, SLICE("HEAD")), status, buffer_slice(&headers),
-               buffer_slice(&body));
-        end_answer(conn);
-        return;
-    }
-    struct deployment *deployment = routes_find(gateway.routes, parsed.authority, parsed.path);
-    if (!deployment) {
-        conn->body_reading = parsed.chunked || parsed.content_length > 0;
-        answer_404(conn);
-        return;
-    }
-    if (parsed.content_length > deployment->request_body_bytes_max) {
-        refuse(conn, 413);
-        return;
-    }
-    if (deployment->assets) {
-        struct assets_answer asset;
-        if (assets_route(deployment->assets, &parsed, deployment->has_code, &asset)) {
-            conn->body_reading = parsed.chunked || parsed.content_length > 0;
-            access_log_asset(deployment, &parsed, &asset, start_us);
-            answer_asset(conn, &asset);
-            assets_answer_done(&asset);
-            return;
-        }
-    }
-    if (!deployment->has_code && !deployment->failed) {
-        conn->body_reading = parsed.chunked || parsed.content_length > 0;
-        answer_404(conn);
-        return;
-    }
-    if (gateway.dev && start_scheduled(conn, deployment))
-        return;
-    start_request(conn, deployment);
-}
-
-void conn_answer_event(struct conn *conn, struct request *request, const char *error)
-{
-    request->status = error ? 500 : 200;
-    answer(conn, false, request->status, SLICE("content-type: text/plain; charset=utf-8\n"),
-           error ? slice_of(error) : SLICE("Ran scheduled event"));
-    end_answer(conn);
-}
-
-/* Reads the request's body from the input into the ring, as far as credit goes. */
-static void pump_body(struct conn *conn)
-{
-    struct request *request = conn->request;
-    while (conn->body_reading && !conn->closing && request->instance && request->body_credit > 0) {
-        struct slice data = {0};
-        size_t used = 0;
-        bool ended = false;
-        struct slice in = buffer_slice(&conn->in);
-        if (conn->body_left == BODY_CHUNKED) {
-            int r = http1_chunks_read(&conn->chunks, in.ptr ? in.ptr : "", in.len, &used, &data);
-            if (r < 0) {
-                if (!conn->head_sent) {
-                    conn->request = NULL;
-                    request->conn = NULL;
-                    dispatch_client_gone(request);
-                    refuse(conn, -r);
-                } else {
-                    conn_close(conn);
-                }
-                return;
-            }
-            if (r == 0)
-                break;
-            ended = r == 2;
-        } else {
-            data = in;
-            if ((int64_t)data.len > conn->body_left)
-                data.len = (size_t)conn->body_left;
-            used = data.len;
-            conn->body_left -= (int64_t)used;
-            ended = conn->body_left == 0;
-            if (used == 0 && !ended)
-                break;
-        }
-        if ((int64_t)data.len >
-            request->body_credit) { /* only chunks: give back what is too much */
-            size_t excess = data.len - (size_t)request->body_credit;
-            if (conn->body_left == BODY_CHUNKED) {
-                conn->chunks.left += excess;
-                conn->chunks.state = 1; /* CHUNK_DATA again */
-            } else {
-                conn->body_left += (int64_t)excess;
-            }
-            data.len -= excess;
-            used -= excess;
-            ended = false;
-        }
-        request->body_bytes += (int64_t)data.len;
-        if (request->body_bytes > request->deployment->request_body_bytes_max) {
-            conn->request = NULL;
-            request->conn = NULL;
-            dispatch_client_gone(request);
-            if (conn->head_sent)
-                conn_close(conn);
-            else
-                refuse(conn, 413);
-            return;
-        }
-        if (ended)
-            conn->body_reading = false;
-        if (data.len > 0 || ended)
-            dispatch_body(request, data, ended);
-        buffer_consume(&conn->in, used);
-        set_deadline(conn, gateway.http.body_timeout_ms);
-    }
-    if (conn->body_reading && conn->peer_closed && buffer_len(&conn->in) == 0)
-        conn_close(conn); /* half a body, and no more to come */
-}
-
-void conn_resume_body(struct conn *conn)
-{
-    if (!conn->body_reading || conn->closing)
-        return;
-    if (conn->expects_continue) {
-        conn->expects_continue = false;
-        buffer_append_slice(&conn->out, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
-        mark_dirty(conn);
-    }
-    pump_body(conn);
-    if (!conn->closing)
-        watch(conn);
-}
-
-/* Does whatever the input allows: the next request, or the next part of a body. */
+/* Does whatever the input allows: the next requests, or the next part of a body. */
 static void advance(struct conn *conn)
 {
-    while (!conn->closing) {
-        if (conn->state == CONN_LINGER) {
-            buffer_reset(&conn->in, 0);
-            if (conn->peer_closed)
-                conn_close(conn);
-            return;
-        }
-        if (conn->state == CONN_SERVING) {
-            if (conn->body_reading && conn->request)
-                conn_resume_body(conn);
+    while (!conn->closing && conn->work) {
+        enum conn_state before = conn->state;
+        switch (before) {
+        case CONN_IDLE:
+        case CONN_HEAD:
+            if (buffer_len(&conn->work->in) == 0 ||
+                buffer_len(&conn->work->out) > OUTPUT_HIGH_BYTES || conn->work->file_fd >= 0)
+                return; /* the flush at the turn's end comes back to it */
+            if (!read_head(conn))
+                return;
+            break;
+        case CONN_SERVING:
+            if (conn->body_reading)
+                forward_body(conn);
             if (conn->state == CONN_SERVING)
                 return;
-            continue;
-        }
-        if (buffer_len(&conn->in) == 0)
             break;
-        int r = http1_parse(conn->in.data + conn->in.start, buffer_len(&conn->in),
-                            &gateway.http.head, &parsed);
-        if (r < 0) {
-            refuse(conn, -r);
-            continue;
-        }
-        if (r == 0) {
-            if (conn->state == CONN_IDLE) {
-                conn->state = CONN_HEAD;
-                set_deadline(conn, gateway.http.header_timeout_ms);
-            }
-            if (conn->peer_closed)
+        case CONN_DISCARD:
+            forward_discard(conn);
+            if (conn->state == CONN_DISCARD)
+                return;
+            break;
+        case CONN_LINGER:
+            buffer_reset(&conn->work->in, READ_BYTES);
+            if (conn->peer_closed && buffer_len(&conn->work->out) == 0)
                 conn_close(conn);
             return;
         }
-        buffer_consume(&conn->in,
-                       (size_t)r); /* the bytes stay where they are until the next read */
-        handle_request(conn);
     }
-    if (!conn->closing && buffer_len(&conn->in) == 0) {
-        buffer_reset(&conn->in, 0);
-        if (conn->peer_closed && conn->state == CONN_IDLE && buffer_len(&conn->out) == 0)
-            conn_close(conn);
-    }
+}
+
+static void on_peer_closed(struct conn *conn)
+{
+    conn->peer_closed = true;
+    if (conn->state == CONN_SERVING)
+        conn_set_deadline(conn, PROBE_MS);
+    conn_mark_dirty(conn); /* an idle connection ends at the end of the turn */
 }
 
 static void read_input(struct conn *conn)
 {
-    char *room = buffer_reserve(&conn->in, READ_BYTES);
-    ssize_t got = recv(conn->source.fd, room, conn->in.cap - conn->in.end, 0);
+    struct buffer *in = &conn_take_work(conn)->in;
+    if (in->cap - in->end < ROOM_BYTES_MIN)
+        (void)buffer_reserve(in, conn->body_reading ? READ_BODY_BYTES : READ_BYTES);
+    char *room = in->data + in->end;
+    ssize_t got = recv(conn->source.fd, room, in->cap - in->end, 0);
     if (got > 0) {
-        conn->in.end += (size_t)got;
+        in->end += (size_t)got;
         gateway.count.bytes_in += (uint64_t)got;
+        /* A head that trickles in is parsed again only when another line of it is there. */
+        if (conn->state == CONN_HEAD && !memchr(room, '\n', (size_t)got) &&
+            buffer_len(in) < gateway.http.head.head_bytes_max)
+            return;
     } else if (got == 0) {
-        conn->peer_closed = true;
+        on_peer_closed(conn);
     } else if (errno != EAGAIN && errno != EINTR) {
         conn_close(conn);
         return;
@@ -924,99 +300,228 @@ static void on_ready(struct loop_source *source, uint32_t events)
         conn_close(conn);
         return;
     }
-    if (events & EPOLLOUT) {
-        conn->wants_write = false;
-        mark_dirty(conn);
-    }
-    if (events & (EPOLLIN | EPOLLRDHUP))
+    if (events & EPOLLOUT)
+        conn_mark_dirty(conn);
+    if (events & (EPOLLIN | EPOLLRDHUP) && !conn->peer_closed)
         read_input(conn);
     if (!conn->closing)
         watch(conn);
 }
 
-/* ---- output ---- */
-
-/* Sends as much as the socket takes. */
-static void send_output(struct conn *conn)
+bool conn_accept(int listener_fd, bool admin)
 {
-    while (buffer_len(&conn->out) > 0) {
-        ssize_t sent =
-            send(conn->source.fd, conn->out.data + conn->out.start, buffer_len(&conn->out),
-                 MSG_NOSIGNAL | (conn->file_fd >= 0 ? MSG_MORE : 0));
-        if (sent < 0 && errno == EINTR)
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        struct sockaddr_storage peer = {0};
+        socklen_t len = sizeof(peer);
+        int fd = accept4(listener_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+        if (gateway.connections >= gateway.http.connections_max && !admin) {
+            gateway.count.refused++;
+            (void)close(fd);
             continue;
-        if (sent < 0 && errno != EAGAIN) {
-            conn_close(conn);
-            return;
         }
-        if (sent < 0) {
-            conn->wants_write = true;
-            return;
+        int one = 1;
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        struct conn *conn = xcalloc(1, sizeof(*conn));
+        if (loop_add(gateway.loop, &conn->source, fd, EPOLLIN | EPOLLRDHUP, on_ready) < 0) {
+            (void)close(fd);
+            free(conn);
+            continue;
         }
-        gateway.count.bytes_out += (uint64_t)sent;
-        buffer_consume(&conn->out, (size_t)sent);
-        if (conn->request && !conn->body_reading)
-            set_deadline(conn, gateway.http.write_timeout_ms);
+        conn->admin = admin;
+        take_address(conn, &peer);
+        conn->deadline_ms = loop_now_ms(gateway.loop) + gateway.http.header_timeout_ms;
+        wheel_add(conn);
+        gateway.connections++;
+        gateway.count.accepted++;
     }
-    while (conn->file_fd >= 0 && conn->file_left > 0) {
+    return true;
+}
+
+/* ---- from one request to the next ---- */
+
+/* The request is answered, and no one needs it any more. */
+static void go_on(struct conn *conn)
+{
+    conn_mark_dirty(conn);
+    if (conn->body_reading && !conn->close_after) {
+        conn->state = CONN_DISCARD;
+        conn->work->discarded_bytes = 0;
+        conn_set_deadline(conn, gateway.http.body_timeout_ms);
+    } else if (conn->close_after) {
+        conn->body_reading = false;
+        conn->state = CONN_LINGER;
+        conn_set_deadline(conn, LINGER_MS);
+    } else {
+        conn->state = CONN_IDLE;
+        conn_set_deadline(conn, gateway.http.keepalive_timeout_ms);
+    }
+}
+
+void conn_answer_ended(struct conn *conn)
+{
+    struct request *request = conn->request;
+    conn->answer_done = true;
+    conn_mark_dirty(conn);
+    if (request) {
+        access_log_request(request, request->status);
+        if (conn->body_reading && request->instance && request->state == REQUEST_ANSWERED)
+            return; /* the worker may read on (waitUntil): until it is done, or the body ends */
+        conn_detach(conn);
+    }
+    go_on(conn);
+}
+
+void conn_request_over(struct conn *conn, struct request *request)
+{
+    assert(conn->request == request && conn->answer_done);
+    conn_detach(conn);
+    go_on(conn);
+}
+
+void conn_resume_body(struct conn *conn)
+{
+    if (conn->closing || conn->state != CONN_SERVING)
+        return;
+    if (conn->body_reading)
+        forward_body(conn);
+    if (!conn->closing)
+        watch(conn);
+}
+
+/* ---- sending ---- */
+
+static void wait_for_writing(struct conn *conn, bool progress)
+{
+    if (!conn->wants_write || progress)
+        conn_set_deadline(conn, gateway.http.write_timeout_ms);
+    conn->wants_write = true;
+}
+
+/* Sends from the file after the head. True when all of it went. */
+static bool send_file(struct conn *conn)
+{
+    struct conn_work *work = conn->work;
+    int64_t sent_bytes = 0;
+    while (work->file_left > 0) {
+        off_t offset = work->file_offset;
         ssize_t sent =
-            sendfile(conn->source.fd, conn->file_fd, &conn->file_offset, (size_t)conn->file_left);
+            sent_bytes >= SENDFILE_BYTES_PER_TURN
+                ? (errno = EAGAIN, -1)
+                : sendfile(conn->source.fd, work->file_fd, &offset, (size_t)work->file_left);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent == 0 || (sent < 0 && errno != EAGAIN)) {
             conn_close(conn); /* the file got shorter, or the client went away */
-            return;
+            return false;
         }
         if (sent < 0) {
-            conn->wants_write = true;
-            return;
+            wait_for_writing(conn, sent_bytes > 0);
+            return false;
         }
         gateway.count.bytes_out += (uint64_t)sent;
-        conn->file_left -= sent;
-        set_deadline(conn, gateway.http.write_timeout_ms);
+        sent_bytes += sent;
+        work->file_offset = offset;
+        work->file_left -= sent;
     }
-    if (conn->file_fd >= 0) {
-        fd_close(&conn->file_fd);
-        end_answer(conn);
-        loop_stay_awake(gateway.loop);
+    fd_close(&work->file_fd);
+    return true;
+}
+
+/* Sends as much as the socket takes. True when all went. */
+static bool send_output(struct conn *conn)
+{
+    struct conn_work *work = conn->work;
+    bool progress = false;
+    while (buffer_len(&work->out) > 0) {
+        ssize_t sent =
+            send(conn->source.fd, work->out.data + work->out.start, buffer_len(&work->out),
+                 MSG_NOSIGNAL | (work->file_fd >= 0 ? MSG_MORE : 0));
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0 && errno != EAGAIN) {
+            conn_close(conn);
+            return false;
+        }
+        if (sent < 0) {
+            wait_for_writing(conn, progress);
+            return false;
+        }
+        progress = true;
+        gateway.count.bytes_out += (uint64_t)sent;
+        buffer_consume(&work->out, (size_t)sent);
+    }
+    if (work->file_fd >= 0) {
+        if (!send_file(conn))
+            return false;
+        if (!conn->answer_done)
+            conn_answer_ended(conn);
+    }
+    return true;
+}
+
+/* All output went after the client had kept us waiting: the state's own deadline counts again. */
+static void stop_waiting_for_writing(struct conn *conn)
+{
+    conn->wants_write = false;
+    switch ((enum conn_state)conn->state) {
+    case CONN_IDLE:
+        conn_set_deadline(conn, gateway.http.keepalive_timeout_ms);
+        break;
+    case CONN_HEAD:
+        conn_set_deadline(conn, gateway.http.header_timeout_ms);
+        break;
+    case CONN_SERVING:
+    case CONN_DISCARD:
+        conn_set_deadline(conn, gateway.http.body_timeout_ms);
+        break;
+    case CONN_LINGER:
+        conn_set_deadline(conn, LINGER_MS);
+        break;
     }
 }
 
 static void flush_conn(struct conn *conn)
 {
-    send_output(conn);
+    struct request *request;
+    bool all_sent = !conn->work || send_output(conn);
     if (conn->closing)
         return;
-    struct request *request = conn->request;
-    if (request && request->credit_owed > 0 && buffer_len(&conn->out) < OUTPUT_LOW_BYTES) {
-        dispatch_credit(request, request->credit_owed);
+    request = conn->request;
+    if (request && request->credit_owed > 0 && buffer_len(&conn->work->out) < OUTPUT_LOW_BYTES) {
+        uint32_t bytes = request->credit_owed;
         request->credit_owed = 0;
+        dispatch_credit(request, bytes);
     }
-    if (buffer_len(&conn->out) > 0 || conn->file_fd >= 0) {
+    if (!all_sent) {
         watch(conn);
         return;
     }
-    if (conn->state != CONN_SERVING)
-        buffer_reset(&conn->out, 0); /* no memory while idle */
-    if (conn->state == CONN_LINGER) {
+    if (conn->wants_write)
+        stop_waiting_for_writing(conn);
+    if (conn->state == CONN_LINGER)
         (void)shutdown(conn->source.fd, SHUT_WR);
-        if (conn->peer_closed)
-            conn_close(conn);
+    if (conn->work && conn->state != CONN_SERVING && conn->state != CONN_HEAD)
+        advance(conn); /* the next pipelined request, or more of a body to drop */
+    if (conn->closing)
         return;
+    bool empty = !conn->work || (buffer_len(&conn->work->in) == 0 &&
+                                 buffer_len(&conn->work->out) == 0 && conn->work->file_fd < 0);
+    if (empty && conn->state == CONN_IDLE) {
+        drop_work(conn);
+        if (conn->peer_closed || gateway.draining) {
+            conn_close(conn);
+            return;
+        }
     }
-    if (conn->state == CONN_IDLE && buffer_len(&conn->in) > 0)
-        advance(conn); /* the next pipelined request */
-    else if (conn->state == CONN_IDLE && conn->peer_closed)
-        conn_close(conn);
-    if (!conn->closing)
-        watch(conn);
+    watch(conn);
 }
 
 void conn_flush_all(void)
 {
-    for (int round = 0; dirty_conns && round < 64; round++) {
-        struct conn *list = dirty_conns;
-        dirty_conns = NULL;
+    for (int round = 0; dirty_conns && round < FLUSH_ROUNDS_PER_TURN; round++) {
+        struct conn *list = TAKE(dirty_conns);
         while (list) {
             struct conn *conn = list;
             list = conn->next_dirty;
@@ -1033,37 +538,75 @@ void conn_flush_all(void)
 
 /* ---- time ---- */
 
+/* The client closed its side while it waits for an answer. It may still read (RFC 9112 section 9.6
+ * allows that) or be gone; TCP tells which only when something is sent. An interim answer is
+ * something that may always be sent. If the client is gone, the kernel says so and the worker's
+ * request is aborted. */
+static void probe(struct conn *conn)
+{
+    conn->probed = true;
+    buffer_append_slice(&conn_take_work(conn)->out, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
+    conn_mark_dirty(conn);
+}
+
+static void on_deadline(struct conn *conn)
+{
+    switch ((enum conn_state)conn->state) {
+    case CONN_IDLE:
+    case CONN_DISCARD:
+    case CONN_LINGER:
+        conn_close(conn);
+        return;
+    case CONN_HEAD:
+        answer_refuse(conn, 408);
+        return;
+    case CONN_SERVING:
+        if (conn->wants_write) {
+            conn_close(conn);
+        } else if (forward_waits_for_client(conn)) {
+            struct request *request = conn->request;
+            if (conn->head_sent || conn->answer_done) {
+                conn_close(conn);
+                return;
+            }
+            conn_detach(conn);
+            access_log_request(request, 408);
+            dispatch_client_gone(request);
+            answer_refuse(conn, 408);
+        } else {
+            if (conn->peer_closed && !conn->probed && !conn->head_sent && !conn->http10)
+                probe(conn);
+            conn_set_deadline(conn, gateway.http.body_timeout_ms);
+        }
+        return;
+    }
+}
+
 void conn_tick(void)
 {
-    uint64_t now_ms = loop_now_ms(gateway.loop);
-    for (struct conn *conn = all_conns, *next; conn; conn = next) {
-        next = conn->next;
-        if (conn->closing || conn->deadline_ms > now_ms)
-            continue;
-        if (conn->state == CONN_HEAD) {
-            refuse(conn, 408);
-        } else if (conn->state == CONN_SERVING && conn->body_reading && conn->request &&
-                   conn->request->body_credit > 0) {
-            struct request *request = conn->request;
-            conn->request = NULL;
-            request->conn = NULL;
-            dispatch_client_gone(request);
-            if (conn->head_sent)
-                conn_close(conn);
-            else
-                refuse(conn, 408);
-        } else if (conn->state != CONN_SERVING || conn->wants_write) {
-            conn_close(conn); /* idle, lingering, or a client that does not read */
+    uint64_t now_ms = loop_now_ms(gateway.loop) / WHEEL_MS * WHEEL_MS;
+    if (wheel_ms == 0)
+        wheel_ms = now_ms;
+    while (wheel_ms < now_ms) {
+        wheel_ms += WHEEL_MS;
+        struct conn *due = TAKE(*wheel_place(wheel_ms)), *next;
+        for (struct conn *conn = due; conn; conn = next) {
+            next = conn->next;
+            wheel_add(conn); /* so that it is in the wheel whatever happens to it now */
+            if (conn->deadline_ms <= loop_now_ms(gateway.loop))
+                on_deadline(conn);
         }
     }
 }
 
 void conn_drain_all(void)
 {
-    for (struct conn *conn = all_conns; conn; conn = conn->next) {
-        if (conn->state == CONN_IDLE && buffer_len(&conn->in) == 0 && buffer_len(&conn->out) == 0)
-            conn_close(conn);
-        else
+    for (int i = 0; i < WHEEL_SLOTS; i++) {
+        for (struct conn *conn = wheel[i], *next; conn; conn = next) {
+            next = conn->next;
             conn->close_after = true;
+            if (conn->state == CONN_IDLE && !conn->work)
+                conn_close(conn);
+        }
     }
 }

@@ -7,19 +7,27 @@
 
 struct conn;
 
-void conn_accept(int listener_fd, bool admin);
-/* From dispatch: the response's head with what of the body came with it. headers: block. */
+/* Accepts what waits. False: no descriptors are left; leave the listener alone for a while. */
+bool conn_accept(int listener_fd, bool admin);
+
+/* ---- from dispatch ---- */
+/* The response's head with what of the body came with it. headers: block. */
 void conn_respond(struct conn *conn, struct request *request, int status, struct slice headers,
                   int64_t body_bytes, struct slice body, bool ended);
 void conn_respond_body(struct conn *conn, struct request *request, struct slice body, bool ended);
 /* An answer of our own instead of the worker's. If the head is out already the connection breaks.
- */
+ * request->conn is NULL afterwards. */
 void conn_fail(struct conn *conn, struct request *request, int status, int code,
                struct slice message, struct slice detail);
-/* The scheduled event that the client asked for is over. */
+/* The worker failed and had asked that assets, or nobody, answer instead. As conn_fail. */
+void conn_pass_through(struct conn *conn, struct request *request);
+/* The scheduled event that the client asked for is over. As conn_fail. */
 void conn_answer_event(struct conn *conn, struct request *request, const char *error);
-/* The instance gave credit for the request's body: read on. */
+/* Nothing of the answered request runs any more: no one will read the rest of its body. */
+void conn_request_over(struct conn *conn, struct request *request);
+/* There may be credit or room for the request's body: read on. */
 void conn_resume_body(struct conn *conn);
+
 void conn_flush_all(void);
 void conn_tick(void);
 /* Closes idle connections, and each other one after its response. */

@@ -15,7 +15,14 @@
 #include "loop.h"
 #include "route.h"
 
-enum { CONTROL_FD = 3, LISTENERS_MAX = 16, LATENCY_BUCKETS = 12 };
+enum {
+    CONTROL_FD = 3,
+    LISTENERS_MAX = 16,
+    LATENCY_BUCKETS = 12,
+    HEAD_BYTES_LIMIT = 160 * 1024, /* of what the configuration may allow: a head is one frame */
+    URL_BYTES_LIMIT = 16 * 1024,   /* escaping may make it three times as long */
+    CRON_BYTES_MAX = 256,
+};
 
 struct http_settings {
     struct http1_limits head;
@@ -25,12 +32,25 @@ struct http_settings {
 
 struct assets; /* assets.h */
 
+struct histogram {
+    uint64_t buckets[LATENCY_BUCKETS], sum_us;
+};
+
+/* What is counted about a worker, over all its versions. Never freed. */
+struct worker {
+    struct worker *next;
+    char *name;
+    uint64_t requests[6]; /* by status class */
+    uint64_t spawned, killed, shed, retried, exceptions, cpu_us, log_dropped_bytes;
+    struct histogram latency, start; /* of requests; of instances, from asking to having */
+};
+
 /* One version of a worker. Lives as long as the plan names it or an instance of it is left. */
 struct deployment {
     struct deployment *next;
     uint32_t id;
-    char *name;
-    bool current, has_code, draining;
+    struct worker *worker;
+    bool current, has_code;
     char *failed; /* why it cannot run: from the loader, or its last start */
     uint64_t failed_ms;
     bool failed_by_loader;
@@ -45,11 +65,6 @@ struct deployment {
     struct request *queue_first, *queue_last;
     uint32_t queue_length;
     uint64_t spawn_asked_us;
-    struct {                  /* metrics */
-        uint64_t requests[6]; /* by status class */
-        uint64_t spawned, killed, shed, exceptions, cpu_us, log_dropped_bytes;
-        uint64_t latency[LATENCY_BUCKETS], latency_us;
-    } count;
 };
 
 struct instance {
@@ -62,8 +77,13 @@ struct instance {
     uint32_t in_flight, next_slot;
     uint64_t idle_since_ms, progress_ms; /* the last time that it took or sent a frame */
     uint32_t tail_seen;                  /* what it had taken then */
-    bool retiring, lagging, dirty, killed;
+    uint32_t busy_ticks;                 /* in a row with frames waiting in its ring */
+    bool retiring;                       /* gets no more requests */
+    bool retire_sent, lagging, dirty, killed, trimmed;
+    bool starved; /* its ring was full when we had more for it */
     struct instance *next_dirty;
+    uint64_t log_since_ms; /* console lines outside of requests: so many bytes a second */
+    uint32_t log_bytes;
 };
 
 enum request_state {
@@ -73,41 +93,44 @@ enum request_state {
     REQUEST_ANSWERED,  /* the client has it all; the instance still works (waitUntil) */
 };
 
-/* A request for a worker's code: from a connection, or a scheduled event (conn NULL). */
+/* A request for a worker's code: from a connection, or a scheduled event. */
 struct request {
     struct request *next; /* in the queue or the free list */
-    struct conn *conn;    /* NULL: gone, finished, or an event */
+    struct conn *conn;    /* NULL: gone, finished, or an event of the supervisor */
     struct deployment *deployment;
     struct instance *instance;
     uint64_t id, start_us, deadline_ms; /* of the queue, then of the wall limit */
     uint32_t slot, ring_position, event_id;
     enum request_state state;
-    bool is_event, body_whole, body_ended, retried, head_request, pass_through;
-    struct buffer frame;  /* struct frame_request or frame_event, url, headers, inline body */
-    int64_t body_credit;  /* of the request's body towards the instance */
-    int64_t body_bytes;   /* received */
-    uint32_t credit_owed; /* response bytes that the client has yet to take */
+    bool is_event, body_whole, body_ended, retried, head_request;
+    struct buffer frame; /* struct frame_request or frame_event, url, headers, inline body */
+    uint32_t path_at, path_bytes; /* in frame */
+    int64_t body_credit;          /* of the request's body towards the instance */
+    int64_t body_bytes;           /* received */
+    int64_t answer_credit;        /* of the response's body, as the instance should count it */
+    uint32_t credit_owed;         /* response bytes that the client has yet to take */
+    uint32_t credit_unsent;       /* credit that found the ring full */
     uint32_t log_bytes, cpu_us;
     int status;
     uint64_t sent_bytes;
-    char method[16];
-    char *path; /* for the log */
 };
 
 struct gateway {
     struct loop *loop;
-    int number;
+    int number, cpus;
     bool draining, dev, color;
+    uint64_t drain_deadline_ms;
     enum { ACCESS_LOG_OFF, ACCESS_LOG_TEXT, ACCESS_LOG_JSON } access_log;
     struct http_settings http;
     struct loop_source control;
     struct {
         struct loop_source source;
         int fd;
-        bool admin;
+        bool admin, resting; /* resting: no descriptors were left */
     } listeners[LISTENERS_MAX];
     int listeners_count;
     struct deployment *deployments;
+    struct worker *workers;
     struct routes *routes;
     struct { /* a plan that is arriving */
         json_t *json;
@@ -123,14 +146,19 @@ struct gateway {
     struct {
         uint64_t accepted, refused, bytes_in, bytes_out, bad_requests;
     } count;
-    struct buffer log; /* lines of this turn */
 };
 
 extern struct gateway gateway;
+
+/* ---- gateway_main.c ---- */
+/* To the supervisor; kept for later when its queue is full. */
+void gateway_tell(enum control_type type, const void *payload, uint32_t bytes);
 
 /* ---- plan.c ---- */
 void plan_on_message(struct ipc_message *message);
 struct deployment *deployment_by_id(uint32_t id);
 void gateway_drain(void);
+/* Listeners that rested because no descriptors were left listen again. */
+void gateway_wake_listeners(void);
 
 #endif

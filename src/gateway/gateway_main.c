@@ -4,6 +4,7 @@
 #include "gateway_main.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,34 @@ enum { TICK_MS = 25, CONN_TICK_MS = 250 };
 struct gateway gateway;
 
 static struct loop_timer tick_timer, conn_timer;
+static struct buffer untold; /* {struct told, payload}: messages that found the socket full */
+
+struct told {
+    uint32_t type, bytes;
+};
+
+/* ---- the supervisor ---- */
+
+void gateway_tell(enum control_type type, const void *payload, uint32_t bytes)
+{
+    if (buffer_len(&untold) == 0 && ipc_send(CONTROL_FD, type, payload, bytes, NULL, 0) != -EAGAIN)
+        return;
+    struct told head = {type, bytes};
+    buffer_append(&untold, &head, sizeof(head));
+    buffer_append(&untold, payload, bytes);
+}
+
+static void tell_untold(void)
+{
+    while (buffer_len(&untold) > 0) {
+        struct told head;
+        const char *at = untold.data + untold.start;
+        memcpy(&head, at, sizeof(head));
+        if (ipc_send(CONTROL_FD, head.type, at + sizeof(head), head.bytes, NULL, 0) == -EAGAIN)
+            return;
+        buffer_consume(&untold, sizeof(head) + head.bytes);
+    }
+}
 
 static void on_control(struct loop_source *source, uint32_t events)
 {
@@ -37,11 +66,15 @@ static void on_control(struct loop_source *source, uint32_t events)
         loop_stop(gateway.loop, 0); /* the supervisor is gone */
 }
 
+/* ---- time ---- */
+
 static void on_tick(struct loop_timer *timer)
 {
     loop_timer_start(gateway.loop, timer, TICK_MS, on_tick);
+    tell_untold();
     dispatch_tick();
-    if (gateway.draining && gateway.connections == 0 && !dispatch_busy())
+    if (gateway.draining && ((gateway.connections == 0 && !dispatch_busy()) ||
+                             loop_now_ms(gateway.loop) >= gateway.drain_deadline_ms))
         loop_stop(gateway.loop, 0);
 }
 
@@ -49,6 +82,7 @@ static void on_conn_tick(struct loop_timer *timer)
 {
     loop_timer_start(gateway.loop, timer, CONN_TICK_MS, on_conn_tick);
     conn_tick();
+    gateway_wake_listeners();
 }
 
 /* First the answers to clients, since sending them may free requests and give credit to instances;
@@ -62,6 +96,8 @@ static void on_turn_end(void *owner)
     access_log_flush();
 }
 
+/* ---- start ---- */
+
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;
@@ -69,6 +105,21 @@ static void raise_descriptor_limit(void)
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+static int count_cpus(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+/* Request ids show in pages and logs: not guessable, below the range of the workers' own. */
+static uint64_t first_request_id(void)
+{
+    uint64_t id;
+    if (getrandom(&id, sizeof(id), 0) < 0)
+        return 1;
+    return (id & ((1ull << 47) - 1)) | 1;
 }
 
 int gateway_main(int argc, char **argv)
@@ -81,10 +132,8 @@ int gateway_main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     gateway.loop = loop_new();
-    /* Request ids show in pages and logs: not guessable, below the range of the workers' own. */
-    if (getrandom(&gateway.next_id, sizeof(gateway.next_id), 0) < 0)
-        gateway.next_id = 1;
-    gateway.next_id = (gateway.next_id & ((1ull << 47) - 1)) | 1;
+    gateway.cpus = count_cpus();
+    gateway.next_id = first_request_id();
     if (loop_add(gateway.loop, &gateway.control, CONTROL_FD, EPOLLIN, on_control) < 0)
         return 1;
     loop_before_sleep(gateway.loop, on_turn_end, NULL);
@@ -96,5 +145,7 @@ int gateway_main(int argc, char **argv)
     }
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     sandbox_install(sandbox_compile(SANDBOX_GATEWAY));
-    return loop_run(gateway.loop);
+    int code = loop_run(gateway.loop);
+    access_log_flush_all();
+    return code;
 }

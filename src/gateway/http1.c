@@ -4,13 +4,16 @@
 #include <string.h>
 
 enum {
-    CHUNK_LINE_BYTES_MAX = 4096,    /* size and extensions */
-    TRAILERS_BYTES_MAX = 16 * 1024, /* read and dropped */
+    CHUNK_LINE_BYTES_MAX = 4096,        /* size and extensions */
+    CHUNK_EXTRAS_BYTES_MAX = 16 * 1024, /* extensions of a whole body: nobody needs them */
+    TRAILERS_BYTES_MAX = 16 * 1024,     /* read and dropped */
     METHOD_BYTES_MAX = 32,
+    EMPTY_LINES_BYTES_MAX = 8, /* before a request line (RFC 9112 section 2.2) */
 };
 
-/* tchar of RFC 9110: bit 0. Allowed in a request target: bit 1. Allowed in a field value: bit 2. */
-enum { CLASS_TOKEN = 1, CLASS_TARGET = 2, CLASS_VALUE = 4 };
+/* What a byte may stand in: a token (tchar of RFC 9110), a request target, a field value, a host
+ * name. A percent sign in a host would be one name here and another in the worker's URL. */
+enum { CLASS_TOKEN = 1, CLASS_TARGET = 2, CLASS_VALUE = 4, CLASS_HOST = 8 };
 static unsigned char classes[256];
 
 __attribute__((constructor)) static void fill_classes(void)
@@ -19,10 +22,11 @@ __attribute__((constructor)) static void fill_classes(void)
         bool alnum = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
         if (alnum || (c && strchr("!#$%&'*+-.^_`|~", c)))
             classes[c] |= CLASS_TOKEN;
-        if (c > 0x20 && c < 0x7f && !strchr("\"<>\\^`{|}#", c))
+        /* Browsers leave quotes, braces and the like as they are in queries, curl leaves UTF-8. */
+        if (c > 0x20 && c != 0x7f && c != '<' && c != '>' && c != '#')
             classes[c] |= CLASS_TARGET;
-        if (c == '"' || c == '|' || c == '{' || c == '}' || c == '^' || c == '`' || c == '\\')
-            classes[c] |= CLASS_TARGET; /* browsers send them unescaped in queries */
+        if (alnum || (c && strchr("-._~!$&'()*+,;=", c)))
+            classes[c] |= CLASS_HOST;
         if (c == '\t' || (c >= 0x20 && c != 0x7f))
             classes[c] |= CLASS_VALUE;
     }
@@ -68,16 +72,26 @@ static bool next_line(const char *bytes, size_t len, struct slice *ret_line)
     return true;
 }
 
-/* host[:port] without userinfo or anything that belongs elsewhere. */
+/* host[:port], neither empty nor with userinfo; [address] for IPv6. */
 static bool is_authority(struct slice text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        bool fine = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
-                    strchr("-._~%!$&'()*+,;=:[]", c);
-        if (!c || !fine)
+    size_t i = 0;
+    if (text.len > 0 && text.ptr[0] == '[') {
+        size_t address = strspn(text.ptr + 1, "0123456789abcdefABCDEF:.");
+        i = address + 2;
+        if (address < 2 || i > text.len || text.ptr[i - 1] != ']')
             return false;
+    } else {
+        while (i < text.len && classes[(unsigned char)text.ptr[i]] & CLASS_HOST)
+            i++;
     }
+    if (i == 0 || i == text.len)
+        return i > 0;
+    if (text.ptr[i] != ':' || text.len - i > 6)
+        return false;
+    for (i++; i < text.len; i++)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
     return true;
 }
 
@@ -86,6 +100,8 @@ static int parse_target(struct http1_request *request)
     struct slice target = request->target;
     if (!all_in_class(target, CLASS_TARGET))
         return -400;
+    if (slice_equal(request->method, SLICE("CONNECT")))
+        return -405; /* we are no proxy */
     if (target.ptr[0] == '/') {
         request->path = target;
         return 0;
@@ -96,7 +112,7 @@ static int parse_target(struct http1_request *request)
                     : target.len > 8 && strncasecmp(target.ptr, "https://", 8) == 0 ? 8
                                                                                     : 0;
     if (scheme == 0)
-        return -400; /* authority-form is for CONNECT, which nobody here speaks */
+        return -400;
     struct slice rest = {target.ptr + scheme, target.len - scheme};
     size_t host_len = 0;
     while (host_len < rest.len && rest.ptr[host_len] != '/' && rest.ptr[host_len] != '?')
@@ -133,9 +149,12 @@ static int parse_request_line(struct slice line, const struct http1_limits *limi
     struct slice version = {second + 1, (size_t)(end - second - 1)};
     if (version.len != 8 || memcmp(version.ptr, "HTTP/", 5) != 0 || version.ptr[6] != '.')
         return -400;
-    if (version.ptr[5] != '1' || (version.ptr[7] != '0' && version.ptr[7] != '1'))
-        return version.ptr[5] >= '0' && version.ptr[5] <= '9' ? -505 : -400;
-    request->minor = version.ptr[7] - '0';
+    if (version.ptr[5] < '0' || version.ptr[5] > '9' || version.ptr[7] < '0' ||
+        version.ptr[7] > '9')
+        return -400;
+    if (version.ptr[5] != '1')
+        return -505;
+    request->minor = version.ptr[7] != '0'; /* a later minor version is understood as ours */
     return 0;
 }
 
@@ -180,6 +199,24 @@ static int take_connection(struct slice value, struct http1_request *request, bo
     return 0;
 }
 
+/* Only "chunked", once. A list that ends otherwise has no end that two readers would agree on. */
+static int take_transfer_encoding(struct slice value, struct http1_request *request)
+{
+    struct slice element, last = {0};
+    if (request->chunked || request->minor == 0)
+        return -400;
+    if (slice_equal_nocase(value, SLICE("chunked"))) {
+        request->chunked = true;
+        return 0;
+    }
+    while (next_element(&value, &element)) {
+        if (slice_equal_nocase(last, SLICE("chunked")))
+            return -400;
+        last = element;
+    }
+    return slice_equal_nocase(last, SLICE("chunked")) ? -501 : -400;
+}
+
 /* What the fields mean for the connection and for the body's length. */
 static int take_framing(struct http1_request *request)
 {
@@ -214,11 +251,7 @@ static int take_framing(struct http1_request *request)
             break;
         case 17:
             if (slice_equal(name, SLICE("transfer-encoding"))) {
-                if (request->chunked || request->minor == 0)
-                    return -400;
-                if (!slice_equal_nocase(value, SLICE("chunked")))
-                    return -501;
-                request->chunked = true;
+                r = take_transfer_encoding(value, request);
             }
             break;
         default:
@@ -256,19 +289,21 @@ int http1_parse(char *bytes, size_t len, const struct http1_limits *limits,
 {
     size_t at = 0, seen = len < limits->head_bytes_max ? len : limits->head_bytes_max;
     struct slice line;
-    /* Empty lines before a request are to be ignored (RFC 9112 section 2.2): a few. */
-    while (at < 8 && at + 1 < len && bytes[at] == '\r' && bytes[at + 1] == '\n')
+    while (at < EMPTY_LINES_BYTES_MAX && at + 1 < seen && bytes[at] == '\r' &&
+           bytes[at + 1] == '\n')
         at += 2;
-    *request = (struct http1_request){.headers_count = 0};
-    if (!next_line(bytes + at, seen - (at < seen ? at : seen), &line))
+    /* All but the table of fields, which is too big to clear for each request. */
+    memset(request, 0, offsetof(struct http1_request, headers));
+    if (!next_line(bytes + at, seen - at, &line))
         return -400;
-    if (!line.ptr)
-        return seen < len || len >= limits->head_bytes_max
-                   ? -414
-                   : (len > at && !(classes[(unsigned char)bytes[at]] & CLASS_TOKEN) &&
-                              bytes[at] != '\r'
-                          ? -400
-                          : 0);
+    if (!line.ptr) {
+        if (seen - at > limits->target_bytes_max + METHOD_BYTES_MAX + 16 ||
+            len >= limits->head_bytes_max)
+            return -414;
+        bool hopeless =
+            seen > at && bytes[at] != '\r' && !(classes[(unsigned char)bytes[at]] & CLASS_TOKEN);
+        return hopeless ? -400 : 0;
+    }
     int r = parse_request_line(line, limits, request);
     if (r == 0)
         r = parse_target(request);
@@ -279,7 +314,7 @@ int http1_parse(char *bytes, size_t len, const struct http1_limits *limits,
         if (!next_line(bytes + at, seen - at, &line))
             return -400;
         if (!line.ptr)
-            return seen < len || len >= limits->head_bytes_max ? -431 : 0;
+            return len >= limits->head_bytes_max ? -431 : 0;
         at += line.len + 2;
         if (line.len == 0)
             break;
@@ -294,10 +329,8 @@ int http1_parse(char *bytes, size_t len, const struct http1_limits *limits,
     return r < 0 ? r : (int)at;
 }
 
-enum { CHUNK_SIZE, CHUNK_DATA, CHUNK_DATA_END, CHUNK_TRAILERS, CHUNK_END };
-
-/* "1a;name=value": the size alone matters. */
-static int parse_chunk_size(struct slice line, uint64_t *ret_size)
+/* "1a;name=value": the size alone matters, and the extensions only by their length. */
+static int parse_chunk_size(struct slice line, struct http1_chunks *chunks)
 {
     uint64_t size = 0;
     size_t i = 0;
@@ -312,23 +345,72 @@ static int parse_chunk_size(struct slice line, uint64_t *ret_size)
             return -400;
         size = size * 16 + (uint64_t)digit;
     }
-    struct slice extension = trim((struct slice){line.ptr + i, line.len - i});
-    if (i == 0 || (extension.len > 0 && extension.ptr[0] != ';') ||
-        !http1_is_field_value(extension))
+    if (i == 0)
         return -400;
-    *ret_size = size;
+    if (i < line.len) {
+        struct slice extension = {line.ptr + i, line.len - i};
+        if (trim(extension).len == 0 || trim(extension).ptr[0] != ';' ||
+            !http1_is_field_value(extension))
+            return -400;
+        chunks->extras_bytes += (uint32_t)extension.len;
+        if (chunks->extras_bytes > CHUNK_EXTRAS_BYTES_MAX)
+            return -400;
+    }
+    chunks->left = size;
     return 0;
 }
 
-int http1_chunks_read(struct http1_chunks *chunks, const char *bytes, size_t len, size_t *ret_used,
-                      struct slice *ret_data)
+static int read_chunk_size(struct http1_chunks *chunks, const char *bytes, size_t len,
+                           size_t *ret_used)
 {
     struct slice line;
+    if (!next_line(bytes, len, &line))
+        return -400;
+    if (!line.ptr)
+        return len > CHUNK_LINE_BYTES_MAX ? -400 : 0;
+    if (line.len > CHUNK_LINE_BYTES_MAX || parse_chunk_size(line, chunks) < 0)
+        return -400;
+    *ret_used = line.len + 2;
+    chunks->state = chunks->left > 0 ? CHUNK_DATA : CHUNK_TRAILERS;
+    return 1;
+}
+
+/* Trailers are checked and dropped: nobody here can use them, and what cannot be a field may be a
+ * request that somebody wants to smuggle. */
+static int read_trailer(struct http1_chunks *chunks, const char *bytes, size_t len,
+                        size_t *ret_used)
+{
+    struct slice line;
+    if (!next_line(bytes, len, &line))
+        return -400;
+    if (!line.ptr)
+        return chunks->trailers_bytes + len > TRAILERS_BYTES_MAX ? -431 : 0;
+    *ret_used = line.len + 2;
+    chunks->trailers_bytes += (uint32_t)line.len + 2;
+    if (chunks->trailers_bytes > TRAILERS_BYTES_MAX)
+        return -431;
+    if (line.len == 0) {
+        chunks->state = CHUNK_END;
+        return 2;
+    }
+    const char *colon = memchr(line.ptr, ':', line.len);
+    bool fine = colon && http1_is_token((struct slice){line.ptr, (size_t)(colon - line.ptr)}) &&
+                http1_is_field_value(line);
+    return fine ? 1 : -400;
+}
+
+int http1_chunks_read(struct http1_chunks *chunks, const char *bytes, size_t len, size_t data_max,
+                      size_t *ret_used, struct slice *ret_data)
+{
     *ret_used = 0;
     *ret_data = (struct slice){0};
     switch (chunks->state) {
+    case CHUNK_SIZE:
+        return read_chunk_size(chunks, bytes, len, ret_used);
     case CHUNK_DATA: {
-        size_t part = len < chunks->left ? len : (size_t)chunks->left;
+        size_t part = len < data_max ? len : data_max;
+        if (part > chunks->left)
+            part = (size_t)chunks->left;
         *ret_data = (struct slice){bytes, part};
         *ret_used = part;
         chunks->left -= part;
@@ -344,36 +426,10 @@ int http1_chunks_read(struct http1_chunks *chunks, const char *bytes, size_t len
         *ret_used = 2;
         chunks->state = CHUNK_SIZE;
         return 1;
-    case CHUNK_SIZE:
-        if (!next_line(bytes, len, &line))
-            return -400;
-        if (!line.ptr)
-            return len > CHUNK_LINE_BYTES_MAX ? -400 : 0;
-        if (line.len > CHUNK_LINE_BYTES_MAX || parse_chunk_size(line, &chunks->left) < 0)
-            return -400;
-        *ret_used = line.len + 2;
-        chunks->line_bytes = 0;
-        chunks->state = chunks->left > 0 ? CHUNK_DATA : CHUNK_TRAILERS;
-        return 1;
     case CHUNK_TRAILERS:
-        if (!next_line(bytes, len, &line))
-            return -400;
-        if (!line.ptr)
-            return chunks->line_bytes + len > TRAILERS_BYTES_MAX ? -431 : 0;
-        *ret_used = line.len + 2;
-        chunks->line_bytes += (uint32_t)line.len + 2;
-        if (chunks->line_bytes > TRAILERS_BYTES_MAX)
-            return -431;
-        if (line.len == 0) {
-            chunks->state = CHUNK_END;
-            return 2;
-        }
-        const char *colon = memchr(line.ptr, ':', line.len);
-        return colon && http1_is_token((struct slice){line.ptr, (size_t)(colon - line.ptr)}) &&
-                       http1_is_field_value(line)
-                   ? 1
-                   : -400;
-    default:
-        return 2;
+        return read_trailer(chunks, bytes, len, ret_used);
+    case CHUNK_END:
+        break;
     }
+    return 2;
 }

@@ -30,8 +30,8 @@ struct http1_request {
     int minor;              /* of HTTP/1.x */
     bool chunked, has_length, keep_alive, expect_continue, upgrade;
     int64_t content_length; /* 0 without a body */
-    struct http1_header headers[HTTP1_HEADERS_MAX];
     int headers_count;
+    struct http1_header headers[HTTP1_HEADERS_MAX]; /* last: not cleared beyond the count */
 };
 
 /* Parses a request head at the start of bytes[0..len), changing header names to lower case in
@@ -42,16 +42,16 @@ int http1_parse(char *bytes, size_t len, const struct http1_limits *limits,
 
 /* Chunked decoder. Zero-initialised is the start of a body. */
 struct http1_chunks {
-    int state;
-    uint64_t left;       /* of the chunk */
-    uint32_t line_bytes; /* of the current size line or trailer section */
+    enum { CHUNK_SIZE, CHUNK_DATA, CHUNK_DATA_END, CHUNK_TRAILERS, CHUNK_END } state;
+    uint32_t extras_bytes, trailers_bytes; /* so far */
+    uint64_t left;                         /* of the chunk */
 };
 
-/* Decodes from bytes[0..len): *ret_used bytes were consumed, and *ret_data (borrowed) is the data
- * among them, possibly empty. 1: go on with the rest. 0: more bytes are needed. 2: the body ended.
- * Negative: minus the HTTP status. */
-int http1_chunks_read(struct http1_chunks *chunks, const char *bytes, size_t len, size_t *ret_used,
-                      struct slice *ret_data) WARN_UNUSED;
+/* Decodes from bytes[0..len): *ret_used bytes were consumed, and *ret_data (borrowed, at most
+ * data_max bytes) is the data among them, possibly empty. 1: go on with the rest. 0: more bytes or
+ * a larger data_max are needed. 2: the body ended. Negative: minus the HTTP status. */
+int http1_chunks_read(struct http1_chunks *chunks, const char *bytes, size_t len, size_t data_max,
+                      size_t *ret_used, struct slice *ret_data) WARN_UNUSED;
 
 /* Is it a token (RFC 9110 section 5.6.2)? */
 bool http1_is_token(struct slice text);

@@ -11,6 +11,7 @@
 #include "conn.h"
 #include "dispatch.h"
 #include "log.h"
+#include "request.h"
 
 struct deployment *deployment_by_id(uint32_t id)
 {
@@ -54,6 +55,8 @@ static void begin(struct ipc_message *message)
         return;
     gateway.arriving.json = json_loadb(json, (size_t)stat.st_size, 0, &error);
     (void)munmap(json, (size_t)stat.st_size);
+    if (!gateway.arriving.json)
+        log_error("a plan came that cannot be read: %s", error.text);
     for (int i = 1; i < message->fds_count && i <= LISTENERS_MAX; i++) {
         gateway.arriving.listener_fds[gateway.arriving.listener_fds_count++] = message->fds[i];
         message->fds[i] = -1;
@@ -74,6 +77,11 @@ static void take_asset_dir(struct ipc_message *message)
     message->fds[0] = -1;
 }
 
+static uint32_t at_most(int64_t value, uint32_t limit)
+{
+    return value < 1 ? 1 : value > limit ? limit : (uint32_t)value;
+}
+
 static void take_settings(const json_t *json)
 {
     const json_t *http = json_object_get(json, "http");
@@ -83,11 +91,10 @@ static void take_settings(const json_t *json)
     gateway.access_log = !log || strcmp(log, "off") == 0 ? ACCESS_LOG_OFF
                          : strcmp(log, "json") == 0      ? ACCESS_LOG_JSON
                                                          : ACCESS_LOG_TEXT;
-    uint32_t headers = (uint32_t)integer(http, "headers_count_max", HTTP1_HEADERS_MAX);
     gateway.http = (struct http_settings){
-        .head = {(uint32_t)integer(http, "header_bytes_max", 131072),
-                 (uint32_t)integer(http, "url_bytes_max", 16384),
-                 headers < HTTP1_HEADERS_MAX ? headers : HTTP1_HEADERS_MAX},
+        .head = {at_most(integer(http, "header_bytes_max", 131072), HEAD_BYTES_LIMIT),
+                 at_most(integer(http, "url_bytes_max", 16384), URL_BYTES_LIMIT),
+                 at_most(integer(http, "headers_count_max", HTTP1_HEADERS_MAX), HTTP1_HEADERS_MAX)},
         .header_timeout_ms = (uint32_t)integer(http, "header_timeout_ms", 15000),
         .body_timeout_ms = (uint32_t)integer(http, "body_timeout_ms", 30000),
         .keepalive_timeout_ms = (uint32_t)integer(http, "keepalive_timeout_ms", 75000),
@@ -108,8 +115,7 @@ static void take_limits(struct deployment *d, const json_t *worker)
     d->instances_min = (uint32_t)integer(scale, "min_instances", 0);
     d->instances_max = (uint32_t)integer(scale, "max_instances", 8);
     d->idle_timeout_ms = (uint32_t)integer(scale, "idle_timeout_ms", 60000);
-    uint32_t concurrency = (uint32_t)integer(scale, "concurrency", 64);
-    d->concurrency = concurrency < 1 ? 1 : concurrency >= SLOTS_MAX ? SLOTS_MAX - 1 : concurrency;
+    d->concurrency = at_most(integer(scale, "concurrency", 64), SLOTS_MAX - 1);
     d->queue_length_max = (uint32_t)integer(scale, "queue_length", 1024);
     d->queue_timeout_ms = (uint32_t)integer(scale, "queue_timeout_ms", 10000);
 }
@@ -126,6 +132,18 @@ static void take_assets(struct deployment *d, const json_t *worker)
     }
 }
 
+static struct worker *worker_by_name(const char *name)
+{
+    for (struct worker *w = gateway.workers; w; w = w->next)
+        if (strcmp(w->name, name) == 0)
+            return w;
+    struct worker *made = xcalloc(1, sizeof(*made));
+    made->name = xstrdup(name);
+    made->next = gateway.workers;
+    gateway.workers = made;
+    return made;
+}
+
 static void take_worker(const json_t *worker)
 {
     uint32_t id = (uint32_t)integer(worker, "deployment_id", 0);
@@ -133,7 +151,7 @@ static void take_worker(const json_t *worker)
     if (!d) {
         d = xcalloc(1, sizeof(*d));
         d->id = id;
-        d->name = xstrdup(text(worker, "name") ? text(worker, "name") : "worker");
+        d->worker = worker_by_name(text(worker, "name") ? text(worker, "name") : "worker");
         d->next = gateway.deployments;
         gateway.deployments = d;
     }
@@ -157,8 +175,21 @@ static void on_listener(struct loop_source *source, uint32_t events)
 {
     (void)events;
     for (int i = 0; i < gateway.listeners_count; i++)
-        if (&gateway.listeners[i].source == source)
-            conn_accept(gateway.listeners[i].fd, gateway.listeners[i].admin);
+        if (&gateway.listeners[i].source == source &&
+            !conn_accept(gateway.listeners[i].fd, gateway.listeners[i].admin)) {
+            gateway.listeners[i].resting = true;
+            loop_change(gateway.loop, source, 0);
+        }
+}
+
+void gateway_wake_listeners(void)
+{
+    for (int i = 0; i < gateway.listeners_count; i++) {
+        if (!gateway.listeners[i].resting)
+            continue;
+        gateway.listeners[i].resting = false;
+        loop_change(gateway.loop, &gateway.listeners[i].source, EPOLLIN);
+    }
 }
 
 static void close_listeners(void)
@@ -177,6 +208,7 @@ static void take_listeners(const json_t *json)
     for (int i = 0; i < gateway.arriving.listener_fds_count; i++) {
         gateway.listeners[i].fd = gateway.arriving.listener_fds[i];
         gateway.listeners[i].admin = (size_t)i >= ordinary;
+        gateway.listeners[i].resting = false;
         gateway.listeners_count = i + 1;
         if (loop_add(gateway.loop, &gateway.listeners[i].source, gateway.listeners[i].fd, EPOLLIN,
                      on_listener) < 0)
@@ -196,7 +228,6 @@ static void drop_old_deployments(void)
         }
         *place = d->next;
         assets_free(&d->assets);
-        free(d->name);
         free(d->failed);
         free(d);
     }
@@ -205,10 +236,8 @@ static void drop_old_deployments(void)
 static void switch_over(void)
 {
     json_t *json = gateway.arriving.json;
-    if (!json) {
-        log_error("a plan came that cannot be read");
-        return;
-    }
+    if (!json)
+        return; /* reported when it came */
     for (struct deployment *d = gateway.deployments; d; d = d->next)
         d->current = false;
     routes_free(&gateway.routes);
@@ -219,14 +248,15 @@ static void switch_over(void)
     json_array_foreach(json_object_get(json, "workers"), index, worker) take_worker(worker);
     take_listeners(json);
     drop_arriving();
-    dispatch_retire_old();
+    dispatch_leave_old();
     drop_old_deployments();
-    (void)ipc_send(CONTROL_FD, CONTROL_PLAN_TAKEN, NULL, 0, NULL, 0);
+    gateway_tell(CONTROL_PLAN_TAKEN, NULL, 0);
 }
 
 void gateway_drain(void)
 {
     gateway.draining = true;
+    gateway.drain_deadline_ms = loop_now_ms(gateway.loop) + gateway.http.drain_timeout_ms;
     close_listeners();
     conn_drain_all();
 }
@@ -254,7 +284,8 @@ static void on_event(const struct ipc_message *message)
         return;
     memcpy(&event, message->payload, sizeof(event));
     struct deployment *d = deployment_by_id(event.deployment_id);
-    if (!d || event.cron_bytes != message->bytes - sizeof(event))
+    if (!d || event.cron_bytes != message->bytes - sizeof(event) ||
+        event.cron_bytes > CRON_BYTES_MAX)
         return;
     struct slice cron = {message->payload + sizeof(event), event.cron_bytes};
     dispatch_request(request_new_event(d, cron, event.time_ms, event.event_id));

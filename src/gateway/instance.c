@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of instances: they arrive, are watched, retire, and end.
+ *
+ * An instance lags when frames wait in its ring and it takes none for LAGGING_MS: some turn of its
+ * worker computes. What it has not begun goes to other instances then (ring_revoke: the reader
+ * claims a frame or the writer takes it back, never both), so that one long computation holds up
+ * only the requests that it shares a process with already. */
+#include "dispatch_state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "access_log.h"
+#include "asset_exchange.h"
+#include "clock.h"
+#include "conn.h"
+#include "log.h"
+#include "request.h"
+
+enum {
+    LAGGING_MS = 50,
+    STUCK_GRACE_MS = 2000, /* beyond the CPU limit: the engine's own watchdog has failed */
+    SPAWN_TIMEOUT_MS = 30000,
+    BUSY_TICKS = 20, /* work was waiting at each of so many looks: one instance is not enough */
+    TRIM_MS = 1000,  /* idle for so long: the rings' memory goes back */
+    NO_SLOT = ~0u,   /* of frames that belong to no request */
+};
+
+static struct instance *dirty_instances;
+
+void instance_mark_dirty(struct instance *instance)
+{
+    if (instance->dirty)
+        return;
+    instance->dirty = true;
+    instance->next_dirty = dirty_instances;
+    dirty_instances = instance;
+}
+
+void instance_kill(struct instance *instance, enum kill_reason reason, const char *why)
+{
+    if (instance->killed)
+        return;
+    instance->killed = instance->retiring = true;
+    instance->deployment->worker->killed++;
+    log_warn("%s: instance %u ended: %s", instance->deployment->worker->name, instance->id, why);
+    struct control_kill order = {instance->id, reason};
+    gateway_tell(CONTROL_KILL, &order, sizeof(order));
+}
+
+uint32_t instances_alive(const struct deployment *deployment)
+{
+    uint32_t alive = deployment->spawning;
+    for (const struct instance *i = deployment->instances; i; i = i->next)
+        alive += !i->retiring;
+    return alive;
+}
+
+/* ---- bells ---- */
+
+/* There is room in the ring again, or may be: go on with all that waited for it. */
+static void resume(struct instance *instance)
+{
+    if (!instance->starved || instance->killed)
+        return;
+    instance->starved = false;
+    for (int i = 0, seen = 0; i < SLOTS_MAX && seen < (int)instance->in_flight; i++) {
+        struct request *request = instance->slots[i];
+        if (!request)
+            continue;
+        seen++;
+        dispatch_credit(request, 0);
+        if (request->conn && !request->body_ended)
+            conn_resume_body(request->conn);
+    }
+    asset_exchange_resume(instance);
+    dispatch_pump(instance->deployment);
+}
+
+static void on_bell(struct loop_source *source, uint32_t events)
+{
+    struct instance *instance = CONTAINER_OF(source, struct instance, bell);
+    (void)events;
+    channel_awake(&instance->channel);
+    (void)instance_drain(instance);
+    resume(instance);
+    instance_mark_dirty(instance); /* dispatch_flush decides whether it sleeps */
+}
+
+/* First all the bells, then a second look at the rings: what was answered meanwhile is taken up
+ * without a system call on either side. */
+void dispatch_flush(void)
+{
+    struct instance *again = NULL;
+    while (dirty_instances) {
+        struct instance *instance = dirty_instances;
+        dirty_instances = instance->next_dirty;
+        instance->dirty = false;
+        if (instance->killed)
+            continue;
+        channel_flush(&instance->channel);
+        if (!channel_sleep(&instance->channel)) {
+            instance->next_dirty = again;
+            again = instance;
+        }
+    }
+    while (again) {
+        struct instance *instance = again;
+        again = instance->next_dirty;
+        (void)instance_drain(instance);
+        instance_mark_dirty(instance);
+        loop_stay_awake(gateway.loop);
+    }
+}
+
+/* ---- arrival and end ---- */
+
+static void refuse_instance(uint32_t instance_id)
+{
+    struct control_kill order = {instance_id, KILL_IDLE};
+    gateway_tell(CONTROL_KILL, &order, sizeof(order));
+}
+
+void dispatch_add_instance(const struct control_instance *order, int fds[CHANNEL_FDS])
+{
+    struct deployment *deployment = deployment_by_id(order->deployment_id);
+    struct instance *instance = xcalloc(1, sizeof(*instance));
+    int taken[CHANNEL_FDS];
+    for (int i = 0; i < CHANNEL_FDS; i++) {
+        taken[i] = fds[i];
+        fds[i] = -1;
+    }
+    int r = channel_open(&instance->channel, CHANNEL_SERVER, taken);
+    if (r == 0 && deployment)
+        r = loop_add(gateway.loop, &instance->bell, instance->channel.bell_in, EPOLLIN, on_bell);
+    if (r < 0 || !deployment) {
+        channel_close(&instance->channel);
+        free(instance);
+        refuse_instance(order->instance_id);
+        return;
+    }
+    instance->id = order->instance_id;
+    instance->deployment = deployment;
+    instance->idle_since_ms = instance->progress_ms = loop_now_ms(gateway.loop);
+    instance->retiring = !deployment->current;
+    instance->next = deployment->instances;
+    deployment->instances = instance;
+    deployment->instances_count++;
+    deployment->worker->spawned++;
+    if (deployment->spawning > 0) {
+        deployment->spawning--;
+        access_log_count(&deployment->worker->start,
+                         clock_monotonic_us() - deployment->spawn_asked_us);
+    }
+    if (!deployment->failed_by_loader)
+        text_free(&deployment->failed);
+    instance_mark_dirty(instance);
+    dispatch_pump(deployment);
+}
+
+static struct instance **find_instance(uint32_t instance_id)
+{
+    for (struct deployment *d = gateway.deployments; d; d = d->next)
+        for (struct instance **place = &d->instances; *place; place = &(*place)->next)
+            if ((*place)->id == instance_id)
+                return place;
+    return NULL;
+}
+
+/* What the instance had not begun is done by another, once. */
+static void lose_request(struct request *request, const char *why)
+{
+    if (request->body_whole && !request->retried && (request->conn || request->is_event) &&
+        dispatch_revoke(request)) {
+        request->retried = true;
+        request->deployment->worker->retried++;
+        dispatch_queue(request);
+        return;
+    }
+    if (request->instance)
+        dispatch_leave_slot(request);
+    if (request->state != REQUEST_ANSWERED)
+        dispatch_fail(request, 500, 1101, why, (struct slice){0});
+    else if (request->conn)
+        conn_request_over(request->conn, request);
+    request_free(request);
+}
+
+static void remove_dirty(struct instance *instance)
+{
+    for (struct instance **place = &dirty_instances; *place; place = &(*place)->next_dirty) {
+        if (*place != instance)
+            continue;
+        *place = instance->next_dirty;
+        return;
+    }
+}
+
+void dispatch_instance_gone(const struct control_gone *gone, struct slice text)
+{
+    struct instance **place = find_instance(gone->instance_id);
+    if (!place)
+        return;
+    struct instance *instance = *place;
+    struct deployment *deployment = instance->deployment;
+    int signal_number = gone->status & 0x7f;
+    bool was_killed = instance->killed;
+    while (!instance->killed && instance_drain(instance)) {
+    } /* what it said before it ended */
+    *place = instance->next;
+    deployment->instances_count--;
+    AUTO_TEXT why = NULL;
+    if (signal_number && !was_killed) {
+        log_warn("%s: instance %u was ended by signal %d %.*s", deployment->worker->name,
+                 instance->id, signal_number, (int)text.len, text.len ? text.ptr : "");
+        why = xasprintf("The worker's process crashed (signal %d).", signal_number);
+    } else {
+        why = xstrdup("The worker's process was ended.");
+    }
+    instance->killed = true; /* nothing more is sent to it */
+    for (int i = 0; i < SLOTS_MAX && instance->in_flight > 0; i++)
+        if (instance->slots[i])
+            lose_request(instance->slots[i], why);
+    asset_exchange_drop_all(instance);
+    remove_dirty(instance);
+    loop_remove(gateway.loop, &instance->bell);
+    channel_close(&instance->channel);
+    free(instance);
+    dispatch_pump(deployment);
+}
+
+void dispatch_spawn_failed(const struct control_gone *gone, struct slice text)
+{
+    struct deployment *deployment = deployment_by_id(gone->deployment_id);
+    if (!deployment)
+        return;
+    if (deployment->spawning > 0)
+        deployment->spawning--;
+    if (!deployment->failed_by_loader) {
+        text_free(&deployment->failed);
+        deployment->failed =
+            text.len ? xstrndup(text.ptr, text.len) : xstrdup("The worker could not be started.");
+        deployment->failed_ms = loop_now_ms(gateway.loop);
+    }
+    if (!deployment->instances)
+        dispatch_fail_queue(deployment, 500, 1101, deployment->failed);
+}
+
+static void retire(struct instance *instance)
+{
+    instance->retiring = true;
+    if (!instance->retire_sent)
+        instance->retire_sent =
+            dispatch_send(instance, FRAME_RETIRE, NO_SLOT, 0, "", 0, (struct slice){0});
+}
+
+/* ---- the ticks ---- */
+
+/* Takes back what a lagging instance has not begun, for others to do. */
+static void move_waiting_requests(struct instance *instance)
+{
+    for (int i = 0; i < SLOTS_MAX && instance->in_flight > 0; i++) {
+        struct request *request = instance->slots[i];
+        if (request && request->body_whole && dispatch_revoke(request))
+            dispatch_queue(request);
+    }
+}
+
+static void tick_idle(struct instance *instance, uint64_t now_ms)
+{
+    struct deployment *deployment = instance->deployment;
+    uint64_t idle_ms = now_ms - instance->idle_since_ms;
+    instance->lagging = false;
+    instance->busy_ticks = 0;
+    if (!instance->retiring && idle_ms >= deployment->idle_timeout_ms &&
+        instances_alive(deployment) > deployment->instances_min)
+        instance->retiring = true;
+    if (instance->retiring) {
+        retire(instance);
+    } else if (idle_ms >= TRIM_MS && !instance->trimmed &&
+               instance->channel.out.peer == instance->channel.out.index) {
+        channel_trim(&instance->channel);
+        instance->trimmed = true;
+    }
+}
+
+static void ping(struct instance *instance, uint64_t now_ms)
+{
+    struct frame_credit nothing = {0};
+    if (dispatch_send(instance, FRAME_CREDIT, NO_SLOT, 0, &nothing, sizeof(nothing),
+                      (struct slice){0}))
+        instance->progress_ms = now_ms;
+}
+
+/* Requests are in flight: does it take what we send? */
+static void tick_busy(struct instance *instance, uint64_t now_ms)
+{
+    uint32_t tail = instance->channel.out.peer;
+    instance->trimmed = false;
+    if (tail != instance->tail_seen) {
+        instance->tail_seen = tail;
+        instance->progress_ms = now_ms;
+    }
+    uint64_t quiet_ms = now_ms - instance->progress_ms;
+    if (tail == instance->channel.out.index) { /* it has taken all */
+        instance->lagging = false;
+        instance->busy_ticks = 0;
+        if (quiet_ms > LAGGING_MS) /* a frame that means nothing: will it be taken? */
+            ping(instance, now_ms);
+        return;
+    }
+    instance->busy_ticks++;
+    if (quiet_ms > LAGGING_MS && !instance->lagging) {
+        instance->lagging = true;
+        move_waiting_requests(instance);
+    } else if (quiet_ms <= LAGGING_MS) {
+        instance->lagging = false;
+    }
+    if (quiet_ms > instance->deployment->cpu_ms + STUCK_GRACE_MS)
+        instance_kill(instance, KILL_STUCK, "it does not react");
+}
+
+static void tick_wall_limit(struct instance *instance, uint64_t now_ms)
+{
+    for (int i = 0, seen = 0; i < SLOTS_MAX && seen < (int)instance->in_flight; i++) {
+        struct request *request = instance->slots[i];
+        if (!request)
+            continue;
+        seen++;
+        if (now_ms < request->deadline_ms)
+            continue;
+        struct frame_abort frame = {request->id, 1, 0};
+        if (!dispatch_send(instance, FRAME_ABORT, request->slot, request->id, &frame, sizeof(frame),
+                           (struct slice){0}))
+            return; /* the next tick tries again */
+        if (request->state != REQUEST_ANSWERED)
+            dispatch_fail(request, 504, 1101, "The worker did not answer within its time limit.",
+                          (struct slice){0});
+        else if (request->conn)
+            conn_request_over(request->conn, request);
+        request->state = REQUEST_ANSWERED;
+        request->deadline_ms = now_ms + request->deployment->wall_ms;
+    }
+}
+
+static void tick_instance(struct instance *instance, uint64_t now_ms)
+{
+    if (instance->killed)
+        return;
+    resume(instance);
+    (void)ring_room(&instance->channel.out); /* looks how far it has read */
+    if (instance->retiring && !instance->retire_sent)
+        retire(instance);
+    if (instance->in_flight == 0) {
+        tick_idle(instance, now_ms);
+        return;
+    }
+    tick_busy(instance, now_ms);
+    tick_wall_limit(instance, now_ms);
+}
+
+static void tick_queue(struct deployment *deployment, uint64_t now_ms)
+{
+    if (deployment->spawning > 0 &&
+        clock_monotonic_us() - deployment->spawn_asked_us > SPAWN_TIMEOUT_MS * 1000ull)
+        deployment->spawning = 0; /* the answer got lost with a restarted process */
+    if (deployment->queue_first)
+        dispatch_pump(deployment);
+    dispatch_shed_late(deployment, now_ms);
+}
+
+/* All instances have had work waiting for a while: one more, as long as there are processors for
+ * it. (Instances that are held up, not busy, are another matter: the queue asks for those.) */
+static bool is_saturated(const struct deployment *deployment, uint32_t alive)
+{
+    uint32_t useful = gateway.cpus > 2 ? (uint32_t)gateway.cpus - 1 : 1;
+    if (deployment->spawning > 0 || alive == 0 || alive >= useful ||
+        alive >= deployment->instances_max)
+        return false;
+    for (const struct instance *i = deployment->instances; i; i = i->next)
+        if (!i->retiring && i->busy_ticks < BUSY_TICKS)
+            return false;
+    return true;
+}
+
+static void tick_deployment(struct deployment *deployment, uint64_t now_ms)
+{
+    for (struct instance *i = deployment->instances; i; i = i->next)
+        tick_instance(i, now_ms);
+    tick_queue(deployment, now_ms);
+    if (!deployment->current || !deployment->has_code || gateway.draining || deployment->failed)
+        return;
+    uint32_t alive = instances_alive(deployment);
+    if (alive < deployment->instances_min) {
+        dispatch_ask_for_instances(deployment, deployment->instances_min - alive);
+    } else if (is_saturated(deployment, alive)) {
+        for (struct instance *i = deployment->instances; i; i = i->next)
+            i->busy_ticks = 0;
+        dispatch_ask_for_instances(deployment, 1);
+    }
+}
+
+void dispatch_tick(void)
+{
+    uint64_t now_ms = loop_now_ms(gateway.loop);
+    for (struct deployment *d = gateway.deployments; d; d = d->next)
+        if (d->instances || d->queue_first || d->spawning || d->instances_min)
+            tick_deployment(d, now_ms);
+}
+
+static struct deployment *current_of(const struct worker *worker)
+{
+    for (struct deployment *d = gateway.deployments; d; d = d->next)
+        if (d->current && d->worker == worker)
+            return d;
+    return NULL;
+}
+
+void dispatch_leave_old(void)
+{
+    for (struct deployment *d = gateway.deployments; d; d = d->next) {
+        if (d->current)
+            continue;
+        for (struct instance *i = d->instances; i; i = i->next)
+            retire(i);
+        dispatch_move_queue(d, current_of(d->worker));
+    }
+}
