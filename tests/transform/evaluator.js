@@ -2,8 +2,11 @@
 // Runs a transformed bundle inside the engine with the real linker: the least host there can be.
 // The harness gives scripts as `__scripts[name]`, and each line that the modules log is printed.
 import { asyncContextEnabled, bind, enableAsyncContext } from "../../src/runtime/js/async-context.js";
-import { nodeModule } from "../../src/runtime/js/node/index.js";
+import { setNative } from "../../src/runtime/js/native.js";
+import { installNode, nodeModule } from "../../src/runtime/js/node/index.js";
 import { createModuleGraph } from "../../src/runtime/js/transform/linker.js";
+
+setNative(globalThis.native);
 
 function show(value) {
   if (typeof value === "function") return `[function ${value.name}]`;
@@ -12,11 +15,6 @@ function show(value) {
   if (value === undefined) return "undefined";
   return JSON.stringify(value);
 }
-
-const builtins = {
-  "node:async_hooks": nodeModule("node:async_hooks"),
-  "node:path": { join: (...parts) => parts.join("/"), sep: "/", default: { sep: "/" } },
-};
 
 globalThis.__scripts = {};
 globalThis.log = (...values) => print(values.map(show).join(" "));
@@ -34,9 +32,10 @@ globalThis.__start = (manifest, data) => {
     modules: manifest.modules,
     evaluate: (module) => __scripts[module.name],
     data: (module) => data[module.name],
-    builtin: (specifier) => builtins[specifier] ?? nodeModule(specifier),
+    builtin: nodeModule,
     meta: (module) => ({ url: `file:///${module.name}`, main: module.name === manifest.main }),
   });
+  installNode(manifest, __graph.require);
 };
 
 globalThis.__main = (name) => {

@@ -7,7 +7,7 @@ import * as path from "path";
 log(text, json, again === json, ns.default === json, Object.keys(ns));
 log(sep, join("a", "b"), path.sep, path.default.sep);
 try { sep = 1 } catch (error) { log(error) }
-export * from "node:path";
+export { sep as separator } from "node:path";
 //// dir/page.txt
 hello
 //// data.json
@@ -16,4 +16,4 @@ hello
 "hello\n" {"n":1} true true ["default"]
 "/" "a/b" "/" "/"
 TypeError
-"done" ["join","sep"]
+"done" ["separator"]

@@ -7,8 +7,9 @@ import { inspect } from "./inspect.js";
 import { isPromise, isRegExp } from "./types.js";
 
 export class AssertionError extends Error {
-  constructor({ message, actual, expected, operator, stackStartFn }) {
-    super(message === undefined ? explain(operator, actual, expected) : `${message}`);
+  // generated: used when there is no message, and says more than the operator could.
+  constructor({ message, generated, actual, expected, operator, stackStartFn }) {
+    super(`${message ?? generated ?? explain(operator, actual, expected)}`);
     this.name = "AssertionError";
     this.code = "ERR_ASSERTION";
     this.generatedMessage = message === undefined;
@@ -55,10 +56,11 @@ function assert(...args) {
 export function ok(...args) {
   const [value, message] = args;
   if (args.length === 0) {
-    throw new AssertionError({ message: "No value argument passed to `assert.ok()`", actual: value, expected: true, operator: "==", stackStartFn: ok });
+    throw new AssertionError({ generated: "No value argument passed to `assert.ok()`", actual: value, expected: true, operator: "==", stackStartFn: ok });
   }
   check(value, {
-    message: message ?? "The expression evaluated to a falsy value",
+    message,
+    generated: "The expression evaluated to a falsy value",
     actual: value,
     expected: true,
     operator: "==",
@@ -84,9 +86,9 @@ export const notDeepEqual = comparison("notDeepEqual", (a, b) => !same(a, b, fal
 export const deepStrictEqual = comparison("deepStrictEqual", (a, b) => same(a, b, true));
 export const notDeepStrictEqual = comparison("notDeepStrictEqual", (a, b) => !same(a, b, true));
 
-export function fail(message = "Failed") {
+export function fail(message) {
   if (message instanceof Error) throw message;
-  throw new AssertionError({ message, operator: "fail", stackStartFn: fail });
+  throw new AssertionError({ message, generated: "Failed", operator: "fail", stackStartFn: fail });
 }
 
 export function ifError(error) {
@@ -102,7 +104,8 @@ function requireRegExp(value) {
 export function match(string, regexp, message) {
   requireRegExp(regexp);
   check(typeof string === "string" && regexp.test(string), {
-    message: message ?? `The input did not match the regular expression ${regexp}. Input:\n\n${inspect(string)}\n`,
+    message,
+    generated: `The input did not match the regular expression ${regexp}. Input:\n\n${inspect(string)}\n`,
     actual: string,
     expected: regexp,
     operator: "match",
@@ -113,7 +116,8 @@ export function match(string, regexp, message) {
 export function doesNotMatch(string, regexp, message) {
   requireRegExp(regexp);
   check(typeof string === "string" && !regexp.test(string), {
-    message: message ?? `The input was expected to not match the regular expression ${regexp}. Input:\n\n${inspect(string)}\n`,
+    message,
+    generated: `The input was expected to not match the regular expression ${regexp}. Input:\n\n${inspect(string)}\n`,
     actual: string,
     expected: regexp,
     operator: "doesNotMatch",
@@ -128,19 +132,21 @@ function checkThrown(error, expected, message, operator) {
   if (typeof expected === "function") {
     if (expected.prototype !== undefined && error instanceof expected) return;
     if (Error.prototype.isPrototypeOf(expected.prototype) || expected === Error) {
-      if (message === undefined) throw error;
-      check(false, { ...fields, message });
+      const generated = `The error is expected to be an instance of "${expected.name}". Received ${inspect(error)}`;
+      check(false, { ...fields, message, generated });
     }
     check(expected.call({}, error) === true, {
       ...fields,
-      message: message ?? `The ${expected.name ? `"${expected.name}" ` : ""}validation function is expected to return "true". Received ${inspect(expected.call({}, error))}`,
+      message,
+      generated: `The ${expected.name ? `"${expected.name}" ` : ""}validation function is expected to return "true". Received ${inspect(expected.call({}, error))}`,
     });
     return;
   }
   if (isRegExp(expected)) {
     check(expected.test(String(error)), {
       ...fields,
-      message: message ?? `The input did not match the regular expression ${expected}. Input:\n\n${inspect(String(error))}\n`,
+      message,
+      generated: `The input did not match the regular expression ${expected}. Input:\n\n${inspect(String(error))}\n`,
     });
     return;
   }
@@ -153,7 +159,7 @@ function checkThrown(error, expected, message, operator) {
     const wanted = expected[key];
     const passes =
       isRegExp(wanted) && typeof error?.[key] === "string" ? wanted.test(error[key]) : key in Object(error) && same(error[key], wanted, true);
-    if (!passes) check(false, { ...fields, operator: operator === "throws" ? "throws" : "rejects", message: message ?? explain("deepStrictEqual", pick(error, keys), pick(expected, keys)) });
+    if (!passes) check(false, { ...fields, message, generated: explain("deepStrictEqual", pick(error, keys), pick(expected, keys)) });
   }
 }
 

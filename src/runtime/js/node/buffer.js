@@ -5,6 +5,7 @@
 import npm from "buffer";
 
 import { native } from "../native.js";
+import { numberMethods } from "./buffer-numbers.js";
 import { codeError, invalidArgType, outOfRange } from "./errors.js";
 
 export const { Buffer } = npm;
@@ -83,7 +84,7 @@ function textOf(bytes, encoding) {
     case "hex":
       return bytes.toHex();
     case "base64":
-      return native.base64Encode(bytes);
+      return bytes.toBase64();
     case "base64url":
       return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
     default: {
@@ -111,6 +112,9 @@ const withEncoding = (encoding) => typeof encoding === "string" && encodingOf(en
 define(Buffer, {
   from(value, encodingOrOffset, length) {
     if (typeof value === "string") return bufferOver(bytesOf(value, encodingOf(encodingOrOffset)));
+    if (value === null || (typeof value !== "object" && typeof value !== "function")) {
+      throw invalidArgType("first", ["string", "Buffer", "ArrayBuffer", "Array", "Array-like Object"], value);
+    }
     return from.call(Buffer, value, encodingOrOffset, length);
   },
   isEncoding: (encoding) => typeof encoding === "string" && names[encoding.toLowerCase()] !== undefined,
@@ -165,7 +169,7 @@ define(Buffer.prototype, {
     if (typeof offset === "string") [offset, length, encoding] = [0, undefined, offset];
     else if (typeof length === "string") [length, encoding] = [undefined, length];
     const name = encodingOf(encoding);
-    if (name !== "base64url" && name !== "base64" && name !== "utf8") {
+    if (name !== "base64url" && name !== "base64" && name !== "utf8" && name !== "hex") {
       return write.call(this, string, offset ?? 0, length ?? this.length - (offset ?? 0), name);
     }
     offset ??= 0;
@@ -199,10 +203,15 @@ define(Buffer.prototype, {
     return `<${this.constructor.name}${hex ? ` ${hex}` : ""}${more > 0 ? ` ... ${more} more byte${more > 1 ? "s" : ""}` : ""}>`;
   },
 });
+define(Buffer.prototype, numberMethods);
 for (const [name, search] of Object.entries({ indexOf, lastIndexOf, includes })) {
   define(Buffer.prototype, {
     [name](value, offset, encoding) {
       const given = typeof offset === "string" ? offset : encoding;
+      if (value === "" && name !== "lastIndexOf") {
+        const at = Math.min(Math.max(offset < 0 ? this.length + offset : +offset || 0, 0), this.length);
+        return name === "includes" ? true : at;
+      }
       if (typeof value !== "string" || !withEncoding(given)) return search.call(this, value, offset, encoding);
       return search.call(this, bufferOver(bytesOf(value, "base64url")), typeof offset === "string" ? undefined : offset);
     },

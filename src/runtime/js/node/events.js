@@ -4,18 +4,36 @@
 import EventEmitter from "events";
 
 import { AsyncResource } from "./async-hooks.js";
-import { codeError, invalidArgType } from "./errors.js";
+import { codeError, invalidArgType, requireFunction } from "./errors.js";
+import { inspect } from "./inspect.js";
 
 export const errorMonitor = Symbol("events.errorMonitor");
 export const captureRejectionSymbol = Symbol.for("nodejs.rejection");
 const maxListenersOf = new WeakMap(); // of EventTargets
 
 const { emit } = EventEmitter.prototype;
-EventEmitter.prototype.emit = function (type, ...args) {
-  if (type === "error" && this._events?.[errorMonitor] !== undefined) emit.call(this, errorMonitor, ...args);
+redefine("emit", function (type, ...args) {
+  if (type === "error") {
+    if (this._events?.[errorMonitor] !== undefined) emit.call(this, errorMonitor, ...args);
+    if (this._events?.error === undefined && !(args[0] instanceof Error)) {
+      const shown = inspect(args[0]);
+      throw codeError(Error, "ERR_UNHANDLED_ERROR", `Unhandled error. (${shown})`, { context: args[0] });
+    }
+  }
   return emit.call(this, type, ...args);
-};
-Object.defineProperty(EventEmitter.prototype, "emit", { enumerable: false });
+});
+for (const name of ["on", "addListener", "once", "prependListener", "prependOnceListener"]) {
+  const method = EventEmitter.prototype[name];
+  redefine(name, function (type, listener) {
+    requireFunction(listener, "listener");
+    return method.call(this, type, listener);
+  });
+}
+
+function redefine(name, value) {
+  Object.defineProperty(value, "name", { value: name, configurable: true });
+  Object.defineProperty(EventEmitter.prototype, name, { value, writable: true, configurable: true });
+}
 
 function abortError(signal) {
   const error = codeError(Error, "ABORT_ERR", "The operation was aborted", { cause: signal.reason });
@@ -91,8 +109,8 @@ export function on(emitter, event, options = undefined) {
     async return() {
       if (!finished) {
         finished = true;
-        unlisten(emitter, event, onEvent);
         if (typeof emitter.on === "function") emitter.removeListener("error", onError);
+        unlisten(emitter, event, onEvent);
         for (const name of closers) unlisten(emitter, name, onClose);
         signal?.removeEventListener("abort", onAbort);
         for (const { resolve } of waiting.splice(0)) resolve({ value: undefined, done: true });

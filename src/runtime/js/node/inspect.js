@@ -167,7 +167,7 @@ function head(name, fallback, tag, size = "") {
 }
 
 function keysOf(ctx, value) {
-  if (ctx.showHidden) return Reflect.ownKeys(value).filter((key) => !(Array.isArray(value) && key === "length"));
+  if (ctx.showHidden) return Reflect.ownKeys(value);
   const symbols = Object.getOwnPropertySymbols(value).filter((key) => Object.prototype.propertyIsEnumerable.call(value, key));
   return [...Object.keys(value), ...symbols];
 }
@@ -177,7 +177,8 @@ const isIndex = (key) => typeof key === "string" && /^(?:0|[1-9]\d{0,9})$/.test(
 function showObject(ctx, value, depth) {
   const name = constructorName(value);
   let tag = value[Symbol.toStringTag];
-  if (typeof tag !== "string" || tag === "" || tag === name) tag = "";
+  const isOwn = Object.getOwnPropertyDescriptor(value, Symbol.toStringTag);
+  if (typeof tag !== "string" || tag === name || (isOwn && (isOwn.enumerable || ctx.showHidden))) tag = "";
   let keys = keysOf(ctx, value);
   let open = "{";
   let close = "}";
@@ -209,9 +210,7 @@ function showObject(ctx, value, depth) {
     base = showFunction(ctx, value, name, tag);
     if (keys.length === 0) return base;
   } else if (types.isArgumentsObject(value)) {
-    keys = keys.filter((key) => !isIndex(key));
-    [prefix, open, close, isList] = ["[Arguments] ", "[", "]", true];
-    entries = () => showArray(ctx, value, depth);
+    prefix = "[Arguments] ";
   } else if (types.isRegExp(value)) {
     base = ctx.stylize(RegExp.prototype.toString.call(value), "regexp");
     if (name !== "RegExp") base = `${head(name, "RegExp", tag)}${base}`;
@@ -270,8 +269,8 @@ function showObject(ctx, value, depth) {
     else output.sort(order);
   }
   const reference = ctx.circular.has(value) ? `${ctx.stylize(`<ref *${ctx.circular.get(value)}>`, "special")} ` : "";
-  const begin = `${reference}${base ? `${open} ${base}` : prefix + open}`;
-  return layOut(ctx, output, begin, close, isList && !types.isArgumentsObject(value) ? value : undefined, depth);
+  const begin = `${reference}${base ? `${base} ${open}` : prefix + open}`;
+  return layOut(ctx, output, begin, close, isList ? value : undefined, depth);
 }
 
 function showFunction(ctx, value, name, tag) {
@@ -382,7 +381,7 @@ function columns(ctx, output, list) {
   const total = lengths.reduce((sum, length) => sum + length, 0);
   const widest = Math.max(...lengths);
   if (widest * 3 + ctx.indent >= ctx.breakLength || (total / widest <= 5 && widest > 8)) return output;
-  const bias = Math.max(Math.sqrt(widest - total / output.length) - 3, 1);
+  const bias = Math.max(widest - 3 - Math.sqrt(widest - total / output.length), 1);
   const across = Math.min(
     Math.round(Math.sqrt(2.5 * bias * count) / bias),
     Math.floor((ctx.breakLength - ctx.indent) / widest),
@@ -418,8 +417,9 @@ function layOut(ctx, output, begin, close, list, depth) {
   if (ctx.compact !== true) {
     const entries = output.length;
     if (list !== undefined && entries > 6 && typeof ctx.compact === "number") output = columns(ctx, output, list);
-    // The innermost `compact` levels share a line when they fit.
-    if (typeof ctx.compact === "number" && nesting(ctx, depth) <= ctx.compact && entries === output.length) {
+    // The innermost `compact` levels share a line when they fit: ctx.level is the depth of the object
+    // that was shown last.
+    if (typeof ctx.compact === "number" && ctx.level - depth < ctx.compact && entries === output.length) {
       const total = output.reduce((sum, text) => sum + visible(ctx, text), output.length + visible(ctx, begin)) + ctx.indent + 10;
       if (total + output.length <= Math.max(ctx.breakLength, 0) && !output.some((text) => text.includes("\n"))) {
         return `${begin} ${output.join(", ")} ${close}`;
@@ -432,11 +432,6 @@ function layOut(ctx, output, begin, close, list, depth) {
   if (total <= ctx.breakLength && !output.some((text) => text.includes("\n"))) return `${begin} ${output.join(", ")} ${close}`;
   const pad = `\n${" ".repeat(ctx.indent)}`;
   return `${begin} ${output.join(`,${pad}  `)} ${close}`;
-}
-
-// How many levels hang below one whose deepest visited level was ctx.level.
-function nesting(ctx, depth) {
-  return ctx.level - depth;
 }
 
 export function format(...args) {

@@ -92,7 +92,7 @@ export class Url {
       this.slashes = true;
       rest = rest.slice(2);
     }
-    if (hasHost || (scheme && slashed.has(name) && name !== "file" && !rest.startsWith("/"))) {
+    if (hasHost || (scheme && !slashed.has(name) && name !== "javascript" && !rest.startsWith("/"))) {
       const end = rest.search(/[/?#]/);
       let host = end < 0 ? rest : rest.slice(0, end);
       rest = end < 0 ? "" : rest.slice(end);
@@ -156,7 +156,7 @@ export class Url {
     if (hash && !hash.startsWith("#")) hash = `#${hash}`;
     let pathname = (this.pathname ?? "").replace(/[?#]/g, encodeURIComponent);
     const isSlashed = slashed.has(protocol.slice(0, -1));
-    if (this.slashes || ((!protocol || isSlashed) && host !== null)) {
+    if (this.slashes || (isSlashed && host !== null)) {
       host = `//${host ?? ""}`;
       if (pathname && !pathname.startsWith("/")) pathname = `/${pathname}`;
     } else {

@@ -92,7 +92,8 @@ export function styleText(style, text, options = undefined) {
     open += `\u001b[${color[0]}m`;
     close = `\u001b[${color[1]}m${close}`;
   }
-  return `${open}${text}${close}`;
+  // Nothing here is a terminal.
+  return options?.validateStream === false || options?.stream?.isTTY ? `${open}${text}${close}` : text;
 }
 
 export function aborted(signal, resource) {

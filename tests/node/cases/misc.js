@@ -1,0 +1,30 @@
+import process, { nextTick, env, hrtime } from "node:process";
+import os, { EOL } from "node:os";
+import { setTimeout as sleep, setInterval as every, scheduler } from "node:timers/promises";
+import timers, { setImmediate as immediate } from "node:timers";
+import { channel, subscribe, unsubscribe, tracingChannel, hasSubscribers } from "node:diagnostics_channel";
+import { AsyncLocalStorage, AsyncResource, createHook, executionAsyncId } from "node:async_hooks";
+import { createRequire, isBuiltin, builtinModules } from "node:module";
+import punycode from "node:punycode";
+import console2, { Console } from "node:console";
+import { PassThrough } from "node:stream";
+import constants from "node:constants";
+import sys from "node:sys";
+log(typeof process.version, process.platform, process.argv.length > 0, typeof process.cwd(), typeof process.pid, String(process), process.env === env, typeof hrtime()[0], typeof hrtime.bigint(), process.getBuiltinModule === undefined || typeof process.getBuiltinModule("node:path").join);
+env.ADDED = 5; log(env.ADDED, "ADDED" in env, Object.keys(env).includes("ADDED"), delete env.ADDED, env.ADDED);
+const order = []; nextTick((a, b) => order.push("tick", a, b), 1, 2); await sleep(1); log(order);
+log(await sleep(1, "value"), await new Promise((resolve) => immediate(resolve, "immediate")), EOL, typeof os.cpus().length, os.tmpdir());
+const controller = new AbortController(); controller.abort(); await sleep(1, 0, { signal: controller.signal }).catch((error) => log(error.name, error.code));
+let count = 0; for await (const v of every(1, "v")) { log(v); if (++count === 2) break } await scheduler.wait(1);
+const t = setTimeout(() => log("never"), 1); clearTimeout(t); const handle = timers.setTimeout(() => log("fires"), 2); handle.unref(); log(typeof handle.ref, handle.hasRef === undefined); handle.ref(); await sleep(5);
+const c = channel("c"); const listener = (message, name) => log(message, name); subscribe("c", listener); log(c.hasSubscribers, hasSubscribers("c")); c.publish({ m: 1 }); log(unsubscribe("c", listener), c.hasSubscribers, channel("c") === c);
+const als = new AsyncLocalStorage(); c.bindStore(als, (message) => message.store); c.runStores({ store: 7 }, () => log(als.getStore()));
+const tracing = tracingChannel("t"); tracing.subscribe({ start: (m) => log("start", m), end: (m) => log("end", m), asyncEnd: (m) => log("asyncEnd", m), error: (m) => log("error", m.error.message) });
+log(tracing.traceSync((x) => x + 1, { id: 1 }, null, 1)); await tracing.tracePromise(async () => { throw new Error("t") }, { id: 2 }).catch(() => {}); tracing.traceCallback((cb) => cb(null, "r"), 0, { id: 3 }, null, (error, value) => log(value));
+const resource = als.run("r", () => new AsyncResource("X")); log(resource.runInAsyncScope((a) => [als.getStore(), a], null, "arg"), als.getStore(), typeof executionAsyncId(), typeof createHook({}).enable, als.run(1, () => AsyncLocalStorage.bind(() => als.getStore()))(), als.exit(() => als.getStore()));
+try { new AsyncResource() } catch (error) { log(error.code) }
+log(isBuiltin("node:path"), isBuiltin("nope"), builtinModules.includes("buffer"), createRequire("/x.js")("path").sep);
+try { createRequire("relative") } catch (error) { log(error.code) }
+log(punycode.toASCII("mañana.com"), punycode.toUnicode("xn--maana-pta.com"), punycode.ucs2.decode("😀"));
+const out = new PassThrough(); new Console(out).log("to %s", "stream", { a: 1 }); log(`${out.read()}`, typeof console2.log);
+log(constants.SIGTERM, sys.format("%s", 1), global === globalThis, typeof Buffer, typeof setImmediate);
