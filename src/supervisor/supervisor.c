@@ -249,6 +249,15 @@ static void send_plan_to_broker(void)
         (void)ipc_send(supervisor.broker.process.control, CONTROL_PLAN, NULL, 0, &part, 1);
 }
 
+static void write_pid(const char *path)
+{
+    AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    AUTO_TEXT text = xasprintf("%d\n", getpid());
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        log_warn("cannot write %s: %s; weir reload will not find this process", path,
+                 strerror(errno));
+}
+
 /* ---- children ---- */
 
 static void on_gateway_message(int gateway, struct ipc_message *message)
@@ -278,6 +287,8 @@ static void on_gateway_message(int gateway, struct ipc_message *message)
             if (!supervisor.gateways[i].plan_taken)
                 return;
         drop_listeners();
+        if (!supervisor.loaded_once && supervisor.options->pid_path)
+            write_pid(supervisor.options->pid_path); /* its directory is there since the load */
         if (supervisor.options->loaded) {
             char *text = json_dumps(supervisor.plan.json, JSON_COMPACT);
             supervisor.options->loaded(supervisor.options->context, slice_of(text),
@@ -701,15 +712,6 @@ static int watch_signals(void)
     return loop_add(supervisor.loop, &supervisor.signal_source, fd, EPOLLIN, on_signal);
 }
 
-static void write_pid(const char *path)
-{
-    AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    AUTO_TEXT text = xasprintf("%d\n", getpid());
-    if (fd < 0 || write(fd, text, strlen(text)) < 0)
-        log_warn("cannot write %s: %s; weir reload will not find this process", path,
-                 strerror(errno));
-}
-
 static void wait_for_children(void)
 {
     for (int tries = 0; tries < 100; tries++) {
@@ -742,11 +744,6 @@ int supervisor_run(const struct supervisor_options *options)
     load_begin();
     on_minute(NULL);
     on_tidy(NULL);
-    bool pid_written = false;
-    if (options->pid_path) {
-        write_pid(options->pid_path);
-        pid_written = true;
-    }
     int code = loop_run(supervisor.loop);
     supervisor.stopping = true;
     if (supervisor.loader_pid > 0)
@@ -755,7 +752,7 @@ int supervisor_run(const struct supervisor_options *options)
     fd_close(&supervisor.nursery.process.control); /* a closed control socket ends each of them */
     fd_close(&supervisor.broker.process.control);
     wait_for_children();
-    if (pid_written)
+    if (options->pid_path && supervisor.loaded_once)
         (void)unlink(options->pid_path);
     loop_free(&supervisor.loop);
     return code;

@@ -54,7 +54,7 @@ test("console lines tell their place, requests their time", () =>
 test("vars, an environment, secrets, define and alias", () =>
   withWorker(
     {
-      "wrangler.toml": `${wrangler(`[vars]\nA = "top"\nB = { deep = [1, true] }\n[env.staging.vars]\nA = "staging"\nC = "c"\n`).replace('main =', 'define = { BUILD = "\\"b1\\"" }\nalias = { "some-package" = "./src/stub.js" }\nmain =')}`,
+      "wrangler.toml": `${wrangler(`[vars]\nA = "top"\nB = { deep = [1, true] }\n[env.staging.vars]\nA = "staging"\nC = "c"\n[env.staging.define]\nBUILD = "'b1'"\n`).replace("main =", 'alias = { "some-package" = "./src/stub.js" }\nmain =')}`,
       ".dev.vars": `SECRET="hidden value"\nC = overridden # comment\n`,
       "src/stub.js": `export const stub = "stubbed";`,
       "src/index.js": `import { stub } from "some-package"; export default { fetch(request, env) { return Response.json({ env, build: BUILD, stub }); } }`,
@@ -156,7 +156,7 @@ test("HTTP/1.1: pipelining, chunked bodies, HEAD, 100-continue, half-close", () 
       assert.deepEqual([...three.matchAll(/path \/(\d)/g)].map((m) => m[1]), ["1", "2", "3"]);
       const chunked = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n4;ext=1\r\ndefg\r\n0\r\nTrailer: x\r\n\r\n";
       assert.match(await raw(port, chunked), /\r\n\r\nabcdefg$/);
-      assert.match(await raw(port, chunked.replace("/echo", "/pipe")), /Transfer-Encoding: chunked[^]*abcdefg|\r\n\r\nabcdefg$/);
+      assert.match(await raw(port, chunked.replace("/echo", "/pipe")), /Transfer-Encoding: chunked\r\n[^]*\r\n\r\n[^]*abc[^]*defg\r\n0\r\n\r\n$/);
       const head = await raw(port, "HEAD /h HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
       assert.match(head, /Content-Length: 7\r\n[^]*\r\n\r\n$/);
       const wait = await raw(port, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n", { until: "100 Continue", ms: 2000 });

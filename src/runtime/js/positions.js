@@ -68,7 +68,8 @@ export function mapPosition(name, line, column) {
   let found;
   for (let i = 0; segments !== undefined && i < segments.length && segments[i][0] <= at; i++) found = segments[i];
   if (found === undefined) return `${name}:${line}:${at + 1}`;
-  return `${module.map.sources[found[1]]}:${found[2] + 1}:${found[3] + 1}`;
+  // The map was written two directories down; what is above the project is told from its own top.
+  return `${module.map.sources[found[1]].replace(/^(\.\.\/)+/, "")}:${found[2] + 1}:${found[3] + 1}`;
 }
 
 function mapLine(text) {
