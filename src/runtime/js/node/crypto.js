@@ -212,41 +212,86 @@ export function hkdf(digest, key, salt, info, bytes, callback) {
   later(callback, () => hkdfSync(digest, key, salt, info, bytes));
 }
 
-const missing = (name) =>
-  Object.defineProperty(
-    () => {
-      throw notImplemented(`crypto.${name}`);
-    },
-    "name",
-    { value: name },
-  );
+// Programs import more than they use, so what is not there fails when it is called.
+function missing(name) {
+  const stub = function () {
+    throw notImplemented(`crypto.${name}`);
+  };
+  return Object.defineProperty(stub, "name", { value: name });
+}
 
+export const Certificate = missing("Certificate");
+export const Cipheriv = missing("Cipheriv");
+export const Decipheriv = missing("Decipheriv");
+export const DiffieHellman = missing("DiffieHellman");
+export const DiffieHellmanGroup = missing("DiffieHellmanGroup");
+export const ECDH = missing("ECDH");
+export const KeyObject = missing("KeyObject");
+export const Sign = missing("Sign");
+export const Verify = missing("Verify");
+export const X509Certificate = missing("X509Certificate");
+export const checkPrime = missing("checkPrime");
+export const checkPrimeSync = missing("checkPrimeSync");
 export const createCipheriv = missing("createCipheriv");
 export const createDecipheriv = missing("createDecipheriv");
 export const createDiffieHellman = missing("createDiffieHellman");
+export const createDiffieHellmanGroup = missing("createDiffieHellmanGroup");
 export const createECDH = missing("createECDH");
 export const createPrivateKey = missing("createPrivateKey");
 export const createPublicKey = missing("createPublicKey");
 export const createSecretKey = missing("createSecretKey");
 export const createSign = missing("createSign");
 export const createVerify = missing("createVerify");
+export const diffieHellman = missing("diffieHellman");
+export const generateKey = missing("generateKey");
 export const generateKeyPair = missing("generateKeyPair");
 export const generateKeyPairSync = missing("generateKeyPairSync");
+export const generateKeySync = missing("generateKeySync");
+export const generatePrime = missing("generatePrime");
+export const generatePrimeSync = missing("generatePrimeSync");
+export const getCipherInfo = missing("getCipherInfo");
+export const getDiffieHellman = missing("getDiffieHellman");
 export const privateDecrypt = missing("privateDecrypt");
+export const privateEncrypt = missing("privateEncrypt");
+export const publicDecrypt = missing("publicDecrypt");
 export const publicEncrypt = missing("publicEncrypt");
 export const scrypt = missing("scrypt");
 export const scryptSync = missing("scryptSync");
+export const secureHeapUsed = missing("secureHeapUsed");
+export const setEngine = missing("setEngine");
+export const setFips = missing("setFips");
 export const sign = missing("sign");
 export const verify = missing("verify");
-export const constants = {};
+export const constants = {
+  RSA_PKCS1_PADDING: 1,
+  RSA_NO_PADDING: 3,
+  RSA_PKCS1_OAEP_PADDING: 4,
+  RSA_PKCS1_PSS_PADDING: 6,
+  RSA_PSS_SALTLEN_DIGEST: -1,
+  RSA_PSS_SALTLEN_MAX_SIGN: -2,
+  RSA_PSS_SALTLEN_AUTO: -2,
+};
 
 export default {
+  Certificate,
+  Cipheriv,
+  Decipheriv,
+  DiffieHellman,
+  DiffieHellmanGroup,
+  ECDH,
   Hash,
   Hmac,
+  KeyObject,
+  Sign,
+  Verify,
+  X509Certificate,
+  checkPrime,
+  checkPrimeSync,
   constants,
   createCipheriv,
   createDecipheriv,
   createDiffieHellman,
+  createDiffieHellmanGroup,
   createECDH,
   createHash,
   createHmac,
@@ -255,10 +300,17 @@ export default {
   createSecretKey,
   createSign,
   createVerify,
+  diffieHellman,
+  generateKey,
   generateKeyPair,
   generateKeyPairSync,
+  generateKeySync,
+  generatePrime,
+  generatePrimeSync,
+  getCipherInfo,
   getCiphers,
   getCurves,
+  getDiffieHellman,
   getFips,
   getHashes,
   getRandomValues,
@@ -268,8 +320,10 @@ export default {
   pbkdf2,
   pbkdf2Sync,
   privateDecrypt,
+  privateEncrypt,
   prng,
   pseudoRandomBytes,
+  publicDecrypt,
   publicEncrypt,
   randomBytes,
   randomFill,
@@ -279,6 +333,9 @@ export default {
   rng,
   scrypt,
   scryptSync,
+  secureHeapUsed,
+  setEngine,
+  setFips,
   sign,
   subtle,
   timingSafeEqual,

@@ -176,12 +176,13 @@ export class EventEmitterAsyncResource extends EventEmitter {
 
 export const { defaultMaxListeners, init } = EventEmitter;
 export const usingDomains = false;
+export const captureRejections = false;
 Object.assign(EventEmitter, {
   EventEmitter,
   EventEmitterAsyncResource,
   addAbortListener,
   captureRejectionSymbol,
-  captureRejections: false,
+  captureRejections,
   errorMonitor,
   getEventListeners,
   getMaxListeners,

@@ -90,6 +90,21 @@ export const getgid = () => 0;
 export const getegid = () => 0;
 export const abort = exit;
 
+export const cpuUsage = () => ({ user: 0, system: 0 });
+export const resourceUsage = () => ({});
+
+function missing(name) {
+  return () => {
+    throw notImplemented(`process.${name}`);
+  };
+}
+export const binding = missing("binding");
+export const chdir = missing("chdir");
+export const dlopen = missing("dlopen");
+export const kill = missing("kill");
+export const setgid = missing("setgid");
+export const setuid = missing("setuid");
+
 function stream(fd, write) {
   return Object.assign(new EventEmitter(), {
     fd,
@@ -148,11 +163,7 @@ const process = Object.assign(Object.create(Object.create(EventEmitter.prototype
   version,
   versions,
 });
-for (const name of ["chdir", "kill", "binding", "dlopen", "setuid", "setgid"]) {
-  process[name] = () => {
-    throw notImplemented(`process.${name}`);
-  };
-}
+Object.assign(process, { binding, chdir, cpuUsage, dlopen, kill, resourceUsage, setgid, setuid });
 Object.defineProperty(process, Symbol.toStringTag, { value: "process" });
 EventEmitter.call(process);
 

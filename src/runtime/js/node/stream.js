@@ -40,6 +40,7 @@ export const isDestroyed = (stream) => (typeof stream?.destroyed === "boolean" ?
 for (const [name, value] of Object.entries({ getDefaultHighWaterMark, isDestroyed, isWritable, setDefaultHighWaterMark })) {
   Stream[name] ??= value;
 }
+export const _isArrayBufferView = ArrayBuffer.isView;
 export const { _isUint8Array, _uint8ArrayToBuffer } = npm;
 
 export default Stream;

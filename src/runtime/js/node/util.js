@@ -184,6 +184,23 @@ export class MIMEType {
   }
 }
 
+// Deprecated, and still imported.
+export const isBoolean = (value) => typeof value === "boolean";
+export const isBuffer = (value) => require("./buffer.js").Buffer.isBuffer(value);
+export const isDate = types.isDate;
+export const isError = (value) => types.isNativeError(value) || value instanceof Error;
+export const isFunction = (value) => typeof value === "function";
+export const isNull = (value) => value === null;
+export const isNullOrUndefined = (value) => value === null || value === undefined;
+export const isNumber = (value) => typeof value === "number";
+export const isObject = (value) => value !== null && typeof value === "object";
+export const isPrimitive = (value) => value === null || (typeof value !== "object" && typeof value !== "function");
+export const isRegExp = types.isRegExp;
+export const isString = (value) => typeof value === "string";
+export const isSymbol = (value) => typeof value === "symbol";
+export const isUndefined = (value) => value === undefined;
+export const log = (...args) => console.log(...args);
+
 export const { TextDecoder, TextEncoder } = globalThis;
 export const transferableAbortController = () => new AbortController();
 export const transferableAbortSignal = (signal) => signal;
@@ -208,7 +225,22 @@ export default {
   inherits,
   inspect,
   isArray,
+  isBoolean,
+  isBuffer,
+  isDate,
   isDeepStrictEqual,
+  isError,
+  isFunction,
+  isNull,
+  isNullOrUndefined,
+  isNumber,
+  isObject,
+  isPrimitive,
+  isRegExp,
+  isString,
+  isSymbol,
+  isUndefined,
+  log,
   parseEnv,
   promisify,
   stripVTControlCharacters,
