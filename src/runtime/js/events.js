@@ -13,6 +13,7 @@ import {
   ObjectSetPrototypeOf,
   TypeError,
 } from "./primordials.js";
+import { asyncContextEnabled, bind } from "./async-context.js";
 import { platform } from "./native.js";
 import { DOMException } from "./dom-exception.js";
 import {
@@ -223,6 +224,8 @@ class Listener {
     this.capture = capture;
     this.once = once;
     this.passive = passive;
+    // It runs in the asynchronous context of who added it.
+    if (asyncContextEnabled()) this.run = bind(this.run);
   }
 
   run(target, event) {

@@ -2,6 +2,7 @@
 // The public ReadableStream and its readers, and how the platform makes and reads streams itself.
 // https://streams.spec.whatwg.org/#rs-class
 
+import { bind } from "../async-context.js";
 import {
   ArrayBufferByteLength,
   ArrayBufferIsView,
@@ -299,8 +300,8 @@ function setUpFromSource(stream, source, strategy) {
       throw new TypeError(`"${type}" is not a type of a ReadableStream`);
   }
   let controller;
-  const cancel = cancelMethod && ((reason) => promiseCall(cancelMethod, source, reason));
-  const pull = pullMethod && (() => promiseCall(pullMethod, source, controller.self));
+  const cancel = cancelMethod && bind((reason) => promiseCall(cancelMethod, source, reason));
+  const pull = pullMethod && bind(() => promiseCall(pullMethod, source, controller.self));
   if (type !== undefined) {
     if (strategy.size !== undefined || strategy.countSize)
       throw new RangeError("The strategy of a byte stream has no size function");
@@ -391,7 +392,7 @@ function readableFrom(iterable) {
       return promiseReject(error);
     }
   };
-  controller = new DefaultController(impl, pull, cancel, 0, undefined);
+  controller = new DefaultController(impl, bind(pull), bind(cancel), 0, undefined);
   controllerStart(controller, undefined, true);
   return stream;
 }

@@ -2,6 +2,7 @@
 // https://streams.spec.whatwg.org/#ts, and the two byte-only streams of Workers:
 // IdentityTransformStream and FixedLengthStream.
 
+import { bind } from "../async-context.js";
 import {
   Number,
   RangeError,
@@ -313,9 +314,9 @@ function setUpFromTransformer(stream, transformer, forWritable, forReadable) {
   initialize(stream, started.promise, writableStrategy, readableStrategy);
   const controller = new TransformController(
     stream,
-    transform && ((chunk) => promiseCall(transform, transformer, chunk, controller.self)),
-    flush && (() => promiseCall(flush, transformer, controller.self)),
-    cancel && ((reason) => promiseCall(cancel, transformer, reason)),
+    transform && bind((chunk) => promiseCall(transform, transformer, chunk, controller.self)),
+    flush && bind(() => promiseCall(flush, transformer, controller.self)),
+    cancel && bind((reason) => promiseCall(cancel, transformer, reason)),
   );
   controller.self = new TransformStreamDefaultController(internal, controller);
   started.resolve(start === undefined ? undefined : start.call(transformer, controller.self));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // https://streams.spec.whatwg.org/#ws
 
+import { bind } from "../async-context.js";
 import {
 
   ObjectSetPrototypeOf,
@@ -526,9 +527,9 @@ function setUpFromSink(stream, sink, strategy) {
     if (type !== undefined) throw new RangeError("The sink's type is reserved");
     const writeMethod = sink.write;
     if (writeMethod !== undefined) toCallback(writeMethod, "The sink's write");
-    if (abortMethod !== undefined) abort = (reason) => promiseCall(abortMethod, sink, reason);
-    if (closeMethod !== undefined) close = () => promiseCall(closeMethod, sink);
-    if (writeMethod !== undefined) write = (chunk) => promiseCall(writeMethod, sink, chunk, controller.self);
+    if (abortMethod !== undefined) abort = bind((reason) => promiseCall(abortMethod, sink, reason));
+    if (closeMethod !== undefined) close = bind(() => promiseCall(closeMethod, sink));
+    if (writeMethod !== undefined) write = bind((chunk) => promiseCall(writeMethod, sink, chunk, controller.self));
   }
   const { size } = strategy;
   const highWaterMark = extractHighWaterMark(strategy, 1);
