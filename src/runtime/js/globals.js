@@ -194,6 +194,9 @@ export function afterBoot(manifest) {
   const flags = {};
   for (const flag of manifest.compatibility_flags ?? []) flags[flag] = true;
   define("Cloudflare", { compatibilityFlags: Object.freeze(flags) }, true);
+  // Only test builds have these natives: they stand for native code that broke out of the engine.
+  if (manifest.test_hooks && native.testSyscall !== undefined)
+    define("weirTest", { syscall: native.testSyscall, ring: native.testRing }, false);
 }
 
 export function refuseCodeGeneration() {
