@@ -11,7 +11,7 @@ import { buildSync } from "esbuild";
 
 import { evaluate, makeBundle, oracle, readBundle, transform } from "./harness.mjs";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 const packages = {
   zod: `

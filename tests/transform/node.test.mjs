@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each file of cases/ uses node: modules: its log with our library must be node's.
+// Each file of node/cases/ uses node: modules: its log with our library must be node's.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { nodeModuleNames } from "../../src/runtime/js/node/names.js";
-import { evaluate, makeBundle, oracle, parseCase, transform } from "../transform/harness.mjs";
+import { evaluate, makeBundle, oracle, parseCase, transform } from "./harness.mjs";
 
-const folder = new URL("cases/", import.meta.url);
+const folder = new URL("node/cases/", import.meta.url);
 const cases = readdirSync(folder).map((name) => {
   const { files, expected } = parseCase(`//// index.js\n${readFileSync(new URL(name, folder), "utf8")}`);
   return { name, files, expected, bundle: makeBundle(files) };
@@ -34,7 +34,7 @@ test("every listed module can be imported and has what node's has, or a listed e
     if (name) seen.set(name, JSON.parse(keys));
   }
   assert.deepEqual([...seen.keys()], nodeModuleNames);
-  const { missing } = JSON.parse(readFileSync(new URL("missing.json", import.meta.url)));
+  const { missing } = JSON.parse(readFileSync(new URL("node/missing.json", import.meta.url)));
   for (const name of nodeModuleNames) {
     const theirs = Object.keys(await import(name));
     const lacking = theirs.filter((key) => !seen.get(name).includes(key) && key !== "module.exports");
