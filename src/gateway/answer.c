@@ -2,6 +2,7 @@
 /* Answers towards the client: status line, fields, body, and the framing of it (RFC 9112 section
  * 6). What a worker says about framing is advice; these fields are ours to write. */
 #include <stdio.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "access_log.h"
@@ -338,13 +339,24 @@ void answer_refuse(struct conn *conn, int status)
 
 /* ---- from dispatch ---- */
 
-/* The answer cannot be completed: a broken connection is the honest end of it. */
+/* The answer cannot be completed. What is written of it is sent, and then the connection ends
+ * before the body does: that is how a client sees it. A body that ends with the connection anyway
+ * is cut by a reset. */
 static void break_off(struct conn *conn)
 {
-    if (conn->request)
-        access_log_request(conn->request, conn->request->status);
-    conn->answer_done = true;
-    conn_close(conn);
+    struct request *request = conn->request;
+    bool looks_whole = !conn->chunked_answer && conn->work->answer_left < 0;
+    access_log_request(request, request->status);
+    conn_detach(conn);
+    dispatch_client_gone(request);
+    conn->close_after = true;
+    if (looks_whole) {
+        struct linger at_once = {.l_onoff = 1};
+        (void)setsockopt(conn->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+        conn_close(conn);
+        return;
+    }
+    conn_answer_ended(conn);
 }
 
 static void end_response(struct conn *conn, bool fits, bool ended)

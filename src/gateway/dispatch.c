@@ -148,6 +148,11 @@ void dispatch_ask_for_instances(struct deployment *deployment, uint32_t wanted)
     }
 }
 
+static size_t free_bytes(const struct ring *ring)
+{
+    return ring->size - (ring->index - ring->peer);
+}
+
 /* Is there room for a frame of bytes and the small ones after it? If not, the instance is starved
  * until it rings our bell. */
 static bool has_room(struct instance *instance, size_t bytes)
@@ -156,16 +161,18 @@ static bool has_room(struct instance *instance, size_t bytes)
     size_t need = bytes + RING_RESERVE_BYTES;
     if (need > ring->size / 2) /* a large head: an empty ring takes it, whatever its position */
         need = ring->size / 2;
-    if (ring->size - (ring->index - ring->peer) >= need)
+    if (free_bytes(ring) >= need)
         return true;
-    (void)ring_room(ring); /* looks how far it has read */
-    while (ring->size - (ring->index - ring->peer) < need) {
-        instance->starved = true;
-        if (ring_writer_sleep(ring))
-            return false;
-    }
-    instance->starved = false;
-    return true;
+    if (!instance_looked_at(instance))
+        return false;
+    if (free_bytes(ring) >= need)
+        return true;
+    /* Asks for the bell and looks once more; should it be missed, the tick looks again. Others may
+     * wait already, so whoever finds room does not end the starvation: resume does. */
+    if (!ring_writer_sleep(ring) && free_bytes(ring) >= need)
+        return true;
+    instance->starved = true;
+    return false;
 }
 
 /* Writes the request into the instance's ring. False: no room there now. */
@@ -182,7 +189,7 @@ static bool send_to(struct instance *instance, struct request *request)
         if (error == -EPROTO)
             instance_kill(instance, KILL_PROTOCOL, "it broke the ring");
         instance->starved = true;
-        (void)ring_writer_sleep(&instance->channel.out);
+        (void)ring_writer_sleep(&instance->channel.out); /* if it read just now, the tick sees it */
         return false;
     }
     memcpy(room, request->frame.data + request->frame.start, bytes);

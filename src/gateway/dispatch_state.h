@@ -33,6 +33,8 @@ bool instance_drain(struct instance *instance);
 
 /* ---- instance.c ---- */
 void instance_kill(struct instance *instance, enum kill_reason reason, const char *why);
+/* Looks how far it has read its ring. False: it broke the ring, and is ended. */
+bool instance_looked_at(struct instance *instance) WARN_UNUSED;
 void instance_mark_dirty(struct instance *instance);
 /* Not retiring, and those that are on their way. */
 uint32_t instances_alive(const struct deployment *deployment);

@@ -271,8 +271,8 @@ static void ask_to_continue(struct conn *conn)
 void forward_body(struct conn *conn)
 {
     struct request *request = conn->request;
-    if (!request || !request->instance)
-        return; /* still queued: the client may wait too */
+    if (!request || !request->instance || request->body_ended)
+        return; /* still queued: the client may wait too. Or an event, which takes no body */
     if (conn->expects_continue)
         ask_to_continue(conn);
     size_t room;

@@ -50,6 +50,14 @@ void instance_kill(struct instance *instance, enum kill_reason reason, const cha
     gateway_tell(CONTROL_KILL, &order, sizeof(order));
 }
 
+bool instance_looked_at(struct instance *instance)
+{
+    if (ring_writer_refresh(&instance->channel.out))
+        return true;
+    instance_kill(instance, KILL_PROTOCOL, "it broke the ring");
+    return false;
+}
+
 uint32_t instances_alive(const struct deployment *deployment)
 {
     uint32_t alive = deployment->spawning;
@@ -347,10 +355,9 @@ static void tick_wall_limit(struct instance *instance, uint64_t now_ms)
 
 static void tick_instance(struct instance *instance, uint64_t now_ms)
 {
-    if (instance->killed)
+    if (instance->killed || !instance_looked_at(instance))
         return;
     resume(instance);
-    (void)ring_room(&instance->channel.out); /* looks how far it has read */
     if (instance->retiring && !instance->retire_sent)
         retire(instance);
     if (instance->in_flight == 0) {

@@ -99,6 +99,11 @@ void ring_commit(struct ring *ring, uint32_t type, uint32_t slot, uint32_t aux, 
     atomic_store_explicit(&ring->shared->head, ring->index, memory_order_release);
 }
 
+bool ring_writer_refresh(struct ring *ring)
+{
+    return refresh_tail(ring);
+}
+
 /* The type word decides between claim and revoke: whoever changes it first. */
 #define RING_TYPE_CLAIMED 0x80000000u
 #define RING_TYPE_REVOKED 0xfffffffeu

@@ -60,6 +60,9 @@ void ring_commit(struct ring *ring, uint32_t type, uint32_t slot, uint32_t aux, 
 /* Bytes of payload that a reserve would get now (0: full). */
 uint32_t ring_room(struct ring *ring);
 
+/* Writer: looks how far the reader is. False: its index is impossible. */
+bool ring_writer_refresh(struct ring *ring) WARN_UNUSED;
+
 /* Writer: takes back the frame whose reserve began at `position` (ring->index before ring_commit,
  * with skips already made) and whose header carries aux, unless the reader claimed it. True: the
  * reader will skip it. */

@@ -252,7 +252,8 @@ static void misbehave(struct task *task, const char *kind)
         return;
     } else if (strcmp(kind, "tail") == 0) {
         _Atomic uint32_t *tail = (void *)((char *)channel.in.shared + 64);
-        *tail += 0x7fffff0u;
+        channel.in.index += 0x7fffff0u;
+        *tail = channel.in.index;
     } else if (strcmp(kind, "asset") == 0) { /* an exchange with an id that is not its to give */
         struct frame_request request = {.id = 5, .method_bytes = 3};
         send_frame(FRAME_REQUEST, 0, 5, &request, sizeof(request), SLICE("GET"));
