@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { buildSync } from "esbuild";
+
 import { makeBundle, readBundle, transform } from "./harness.mjs";
 
 const errors = [
@@ -97,6 +99,21 @@ test("text survives: UTF-8 of all lengths, a byte order mark, malformed bytes", 
   const { manifest, blob } = readBundle(answer.bundle);
   const text = blob(manifest.modules[0]).toString();
   assert.ok(text.includes('"é€😀\u2028 \ufffd\ufffd";'), text);
+});
+
+test("errors name the author's file where there is a source map", () => {
+  const source = 'import { b } from "node:fs";\nlog(b);';
+  const { outputFiles } = buildSync({
+    stdin: { contents: `// author\n\n${source}`, sourcefile: "src/author.ts", loader: "ts" },
+    bundle: true, format: "esm", external: ["node:*"], write: false, sourcemap: "external", outfile: "src/out.js",
+  });
+  const [map, code] = outputFiles.map(({ text }) => text);
+  const bundle = makeBundle({ "index.js": code, "map.txt": map });
+  const { manifest } = readBundle(bundle);
+  const [main, { offset, bytes }] = manifest.modules;
+  const options = { modules: [{ ...main, map: { offset, bytes } }] };
+  const [answer] = transform([makeBundle({ "index.js": code, "map.txt": map }, options)]);
+  assert.match(answer.error, /^src\/author\.ts:3:\d+: "node:fs" is not available/);
 });
 
 test("a service-worker script stays as it is, but for its syntax check", () => {

@@ -3,6 +3,8 @@
 // bundler's source map (https://tc39.es/ecma426/). Decoded on first need.
 
 import { indentStack } from "./inspect.js";
+import { originalColumn } from "./transform/positions.js";
+import { decodeMap, sourcePosition } from "./transform/source-map.js";
 
 let modules = new Map(); // name → {map: text or undefined, shifts: text or undefined}
 let detailed = false;
@@ -11,46 +13,6 @@ let detailed = false;
 export function setPositions(described, dev) {
   modules = described;
   detailed = dev;
-}
-
-const digits = new Map([..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"].map((c, i) => [c, i]));
-
-function decodeMap(text) {
-  const { mappings, sources, sourceRoot = "" } = JSON.parse(text);
-  const lines = [];
-  let source = 0, line = 0, column = 0;
-  for (const group of mappings.split(";")) {
-    const segments = [];
-    let generated = 0;
-    for (const part of group.split(",")) {
-      if (part === "") continue;
-      const values = [];
-      for (let i = 0; i < part.length; ) {
-        let value = 0, shift = 0, digit;
-        do {
-          digit = digits.get(part[i++]) ?? 0;
-          value |= (digit & 31) << shift;
-          shift += 5;
-        } while (digit & 32);
-        values.push(value & 1 ? -(value >> 1) : value >> 1);
-      }
-      generated += values[0];
-      if (values.length < 4) continue;
-      source += values[1];
-      line += values[2];
-      column += values[3];
-      segments.push([generated, source, line, column]);
-    }
-    lines.push(segments);
-  }
-  return { lines, sources: sources.map((name) => sourceRoot + name) };
-}
-
-function originalColumn(shifts, line, column) {
-  let delta = 0;
-  for (let i = 0; i < shifts.length && shifts[i] <= line; i += 3)
-    if (shifts[i] === line && shifts[i + 1] <= column) delta = shifts[i + 2];
-  return Math.max(0, column + delta);
 }
 
 // line and column from 1, as the engine counts them. → "src/index.ts:3:7"
@@ -64,12 +26,8 @@ export function mapPosition(name, line, column) {
     module.map = module.shifts = undefined;
   }
   const at = module.shifts === undefined ? column - 1 : originalColumn(module.shifts, line, column - 1);
-  const segments = module.map?.lines[line - 1];
-  let found;
-  for (let i = 0; segments !== undefined && i < segments.length && segments[i][0] <= at; i++) found = segments[i];
-  if (found === undefined) return `${name}:${line}:${at + 1}`;
-  // The map was written two directories down; what is above the project is told from its own top.
-  return `${module.map.sources[found[1]].replace(/^(\.\.\/)+/, "")}:${found[2] + 1}:${found[3] + 1}`;
+  const found = module.map === undefined ? null : sourcePosition(module.map, line, at);
+  return found === null ? `${name}:${line}:${at + 1}` : `${found.source}:${found.line}:${found.column}`;
 }
 
 function mapLine(text) {

@@ -16,4 +16,9 @@ export class SourceError extends DeployError {
     super(`${module}:${line}:${column + 1}: ${text}`);
     Object.assign(this, { module, line, column: column + 1, text });
   }
+
+  // The same error told at another place: {source, line, column} or null.
+  at(place) {
+    return place === null ? this : new DeployError(`${place.source}:${place.line}:${place.column}: ${this.text}`);
+  }
 }

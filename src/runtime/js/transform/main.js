@@ -12,12 +12,13 @@ import { DeployError, SourceError } from "./errors.js";
 import { checkNames, findCycles, resolveImports } from "./graph.js";
 import { plainName } from "./paths.js";
 import { lineStarts, locate } from "./positions.js";
+import { decodeMap, sourcePosition } from "./source-map.js";
 
 export function transformBundle(bytes) {
   const bundle = readBundle(bytes);
   const { manifest } = bundle;
   const sources = manifest.modules.map((module) => bundle.blob(module));
-  const { modules, asyncContext } = transformModules(manifest, sources);
+  const { modules, asyncContext } = tellSource(bundle, () => transformModules(manifest, sources));
   const writer = bundleWriter();
   manifest.modules.forEach((module, i) => {
     const { text, shifts, ...fields } = modules[i];
@@ -27,6 +28,25 @@ export function transformBundle(bytes) {
   });
   if (asyncContext) manifest.async_context = true;
   return writer.finish(manifest);
+}
+
+// Errors name the author's file where the bundler left a map.
+function tellSource({ manifest, blob }, run) {
+  try {
+    return run();
+  } catch (error) {
+    const { map } = manifest.modules.find(({ name }) => plainName(name) === error.module) ?? {};
+    if (!(error instanceof SourceError) || !map) throw error;
+    throw error.at(sourceOf(utf8Decode(blob(map)), error));
+  }
+}
+
+function sourceOf(text, { line, column }) {
+  try {
+    return sourcePosition(decodeMap(text), line, column - 1);
+  } catch {
+    return null; // not a map that can be read: the bundle's position is still true
+  }
 }
 
 // manifest: as in a bundle; sources: bytes of each module. → {asyncContext, modules: per module what
