@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void add_line(struct buffer *out, const char *file, int line, const char *format,
-                     va_list args)
+__attribute__((format(printf, 4, 0))) static void
+add_line(struct buffer *out, const char *file, int line, const char *format, va_list args)
 {
     char text[1024];
     (void)vsnprintf(text, sizeof(text), format, args);
