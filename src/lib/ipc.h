@@ -13,8 +13,8 @@ struct ipc_message {
     uint32_t type;
     uint32_t bytes; /* of payload */
     int fds_count;
-    int fds[IPC_FDS_MAX];                /* owned by the receiver; see ipc_close_fds */
-    char payload[IPC_PAYLOAD_BYTES_MAX]; /* 8-byte aligned */
+    int fds[IPC_FDS_MAX]; /* owned by the receiver; see ipc_close_fds */
+    char payload[IPC_PAYLOAD_BYTES_MAX] __attribute__((aligned(8)));
 } __attribute__((aligned(8)));
 
 /* A close-on-exec pair. 0 or negative errno. */
