@@ -7,12 +7,16 @@
 import {
   ArrayBufferSlice,
   JSONParse,
+  StringCharCodeAt,
   StringIndexOf,
+  StringIsWellFormed,
   StringSlice,
   StringToLowerCase,
+  SymbolAsyncIterator,
   TypedArrayBuffer,
   TypedArrayByteLength,
   TypedArrayByteOffset,
+  TypedArraySlice,
   TypeError,
   Uint8Array,
   promiseReject,
@@ -20,12 +24,22 @@ import {
   promiseThen,
 } from "./primordials.js";
 import { native } from "./native.js";
-import { copyBytes, isBufferSource, toUSVString, isObject } from "./webidl.js";
-import { collectBytes, isDisturbed, isLocked, knownLength, streamFromBytes, teeForClone } from "./streams.js";
-import { isReadableStream } from "./streams/readable-stream.js";
+import { copyBytes, isBufferSource, isObject, toDOMString } from "./webidl.js";
+import {
+  ReadableStream,
+  collectBytes,
+  isDisturbed,
+  isLocked,
+  isReadableStream,
+  knownLength,
+  streamFromBytes,
+  teeForClone,
+} from "./streams.js";
 import { Blob, blobBytes, isBlob } from "./blob.js";
 import { FormData, formDataToMultipart, isFormData, parseFormData } from "./formdata.js";
 import { URLSearchParams, isURLSearchParams } from "./url.js";
+
+const { from } = ReadableStream;
 
 export const BODY_NONE = 0, BODY_TEXT = 1, BODY_BYTES = 2, BODY_STREAM = 3;
 
@@ -71,14 +85,25 @@ export class Body {
   }
 
   clone() {
-    if (this.kind !== BODY_STREAM) return new Body(this.kind, this.content);
+    if (this.kind === BODY_NONE) return this;
+    if (this.kind === BODY_TEXT) return new Body(BODY_TEXT, this.content);
+    // Each may hand out its bytes as its own.
+    if (this.kind === BODY_BYTES) return new Body(BODY_BYTES, TypedArraySlice.call(this.content));
     const branches = teeForClone(this.content);
     this.content = branches[0];
     return new Body(BODY_STREAM, branches[1]);
   }
 }
 
-export const noBody = () => new Body(BODY_NONE, undefined);
+// One for all: nothing about it ever changes.
+export const noBody = new Body(BODY_NONE, undefined);
+
+// In the place of a body that moved to another request.
+export function usedBody() {
+  const body = new Body(BODY_TEXT, "");
+  body.used = true;
+  return body;
+}
 
 // https://fetch.spec.whatwg.org/#concept-bodyinit-extract
 // → [Body, content type or null]
@@ -102,53 +127,80 @@ export function extractBody(init) {
     }
     if (isURLSearchParams(init))
       return [new Body(BODY_TEXT, init.toString()), "application/x-www-form-urlencoded;charset=UTF-8"];
+    if (typeof init[SymbolAsyncIterator] === "function") return [new Body(BODY_STREAM, from.call(ReadableStream, init)), null];
   }
-  return [new Body(BODY_TEXT, toUSVString(init)), "text/plain;charset=UTF-8"];
+  return [new Body(BODY_TEXT, toDOMString(init)), "text/plain;charset=UTF-8"];
 }
 
 // ---- reading: body is the owner's Body ----
 
+export function rejectIllegalInvocation() {
+  return promiseReject(
+    new TypeError(
+      "Illegal invocation: function called with incorrect `this` reference. See https://developers.cloudflare.com/workers/observability/errors/#illegal-invocation-errors for details.",
+    ),
+  );
+}
+
+function unusable(body) {
+  return promiseReject(
+    new TypeError(
+      body.kind === BODY_STREAM && isLocked(body.content) && !isDisturbed(body.content)
+        ? "This ReadableStream is currently locked to a reader."
+        : "Body has already been used. It can only be used once. Use tee() first if you need to read it twice.",
+    ),
+  );
+}
+
+// A promise of all bytes; the caller owns them.
 function takeBytes(body) {
-  if (body.isUnusable())
-    return promiseReject(
-      new TypeError(
-        body.kind === BODY_STREAM && isLocked(body.content) && !isDisturbed(body.content)
-          ? "This ReadableStream is currently locked to a reader."
-          : "Body has already been used. It can only be used once. Use tee() first if you need to read it twice.",
-      ),
-    );
+  if (body.isUnusable()) return unusable(body);
+  if (body.kind === BODY_STREAM) return collectBytes(body.content);
+  return promiseResolve(takeBytesNow(body));
+}
+
+// Of a body that is no stream and may be read.
+function takeBytesNow(body) {
   switch (body.kind) {
-    case BODY_NONE:
-      return promiseResolve(new Uint8Array(0));
     case BODY_TEXT:
       body.used = true;
-      return promiseResolve(native.utf8Encode(body.content));
-    case BODY_BYTES: {
+      return native.utf8Encode(body.content);
+    case BODY_BYTES:
       body.used = true;
-      return promiseResolve(body.content);
-    }
+      return body.content;
     default:
-      return collectBytes(body.content);
+      return new Uint8Array(0);
   }
+}
+
+function takeTextNow(body) {
+  if (body.kind === BODY_NONE) return "";
+  body.used = true;
+  const { content } = body;
+  if (body.kind === BODY_BYTES) return decode(content);
+  // A leading byte order mark and lone surrogates do not survive the bytes in between.
+  return StringIsWellFormed.call(content) && StringCharCodeAt.call(content, 0) !== 0xfeff
+    ? content
+    : decode(native.utf8Encode(content));
 }
 
 const decode = (bytes) => native.utf8Decode(bytes, false, false);
+const parse = (text) => JSONParse(text);
 
 export function bodyText(body) {
-  if (body.kind === BODY_TEXT && !body.used) {
-    body.used = true;
-    const { content } = body;
-    // A leading byte order mark and lone surrogates would not survive the bytes in between.
-    return promiseResolve(content.isWellFormed() && content.charCodeAt(0) !== 0xfeff ? content : decode(native.utf8Encode(content)));
-  }
-  return promiseThen(takeBytes(body), decode);
+  if (body.isUnusable()) return unusable(body);
+  if (body.kind === BODY_STREAM) return promiseThen(collectBytes(body.content), decode);
+  return promiseResolve(takeTextNow(body));
 }
 
 export function bodyJson(body) {
-  if (body.kind === BODY_NONE && !body.used) return promiseThen(promiseResolve(""), JSONParse1);
-  return promiseThen(bodyText(body), JSONParse1);
+  if (body.kind === BODY_STREAM || body.used) return promiseThen(bodyText(body), parse);
+  try {
+    return promiseResolve(JSONParse(takeTextNow(body)));
+  } catch (error) {
+    return promiseReject(error);
+  }
 }
-const JSONParse1 = (text) => JSONParse(text);
 
 function exactBuffer(bytes) {
   const buffer = TypedArrayBuffer.call(bytes), offset = TypedArrayByteOffset.call(bytes);
@@ -180,11 +232,13 @@ export function essence(type) {
 }
 
 export function bodyFormData(body, type) {
-  const kind = type === null ? "" : essence(type);
+  if (type === null)
+    return promiseReject(new TypeError("Parsing a Body as FormData requires a Content-Type header."));
+  const kind = essence(type);
   if (kind !== "multipart/form-data" && kind !== "application/x-www-form-urlencoded")
     return promiseReject(
       new TypeError(
-        `Unrecognized Content-Type header value. FormData can only parse the following MIME types: multipart/form-data, application/x-www-form-urlencoded.`,
+        `Unrecognized Content-Type header value. FormData can only parse the following MIME types: multipart/form-data, application/x-www-form-urlencoded`,
       ),
     );
   return promiseThen(takeBytes(body), (bytes) => {

@@ -24,8 +24,12 @@ export function stackOf(error) {
   }
 }
 
+export function logText(owner, text) {
+  native.log(owner === undefined ? 0 : owner.id, 4, text, "");
+}
+
 // To the log, when there is no answer to put it into.
 export function logException(owner, error, prefix) {
   const stack = stackOf(error);
-  native.log(owner === undefined ? 0 : owner.id, 4, `${prefix}${messageOf(error)}${stack === "" ? "" : `\n${stack}`}`, "");
+  logText(owner, `${prefix}${messageOf(error)}${stack === "" ? "" : `\n${stack}`}`);
 }

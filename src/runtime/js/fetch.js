@@ -2,7 +2,22 @@
 // https://fetch.spec.whatwg.org/#fetch-method, as Workers have it: outbound requests go as messages to
 // the broker, those of env.ASSETS to the gateway (target). `exchanges` holds what is under way.
 
-import { Map, MapDelete, MapGet, MapSet, TypeError, promiseReject, promiseWithResolvers } from "./primordials.js";
+import {
+  Error,
+  Map,
+  MapDelete,
+  MapForEach,
+  MapGet,
+  MapSet,
+  ObjectDefineProperty,
+  StringIndexOf,
+  StringSlice,
+  StringStartsWith,
+  TypeError,
+  Uint8Array,
+  promiseReject,
+  promiseWithResolvers,
+} from "./primordials.js";
 import { native } from "./native.js";
 import { BODY_BYTES, BODY_NONE, BODY_STREAM, Body, noBody } from "./body.js";
 import { headersFromBlock, headersToBlock } from "./headers.js";
@@ -26,11 +41,12 @@ class Exchange {
   answered = false;
   ended = false;
 
-  constructor(target, id, url, signal) {
+  constructor(target, id, url, signal, isHead) {
     this.target = target;
     this.id = id;
     this.url = url;
     this.signal = signal;
+    this.isHead = isHead;
     this.owner = current();
     this.deferred = promiseWithResolvers();
     this.onAbort = undefined;
@@ -61,12 +77,16 @@ class Exchange {
 export function fetch(input, init = undefined) {
   try {
     requireRequest("asynchronous I/O (ex: fetch() or connect())");
+    if (arguments.length === 0)
+      throw new TypeError(
+        "Failed to execute 'fetch' on 'ServiceWorkerGlobalScope': parameter 1 is not of type 'Request or string'.",
+      );
     return start(TARGET_BROKER, new Request(input, init));
   } catch (error) {
     return promiseReject(error);
   }
 }
-Object.defineProperty(fetch, "length", { value: 1, configurable: true });
+ObjectDefineProperty(fetch, "length", { value: 1, configurable: true });
 
 // fetch() of a binding: always to one target, relative URLs not allowed either.
 export function fetchFrom(target, input, init) {
@@ -80,13 +100,13 @@ export function fetchFrom(target, input, init) {
 
 function start(target, request) {
   const { method, url, headers, body, redirect, signal } = requestParts(request);
-  if (!url.startsWith("https://") && !url.startsWith("http://"))
+  if (!StringStartsWith.call(url, "https://") && !StringStartsWith.call(url, "http://"))
     throw new TypeError(`Fetch API cannot load: ${url}`);
   if (signal !== undefined && isAborted(signal)) throw signal.reason;
   if (body.isUnusable()) throw new TypeError("Cannot construct a Request with a Request object that has already been used.");
   const owner = current();
   if (owner !== undefined) owner.countSubrequest();
-  const exchange = new Exchange(target, nextId++, url, signal);
+  const exchange = new Exchange(target, nextId++, url, signal, method === "HEAD");
   let flags = redirect === "follow" ? FOLLOW : redirect === "error" ? REDIRECT_ERROR : 0;
   let content = null, length = -1;
   if (body.kind === BODY_NONE) {
@@ -100,9 +120,9 @@ function start(target, request) {
       body.used = true;
     }
   }
-  const hash = url.indexOf("#");
-  const target_url = hash < 0 ? url : url.slice(0, hash);
-  if (!native.fetchStart(target, exchange.id, method, target_url, headersToBlock(headers), content, flags, length))
+  const hash = StringIndexOf.call(url, "#");
+  const sent = hash < 0 ? url : StringSlice.call(url, 0, hash);
+  if (!native.fetchStart(target, exchange.id, method, sent, headersToBlock(headers), content, flags, length))
     throw new TypeError("Too many requests are open at once, or the request's head is too long.");
   MapSet.call(exchanges[target], exchange.id, exchange);
   if (owner !== undefined) owner.hold();
@@ -120,11 +140,13 @@ function start(target, request) {
   return exchange.deferred.promise;
 }
 
-// The request that asked for them is over.
-export function abortExchangesOf(owner) {
+// The request that asked for them is over: nobody waits for the answers any more.
+export function dropExchangesOf(owner) {
   for (let target = 0; target < 2; target++)
-    exchanges[target].forEach((exchange) => {
-      if (exchange.owner === owner) exchange.abort(new Error("The request that started this fetch is over."));
+    MapForEach.call(exchanges[target], (exchange) => {
+      if (exchange.owner !== owner) return;
+      native.fetchAbort(target, exchange.id);
+      exchange.end();
     });
 }
 
@@ -141,8 +163,8 @@ export function onFetchResponse(target, id, status, block, url, redirects, inlin
   if (exchange === undefined) return;
   let body;
   if (fin) {
-    body = inline === null ? new Body(BODY_BYTES, new Uint8Array(0)) : new Body(BODY_BYTES, inline);
-    if (status === 204 || status === 304 || status === 101) body = noBody();
+    const hasNone = exchange.isHead || status === 204 || status === 205 || status === 304;
+    body = hasNone ? noBody : new Body(BODY_BYTES, inline === null ? new Uint8Array(0) : inline);
     exchange.end();
   } else {
     const source = new NativeSource(
@@ -182,14 +204,12 @@ export function onFetchCredit(target, id, bytes) {
 
 function fetchError(kind, message) {
   switch (kind) {
-    case 2001:
-    case 2002:
-    case 2003:
-    case 2006: {
-      const error = new Error(message === "" ? "Network connection lost." : message);
-      return error;
-    }
-    default:
+    case 2001: // cannot connect, or the connection broke
+    case 2002: // no such host
+    case 2003: // too late
+    case 2006: // what came was no HTTP
+      return new Error(message === "" ? "Network connection lost." : message);
+    default: // the URL, a redirect, the egress policy
       return new TypeError(message);
   }
 }

@@ -4,8 +4,10 @@
 
 import { setNative } from "./native.js";
 import { installGlobals } from "./globals.js";
+import { beginRequestTime, beginStartup } from "./startup.js";
+import { onUnhandledRejection, setGlobalTarget } from "./global-events.js";
 import {
-  afterFork,
+  beginServing,
   boot,
   bootError,
   bootState,
@@ -17,29 +19,23 @@ import {
   onRequestBody,
   onResponseCredit,
   onTerminated,
-  onUnhandledRejection,
-  setAfterBoot,
-  setGlobalTarget,
 } from "./worker.js";
 import { onFetchBody, onFetchCredit, onFetchError, onFetchResponse } from "./fetch.js";
 import { onTimer } from "./timers.js";
-import { afterBoot, refuseCodeGeneration, seedRandom } from "./globals.js";
-import { resetTimeOrigin } from "./performance.js";
 
-export function start(functions) {
+function start(functions) {
   setNative(functions);
   setGlobalTarget(installGlobals());
-  setAfterBoot(afterBoot);
   return {
-    boot, // (manifest, blob): evaluates the worker; see bootState
+    boot(manifest, blob) {
+      boot(manifest, blob, beginStartup); // evaluates the worker; see bootState
+    },
     bootState, // → "pending", "ready", "failed"
     bootError, // → text
     handlers: handlersMask, // → bit 0 fetch, bit 1 scheduled
     afterFork(seed) {
-      seedRandom(seed);
-      resetTimeOrigin();
-      refuseCodeGeneration();
-      afterFork();
+      beginRequestTime(seed);
+      beginServing();
     },
     request: onRequest, // (slot, id, method, url, headerBlock, bodyBytes, inline, fin, flags)
     requestBody: onRequestBody, // (slot, id, bytes|null, fin)
@@ -56,3 +52,6 @@ export function start(functions) {
     unhandledRejection: onUnhandledRejection, // (promise, reason)
   };
 }
+
+// A property that C can delete again, which a script's own variable is not.
+globalThis.weirRuntime = { start };

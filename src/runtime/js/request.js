@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // https://fetch.spec.whatwg.org/#request-class
 
-import { StringToUpperCase, TypeError } from "./primordials.js";
+import { ObjectDefineProperty, ObjectFreeze, StringToUpperCase, Symbol, TypeError } from "./primordials.js";
 import {
   BODY_NONE,
   bodyArrayBuffer,
@@ -12,98 +12,137 @@ import {
   bodyText,
   extractBody,
   noBody,
+  rejectIllegalInvocation,
+  usedBody,
 } from "./body.js";
-import { Headers, headersCopy, headersFromBlock, headersGet, headersSetIfMissing } from "./headers.js";
+import {
+  Headers,
+  headersCopy,
+  headersFromBlock,
+  headersGet,
+  headersIsImmutable,
+  headersSetIfMissing,
+  headersSetImmutable,
+} from "./headers.js";
 import { createAbortSignal, dependentSignal, isAbortSignal } from "./abort.js";
-import { defineInterface, isObject, requireArguments, toByteString, toUSVString } from "./webidl.js";
+import { defineInterface, isObject, toByteString, toUSVString } from "./webidl.js";
 import { URL } from "./url.js";
 
 const internal = Symbol("internal");
-const empty = noBody();
-const methodsToNormalize = ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH"];
+const { parse } = URL;
+
+// What few requests have; theirs is a copy.
+const ordinary = ObjectFreeze({
+  redirect: "follow",
+  cf: undefined,
+  cache: undefined,
+  integrity: "",
+  keepalive: false,
+  fetcher: null,
+});
+// Of requests that came from a client, until their `cf` is looked at.
+const fromClient = ObjectFreeze({ ...ordinary, redirect: "manual" });
+const fromClientOverTls = ObjectFreeze({ ...fromClient });
 
 export let isRequest, requestHeaders, requestBody, requestFromOutside, requestParts, requestOptionalSignal;
 
 export class Request {
   #method = "GET";
-  #url = "";
+  #url;
   #headers;
-  #body = empty;
+  #body = noBody;
   #signal = undefined;
-  #redirect = "follow";
-  #cf = undefined;
-  #cache = undefined;
-  #integrity = "";
-  #keepalive = false;
-  #fetcher = null;
+  #rare = ordinary;
 
   constructor(input, init = undefined) {
     if (input === internal) return;
-    requireArguments(arguments.length, 1, "Request constructor");
-    let inputBody = empty, inputSignal;
-    if (isRequest(input)) {
+    if (arguments.length === 0)
+      throw new TypeError(
+        "Failed to construct 'Request': constructor parameter 1 is not of type 'Request or string'.",
+      );
+    let inputBody = noBody, inputSignal;
+    const copied = isRequest(input);
+    if (copied) {
       this.#method = input.#method;
       this.#url = input.#url;
-      this.#redirect = input.#redirect;
-      this.#cf = input.#cf;
-      this.#cache = input.#cache;
-      this.#integrity = input.#integrity;
-      this.#keepalive = input.#keepalive;
-      this.#fetcher = input.#fetcher;
+      this.#rare = input.#allRare();
+      this.#headers = headersCopy(input.#headers);
       inputBody = input.#body;
       inputSignal = input.#signal;
-      this.#headers = headersCopy(input.#headers);
     } else {
       this.#url = parseUrl(input);
-      this.#headers = new Headers();
     }
     if (init !== undefined && init !== null) {
-      if (!isObject(init)) throw new TypeError("Request constructor: init is not an object");
+      if (!isObject(init))
+        throw new TypeError(
+          "Failed to construct 'Request': constructor parameter 2 is not of type 'RequestInitializerDict or Request'.",
+        );
       inputBody = this.#initialize(init, inputBody);
-      if (init.signal !== undefined) inputSignal = init.signal;
+      const { signal } = init;
+      if (signal !== undefined) inputSignal = signal;
     }
+    this.#headers ??= new Headers();
     if (inputSignal !== undefined && inputSignal !== null) {
-      if (!isAbortSignal(inputSignal)) throw new TypeError("Request constructor: signal is not an AbortSignal");
+      if (!isAbortSignal(inputSignal))
+        throw new TypeError(
+          "Incorrect type for the 'signal' field on 'RequestInitializerDict': the provided value is not of type 'AbortSignal'.",
+        );
       this.#signal = dependentSignal([inputSignal]);
     }
     if (inputBody.kind !== BODY_NONE) {
       if (inputBody.isUnusable()) throw new TypeError("Cannot reconstruct a Request with a used body.");
       this.#body = inputBody;
-      if (isRequest(input) && input.#body === inputBody) input.#body = usedUp(inputBody);
+      if (copied && input.#body === inputBody) input.#body = usedBody();
     }
   }
 
   #initialize(init, inputBody) {
     const { method, headers, body, redirect, cf, cache, integrity, keepalive, fetcher } = init;
     if (method !== undefined) this.#method = normalizeMethod(method);
-    if (redirect !== undefined) {
-      const mode = `${redirect}`;
-      if (mode !== "follow" && mode !== "manual" && mode !== "error")
-        throw new TypeError(`Invalid redirect value, must be one of "follow" or "manual" ("error" won't be implemented since it does not make sense at the edge; use "manual" and check the response status code).`);
-      this.#redirect = mode;
+    if (redirect !== undefined || cf || cache !== undefined || integrity !== undefined || keepalive !== undefined || fetcher) {
+      const rare = (this.#rare = { ...this.#rare });
+      if (redirect !== undefined) rare.redirect = checkRedirect(redirect);
+      if (cf) rare.cf = cf;
+      if (cache !== undefined) rare.cache = checkCache(cache);
+      if (integrity !== undefined) rare.integrity = `${integrity}`;
+      if (keepalive !== undefined) rare.keepalive = !!keepalive;
+      if (fetcher) rare.fetcher = fetcher;
     }
-    if (cf !== undefined && cf !== null) this.#cf = cf;
-    if (cache !== undefined) {
-      const mode = `${cache}`;
-      if (mode !== "no-store" && mode !== "no-cache" && mode !== "reload" && mode !== "default")
-        throw new TypeError(`Unsupported cache mode: ${mode}`);
-      this.#cache = mode;
-    }
-    if (integrity !== undefined) this.#integrity = `${integrity}`;
-    if (keepalive !== undefined) this.#keepalive = !!keepalive;
-    if (fetcher !== undefined) this.#fetcher = fetcher;
     if (headers !== undefined) this.#headers = new Headers(headers);
-    if (body !== undefined && body !== null) {
-      if (this.#method === "GET" || this.#method === "HEAD")
-        throw new TypeError(`Request with a GET or HEAD method cannot have a body.`);
-      const extracted = extractBody(body);
-      if (extracted[1] !== null) headersSetIfMissing(this.#headers, "content-type", extracted[1]);
-      return extracted[0];
+    if (body === null) return noBody;
+    if (body === undefined) {
+      if (inputBody.kind !== BODY_NONE) this.#refuseBody();
+      return inputBody;
     }
-    if (body === null) return empty;
-    if (inputBody.kind !== BODY_NONE && (this.#method === "GET" || this.#method === "HEAD"))
-      throw new TypeError(`Request with a GET or HEAD method cannot have a body.`);
-    return inputBody;
+    this.#refuseBody();
+    const extracted = extractBody(body);
+    this.#headers ??= new Headers();
+    if (extracted[1] !== null) headersSetIfMissing(this.#headers, "content-type", extracted[1]);
+    return extracted[0];
+  }
+
+  #refuseBody() {
+    if (this.#method === "GET" || this.#method === "HEAD")
+      throw new TypeError("Request with a GET or HEAD method cannot have a body.");
+  }
+
+  #allRare() {
+    const rare = this.#rare;
+    if (rare !== fromClient && rare !== fromClientOverTls) return rare;
+    return (this.#rare = { ...rare, cf: makeCf(rare === fromClientOverTls, this.#headers) });
+  }
+
+  clone() {
+    if (this.#body.isUnusable()) throw new TypeError("Cannot clone a request whose body has already been used.");
+    const copy = new Request(internal);
+    copy.#method = this.#method;
+    copy.#url = this.#url;
+    copy.#headers = headersCopy(this.#headers);
+    if (headersIsImmutable(this.#headers)) headersSetImmutable(copy.#headers);
+    copy.#body = this.#body.clone();
+    copy.#rare = this.#allRare();
+    copy.#signal = dependentSignal([this.signal]);
+    return copy;
   }
 
   get method() {
@@ -119,11 +158,11 @@ export class Request {
   }
 
   get redirect() {
-    return this.#redirect;
+    return this.#rare.redirect;
   }
 
   get fetcher() {
-    return this.#fetcher;
+    return this.#rare.fetcher;
   }
 
   get signal() {
@@ -131,19 +170,19 @@ export class Request {
   }
 
   get cf() {
-    return this.#cf;
+    return this.#allRare().cf;
   }
 
   get integrity() {
-    return this.#integrity;
-  }
-
-  get cache() {
-    return this.#cache;
+    return this.#rare.integrity;
   }
 
   get keepalive() {
-    return this.#keepalive;
+    return this.#rare.keepalive;
+  }
+
+  get cache() {
+    return this.#rare.cache;
   }
 
   get body() {
@@ -154,45 +193,32 @@ export class Request {
     return this.#body.isUsed();
   }
 
-  clone() {
-    if (this.#body.isUnusable()) throw new TypeError("Cannot clone a request whose body has already been used.");
-    const copy = new Request(internal);
-    copy.#method = this.#method;
-    copy.#url = this.#url;
-    copy.#headers = headersCopy(this.#headers);
-    copy.#body = this.#body.kind === BODY_NONE ? empty : this.#body.clone();
-    copy.#redirect = this.#redirect;
-    copy.#cf = this.#cf;
-    copy.#cache = this.#cache;
-    copy.#integrity = this.#integrity;
-    copy.#keepalive = this.#keepalive;
-    copy.#fetcher = this.#fetcher;
-    if (this.#signal !== undefined) copy.#signal = dependentSignal([this.#signal]);
-    return copy;
+  arrayBuffer() {
+    return isRequest(this) ? bodyArrayBuffer(this.#body) : rejectIllegalInvocation();
   }
 
-  async arrayBuffer() {
-    return bodyArrayBuffer(this.#body);
+  bytes() {
+    return isRequest(this) ? bodyBytes(this.#body) : rejectIllegalInvocation();
   }
 
-  async blob() {
-    return bodyBlob(this.#body, headersGet(this.#headers, "content-type"));
+  text() {
+    return isRequest(this) ? bodyText(this.#body) : rejectIllegalInvocation();
   }
 
-  async bytes() {
-    return bodyBytes(this.#body);
+  json() {
+    return isRequest(this) ? bodyJson(this.#body) : rejectIllegalInvocation();
   }
 
-  async formData() {
-    return bodyFormData(this.#body, headersGet(this.#headers, "content-type"));
+  formData() {
+    return isRequest(this)
+      ? bodyFormData(this.#body, headersGet(this.#headers, "content-type"))
+      : rejectIllegalInvocation();
   }
 
-  async json() {
-    return bodyJson(this.#body);
-  }
-
-  async text() {
-    return bodyText(this.#body);
+  blob() {
+    return isRequest(this)
+      ? bodyBlob(this.#body, headersGet(this.#headers, "content-type"))
+      : rejectIllegalInvocation();
   }
 
   static {
@@ -205,48 +231,81 @@ export class Request {
       url: request.#url,
       headers: request.#headers,
       body: request.#body,
-      redirect: request.#redirect,
+      redirect: request.#rare.redirect,
       signal: request.#signal,
     });
     // The request a handler gets. Its headers may not be changed: it is what the client sent.
-    requestFromOutside = (method, url, block, body, cf) => {
+    requestFromOutside = (method, url, block, body, overTls) => {
       const request = new Request(internal);
       request.#method = method;
       request.#url = url;
       request.#headers = headersFromBlock(block, true);
       request.#body = body;
-      request.#redirect = "manual";
-      request.#cf = cf;
+      request.#rare = overTls ? fromClientOverTls : fromClient;
       return request;
     };
   }
 }
 defineInterface(Request, "Request");
+ObjectDefineProperty(Request, "length", { value: 1, configurable: true });
 
-function usedUp(body) {
-  const gone = noBody();
-  gone.kind = body.kind === BODY_NONE ? BODY_NONE : 1;
-  gone.content = "";
-  gone.used = true;
-  return gone;
+// What a server of one's own can tell of the client's connection; of its place on earth it knows nothing.
+function makeCf(overTls, headers) {
+  const cf = {
+    colo: "LOCAL",
+    httpProtocol: "HTTP/1.1",
+    requestPriority: "",
+    edgeRequestKeepAliveStatus: 1,
+    clientAcceptEncoding: headersGet(headers, "accept-encoding") ?? "",
+    clientTcpRtt: 0,
+  };
+  if (overTls) {
+    cf.tlsVersion = "TLSv1.3";
+    cf.tlsCipher = "";
+  }
+  return cf;
 }
 
 function parseUrl(input) {
   const text = typeof input === "string" ? input : toUSVString(input);
-  let url;
-  try {
-    url = new URL(text);
-  } catch {
-    throw new TypeError(`Invalid URL: ${text}`);
-  }
+  const url = parse.call(URL, text);
+  if (url === null) throw new TypeError(`Invalid URL: ${text}`);
   return url.href;
 }
 
 function normalizeMethod(value) {
+  if (value === "GET" || value === "POST") return value;
   const method = toByteString(value, "method");
-  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(method)) throw new TypeError(`Invalid HTTP method string: ${method}`);
   const upper = StringToUpperCase.call(method);
-  if (upper === "CONNECT" || upper === "TRACE" || upper === "TRACK")
+  switch (upper) {
+    case "DELETE":
+    case "GET":
+    case "HEAD":
+    case "OPTIONS":
+    case "PATCH":
+    case "POST":
+    case "PUT":
+      return upper;
+    case "CONNECT":
+    case "TRACE":
+    case "TRACK":
+      throw new TypeError(`Invalid HTTP method string: ${method}`);
+  }
+  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(method))
     throw new TypeError(`Invalid HTTP method string: ${method}`);
-  return methodsToNormalize.includes(upper) ? upper : method;
+  return method;
+}
+
+function checkRedirect(value) {
+  const mode = `${value}`;
+  if (mode !== "follow" && mode !== "manual" && mode !== "error")
+    throw new TypeError(`Invalid redirect value, must be one of "follow", "manual" or "error": ${mode}`);
+  return mode;
+}
+
+function checkCache(value) {
+  const mode = `${value}`;
+  if (mode !== "no-store" && mode !== "no-cache" && mode !== "reload" && mode !== "default")
+    throw new TypeError(`Unsupported cache mode: ${mode}`);
+  return mode;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // https://fetch.spec.whatwg.org/#response-class
 
-import { JSONStringify, RangeError, TypeError } from "./primordials.js";
+import { JSONStringify, MathTrunc, ObjectDefineProperty, ObjectFreeze, RangeError, Symbol, TypeError } from "./primordials.js";
 import {
   BODY_NONE,
   BODY_TEXT,
@@ -14,43 +14,58 @@ import {
   bodyText,
   extractBody,
   noBody,
+  rejectIllegalInvocation,
 } from "./body.js";
 import {
   Headers,
   headersAppendRaw,
   headersCopy,
   headersGet,
+  headersIsImmutable,
   headersSetIfMissing,
   headersSetImmutable,
 } from "./headers.js";
+import { statusText as standardText } from "./status-text.js";
 import { defineInterface, isObject, toByteString } from "./webidl.js";
 import { URL } from "./url.js";
 
 const internal = Symbol("internal");
-const redirectStatuses = [301, 302, 303, 307, 308];
+
+// What few responses have; theirs is a copy.
+const ordinary = ObjectFreeze({
+  statusText: "",
+  type: "default",
+  url: "",
+  redirected: false,
+  cf: undefined,
+  webSocket: null,
+  encodeBody: "automatic",
+});
 
 export let isResponse, responseHeaders, responseStatus, responseBody, responseInner, responseWebSocket;
 
+function isNullBodyStatus(status) {
+  return status === 204 || status === 304 || status === 205 || status === 101;
+}
+
+function bodyNotAllowed() {
+  return new TypeError("Response with null body status (101, 204, 205, or 304) cannot have a body.");
+}
+
 export class Response {
   #status = 200;
-  #statusText = "";
   #headers;
   #body;
-  #type = "default";
-  #url = "";
-  #redirected = false;
-  #cf = undefined;
-  #webSocket = null;
-  #encodeBody = "automatic";
+  #rare = ordinary;
 
   constructor(body = null, init = undefined) {
     if (body === internal) return; // filled in by its maker
     let type = null;
-    if (body === null || body === undefined) {
-      this.#body = noBody();
-    } else if (typeof body === "string") {
+    if (typeof body === "string") {
       this.#body = new Body(BODY_TEXT, body);
       type = "text/plain;charset=UTF-8";
+    } else if (body === null || body === undefined) {
+      this.#body = noBody;
     } else {
       const extracted = extractBody(body);
       this.#body = extracted[0];
@@ -59,51 +74,72 @@ export class Response {
     if (init === undefined || init === null) this.#headers = new Headers();
     else this.#initialize(init);
     if (this.#body.kind !== BODY_NONE) {
-      const status = this.#status;
-      if (status === 101 || status === 204 || status === 205 || status === 304)
-        throw new TypeError("Response with null body status (101, 204, 205, or 304) cannot have a body.");
-      if (type !== null) headersSetIfMissing(this.#headers, "content-type", type);
+      if (isNullBodyStatus(this.#status)) {
+        if (body !== "") throw bodyNotAllowed();
+        this.#body = noBody;
+      } else if (type !== null) {
+        headersSetIfMissing(this.#headers, "content-type", type);
+      }
     }
   }
 
   #initialize(init) {
-    if (!isObject(init)) throw new TypeError("Response constructor: init is not an object");
-    const { status, statusText, headers, cf, webSocket, encodeBody } = init;
-    if (status !== undefined) {
-      const code = +status;
-      // 101 alone among the informational ones: WebSocket answers are made with it.
-      if (!(code >= 200 && code <= 599) && code !== 101)
-        throw new RangeError("Responses may only be constructed with status codes in the range 200 to 599, inclusive.");
-      this.#status = code | 0;
+    if (!isObject(init))
+      throw new TypeError(
+        "Failed to construct 'Response': constructor parameter 2 is not of type 'InitializerDict or Response'.",
+      );
+    if (#status in init) {
+      this.#status = init.#status;
+      this.#headers = headersCopy(init.#headers);
+      const { statusText, cf, webSocket, encodeBody } = init.#rare;
+      this.#rare = { ...ordinary, statusText, cf, webSocket, encodeBody };
+      return;
     }
-    if (statusText !== undefined) {
-      const text = toByteString(statusText, "statusText");
-      for (let i = 0; i < text.length; i++) {
-        const code = text.charCodeAt(i);
-        if (code < 32 && code !== 9) throw new TypeError("Invalid statusText");
-      }
-      this.#statusText = text;
+    const { status, statusText, headers, cf, webSocket, encodeBody } = init;
+    const socket = webSocket === undefined ? null : webSocket;
+    if (status !== undefined) {
+      const code = MathTrunc(+status);
+      // 101 belongs to WebSocket answers alone.
+      if (!(code >= 200 && code <= 599) && !(code === 101 && socket !== null))
+        throw new RangeError("Responses may only be constructed with status codes in the range 200 to 599, inclusive.");
+      this.#status = code;
     }
     this.#headers = headers === undefined ? new Headers() : new Headers(headers);
-    if (isObject(cf)) this.#cf = cf;
-    if (webSocket !== undefined && webSocket !== null) this.#webSocket = webSocket;
-    if (encodeBody === "manual") this.#encodeBody = "manual";
+    if (statusText === undefined && cf === undefined && socket === null && encodeBody === undefined) return;
+    this.#rare = {
+      ...ordinary,
+      statusText: statusText === undefined ? "" : checkStatusText(statusText),
+      cf: isObject(cf) ? cf : undefined,
+      webSocket: socket,
+      encodeBody: encodeBody === undefined ? "automatic" : checkEncodeBody(encodeBody),
+    };
   }
 
   static error() {
     const response = new Response(internal);
     response.#status = 0;
-    response.#type = "error";
     response.#headers = headersSetImmutable(new Headers());
-    response.#body = noBody();
+    response.#body = noBody;
+    response.#rare = { ...ordinary, type: "error" };
     return response;
   }
 
   static redirect(url, status = 302) {
-    const target = new URL(url);
-    if (!redirectStatuses.includes(+status))
-      throw new RangeError(`${status} is not a redirect status code.`);
-    const response = new Response(null, { status });
+    let target;
+    try {
+      target = new URL(url);
+    } catch {
+      throw new TypeError(`Unable to parse URL: ${url}`);
+    }
+    const code = +status;
+    if (code !== 301 && code !== 302 && code !== 303 && code !== 307 && code !== 308)
+      throw new RangeError(
+        `${status} is not a redirect status code. It must be one of: 301, 302, 303, 307, or 308.`,
+      );
+    const response = new Response(internal);
+    response.#status = code;
+    response.#headers = new Headers();
+    response.#body = noBody;
     headersAppendRaw(response.#headers, "location", target.href);
     headersSetImmutable(response.#headers);
     return response;
@@ -117,10 +153,20 @@ export class Response {
     if (init === undefined || init === null) response.#headers = new Headers();
     else response.#initialize(init);
     headersSetIfMissing(response.#headers, "content-type", "application/json");
-    const status = response.#status;
-    if (status === 101 || status === 204 || status === 205 || status === 304)
-      throw new TypeError("Response with null body status (101, 204, 205, or 304) cannot have a body.");
+    if (isNullBodyStatus(response.#status)) throw bodyNotAllowed();
     return response;
+  }
+
+  clone() {
+    if (this.#rare.webSocket !== null) throw new TypeError("Cannot clone a response to a WebSocket handshake.");
+    if (this.#body.isUnusable()) throw new TypeError("Cannot clone a response whose body has already been used.");
+    const copy = new Response(internal);
+    copy.#status = this.#status;
+    copy.#headers = headersCopy(this.#headers);
+    if (headersIsImmutable(this.#headers)) headersSetImmutable(copy.#headers);
+    copy.#body = this.#body.clone();
+    copy.#rare = this.#rare;
+    return copy;
   }
 
   get status() {
@@ -128,35 +174,35 @@ export class Response {
   }
 
   get statusText() {
-    return this.#statusText;
-  }
-
-  get ok() {
-    return this.#status >= 200 && this.#status <= 299;
+    return this.#rare.statusText;
   }
 
   get headers() {
     return this.#headers;
   }
 
-  get type() {
-    return this.#type;
-  }
-
-  get url() {
-    return this.#url;
+  get ok() {
+    return this.#status >= 200 && this.#status <= 299;
   }
 
   get redirected() {
-    return this.#redirected;
+    return this.#rare.redirected;
   }
 
-  get cf() {
-    return this.#cf;
+  get url() {
+    return this.#rare.url;
   }
 
   get webSocket() {
-    return this.#webSocket;
+    return this.#rare.webSocket;
+  }
+
+  get cf() {
+    return this.#rare.cf;
+  }
+
+  get type() {
+    return this.#rare.type;
   }
 
   get body() {
@@ -167,42 +213,32 @@ export class Response {
     return this.#body.isUsed();
   }
 
-  clone() {
-    if (this.#body.isUnusable()) throw new TypeError("Cannot clone a response whose body has already been used.");
-    const copy = new Response(internal);
-    copy.#status = this.#status;
-    copy.#statusText = this.#statusText;
-    copy.#headers = headersCopy(this.#headers);
-    copy.#body = this.#body.clone();
-    copy.#type = this.#type;
-    copy.#url = this.#url;
-    copy.#redirected = this.#redirected;
-    copy.#cf = this.#cf;
-    return copy;
+  arrayBuffer() {
+    return isResponse(this) ? bodyArrayBuffer(this.#body) : rejectIllegalInvocation();
   }
 
-  async arrayBuffer() {
-    return bodyArrayBuffer(this.#body);
+  bytes() {
+    return isResponse(this) ? bodyBytes(this.#body) : rejectIllegalInvocation();
   }
 
-  async blob() {
-    return bodyBlob(this.#body, headersGet(this.#headers, "content-type"));
+  text() {
+    return isResponse(this) ? bodyText(this.#body) : rejectIllegalInvocation();
   }
 
-  async bytes() {
-    return bodyBytes(this.#body);
+  json() {
+    return isResponse(this) ? bodyJson(this.#body) : rejectIllegalInvocation();
   }
 
-  async formData() {
-    return bodyFormData(this.#body, headersGet(this.#headers, "content-type"));
+  formData() {
+    return isResponse(this)
+      ? bodyFormData(this.#body, headersGet(this.#headers, "content-type"))
+      : rejectIllegalInvocation();
   }
 
-  async json() {
-    return bodyJson(this.#body);
-  }
-
-  async text() {
-    return bodyText(this.#body);
+  blob() {
+    return isResponse(this)
+      ? bodyBlob(this.#body, headersGet(this.#headers, "content-type"))
+      : rejectIllegalInvocation();
   }
 
   static {
@@ -210,29 +246,34 @@ export class Response {
     responseHeaders = (response) => response.#headers;
     responseStatus = (response) => response.#status;
     responseBody = (response) => response.#body;
-    responseWebSocket = (response) => response.#webSocket;
-    // Of an answer that came from outside.
+    responseWebSocket = (response) => response.#rare.webSocket;
+    // An answer that came from outside.
     responseInner = (status, headers, body, url, redirected) => {
       const response = new Response(internal);
       response.#status = status;
-      response.#statusText = statusTexts[status] ?? "";
       response.#headers = headersSetImmutable(headers);
       response.#body = body;
-      response.#url = url;
-      response.#redirected = redirected;
-      response.#type = "default";
+      response.#rare = { ...ordinary, statusText: standardText(status), url, redirected };
       return response;
     };
   }
 }
 defineInterface(Response, "Response");
-Object.defineProperty(Response, "length", { value: 0, configurable: true });
+ObjectDefineProperty(Response, "length", { value: 0, configurable: true });
+ObjectDefineProperty(Response.json, "length", { value: 1, configurable: true });
+ObjectDefineProperty(Response.redirect, "length", { value: 1, configurable: true });
 
-const statusTexts = {
-  200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content", 301: "Moved Permanently",
-  302: "Found", 303: "See Other", 304: "Not Modified", 307: "Temporary Redirect", 308: "Permanent Redirect",
-  400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-  409: "Conflict", 410: "Gone", 413: "Payload Too Large", 415: "Unsupported Media Type", 418: "I'm a teapot",
-  422: "Unprocessable Entity", 429: "Too Many Requests", 500: "Internal Server Error", 501: "Not Implemented",
-  502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout",
-};
+function checkStatusText(value) {
+  const text = toByteString(value, "statusText");
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if ((code < 32 && code !== 9) || code === 127) throw new TypeError("Invalid statusText");
+  }
+  return text;
+}
+
+function checkEncodeBody(value) {
+  const mode = `${value}`;
+  if (mode !== "automatic" && mode !== "manual") throw new TypeError(`encodeBody: unexpected value: ${mode}`);
+  return mode;
+}

@@ -2,7 +2,20 @@
 // https://html.spec.whatwg.org/#timers
 // A binary heap by due time, then by order of creation. C is told of the earliest alone.
 
-import { Map, MapDelete, MapGet, MapSet, Number, TypeError, promiseReject, promiseWithResolvers, queueMicrotask as nativeQueueMicrotask } from "./primordials.js";
+import {
+  Map,
+  MapDelete,
+  MapGet,
+  MapSet,
+  MathMax,
+  MathTrunc,
+  Number,
+  ReflectApply,
+  TypeError,
+  promiseReject,
+  promiseWithResolvers,
+  queueMicrotask as queueNative,
+} from "./primordials.js";
 import { native, platform } from "./native.js";
 import { bind } from "./async-context.js";
 import { current, enterRequest, requireRequest } from "./context.js";
@@ -13,16 +26,16 @@ const byId = new Map();
 let nextId = 1, nextOrder = 1;
 
 class Timer {
-  place = 0; // in the heap; -1: its callback runs
+  place = 0; // in the heap
   released = false;
-  constructor(callback, args, due, interval) {
+  constructor(callback, args, due, interval, owner) {
     this.callback = callback;
     this.args = args;
     this.due = due;
     this.interval = interval; // -1: once
     this.order = nextOrder++;
     this.id = nextId++;
-    this.owner = current();
+    this.owner = owner;
   }
 }
 
@@ -59,9 +72,13 @@ function down(place) {
   put(place, timer);
 }
 
-function add(timer) {
+function insert(timer) {
   heap[heap.length] = timer;
   up(heap.length - 1);
+}
+
+function add(timer) {
+  insert(timer);
   MapSet.call(byId, timer.id, timer);
   if (timer.owner !== undefined) timer.owner.hold();
   if (heap[0] === timer) arm();
@@ -85,21 +102,34 @@ function drop(timer) {
 }
 
 function arm() {
-  native.setTimer(heap.length === 0 ? -1 : Math.max(0, heap[0].due - native.now()));
+  native.setTimer(heap.length === 0 ? -1 : MathMax(0, heap[0].due - native.now()));
 }
 
 function schedule(callback, delay, args, repeat) {
   requireRequest("setting a timeout");
-  const ms = Math.max(0, Number(delay) || 0);
-  const wait = ms > 2147483647 ? 0 : Math.trunc(ms);
-  const timer = new Timer(bind(callback), args, native.now() + wait, repeat ? Math.max(1, wait) : -1);
+  const ms = MathMax(0, Number(delay) || 0);
+  const wait = ms > 2147483647 ? 0 : MathTrunc(ms);
+  const timer = new Timer(bind(callback), args, native.now() + wait, repeat ? MathMax(1, wait) : -1, current());
   add(timer);
   return timer;
 }
 
+// Of the platform itself: belongs to no request.
+export function startTimer(callback, ms) {
+  const timer = new Timer(callback, [], native.now() + ms, -1, undefined);
+  add(timer);
+  return timer;
+}
+
+export function stopTimer(timer) {
+  if (timer.released) return;
+  remove(timer);
+  drop(timer);
+}
+
 function checkCallback(callback, name) {
   if (typeof callback !== "function")
-    throw new TypeError(`Failed to execute '${name}' on 'ServiceWorkerGlobalScope': parameter 1 is not of type 'Function'.`);
+    throw new TypeError(`Failed to execute '${name}' on 'ServiceWorkerGlobalScope': parameter 1 is not of type 'function'.`);
 }
 
 export function setTimeout(callback, delay = 0, ...args) {
@@ -114,9 +144,7 @@ export function setInterval(callback, delay = 0, ...args) {
 
 export function clearTimeout(id = undefined) {
   const timer = MapGet.call(byId, Number(id));
-  if (timer === undefined) return;
-  if (timer.place >= 0) remove(timer);
-  drop(timer);
+  if (timer !== undefined) stopTimer(timer);
 }
 
 export function clearInterval(id = undefined) {
@@ -126,7 +154,7 @@ export function clearInterval(id = undefined) {
 export function queueMicrotask(callback) {
   checkCallback(callback, "queueMicrotask");
   const bound = bind(callback);
-  nativeQueueMicrotask(() => {
+  queueNative(() => {
     try {
       bound();
     } catch (error) {
@@ -159,38 +187,33 @@ export const scheduler = {
 // Hook: C's timer rang. One timer a call, so that the microtasks of each run before the next.
 export function onTimer() {
   const timer = heap[0];
-  if (timer === undefined || timer.due > native.now() + 0.5) {
+  if (timer === undefined || timer.due > native.now()) {
     arm();
     return;
   }
   remove(timer);
-  timer.place = -1;
-  enterRequest(timer.owner);
-  try {
-    timer.callback.apply(undefined, timer.args);
-  } catch (error) {
-    platform.reportException(error);
-  }
-  if (timer.interval >= 0 && !timer.released) {
-    timer.due = Math.max(timer.due + timer.interval, native.now());
+  if (timer.interval >= 0) {
+    timer.due = MathMax(timer.due + timer.interval, native.now());
     timer.order = nextOrder++;
-    heap[heap.length] = timer;
-    up(heap.length - 1);
+    insert(timer);
   } else {
     drop(timer);
   }
+  // Before the callback, which C may stop for good.
   arm();
+  enterRequest(timer.owner);
+  try {
+    ReflectApply(timer.callback, undefined, timer.args);
+  } catch (error) {
+    platform.reportException(error);
+  }
 }
 
 // Timers of a request that is over.
 export function clearTimersOf(owner) {
-  for (let i = heap.length - 1; i >= 0; i--) {
-    const timer = heap[i];
-    if (timer === undefined || timer.owner !== owner) continue;
-    remove(timer);
-    drop(timer);
-    i = heap.length;
-  }
+  const theirs = [];
+  for (let i = 0; i < heap.length; i++) if (heap[i].owner === owner) theirs[theirs.length] = heap[i];
+  for (let i = 0; i < theirs.length; i++) stopTimer(theirs[i]);
   arm();
 }
 

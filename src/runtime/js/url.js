@@ -625,7 +625,7 @@ function parse(text, base = null, url = undefined, override = undefined) {
         url.fragment += encode(text.slice(p), fragmentSet);
         return url;
     }
-    if (c === undefined) return url;
+    if (p >= end) return url; // a state may have stepped back
   }
 }
 
