@@ -233,9 +233,10 @@ static bool on_message(struct ipc_message *message)
     } else if (message->type == CONTROL_PLAN_TAKEN) {
         say(json_pack("{s:s}", "event", "plan_taken"));
     } else if (message->type == CONTROL_EVENT_RESULT) {
-        const struct control_event *event = (const void *)message->payload;
-        say(json_pack("{s:s,s:i,s:i}", "event", "event_result", "id", (int)event->event_id,
-                      "result", event->result));
+        struct control_event event;
+        memcpy(&event, message->payload, sizeof(event));
+        say(json_pack("{s:s,s:i,s:i}", "event", "event_result", "id", (int)event.event_id, "result",
+                      event.result));
     } else {
         say(json_pack("{s:s,s:i}", "event", "unknown", "type", (int)message->type));
     }
