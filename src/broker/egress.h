@@ -1,22 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a worker's requests may go. The address is checked after name resolution, right before the
- * connection is made, so that a name that points inwards does not help. Pure: no sockets, no
- * globals. */
+/* Where a worker's fetch may connect to. Decided on the address of the socket that is about to be
+ * opened, after names were resolved, so that no name leads inside. By default the public internet
+ * alone; the allow list adds to it. Pure: asks no system. */
 #ifndef WEIR_EGRESS_H
 #define WEIR_EGRESS_H
 
-#include <jansson.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
+
+#include "common.h"
+#include "slice.h"
 
 struct egress;
 
-/* allow: array of "10.0.0.0/8", "127.0.0.1:5432", "[::1]:80", "::1/128", "host:port"; others are
- * ignored. May be NULL. */
-struct egress *egress_new(const json_t *allow);
+/* An empty policy: the public internet. */
+struct egress *egress_new(void);
 void egress_free(struct egress **egress);
 
-/* May a connection to this address be made? host: the name that was asked for. */
-bool egress_allows(const struct egress *egress, const char *host, const struct sockaddr *address);
+/* entry: "ip", "ip/prefix", "ip:port", "[v6]", "[v6]:port", "host" or "host:port"; the host is the
+ * URL's, any address that it resolves to is allowed then. -EINVAL: none of these. */
+int egress_allow(struct egress *egress, const char *entry) WARN_UNUSED;
+/* Refuses an address and port that the program itself listens on, unless the allow list names that
+ * port. -EINVAL: not an address. */
+int egress_refuse_own(struct egress *egress, const char *address, uint16_t port);
+
+enum egress_verdict {
+    EGRESS_OK,
+    EGRESS_RESERVED, /* loopback, private, link-local, multicast … */
+    EGRESS_OWN,      /* one of our own listeners */
+};
+
+/* host: of the URL, without brackets. address: AF_INET or AF_INET6, with the port. */
+enum egress_verdict egress_check(const struct egress *egress, struct slice host,
+                                 const struct sockaddr *address);
+
+/* Is it an address of the public internet? Forms that carry an IPv4 address (mapped, NAT64, 6to4)
+ * are as public as that is. */
+bool egress_is_public(const struct sockaddr *address);
 
 #endif
