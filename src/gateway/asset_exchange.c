@@ -108,7 +108,7 @@ int asset_exchange_start(struct instance *instance, const struct ring_frame *fra
         *answer = (struct assets_answer){.status = 404, .fd = -1};
     if (slice_equal(request.method, SLICE("HEAD")) || answer->status == 304)
         answer->body_bytes = 0;
-    if (answer->fd < 0)
+    if (answer->fd < 0 && answer->body.len > 0)
         assets_answer_keep(answer); /* other requests come while this body waits for credit */
     struct frame_response response = {
         .id = head.id,
