@@ -13,6 +13,7 @@
  * /never           DONE without an answer
  * /error?pass=  /cpu     FRAME_ERROR
  * /log?n=&size=    console lines
+ * /asset?path=  asks the gateway for a file; answers its status, length and a checksum
  * /crash  /exit    the process ends
  * /bad?kind=       breaks the protocol in a way of its own
  * /flood?n=        ignores its credit */
@@ -41,7 +42,8 @@ struct task {
         TASK_BIG,
         TASK_LATER,
         TASK_DONE_LATER,
-        TASK_SILENT
+        TASK_SILENT,
+        TASK_ASSET
     } kind;
     uint32_t slot;
     int64_t credit, left, counted;
@@ -201,6 +203,51 @@ static void answer_count(struct task *task)
     char text[32];
     int len = snprintf(text, sizeof(text), "%lld", (long long)task->counted);
     answer(task, 200, text_plain, (struct slice){text, (size_t)len});
+}
+
+/* env.ASSETS.fetch(): an exchange of our own, in the slot of the request that wants it. */
+static void ask_for_asset(struct task *task, const char *path)
+{
+    AUTO_BUFFER head = {0};
+    AUTO_TEXT url = xasprintf("http://assets%s", path);
+    struct frame_request request = {
+        .id = EXCHANGE_ID_BASE + task->id, .method_bytes = 3, .url_bytes = (uint32_t)strlen(url)};
+    buffer_append(&head, &request, sizeof(request));
+    buffer_append_slice(&head, SLICE("GET"));
+    task->kind = TASK_ASSET;
+    send_frame(FRAME_REQUEST, task->slot, request.id, head.data, buffer_len(&head), slice_of(url));
+}
+
+static void end_asset(struct task *task)
+{
+    char text[96];
+    int len =
+        snprintf(text, sizeof(text), "%u %lld %u", task->ms, (long long)task->counted, task->size);
+    answer(task, 200, text_plain, (struct slice){text, (size_t)len});
+}
+
+/* size carries the checksum, ms the status. */
+static void on_asset_frame(struct task *task, const struct ring_frame *frame, const char *payload)
+{
+    if (frame->type == FRAME_RESPONSE) {
+        struct frame_response response;
+        memcpy(&response, payload, sizeof(response));
+        task->ms = response.status;
+        if (response.flags & FRAME_FIN)
+            end_asset(task);
+    } else if (frame->type == FRAME_BODY) {
+        struct frame_body body;
+        memcpy(&body, payload, sizeof(body));
+        for (uint32_t i = 0; i < body.bytes; i++)
+            task->size = task->size * 31 + (uint8_t)payload[sizeof(body) + i];
+        task->counted += body.bytes;
+        struct frame_credit credit = {body.id, body.bytes, 0};
+        if (body.flags & FRAME_FIN)
+            end_asset(task);
+        else
+            send_frame(FRAME_CREDIT, task->slot, body.id, &credit, sizeof(credit),
+                       (struct slice){0});
+    }
 }
 
 static void send_error(struct task *task, uint32_t kind, uint32_t flags)
@@ -382,6 +429,9 @@ static void on_request(uint32_t slot, const char *payload)
         for (long n = query_number(query, "n", 1); n > 0; n--)
             send_log(task->id, CONSOLE_WARN, text, "src/index.ts:1:1");
         answer(task, 200, text_plain, SLICE("logged"));
+    } else if (is_path(url, "/asset")) {
+        query_text(query, "path", text, sizeof(text));
+        ask_for_asset(task, text);
     } else if (is_path(url, "/crash")) {
         (void)signal(SIGSEGV, SIG_DFL);
         (void)raise(SIGSEGV);
@@ -460,6 +510,11 @@ static void on_frame(const struct ring_frame *frame, const char *payload)
     }
     if (frame->type == FRAME_RETIRE) {
         retiring = true;
+        return;
+    }
+    if (frame->slot < SLOTS_MAX && id > EXCHANGE_ID_BASE &&
+        tasks[frame->slot].id == id - EXCHANGE_ID_BASE) {
+        on_asset_frame(&tasks[frame->slot], frame, payload);
         return;
     }
     if (frame->slot >= SLOTS_MAX || id == 0 || tasks[frame->slot].id != id)
