@@ -125,6 +125,7 @@ export function stopTimer(timer) {
   if (timer.released) return;
   remove(timer);
   drop(timer);
+  if (heap.length === 0) native.setTimer(-1); // else C wakes us once for nothing
 }
 
 function checkCallback(callback, name) {
@@ -214,7 +215,6 @@ export function clearTimersOf(owner) {
   const theirs = [];
   for (let i = 0; i < heap.length; i++) if (heap[i].owner === owner) theirs[theirs.length] = heap[i];
   for (let i = 0; i < theirs.length; i++) stopTimer(theirs[i]);
-  arm();
 }
 
 platform.setTimeout = setTimeout;

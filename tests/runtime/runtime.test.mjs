@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The platform library without the other processes: `weir __shell` runs a case, gateway.js in it stands
+// where the gateway and the broker are. A case is one file: modules of a worker separated by lines
+// `//// name` (none: no worker is booted), then `//// driver`, a script that calls test(name, run).
+// Each of its tests is one of ours.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { makeBundle, transform, weir } from "../transform/harness.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+
+function parts(text) {
+  const files = {};
+  let driver = "", options = {};
+  for (const part of text.split(/^\/\/\/\/ /m).slice(1)) {
+    const end = part.indexOf("\n");
+    const name = part.slice(0, end).trim(), content = part.slice(end + 1);
+    if (name === "driver") driver = content;
+    else if (name === "manifest") options = JSON.parse(content);
+    else files[name] = content;
+  }
+  return { files, driver, options };
+}
+
+// → lines that the case printed
+function run(name) {
+  const { files, driver, options } = parts(readFileSync(join(here, "cases", name), "utf8"));
+  let bundle = "";
+  if (Object.keys(files).length > 0) {
+    const [answer] = transform([makeBundle(files, options)]);
+    assert.equal(answer.error, undefined);
+    bundle = answer.bundle.toString("base64");
+  }
+  const folder = mkdtempSync(join(tmpdir(), "weir-runtime-"));
+  try {
+    const script = join(folder, "driver.js");
+    writeFileSync(
+      script,
+      `(async () => { const { test, equal, ok, match, throws, rejects } = suite; const bundle = ${JSON.stringify(bundle)};\n` +
+        `${driver}\nawait suite.run(); })().catch((error) => print("not ok " + error + "\\n" + error.stack));`,
+    );
+    const { stdout, stderr, status } = spawnSync(weir, ["__shell", join(here, "gateway.js"), script], {
+      encoding: "utf8",
+      timeout: 60000,
+    });
+    return { stdout, stderr, status };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+for (const name of readdirSync(join(here, "cases")).sort()) {
+  test(name, async (context) => {
+    const { stdout, stderr, status } = run(name);
+    const results = stdout.split(/^(?=ok |not ok )/m);
+    let count = 0;
+    for (const result of results) {
+      const match = /^(ok|not ok) ([^\n:]*)/.exec(result);
+      if (match === null) continue;
+      count++;
+      await context.test(match[2], () => assert.equal(match[1], "ok", result));
+    }
+    // A driver that ends early would look like one that passed.
+    assert.match(stdout, /^\d+ tests, \d+ failures$/m, `${stdout}${stderr}exit ${status}`);
+    assert.ok(count > 0);
+    assert.equal(status, 0, stderr);
+  });
+}
