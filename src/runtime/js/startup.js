@@ -141,6 +141,12 @@ export function beginStartup(manifest) {
     enumerable: true,
     configurable: true,
   });
+  // Only test builds have these natives: they stand for native code that broke out of the engine.
+  if (manifest.test_hooks && native.testSyscall !== undefined)
+    ObjectDefineProperty(globalThis, "weirTest", {
+      value: { syscall: native.testSyscall, ring: native.testRing },
+      configurable: true,
+    });
   seedRandom(0);
   setDate(FrozenDate);
   compiling = true;
