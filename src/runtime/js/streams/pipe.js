@@ -80,13 +80,10 @@ class Pipe {
     if (!this.pumping) upon(resolved, this.pumpAgain);
   }
 
-  close() {
-    this.reading = false;
-  }
+  // Nothing more comes: `reading` stays, and what the reader's closed promise starts ends the pipe.
+  close() {}
 
-  error(reason) {
-    this.reading = false;
-  }
+  error(reason) {}
 
   sourceErrored() {
     const { source, destination } = this;
