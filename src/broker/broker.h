@@ -31,8 +31,8 @@ enum {
     IDLE_TIMEOUT_MS = 120 * 1000,   /* between two parts of a body */
     POOL_IDLE_MS = 60 * 1000,       /* then a pool without transfers closes its connections */
     REDIRECTS_MAX = 20,
-    POOL_CONNECTIONS_MAX = 256,
-    POOL_HOST_CONNECTIONS_MAX = 64,
+    POOL_CONNECTIONS_MAX = 512, /* further transfers wait for one */
+    POOL_IDLE_CONNECTIONS_MAX = 64,
 };
 
 struct pool {

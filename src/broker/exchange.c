@@ -369,7 +369,7 @@ static void reset_answer(struct exchange *exchange)
     decoder_free(&exchange->decoder);
     buffer_done(&exchange->encoded);
     exchange->redirecting = exchange->recv_paused = exchange->send_paused = false;
-    exchange->head_ready = false;
+    exchange->head_ready = exchange->refused = exchange->refused_own = false;
     exchange->body_sent = 0;
     exchange->body_position = 0;
     exchange->discarded = 0;

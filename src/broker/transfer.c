@@ -107,9 +107,7 @@ static struct pool *pool_new(void)
     (void)curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
     (void)curl_multi_setopt(pool->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
                             (long)POOL_CONNECTIONS_MAX);
-    (void)curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-                            (long)POOL_HOST_CONNECTIONS_MAX);
-    (void)curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, (long)POOL_HOST_CONNECTIONS_MAX);
+    (void)curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, (long)POOL_IDLE_CONNECTIONS_MAX);
     return pool;
 }
 
@@ -347,11 +345,12 @@ static void set_options(struct exchange *exchange)
     (void)curl_url_get(exchange->url, CURLUPART_URL, &url, 0);
     SET(easy, CURLOPT_PRIVATE, exchange);
     SET(easy, CURLOPT_URL, url);
-    curl_free(url);
     SET(easy, CURLOPT_PATH_AS_IS, 1L);
     SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    SET(easy, CURLOPT_PIPEWAIT, 1L);
+    /* Over TLS a request waits for the handshake that tells whether one connection serves for all;
+     * over plain HTTP it would wait for the first answer. */
+    SET(easy, CURLOPT_PIPEWAIT, strncmp(url, "https:", 6) == 0 ? 1L : 0L);
     SET(easy, CURLOPT_NOSIGNAL, 1L);
     SET(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
     SET(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
@@ -371,6 +370,7 @@ static void set_options(struct exchange *exchange)
         SET(easy, CURLOPT_CAINFO, broker.ca_file);
     set_headers(exchange);
     set_method(exchange);
+    curl_free(url);
 }
 
 void transfer_start(struct exchange *exchange)

@@ -859,6 +859,54 @@ static void test_concurrency_and_abort(void **state)
     detach(&peer);
 }
 
+/* A first answer that takes its time holds up no other to the same server. */
+static void test_slow_first(void **state)
+{
+    struct peer peer;
+    struct answer slow;
+    AUTO_ANSWER quick;
+    (void)state;
+    attach(&peer, DEPLOYMENT);
+    send_plan("[\"127.0.0.0/9\"]"); /* another policy: no connection is open */
+    AUTO_TEXT silent = url_of(world.plain, "/silent");
+    AUTO_TEXT url = url_of(world.plain, "/hello");
+    uint64_t start_ms = clock_monotonic_ms();
+    open_call(&peer, (struct call){.method = "GET", .url = silent, .timeout_ms = 3000}, &slow);
+    fetch(&peer, (struct call){.method = "GET", .url = url}, &quick);
+    assert_int_equal(quick.status, 200);
+    assert_true(clock_monotonic_ms() - start_ms < 2000);
+    allow_all();
+    detach(&peer);
+}
+
+/* One more than a deployment may have open. */
+static void test_too_many(void **state)
+{
+    enum { MAX = 1000 };
+    struct peer peer, second;
+    AUTO_ANSWER last;
+    (void)state;
+    attach(&peer, DEPLOYMENT);
+    attach(&second, DEPLOYMENT);
+    AUTO_TEXT silent = url_of(world.plain, "/silent");
+    for (int i = 0; i < MAX; i++) {
+        struct answer answer;
+        open_call(i % 2 ? &peer : &second, (struct call){.method = "GET", .url = silent}, &answer);
+    }
+    (void)usleep(500 * 1000);
+    fetch(&peer, (struct call){.method = "GET", .url = silent}, &last);
+    assert_int_equal(last.error, ERROR_KIND_CONNECT);
+    assert_non_null(strstr(last.text.data, "Too many"));
+    detach(&second);
+    detach(&peer);
+    AUTO_ANSWER after;
+    AUTO_TEXT url = url_of(world.plain, "/hello");
+    attach(&peer, DEPLOYMENT);
+    fetch(&peer, (struct call){.method = "GET", .url = url}, &after);
+    assert_int_equal(after.status, 200);
+    detach(&peer);
+}
+
 /* A ring that nobody reads delays its instance and no other. */
 static void test_full_ring(void **state)
 {
@@ -1055,6 +1103,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_connection_reuse),
         cmocka_unit_test(test_tls_and_http2),
         cmocka_unit_test(test_concurrency_and_abort),
+        cmocka_unit_test(test_slow_first),
+        cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_full_ring),
         cmocka_unit_test(test_hostile_frames),
         cmocka_unit_test(test_hostile_sequences),
