@@ -105,7 +105,10 @@ static void write_json(const struct entry *entry)
     buffer_append_slice(&lines, SLICE("{\"type\":\"request\",\"time_ms\":"));
     append_number(&lines, clock_wall_us() / 1000, 1);
     buffer_append_slice(&lines, SLICE(",\"worker\":"));
-    buffer_append_json(&lines, slice_of(entry->worker->name));
+    if (entry->worker)
+        buffer_append_json(&lines, slice_of(entry->worker->name));
+    else
+        buffer_append_slice(&lines, SLICE("null"));
     buffer_append_slice(&lines, SLICE(",\"request_id\":\""));
     append_id(&lines, entry->id);
     buffer_append_slice(&lines, SLICE("\",\"method\":"));
@@ -161,6 +164,18 @@ void access_log_asset(struct deployment *deployment, const struct http1_request 
                           .took_us = clock_monotonic_us() - start_us,
                           .bytes = (uint64_t)asset->body_bytes};
     count(deployment->worker, asset->status, entry.took_us);
+    write_entry(&entry);
+}
+
+void access_log_unserved(const struct deployment *deployment, const struct http1_request *parsed,
+                         int status)
+{
+    struct entry entry = {.worker = deployment ? deployment->worker : NULL,
+                          .method = parsed->method,
+                          .path = parsed->path,
+                          .status = status};
+    if (deployment)
+        count(deployment->worker, status, 0);
     write_entry(&entry);
 }
 

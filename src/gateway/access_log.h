@@ -12,6 +12,9 @@ struct assets_answer;
 void access_log_request(struct request *request, int status);
 void access_log_asset(struct deployment *deployment, const struct http1_request *parsed,
                       const struct assets_answer *asset, uint64_t start_us);
+/* We answered ourselves before any worker saw it. deployment: NULL when no route matched. */
+void access_log_unserved(const struct deployment *deployment, const struct http1_request *parsed,
+                         int status);
 /* error: NULL when it went well. */
 void access_log_event(struct request *request, const char *error);
 void access_log_exception(struct request *request, int kind, const char *text, struct slice detail);

@@ -12,6 +12,8 @@
 #include "request.h"
 #include "error_page.h"
 
+enum { ROOM_BYTES_MAX = 128 * 1024 }; /* made for a body before it comes */
+
 static const char *reason_of(int status)
 {
     static const struct {
@@ -259,6 +261,10 @@ void answer_begin(struct conn *conn, bool head_request, int status, struct slice
         append_date(out);
     append_framing(conn, head_request, status, body_bytes, declared);
     end_head(conn, whole);
+    if (!conn->no_body && conn->work->answer_left > 0) /* once, instead of doubling along */
+        (void)buffer_reserve(out, conn->work->answer_left < ROOM_BYTES_MAX
+                                      ? (size_t)conn->work->answer_left
+                                      : (size_t)ROOM_BYTES_MAX);
 }
 
 void answer_begin_ready(struct conn *conn, bool head_request, int status, struct slice head,

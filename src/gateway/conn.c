@@ -31,6 +31,8 @@ enum {
     LINGER_MS = 2000, /* after the last answer we read on for so long, so that it arrives */
     PROBE_MS = 1000,  /* see probe */
     WORKS_SPARE_MAX = 128,
+    IN_KEPT_BYTES = 64 * 1024, /* of a spare work's buffers: fresh pages cost more than copying */
+    OUT_KEPT_BYTES = 128 * 1024,
     WHEEL_MS = 250,
     WHEEL_SLOTS = 512,
 };
@@ -110,8 +112,8 @@ static void drop_work(struct conn *conn)
     if (!work)
         return;
     fd_close(&work->file_fd);
-    buffer_reset(&work->in, READ_BYTES);
-    buffer_reset(&work->out, READ_BYTES);
+    buffer_reset(&work->in, IN_KEPT_BYTES);
+    buffer_reset(&work->out, OUT_KEPT_BYTES);
     if (spare_works_count == WORKS_SPARE_MAX) {
         buffer_done(&work->in);
         buffer_done(&work->out);

@@ -118,6 +118,7 @@ struct request {
 struct gateway {
     struct loop *loop;
     int number, cpus;
+    uint32_t connections_limit; /* that the descriptors allow */
     bool draining, dev, color;
     uint64_t drain_deadline_ms;
     enum { ACCESS_LOG_OFF, ACCESS_LOG_TEXT, ACCESS_LOG_JSON } access_log;

@@ -4,6 +4,7 @@
 #include "gateway_main.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@
 #include "log.h"
 #include "sandbox.h"
 
-enum { TICK_MS = 25, CONN_TICK_MS = 250 };
+enum { TICK_MS = 25, CONN_TICK_MS = 250, DESCRIPTORS_KEPT = 512 };
 
 struct gateway gateway;
 
@@ -98,13 +99,26 @@ static void on_turn_end(void *owner)
 
 /* ---- start ---- */
 
-static void raise_descriptor_limit(void)
+/* Returns how many connections that leaves room for, beside files, instances and the admin. */
+static uint32_t raise_descriptor_limit(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 1024 - DESCRIPTORS_KEPT;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur > UINT32_MAX)
+        return UINT32_MAX;
+    return limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? (uint32_t)limit.rlim_cur - DESCRIPTORS_KEPT
+                                                 : DESCRIPTORS_KEPT;
+}
+
+/* Buffers of bodies come and go with each request: not by way of the kernel each time. */
+static void keep_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
+    (void)mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
 }
 
 static int count_cpus(void)
@@ -130,7 +144,8 @@ int gateway_main(int argc, char **argv)
     (void)snprintf(name, sizeof(name), "gateway %d", gateway.number);
     log_init(name, LOG_INFO, false);
     (void)signal(SIGPIPE, SIG_IGN);
-    raise_descriptor_limit();
+    keep_memory();
+    gateway.connections_limit = raise_descriptor_limit();
     gateway.loop = loop_new();
     gateway.cpus = count_cpus();
     gateway.next_id = first_request_id();

@@ -99,7 +99,8 @@ static void take_settings(const json_t *json)
         .body_timeout_ms = (uint32_t)integer(http, "body_timeout_ms", 30000),
         .keepalive_timeout_ms = (uint32_t)integer(http, "keepalive_timeout_ms", 75000),
         .write_timeout_ms = (uint32_t)integer(http, "write_timeout_ms", 30000),
-        .connections_max = (uint32_t)integer(http, "connections_max", 100000),
+        .connections_max =
+            at_most(integer(http, "connections_max", 100000), gateway.connections_limit),
         .drain_timeout_ms = (uint32_t)integer(http, "drain_timeout_ms", 30000),
     };
 }

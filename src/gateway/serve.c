@@ -118,6 +118,15 @@ static bool serve_scheduled(struct conn *conn, struct deployment *deployment,
     return true;
 }
 
+/* The status of a request that no worker is to see; 0: it is fine. TRACE would show a script what a
+ * browser hides from it, and no Request can have such a method. */
+static int refusal_of(const struct deployment *deployment, const struct http1_request *parsed)
+{
+    if (slice_equal(parsed->method, SLICE("TRACE")) || slice_equal(parsed->method, SLICE("TRACK")))
+        return 405;
+    return parsed->content_length > deployment->request_body_bytes_max ? 413 : 0;
+}
+
 void serve_request(struct conn *conn, const struct http1_request *parsed)
 {
     conn->close_after = !parsed->keep_alive || gateway.draining;
@@ -129,17 +138,14 @@ void serve_request(struct conn *conn, const struct http1_request *parsed)
         return;
     }
     struct deployment *deployment = routes_find(gateway.routes, parsed->authority, parsed->path);
-    if (!deployment) {
-        answer_404(conn, is_head(parsed));
-    } else if (slice_equal(parsed->method, SLICE("TRACE")) ||
-               slice_equal(parsed->method, SLICE("TRACK"))) {
-        answer_refuse(conn, 405); /* would echo what the client cannot see itself; no Request can
-                                     have this method either */
-    } else if (parsed->content_length > deployment->request_body_bytes_max) {
-        answer_refuse(conn, 413);
-    } else if (serve_asset(conn, deployment, parsed, deployment->has_code)) {
+    int refusal = deployment ? refusal_of(deployment, parsed) : 0;
+    if (refusal) {
+        access_log_unserved(deployment, parsed, refusal);
+        answer_refuse(conn, refusal);
+    } else if (deployment && serve_asset(conn, deployment, parsed, deployment->has_code)) {
         return;
-    } else if (!deployment->has_code && !deployment->failed) {
+    } else if (!deployment || (!deployment->has_code && !deployment->failed)) {
+        access_log_unserved(deployment, parsed, 404);
         answer_404(conn, is_head(parsed));
     } else if (!gateway.dev || !serve_scheduled(conn, deployment, parsed)) {
         forward_request(conn, deployment, parsed);

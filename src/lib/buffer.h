@@ -20,7 +20,8 @@ static inline size_t buffer_len(const struct buffer *buffer)
 
 static inline struct slice buffer_slice(const struct buffer *buffer)
 {
-    return (struct slice){buffer->data + buffer->start, buffer_len(buffer)};
+    /* Nothing may be added to a null pointer, not even zero. */
+    return (struct slice){buffer->data ? buffer->data + buffer->start : NULL, buffer_len(buffer)};
 }
 
 /* Room for at least bytes more at the end; returns where to write them (then add to ->end). */
