@@ -23,10 +23,14 @@ function parts(text) {
     const name = part.slice(0, end).trim(), content = part.slice(end + 1);
     if (name === "driver") driver = content;
     else if (name === "manifest") options = JSON.parse(content);
+    else if (name.endsWith(".wasm")) files[name] = bytesOf(content.trim());
     else files[name] = content;
   }
   return { files, driver, options };
 }
+
+// %41 is a byte, every other character stands for itself.
+const bytesOf = (text) => Buffer.from(text.replace(/%(..)/g, (_, hex) => String.fromCharCode(parseInt(hex, 16))), "latin1");
 
 // → lines that the case printed
 function run(name) {

@@ -11,7 +11,7 @@ import { buildSync } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 export const weir = process.env.WEIR ?? join(here, "../../build/weir");
 
-const typeByExtension = { js: "esm", mjs: "esm", cjs: "cjs", json: "json", txt: "text", bin: "data" };
+const typeByExtension = { js: "esm", mjs: "esm", cjs: "cjs", json: "json", txt: "text", bin: "data", wasm: "wasm" };
 const align = (n) => (n + 7) & ~7;
 
 // files: {name: text or bytes}. options: manifest fields.

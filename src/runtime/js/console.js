@@ -4,7 +4,7 @@
 import { Map, MapDelete, MapGet, MapSet } from "./primordials.js";
 import { native } from "./native.js";
 import { current } from "./context.js";
-import { format } from "./inspect.js";
+import { format, inspect } from "./node/inspect.js";
 import { callerPosition } from "./positions.js";
 
 const DEBUG = 0, INFO = 1, LOG = 2, WARN = 3, ERROR = 4;
@@ -13,7 +13,7 @@ let indent = "";
 const counts = new Map(), timers = new Map();
 
 function print(level, args) {
-  let text = format(args);
+  let text = format(...args);
   if (indent !== "") text = indent + text.replaceAll("\n", `\n${indent}`);
   const owner = current();
   native.log(owner === undefined ? 0 : owner.id, level, text, callerPosition(print.depth));
@@ -42,7 +42,7 @@ export const console = {
   },
   trace(...args) {
     const stack = new Error().stack ?? "";
-    print(LOG, [`Trace: ${format(args)}\n${stack}`]);
+    print(LOG, [`Trace: ${format(...args)}\n${stack}`]);
   },
   dir(value) {
     print(LOG, [value]);

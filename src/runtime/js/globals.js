@@ -106,6 +106,9 @@ defineInterface(ServiceWorkerGlobalScope, "ServiceWorkerGlobalScope");
 export function installGlobals() {
   for (const name of Object.keys(constructors)) define(name, constructors[name], false);
   for (const name of Object.keys(functions)) define(name, functions[name], true);
+  define("Navigator", Navigator, false);
+  define("WorkerGlobalScope", WorkerGlobalScope, false);
+  define("ServiceWorkerGlobalScope", ServiceWorkerGlobalScope, false);
   define("console", console, false);
   define("crypto", crypto, true);
   define("performance", performance, true);

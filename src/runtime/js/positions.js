@@ -2,7 +2,6 @@
 // From a place in a transformed module to the author's source: the transform's column shifts, then the
 // bundler's source map (https://tc39.es/ecma426/). Decoded on first need.
 
-import { indentStack } from "./inspect.js";
 import { originalColumn } from "./transform/positions.js";
 import { decodeMap, sourcePosition } from "./transform/source-map.js";
 
@@ -56,4 +55,17 @@ export function callerPosition(depth) {
     if (match !== null && modules.has(match[1])) return mapPosition(match[1], Number(match[2]), Number(match[3]));
   }
   return "";
+}
+
+// The engine writes "function@file:line:column"; people read "at function (file:line:column)".
+function indentStack(stack) {
+  return stack
+    .split("\n")
+    .filter((line) => line !== "" && !line.includes("[native code]") && !line.includes("weir:"))
+    .map((line) => {
+      const at = line.lastIndexOf("@");
+      const name = line.slice(0, Math.max(at, 0)), place = line.slice(at + 1);
+      return name === "" ? `    at ${place}` : `    at ${name} (${place})`;
+    })
+    .join("\n");
 }

@@ -204,6 +204,8 @@ function failed(error) {
 // prepare(manifest): the global object, before the worker's code runs.
 export function boot(manifestText, blob, prepare) {
   setPhase("global");
+  state = "pending";
+  handlers = {};
   try {
     const { manifest, graph, evaluateScript } = openBundle(manifestText, blob);
     env = makeEnvironment(manifest.env);
