@@ -67,6 +67,7 @@ int broker_main(int argc, char **argv)
     struct error err = {""};
     (void)argc, (void)argv;
     log_init("broker", LOG_INFO, false);
+    (void)prctl(PR_SET_NAME, "weir-broker", 0, 0, 0);
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     /* A name server that does not answer must not hold a resolver's thread for half a minute. */

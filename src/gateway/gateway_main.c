@@ -143,6 +143,7 @@ int gateway_main(int argc, char **argv)
     gateway.number = argc > 1 ? atoi(argv[1]) : 0;
     (void)snprintf(name, sizeof(name), "gateway %d", gateway.number);
     log_init(name, LOG_INFO, false);
+    (void)prctl(PR_SET_NAME, "weir-gateway", 0, 0, 0);
     (void)signal(SIGPIPE, SIG_IGN);
     keep_memory();
     gateway.connections_limit = raise_descriptor_limit();

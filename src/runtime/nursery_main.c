@@ -154,6 +154,7 @@ int nursery_main(int argc, char **argv)
     struct error err = {""};
     engine_environment(argv);
     log_init("nursery", LOG_INFO, false);
+    (void)prctl(PR_SET_NAME, "weir-nursery", 0, 0, 0);
     if (sandbox_drop_user(&err) < 0 || sandbox_unshare(true, &err) < 0)
         goto failed;
     fork_into_namespace();

@@ -138,6 +138,7 @@ static void become_instance(const struct ipc_message *message)
     double seed = 0;
     uint64_t random = 0;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    (void)prctl(PR_SET_NAME, "weir-instance", 0, 0, 0);
     fd_close(&template.start.control);
     fd_close(&template.task_fd);
     (void)signal(SIGCHLD, SIG_DFL);
@@ -239,6 +240,7 @@ void template_run(struct template_start *start)
     struct error err = {""};
     uint64_t started_us = clock_monotonic_us();
     template.start = *start;
+    (void)prctl(PR_SET_NAME, "weir-template", 0, 0, 0);
     template.task_fd = openat(start->proc_fd, "self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     uint64_t space_bytes = address_space_bytes(start->proc_fd);
     const int keep[] = {0, 1, 2, start->bundle_fd, start->control, template.task_fd};
