@@ -96,6 +96,7 @@ void ring_commit(struct ring *ring, uint32_t type, uint32_t slot, uint32_t aux, 
     ring->pending = 0;
     write_header(ring, (struct ring_frame){bytes, type, slot, aux});
     ring->index += frame_span(bytes);
+    ring->moved = true;
     atomic_store_explicit(&ring->shared->head, ring->index, memory_order_release);
 }
 
@@ -175,6 +176,7 @@ static int next_frame(struct ring *ring, struct ring_frame *ret_frame)
         if (frame_span(frame.bytes) != end)
             return -EPROTO; /* a skip reaches exactly to the end */
         ring->index += end;
+        ring->moved = true;
         atomic_store_explicit(&ring->shared->tail, ring->index, memory_order_release);
     }
 }
@@ -205,6 +207,7 @@ int ring_peek(struct ring *ring, struct ring_frame *ret_frame, const void **ret_
 void ring_release(struct ring *ring, const struct ring_frame *frame)
 {
     ring->index += frame_span(frame->bytes);
+    ring->moved = true;
     atomic_store_explicit(&ring->shared->tail, ring->index, memory_order_release);
 }
 
@@ -226,6 +229,8 @@ void ring_reader_awake(struct ring *ring)
 
 bool ring_reader_wants_bell(struct ring *ring)
 {
+    if (!TAKE(ring->moved))
+        return false;
     atomic_thread_fence(memory_order_seq_cst);
     if (!atomic_load_explicit(&ring->shared->reader_sleeps, memory_order_relaxed))
         return false;
@@ -243,6 +248,8 @@ bool ring_writer_sleep(struct ring *ring)
 
 bool ring_writer_wants_bell(struct ring *ring)
 {
+    if (!TAKE(ring->moved))
+        return false;
     atomic_thread_fence(memory_order_seq_cst);
     if (!atomic_load_explicit(&ring->shared->writer_sleeps, memory_order_relaxed))
         return false;

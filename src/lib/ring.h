@@ -27,6 +27,7 @@ struct ring {
     uint32_t index;   /* our own: head of a writer, tail of a reader */
     uint32_t peer;    /* the last checked value of the peer's */
     uint32_t pending; /* writer: bytes of the frame being written (0: none) */
+    bool moved;       /* our index changed since the peer was last considered for a bell */
 };
 
 struct ring_frame {
@@ -85,7 +86,8 @@ void ring_release(struct ring *ring, const struct ring_frame *frame);
  * false: something came, read on. Call ring_reader_awake when woken. */
 bool ring_reader_sleep(struct ring *ring);
 void ring_reader_awake(struct ring *ring);
-/* Writer: does the reader sleep? (Clears the mark: the caller now rings the doorbell.) */
+/* Writer, after commits: does the reader sleep? (Clears the mark: the caller now rings the
+ * doorbell.) False without a look when nothing was committed since the last call. */
 bool ring_reader_wants_bell(struct ring *ring);
 /* Writer: ring full; asks the reader to ring our bell once it made room. True: still full. */
 bool ring_writer_sleep(struct ring *ring);

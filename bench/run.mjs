@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// bench/run [NAME…] [--rounds N] [--seconds N] [--write]: prints tables of medians and ratios; --write
+// puts them into docs/benchmarks.md.
+
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { cold } from "./cold.mjs";
+import { here, root, weirPath } from "./lib.mjs";
+import { connections, memory, thousand } from "./memory.mjs";
+import { files, throughput } from "./throughput.mjs";
+
+const parts = { throughput, files, cold, memory, thousand, connections };
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: "string", default: "5" }, seconds: { type: "string", default: "4" }, write: { type: "boolean" } },
+});
+const options = { rounds: Number(values.rounds), seconds: Number(values.seconds) };
+for (const name of positionals) {
+  if (!(name in parts)) {
+    console.error(`bench: no part named ${name}; there are ${Object.keys(parts).join(", ")}`);
+    process.exit(2);
+  }
+}
+
+const version = (command, args) => execFileSync(command, args, { encoding: "utf8" }).trim().split("\n")[0];
+const local = (name) => join(here, "node_modules/.bin", name);
+const page = join(root, "docs/benchmarks.md");
+for (const name of positionals.length > 0 ? positionals : Object.keys(parts)) {
+  const started = performance.now();
+  const text = await parts[name](options);
+  console.log(`\n## ${name}\n\n${text}`);
+  console.error(`${name} took ${Math.round((performance.now() - started) / 1000)} s`);
+  if (values.write) write(name, text);
+}
+if (values.write) {
+  const commit = version("git", ["-C", root, "rev-parse", "--short", "HEAD"]);
+  write(
+    "machine",
+    `${os.cpus().length} × ${os.cpus()[0].model}, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Linux ${os.release()}; ` +
+      `${version(weirPath, ["version"])} (${commit}), ${version(local("workerd"), ["--version"])}, Bun ${version(local("bun"), ["--version"])}; ` +
+      `medians of ${options.rounds} rounds of ${options.seconds} s.`,
+  );
+}
+
+// Between <!-- NAME --> and <!-- /NAME -->.
+function write(name, text) {
+  const old = readFileSync(page, "utf8");
+  const pattern = new RegExp(`(<!-- ${name} -->\n)[^]*?(<!-- /${name} -->)`);
+  if (!pattern.test(old)) throw new Error(`${page} has no place for ${name}`);
+  writeFileSync(page, old.replace(pattern, (_, begin, end) => `${begin}${text}\n${end}`));
+}
