@@ -13,8 +13,8 @@ enum { MINUTE_MS = 60000, DAY_MS = 86400000, MB = 1 << 20 };
 static const struct config_key root_keys[] = {
     {"data_dir", CONFIG_STRING, 0, 0, ".weir", NULL,
      "Directory for bundles and the process id, beside the file unless it is absolute"},
-    {"gateways", CONFIG_COUNT, 1, 64, "1", "gateways",
-     "Gateway processes; one serves tens of thousands of requests a second, each has its own "
+    {"gateways", CONFIG_COUNT, 0, 64, "0", "gateways",
+     "Gateway processes, each with its own instances; 0: one for each CPU, kept there with its "
      "instances"},
     {"access_log", CONFIG_STRING, 0, 0, "json", "access_log",
      "Lines on standard output: \"json\", \"text\" or \"off\""},

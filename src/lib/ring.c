@@ -229,8 +229,9 @@ void ring_reader_awake(struct ring *ring)
 
 bool ring_reader_wants_bell(struct ring *ring)
 {
-    if (!TAKE(ring->moved))
+    if (!ring->moved)
         return false;
+    ring->moved = false;
     atomic_thread_fence(memory_order_seq_cst);
     if (!atomic_load_explicit(&ring->shared->reader_sleeps, memory_order_relaxed))
         return false;
@@ -248,8 +249,9 @@ bool ring_writer_sleep(struct ring *ring)
 
 bool ring_writer_wants_bell(struct ring *ring)
 {
-    if (!TAKE(ring->moved))
+    if (!ring->moved)
         return false;
+    ring->moved = false;
     atomic_thread_fence(memory_order_seq_cst);
     if (!atomic_load_explicit(&ring->shared->writer_sleeps, memory_order_relaxed))
         return false;

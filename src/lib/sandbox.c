@@ -213,6 +213,7 @@ static void add_rules(scmp_filter_ctx ctx, enum sandbox_profile profile)
     assert(r == 0);
     allow_if(ctx, SCMP_SYS(clone), SCMP_CMP(0, SCMP_CMP_MASKED_EQ, THREAD_FLAGS, THREAD_FLAGS));
     allow_if(ctx, SCMP_SYS(prctl), SCMP_CMP(0, SCMP_CMP_EQ, PR_SET_NAME));
+    allow_if(ctx, SCMP_SYS(sched_setaffinity), SCMP_CMP(0, SCMP_CMP_EQ, 0)); /* one's own */
     /* The engine's watchdog interrupts the running thread by a signal: to ourselves, to no other.
      */
     if (profile != SANDBOX_NURSERY && profile != SANDBOX_TEMPLATE) /* filters add up over forks */

@@ -70,6 +70,7 @@ struct control_kill {
 struct control_instance {
     uint32_t instance_id;
     uint32_t deployment_id;
+    int32_t cpu; /* to run on, its gateway's; -1: any */
 };
 
 struct control_gone {

@@ -18,6 +18,10 @@ enum {
     FRAMES_PER_TURN = 64,      /* of one ring, then the other has its chance */
     IDLE_COMPACT_MS = 500,     /* quiet for so long: collect garbage, give memory back */
     WATCHDOG_TICK_MS_MAX = 50, /* how often a long turn is looked at */
+    LONG_TURN_US = 4000,       /* a scheduler's slice */
+    /* More of a window in long turns than warming up takes: it computes. */
+    LONG_TURNS_WINDOW_US = 1000 * 1000,
+    LONG_TURNS_US_MAX = 500 * 1000,
 };
 
 struct instance instance;
@@ -28,14 +32,48 @@ static uint32_t watchdog_tick_ms(void)
     return instance.cpu_ms_max < most ? instance.cpu_ms_max : most;
 }
 
-/* Called by the engine each time that a turn has used another tick of CPU. */
+void instance_keep_to_cpu(int cpu)
+{
+    cpu_set_t one;
+    if (cpu < 0 || cpu >= CPU_SETSIZE ||
+        sched_getaffinity(0, sizeof(instance.placement.all), &instance.placement.all) < 0)
+        return;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    instance.placement.kept = sched_setaffinity(0, sizeof(one), &one) == 0;
+}
+
+static void count_long_turn(uint64_t used_us)
+{
+    uint64_t now_us = clock_monotonic_us();
+    if (now_us - instance.placement.window_start_us > LONG_TURNS_WINDOW_US) {
+        instance.placement.window_start_us = now_us;
+        instance.placement.long_us = 0;
+    }
+    instance.placement.long_us += used_us;
+    if (instance.placement.long_us < LONG_TURNS_US_MAX)
+        return;
+    (void)sched_setaffinity(0, sizeof(instance.placement.all), &instance.placement.all);
+    instance.placement.kept = false;
+}
+
+/* CPU time of the turn so far. A system call a turn would cost more than a short turn itself, so
+ * the CPU clock is read before a batch of turns: the turn has used no more than the batch, and no
+ * more than its wall time. */
+static uint64_t turn_used_us(void)
+{
+    uint64_t wall_us = clock_monotonic_us() - instance.turn.start_us;
+    uint64_t batch_us = clock_thread_cpu_us() - instance.batch_cpu_us;
+    return wall_us < batch_us ? wall_us : batch_us;
+}
+
+/* Called by the engine each time that a turn has taken another tick. */
 static bool should_terminate(JSContextRef ctx, void *context)
 {
     (void)ctx, (void)context;
-    uint64_t now_us = clock_thread_cpu_us();
-    if (instance.turn.cpu_start_us == 0)
-        instance.turn.cpu_start_us = now_us - watchdog_tick_ms() * 1000;
-    uint64_t used_us = now_us - instance.turn.cpu_start_us;
+    uint64_t used_us = turn_used_us();
+    if (instance.placement.kept)
+        count_long_turn(used_us);
     if (instance.turn.id)
         used_us += instance.slots[instance.turn.slot].cpu_us;
     instance.turn.terminated = used_us >= (uint64_t)instance.cpu_ms_max * 1000;
@@ -83,16 +121,15 @@ bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[])
     JSContextRef ctx = instance.engine.ctx;
     JSValueRef exception = NULL;
     instance.turn.start_us = clock_monotonic_us();
-    instance.turn.cpu_start_us = 0;
     instance.turn.terminated = false;
     (void)JSObjectCallAsFunction(ctx, hook, NULL, argc, argv, &exception);
-    /* Short turns are charged their wall time: a system call a turn would cost more than it tells.
-     */
-    uint64_t used_us = instance.turn.cpu_start_us
-                           ? clock_thread_cpu_us() - instance.turn.cpu_start_us
-                           : clock_monotonic_us() - instance.turn.start_us;
+    uint64_t used_us = clock_monotonic_us() - instance.turn.start_us;
+    if (used_us >= LONG_TURN_US)
+        used_us = turn_used_us();
     if (instance.turn.id)
         instance.slots[instance.turn.slot].cpu_us += (uint32_t)used_us;
+    if (used_us >= LONG_TURN_US && instance.placement.kept)
+        count_long_turn(used_us);
     if (instance.turn.terminated) {
         report_stop();
         instance.turn.terminated = false;
@@ -481,6 +518,7 @@ int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHAN
     bool compact = false; /* owed since the last work */
     bool settled = false; /* the library looked for requests that nothing can answer any more */
     for (;;) {
+        instance.batch_cpu_us = clock_thread_cpu_us();
         bool busy = drain(&instance.gateway, true);
         busy |= drain(&instance.broker, false);
         int timeout_ms = instance_timers();

@@ -4,6 +4,8 @@
 #ifndef WEIR_INSTANCE_H
 #define WEIR_INSTANCE_H
 
+#include <sched.h>
+
 #include "flow.h"
 #include "library.h"
 
@@ -35,11 +37,16 @@ struct instance {
     uint32_t cpu_ms_max, in_flight;
     uint64_t timer_due_us; /* 0: none */
     bool retiring, out_of_memory, serving;
+    uint64_t batch_cpu_us; /* the CPU clock when the loop last began a round of turns */
+    struct { /* see instance_keep_to_cpu */
+        cpu_set_t all;
+        bool kept;
+        uint64_t window_start_us, long_us; /* time spent in long turns since then */
+    } placement;
     struct { /* the hook that runs now */
         uint32_t slot;
         uint64_t id;
         uint64_t start_us;
-        uint64_t cpu_start_us; /* 0: the watchdog has not looked yet */
         bool terminated;
     } turn;
 };
@@ -54,6 +61,9 @@ int instance_boot(struct slice bundle, struct error *err) WARN_UNUSED;
 /* CPU time that one request may use, from now on. The engine then makes a thread that watches, so
  * not before the last fork. */
 void instance_limit_cpu(uint32_t cpu_ms_max);
+/* Stays on its gateway's CPU (-1: anywhere) as long as its turns are short: the two hand over
+ * without waking a sleeping CPU. One that computes moves to wherever there is room. */
+void instance_keep_to_cpu(int cpu);
 /* What the booted worker can do: bit 0 fetch, bit 1 scheduled. */
 uint32_t instance_handlers(void);
 /* Takes over the channels and serves until retired or the gateway is gone. Returns the exit code.

@@ -4,7 +4,14 @@
 #include <dlfcn.h>
 #include <errno.h>
 
+#include "clock.h"
+
 struct jsc_private jsc_private;
+
+double jsc_cpu_time(void)
+{
+    return (double)clock_monotonic_us() / 1e6;
+}
 
 static const struct {
     const char *name;

@@ -132,8 +132,8 @@ static void load_worker(void)
     engine_compact(&instance.engine);
 }
 
-static void become_instance(const struct ipc_message *message) __attribute__((noreturn));
-static void become_instance(const struct ipc_message *message)
+static void become_instance(const struct ipc_message *message, int cpu) __attribute__((noreturn));
+static void become_instance(const struct ipc_message *message, int cpu)
 {
     double seed = 0;
     uint64_t random = 0;
@@ -142,6 +142,7 @@ static void become_instance(const struct ipc_message *message)
     fd_close(&template.start.control);
     fd_close(&template.task_fd);
     (void)signal(SIGCHLD, SIG_DFL);
+    instance_keep_to_cpu(cpu);
     sandbox_install(template.start.instance_filter);
     instance_limit_cpu(template.start.limits.cpu_ms_max);
     if (getrandom(&random, sizeof(random), 0) == sizeof(random))
@@ -168,7 +169,7 @@ static void fork_instance(struct ipc_message *message)
         (void)poll(NULL, 0, THREADS_WAIT_MS);
     pid_t pid = fork();
     if (pid == 0)
-        become_instance(message);
+        become_instance(message, order.cpu);
     if (pid < 0) {
         tell(CONTROL_EXIT, order.instance_id, 0, "cannot fork");
         return;

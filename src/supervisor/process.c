@@ -31,8 +31,8 @@ static void keep_environment(char *kept[], int cap)
     kept[count] = NULL;
 }
 
-static void become(int control, const char *name, const char *argument) __attribute__((noreturn));
-static void become(int control, const char *name, const char *argument)
+static void become(int control, const char *const command[]) __attribute__((noreturn));
+static void become(int control, const char *const command[])
 {
     char *environment[16];
     (void)setsid(); /* Ctrl-C at the terminal is for the supervisor, which drains us */
@@ -51,14 +51,15 @@ static void become(int control, const char *name, const char *argument)
         (void)dup2(null, STDIN_FILENO);
         (void)close(null);
     }
-    char *const argv[] = {"weir", (char *)(uintptr_t)name, (char *)(uintptr_t)argument, NULL};
+    char *argv[8] = {"weir"};
+    for (size_t i = 0; command[i] && i < ARRAY_LEN(argv) - 2; i++)
+        argv[i + 1] = (char *)(uintptr_t)command[i];
     (void)execve("/proc/self/exe", argv, environment);
     perror("weir: cannot execute itself");
     _exit(127);
 }
 
-int process_start(struct process *process, const char *name, const char *argument,
-                  struct error *err)
+int process_start(struct process *process, const char *const command[], struct error *err)
 {
     int pair[2];
     int r = ipc_pair(pair);
@@ -66,13 +67,13 @@ int process_start(struct process *process, const char *name, const char *argumen
         return error_set(err, r, "cannot make a control socket: %s", strerror(-r));
     pid_t pid = fork();
     if (pid < 0) {
-        r = error_set(err, -errno, "cannot fork %s: %s", name, strerror(errno));
+        r = error_set(err, -errno, "cannot fork %s: %s", command[0], strerror(errno));
         (void)close(pair[0]);
         (void)close(pair[1]);
         return r;
     }
     if (pid == 0)
-        become(pair[1], name, argument);
+        become(pair[1], command);
     (void)close(pair[1]);
     *process = (struct process){pid, pair[0]};
     return 0;

@@ -13,8 +13,8 @@ struct process {
     int control; /* our end; -1 when not running */
 };
 
-/* argument: NULL or one more argument. 0 or negative errno. */
-int process_start(struct process *process, const char *name, const char *argument,
+/* command: the hidden name and its arguments, NULL at the end. 0 or negative errno. */
+int process_start(struct process *process, const char *const command[],
                   struct error *err) WARN_UNUSED;
 /* After waitpid reported it, or to let go: closes the socket and forgets the pid. */
 void process_forget(struct process *process);

@@ -43,6 +43,8 @@ struct supervisor {
     uint32_t next_deployment_id, next_instance_id;
     struct child gateways[GATEWAYS_MAX], broker, nursery;
     int gateways_count;
+    bool pinned; /* each gateway, with its instances, to cpus[its number] */
+    int cpus[GATEWAYS_MAX];
     struct listener listeners[LISTENERS_MAX], admin;
     int listeners_count;
     pid_t loader_pid;
@@ -75,6 +77,8 @@ void templates_tidy(void);
 void templates_on_nursery_message(struct ipc_message *message);
 
 /* ---- supervisor.c ---- */
+/* The CPU that a gateway and its instances keep to; -1: any. */
+int supervisor_cpu(int gateway);
 void supervisor_tell_gateway(int gateway, uint32_t type, const void *payload, uint32_t bytes,
                              const int *fds, int fds_count);
 

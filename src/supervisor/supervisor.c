@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -369,11 +370,13 @@ static void restart_later(struct child *child)
 
 static void child_start(struct child *child)
 {
-    static const char *const arguments[] = {"__gateway", "__broker", "__nursery"};
+    static const char *const names[] = {"__gateway", "__broker", "__nursery"};
+    bool numbered = child->kind == CHILD_GATEWAY;
     AUTO_TEXT number = xasprintf("%d", child->number);
+    AUTO_TEXT cpu = xasprintf("%d", numbered ? supervisor_cpu(child->number) : -1);
+    const char *const command[] = {names[child->kind], numbered ? number : NULL, cpu, NULL};
     struct error err = {""};
-    int r = process_start(&child->process, arguments[child->kind],
-                          child->kind == CHILD_GATEWAY ? number : NULL, &err);
+    int r = process_start(&child->process, command, &err);
     if (r == 0)
         r = loop_add(supervisor.loop, &child->source, child->process.control, EPOLLIN,
                      on_child_ready);
@@ -446,6 +449,28 @@ static void take_deployments(struct plan *plan)
     }
 }
 
+/* wanted: 0 for one a CPU. Then each keeps to its own, and so do its instances: a request crosses
+ * two processes without waking a sleeping CPU (docs/benchmarks.md has what that is worth). */
+static void count_gateways(int64_t wanted)
+{
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    (void)sched_getaffinity(0, sizeof(allowed), &allowed);
+    int cpus = CPU_COUNT(&allowed);
+    supervisor.gateways_count = (int)(wanted > 0 ? wanted : cpus);
+    if (supervisor.gateways_count < 1 || supervisor.gateways_count > GATEWAYS_MAX)
+        supervisor.gateways_count = supervisor.gateways_count < 1 ? 1 : GATEWAYS_MAX;
+    supervisor.pinned = supervisor.gateways_count == cpus && cpus > 1;
+    for (int cpu = 0, found = 0; cpu < CPU_SETSIZE && found < GATEWAYS_MAX; cpu++)
+        if (CPU_ISSET(cpu, &allowed))
+            supervisor.cpus[found++] = cpu;
+}
+
+int supervisor_cpu(int gateway)
+{
+    return supervisor.pinned ? supervisor.cpus[gateway] : -1;
+}
+
 static int take_plan(struct slice text, struct error *err)
 {
     struct plan plan;
@@ -455,12 +480,8 @@ static int take_plan(struct slice text, struct error *err)
     bool first = !supervisor.plan.json;
     const char *mode = plan_text(plan.json, "mode");
     supervisor.dev = mode && strcmp(mode, "dev") == 0;
-    if (first) {
-        int64_t gateways = plan_integer(plan.json, "gateways", 1);
-        supervisor.gateways_count = gateways < 1              ? 1
-                                    : gateways > GATEWAYS_MAX ? GATEWAYS_MAX
-                                                              : (int)gateways;
-    }
+    if (first)
+        count_gateways(plan_integer(plan.json, "gateways", 1));
     for (int i = 0; i < supervisor.listeners_count; i++)
         supervisor.listeners[i].wanted = false;
     r = open_listeners(&plan, err);

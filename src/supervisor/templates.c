@@ -53,7 +53,8 @@ static void forget_instance(struct deployment *deployment, uint32_t instance_id,
 /* Two channels, three messages: the gateway may write requests before the instance even runs. */
 static void fork_instance(struct deployment *deployment, int gateway)
 {
-    struct control_instance order = {supervisor.next_instance_id++, deployment->id};
+    struct control_instance order = {supervisor.next_instance_id++, deployment->id,
+                                     supervisor_cpu(gateway)};
     int fds[2 * CHANNEL_FDS];
     memset(fds, -1, sizeof(fds));
     int r = channel_create(GATEWAY_RING_BYTES, fds);
