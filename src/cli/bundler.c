@@ -358,7 +358,7 @@ static int run_esbuild(const struct bundler *bundler, const struct project *proj
     static const char *const fixed[] = {
         "--entry-names=index", "--asset-names=[name]-[hash]", "--bundle", "--target=es2024",
         "--conditions=workerd,worker,browser", "--external:cloudflare:*", "--external:node:*",
-        "--sourcemap=external", "--sources-content=false", "--keep-names", "--log-level=warning",
+        "--sourcemap=external", "--sources-content=false", "--log-level=warning",
         "--charset=utf8", "--loader:.js=jsx", "--loader:.mjs=jsx", "--loader:.cjs=jsx",
     };
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
@@ -369,6 +369,8 @@ static int run_esbuild(const struct bundler *bundler, const struct project *proj
                          bundler->dev ? "development" : "production"));
     if (project->minify)
         add(&args, xstrdup("--minify"));
+    if (project->keep_names)
+        add(&args, xstrdup("--keep-names"));
     if (project->tsconfig)
         add(&args, xasprintf("--tsconfig=%s", project->tsconfig));
     add_rules(&args, project);

@@ -141,6 +141,9 @@ static const struct config_key wrangler_keys[] = {
     {"route", CONFIG_ANY, 0, 0, NULL, NULL, "One pattern"},
     {"triggers", CONFIG_ANY, 0, 0, NULL, NULL, "Table with crons, an array of expressions"},
     {"minify", CONFIG_BOOL, 0, 0, "false", NULL, "Shorten names and blanks when bundling"},
+    {"keep_names", CONFIG_BOOL, 0, 0, NULL, NULL,
+     "Functions that bundling renames keep their `name`; it costs a call a closure, so only with "
+     "`minify` unless given"},
     {"no_bundle", CONFIG_BOOL, 0, 0, "false", NULL, "Serve the entry file as it is"},
     {"tsconfig", CONFIG_STRING, 0, 0, NULL, NULL, "tsconfig.json for bundling"},
     {"base_dir", CONFIG_STRING, 0, 0, NULL, NULL, "Directory that module names begin from"},

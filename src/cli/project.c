@@ -12,7 +12,7 @@
 static const char *const accepted[] = {
     "$schema",       "account_id",         "workers_dev",        "preview_urls", "observability",
     "logpush",       "upload_source_maps", "keep_vars",          "dev",          "placement",
-    "send_metrics",  "find_additional_modules", "preserve_file_names", "keep_names", "build",
+    "send_metrics",  "find_additional_modules", "preserve_file_names", "build",
     "tail_consumers", "usage_model",       "first_party_worker", "jsx_factory",  "jsx_fragment",
     "secrets",       NULL,
 };
@@ -340,6 +340,9 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
                            *no_bundle = inherited(&project, "no_bundle"),
                            *limits = inherited(&project, "limits");
         project.minify = minify && minify->type == VALUE_BOOL && minify->boolean;
+        const struct value *keep_names = inherited(&project, "keep_names");
+        project.keep_names = keep_names ? keep_names->type == VALUE_BOOL && keep_names->boolean
+                                        : project.minify;
         project.no_bundle = no_bundle && no_bundle->type == VALUE_BOOL && no_bundle->boolean;
         project.rules = inherited(&project, "rules");
         project.define = own(&project, "define");

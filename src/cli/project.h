@@ -21,7 +21,7 @@ struct project {
     json_t *assets;              /* as in the plan, or NULL */
     const struct value *rules, *define, *alias;
     char *tsconfig; /* absolute, or NULL */
-    bool minify, no_bundle;
+    bool minify, keep_names, no_bundle;
     char *secrets_path; /* .dev.vars that was read, for watching; or NULL */
 };
 
