@@ -16,6 +16,7 @@
 
 #include "buffer.h"
 #include "jsc_private.h"
+#include "narrow_string.h"
 
 char *const engine_environ[] = {
     "GIGACAGE_ENABLED=0",
@@ -63,6 +64,7 @@ int engine_start(struct engine *engine, struct error *err)
     int r = jsc_private_load(err);
     if (r < 0)
         return r;
+    narrow_string_probe();
     jsc_private.disable_gc_timer();
     if (jsc_private.scavenger_suspend)
         jsc_private.scavenger_suspend();
@@ -99,8 +101,10 @@ static struct buffer scratch;
 
 JSValueRef engine_string_latin1(JSContextRef ctx, struct slice bytes)
 {
-    JSStringRef string;
-    if (is_ascii(bytes) && !memchr(bytes.ptr, 0, bytes.len)) {
+    JSStringRef string = narrow_string_new(bytes);
+    if (string) {
+        /* made */
+    } else if (is_ascii(bytes) && !memchr(bytes.ptr, 0, bytes.len)) {
         scratch.start = scratch.end = 0;
         char *room = buffer_reserve(&scratch, bytes.len + 1);
         memcpy(room, bytes.ptr, bytes.len);
@@ -196,11 +200,34 @@ char *engine_text(JSContextRef ctx, JSValueRef value, JSValueRef *exception)
     return text;
 }
 
+static void append_narrow_as_utf8(struct slice bytes, struct buffer *buffer)
+{
+    unsigned char *to = (unsigned char *)buffer_reserve(buffer, 2 * bytes.len), *start = to;
+    for (size_t i = 0; i < bytes.len; i++) {
+        unsigned char c = (unsigned char)bytes.ptr[i];
+        if (c >= 0x80) {
+            *to++ = (unsigned char)(0xc0 | c >> 6);
+            c = 0x80 | (c & 0x3f);
+        }
+        *to++ = c;
+    }
+    buffer->end += (size_t)(to - start);
+}
+
 void engine_append_utf8(JSContextRef ctx, JSValueRef value, struct buffer *buffer)
 {
     JSStringRef string = JSValueToStringCopy(ctx, value, NULL);
+    struct slice narrow;
     if (!string)
         return;
+    if (narrow_string_bytes(string, &narrow)) {
+        if (is_ascii(narrow))
+            buffer_append_slice(buffer, narrow);
+        else
+            append_narrow_as_utf8(narrow, buffer);
+        JSStringRelease(string);
+        return;
+    }
     size_t cap = JSStringGetMaximumUTF8CStringSize(string);
     size_t bytes = JSStringGetUTF8CString(string, buffer_reserve(buffer, cap), cap);
     buffer->end += bytes ? bytes - 1 : 0; /* the NUL is counted */
@@ -210,8 +237,14 @@ void engine_append_utf8(JSContextRef ctx, JSValueRef value, struct buffer *buffe
 void engine_append_latin1(JSContextRef ctx, JSValueRef value, struct buffer *buffer)
 {
     JSStringRef string = JSValueToStringCopy(ctx, value, NULL);
+    struct slice narrow;
     if (!string)
         return;
+    if (narrow_string_bytes(string, &narrow)) {
+        buffer_append_slice(buffer, narrow);
+        JSStringRelease(string);
+        return;
+    }
     size_t len = JSStringGetLength(string), cap = JSStringGetMaximumUTF8CStringSize(string);
     char *room = buffer_reserve(buffer, cap);
     size_t bytes = JSStringGetUTF8CString(string, room, cap);
