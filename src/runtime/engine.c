@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,33 @@ static JSContextGroupRef create_group_quietly(void)
     return group;
 }
 
+static struct sigaction engine_on_segv, engine_on_bus;
+
+static void on_fault(int signal_number, siginfo_t *info, void *context)
+{
+    if (info->si_code <= 0) { /* sent by a process: there is no instruction to fault again */
+        (void)signal(signal_number, SIG_DFL);
+        (void)raise(signal_number); /* blocked until this returns */
+        if (getpid() == 1)          /* the init of a namespace does not end by that */
+            _exit(128 + signal_number);
+        return;
+    }
+    const struct sigaction *engine = signal_number == SIGSEGV ? &engine_on_segv : &engine_on_bus;
+    if (engine->sa_flags & SA_SIGINFO)
+        engine->sa_sigaction(signal_number, info, context);
+    else
+        (void)signal(signal_number, SIG_DFL);
+}
+
+/* The engine's handlers take a fault that is not theirs as one that will come again: they restore
+ * the default action and return. A signal that was sent would be swallowed that way. */
+static void end_by_sent_faults(void)
+{
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    (void)sigaction(SIGSEGV, &action, &engine_on_segv);
+    (void)sigaction(SIGBUS, &action, &engine_on_bus);
+}
+
 int engine_start(struct engine *engine, struct error *err)
 {
     int r = jsc_private_load(err);
@@ -73,6 +101,7 @@ int engine_start(struct engine *engine, struct error *err)
     if (!engine->ctx)
         return error_set(err, -ENOMEM, "cannot start the JavaScript engine");
     engine->global = JSContextGetGlobalObject(engine->ctx);
+    end_by_sent_faults();
     return 0;
 }
 
