@@ -36,8 +36,8 @@ enum control_type {
 
     /* supervisor → nursery */
     CONTROL_TEMPLATE, /* struct control_template, fds: bundle, control socket */
-    CONTROL_TEMPLATE_END,  /* struct control_gone: SIGKILL the template and with it its instances */
-    CONTROL_TEMPLATE_GONE, /* nursery → supervisor: struct control_gone */
+    CONTROL_TEMPLATE_END,  /* struct control_template_end: SIGKILL it and with it its instances */
+    CONTROL_TEMPLATE_GONE, /* nursery → supervisor: struct control_template_end */
 
     /* supervisor ↔ template (over its own socket) */
     CONTROL_TEMPLATE_READY, /* template → supervisor: struct control_template_ready */
@@ -80,8 +80,10 @@ struct control_gone {
     uint32_t text_bytes;
 };
 
+/* A deployment may have one template after another: each has a number of its own. */
 struct control_template {
     uint32_t deployment_id;
+    uint32_t template_id;
     uint32_t flags; /* TEMPLATE_DEV */
     uint32_t memory_bytes_max;
     uint32_t cpu_ms_max;
@@ -89,6 +91,11 @@ struct control_template {
     uint32_t subrequests_max;
 };
 enum { TEMPLATE_DEV = 1 };
+
+struct control_template_end {
+    uint32_t template_id;
+    int32_t status; /* of one that is gone, as waitpid gives it */
+};
 
 struct control_template_ready {
     uint32_t deployment_id;

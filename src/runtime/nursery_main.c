@@ -28,13 +28,13 @@ static struct {
     const struct sandbox_filter *template_filter, *instance_filter;
     struct {
         pid_t pid;
-        uint32_t deployment_id;
+        uint32_t template_id;
     } templates[TEMPLATES_MAX];
 } nursery;
 
-static void tell_gone(uint32_t deployment_id, int status)
+static void tell_gone(uint32_t template_id, int status)
 {
-    struct control_gone gone = {0, deployment_id, status, 0};
+    struct control_template_end gone = {template_id, status};
     (void)ipc_send(CONTROL_FD, CONTROL_TEMPLATE_GONE, &gone, sizeof(gone), NULL, 0);
 }
 
@@ -66,11 +66,22 @@ static void start_template(struct ipc_message *message)
         template_run(&start);
     if (pid < 0) {
         log_error("cannot fork a template: %s", strerror(errno));
-        tell_gone(start.limits.deployment_id, 0);
+        tell_gone(start.limits.template_id, 0);
         return;
     }
     nursery.templates[place].pid = pid;
-    nursery.templates[place].deployment_id = start.limits.deployment_id;
+    nursery.templates[place].template_id = start.limits.template_id;
+}
+
+static void end_template(const struct ipc_message *message)
+{
+    struct control_template_end order;
+    if (message->bytes != sizeof(order))
+        return;
+    memcpy(&order, message->payload, sizeof(order));
+    for (size_t i = 0; i < TEMPLATES_MAX; i++)
+        if (nursery.templates[i].pid && nursery.templates[i].template_id == order.template_id)
+            (void)kill(nursery.templates[i].pid, SIGKILL); /* ESRCH: it is being reaped */
 }
 
 static void reap(void)
@@ -82,7 +93,7 @@ static void reap(void)
             if (nursery.templates[i].pid != pid)
                 continue;
             nursery.templates[i].pid = 0;
-            tell_gone(nursery.templates[i].deployment_id, status);
+            tell_gone(nursery.templates[i].template_id, status);
             break;
         }
     }
@@ -111,6 +122,8 @@ static int serve_supervisor(void)
         while ((r = ipc_recv(CONTROL_FD, &message)) > 0) {
             if (message.type == CONTROL_TEMPLATE)
                 start_template(&message);
+            else if (message.type == CONTROL_TEMPLATE_END)
+                end_template(&message);
             ipc_close_fds(&message);
         }
         if (r != -EAGAIN)
@@ -131,6 +144,7 @@ static void fork_into_namespace(void)
         return;
     }
     (void)close(CONTROL_FD);
+    (void)signal(SIGTERM, SIG_IGN); /* it ends after all below it, not before */
     int status = 0;
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;

@@ -43,6 +43,7 @@ void deployment_update(struct deployment *deployment, const json_t *worker, bool
     const json_t *limits = json_object_get(worker, "limits");
     deployment->limits = (struct control_template){
         .deployment_id = deployment->id,
+        .template_id = deployment->limits.template_id,
         .flags = dev ? TEMPLATE_DEV : 0,
         .memory_bytes_max = limit(limits, "memory_bytes", 128 << 20),
         .cpu_ms_max = limit(limits, "cpu_ms", 30000),

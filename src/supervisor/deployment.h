@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A deployment (one version of one worker) as the supervisor sees it: its template and instances.
  *
- *   NONE ──spawn──► STARTING ──READY──► READY ──evicted, replaced──► NONE
- *                      └──FAILED──► FAILED (until the next plan, or a while)
+ *   NONE ──► STARTING ──READY──► READY ──evicted, replaced, crashed──► ENDING ──gone──► NONE
+ *               └──FAILED──► FAILED (until the next plan, or a while)
  *
- * Forks asked for while the template starts wait in `waiting` and go out when it is ready. */
+ * Forks asked for while there is no template wait in `waiting` and go out when it is ready. */
 #ifndef WEIR_DEPLOYMENT_H
 #define WEIR_DEPLOYMENT_H
 
@@ -18,7 +18,13 @@
 
 enum { GATEWAYS_MAX = 64, CRONS_MAX = 32 };
 
-enum template_state { TEMPLATE_NONE, TEMPLATE_STARTING, TEMPLATE_READY, TEMPLATE_FAILED };
+enum template_state {
+    TEMPLATE_NONE,
+    TEMPLATE_STARTING,
+    TEMPLATE_READY,
+    TEMPLATE_ENDING, /* its socket is closed; the nursery has yet to tell that it is gone */
+    TEMPLATE_FAILED,
+};
 
 struct instance_ref {
     struct instance_ref *next;
@@ -37,12 +43,12 @@ struct deployment {
     int crons_count;
 
     enum template_state state;
-    int control; /* socket to the template */
+    bool got_ready; /* the template: if it ends now, it was not its global scope */
+    int control;    /* socket to the template; -1: none */
     struct loop_source source;
     char *failure; /* why it FAILED */
     uint64_t state_since_ms, used_ms;
     uint32_t private_kb;            /* the template's, as it told */
-    uint32_t crashes;               /* of the template, in a row */
     uint32_t waiting[GATEWAYS_MAX]; /* forks owed, by gateway */
     struct instance_ref *instances;
     uint32_t instances_count;

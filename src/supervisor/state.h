@@ -40,7 +40,7 @@ struct supervisor {
     struct plan plan;
     bool dev, stopping, loaded_once;
     struct deployment *deployments;
-    uint32_t next_deployment_id, next_instance_id;
+    uint32_t next_deployment_id, next_template_id, next_instance_id;
     struct child gateways[GATEWAYS_MAX], broker, nursery;
     int gateways_count;
     bool pinned; /* each gateway, with its instances, to cpus[its number] */
@@ -66,10 +66,10 @@ void templates_spawn(struct deployment *deployment, int gateway);
 void templates_start(struct deployment *deployment);
 /* Ends one instance, because its gateway says so. */
 void templates_kill(uint32_t instance_id, int gateway, uint32_t reason);
-/* The template is gone (or is let go): its instances are, too. */
-void templates_gone(struct deployment *deployment, int status);
 /* Everything in the nursery is gone. */
 void templates_all_gone(void);
+/* The nursery or the broker is there (again): what waited for it goes on. */
+void templates_resume(void);
 /* The instances of one gateway have lost it, or all have lost the broker: end them. */
 void templates_end_instances(int gateway); /* -1: all */
 /* Frees what no plan wants any more, evicts the least recently used beyond the memory budget. */

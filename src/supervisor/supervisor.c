@@ -354,7 +354,8 @@ static const char *child_name(const struct child *child)
 
 static void on_restart(struct loop_timer *timer)
 {
-    child_start(CONTAINER_OF(timer, struct child, restart));
+    if (!supervisor.stopping)
+        child_start(CONTAINER_OF(timer, struct child, restart));
 }
 
 static void restart_later(struct child *child)
@@ -392,6 +393,8 @@ static void child_start(struct child *child)
         send_plan_to_gateway(child->number);
     else if (child->kind == CHILD_BROKER)
         send_plan_to_broker();
+    if (child->kind != CHILD_GATEWAY)
+        templates_resume();
 }
 
 static void child_ended(struct child *child, int status)
@@ -667,6 +670,14 @@ static void on_drained(struct loop_timer *timer)
     loop_stop(supervisor.loop, 0);
 }
 
+static void stop_if_drained(void)
+{
+    for (int i = 0; i < supervisor.gateways_count; i++)
+        if (supervisor.gateways[i].process.pid)
+            return;
+    loop_stop(supervisor.loop, 0);
+}
+
 static void stop(void)
 {
     if (supervisor.stopping || !supervisor.plan.json) {
@@ -676,6 +687,7 @@ static void stop(void)
     supervisor.stopping = true;
     for (int i = 0; i < supervisor.gateways_count; i++)
         supervisor_tell_gateway(i, CONTROL_DRAIN, NULL, 0, NULL, 0);
+    stop_if_drained();
     loop_timer_start(supervisor.loop, &supervisor.drain_timer,
                      supervisor.options->drain_timeout_ms + STOP_GRACE_MS, on_drained);
 }
@@ -693,14 +705,11 @@ static void reap(void)
             child_ended(&supervisor.nursery, status);
         else if (pid == supervisor.broker.process.pid)
             child_ended(&supervisor.broker, status);
-        bool any_gateway = false;
-        for (int i = 0; i < supervisor.gateways_count; i++) {
+        for (int i = 0; i < supervisor.gateways_count; i++)
             if (pid == supervisor.gateways[i].process.pid)
                 child_ended(&supervisor.gateways[i], status);
-            any_gateway |= supervisor.gateways[i].process.pid != 0;
-        }
-        if (supervisor.stopping && !any_gateway)
-            loop_stop(supervisor.loop, 0);
+        if (supervisor.stopping)
+            stop_if_drained();
     }
 }
 
@@ -752,7 +761,8 @@ int supervisor_run(const struct supervisor_options *options)
 {
     supervisor.options = options;
     supervisor.loop = loop_new();
-    supervisor.next_deployment_id = supervisor.next_instance_id = supervisor.next_event_id = 1;
+    supervisor.next_deployment_id = supervisor.next_template_id = 1;
+    supervisor.next_instance_id = supervisor.next_event_id = 1;
     supervisor.loader_fd = supervisor.loader_done_fd = -1;
     int r = watch_signals();
     if (r == 0 && options->watch_fd >= 0)

@@ -78,6 +78,8 @@ static void fork_instance(struct deployment *deployment, int gateway)
 
 static void fork_waiting(struct deployment *deployment)
 {
+    if (supervisor.broker.process.control < 0) /* templates_resume, when it is back */
+        return;
     for (int gateway = 0; gateway < supervisor.gateways_count; gateway++)
         for (; deployment->waiting[gateway]; deployment->waiting[gateway]--)
             fork_instance(deployment, gateway);
@@ -98,6 +100,14 @@ static void let_go(struct deployment *deployment, enum template_state state)
     deployment->state_since_ms = loop_now_ms(supervisor.loop);
 }
 
+static bool is_waited_for(const struct deployment *deployment)
+{
+    for (int gateway = 0; gateway < supervisor.gateways_count; gateway++)
+        if (deployment->waiting[gateway])
+            return true;
+    return false;
+}
+
 static void on_failed(struct deployment *deployment, const char *text)
 {
     log_error("%s: the worker does not start: %s", deployment->name, text);
@@ -105,6 +115,16 @@ static void on_failed(struct deployment *deployment, const char *text)
     deployment->failure = xstrdup(text);
     let_go(deployment, TEMPLATE_FAILED);
     refuse_waiting(deployment, text);
+}
+
+/* It may be well, or have closed its socket and live on: the nursery ends it in any case, and tells
+ * when it is gone. */
+static void end_template(struct deployment *deployment)
+{
+    struct control_template_end order = {deployment->limits.template_id, 0};
+    (void)ipc_send(supervisor.nursery.process.control, CONTROL_TEMPLATE_END, &order, sizeof(order),
+                   NULL, 0);
+    let_go(deployment, TEMPLATE_ENDING);
 }
 
 static void on_exit_message(struct deployment *deployment, const struct ipc_message *message)
@@ -131,7 +151,7 @@ static void on_template_message(struct deployment *deployment, const struct ipc_
             return;
         memcpy(&ready, message->payload, sizeof(ready));
         deployment->state = TEMPLATE_READY;
-        deployment->crashes = 0;
+        deployment->got_ready = true;
         deployment->private_kb = ready.private_kb;
         log_debug("%s: template ready after %u.%u ms", deployment->name, ready.startup_us / 1000,
                   ready.startup_us / 100 % 10);
@@ -155,7 +175,7 @@ static void on_template_ready_to_read(struct loop_source *source, uint32_t event
     (void)events;
     while (deployment->control >= 0 && (r = ipc_recv(deployment->control, &message)) != -EAGAIN) {
         if (r <= 0) {
-            templates_gone(deployment, 0);
+            end_template(deployment);
             return;
         }
         on_template_message(deployment, &message);
@@ -163,38 +183,60 @@ static void on_template_ready_to_read(struct loop_source *source, uint32_t event
     }
 }
 
-void templates_start(struct deployment *deployment)
+/* Negative errno, with the reason in err when it is the deployment's own. */
+static int send_to_nursery(struct deployment *deployment, struct error *err)
 {
     int pair[2];
-    if (!deployment->bundle_path || deployment->state == TEMPLATE_STARTING ||
-        deployment->state == TEMPLATE_READY || supervisor.nursery.process.control < 0)
-        return;
     AUTO_FD bundle = open(deployment->bundle_path, O_RDONLY | O_CLOEXEC);
-    if (bundle < 0) {
-        AUTO_TEXT text =
-            xasprintf("cannot open its bundle %s: %s", deployment->bundle_path, strerror(errno));
-        on_failed(deployment, text);
-        return;
-    }
+    if (bundle < 0)
+        return error_set(err, -errno, "cannot open its bundle %s: %s", deployment->bundle_path,
+                         strerror(errno));
     int r = ipc_pair(pair);
-    if (r < 0) {
-        on_failed(deployment, strerror(-r));
-        return;
-    }
+    if (r < 0)
+        return error_set(err, r, "cannot make a control socket: %s", strerror(-r));
     int fds[2] = {bundle, pair[1]};
+    deployment->limits.template_id = supervisor.next_template_id++;
     r = ipc_send(supervisor.nursery.process.control, CONTROL_TEMPLATE, &deployment->limits,
                  sizeof(deployment->limits), fds, 2);
     (void)close(pair[1]);
-    deployment->control = pair[0];
     if (r == 0)
-        r = loop_add(supervisor.loop, &deployment->source, deployment->control, EPOLLIN,
+        r = loop_add(supervisor.loop, &deployment->source, pair[0], EPOLLIN,
                      on_template_ready_to_read);
-    if (r < 0) {
-        on_failed(deployment, strerror(-r));
+    if (r < 0)
+        (void)close(pair[0]);
+    else
+        deployment->control = pair[0];
+    return r;
+}
+
+void templates_start(struct deployment *deployment)
+{
+    struct error err = {""};
+    if (!deployment->bundle_path || supervisor.nursery.process.control < 0 ||
+        (deployment->state != TEMPLATE_NONE && deployment->state != TEMPLATE_FAILED))
+        return;
+    int r = send_to_nursery(deployment, &err);
+    if (r < 0 && err.text[0]) {
+        on_failed(deployment, err.text);
         return;
     }
+    if (r < 0) /* the nursery has ended, or is busy: templates_resume, templates_tidy */
+        return;
     deployment->state = TEMPLATE_STARTING;
+    deployment->got_ready = false;
     deployment->state_since_ms = deployment->used_ms = loop_now_ms(supervisor.loop);
+}
+
+void templates_resume(void)
+{
+    for (struct deployment *d = supervisor.deployments; d; d = d->next) {
+        if (!is_waited_for(d))
+            continue;
+        if (d->state == TEMPLATE_READY)
+            fork_waiting(d);
+        else
+            templates_start(d);
+    }
 }
 
 void templates_spawn(struct deployment *deployment, int gateway)
@@ -223,25 +265,19 @@ void templates_kill(uint32_t instance_id, int gateway, uint32_t reason)
     }
 }
 
-void templates_gone(struct deployment *deployment, int status)
+/* The template is gone, and so are its instances. */
+static void on_gone(struct deployment *deployment, const char *why, int status)
 {
-    bool starting = deployment->state == TEMPLATE_STARTING;
-    const char *why = status ? process_status_text(status) : "its template ended";
     let_go(deployment, TEMPLATE_NONE);
     while (deployment->instances)
         forget_instance(deployment, deployment->instances->instance_id, status, why);
-    if (starting) {
-        AUTO_TEXT text =
-            xasprintf("it was %s at global scope", status ? process_status_text(status) : "ended");
-        on_failed(deployment, text);
-    }
 }
 
 void templates_all_gone(void)
 {
     for (struct deployment *d = supervisor.deployments; d; d = d->next)
-        if (d->control >= 0)
-            templates_gone(d, 0);
+        if (d->state != TEMPLATE_NONE && d->state != TEMPLATE_FAILED)
+            on_gone(d, "the nursery ended", 0);
 }
 
 void templates_end_instances(int gateway)
@@ -255,15 +291,6 @@ void templates_end_instances(int gateway)
         if (gateway >= 0)
             d->waiting[gateway] = 0;
     }
-}
-
-/* Closing its socket ends a template that is well; the nursery ends one that is not. */
-static void end_template(struct deployment *deployment)
-{
-    struct control_gone order = {0, deployment->id, 0, 0};
-    (void)ipc_send(supervisor.nursery.process.control, CONTROL_TEMPLATE_END, &order, sizeof(order),
-                   NULL, 0);
-    let_go(deployment, TEMPLATE_NONE);
 }
 
 static void evict_beyond_budget(void)
@@ -295,29 +322,47 @@ void templates_tidy(void)
             end_template(d);
             on_failed(d, "it did not finish its global scope in time");
         }
-        if (d->current || d->instances) {
+        bool wanted = d->current || d->instances;
+        if (!wanted && (d->state == TEMPLATE_STARTING || d->state == TEMPLATE_READY))
+            end_template(d);
+        if (wanted || d->state == TEMPLATE_ENDING) {
             place = &d->next;
             continue;
         }
-        if (d->control >= 0)
-            end_template(d);
         *place = d->next;
         deployment_free(&d);
     }
+    templates_resume();
     if (supervisor.memory_bytes_max)
         evict_beyond_budget();
 }
 
+static struct deployment *find_template(uint32_t template_id)
+{
+    for (struct deployment *d = supervisor.deployments; d; d = d->next)
+        if (d->limits.template_id == template_id && d->state != TEMPLATE_NONE &&
+            d->state != TEMPLATE_FAILED)
+            return d;
+    return NULL;
+}
+
 void templates_on_nursery_message(struct ipc_message *message)
 {
-    struct control_gone gone;
+    struct control_template_end gone;
     if (message->type != CONTROL_TEMPLATE_GONE || message->bytes != sizeof(gone))
         return;
     memcpy(&gone, message->payload, sizeof(gone));
-    struct deployment *deployment = supervisor_find(gone.deployment_id);
-    /* A template that told why it failed, or that was let go, has no socket any more. */
+    struct deployment *deployment = find_template(gone.template_id);
     if (deployment && deployment->control >= 0)
         on_template_ready_to_read(&deployment->source, 0); /* what it said before it ended */
-    if (deployment && deployment->control >= 0)
-        templates_gone(deployment, gone.status);
+    if (!deployment || deployment->state == TEMPLATE_FAILED)
+        return; /* it told why */
+    const char *how = process_status_text(gone.status);
+    on_gone(deployment, how, gone.status);
+    if (!deployment->got_ready) {
+        AUTO_TEXT text = xasprintf("its global scope: %s", how);
+        on_failed(deployment, text);
+    } else if (is_waited_for(deployment)) {
+        templates_start(deployment);
+    }
 }

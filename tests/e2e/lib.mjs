@@ -2,7 +2,7 @@
 // Starts the real program on a port of its own, waits for what it prints, and ends it.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -22,6 +22,25 @@ export function freePort() {
       server.close(() => done(port));
     });
   });
+}
+
+// The processes below one, as [{pid, name}], parents before their children. Names are those of ps.
+export function descendants(pid) {
+  const children = new Map();
+  for (const entry of readdirSync("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    let stat;
+    try {
+      stat = readFileSync(`/proc/${entry}/stat`, "utf8");
+    } catch {
+      continue; // ended meanwhile
+    }
+    const [, name, parent] = stat.match(/\((.*)\) \S (\d+)/s);
+    if (!children.has(parent)) children.set(parent, []);
+    children.get(parent).push({ pid: Number(entry), name });
+  }
+  const below = (parent) => (children.get(String(parent)) ?? []).flatMap((child) => [child, ...below(child.pid)]);
+  return below(pid);
 }
 
 // A project directory with the given files, removed by close(). npm packages come from tests/node_modules.
