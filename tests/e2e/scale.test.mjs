@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Instances come with traffic and go without it; who finds no place is told so.
+import assert from "node:assert/strict";
+import http from "node:http";
+import { test } from "node:test";
+import { join } from "node:path";
+import { Weir, freePort, patience, project, wrangler } from "./lib.mjs";
+
+const source = `export default { async fetch(request) {
+  const url = new URL(request.url);
+  if (url.pathname === "/wait") await scheduler.wait(Number(url.searchParams.get("ms")));
+  return new Response("fine");
+} }`;
+
+// weir serve with one gateway and one worker, whose [scale] table is given; body({get, metric, until, weir}).
+async function scaled(scale, body) {
+  const port = await freePort(), admin = await freePort();
+  const made = project({
+    "weir.toml": `gateways = 1\n[[listener]]\nport = ${port}\n[admin]\nport = ${admin}\n[[worker]]\nproject = "."\ndefault = true\n[worker.scale]\n${scale}\n`,
+    "wrangler.toml": wrangler(),
+    "src/index.js": source,
+  });
+  const get = (path, at = port) =>
+    new Promise((done, fail) => {
+      http
+        .get({ port: at, host: "127.0.0.1", path, agent: false }, (response) => {
+          let text = "";
+          response
+            .setEncoding("utf8")
+            .on("data", (chunk) => (text += chunk))
+            .on("end", () => done({ status: response.statusCode, headers: response.headers, text }));
+        })
+        .on("error", fail);
+    });
+  const metric = async (name) => {
+    const { text } = await get("/metrics", admin);
+    const line = text.split("\n").find((line) => line.startsWith(`weir_${name}{worker="t"} `));
+    assert.ok(line, `no metric ${name}`);
+    return Number(line.split(" ")[1]);
+  };
+  const until = async (name, wanted, ms = 5000) => {
+    let value;
+    for (const end = Date.now() + ms * patience; (value = await metric(name)) !== wanted; ) {
+      assert.ok(Date.now() < end, `${name} stays ${value} and not ${wanted}`);
+      await new Promise((done) => setTimeout(done, 10));
+    }
+  };
+  const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  try {
+    await weir.waitFor("serving: 1 worker");
+    await body({ get, metric, until, weir });
+  } finally {
+    await weir.stop("SIGTERM");
+    made.remove();
+  }
+}
+
+const statuses = async (answers) => (await Promise.all(answers)).map(({ status }) => status);
+
+test("from nothing to one with the first request, and back to nothing without any", () =>
+  scaled('idle_timeout = "300ms"', async ({ get, metric, until }) => {
+    assert.equal(await metric("instances"), 0);
+    assert.equal((await get("/")).text, "fine");
+    assert.equal(await metric("instances"), 1);
+    await until("instances", 0);
+    assert.equal((await get("/")).text, "fine");
+    assert.equal(await metric("instances_started_total"), 2);
+    assert.equal(await metric("instances_killed_total"), 0);
+  }));
+
+test("min_instances are there before the first request and stay", () =>
+  scaled('min_instances = 2\nmax_instances = 4\nconcurrency = 1\nidle_timeout = "200ms"', async ({ get, metric, until }) => {
+    await until("instances", 2);
+    const waiting = Array.from({ length: 4 }, () => get("/wait?ms=300"));
+    await until("instances", 4);
+    assert.deepEqual(await statuses(waiting), [200, 200, 200, 200]);
+    await until("instances", 2);
+    const started = await metric("instances_started_total");
+    await new Promise((done) => setTimeout(done, 600)); // three times the idle time: none may go
+    assert.equal(await metric("instances"), 2);
+    assert.equal(await metric("instances_started_total"), started);
+  }));
+
+test("requests that work side by side get instances of their own, up to max_instances", () =>
+  scaled("max_instances = 3\nconcurrency = 1", async ({ get, metric, until }) => {
+    const began = Date.now();
+    const waiting = Array.from({ length: 6 }, () => get("/wait?ms=500"));
+    await until("requests_in_flight", 3);
+    assert.equal(await metric("instances"), 3);
+    assert.equal(await metric("requests_queued"), 3);
+    assert.deepEqual(await statuses(waiting), Array(6).fill(200));
+    assert.ok(Date.now() - began >= 1000, "in two turns");
+    assert.equal(await metric("instances_started_total"), 3);
+  }));
+
+test("one instance takes as many requests as its concurrency says", () =>
+  scaled("max_instances = 4\nconcurrency = 8", async ({ get, metric, until }) => {
+    await get("/");
+    const waiting = Array.from({ length: 8 }, () => get("/wait?ms=400"));
+    await until("requests_in_flight", 8);
+    assert.equal(await metric("instances"), 1);
+    assert.deepEqual(await statuses(waiting), Array(8).fill(200));
+  }));
+
+test("a full queue refuses with 503 and Retry-After", () =>
+  scaled("max_instances = 1\nconcurrency = 1\nqueue_length = 2", async ({ get, metric, until }) => {
+    const served = [get("/wait?ms=800")];
+    await until("requests_in_flight", 1);
+    served.push(get("/"), get("/"));
+    await until("requests_queued", 2);
+    const refused = await get("/");
+    assert.equal(refused.status, 503);
+    assert.ok(Number(refused.headers["retry-after"]) >= 1, refused.headers["retry-after"]);
+    assert.match(refused.text, /1105/);
+    assert.equal(await metric("requests_shed_total"), 1);
+    assert.deepEqual(await statuses(served), [200, 200, 200]);
+  }));
+
+test("who waits too long in the queue gets 503 with Retry-After", () =>
+  scaled('max_instances = 1\nconcurrency = 1\nqueue_timeout = "200ms"', async ({ get, metric, until }) => {
+    const first = get("/wait?ms=1500");
+    await until("requests_in_flight", 1);
+    const began = Date.now();
+    const refused = await get("/");
+    const took = Date.now() - began;
+    assert.ok(took >= 190 && took < 1000, `${took} ms`);
+    assert.equal(refused.status, 503);
+    assert.ok(Number(refused.headers["retry-after"]) >= 1, refused.headers["retry-after"]);
+    assert.equal(await metric("requests_shed_total"), 1);
+    assert.equal((await first).status, 200);
+  }));
