@@ -47,7 +47,7 @@ async function exportsOf(file) {
 
 export async function readCases() {
   const only = process.env.CASE;
-  const files = readdirSync(join(here, "cases")).filter((file) => only === undefined || file.startsWith(only));
+  const files = readdirSync(join(here, "cases")).filter((file) => !only || file.startsWith(only));
   return Promise.all(
     files.sort().map(async (file) => {
       const path = join(here, "cases", file), { requests, settings = {} } = await exportsOf(path);
