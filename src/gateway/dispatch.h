@@ -29,6 +29,8 @@ size_t dispatch_room(struct instance *instance);
 void dispatch_add_instance(const struct control_instance *order, int fds[CHANNEL_FDS]);
 void dispatch_instance_gone(const struct control_gone *gone, struct slice text);
 void dispatch_spawn_failed(const struct control_gone *gone, struct slice text);
+/* Memory is short: the instance that has been idle for the longest time retires. */
+void dispatch_give_back(void);
 
 /* Once a turn, before sleeping: ring the bells. */
 void dispatch_flush(void);

@@ -23,9 +23,10 @@ enum {
     LAGGING_MS = 50,
     STUCK_GRACE_MS = 2000, /* beyond the CPU limit: the engine's own watchdog has failed */
     SPAWN_TIMEOUT_MS = 30000,
-    BUSY_TICKS = 20, /* work was waiting at each of so many looks: one instance is not enough */
-    TRIM_MS = 1000,  /* idle for so long: the rings' memory goes back */
-    NO_SLOT = ~0u,   /* of frames that belong to no request */
+    BUSY_TICKS = 20,    /* work was waiting at each of so many looks: one instance is not enough */
+    GIVE_BACK_MS = 100, /* idle for so long: ends when memory is short */
+    TRIM_MS = 1000,     /* idle for so long: the rings' memory goes back */
+    NO_SLOT = ~0u,      /* of frames that belong to no request */
 };
 
 static struct instance *dirty_instances;
@@ -415,6 +416,22 @@ void dispatch_tick(void)
     for (struct deployment *d = gateway.deployments; d; d = d->next)
         if (d->instances || d->queue_first || d->spawning || d->instances_min)
             tick_deployment(d, now_ms);
+}
+
+void dispatch_give_back(void)
+{
+    uint64_t now_ms = loop_now_ms(gateway.loop);
+    struct instance *oldest = NULL;
+    for (struct deployment *d = gateway.deployments; d; d = d->next) {
+        if (instances_alive(d) <= d->instances_min)
+            continue;
+        for (struct instance *i = d->instances; i; i = i->next)
+            if (!i->retiring && i->in_flight == 0 && now_ms - i->idle_since_ms >= GIVE_BACK_MS &&
+                (!oldest || i->idle_since_ms < oldest->idle_since_ms))
+                oldest = i;
+    }
+    if (oldest)
+        retire(oldest);
 }
 
 static struct deployment *current_of(const struct worker *worker)

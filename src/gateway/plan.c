@@ -319,6 +319,9 @@ void plan_on_message(struct ipc_message *message)
     case CONTROL_EVENT:
         on_event(message);
         break;
+    case CONTROL_RETIRE:
+        dispatch_give_back();
+        break;
     case CONTROL_DRAIN:
         gateway_drain();
         break;

@@ -28,6 +28,7 @@ enum control_type {
     CONTROL_INSTANCE_GONE, /* struct control_gone + text */
     CONTROL_SPAWN_FAILED,  /* struct control_gone (instance_id 0) + text: error of the deployment */
     CONTROL_EVENT,         /* struct control_event: run scheduled() */
+    CONTROL_RETIRE,        /* memory is short: give the instance back that is idle for longest */
     CONTROL_DRAIN,         /* stop accepting, finish what is in flight, then exit 0 */
 
     /* supervisor → broker */
@@ -45,9 +46,6 @@ enum control_type {
     CONTROL_FORK,            /* struct control_instance, fds = gateway channel + broker channel */
     CONTROL_END,             /* struct control_kill: SIGKILL this instance */
     CONTROL_EXIT,            /* template → supervisor: struct control_gone (wait status) */
-
-    /* any → supervisor */
-    CONTROL_STATS, /* gateway → supervisor: struct control_stats */
 };
 
 struct control_asset_dir {

@@ -66,6 +66,16 @@ static uint64_t address_space_bytes(int proc_fd)
     return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* Memory that goes away with this process, from /proc/self/smaps_rollup. */
+static uint32_t private_kb(int smaps_fd)
+{
+    char text[2048] = "";
+    if (read(smaps_fd, text, sizeof(text) - 1) <= 0)
+        return 0;
+    const char *line = strstr(text, "\nPrivate_Dirty:");
+    return line ? (uint32_t)strtoul(line + strlen("\nPrivate_Dirty:"), NULL, 10) : 0;
+}
+
 /* The memory limit holds for the module's global scope too, and every instance inherits it. The
  * engine has reserved its own address space already, so the limit is what may come on top. */
 static void limit_memory(uint64_t now_bytes, uint32_t bytes_max)
@@ -243,8 +253,9 @@ void template_run(struct template_start *start)
     template.start = *start;
     (void)prctl(PR_SET_NAME, "weir-template", 0, 0, 0);
     template.task_fd = openat(start->proc_fd, "self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    AUTO_FD smaps_fd = openat(start->proc_fd, "self/smaps_rollup", O_RDONLY | O_CLOEXEC);
     uint64_t space_bytes = address_space_bytes(start->proc_fd);
-    const int keep[] = {0, 1, 2, start->bundle_fd, start->control, template.task_fd};
+    const int keep[] = {0, 1, 2, start->bundle_fd, start->control, template.task_fd, smaps_fd};
     sandbox_close_fds(0, keep, ARRAY_LEN(keep));
     if (sandbox_drop_capabilities(&err) < 0) {
         tell(CONTROL_TEMPLATE_FAILED, 0, 0, err.text);
@@ -258,7 +269,9 @@ void template_run(struct template_start *start)
         .threads = (uint32_t)template_threads(template.task_fd),
         .startup_us = (uint32_t)(clock_monotonic_us() - started_us),
         .handlers = instance_handlers(),
+        .private_kb = private_kb(smaps_fd),
     };
+    fd_close(&smaps_fd);
     if (ipc_send(template.start.control, CONTROL_TEMPLATE_READY, &ready, sizeof(ready), NULL, 0) <
         0)
         _exit(1);

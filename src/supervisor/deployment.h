@@ -43,12 +43,13 @@ struct deployment {
     int crons_count;
 
     enum template_state state;
-    bool got_ready; /* the template: if it ends now, it was not its global scope */
-    int control;    /* socket to the template; -1: none */
+    bool start_owed; /* wanted, but the nursery was away or had enough to do */
+    bool got_ready;  /* the template: if it ends now, it was not its global scope */
+    int control;     /* socket to the template; -1: none */
     struct loop_source source;
     char *failure; /* why it FAILED */
     uint64_t state_since_ms, used_ms;
-    uint32_t private_kb;            /* the template's, as it told */
+    uint32_t private_kb;            /* the template's, as it told, within reason */
     uint32_t waiting[GATEWAYS_MAX]; /* forks owed, by gateway */
     struct instance_ref *instances;
     uint32_t instances_count;

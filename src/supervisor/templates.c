@@ -16,7 +16,9 @@
 enum {
     STARTUP_MS_MAX = 30000,      /* a template that is not ready by then never will be */
     FAILED_RETRY_MS = 5000,      /* a failed start is tried again after this, when asked for */
+    STARTING_MAX = 16,           /* templates at once: more would only share the processors */
     INSTANCE_KB_ESTIMATE = 6144, /* an instance's own memory, for the budget */
+    TEMPLATE_KB_MIN = 1024,      /* whatever it says */
 };
 
 struct deployment *supervisor_find(uint32_t deployment_id)
@@ -48,6 +50,7 @@ static void forget_instance(struct deployment *deployment, uint32_t instance_id,
     struct control_gone gone = {instance_id, deployment->id, status, 0};
     (void)ipc_send(supervisor.broker.process.control, CONTROL_DETACH, &gone, sizeof(gone), NULL, 0);
     deployment_remove_instance(deployment, instance_id);
+    deployment->used_ms = loop_now_ms(supervisor.loop);
 }
 
 /* Two channels, three messages: the gateway may write requests before the instance even runs. */
@@ -92,12 +95,20 @@ static void refuse_waiting(struct deployment *deployment, const char *text)
             tell_gone(CONTROL_SPAWN_FAILED, deployment, 0, gateway, 0, text);
 }
 
+static int starting_count;
+
+static void set_state(struct deployment *deployment, enum template_state state)
+{
+    starting_count += (state == TEMPLATE_STARTING) - (deployment->state == TEMPLATE_STARTING);
+    deployment->state = state;
+    deployment->state_since_ms = loop_now_ms(supervisor.loop);
+}
+
 static void let_go(struct deployment *deployment, enum template_state state)
 {
     loop_remove(supervisor.loop, &deployment->source);
     fd_close(&deployment->control);
-    deployment->state = state;
-    deployment->state_since_ms = loop_now_ms(supervisor.loop);
+    set_state(deployment, state);
 }
 
 static bool is_waited_for(const struct deployment *deployment)
@@ -127,6 +138,56 @@ static void end_template(struct deployment *deployment)
     let_go(deployment, TEMPLATE_ENDING);
 }
 
+/* ---- the memory budget ---- */
+
+static uint64_t used_kb(void)
+{
+    uint64_t used = 0;
+    for (const struct deployment *d = supervisor.deployments; d; d = d->next)
+        if (d->state == TEMPLATE_READY)
+            used += d->private_kb + (uint64_t)d->instances_count * INSTANCE_KB_ESTIMATE;
+    return used;
+}
+
+static struct deployment *longest_unused(void)
+{
+    struct deployment *oldest = NULL;
+    for (struct deployment *d = supervisor.deployments; d; d = d->next)
+        if (d->state == TEMPLATE_READY && d->instances_count == 0 &&
+            (!oldest || d->used_ms < oldest->used_ms))
+            oldest = d;
+    return oldest;
+}
+
+/* Templates without instances first. When there are none left it is the turn of instances that
+ * have nothing to do, which only their gateways know. Each that ends brings us here again, and its
+ * template goes before the next one is asked for. */
+static void make_room(void)
+{
+    uint64_t used, max_kb = supervisor.memory_bytes_max / 1024;
+    struct deployment *oldest;
+    if (max_kb == 0)
+        return;
+    while ((used = used_kb()) > max_kb && (oldest = longest_unused())) {
+        log_debug("%s: template evicted, %llu MB in use", oldest->name,
+                  (unsigned long long)used / 1024);
+        end_template(oldest);
+    }
+    if (used <= max_kb)
+        return;
+    for (int i = 0; i < supervisor.gateways_count; i++)
+        supervisor_tell_gateway(i, CONTROL_RETIRE, NULL, 0, NULL, 0);
+}
+
+/* A template ran strangers' code: it could not have more than its limit. */
+static uint32_t believable_kb(const struct deployment *deployment, uint32_t told_kb)
+{
+    uint32_t max_kb = deployment->limits.memory_bytes_max / 1024;
+    return told_kb > max_kb ? max_kb : told_kb < TEMPLATE_KB_MIN ? TEMPLATE_KB_MIN : told_kb;
+}
+
+/* ---- templates ---- */
+
 static void on_exit_message(struct deployment *deployment, const struct ipc_message *message)
 {
     struct control_gone gone;
@@ -136,10 +197,12 @@ static void on_exit_message(struct deployment *deployment, const struct ipc_mess
     if (gone.text_bytes != message->bytes - sizeof(gone))
         return;
     AUTO_TEXT text = xstrndup(message->payload + sizeof(gone), gone.text_bytes);
-    if (message->type == CONTROL_TEMPLATE_FAILED && deployment->state == TEMPLATE_STARTING)
+    if (message->type == CONTROL_TEMPLATE_FAILED && deployment->state == TEMPLATE_STARTING) {
         on_failed(deployment, text);
-    else if (message->type == CONTROL_EXIT)
+    } else if (message->type == CONTROL_EXIT) {
         forget_instance(deployment, gone.instance_id, gone.status, text);
+        make_room();
+    }
 }
 
 static void on_template_message(struct deployment *deployment, const struct ipc_message *message)
@@ -150,12 +213,13 @@ static void on_template_message(struct deployment *deployment, const struct ipc_
         if (message->bytes != sizeof(ready) || deployment->state != TEMPLATE_STARTING)
             return;
         memcpy(&ready, message->payload, sizeof(ready));
-        deployment->state = TEMPLATE_READY;
+        set_state(deployment, TEMPLATE_READY);
         deployment->got_ready = true;
-        deployment->private_kb = ready.private_kb;
+        deployment->private_kb = believable_kb(deployment, ready.private_kb);
         log_debug("%s: template ready after %u.%u ms", deployment->name, ready.startup_us / 1000,
                   ready.startup_us / 100 % 10);
         fork_waiting(deployment);
+        make_room();
         return;
     }
     case CONTROL_TEMPLATE_FAILED:
@@ -167,12 +231,10 @@ static void on_template_message(struct deployment *deployment, const struct ipc_
     }
 }
 
-static void on_template_ready_to_read(struct loop_source *source, uint32_t events)
+static void read_template(struct deployment *deployment)
 {
-    struct deployment *deployment = CONTAINER_OF(source, struct deployment, source);
     static struct ipc_message message;
     int r;
-    (void)events;
     while (deployment->control >= 0 && (r = ipc_recv(deployment->control, &message)) != -EAGAIN) {
         if (r <= 0) {
             end_template(deployment);
@@ -181,6 +243,15 @@ static void on_template_ready_to_read(struct loop_source *source, uint32_t event
         on_template_message(deployment, &message);
         ipc_close_fds(&message);
     }
+}
+
+static void start_owed(void);
+
+static void on_template_ready_to_read(struct loop_source *source, uint32_t events)
+{
+    (void)events;
+    read_template(CONTAINER_OF(source, struct deployment, source));
+    start_owed();
 }
 
 /* Negative errno, with the reason in err when it is the deployment's own. */
@@ -212,37 +283,58 @@ static int send_to_nursery(struct deployment *deployment, struct error *err)
 void templates_start(struct deployment *deployment)
 {
     struct error err = {""};
-    if (!deployment->bundle_path || supervisor.nursery.process.control < 0 ||
+    if (!deployment->bundle_path ||
         (deployment->state != TEMPLATE_NONE && deployment->state != TEMPLATE_FAILED))
         return;
+    deployment->start_owed = true;
+    if (starting_count >= STARTING_MAX || supervisor.nursery.process.control < 0)
+        return;
     int r = send_to_nursery(deployment, &err);
-    if (r < 0 && err.text[0]) {
+    if (r < 0 && !err.text[0])
+        return; /* the nursery has ended or is busy */
+    deployment->start_owed = false;
+    if (r < 0) {
         on_failed(deployment, err.text);
         return;
     }
-    if (r < 0) /* the nursery has ended, or is busy: templates_resume, templates_tidy */
-        return;
-    deployment->state = TEMPLATE_STARTING;
     deployment->got_ready = false;
-    deployment->state_since_ms = deployment->used_ms = loop_now_ms(supervisor.loop);
+    deployment->used_ms = loop_now_ms(supervisor.loop);
+    set_state(deployment, TEMPLATE_STARTING);
+}
+
+static struct deployment *next_owed(void)
+{
+    struct deployment *first = NULL;
+    for (struct deployment *d = supervisor.deployments; d; d = d->next)
+        if (d->start_owed && (!first || d->used_ms < first->used_ms))
+            first = d;
+    return first;
+}
+
+/* Starts what is owed, who asked first comes first. */
+static void start_owed(void)
+{
+    struct deployment *next;
+    while (starting_count < STARTING_MAX && (next = next_owed())) {
+        templates_start(next);
+        if (next->start_owed)
+            return;
+    }
 }
 
 void templates_resume(void)
 {
-    for (struct deployment *d = supervisor.deployments; d; d = d->next) {
-        if (!is_waited_for(d))
-            continue;
+    for (struct deployment *d = supervisor.deployments; d; d = d->next)
         if (d->state == TEMPLATE_READY)
             fork_waiting(d);
-        else
-            templates_start(d);
-    }
+    start_owed();
 }
 
 void templates_spawn(struct deployment *deployment, int gateway)
 {
     uint64_t now_ms = loop_now_ms(supervisor.loop);
-    deployment->used_ms = now_ms;
+    if (!deployment->start_owed)
+        deployment->used_ms = now_ms;
     if (deployment->state == TEMPLATE_FAILED &&
         now_ms - deployment->state_since_ms < FAILED_RETRY_MS) {
         tell_gone(CONTROL_SPAWN_FAILED, deployment, 0, gateway, 0, deployment->failure);
@@ -276,8 +368,10 @@ static void on_gone(struct deployment *deployment, const char *why, int status)
 void templates_all_gone(void)
 {
     for (struct deployment *d = supervisor.deployments; d; d = d->next)
-        if (d->state != TEMPLATE_NONE && d->state != TEMPLATE_FAILED)
+        if (d->state != TEMPLATE_NONE && d->state != TEMPLATE_FAILED) {
             on_gone(d, "the nursery ended", 0);
+            d->start_owed = is_waited_for(d);
+        }
 }
 
 void templates_end_instances(int gateway)
@@ -290,26 +384,6 @@ void templates_end_instances(int gateway)
         }
         if (gateway >= 0)
             d->waiting[gateway] = 0;
-    }
-}
-
-static void evict_beyond_budget(void)
-{
-    for (;;) {
-        uint64_t used_kb = 0;
-        struct deployment *oldest = NULL;
-        for (struct deployment *d = supervisor.deployments; d; d = d->next) {
-            if (d->state != TEMPLATE_READY)
-                continue;
-            used_kb += d->private_kb + (uint64_t)d->instances_count * INSTANCE_KB_ESTIMATE;
-            if (d->instances_count == 0 && (!oldest || d->used_ms < oldest->used_ms))
-                oldest = d;
-        }
-        if (!oldest || used_kb * 1024 <= supervisor.memory_bytes_max)
-            return;
-        log_debug("%s: template evicted, %llu MB in use", oldest->name,
-                  (unsigned long long)used_kb / 1024);
-        end_template(oldest);
     }
 }
 
@@ -333,8 +407,7 @@ void templates_tidy(void)
         deployment_free(&d);
     }
     templates_resume();
-    if (supervisor.memory_bytes_max)
-        evict_beyond_budget();
+    make_room();
 }
 
 static struct deployment *find_template(uint32_t template_id)
@@ -354,7 +427,7 @@ void templates_on_nursery_message(struct ipc_message *message)
     memcpy(&gone, message->payload, sizeof(gone));
     struct deployment *deployment = find_template(gone.template_id);
     if (deployment && deployment->control >= 0)
-        on_template_ready_to_read(&deployment->source, 0); /* what it said before it ended */
+        read_template(deployment); /* what it said before it ended */
     if (!deployment || deployment->state == TEMPLATE_FAILED)
         return; /* it told why */
     const char *how = process_status_text(gone.status);
@@ -363,6 +436,7 @@ void templates_on_nursery_message(struct ipc_message *message)
         AUTO_TEXT text = xasprintf("its global scope: %s", how);
         on_failed(deployment, text);
     } else if (is_waited_for(deployment)) {
-        templates_start(deployment);
+        deployment->start_owed = true;
     }
+    start_owed();
 }

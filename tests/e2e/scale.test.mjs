@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import http from "node:http";
 import { test } from "node:test";
 import { join } from "node:path";
-import { Weir, freePort, patience, project, wrangler } from "./lib.mjs";
+import { Weir, descendants, freePort, patience, project, wrangler } from "./lib.mjs";
 
 const source = `export default { async fetch(request) {
   const url = new URL(request.url);
@@ -129,3 +129,53 @@ test("who waits too long in the queue gets 503 with Retry-After", () =>
     assert.equal(await metric("requests_shed_total"), 1);
     assert.equal((await first).status, 200);
   }));
+
+// Twenty workers of some 10 MB each, and as much again for the instance, under a budget of 64 MB: what has not been
+// used for the longest time goes and comes back, although no instance's idle time is over; what is used all the time stays.
+test("idle instances and templates are dropped beyond memory_max, the least recently used first", async () => {
+  const port = await freePort(), names = Array.from({ length: 20 }, (_, i) => `w${i}`);
+  const made = project({
+    "weir.toml": `gateways = 1\nmemory_max = "64MB"\n[[listener]]\nport = ${port}\n${names
+      .map((name) => `[[worker]]\nproject = "${name}"\nroutes = ["${name}.test/*"]\n`)
+      .join("")}`,
+    ...Object.fromEntries(
+      names.flatMap((name) => [
+        [`${name}/wrangler.toml`, wrangler().replace('"t"', `"${name}"`)],
+        [`${name}/src/index.js`, `const big = new Uint8Array(8e6).fill(1); export default { fetch() { return new Response("${name} " + big[7]); } }`],
+      ]),
+    ),
+  });
+  const get = (name) =>
+    new Promise((done, fail) => {
+      http
+        .get({ port, host: "127.0.0.1", path: "/", headers: { host: `${name}.test` }, agent: false }, (response) => {
+          let text = "";
+          response.setEncoding("utf8").on("data", (chunk) => (text += chunk)).on("end", () => done(text));
+        })
+        .on("error", fail);
+    });
+  const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  const templates = () => descendants(weir.process.pid).filter(({ name }) => name === "weir-template");
+  const settled = async () => {
+    for (const end = Date.now() + 10000 * patience; templates().length > 6; ) {
+      assert.ok(Date.now() < end, `${templates().length} templates live`);
+      await new Promise((done) => setTimeout(done, 20));
+    }
+  };
+  try {
+    await weir.waitFor("serving: 20 workers");
+    await settled(); // they were started to see whether they can be
+    assert.equal(await get("w0"), "w0 1");
+    const before = new Set(templates().map(({ pid }) => pid));
+    for (const name of names) {
+      assert.equal(await get(name), `${name} 1`);
+      assert.equal(await get("w0"), "w0 1");
+    }
+    await settled();
+    assert.ok(templates().length >= 3, `only ${templates().length} templates live`);
+    assert.equal(templates().filter(({ pid }) => before.has(pid)).length, 1, "that of w0 alone has stayed");
+  } finally {
+    await weir.stop("SIGTERM");
+    made.remove();
+  }
+});
