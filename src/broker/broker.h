@@ -48,7 +48,8 @@ struct pool {
 struct deployment {
     struct deployment *next;
     uint32_t id;
-    bool current; /* the plan names it */
+    bool current;    /* the plan names it */
+    bool superseded; /* by the plan in force: an instance may still be on its way */
     char *egress_text;
     struct egress *egress;
     struct pool *pool; /* NULL while idle */

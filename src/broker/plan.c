@@ -24,7 +24,8 @@ struct deployment *deployment_find(uint32_t id)
 void deployment_release(struct deployment *deployment)
 {
     struct deployment **place = &broker.deployments;
-    if (deployment->current || deployment->attachments > 0 || deployment->exchanges > 0)
+    if (deployment->current || deployment->superseded || deployment->attachments > 0 ||
+        deployment->exchanges > 0)
         return;
     while (*place != deployment)
         place = &(*place)->next;
@@ -104,6 +105,7 @@ static void take_worker(const json_t *plan, const json_t *worker)
         broker.deployments = deployment;
     }
     deployment->current = true;
+    deployment->superseded = false;
     deployment->exchanges_max = EXCHANGES_MAX;
     if (deployment->egress_text && strcmp(deployment->egress_text, text) == 0) {
         free(text);
@@ -139,8 +141,10 @@ void plan_take(int fd)
     const char *ca_file = json_string_value(json_object_get(plan, "tls_ca_file"));
     free(TAKE(broker.ca_file));
     broker.ca_file = ca_file ? xstrdup(ca_file) : NULL;
-    for (struct deployment *d = broker.deployments; d; d = d->next)
+    for (struct deployment *d = broker.deployments; d; d = d->next) {
+        d->superseded = d->current; /* gateways go over to the plan later than we do */
         d->current = false;
+    }
     json_array_foreach(json_object_get(plan, "workers"), index, worker) take_worker(plan, worker);
     for (struct deployment *d = broker.deployments, *next; d; d = next) {
         next = d->next;

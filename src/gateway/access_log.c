@@ -34,8 +34,8 @@ void access_log_count(struct histogram *histogram, uint64_t took_us)
 
 static void count(struct worker *worker, int status, uint64_t took_us)
 {
-    access_log_count(&worker->latency, took_us);
-    worker->requests[status >= 100 && status < 600 ? status / 100 : 0]++;
+    access_log_count(&worker->count->latency, took_us);
+    worker->count->requests[status >= 100 && status < 600 ? status / 100 : 0]++;
 }
 
 static const char *status_color(int status)
@@ -207,7 +207,7 @@ static bool within_log_limit(struct instance *instance, struct request *request,
         instance->log_bytes = 0;
     }
     if (*used + bytes > deployment->log_bytes_max) {
-        deployment->worker->log_dropped_bytes += bytes;
+        deployment->worker->count->log_dropped_bytes += bytes;
         return false;
     }
     *used += (uint32_t)bytes;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The admin listener: health and metrics of this gateway (loopback by default). */
+/* The admin listener: health of this gateway, metrics of all (loopback by default). */
 #ifndef WEIR_ADMIN_H
 #define WEIR_ADMIN_H
 

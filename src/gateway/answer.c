@@ -332,7 +332,7 @@ void answer_refuse(struct conn *conn, int status)
 {
     AUTO_BUFFER headers = {0};
     AUTO_BUFFER body = {0};
-    gateway.count.bad_requests++;
+    gateway.count->bad_requests++;
     buffer_append_text(&headers, "content-type: text/plain; charset=utf-8\n");
     if (status == 405)
         buffer_append_text(&headers, "allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\n");

@@ -165,6 +165,7 @@ static void conn_free(struct conn *conn)
     drop_work(conn);
     free(conn);
     gateway.connections--;
+    gateway.count->connections--;
 }
 
 static void take_address(struct conn *conn, const struct sockaddr_storage *peer)
@@ -281,7 +282,7 @@ static void read_input(struct conn *conn)
     ssize_t got = recv(conn->source.fd, room, in->cap - in->end, 0);
     if (got > 0) {
         in->end += (size_t)got;
-        gateway.count.bytes_in += (uint64_t)got;
+        gateway.count->bytes_in += (uint64_t)got;
         /* A head that trickles in is parsed again only when another line of it is there. */
         if (conn->state == CONN_HEAD && !memchr(room, '\n', (size_t)got) &&
             buffer_len(in) < gateway.http.head.head_bytes_max)
@@ -319,7 +320,7 @@ bool conn_accept(int listener_fd, bool admin)
         if (fd < 0)
             return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
         if (gateway.connections >= gateway.http.connections_max && !admin) {
-            gateway.count.refused++;
+            gateway.count->refused++;
             (void)close(fd);
             continue;
         }
@@ -336,7 +337,8 @@ bool conn_accept(int listener_fd, bool admin)
         conn->deadline_ms = loop_now_ms(gateway.loop) + gateway.http.header_timeout_ms;
         wheel_add(conn);
         gateway.connections++;
-        gateway.count.accepted++;
+        gateway.count->connections++;
+        gateway.count->accepted++;
     }
     return true;
 }
@@ -422,7 +424,7 @@ static bool send_file(struct conn *conn)
             wait_for_writing(conn, sent_bytes > 0);
             return false;
         }
-        gateway.count.bytes_out += (uint64_t)sent;
+        gateway.count->bytes_out += (uint64_t)sent;
         sent_bytes += sent;
         work->file_offset = offset;
         work->file_left -= sent;
@@ -451,7 +453,7 @@ static bool send_output(struct conn *conn)
             return false;
         }
         progress = true;
-        gateway.count.bytes_out += (uint64_t)sent;
+        gateway.count->bytes_out += (uint64_t)sent;
         buffer_consume(&work->out, (size_t)sent);
     }
     if (work->file_fd >= 0) {

@@ -47,9 +47,16 @@ void dispatch_fail(struct request *request, int status, int code, const char *me
 
 /* ---- the queue ---- */
 
+/* What an instance of an old version has not begun is for the new one: the old one gets no more
+ * instances. */
 void dispatch_queue(struct request *request)
 {
     struct deployment *deployment = request->deployment;
+    if (!deployment->current) {
+        struct deployment *successor = deployment_successor(deployment);
+        if (successor && !successor->failed_by_loader)
+            request->deployment = deployment = successor;
+    }
     request->state = REQUEST_QUEUED;
     request->deadline_ms = loop_now_ms(gateway.loop) + deployment->queue_timeout_ms;
     request->next = NULL;
@@ -59,6 +66,7 @@ void dispatch_queue(struct request *request)
         deployment->queue_first = request;
     deployment->queue_last = request;
     deployment->queue_length++;
+    deployment->worker->count->queued++;
 }
 
 static struct request *queue_pop(struct deployment *deployment)
@@ -69,6 +77,7 @@ static struct request *queue_pop(struct deployment *deployment)
         deployment->queue_last = NULL;
     request->next = NULL;
     deployment->queue_length--;
+    deployment->worker->count->queued--;
     return request;
 }
 
@@ -85,6 +94,7 @@ static void queue_remove(struct request *request)
     if (deployment->queue_last == request)
         deployment->queue_last = before;
     deployment->queue_length--;
+    deployment->worker->count->queued--;
 }
 
 void dispatch_fail_queue(struct deployment *deployment, int status, int code, const char *message)
@@ -100,7 +110,7 @@ void dispatch_shed_late(struct deployment *deployment, uint64_t now_ms)
 {
     while (deployment->queue_first && deployment->queue_first->deadline_ms <= now_ms) {
         struct request *request = queue_pop(deployment);
-        deployment->worker->shed++;
+        deployment->worker->count->shed++;
         dispatch_fail(request, 503, 1105, "No instance of the worker became free in time.",
                       (struct slice){0});
         request_free(request);
@@ -198,6 +208,7 @@ static bool send_to(struct instance *instance, struct request *request)
                 (uint32_t)request->id, bytes);
     instance->slots[slot] = request;
     instance->next_slot = (slot + 1) % SLOTS_MAX;
+    request->deployment->worker->count->in_flight++;
     if (instance->in_flight++ == 0)
         instance->progress_ms = loop_now_ms(gateway.loop);
     request->instance = instance;
@@ -220,7 +231,7 @@ void dispatch_pump(struct deployment *deployment)
         if (sent->conn && !sent->body_ended)
             conn_resume_body(sent->conn);
     }
-    if (deployment->queue_first)
+    if (deployment->queue_first && deployment->current)
         dispatch_ask_for_instances(deployment,
                                    (deployment->queue_length + deployment->concurrency - 1) /
                                        deployment->concurrency);
@@ -239,7 +250,7 @@ void dispatch_request(struct request *request)
     if (instance && send_to(instance, request))
         return;
     if (deployment->queue_length >= deployment->queue_length_max) {
-        deployment->worker->shed++;
+        deployment->worker->count->shed++;
         dispatch_fail(request, 503, 1105, "Too many requests are waiting for this worker.",
                       (struct slice){0});
         request_free(request);
@@ -254,6 +265,7 @@ void dispatch_leave_slot(struct request *request)
     struct instance *instance = request->instance;
     instance->slots[request->slot] = NULL;
     request->instance = NULL;
+    request->deployment->worker->count->in_flight--;
     if (--instance->in_flight == 0)
         instance->idle_since_ms = loop_now_ms(gateway.loop);
 }

@@ -36,6 +36,8 @@ void instance_kill(struct instance *instance, enum kill_reason reason, const cha
 /* Looks how far it has read its ring. False: it broke the ring, and is ended. */
 bool instance_looked_at(struct instance *instance) WARN_UNUSED;
 void instance_mark_dirty(struct instance *instance);
+/* The version of its worker that the plan names now; NULL: the plan has dropped the worker. */
+struct deployment *deployment_successor(const struct deployment *deployment);
 /* Not retiring, and those that are on their way. */
 uint32_t instances_alive(const struct deployment *deployment);
 

@@ -31,7 +31,7 @@ static void finish(struct request *request, uint32_t cpu_us)
 {
     struct deployment *deployment = request->deployment;
     request->cpu_us = cpu_us;
-    deployment->worker->cpu_us += cpu_us;
+    deployment->worker->count->cpu_us += cpu_us;
     dispatch_leave_slot(request);
     if (request->state != REQUEST_ANSWERED)
         dispatch_fail(request, 500, 1101, "The script will never generate a response.",
@@ -123,7 +123,7 @@ static int on_error(struct instance *instance, const struct ring_frame *frame)
     AUTO_TEXT text = xstrndup(payload + sizeof(error), error.text_bytes);
     struct slice detail = {payload + sizeof(error) + error.text_bytes, error.detail_bytes};
     bool limits = error.kind == ERROR_KIND_CPU || error.kind == ERROR_KIND_MEMORY;
-    request->deployment->worker->exceptions++;
+    request->deployment->worker->count->exceptions++;
     access_log_exception(request, (int)error.kind, text, detail);
     if (request->conn && error.flags & FRAME_PASS_THROUGH && !request->is_event)
         conn_pass_through(request->conn, request);

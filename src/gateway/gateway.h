@@ -9,6 +9,7 @@
 #include "buffer.h"
 #include "channel.h"
 #include "control.h"
+#include "counters.h"
 #include "http1.h"
 #include "http_frames.h"
 #include "ipc.h"
@@ -18,7 +19,6 @@
 enum {
     CONTROL_FD = 3,
     LISTENERS_MAX = 16,
-    LATENCY_BUCKETS = 12,
     HEAD_BYTES_LIMIT = 160 * 1024, /* of what the configuration may allow: a head is one frame */
     URL_BYTES_LIMIT = 16 * 1024,   /* escaping may make it three times as long */
     CRON_BYTES_MAX = 256,
@@ -32,17 +32,12 @@ struct http_settings {
 
 struct assets; /* assets.h */
 
-struct histogram {
-    uint64_t buckets[LATENCY_BUCKETS], sum_us;
-};
-
-/* What is counted about a worker, over all its versions. Never freed. */
+/* A worker, over all its versions. Never freed. */
 struct worker {
     struct worker *next;
     char *name;
-    uint64_t requests[6]; /* by status class */
-    uint64_t spawned, killed, shed, retried, exceptions, cpu_us, log_dropped_bytes;
-    struct histogram latency, start; /* of requests; of instances, from asking to having */
+    uint32_t number;
+    struct worker_counters *count;
 };
 
 /* One version of a worker. Lives as long as the plan names it or an instance of it is left. */
@@ -61,7 +56,7 @@ struct deployment {
     uint32_t queue_length_max, queue_timeout_ms;
 
     struct instance *instances;
-    uint32_t instances_count, spawning;
+    uint32_t spawning;
     struct request *queue_first, *queue_last;
     uint32_t queue_length;
     uint64_t spawn_asked_us;
@@ -144,9 +139,7 @@ struct gateway {
     } arriving;
     uint64_t next_id;
     uint32_t connections;
-    struct {
-        uint64_t accepted, refused, bytes_in, bytes_out, bad_requests;
-    } count;
+    struct gateway_counters *count;
 };
 
 extern struct gateway gateway;

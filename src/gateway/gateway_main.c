@@ -18,6 +18,7 @@
 #include "conn.h"
 #include "dispatch.h"
 #include "log.h"
+#include "ipc_queue.h"
 #include "sandbox.h"
 
 enum { TICK_MS = 25, CONN_TICK_MS = 250, DESCRIPTORS_KEPT = 512 };
@@ -25,33 +26,13 @@ enum { TICK_MS = 25, CONN_TICK_MS = 250, DESCRIPTORS_KEPT = 512 };
 struct gateway gateway;
 
 static struct loop_timer tick_timer, conn_timer;
-static struct buffer untold; /* {struct told, payload}: messages that found the socket full */
-
-struct told {
-    uint32_t type, bytes;
-};
+static struct ipc_queue unsent;
 
 /* ---- the supervisor ---- */
 
 void gateway_tell(enum control_type type, const void *payload, uint32_t bytes)
 {
-    if (buffer_len(&untold) == 0 && ipc_send(CONTROL_FD, type, payload, bytes, NULL, 0) != -EAGAIN)
-        return;
-    struct told head = {type, bytes};
-    buffer_append(&untold, &head, sizeof(head));
-    buffer_append(&untold, payload, bytes);
-}
-
-static void tell_untold(void)
-{
-    while (buffer_len(&untold) > 0) {
-        struct told head;
-        const char *at = untold.data + untold.start;
-        memcpy(&head, at, sizeof(head));
-        if (ipc_send(CONTROL_FD, head.type, at + sizeof(head), head.bytes, NULL, 0) == -EAGAIN)
-            return;
-        buffer_consume(&untold, sizeof(head) + head.bytes);
-    }
+    (void)ipc_queue_send(&unsent, CONTROL_FD, type, payload, bytes, NULL, 0);
 }
 
 static void on_control(struct loop_source *source, uint32_t events)
@@ -72,7 +53,7 @@ static void on_control(struct loop_source *source, uint32_t events)
 static void on_tick(struct loop_timer *timer)
 {
     loop_timer_start(gateway.loop, timer, TICK_MS, on_tick);
-    tell_untold();
+    ipc_queue_flush(&unsent, CONTROL_FD);
     dispatch_tick();
     if (gateway.draining && ((gateway.connections == 0 && !dispatch_busy()) ||
                              loop_now_ms(gateway.loop) >= gateway.drain_deadline_ms))

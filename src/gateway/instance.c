@@ -45,7 +45,7 @@ void instance_kill(struct instance *instance, enum kill_reason reason, const cha
     if (instance->killed)
         return;
     instance->killed = instance->retiring = true;
-    instance->deployment->worker->killed++;
+    instance->deployment->worker->count->killed++;
     log_warn("%s: instance %u ended: %s", instance->deployment->worker->name, instance->id, why);
     struct control_kill order = {instance->id, reason};
     gateway_tell(CONTROL_KILL, &order, sizeof(order));
@@ -156,11 +156,11 @@ void dispatch_add_instance(const struct control_instance *order, int fds[CHANNEL
     instance->retiring = !deployment->current;
     instance->next = deployment->instances;
     deployment->instances = instance;
-    deployment->instances_count++;
-    deployment->worker->spawned++;
+    deployment->worker->count->instances++;
+    deployment->worker->count->spawned++;
     if (deployment->spawning > 0) {
         deployment->spawning--;
-        access_log_count(&deployment->worker->start,
+        access_log_count(&deployment->worker->count->start,
                          clock_monotonic_us() - deployment->spawn_asked_us);
     }
     if (!deployment->failed_by_loader)
@@ -184,7 +184,7 @@ static void lose_request(struct request *request, const char *why)
     if (request->body_whole && !request->retried && (request->conn || request->is_event) &&
         dispatch_revoke(request)) {
         request->retried = true;
-        request->deployment->worker->retried++;
+        request->deployment->worker->count->retried++;
         dispatch_queue(request);
         return;
     }
@@ -219,7 +219,7 @@ void dispatch_instance_gone(const struct control_gone *gone, struct slice text)
     while (!instance->killed && instance_drain(instance)) {
     } /* what it said before it ended */
     *place = instance->next;
-    deployment->instances_count--;
+    deployment->worker->count->instances--;
     AUTO_TEXT why = NULL;
     if (signal_number && !was_killed) {
         log_warn("%s: instance %u was ended by signal %d %.*s", deployment->worker->name,
@@ -369,8 +369,18 @@ static void tick_instance(struct instance *instance, uint64_t now_ms)
     tick_wall_limit(instance, now_ms);
 }
 
+struct deployment *deployment_successor(const struct deployment *deployment)
+{
+    for (struct deployment *d = gateway.deployments; d; d = d->next)
+        if (d->current && d->worker == deployment->worker)
+            return d;
+    return NULL;
+}
+
 static void tick_queue(struct deployment *deployment, uint64_t now_ms)
 {
+    if (!deployment->current && deployment->queue_first)
+        dispatch_move_queue(deployment, deployment_successor(deployment));
     if (deployment->spawning > 0 &&
         clock_monotonic_us() - deployment->spawn_asked_us > SPAWN_TIMEOUT_MS * 1000ull)
         deployment->spawning = 0; /* the answer got lost with a restarted process */
@@ -434,14 +444,6 @@ void dispatch_give_back(void)
         retire(oldest);
 }
 
-static struct deployment *current_of(const struct worker *worker)
-{
-    for (struct deployment *d = gateway.deployments; d; d = d->next)
-        if (d->current && d->worker == worker)
-            return d;
-    return NULL;
-}
-
 void dispatch_leave_old(void)
 {
     for (struct deployment *d = gateway.deployments; d; d = d->next) {
@@ -449,6 +451,6 @@ void dispatch_leave_old(void)
             continue;
         for (struct instance *i = d->instances; i; i = i->next)
             retire(i);
-        dispatch_move_queue(d, current_of(d->worker));
+        dispatch_move_queue(d, deployment_successor(d));
     }
 }

@@ -9,6 +9,7 @@
 
 #include "assets.h"
 #include "conn.h"
+#include "counting.h"
 #include "dispatch.h"
 #include "log.h"
 #include "request.h"
@@ -47,6 +48,7 @@ static void begin(struct ipc_message *message)
 {
     struct stat stat;
     json_error_t error;
+    gateway.count = counting_gateway();
     drop_arriving();
     if (message->fds_count < 1 || fstat(message->fds[0], &stat) < 0 || stat.st_size < 2)
         return;
@@ -133,13 +135,15 @@ static void take_assets(struct deployment *d, const json_t *worker)
     }
 }
 
-static struct worker *worker_by_name(const char *name)
+static struct worker *worker_by_number(uint32_t number, const char *name)
 {
     for (struct worker *w = gateway.workers; w; w = w->next)
-        if (strcmp(w->name, name) == 0)
+        if (w->number == number)
             return w;
     struct worker *made = xcalloc(1, sizeof(*made));
+    made->number = number;
     made->name = xstrdup(name);
+    made->count = counting_take_worker(number);
     made->next = gateway.workers;
     gateway.workers = made;
     return made;
@@ -152,7 +156,8 @@ static void take_worker(const json_t *worker)
     if (!d) {
         d = xcalloc(1, sizeof(*d));
         d->id = id;
-        d->worker = worker_by_name(text(worker, "name") ? text(worker, "name") : "worker");
+        d->worker =
+            worker_by_number((uint32_t)integer(worker, "worker_number", 0), text(worker, "name"));
         d->next = gateway.deployments;
         gateway.deployments = d;
     }
@@ -292,11 +297,26 @@ static void on_event(const struct ipc_message *message)
     dispatch_request(request_new_event(d, cron, event.time_ms, event.event_id));
 }
 
+static void take_counters(struct ipc_message *message)
+{
+    struct control_counters counters;
+    if (message->bytes != sizeof(counters) || message->fds_count != 1)
+        return;
+    memcpy(&counters, message->payload, sizeof(counters));
+    int r = counting_adopt(message->fds[0], counters.number, counters.gateways_count);
+    message->fds[0] = -1;
+    if (r < 0)
+        log_error("cannot map the counters: %s", strerror(-r));
+}
+
 void plan_on_message(struct ipc_message *message)
 {
     switch ((enum control_type)message->type) {
     case CONTROL_PLAN:
         begin(message);
+        break;
+    case CONTROL_COUNTERS:
+        take_counters(message);
         break;
     case CONTROL_ASSET_DIR:
         take_asset_dir(message);

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include "common.h"
 
-enum { IPC_FDS_MAX = 16, IPC_PAYLOAD_BYTES_MAX = 16 * 1024 };
+enum { IPC_FDS_MAX = 20, IPC_PAYLOAD_BYTES_MAX = 16 * 1024 };
 
 struct ipc_message {
     uint32_t type;

@@ -14,13 +14,14 @@ enum control_type {
      * fds[0] (a sealed memfd). Gateways get, after it, the listeners and asset directories:
      * fds[1..] in the order of the plan's listeners, then CONTROL_ASSET_DIR messages. */
     CONTROL_PLAN = 1,
+    CONTROL_COUNTERS,   /* supervisor → gateway, first of all: struct control_counters, fds[0] */
     CONTROL_ASSET_DIR,  /* supervisor → gateway: struct control_asset_dir, fds[0] = O_PATH dir */
     CONTROL_PLAN_END,   /* supervisor → gateway: plan complete, switch to it */
     CONTROL_PLAN_TAKEN, /* gateway → supervisor */
 
     /* gateway → supervisor */
-    CONTROL_SPAWN,  /* struct control_spawn: one more instance of this deployment, please */
-    CONTROL_KILL,   /* struct control_kill: the instance is stuck or broke the protocol */
+    CONTROL_SPAWN,        /* struct control_spawn: one more instance of this deployment, please */
+    CONTROL_KILL,         /* struct control_kill: the instance is stuck or broke the protocol */
     CONTROL_EVENT_RESULT, /* struct control_event: a scheduled event ended */
 
     /* supervisor → gateway */
@@ -36,7 +37,7 @@ enum control_type {
     CONTROL_DETACH, /* struct control_gone */
 
     /* supervisor → nursery */
-    CONTROL_TEMPLATE, /* struct control_template, fds: bundle, control socket */
+    CONTROL_TEMPLATE,      /* struct control_template, fds: bundle, control socket */
     CONTROL_TEMPLATE_END,  /* struct control_template_end: SIGKILL it and with it its instances */
     CONTROL_TEMPLATE_GONE, /* nursery → supervisor: struct control_template_end */
 
@@ -46,6 +47,12 @@ enum control_type {
     CONTROL_FORK,            /* struct control_instance, fds = gateway channel + broker channel */
     CONTROL_END,             /* struct control_kill: SIGKILL this instance */
     CONTROL_EXIT,            /* template → supervisor: struct control_gone (wait status) */
+};
+
+/* fds[0]: gateways_count × struct counters_region (counters.h), of which one is this gateway's. */
+struct control_counters {
+    uint32_t number;
+    uint32_t gateways_count;
 };
 
 struct control_asset_dir {
@@ -99,7 +106,7 @@ struct control_template_ready {
     uint32_t deployment_id;
     uint32_t threads;
     uint32_t startup_us;
-    uint32_t handlers; /* bit 0 fetch, bit 1 scheduled */
+    uint32_t handlers;   /* bit 0 fetch, bit 1 scheduled */
     uint32_t private_kb; /* memory that the template shares with nobody */
     uint32_t reserved;
 };

@@ -18,12 +18,14 @@
 #include "instance.h"
 #include "ipc.h"
 #include "log.h"
+#include "ipc_queue.h"
 #include "template.h"
 
 enum { CONTROL_FD = 3, TEMPLATES_MAX = 16384 };
 
 static struct {
     int proc_fd;
+    struct ipc_queue unsent;
     int own_pid_namespace; /* to come back to after a template's */
     const struct sandbox_filter *template_filter, *instance_filter;
     struct {
@@ -35,7 +37,8 @@ static struct {
 static void tell_gone(uint32_t template_id, int status)
 {
     struct control_template_end gone = {template_id, status};
-    (void)ipc_send(CONTROL_FD, CONTROL_TEMPLATE_GONE, &gone, sizeof(gone), NULL, 0);
+    (void)ipc_queue_send(&nursery.unsent, CONTROL_FD, CONTROL_TEMPLATE_GONE, &gone, sizeof(gone),
+                         NULL, 0);
 }
 
 /* Forks into a new pid namespace. unshare decides the namespace of the children to come, and works
@@ -116,7 +119,10 @@ static int serve_supervisor(void)
     static struct ipc_message message;
     for (;;) {
         struct pollfd ready = {CONTROL_FD, POLLIN, 0};
+        if (!ipc_queue_is_empty(&nursery.unsent))
+            ready.events |= POLLOUT;
         (void)ppoll(&ready, 1, NULL, &none);
+        ipc_queue_flush(&nursery.unsent, CONTROL_FD);
         reap();
         int r;
         while ((r = ipc_recv(CONTROL_FD, &message)) > 0) {

@@ -15,6 +15,7 @@
 #include "control.h"
 #include "cron.h"
 #include "loop.h"
+#include "ipc_queue.h"
 
 enum { GATEWAYS_MAX = 64, CRONS_MAX = 32 };
 
@@ -47,6 +48,7 @@ struct deployment {
     bool got_ready;  /* the template: if it ends now, it was not its global scope */
     int control;     /* socket to the template; -1: none */
     struct loop_source source;
+    struct ipc_queue unsent;
     char *failure; /* why it FAILED */
     uint64_t state_since_ms, used_ms;
     uint32_t private_kb;            /* the template's, as it told, within reason */

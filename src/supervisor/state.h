@@ -5,6 +5,7 @@
 
 #include "deployment.h"
 #include "ipc.h"
+#include "ipc_queue.h"
 #include "plan.h"
 #include "process.h"
 #include "supervisor.h"
@@ -19,6 +20,7 @@ struct child {
     int number; /* of gateways */
     struct process process;
     struct loop_source source;
+    struct ipc_queue unsent;
     struct loop_timer restart;
     uint32_t failures; /* in a row */
     uint64_t started_ms;
@@ -43,6 +45,9 @@ struct supervisor {
     uint32_t next_deployment_id, next_template_id, next_instance_id;
     struct child gateways[GATEWAYS_MAX], broker, nursery;
     int gateways_count;
+    int counters_fd;     /* messages/counters.h */
+    char **worker_names; /* by number; a name keeps its number */
+    uint32_t worker_names_count;
     bool pinned; /* each gateway, with its instances, to cpus[its number] */
     int cpus[GATEWAYS_MAX];
     struct listener listeners[LISTENERS_MAX], admin;
@@ -81,5 +86,12 @@ void templates_on_nursery_message(struct ipc_message *message);
 int supervisor_cpu(int gateway);
 void supervisor_tell_gateway(int gateway, uint32_t type, const void *payload, uint32_t bytes,
                              const int *fds, int fds_count);
+/* To the broker or the nursery. Negative errno: it is away, or has stopped taking messages. */
+int supervisor_tell(struct child *child, uint32_t type, const void *payload, uint32_t bytes,
+                    const int *fds, int fds_count);
+/* What does not fit into the socket's queue waits in the unsent until the source is writable. */
+int supervisor_send(struct ipc_queue *unsent, struct loop_source *source, uint32_t type,
+                    const void *payload, uint32_t bytes, const int *fds, int fds_count);
+void supervisor_flush(struct ipc_queue *unsent, struct loop_source *source);
 
 #endif

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "counters.h"
 #include "log.h"
 #include "state.h"
 
@@ -37,15 +38,48 @@ struct supervisor supervisor;
 static void child_start(struct child *child);
 static void load_begin(void);
 
+static const char *child_name(const struct child *child)
+{
+    static const char *const names[] = {"gateway", "broker", "nursery"};
+    return names[child->kind];
+}
+
+int supervisor_send(struct ipc_queue *unsent, struct loop_source *source, uint32_t type,
+                    const void *payload, uint32_t bytes, const int *fds, int fds_count)
+{
+    int r = ipc_queue_send(unsent, source->fd, type, payload, bytes, fds, fds_count);
+    if (!ipc_queue_is_empty(unsent))
+        loop_change(supervisor.loop, source, EPOLLIN | EPOLLOUT);
+    return r;
+}
+
+void supervisor_flush(struct ipc_queue *unsent, struct loop_source *source)
+{
+    if (ipc_queue_is_empty(unsent))
+        return;
+    ipc_queue_flush(unsent, source->fd);
+    if (ipc_queue_is_empty(unsent))
+        loop_change(supervisor.loop, source, EPOLLIN);
+}
+
+int supervisor_tell(struct child *child, uint32_t type, const void *payload, uint32_t bytes,
+                    const int *fds, int fds_count)
+{
+    if (child->process.control < 0)
+        return -EPIPE;
+    int r = supervisor_send(&child->unsent, &child->source, type, payload, bytes, fds, fds_count);
+    if (r ==
+        -ENOBUFS) { /* it lives, but has not read for long: what it is told next would not fit */
+        log_error("%s does not take messages any more: ending it", child_name(child));
+        (void)kill(child->process.pid, SIGKILL);
+    }
+    return r;
+}
+
 void supervisor_tell_gateway(int gateway, uint32_t type, const void *payload, uint32_t bytes,
                              const int *fds, int fds_count)
 {
-    struct child *child = &supervisor.gateways[gateway];
-    if (child->process.control < 0)
-        return;
-    int r = ipc_send(child->process.control, type, payload, bytes, fds, fds_count);
-    if (r < 0 && r != -EPIPE && r != -ECONNRESET)
-        log_warn("gateway %d does not take message %u: %s", gateway, type, strerror(-r));
+    (void)supervisor_tell(&supervisor.gateways[gateway], type, payload, bytes, fds, fds_count);
 }
 
 /* ---- listeners ---- */
@@ -209,15 +243,6 @@ static void send_asset_dirs(int gateway)
     }
 }
 
-/* The socket's queue is short and a plan is many messages: wait while the gateway takes them. */
-static void set_blocking(int fd, bool blocking)
-{
-    struct timeval limit = {5, 0};
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-    int flags = fcntl(fd, F_GETFL);
-    (void)fcntl(fd, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
-}
-
 static void send_plan_to_gateway(int gateway)
 {
     int fds[IPC_FDS_MAX], count = 0;
@@ -236,18 +261,16 @@ static void send_plan_to_gateway(int gateway)
     if (gateway == 0 && supervisor.admin.count > 0) /* last, and only to the first gateway */
         fds[count++] = supervisor.admin.fds[0];
     supervisor.gateways[gateway].plan_taken = false;
-    set_blocking(supervisor.gateways[gateway].process.control, true);
     supervisor_tell_gateway(gateway, CONTROL_PLAN, NULL, 0, fds, count);
     send_asset_dirs(gateway);
     supervisor_tell_gateway(gateway, CONTROL_PLAN_END, NULL, 0, NULL, 0);
-    set_blocking(supervisor.gateways[gateway].process.control, false);
 }
 
 static void send_plan_to_broker(void)
 {
     AUTO_FD part = plan_broker_part(&supervisor.plan);
     if (part >= 0)
-        (void)ipc_send(supervisor.broker.process.control, CONTROL_PLAN, NULL, 0, &part, 1);
+        (void)supervisor_tell(&supervisor.broker, CONTROL_PLAN, NULL, 0, &part, 1);
 }
 
 static void write_pid(const char *path)
@@ -329,11 +352,13 @@ static void on_child_ready(struct loop_source *source, uint32_t events)
     struct child *child = CONTAINER_OF(source, struct child, source);
     static struct ipc_message message;
     int r = 0;
-    (void)events;
+    if (events & EPOLLOUT)
+        supervisor_flush(&child->unsent, source);
     while (child->process.control >= 0 &&
            (r = ipc_recv(child->process.control, &message)) != -EAGAIN) {
         if (r <= 0) { /* it ends: waitpid tells the rest */
             loop_remove(supervisor.loop, &child->source);
+            fd_close(&child->process.control);
             return;
         }
         if (child->kind == CHILD_GATEWAY)
@@ -344,12 +369,6 @@ static void on_child_ready(struct loop_source *source, uint32_t events)
             templates_on_nursery_message(&message);
         ipc_close_fds(&message);
     }
-}
-
-static const char *child_name(const struct child *child)
-{
-    static const char *const names[] = {"gateway", "broker", "nursery"};
-    return names[child->kind];
 }
 
 static void on_restart(struct loop_timer *timer)
@@ -389,9 +408,14 @@ static void child_start(struct child *child)
     child->started_ms = loop_now_ms(supervisor.loop);
     if (!supervisor.plan.json)
         return;
-    if (child->kind == CHILD_GATEWAY)
+    if (child->kind == CHILD_GATEWAY) {
+        struct control_counters counters = {(uint32_t)child->number,
+                                            (uint32_t)supervisor.gateways_count};
+        supervisor_tell_gateway(child->number, CONTROL_COUNTERS, &counters, sizeof(counters),
+                                &supervisor.counters_fd, 1);
         send_plan_to_gateway(child->number);
-    else if (child->kind == CHILD_BROKER)
+    }
+    if (child->kind == CHILD_BROKER)
         send_plan_to_broker();
     if (child->kind != CHILD_GATEWAY)
         templates_resume();
@@ -401,6 +425,7 @@ static void child_ended(struct child *child, int status)
 {
     loop_remove(supervisor.loop, &child->source);
     process_forget(&child->process);
+    ipc_queue_clear(&child->unsent);
     if (supervisor.stopping)
         return;
     log_error("%s %s; starting it again", child_name(child), process_status_text(status));
@@ -427,6 +452,36 @@ static void start_children(void)
 }
 
 /* ---- loading ---- */
+
+static int number_of_worker(const char *name, struct error *err)
+{
+    for (uint32_t i = 0; i < supervisor.worker_names_count; i++)
+        if (strcmp(supervisor.worker_names[i], name) == 0)
+            return (int)i;
+    if (supervisor.worker_names_count == COUNTED_WORKERS_MAX)
+        return error_set(err, -E2BIG, "more than %d names of workers since the start: restart weir",
+                         COUNTED_WORKERS_MAX);
+    supervisor.worker_names =
+        xrealloc(supervisor.worker_names,
+                 (supervisor.worker_names_count + 1) * sizeof(supervisor.worker_names[0]));
+    supervisor.worker_names[supervisor.worker_names_count] = xstrdup(name);
+    return (int)supervisor.worker_names_count++;
+}
+
+/* They keep their numbers over reloads: what is counted is counted on. */
+static int number_workers(struct plan *plan, struct error *err)
+{
+    size_t index;
+    json_t *worker;
+    json_array_foreach(json_object_get(plan->json, "workers"), index, worker)
+    {
+        int number = number_of_worker(plan_text(worker, "name"), err);
+        if (number < 0)
+            return number;
+        (void)json_object_set_new(worker, "worker_number", json_integer(number));
+    }
+    return 0;
+}
 
 static void take_deployments(struct plan *plan)
 {
@@ -474,6 +529,16 @@ int supervisor_cpu(int gateway)
     return supervisor.pinned ? supervisor.cpus[gateway] : -1;
 }
 
+static int make_counters(struct error *err)
+{
+    off_t bytes = (off_t)((size_t)supervisor.gateways_count * sizeof(struct counters_region));
+    supervisor.counters_fd = memfd_create("weir-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (supervisor.counters_fd < 0 || ftruncate(supervisor.counters_fd, bytes) < 0 ||
+        fcntl(supervisor.counters_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        return error_set(err, -errno, "cannot make memory for counters: %s", strerror(errno));
+    return 0;
+}
+
 static int take_plan(struct slice text, struct error *err)
 {
     struct plan plan;
@@ -483,11 +548,19 @@ static int take_plan(struct slice text, struct error *err)
     bool first = !supervisor.plan.json;
     const char *mode = plan_text(plan.json, "mode");
     supervisor.dev = mode && strcmp(mode, "dev") == 0;
-    if (first)
+    if (first) {
         count_gateways(plan_integer(plan.json, "gateways", 1));
+        r = make_counters(err);
+        if (r < 0) {
+            plan_done(&plan);
+            return r;
+        }
+    }
     for (int i = 0; i < supervisor.listeners_count; i++)
         supervisor.listeners[i].wanted = false;
-    r = open_listeners(&plan, err);
+    r = number_workers(&plan, err);
+    if (r == 0)
+        r = open_listeners(&plan, err);
     if (r < 0) {
         plan_done(&plan);
         return r;

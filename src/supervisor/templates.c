@@ -48,7 +48,7 @@ static void forget_instance(struct deployment *deployment, uint32_t instance_id,
         return;
     tell_gone(CONTROL_INSTANCE_GONE, deployment, instance_id, ref->gateway, status, text);
     struct control_gone gone = {instance_id, deployment->id, status, 0};
-    (void)ipc_send(supervisor.broker.process.control, CONTROL_DETACH, &gone, sizeof(gone), NULL, 0);
+    (void)supervisor_tell(&supervisor.broker, CONTROL_DETACH, &gone, sizeof(gone), NULL, 0);
     deployment_remove_instance(deployment, instance_id);
     deployment->used_ms = loop_now_ms(supervisor.loop);
 }
@@ -64,13 +64,13 @@ static void fork_instance(struct deployment *deployment, int gateway)
     if (r == 0)
         r = channel_create(BROKER_RING_BYTES, fds + CHANNEL_FDS);
     if (r == 0)
-        r = ipc_send(deployment->control, CONTROL_FORK, &order, sizeof(order), fds,
-                     2 * CHANNEL_FDS);
+        r = supervisor_send(&deployment->unsent, &deployment->source, CONTROL_FORK, &order,
+                            sizeof(order), fds, 2 * CHANNEL_FDS);
     if (r == 0) {
         deployment_add_instance(deployment, order.instance_id, gateway);
         supervisor_tell_gateway(gateway, CONTROL_INSTANCE, &order, sizeof(order), fds, CHANNEL_FDS);
-        (void)ipc_send(supervisor.broker.process.control, CONTROL_ATTACH, &order, sizeof(order),
-                       fds + CHANNEL_FDS, CHANNEL_FDS);
+        (void)supervisor_tell(&supervisor.broker, CONTROL_ATTACH, &order, sizeof(order),
+                              fds + CHANNEL_FDS, CHANNEL_FDS);
     } else {
         log_error("%s: cannot make an instance: %s", deployment->name, strerror(-r));
         tell_gone(CONTROL_SPAWN_FAILED, deployment, 0, gateway, 0, "");
@@ -108,6 +108,7 @@ static void let_go(struct deployment *deployment, enum template_state state)
 {
     loop_remove(supervisor.loop, &deployment->source);
     fd_close(&deployment->control);
+    ipc_queue_clear(&deployment->unsent);
     set_state(deployment, state);
 }
 
@@ -133,8 +134,8 @@ static void on_failed(struct deployment *deployment, const char *text)
 static void end_template(struct deployment *deployment)
 {
     struct control_template_end order = {deployment->limits.template_id, 0};
-    (void)ipc_send(supervisor.nursery.process.control, CONTROL_TEMPLATE_END, &order, sizeof(order),
-                   NULL, 0);
+    (void)supervisor_tell(&supervisor.nursery, CONTROL_TEMPLATE_END, &order, sizeof(order), NULL,
+                          0);
     let_go(deployment, TEMPLATE_ENDING);
 }
 
@@ -249,8 +250,10 @@ static void start_owed(void);
 
 static void on_template_ready_to_read(struct loop_source *source, uint32_t events)
 {
-    (void)events;
-    read_template(CONTAINER_OF(source, struct deployment, source));
+    struct deployment *deployment = CONTAINER_OF(source, struct deployment, source);
+    if (events & EPOLLOUT)
+        supervisor_flush(&deployment->unsent, source);
+    read_template(deployment);
     start_owed();
 }
 
@@ -267,8 +270,8 @@ static int send_to_nursery(struct deployment *deployment, struct error *err)
         return error_set(err, r, "cannot make a control socket: %s", strerror(-r));
     int fds[2] = {bundle, pair[1]};
     deployment->limits.template_id = supervisor.next_template_id++;
-    r = ipc_send(supervisor.nursery.process.control, CONTROL_TEMPLATE, &deployment->limits,
-                 sizeof(deployment->limits), fds, 2);
+    r = supervisor_tell(&supervisor.nursery, CONTROL_TEMPLATE, &deployment->limits,
+                        sizeof(deployment->limits), fds, 2);
     (void)close(pair[1]);
     if (r == 0)
         r = loop_add(supervisor.loop, &deployment->source, pair[0], EPOLLIN,
@@ -347,13 +350,22 @@ void templates_spawn(struct deployment *deployment, int gateway)
         templates_start(deployment);
 }
 
-void templates_kill(uint32_t instance_id, int gateway, uint32_t reason)
+static void end_instance(struct deployment *deployment, uint32_t instance_id, uint32_t reason)
 {
     struct control_kill order = {instance_id, reason};
+    if (deployment->control < 0)
+        return;
+    if (supervisor_send(&deployment->unsent, &deployment->source, CONTROL_END, &order,
+                        sizeof(order), NULL, 0) == -ENOBUFS)
+        end_template(deployment); /* it has not read for long: strangers' code holds it up */
+}
+
+void templates_kill(uint32_t instance_id, int gateway, uint32_t reason)
+{
     for (struct deployment *d = supervisor.deployments; d; d = d->next) {
         struct instance_ref *ref = deployment_find_instance(d, instance_id);
-        if (ref && ref->gateway == gateway && d->control >= 0)
-            (void)ipc_send(d->control, CONTROL_END, &order, sizeof(order), NULL, 0);
+        if (ref && ref->gateway == gateway)
+            end_instance(d, instance_id, reason);
     }
 }
 
@@ -378,9 +390,8 @@ void templates_end_instances(int gateway)
 {
     for (struct deployment *d = supervisor.deployments; d; d = d->next) {
         for (struct instance_ref *ref = d->instances; ref; ref = ref->next) {
-            struct control_kill order = {ref->instance_id, KILL_IDLE};
-            if ((gateway < 0 || ref->gateway == gateway) && d->control >= 0)
-                (void)ipc_send(d->control, CONTROL_END, &order, sizeof(order), NULL, 0);
+            if (gateway < 0 || ref->gateway == gateway)
+                end_instance(d, ref->instance_id, KILL_IDLE);
         }
         if (gateway >= 0)
             d->waiting[gateway] = 0;
@@ -432,6 +443,8 @@ void templates_on_nursery_message(struct ipc_message *message)
         return; /* it told why */
     const char *how = process_status_text(gone.status);
     on_gone(deployment, how, gone.status);
+    if (!deployment->current && !is_waited_for(deployment))
+        return; /* another version has come meanwhile */
     if (!deployment->got_ready) {
         AUTO_TEXT text = xasprintf("its global scope: %s", how);
         on_failed(deployment, text);

@@ -5,10 +5,10 @@ import { execFileSync, spawnSync } from "node:child_process";
 import http from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Weir, freePort, project, weirPath, wrangler } from "./lib.mjs";
+import { Weir, descendants, freePort, project, weirPath, wrangler } from "./lib.mjs";
 
 const files = (port, admin, extra = "") => ({
-  "weir.toml": `access_log = "json"\n[[listener]]\nport = ${port}\n[admin]\nport = ${admin}\n
+  "weir.toml": `gateways = 2\naccess_log = "json"\n[[listener]]\nport = ${port}\n[admin]\nport = ${admin}\n
 [[worker]]\nproject = "a"\nroutes = ["a.test/*"]\n
 [[worker]]\nproject = "b"\nroutes = ["a.test/b/*", "*.b.test/*"]\n
 [[worker]]\nproject = "c"\ndefault = true\n${extra}`,
@@ -57,6 +57,24 @@ test("routes by host and path, a default, metrics and health", () =>
     await weir.waitFor(/"type":"request".*"worker":"c".*"path":"\/"/);
   }));
 
+test("metrics are of all gateways, also after one was started again", () =>
+  serving(async ({ port, admin, weir }) => {
+    const counted = async (name) => Number(new RegExp(`^weir_${name} (\\d+)`, "m").exec((await get(admin, "127.0.0.1", "/metrics")).body)[1]);
+    const gateways = () => descendants(weir.process.pid).filter(({ name }) => name === "weir-gateway");
+    for (let i = 0; i < 40; i++) await get(port, "elsewhere.test", "/", false); // a connection each: the kernel spreads them
+    assert.equal(await counted('requests_total{worker="c",status="2xx"}'), 40);
+    assert.ok((await counted("connections_accepted_total")) >= 41);
+    const [, second] = gateways();
+    process.kill(second.pid, "SIGKILL");
+    await weir.waitFor(/gateway .*signal 9/);
+    while (gateways().length < 2 || gateways().some(({ pid }) => pid === second.pid)) await new Promise((done) => setTimeout(done, 10));
+    assert.equal(await counted('requests_total{worker="c",status="2xx"}'), 40);
+    let answered = 0;
+    for (let i = 0; i < 40; i++) answered += await get(port, "elsewhere.test", "/", false).then(() => 1, () => 0);
+    assert.equal(await counted('requests_total{worker="c",status="2xx"}'), 40 + answered);
+    assert.equal(await counted('requests_in_flight{worker="c"}'), 0);
+  }));
+
 test("a reload under load drops nothing and switches over", () =>
   serving(async ({ port, made, weir }) => {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
@@ -71,18 +89,18 @@ test("a reload under load drops nothing and switches over", () =>
       }
     };
     const clients = Array.from({ length: 8 }, client);
-    for (let round = 2; round <= 4; round++) {
+    for (let round = 2; round <= 6; round++) {
       made.write("a/src/index.js", `export default { fetch() { return new Response("a${round}"); } }`);
       const from = weir.output.length;
       execFileSync(weirPath, ["reload", "--config", join(made.dir, "weir.toml")]);
       await weir.waitFor("reloaded: 3 workers", from);
-      while (!seen.has(`a${round}`)) await new Promise((done) => setTimeout(done, 10));
+      while (!seen.has(`a${round}`)) await Promise.race([new Promise((done) => setTimeout(done, 10)), ...clients]);
     }
     stop = true;
     await Promise.all(clients);
     agent.destroy();
     assert.ok(count > 50, `only ${count} requests`);
-    assert.equal((await get(port, "a.test", "/")).body, "a4");
+    assert.equal((await get(port, "a.test", "/")).body, "a6");
   }));
 
 test("a mistake in the configuration leaves the old one in force", () =>

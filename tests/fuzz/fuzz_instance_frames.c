@@ -32,7 +32,8 @@ enum { CLIENTS = 4 };
 static int listener = -1;
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 static socklen_t address_len;
-static struct worker worker = {.name = (char *)"fuzz"};
+static struct worker_counters counts;
+static struct worker worker = {.name = (char *)"fuzz", .count = &counts};
 static uint32_t next_instance_id = 1;
 
 static void on_turn_end(void *owner)

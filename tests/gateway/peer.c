@@ -38,6 +38,7 @@ static struct {
 } instances[INSTANCES_MAX];
 static uint32_t next_instance_id = 1, next_deployment_id = 1;
 static json_t *deployment_ids; /* "name@version" → id */
+static json_t *worker_numbers; /* by name */
 static struct {
     int wanted, port, fd;
 } listeners[PORTS_MAX];
@@ -104,6 +105,11 @@ static void number_workers(json_t *plan)
         if (!json_object_get(deployment_ids, key))
             (void)json_object_set_new(deployment_ids, key, json_integer(next_deployment_id++));
         (void)json_object_set(worker, "deployment_id", json_object_get(deployment_ids, key));
+        const char *name = json_string_value(json_object_get(worker, "name"));
+        if (!json_object_get(worker_numbers, name))
+            (void)json_object_set_new(worker_numbers, name,
+                                      json_integer((json_int_t)json_object_size(worker_numbers)));
+        (void)json_object_set(worker, "worker_number", json_object_get(worker_numbers, name));
         (void)json_object_set_new(worker, "has_code",
                                   json_boolean(!json_is_null(json_object_get(worker, "bundle"))));
     }
@@ -308,6 +314,7 @@ int main(int argc, char **argv)
     int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     (void)setvbuf(stdin, NULL, _IONBF, 0); /* poll tells what stdio has not taken */
     deployment_ids = json_object();
+    worker_numbers = json_object();
     send_plan(argv[1]);
     struct pollfd fds[] = {{control, POLLIN, 0}, {signals, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
     for (;;) {
