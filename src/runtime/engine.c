@@ -105,6 +105,11 @@ int engine_start(struct engine *engine, struct error *err)
     return 0;
 }
 
+void engine_drop_termination(struct engine *engine)
+{
+    (void)engine_get(engine->ctx, engine->global, "undefined"); /* runs no code; clears it */
+}
+
 void engine_compact(struct engine *engine)
 {
     JSGarbageCollect(engine->ctx);

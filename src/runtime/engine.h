@@ -28,6 +28,9 @@ struct engine {
 /* Starts the engine (about 3 ms). 0 or negative errno. */
 int engine_start(struct engine *engine, struct error *err) WARN_UNUSED;
 
+/* After a turn was terminated. In a microtask nobody took the exception out of the engine, and the
+ * next call would abort. */
+void engine_drop_termination(struct engine *engine);
 /* Collects garbage and gives free memory back to the system: before a fork, and when idle. */
 void engine_compact(struct engine *engine);
 

@@ -22,6 +22,9 @@ enum {
     /* More of a window in long turns than warming up takes: it computes. */
     LONG_TURNS_WINDOW_US = 1000 * 1000,
     LONG_TURNS_US_MAX = 500 * 1000,
+    /* The first requests pay for what later ones share: pages copied after the fork, code compiled,
+     * parts of the library loaded on first use. So much over all is not held against them. */
+    WARMUP_US_MAX = 100 * 1000,
 };
 
 struct instance instance;
@@ -67,16 +70,29 @@ static uint64_t turn_used_us(void)
     return wall_us < batch_us ? wall_us : batch_us;
 }
 
+/* CPU time of the turn's request before this turn. */
+static uint64_t request_used_us(void)
+{
+    return instance.turn.id ? instance.slots[instance.turn.slot].cpu_us : 0;
+}
+
+static uint64_t beyond_limit_us(uint64_t used_us)
+{
+    uint64_t limit_us = (uint64_t)instance.cpu_ms_max * 1000;
+    return used_us > limit_us ? used_us - limit_us : 0;
+}
+
 /* Called by the engine each time that a turn has taken another tick. */
 static bool should_terminate(JSContextRef ctx, void *context)
 {
     (void)ctx, (void)context;
+    jsc_watchdog_new_tick(watchdog_tick_ms() / 1000.0);
     uint64_t used_us = turn_used_us();
     if (instance.placement.kept)
         count_long_turn(used_us);
-    if (instance.turn.id)
-        used_us += instance.slots[instance.turn.slot].cpu_us;
-    instance.turn.terminated = used_us >= (uint64_t)instance.cpu_ms_max * 1000;
+    used_us += request_used_us();
+    instance.turn.terminated = used_us >= (uint64_t)instance.cpu_ms_max * 1000 &&
+                               beyond_limit_us(used_us) >= instance.warmup_us;
     if (!instance.turn
              .terminated) /* the engine's timer fires once unless it is set again in here */
         instance_limit_cpu(instance.cpu_ms_max);
@@ -86,6 +102,7 @@ static bool should_terminate(JSContextRef ctx, void *context)
 void instance_limit_cpu(uint32_t cpu_ms_max)
 {
     instance.cpu_ms_max = cpu_ms_max ? cpu_ms_max : 30000;
+    jsc_watchdog_new_tick(watchdog_tick_ms() / 1000.0);
     jsc_private.set_time_limit(instance.engine.group, watchdog_tick_ms() / 1000.0, should_terminate,
                                NULL);
 }
@@ -95,6 +112,7 @@ int instance_init(struct error *err)
     int r = engine_start(&instance.engine, err);
     if (r < 0)
         return r;
+    instance.warmup_us = WARMUP_US_MAX;
     instance.native = natives_new(instance.engine.ctx);
     r = library_start(&instance.library, &instance.engine, instance.native, err);
     if (r < 0)
@@ -104,14 +122,18 @@ int instance_init(struct error *err)
     return 0;
 }
 
+/* Tells the library whose turn was stopped. What it was in the middle of may have been anything,
+ * the library's own affairs included: the instance takes its leave. */
 static void report_stop(void)
 {
+    instance.spent = true;
     JSContextRef ctx = instance.engine.ctx;
     bool known = instance.turn.id && instance.slots[instance.turn.slot].id == instance.turn.id;
     const JSValueRef args[] = {JSValueMakeNumber(ctx, known ? (double)instance.turn.slot : -1),
                                JSValueMakeNumber(ctx, known ? (double)instance.turn.id : 0),
                                JSValueMakeNumber(ctx, ERROR_KIND_CPU)};
     JSValueRef exception = NULL;
+    engine_drop_termination(&instance.engine);
     (void)JSObjectCallAsFunction(ctx, instance.library.terminated, NULL, ARRAY_LEN(args), args,
                                  &exception);
 }
@@ -122,10 +144,14 @@ bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[])
     JSValueRef exception = NULL;
     instance.turn.start_us = clock_monotonic_us();
     instance.turn.terminated = false;
+    jsc_watchdog_new_tick(watchdog_tick_ms() / 1000.0);
     (void)JSObjectCallAsFunction(ctx, hook, NULL, argc, argv, &exception);
     uint64_t used_us = clock_monotonic_us() - instance.turn.start_us;
     if (used_us >= LONG_TURN_US)
         used_us = turn_used_us();
+    uint64_t before_us = request_used_us();
+    uint64_t beyond_us = beyond_limit_us(before_us + used_us) - beyond_limit_us(before_us);
+    instance.warmup_us -= beyond_us < instance.warmup_us ? beyond_us : instance.warmup_us;
     if (instance.turn.id)
         instance.slots[instance.turn.slot].cpu_us += (uint32_t)used_us;
     if (used_us >= LONG_TURN_US && instance.placement.kept)
@@ -523,7 +549,7 @@ int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHAN
         busy |= drain(&instance.broker, false);
         int timeout_ms = instance_timers();
         flush();
-        if (instance.in_flight == 0 && (instance.retiring || instance.out_of_memory) &&
+        if (instance.in_flight == 0 && (instance.retiring || instance.spent) &&
             buffer_len(&instance.outboxes[TARGET_GATEWAY].waiting) == 0)
             return 0;
         compact |= busy;

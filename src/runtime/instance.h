@@ -36,7 +36,9 @@ struct instance {
     struct exchange exchanges[TARGETS][SLOTS_MAX];
     uint32_t cpu_ms_max, in_flight;
     uint64_t timer_due_us; /* 0: none */
-    bool retiring, out_of_memory, serving;
+    bool retiring, serving;
+    bool spent; /* out of memory, or stopped in the middle of something: ends with its requests */
+    uint64_t warmup_us; /* that its requests may still use beyond their limit: WARMUP_US_MAX */
     uint64_t batch_cpu_us; /* the CPU clock when the loop last began a round of turns */
     struct { /* see instance_keep_to_cpu */
         cpu_set_t all;

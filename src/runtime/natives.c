@@ -166,7 +166,7 @@ ENGINE_FUNCTION(respond_error)
         /* The engine survives it, but what else failed half-way nobody knows: serve what is in
          * flight and make room for a fresh instance. */
         error.kind = ERROR_KIND_MEMORY;
-        instance.out_of_memory = true;
+        instance.spent = true;
     }
     uint32_t bytes = (uint32_t)sizeof(error) + error.text_bytes + error.detail_bytes;
     char *room = outbox_reserve(gateway_outbox(), bytes);

@@ -26,7 +26,7 @@
 
 enum {
     INSTANCES_MAX = 4096,
-    THREADS_WAIT_MS = 20, /* between two looks whether the engine's helpers have left */
+    THREADS_WAIT_MS = 2, /* between two looks whether the engine's helpers have left */
 };
 
 static struct {

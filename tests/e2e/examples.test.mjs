@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { dev, root } from "./lib.mjs";
+import { dev, patience, root } from "./lib.mjs";
 
 describe("examples/hello", () => {
   let server;
@@ -93,6 +93,13 @@ describe("examples/plain", () => {
   let server;
   before(async () => (server = await dev(join(root, "examples/plain"))));
   after(() => server.stop());
+
+  // The compiler of WebAssembly has a thread, and what has threads is not forked.
+  test("the first request does not wait for the engine's helpers to leave", async () => {
+    const began = Date.now();
+    await (await server.fetch("/")).text();
+    assert.ok(Date.now() - began < 4000 * patience, `it took ${Date.now() - began} ms`);
+  });
 
   test("variables and a text module", async () => {
     assert.equal(await (await server.fetch("/")).text(), "plain: Water finds its level.\n");

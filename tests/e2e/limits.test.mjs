@@ -26,6 +26,52 @@ test("an endless loop is stopped at its CPU limit while other requests are answe
     },
   ));
 
+// Each of these is another way into the engine, and none may take a request along that only waits.
+for (const [name, source] of Object.entries({
+  "after an await": "await 0; for (;;);",
+  "in then()": "return new Promise(() => { Promise.resolve().then(() => { for (;;); }); });",
+  "in a microtask": "queueMicrotask(() => { for (;;); }); return new Promise(() => {});",
+  "in finally": "await 0; try { for (;;); } finally { for (;;); }",
+  "of microtasks": "for (;;) await 0;",
+  "of thenables": "const again = () => ({ then: (done) => done(again()) }); return again();",
+  "in a timer": "return new Promise(() => setTimeout(() => { for (;;); }, 1));",
+  "in a stream": "return new Response(new ReadableStream({ async pull() { await null; for (;;); } }));",
+  "in waitUntil": "context.waitUntil((async () => { await scheduler.wait(1); for (;;); })()); return new Promise(() => {});",
+}))
+  test(`an endless loop ${name} is stopped, and who waits in the same instance is answered`, () =>
+    withWorker(
+      worker(
+        `export default { async fetch(request, env, context) {
+          if (request.url.endsWith("/loop")) { ${source} }
+          if (request.url.endsWith("/slow")) await scheduler.wait(1500);
+          return new Response("fine");
+        } }`,
+        "[limits]\ncpu_ms = 100\n",
+      ),
+      async ({ fetch, weir }) => {
+        assert.equal(await (await fetch("/")).text(), "fine");
+        const slow = fetch("/slow");
+        const loop = await fetch("/loop").then(async (r) => [r.status, await r.text().catch(() => "cut short")]);
+        if (name === "in a stream") assert.equal(loop[1], "cut short");
+        else assert.ok(loop[0] === 503 && /1102/.test(loop[1]), loop.join(" "));
+        assert.equal(await (await slow).text(), "fine");
+        assert.equal(await (await fetch("/")).text(), "fine");
+        assert.doesNotMatch(weir.output, /signal|does not react/);
+      },
+    ));
+
+test("a small CPU limit is not used up by the first request's warming up", () =>
+  withWorker(
+    worker(
+      `import { Buffer } from "node:buffer"; import { format } from "node:util";
+      export default { fetch(request) { return Response.json([format("%o", [...request.headers].length > 0), Buffer.from("weir").toString("base64")]); } }`,
+      'compatibility_flags = ["nodejs_compat"]\n[limits]\ncpu_ms = 5\n',
+    ),
+    async ({ fetch }) => {
+      for (let i = 0; i < 3; i++) assert.deepEqual(await (await fetch("/")).json(), ["true", "d2Vpcg=="]);
+    },
+  ));
+
 test("memory exhaustion ends that instance alone", () =>
   withWorker(
     worker(`export default { fetch(request) {
