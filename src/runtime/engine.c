@@ -25,6 +25,7 @@ char *const engine_environ[] = {
     "JSC_useConcurrentGC=0",
     "JSC_numberOfGCMarkers=1",
     "JSC_usePollingTraps=1", /* the other way of stopping a loop, by signals, hangs in warm code */
+    "JSC_useTailCalls=0",    /* a frame that called last is missed in stacks, and by who reads them */
     "MALLOC_ARENA_MAX=1",    /* the watchdog's thread needs no 128 MB of address space of its own */
     "TZ=UTC",
     "LANG=C.UTF-8",
@@ -45,19 +46,6 @@ void engine_environment(char **argv)
     (void)execve("/proc/self/exe", again, engine_environ);
     perror("weir: cannot execute itself again");
     _exit(1);
-}
-
-/* The engine says on stderr that the Gigacage is off; that is our choice and nobody's news. */
-static JSContextGroupRef create_group_quietly(void)
-{
-    AUTO_FD old = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-    AUTO_FD null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (old >= 0 && null >= 0)
-        (void)dup2(null, STDERR_FILENO);
-    JSContextGroupRef group = JSContextGroupCreate();
-    if (old >= 0)
-        (void)dup2(old, STDERR_FILENO);
-    return group;
 }
 
 static struct sigaction engine_on_segv, engine_on_bus;
@@ -87,16 +75,30 @@ static void end_by_sent_faults(void)
     (void)sigaction(SIGBUS, &action, &engine_on_bus);
 }
 
+/* The allocator says on stderr, at its first use, that the Gigacage is off; that is our choice and
+ * nobody's news. */
+static void start_allocator_quietly(void)
+{
+    AUTO_FD old = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    AUTO_FD null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (old >= 0 && null >= 0)
+        (void)dup2(null, STDERR_FILENO);
+    JSStringRelease(JSStringCreateWithUTF8CString(""));
+    if (old >= 0)
+        (void)dup2(old, STDERR_FILENO);
+}
+
 int engine_start(struct engine *engine, struct error *err)
 {
     int r = jsc_private_load(err);
     if (r < 0)
         return r;
+    start_allocator_quietly();
     narrow_string_probe();
     jsc_private.disable_gc_timer();
     if (jsc_private.scavenger_suspend)
         jsc_private.scavenger_suspend();
-    engine->group = create_group_quietly();
+    engine->group = JSContextGroupCreate();
     engine->ctx = JSGlobalContextCreateInGroup(engine->group, NULL);
     if (!engine->ctx)
         return error_set(err, -ENOMEM, "cannot start the JavaScript engine");

@@ -4,8 +4,8 @@
 import { Map, MapDelete, MapGet, MapSet } from "./primordials.js";
 import { native } from "./native.js";
 import { current } from "./context.js";
-import { format, inspect } from "./node/inspect.js";
-import { callerPosition } from "./positions.js";
+import { format } from "./node/inspect.js";
+import { callerPosition, readableStack } from "./positions.js";
 
 const DEBUG = 0, INFO = 1, LOG = 2, WARN = 3, ERROR = 4;
 
@@ -41,8 +41,7 @@ export const console = {
     print(ERROR, args);
   },
   trace(...args) {
-    const stack = new Error().stack ?? "";
-    print(LOG, [`Trace: ${format(...args)}\n${stack}`]);
+    print(LOG, [`Trace: ${format(...args)}\n${readableStack(new Error())}`]);
   },
   dir(value) {
     print(LOG, [value]);

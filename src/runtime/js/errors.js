@@ -2,6 +2,7 @@
 // What becomes of exceptions that nobody caught.
 
 import { native } from "./native.js";
+import { inspect } from "./node/inspect.js";
 import { readableStack } from "./positions.js";
 
 export const KIND_EXCEPTION = 1101;
@@ -10,15 +11,18 @@ export function messageOf(error) {
   try {
     if (error instanceof Error || (typeof error === "object" && error !== null && "message" in error))
       return `${error.name ?? "Error"}: ${error.message}`;
-    return `${error}`;
+    return typeof error === "object" && error !== null ? inspect(error) : `${error}`;
   } catch {
     return "Error: the exception cannot be shown";
   }
 }
 
+// With the stacks of what caused it.
 export function stackOf(error) {
   try {
-    return readableStack(error);
+    const stack = readableStack(error);
+    if (error?.cause === undefined) return stack;
+    return `${stack}\n  [cause]: ${inspect(error.cause).replaceAll("\n", "\n  ")}`;
   } catch {
     return "";
   }

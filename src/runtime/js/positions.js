@@ -42,6 +42,7 @@ export function readableStack(error) {
     stack
       .split("\n")
       .map(mapLine)
+      .filter((line, i, lines) => line !== lines[i - 1]) // an async function is two frames to the engine
       .join("\n"),
   );
 }
@@ -61,7 +62,7 @@ export function callerPosition(depth) {
 function indentStack(stack) {
   return stack
     .split("\n")
-    .filter((line) => line !== "" && !line.includes("[native code]") && !line.includes("weir:"))
+    .filter((line) => line !== "" && !line.endsWith("@") && !line.includes("[native code]") && !line.includes("weir:"))
     .map((line) => {
       const at = line.lastIndexOf("@");
       const name = line.slice(0, Math.max(at, 0)), place = line.slice(at + 1);

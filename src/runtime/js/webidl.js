@@ -11,12 +11,17 @@ import {
   DataViewBuffer,
   DataViewByteLength,
   DataViewByteOffset,
+  Map,
+  MapGet,
+  MapHas,
+  MapSet,
   MathFloor,
   MathTrunc,
   Number,
   NumberIsFinite,
   ObjectDefineProperty,
   ObjectGetOwnPropertyDescriptor,
+  ObjectGetPrototypeOf,
   ReflectOwnKeys,
   StringCharCodeAt,
   StringToWellFormed,
@@ -50,11 +55,36 @@ export function defineInterface(constructor, name, { constants, hidden = [] } = 
     enumerable: false,
     configurable: true,
   });
+  MapSet.call(interfaces, prototype, undefined);
   for (const key in constants) {
     const descriptor = { value: constants[key], writable: false, enumerable: true, configurable: false };
     ObjectDefineProperty(constructor, key, descriptor);
     ObjectDefineProperty(prototype, key, descriptor);
   }
+}
+
+const interfaces = new Map(); // prototype → what to show of its objects, found when first asked for
+
+// For people to read: whether an object of the platform is a collection of pairs, and its attributes, those of
+// its parents first. undefined: it is none.
+export function interfaceOf(value) {
+  if (MapHas.call(interfaces, value)) return undefined;
+  let prototype = ObjectGetPrototypeOf(value);
+  while (prototype !== null && !MapHas.call(interfaces, prototype)) prototype = ObjectGetPrototypeOf(prototype);
+  return prototype === null ? undefined : described(prototype);
+}
+
+function described(prototype) {
+  const known = MapGet.call(interfaces, prototype);
+  if (known !== undefined) return known;
+  const attributes = [];
+  for (let object = prototype; object !== null && MapHas.call(interfaces, object); object = ObjectGetPrototypeOf(object)) {
+    const own = ReflectOwnKeys(object).filter((key) => typeof key === "string" && ObjectGetOwnPropertyDescriptor(object, key).get !== undefined);
+    attributes.unshift(...own);
+  }
+  const made = { pairs: "getAll" in prototype || "getSetCookie" in prototype, attributes };
+  MapSet.call(interfaces, prototype, made);
+  return made;
 }
 
 function expose(object, hidden) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // util.inspect and util.format: values as text, as Node lays them out.
 
+import { readableStack } from "../positions.js";
+import { interfaceOf } from "../webidl.js";
 import * as types from "./types.js";
 
 export const custom = Symbol.for("nodejs.util.inspect.custom");
@@ -247,6 +249,12 @@ function showObject(ctx, value, depth) {
     if (kind === "String") keys = keys.filter((key) => !isIndex(key) && key !== "length");
     base = ctx.stylize(`[${kind}${name === kind ? "" : name === null ? " (null prototype)" : ` (${name})`}: ${show({ ...ctx, stylize: (text) => text }, inner, depth)}]`, "string");
     if (keys.length === 0) return base;
+  } else if (interfaceOf(value) !== undefined) {
+    prefix = head(name, "Object", tag);
+    const platform = interfaceOf(value), size = platform.pairs ? [...value].length : 0;
+    if (platform.pairs) prefix = head(name, "Object", tag, `(${size})`);
+    if (keys.length === 0 && (platform.pairs ? size : platform.attributes.length) === 0) return `${prefix}{}`;
+    entries = () => showInterface(ctx, value, platform, depth);
   } else {
     prefix = name === "Object" && !tag ? "" : head(name, "Object", tag);
     if (keys.length === 0) return `${prefix}{}`;
@@ -273,6 +281,19 @@ function showObject(ctx, value, depth) {
   return layOut(ctx, output, begin, close, isList ? value : undefined, depth);
 }
 
+// An object of the platform: what it holds, or the values of its attributes. A body is not looked at:
+// that would make a stream of it.
+function showInterface(ctx, value, { pairs, attributes }, depth) {
+  if (pairs) return limited(ctx, [...value], ([key, item]) => `${show(ctx, key, depth + 1)} => ${show(ctx, item, depth + 1)}`);
+  return attributes.map((key) => {
+    try {
+      return `${key}: ${key === "body" ? ctx.stylize("[Getter]", "special") : show(ctx, value[key], depth + 1)}`;
+    } catch {
+      return `${key}: ${ctx.stylize("[Getter]", "special")}`;
+    }
+  });
+}
+
 function showFunction(ctx, value, name, tag) {
   const source = Function.prototype.toString.call(value);
   let text;
@@ -294,9 +315,9 @@ function showFunction(ctx, value, name, tag) {
 function showError(ctx, error, keys, depth, name) {
   const title = `${error.name ?? "Error"}${error.message ? `: ${error.message}` : ""}`;
   let stack = typeof error.stack === "string" && error.stack !== "" ? error.stack : "";
-  if (!stack.includes(error.message ?? "") || !/^\S*Error|^[A-Z]/.test(stack)) {
-    const lines = stack.split("\n").filter(Boolean);
-    stack = [title, ...lines.map((line) => (line.startsWith("    at ") ? line : `    at ${line.replace(/^(.*)@(.*)$/, (_, f, at) => (f ? `${f} (${at})` : at))}`))].join("\n");
+  if (!stack.includes("    at ")) {
+    const places = readableStack(error);
+    stack = places === "" ? title : `${title}\n${places}`;
   }
   if (!stack.includes("\n")) stack = `[${stack}]`;
   if (name && !stack.includes(name)) stack = stack.replace(/^(\[?)(\w+)/, (_, bracket, first) => `${bracket}${name}${first === name ? "" : ` [${first}]`}`);
