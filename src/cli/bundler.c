@@ -522,14 +522,11 @@ static json_t *manifest_of(const struct bundler *bundler, const struct project *
                            const char *main_name, bool service_worker, json_t *modules)
 {
     const char *binding = json_string_value(json_object_get(project->assets, "binding"));
-    json_t *subrequests = json_object_get(project->limits, "subrequests");
     json_t *manifest = json_pack(
         "{s:s, s:s, s:s, s:s, s:O, s:b, s:{s:O, s:s?}, s:O}", "name", project->name, "main",
         main_name, "syntax", service_worker ? "service-worker" : "modules", "compatibility_date",
         project->compatibility_date, "compatibility_flags", project->compatibility_flags, "dev",
         bundler->dev, "env", "vars", project->vars, "assets", binding, "modules", modules);
-    if (subrequests)
-        (void)json_object_set(manifest, "subrequests", subrequests);
     if (getenv("WEIR_TEST_HOOKS")) /* a test build's natives; no other build has them */
         (void)json_object_set_new(manifest, "test_hooks", json_true());
     return manifest;
@@ -537,7 +534,7 @@ static json_t *manifest_of(const struct bundler *bundler, const struct project *
 
 static void assemble(const json_t *manifest, struct slice blobs, struct buffer *out)
 {
-    char *text = json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = json_dumps(manifest, JSON_COMPACT);
     uint32_t head[2] = {(uint32_t)strlen(text), 0};
     buffer_append(out, "WEIRB1\0\0", 8);
     buffer_append(out, head, sizeof(head));

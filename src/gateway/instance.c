@@ -179,7 +179,7 @@ static struct instance **find_instance(uint32_t instance_id)
 }
 
 /* What the instance had not begun is done by another, once. */
-static void lose_request(struct request *request, const char *why)
+static void lose_request(struct request *request, int status, int code, const char *why)
 {
     if (request->body_whole && !request->retried && (request->conn || request->is_event) &&
         dispatch_revoke(request)) {
@@ -191,7 +191,7 @@ static void lose_request(struct request *request, const char *why)
     if (request->instance)
         dispatch_leave_slot(request);
     if (request->state != REQUEST_ANSWERED)
-        dispatch_fail(request, 500, 1101, why, (struct slice){0});
+        dispatch_fail(request, status, code, why, (struct slice){0});
     else if (request->conn)
         conn_request_over(request->conn, request);
     request_free(request);
@@ -220,8 +220,12 @@ void dispatch_instance_gone(const struct control_gone *gone, struct slice text)
     } /* what it said before it ended */
     *place = instance->next;
     deployment->worker->count->instances--;
+    bool memory = gone->status == EXIT_OUT_OF_MEMORY << 8;
     AUTO_TEXT why = NULL;
-    if (signal_number && !was_killed) {
+    if (memory) {
+        log_warn("%s: instance %u ran out of memory", deployment->worker->name, instance->id);
+        why = xstrdup("Error: Worker exceeded memory limit.");
+    } else if (signal_number && !was_killed) {
         log_warn("%s: instance %u was ended by signal %d %.*s", deployment->worker->name,
                  instance->id, signal_number, (int)text.len, text.len ? text.ptr : "");
         why = xasprintf("The worker's process crashed (signal %d).", signal_number);
@@ -231,7 +235,7 @@ void dispatch_instance_gone(const struct control_gone *gone, struct slice text)
     instance->killed = true; /* nothing more is sent to it */
     for (int i = 0; i < SLOTS_MAX && instance->in_flight > 0; i++)
         if (instance->slots[i])
-            lose_request(instance->slots[i], why);
+            lose_request(instance->slots[i], memory ? 503 : 500, memory ? 1102 : 1101, why);
     asset_exchange_drop_all(instance);
     remove_dirty(instance);
     loop_remove(gateway.loop, &instance->bell);

@@ -78,6 +78,9 @@ struct control_instance {
     int32_t cpu; /* to run on, its gateway's; -1: any */
 };
 
+/* How an instance or a template exits that the engine ended for lack of memory. */
+enum { EXIT_OUT_OF_MEMORY = 97 };
+
 struct control_gone {
     uint32_t instance_id;
     uint32_t deployment_id;

@@ -35,7 +35,9 @@ struct instance {
     struct slot slots[SLOTS_MAX];
     struct exchange exchanges[TARGETS][SLOTS_MAX];
     uint32_t cpu_ms_max, in_flight;
+    uint32_t subrequests_max; /* of one request; set before the worker boots */
     uint64_t timer_due_us; /* 0: none */
+    uint64_t body_bytes;   /* that came since garbage was last collected */
     bool retiring, serving;
     bool spent; /* out of memory, or stopped in the middle of something: ends with its requests */
     uint64_t warmup_us; /* that its requests may still use beyond their limit: WARMUP_US_MAX */
@@ -72,7 +74,8 @@ uint32_t instance_handlers(void);
  */
 int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHANNEL_FDS]);
 
-/* One call into the library; afterwards microtasks are done. False: it threw or was stopped. */
+/* One call into the library; afterwards microtasks are done. An argument that is NULL could not be
+ * made for lack of memory. False: it threw or was stopped, and its request was told. */
 bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[]);
 /* Calls the timer hook if it is due; returns milliseconds to the next, -1: none. */
 int instance_timers(void);

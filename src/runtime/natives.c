@@ -15,6 +15,8 @@
 #include "clock.h"
 #include "jsc_private.h"
 
+enum { LARGE_BYTES = 4 * 1024 * 1024 };
+
 static struct outbox *gateway_outbox(void)
 {
     return &instance.outboxes[TARGET_GATEWAY];
@@ -71,7 +73,7 @@ static struct slice block_bytes(JSContextRef ctx, JSValueRef value)
 {
     head_text.start = head_text.end = 0;
     if (value)
-        engine_append_latin1(ctx, value, &head_text);
+        engine_append_utf8(ctx, value, &head_text); /* beyond ASCII as workerd sends it */
     if (buffer_len(&head_text) > HEAD_BYTES_MAX)
         head_text.end = head_text.start; /* refused below by its emptiness: see respond */
     return buffer_slice(&head_text);
@@ -141,11 +143,6 @@ ENGINE_FUNCTION(respond_body)
         ctx, (double)(slot->response.credit - (int64_t)buffer_len(&slot->response.pending)));
 }
 
-static bool is_out_of_memory(const char *message)
-{
-    return strncmp(message, "RangeError: Out of memory", 25) == 0;
-}
-
 /* respondError(slot, id, kind, message, detail, flags) */
 ENGINE_FUNCTION(respond_error)
 {
@@ -162,7 +159,7 @@ ENGINE_FUNCTION(respond_error)
         .text_bytes = text ? (uint32_t)strnlen(text, 8192) : 0,
         .detail_bytes = detail ? (uint32_t)strnlen(detail, 16384) : 0,
     };
-    if (text && is_out_of_memory(text)) {
+    if (text && engine_is_out_of_memory(text)) {
         /* The engine survives it, but what else failed half-way nobody knows: serve what is in
          * flight and make room for a fresh instance. */
         error.kind = ERROR_KIND_MEMORY;
@@ -305,7 +302,7 @@ ENGINE_FUNCTION(fetch_start)
     request.method_bytes = (uint32_t)buffer_len(&head_text);
     engine_append_latin1(ctx, argv[3], &head_text);
     request.url_bytes = (uint32_t)buffer_len(&head_text) - request.method_bytes;
-    engine_append_latin1(ctx, argv[4], &head_text);
+    engine_append_utf8(ctx, argv[4], &head_text);
     request.headers_bytes =
         (uint32_t)buffer_len(&head_text) - request.method_bytes - request.url_bytes;
     if (buffer_len(&head_text) > HEAD_BYTES_MAX)
@@ -390,6 +387,21 @@ ENGINE_FUNCTION(set_timer)
     double ms = engine_number(ctx, argc, argv, 0, -1);
     instance.timer_due_us = ms >= 0 && ms < 1e12 ? clock_monotonic_us() + (uint64_t)(ms * 1000) : 0;
     return JSValueMakeUndefined(ctx);
+}
+
+/* makeRoom(bytes): before so much is allocated at once. Garbage that waits for the engine's own
+ * time to be collected would count against the worker's limit. */
+ENGINE_FUNCTION(make_room)
+{
+    if (engine_number(ctx, argc, argv, 0, 0) >= LARGE_BYTES)
+        jsc_private.collect(ctx);
+    return JSValueMakeUndefined(ctx);
+}
+
+/* subrequestsMax() → how many fetches one request may make */
+ENGINE_FUNCTION(subrequests_max)
+{
+    return JSValueMakeNumber(ctx, instance.subrequests_max);
 }
 
 /* now() → monotonic milliseconds */
@@ -496,7 +508,9 @@ static const struct {
     {"fetchAbort", fetch_abort},
     {"fetchCredit", fetch_credit},
     {"setTimer", set_timer},
+    {"makeRoom", make_room},
     {"now", now},
+    {"subrequestsMax", subrequests_max},
     {"wallTime", wall_time},
     {"evaluate", evaluate},
     {"evaluateBytes", evaluate_bytes},

@@ -108,7 +108,7 @@ function arm() {
 function schedule(callback, delay, args, repeat) {
   requireRequest("setting a timeout");
   const ms = MathMax(0, Number(delay) || 0);
-  const wait = ms > 2147483647 ? 0 : MathTrunc(ms);
+  const wait = ms > 2147483647 ? 2147483647 : MathTrunc(ms);
   const timer = new Timer(bind(callback), args, native.now() + wait, repeat ? MathMax(1, wait) : -1, current());
   add(timer);
   return timer;
