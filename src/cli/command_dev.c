@@ -1,80 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/inotify.h>
-#include <sys/stat.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "loader.h"
 #include "log.h"
 #include "supervisor.h"
+#include "watch.h"
 
-enum { RELOAD_DELAY_MS = 60, WATCHES_MAX = 4096 };
+enum { RELOAD_DELAY_MS = 60 };
 
 static struct {
     struct dev_options options;
-    int inotify;
-    int watches[WATCHES_MAX];
-    int watches_count;
-    char *names[WATCHES_MAX]; /* file names that matter in watches[i]; NULL: all */
 } dev;
-
-/* Directories are watched, not files: editors replace files. */
-static void watch_path(const char *path)
-{
-    struct stat stat_of;
-    bool is_dir = stat(path, &stat_of) == 0 && S_ISDIR(stat_of.st_mode);
-    AUTO_TEXT dir = xstrdup(path);
-    char *slash = strrchr(dir, '/');
-    if (!is_dir && slash)
-        *slash = 0;
-    if (dev.watches_count == WATCHES_MAX || strstr(dir, "/node_modules/"))
-        return;
-    int watch = inotify_add_watch(dev.inotify, dir,
-                                  IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVE_SELF | IN_MASK_ADD);
-    if (watch < 0)
-        return;
-    dev.watches[dev.watches_count] = watch;
-    dev.names[dev.watches_count++] = is_dir ? NULL : xstrdup(slash + 1);
-}
-
-static bool matters(const struct inotify_event *event)
-{
-    for (int i = 0; i < dev.watches_count; i++)
-        if (dev.watches[i] == event->wd &&
-            (!dev.names[i] || (event->len > 0 && strcmp(dev.names[i], event->name) == 0)))
-            return true;
-    return false;
-}
 
 static bool changed(void *context)
 {
-    char events[16384] __attribute__((aligned(8)));
-    bool any = false;
-    ssize_t got;
     (void)context;
-    while ((got = read(dev.inotify, events, sizeof(events))) > 0) {
-        for (ssize_t at = 0; at < got;) {
-            const struct inotify_event *event = (const void *)(events + at);
-            any |= (event->mask & IN_Q_OVERFLOW) || matters(event);
-            at += (ssize_t)(sizeof(*event) + event->len);
-        }
-    }
-    return any;
-}
-
-static void renew_watches(const json_t *worker)
-{
-    for (int i = 0; i < dev.watches_count; i++)
-        free(dev.names[i]);
-    dev.watches_count = 0; /* the kernel's stay: adding a directory again gives the same number */
-    size_t index;
-    json_t *path;
-    json_array_foreach(json_object_get(worker, "watch"), index, path)
-        watch_path(json_string_value(path));
+    return watch_changed();
 }
 
 static int load(void *context, struct buffer *ret_plan, struct error *err)
@@ -90,7 +35,7 @@ static void loaded(void *context, struct slice plan, bool first)
     const char *bold = dev.options.color ? "\033[1m" : "", *dim = dev.options.color ? "\033[2m" : "",
                *off = dev.options.color ? "\033[0m" : "";
     (void)context;
-    renew_watches(worker);
+    watch_renew(json_object_get(worker, "watch"), json_object_get(worker, "failed") != NULL);
     if (!first) {
         if (!json_object_get(worker, "failed"))
             (void)printf("%sreloaded%s\n", dim, off);
@@ -141,9 +86,8 @@ int command_dev(int argc, char **argv)
         return EXIT_USAGE;
     }
     log_init("dev", LOG_INFO, false);
-    dev.inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     struct supervisor_options supervisor_options = {.load = load,
-                                                    .watch_fd = dev.inotify,
+                                                    .watch_fd = watch_init(),
                                                     .changed = changed,
                                                     .reload_delay_ms = RELOAD_DELAY_MS,
                                                     .loaded = loaded,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -9,6 +11,8 @@
 
 #include "bundler.h"
 #include "project.h"
+
+enum { TREE_DIRS_MAX = 1024 };
 
 static void print_warnings(const struct config_report *report, bool color)
 {
@@ -83,10 +87,48 @@ static json_t *dev_plan(const struct dev_options *options, const char *data_dir)
                      data_dir, "http", defaults_of(&config_http, NULL));
 }
 
-/* What a change of must lead to a new build. */
-static json_t *watched_paths(const struct project *project, json_t *inputs)
+/* The directory and those below it. */
+static void add_tree(json_t *watch, const char *path)
+{
+    DIR *dir = opendir(path);
+    if (dir)
+        (void)json_array_append_new(watch, json_string(path));
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        AUTO_TEXT child = xasprintf("%s/%s", path, entry->d_name);
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
+            strcmp(entry->d_name, "node_modules") != 0 && json_array_size(watch) < TREE_DIRS_MAX)
+            add_tree(watch, child);
+    }
+    if (dir)
+        (void)closedir(dir);
+}
+
+/* A failed build does not tell its sources: watch what its messages name ("    file:line:column:"),
+ * and whatever is beside the entry, since the remedy may be a file that is not there yet. */
+static void add_failed(json_t *watch, const struct project *project, const char *messages)
+{
+    for (const char *line = messages; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        const char *name = line + strspn(line, " "), *end = strpbrk(name, ":\n");
+        if (!end || *end != ':' || end == name || !isdigit((unsigned char)end[1]))
+            continue;
+        AUTO_TEXT path = xasprintf("%s/%.*s", project->dir, (int)(end - name), name);
+        char *real = realpath(path, NULL);
+        if (real)
+            (void)json_array_append_new(watch, json_string(real));
+        free(real);
+    }
+    AUTO_TEXT dir = xstrdup(project->main);
+    *strrchr(dir, '/') = 0;
+    add_tree(watch, dir);
+}
+
+/* What a change of must lead to a new build. failure: the builder's messages, or NULL. */
+static json_t *watched_paths(const struct project *project, json_t *inputs, const char *failure)
 {
     json_t *watch = inputs ? json_incref(inputs) : json_array();
+    if (failure)
+        add_failed(watch, project, failure);
     (void)json_array_append_new(watch, json_string(project->config_path));
     if (project->secrets_path)
         (void)json_array_append_new(watch, json_string(project->secrets_path));
@@ -138,7 +180,7 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
     /* A developer's fetch() goes to the services on the same machine. */
     (void)json_object_set_new(worker, "egress_allow", json_pack("[s, s]", "127.0.0.0/8", "::1/128"));
     (void)json_object_set_new(worker, "config", json_string(project.config_path));
-    (void)json_object_set_new(worker, "watch", watched_paths(&project, bundle.inputs));
+    (void)json_object_set_new(worker, "watch", watched_paths(&project, bundle.inputs, r < 0 ? failure.text : NULL));
     (void)json_object_set_new(plan, "workers", json_pack("[o]", worker));
     r = dump(plan, ret_plan);
     json_decref(plan);

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands as people and scripts use them: what they print, what they leave behind, their exit codes.
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { patience, withWorker, worker } from "./lib.mjs";
+
+const says = (text) => `export default { fetch() { return new Response(${text}); } }`;
+
+// Until the answer is as wanted: a plan is in force a little after the loader printed its messages.
+async function answers(fetch, path, wanted) {
+  for (let i = 0; ; i++) {
+    const text = await (await fetch(path)).text();
+    if (wanted.test(text)) return text;
+    assert.ok(i < 200 * patience, `the answer stays: ${text}`);
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
+
+test("an imported file is still watched after a build that failed", () =>
+  withWorker(
+    { ...worker(`import { word } from "./lib/word.js"; ${says("word")}`), "src/lib/word.js": `export const word = "one";` },
+    async ({ fetch, project, weir }) => {
+      assert.equal(await (await fetch("/")).text(), "one");
+      for (const word of ["two", "three"]) {
+        let from = weir.output.length;
+        project.write("src/lib/word.js", `export const word = ;`);
+        await weir.waitFor("does not build", from);
+        await answers(fetch, "/", /does not build/);
+        from = weir.output.length;
+        project.write("src/lib/word.js", `export const word = "${word}";`);
+        await weir.waitFor("reloaded", from);
+        assert.equal(await (await fetch("/")).text(), word);
+      }
+    },
+  ));
+
+test("a first build that fails watches what it needs: the file at fault, and one that is missing", () =>
+  withWorker(
+    { ...worker(`import { word } from "../lib/word.js"; import { other } from "./new/other.js"; ${says("word + other")}`), "lib/word.js": `export const word = ;`, "src/new/.keep": "" },
+    async ({ fetch, project, weir }) => {
+      let from = weir.output.length;
+      project.write("lib/word.js", `export const word = "1";`);
+      await weir.waitFor(/Could not resolve "\.\/new\/other\.js"/, from);
+      from = weir.output.length;
+      mkdirSync(join(project.dir, "src/new"), { recursive: true });
+      writeFileSync(join(project.dir, "src/new/other.js"), `export const other = "2";`);
+      await weir.waitFor("reloaded", from);
+      assert.equal(await (await fetch("/")).text(), "12");
+    },
+  ));
