@@ -269,15 +269,13 @@ static void add_rules(struct args *args, const struct project *project)
     }
 }
 
-static void add_names(struct args *args, const char *option, const struct value *table, bool json)
+static void add_names(struct args *args, const char *option, const struct value *table)
 {
     for (size_t i = 0; table && table->type == VALUE_TABLE && i < table->count; i++) {
         const struct value *value = &table->entries[i].value;
         const char *text = value_text(value);
         AUTO_BUFFER shown = {0};
-        if (text && !json)
-            buffer_append_text(&shown, text);
-        else if (text)
+        if (text)
             buffer_append_text(&shown, text); /* wrangler's define holds source text */
         else
             value_append_json(value, &shown);
@@ -342,50 +340,71 @@ static int run(char *const argv[], const char *dir, struct buffer *ret_errors)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EINVAL;
 }
 
-static int run_esbuild(const struct bundler *bundler, const struct project *project,
-                       const char *out_dir, bool service_worker, struct error *err)
+/* es2022: what every esbuild of the last years knows. The engine would take more, but what is left to
+ * lower is rare (RegExp's v flag becomes a call). */
+static void add_options(struct args *args, const struct bundler *bundler,
+                        const struct project *project, const char *out_dir, bool service_worker)
 {
-    struct args args = {.count = 0};
-    char *own = find_project_esbuild(project);
-    const char *esbuild = own ? own : bundler->esbuild;
-    if (!esbuild)
-        return error_set(err, -ENOENT,
-                         "esbuild was not found; run npm install esbuild in the project");
-    add(&args, xstrdup(esbuild));
-    add(&args, xstrdup(project->main));
-    add(&args, xasprintf("--outdir=%s", out_dir));
-    add(&args, xasprintf("--metafile=%s/meta.json", out_dir));
     static const char *const fixed[] = {
-        "--entry-names=index", "--asset-names=[name]-[hash]", "--bundle", "--target=es2024",
+        "--entry-names=index", "--asset-names=[name]-[hash]", "--bundle", "--target=es2022",
         "--conditions=workerd,worker,browser", "--external:cloudflare:*", "--external:node:*",
         "--sourcemap=external", "--sources-content=false", "--log-level=warning",
         "--charset=utf8", "--loader:.js=jsx", "--loader:.mjs=jsx", "--loader:.cjs=jsx",
     };
+    add(args, xstrdup(project->main));
+    add(args, xasprintf("--outdir=%s", out_dir));
+    add(args, xasprintf("--metafile=%s/meta.json", out_dir));
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
-        add(&args, xstrdup(fixed[i]));
-    add(&args, xstrdup(service_worker ? "--format=iife" : "--format=esm"));
-    add(&args, xasprintf("--color=%s", bundler->color ? "true" : "false"));
-    add(&args, xasprintf("--define:process.env.NODE_ENV=\"%s\"",
-                         bundler->dev ? "development" : "production"));
+        add(args, xstrdup(fixed[i]));
+    add(args, xstrdup(service_worker ? "--format=iife" : "--format=esm"));
+    add(args, xasprintf("--color=%s", bundler->color ? "true" : "false"));
+    add(args, xasprintf("--define:process.env.NODE_ENV=\"%s\"",
+                        bundler->dev ? "development" : "production"));
     if (project->minify)
-        add(&args, xstrdup("--minify"));
+        add(args, xstrdup("--minify"));
     if (project->keep_names)
-        add(&args, xstrdup("--keep-names"));
+        add(args, xstrdup("--keep-names"));
     if (project->tsconfig)
-        add(&args, xasprintf("--tsconfig=%s", project->tsconfig));
-    add_rules(&args, project);
-    add_names(&args, "define", project->define, true);
-    add_names(&args, "alias", project->alias, false);
-    add_node_names(&args);
-    AUTO_BUFFER errors = {0};
-    int r = run(args.items, project->dir, &errors);
+        add(args, xasprintf("--tsconfig=%s", project->tsconfig));
+    add_rules(args, project);
+    add_names(args, "define", project->define);
+    add_names(args, "alias", project->alias);
+    add_node_names(args);
+}
+
+/* Did this esbuild not understand what it was asked for? Then it is too old. */
+static bool is_too_old(const struct buffer *messages)
+{
+    AUTO_TEXT text = xstrndup(messages->data ? messages->data + messages->start : "",
+                              buffer_len(messages));
+    return strstr(text, "Invalid build flag") || strstr(text, "Invalid target") ||
+           strstr(text, "Invalid loader value");
+}
+
+static int run_esbuild(const struct bundler *bundler, const struct project *project,
+                       const char *out_dir, bool service_worker, struct error *err)
+{
+    AUTO_TEXT own = find_project_esbuild(project);
+    if (!own && !bundler->esbuild)
+        return error_set(err, -ENOENT,
+                         "esbuild was not found; run npm install esbuild in the project");
+    struct args args = {.count = 0};
+    add(&args, xstrdup(own ? own : bundler->esbuild));
+    add_options(&args, bundler, project, out_dir, service_worker);
+    AUTO_BUFFER messages = {0};
+    int r = run(args.items, project->dir, &messages);
+    if (r < 0 && own && bundler->esbuild && is_too_old(&messages)) {
+        free(args.items[0]);
+        args.items[0] = xstrdup(bundler->esbuild);
+        buffer_reset(&messages, 0);
+        r = run(args.items, project->dir, &messages);
+    }
     if (r < 0)
-        r = error_set(err, r, "the project does not build:\n%.*s", (int)buffer_len(&errors),
-                      errors.data ? errors.data + errors.start : "");
-    else if (buffer_len(&errors) > 0)
-        (void)fprintf(stderr, "%.*s", (int)buffer_len(&errors), errors.data + errors.start);
+        r = error_set(err, r, "the project does not build:\n%.*s", (int)buffer_len(&messages),
+                      messages.data ? messages.data + messages.start : "");
+    else if (buffer_len(&messages) > 0)
+        (void)fprintf(stderr, "%.*s", (int)buffer_len(&messages), messages.data + messages.start);
     args_done(&args);
-    free(own);
     return r;
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands as people and scripts use them: what they print, what they leave behind, their exit codes.
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { patience, withWorker, worker } from "./lib.mjs";
+import { dev, patience, project, withWorker, worker, wrangler } from "./lib.mjs";
 
 const says = (text) => `export default { fetch() { return new Response(${text}); } }`;
 
@@ -50,3 +50,22 @@ test("a first build that fails watches what it needs: the file at fault, and one
       assert.equal(await (await fetch("/")).text(), "12");
     },
   ));
+
+test("a project's own esbuild that is too old gives way to ours", async () => {
+  // What 0.14 prints; 0.17 to 0.25 take the same options as ours.
+  const old = `#!/bin/sh\necho '✘ [ERROR] Invalid build flag: "--alias:assert=node:assert"' >&2\nexit 1\n`;
+  const made = project({
+    "app/wrangler.toml": wrangler(),
+    "app/src/index.js": `class A { static x; static { A.x = "new"; } } ${says("A.x")}`,
+    "app/node_modules/.bin/esbuild": old,
+  });
+  chmodSync(join(made.dir, "app/node_modules/.bin/esbuild"), 0o755);
+  const server = await dev(join(made.dir, "app"));
+  try {
+    assert.equal(await (await server.fetch("/")).text(), "new");
+    assert.doesNotMatch(server.weir.output, /Invalid/);
+  } finally {
+    await server.stop();
+    made.remove();
+  }
+});
