@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "state_dir.h"
+
 enum { ARGS_MAX = 256, ERRORS_BYTES_MAX = 64 * 1024 };
 
 /* ---- small file helpers ---- */
@@ -55,35 +57,6 @@ static int read_all(int fd, void *bytes, size_t len)
     return 0;
 }
 
-static int make_dirs(const char *path)
-{
-    AUTO_TEXT copy = xstrdup(path);
-    for (char *at = copy + 1; *at; at++) {
-        if (*at != '/')
-            continue;
-        *at = 0;
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-            return -errno;
-        *at = '/';
-    }
-    return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
-static void remove_dir(const char *path)
-{
-    DIR *dir = opendir(path);
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        AUTO_TEXT child = xasprintf("%s/%s", path, entry->d_name);
-        if (unlink(child) < 0 && errno == EISDIR)
-            remove_dir(child);
-    }
-    if (dir)
-        (void)closedir(dir);
-    (void)rmdir(path);
-}
-
 static char *program_dir(void)
 {
     char path[4096];
@@ -114,10 +87,11 @@ int bundler_init(struct bundler *bundler, const char *data_dir, bool dev, bool c
                  struct error *err)
 {
     AUTO_TEXT bundles = xasprintf("%s/bundles", data_dir);
-    int r = make_dirs(bundles);
+    int r = state_dir_make(data_dir, err);
     if (r < 0)
-        return error_set(err, r, "cannot make %s: %s; choose another data_dir", bundles,
-                         strerror(-r));
+        return r;
+    if (mkdir(bundles, 0700) < 0 && errno != EEXIST)
+        return error_set(err, -errno, "cannot make %s: %s", bundles, strerror(errno));
     *bundler = (struct bundler){.data_dir = realpath(data_dir, NULL),
                                 .esbuild = bundler_find_esbuild(),
                                 .dev = dev,
@@ -622,7 +596,7 @@ int bundler_build(struct bundler *bundler, const struct project *project, struct
             r = finish(bundler, project, &parts, base + 1, false, bundle, err);
     } else {
         AUTO_TEXT out_dir = xasprintf("%s/build-%d", bundler->data_dir, getpid());
-        remove_dir(out_dir);
+        state_dir_remove(out_dir);
         r = run_esbuild(bundler, project, out_dir, false, err);
         if (r == 0 && !has_exports(out_dir, &bundle->inputs, project->dir)) {
             service_worker = true;
@@ -632,7 +606,7 @@ int bundler_build(struct bundler *bundler, const struct project *project, struct
             r = gather(project, out_dir, "esm", &parts, err);
         if (r == 0)
             r = finish(bundler, project, &parts, "index.js", service_worker, bundle, err);
-        remove_dir(out_dir);
+        state_dir_remove(out_dir);
     }
     json_decref(parts.modules);
     buffer_done(&parts.blobs);

@@ -7,6 +7,8 @@
 #include "cli.h"
 #include "loader.h"
 #include "log.h"
+#include "project.h"
+#include "state_dir.h"
 #include "supervisor.h"
 #include "watch.h"
 
@@ -35,6 +37,8 @@ static void loaded(void *context, struct slice plan, bool first)
     const char *bold = dev.options.color ? "\033[1m" : "", *dim = dev.options.color ? "\033[2m" : "",
                *off = dev.options.color ? "\033[0m" : "";
     (void)context;
+    if (!supervisor_is_loading())
+        state_dir_tidy(dev.options.data_dir, json);
     watch_renew(json_object_get(worker, "watch"), json_object_get(worker, "failed") != NULL);
     if (!first) {
         if (!json_object_get(worker, "failed"))
@@ -74,7 +78,6 @@ int command_dev(int argc, char **argv)
     int code;
     if (!cli_parse(&command, argc, argv, &dir, &code))
         return code;
-    dev.options.dir = dir ? dir : ".";
     dev.options.port = cli_port(port);
     vars[0] = var;
     dev.options.vars = vars;
@@ -86,11 +89,23 @@ int command_dev(int argc, char **argv)
         return EXIT_USAGE;
     }
     log_init("dev", LOG_INFO, false);
+    struct error err = {""};
+    AUTO_TEXT config = project_find(dir ? dir : ".", &err);
+    AUTO_TEXT project_dir = config ? xstrndup(config, (size_t)(strrchr(config, '/') - config)) : NULL;
+    AUTO_TEXT data_dir = config ? state_dir_private(project_dir, &err) : NULL;
+    if (!data_dir) {
+        (void)fprintf(stderr, "weir: %s\n", err.text);
+        return EXIT_FAILED;
+    }
+    dev.options.dir = config;
+    dev.options.data_dir = data_dir;
     struct supervisor_options supervisor_options = {.load = load,
                                                     .watch_fd = watch_init(),
                                                     .changed = changed,
                                                     .reload_delay_ms = RELOAD_DELAY_MS,
                                                     .loaded = loaded,
                                                     .drain_timeout_ms = 2000};
-    return supervisor_run(&supervisor_options);
+    code = supervisor_run(&supervisor_options);
+    state_dir_remove(data_dir);
+    return code;
 }

@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "loader.h"
 #include "log.h"
+#include "state_dir.h"
 #include "supervisor.h"
 
 static const char *config_path = "weir.toml";
@@ -38,6 +39,8 @@ static void loaded(void *context, struct slice plan, bool first)
     json_t *json = json_loadb(plan.ptr, plan.len, 0, NULL), *listener;
     size_t index;
     (void)context;
+    if (!supervisor_is_loading())
+        state_dir_tidy(json_string_value(json_object_get(json, "data_dir")), json);
     size_t workers = json_array_size(json_object_get(json, "workers"));
     AUTO_BUFFER where = {0};
     json_array_foreach(json_object_get(json, "listeners"), index, listener)

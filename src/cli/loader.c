@@ -157,8 +157,7 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
         return r;
     }
     add_vars(&project, options->vars);
-    AUTO_TEXT data_dir = xasprintf("%s/.weir", project.dir);
-    r = bundler_init(&bundler, data_dir, true, options->color, err);
+    r = bundler_init(&bundler, options->data_dir, true, options->color, err);
     if (r < 0) {
         project_done(&project);
         return r;

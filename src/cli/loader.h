@@ -7,6 +7,7 @@
 
 struct dev_options {
     const char *dir, *env, *address;
+    const char *data_dir; /* for its bundles */
     int port;
     bool color;
     const char *const *vars; /* "NAME:value", NULL-terminated */

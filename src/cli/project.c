@@ -26,7 +26,7 @@ static const char *const unserved[] = {
     "media", "stream", "vpc_services", NULL,
 };
 
-static char *find_config(const char *dir, struct error *err)
+char *project_find(const char *dir, struct error *err)
 {
     static const char *const names[] = {"wrangler.json", "wrangler.jsonc", "wrangler.toml"};
     struct stat stat_of;
@@ -311,7 +311,7 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
                               .limits = json_object(),
                               .compatibility_flags = json_array()};
     *ret_project = project;
-    project.config_path = find_config(dir, err);
+    project.config_path = project_find(dir, err);
     if (!project.config_path)
         return -ENOENT;
     report->file = xstrdup(project.config_path);

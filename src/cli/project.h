@@ -25,6 +25,10 @@ struct project {
     char *secrets_path; /* .dev.vars that was read, for watching; or NULL */
 };
 
+/* The configuration of the project at dir (a directory, or the file itself), absolute, malloc'ed. NULL
+ * with err: there is none. */
+char *project_find(const char *dir, struct error *err);
+
 /* dir: of the project, or the configuration file itself. env: NULL or a name. Warnings and errors go to
  * report, whose file is set. 0, or -errno with err when nothing can be read at all. */
 int project_read(const char *dir, const char *env, struct project *ret_project,

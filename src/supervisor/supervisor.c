@@ -678,6 +678,11 @@ static void load_begin(void)
     assert(r == 0);
 }
 
+bool supervisor_is_loading(void)
+{
+    return supervisor.loader_pid > 0;
+}
+
 static void on_reload_timer(struct loop_timer *timer)
 {
     (void)timer;

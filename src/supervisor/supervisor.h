@@ -36,5 +36,7 @@ struct supervisor_options {
 /* Runs until SIGINT or SIGTERM (first: drain, second: at once); SIGHUP reloads. Returns the exit
  * code: 0 after a clean stop, 1 when it could not start (said on stderr). */
 int supervisor_run(const struct supervisor_options *options);
+/* For the callbacks: does a loader run now? */
+bool supervisor_is_loading(void);
 
 #endif

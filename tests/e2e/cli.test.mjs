@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands as people and scripts use them: what they print, what they leave behind, their exit codes.
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { dev, patience, project, withWorker, worker, wrangler } from "./lib.mjs";
+import { Weir, dev, freePort, patience, project, withWorker, worker, wrangler } from "./lib.mjs";
 
 const says = (text) => `export default { fetch() { return new Response(${text}); } }`;
 
@@ -66,6 +67,79 @@ test("a project's own esbuild that is too old gives way to ours", async () => {
     assert.doesNotMatch(server.weir.output, /Invalid/);
   } finally {
     await server.stop();
+    made.remove();
+  }
+});
+
+const bundlesBelow = (dir) => readdirSync(dir, { recursive: true }).filter((name) => name.endsWith(".bundle"));
+
+test("weir dev keeps two bundles at most, out of git's sight, and none in the end", async () => {
+  const made = project(worker(says("0")));
+  const server = await dev(made.dir);
+  try {
+    for (let i = 1; i <= 4; i++) {
+      const from = server.weir.output.length;
+      made.write("src/index.js", says(i));
+      await server.weir.waitFor("reloaded", from);
+    }
+    assert.equal(await (await server.fetch("/")).text(), "4");
+    assert.equal(bundlesBelow(join(made.dir, ".weir")).length, 2);
+    assert.equal(readFileSync(join(made.dir, ".weir/.gitignore"), "utf8"), "*\n");
+  } finally {
+    await server.stop();
+  }
+  assert.deepEqual(readdirSync(join(made.dir, ".weir")), [".gitignore"]);
+  made.remove();
+});
+
+test("what a killed weir dev left is removed by the next one, what a living one has is not", async () => {
+  const made = project(worker(says("1")));
+  const [killed, living] = [await dev(made.dir), await dev(made.dir)];
+  await killed.stop("SIGKILL");
+  const next = await dev(made.dir);
+  try {
+    const dirs = readdirSync(join(made.dir, ".weir")).filter((name) => name.startsWith("dev-"));
+    assert.deepEqual(dirs.sort(), [living, next].map((server) => `dev-${server.weir.process.pid}`).sort());
+  } finally {
+    await living.stop();
+    await next.stop();
+    made.remove();
+  }
+});
+
+test("a project that cannot be written to is served from a private directory", async () => {
+  const made = project({ ...worker(says("'read only'")), ".weir": "in the way" });
+  const tmp = mkdtempSync(join(tmpdir(), "weir-tmp-"));
+  const port = await freePort();
+  const weir = await Weir.start(["dev", made.dir, "--port", String(port)], { env: { TMPDIR: tmp } });
+  try {
+    await weir.waitFor("ready on");
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), "read only");
+    assert.equal(bundlesBelow(tmp).length, 1);
+    assert.doesNotMatch(weir.output, /error|cannot/);
+  } finally {
+    await weir.stop();
+    made.remove();
+  }
+  assert.deepEqual(readdirSync(tmp), []);
+});
+
+test("weir serve keeps the bundles of two configurations", async () => {
+  const port = await freePort();
+  const made = project({ ...worker(says("0")), "weir.toml": `[[listener]]\nport = ${port}\n[[worker]]\nproject = "."\ndefault = true\n` });
+  const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  try {
+    await weir.waitFor("serving: 1 worker");
+    for (let i = 1; i <= 4; i++) {
+      const from = weir.output.length;
+      made.write("src/index.js", says(i));
+      weir.process.kill("SIGHUP");
+      await weir.waitFor("reloaded: 1 worker", from);
+    }
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), "4");
+    assert.equal(bundlesBelow(join(made.dir, ".weir")).length, 2);
+  } finally {
+    await weir.stop();
     made.remove();
   }
 });
