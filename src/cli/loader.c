@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bundler.h"
+#include "cli.h"
 #include "project.h"
 
 enum { TREE_DIRS_MAX = 1024 };
@@ -87,6 +88,22 @@ static json_t *dev_plan(const struct dev_options *options, const char *data_dir)
                      data_dir, "http", defaults_of(&config_http, NULL));
 }
 
+/* Without the escape sequences of a terminal's colours; also one that was cut off. */
+static void strip_colors(char *text)
+{
+    char *out = text;
+    for (char *at = text; *at;) {
+        if (*at != '\033') {
+            *out++ = *at++;
+            continue;
+        }
+        at += at[1] == '[' ? 2 : 1;
+        at += strspn(at, "0123456789;");
+        at += *at != 0;
+    }
+    *out = 0;
+}
+
 /* The directory and those below it. */
 static void add_tree(json_t *watch, const char *path)
 {
@@ -149,7 +166,8 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
     int r = project_read(options->dir, options->env, &project, &report, err);
     if (r < 0)
         return r;
-    print_warnings(&report, options->color);
+    bool color = cli_color(STDERR_FILENO);
+    print_warnings(&report, color);
     if (report.errors_count > 0) {
         r = error_set(err, -EINVAL, "%.*s", (int)buffer_len(&report.errors),
                       report.errors.data + report.errors.start);
@@ -157,7 +175,7 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
         return r;
     }
     add_vars(&project, options->vars);
-    r = bundler_init(&bundler, options->data_dir, true, options->color, err);
+    r = bundler_init(&bundler, options->data_dir, true, color, err);
     if (r < 0) {
         project_done(&project);
         return r;
@@ -169,7 +187,8 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
     if (project.main)
         r = bundler_build(&bundler, &project, &bundle, &failure);
     if (r < 0) {
-        (void)fprintf(stderr, "%s\n", failure.text);
+        (void)fprintf(stderr, "%s%s\n", failure.text, color ? "\033[0m" : "");
+        strip_colors(failure.text); /* what follows is for clients */
         (void)json_object_set_new(worker, "failed", json_string(failure.text));
     } else if (bundle.path) {
         (void)json_object_set_new(worker, "bundle", json_string(bundle.path));
@@ -393,7 +412,7 @@ int loader_serve(const char *path, bool build, bool color, struct buffer *ret_pl
                                     .color = color};
     json_t *plan = plan_of(&root, data_dir, color, report);
     if (build)
-        r = bundler_init(&context.bundler, data_dir, false, color, err);
+        r = bundler_init(&context.bundler, data_dir, false, false, err);
     const struct value *workers = value_get(&root, "worker");
     if (r == 0 && (!workers || workers->type != VALUE_ARRAY))
         config_error(report, workers ? workers->line : 0,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands as people and scripts use them: what they print, what they leave behind, their exit codes.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Weir, dev, freePort, patience, project, withWorker, worker, wrangler } from "./lib.mjs";
+import { Weir, dev, freePort, patience, project, weirPath, withWorker, worker, wrangler } from "./lib.mjs";
 
 const says = (text) => `export default { fetch() { return new Response(${text}); } }`;
 
@@ -140,6 +141,31 @@ test("weir serve keeps the bundles of two configurations", async () => {
     assert.equal(bundlesBelow(join(made.dir, ".weir")).length, 2);
   } finally {
     await weir.stop();
+    made.remove();
+  }
+});
+
+// weir dev as on a terminal (util-linux' script makes one). The environment has no NO_COLOR.
+async function onTerminal(dir) {
+  const port = await freePort();
+  const { NO_COLOR, ...env } = process.env;
+  const terminal = spawn("script", ["-qefc", `exec ${weirPath} dev ${dir} --port ${port}`, "/dev/null"], { env, stdio: ["pipe", "pipe", "inherit"] });
+  let output = "";
+  await new Promise((done) => terminal.stdout.setEncoding("utf8").on("data", (chunk) => (output += chunk).includes("ready on") && done()));
+  return { terminal, port, output: () => output, exited: new Promise((done) => terminal.on("exit", done)) };
+}
+
+test("messages have colours on the terminal and none on the page", async () => {
+  const made = project(worker("export default { fetch() { return ; ) } }"));
+  const { terminal, port, output, exited } = await onTerminal(made.dir);
+  try {
+    const text = await (await fetch(`http://127.0.0.1:${port}/`)).text();
+    assert.match(text, /does not build:\n✘ \[ERROR\] Unexpected "\)"/);
+    assert.doesNotMatch(text, /\x1b/);
+    assert.match(output(), /\x1b\[[0-9;]+mERROR/);
+  } finally {
+    terminal.stdin.write("\x03");
+    await exited;
     made.remove();
   }
 });
