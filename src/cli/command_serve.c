@@ -14,23 +14,13 @@
 
 static const char *config_path = "weir.toml";
 
-static void print_messages(const struct config_report *report, bool color)
-{
-    if (buffer_len(&report->warnings) > 0)
-        (void)fprintf(stderr, "%s%.*s%s", color ? "\033[33m" : "",
-                      (int)buffer_len(&report->warnings),
-                      report->warnings.data + report->warnings.start, color ? "\033[0m" : "");
-    if (buffer_len(&report->errors) > 0)
-        (void)fprintf(stderr, "%s%.*s%s", color ? "\033[31m" : "", (int)buffer_len(&report->errors),
-                      report->errors.data + report->errors.start, color ? "\033[0m" : "");
-}
-
 static int load(void *context, struct buffer *ret_plan, struct error *err)
 {
     struct config_report report = {.file = config_path};
     (void)context;
     int r = loader_serve(config_path, true, cli_color(STDOUT_FILENO), ret_plan, &report, err);
-    print_messages(&report, cli_color(STDERR_FILENO));
+    config_report_print(&report, cli_color(STDERR_FILENO));
+    config_report_done(&report);
     return r;
 }
 
@@ -128,21 +118,23 @@ int command_check_config(int argc, char **argv)
     if (!cli_parse(&command, argc, argv, NULL, &code))
         return code;
     int r = loader_serve(config_path, false, false, &plan, &report, &err);
+    if (r < 0 && report.errors_count == 0)
+        config_error(&report, 0, NULL, "%s", err.text);
     if (json) {
-        AUTO_BUFFER out = {0};
-        buffer_printf(&out, "{\"ok\":%s,\"errors\":%d,\"warnings\":%d,\"error_text\":",
-                      r < 0 ? "false" : "true", report.errors_count, report.warnings_count);
-        buffer_append_json(&out, r < 0 && report.errors_count == 0 ? slice_of(err.text)
-                                                                    : buffer_slice(&report.errors));
-        buffer_append_text(&out, ",\"warning_text\":");
-        buffer_append_json(&out, buffer_slice(&report.warnings));
-        (void)printf("%.*s}\n", (int)buffer_len(&out), out.data + out.start);
+        json_t *result = json_pack("{s:b, s:i, s:i, s:o}", "ok", r >= 0, "errors",
+                                   report.errors_count, "warnings", report.warnings_count,
+                                   "messages", config_report_json(&report));
+        char *text = json_dumps(result, JSON_COMPACT);
+        (void)printf("%s\n", text);
+        free(text);
+        json_decref(result);
     } else {
-        print_messages(&report, cli_color(STDERR_FILENO));
+        config_report_print(&report, cli_color(STDERR_FILENO));
         if (r < 0)
             (void)fprintf(stderr, "%s\n", err.text);
         else
             (void)printf("%s is fine\n", config_path);
     }
+    config_report_done(&report);
     return r < 0 ? EXIT_FAILED : EXIT_OK;
 }

@@ -15,14 +15,6 @@
 
 enum { TREE_DIRS_MAX = 1024 };
 
-static void print_warnings(const struct config_report *report, bool color)
-{
-    if (buffer_len(&report->warnings) > 0)
-        (void)fprintf(stderr, "%s%.*s%s", color ? "\033[33m" : "",
-                      (int)buffer_len(&report->warnings),
-                      report->warnings.data + report->warnings.start, color ? "\033[0m" : "");
-}
-
 /* What decides whether running instances can stay: the bundle, and what they are given with it. */
 static void set_version(json_t *worker, const char *bundle_version)
 {
@@ -167,10 +159,13 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
     if (r < 0)
         return r;
     bool color = cli_color(STDERR_FILENO);
-    print_warnings(&report, color);
-    if (report.errors_count > 0) {
-        r = error_set(err, -EINVAL, "%.*s", (int)buffer_len(&report.errors),
-                      report.errors.data + report.errors.start);
+    if (report.errors_count > 0)
+        r = error_set(err, -EINVAL, "the configuration has %d mistake%s", report.errors_count,
+                      report.errors_count > 1 ? "s" : "");
+    config_report_sort(&report);
+    config_report_print(&report, color);
+    config_report_done(&report);
+    if (r < 0) {
         project_done(&project);
         return r;
     }
@@ -229,8 +224,12 @@ static char *below(const char *dir, const char *path)
 char *loader_data_dir(const char *path, struct error *err)
 {
     struct value root;
-    if (config_read(path, &root, err) < 0)
+    struct error why = {""};
+    if (config_read(path, &root, &why) < 0) {
+        (void)error_set(err, -EINVAL, "%s:%s%s", path, isdigit((unsigned char)why.text[0]) ? "" : " ",
+                        why.text);
         return NULL;
+    }
     const char *given = value_text(value_get(&root, "data_dir"));
     AUTO_TEXT dir = dir_of(path);
     char *result = below(dir, given ? given : ".weir");
@@ -244,7 +243,7 @@ static void check_egress(const struct value *list, struct config_report *report)
     for (size_t i = 0; list && list->type == VALUE_ARRAY && i < list->count; i++) {
         const char *text = value_text(&list->entries[i].value);
         if (text && (strchr(text, ' ') || strstr(text, "://") || !*text))
-            config_error(report, list->entries[i].value.line,
+            config_error(report, list->entries[i].value.line, "egress_allow",
                          "[[worker]] egress_allow \"%s\": expected an address, a prefix such as "
                          "\"10.0.0.0/8\", or \"host:port\"",
                          text);
@@ -264,27 +263,24 @@ struct serve_context {
 static int read_project(struct serve_context *context, const struct value *entry,
                         struct project *ret_project)
 {
-    struct config_report own = {.file = ""};
+    struct config_report *report = context->report;
     struct error err = {""};
     const char *project_dir = value_text(value_get(entry, "project"));
     if (!project_dir) {
-        config_error(context->report, entry->line,
+        config_error(report, entry->line, "project",
                      "[[worker]] needs project = \"…\", the directory with its wrangler "
                      "configuration");
         return -EINVAL;
     }
     AUTO_TEXT dir = below(context->dir, project_dir);
-    int r = project_read(dir, value_text(value_get(entry, "env")), ret_project, &own, &err);
+    const char *file = report->file;
+    int errors_before = report->errors_count;
+    int r = project_read(dir, value_text(value_get(entry, "env")), ret_project, report, &err);
+    report->file = file;
     if (r < 0)
-        config_error(context->report, entry->line, "[[worker]] project = \"%s\": %s", project_dir,
-                     err.text);
-    buffer_append_slice(&context->report->errors, buffer_slice(&own.errors));
-    buffer_append_slice(&context->report->warnings, buffer_slice(&own.warnings));
-    context->report->errors_count += own.errors_count;
-    context->report->warnings_count += own.warnings_count;
-    buffer_done(&own.errors);
-    buffer_done(&own.warnings);
-    return r < 0 ? r : own.errors_count > 0 ? -EINVAL : 0;
+        config_error(report, entry->line, "project", "[[worker]] project = \"%s\": %s",
+                     project_dir, err.text);
+    return r < 0 ? r : report->errors_count > errors_before ? -EINVAL : 0;
 }
 
 static bool name_taken(const json_t *workers, const char *name)
@@ -317,7 +313,7 @@ static void add_worker(struct serve_context *context, const struct value *entry)
         project.name = xstrdup(name);
     }
     if (name_taken(context->workers, project.name))
-        config_error(context->report, entry->line,
+        config_error(context->report, entry->line, "name",
                      "[[worker]] the name \"%s\" is taken; give this one name = \"…\"",
                      project.name);
     json_t *worker = worker_of(&project, defaults_of(&config_limits, context->limits),
@@ -327,18 +323,18 @@ static void add_worker(struct serve_context *context, const struct value *entry)
     config_override(entry, &config_worker, worker);
     if (json_is_true(json_object_get(worker, "default"))) {
         if (context->has_default)
-            config_error(context->report, entry->line,
+            config_error(context->report, entry->line, "default",
                          "[[worker]] default = true: another worker is the default already");
         context->has_default = true;
     }
     if (json_array_size(json_object_get(worker, "routes")) == 0 &&
         !json_is_true(json_object_get(worker, "default")))
-        config_warn(context->report, entry->line,
+        config_warn(context->report, entry->line, "routes",
                     "[[worker]] \"%s\" has no routes and is not the default: nothing reaches it",
                     project.name);
     if (project.main && context->build) {
         if (bundler_build(&context->bundler, &project, &bundle, &err) < 0)
-            config_error(context->report, entry->line, "[[worker]] \"%s\": %s", project.name,
+            config_error(context->report, entry->line, NULL, "[[worker]] \"%s\": %s", project.name,
                          err.text);
         else
             (void)json_object_set_new(worker, "bundle", json_string(bundle.path));
@@ -354,7 +350,7 @@ static json_t *listeners_of(const struct value *root, struct config_report *repo
     const struct value *list = value_get(root, "listener");
     json_t *listeners = json_array();
     if (list && list->type != VALUE_ARRAY) {
-        config_error(report, list->line, "write [[listener]], with two brackets");
+        config_error(report, list->line, "listener", "write [[listener]], with two brackets");
         return listeners;
     }
     for (size_t i = 0; i < (list ? list->count : 1); i++) {
@@ -376,7 +372,7 @@ static json_t *plan_of(const struct value *root, const char *dir, bool color,
     const struct value *log = value_get(root, "access_log"), *admin = value_get(root, "admin");
     const char *kind = value_text(log);
     if (kind && strcmp(kind, "json") != 0 && strcmp(kind, "text") != 0 && strcmp(kind, "off") != 0)
-        config_error(report, log->line, "access_log = \"%s\": expected \"json\", \"text\" or \"off\"",
+        config_error(report, log->line, "access_log", "access_log = \"%s\": expected \"json\", \"text\" or \"off\"",
                      kind);
     config_check(admin, &config_admin, NULL, report);
     config_check(value_get(root, "http"), &config_http, NULL, report);
@@ -398,8 +394,10 @@ int loader_serve(const char *path, bool build, bool color, struct buffer *ret_pl
     struct value root;
     report->file = path;
     int r = config_read(path, &root, err);
-    if (r < 0)
-        return r;
+    if (r < 0) {
+        config_error_at(report, err->text);
+        return error_set(err, r, "%s cannot be used", path);
+    }
     AUTO_TEXT dir = dir_of(path);
     const char *given = value_text(value_get(&root, "data_dir"));
     AUTO_TEXT data_dir = below(dir, given ? given : ".weir");
@@ -415,11 +413,12 @@ int loader_serve(const char *path, bool build, bool color, struct buffer *ret_pl
         r = bundler_init(&context.bundler, data_dir, false, false, err);
     const struct value *workers = value_get(&root, "worker");
     if (r == 0 && (!workers || workers->type != VALUE_ARRAY))
-        config_error(report, workers ? workers->line : 0,
+        config_error(report, workers ? workers->line : 0, "worker",
                      "there is no [[worker]]; add one with project = \"…\"");
     for (size_t i = 0; r == 0 && workers && workers->type == VALUE_ARRAY && i < workers->count; i++)
         add_worker(&context, &workers->entries[i].value);
     (void)json_object_set_new(plan, "workers", context.workers);
+    config_report_sort(report);
     if (r == 0 && report->errors_count > 0)
         r = error_set(err, -EINVAL, "%s has %d mistake%s", path, report->errors_count,
                       report->errors_count > 1 ? "s" : "");

@@ -76,7 +76,7 @@ static void check_keys(const struct value *table, struct config_report *report)
     for (size_t i = 0; i < (table ? table->count : 0); i++)
         for (size_t j = 0; unserved[j]; j++)
             if (strcmp(table->entries[i].key, unserved[j]) == 0)
-                config_warn(report, table->entries[i].key_line,
+                config_warn(report, table->entries[i].key_line, unserved[j],
                             "\"%s\" is not available on this server yet; the binding will be "
                             "missing from env",
                             unserved[j]);
@@ -88,7 +88,7 @@ static void take_vars(struct project *project, struct config_report *report)
     if (!vars)
         return;
     if (vars->type != VALUE_TABLE) {
-        config_error(report, vars->line, "vars must be a table of names and values");
+        config_error(report, vars->line, "vars", "vars must be a table of names and values");
         return;
     }
     for (size_t i = 0; i < vars->count; i++)
@@ -116,7 +116,7 @@ static void take_secrets(struct project *project, const char *path, struct confi
             continue;
         char *equals = strchr(key, '=');
         if (!equals || equals == key) {
-            config_warn(report, 0, "%s:%d: expected NAME=value; the line is ignored", path, number);
+            config_warn(report, 0, NULL, "%s:%d: expected NAME=value; the line is ignored", path, number);
             continue;
         }
         char *value = equals + 1 + strspn(equals + 1, " \t");
@@ -176,7 +176,7 @@ static void add_route(struct project *project, const struct value *route,
         }
     }
     if (!pattern)
-        config_error(report, route->line,
+        config_error(report, route->line, "routes",
                      "routes: expected a pattern such as \"example.com/*\" or { pattern = \"…\" }");
     else
         (void)json_array_append_new(project->routes, json_string(pattern));
@@ -189,7 +189,7 @@ static void take_routes(struct project *project, struct config_report *report)
     if (route)
         add_route(project, route, report);
     if (routes && routes->type != VALUE_ARRAY)
-        config_error(report, routes->line, "routes must be an array of patterns");
+        config_error(report, routes->line, "routes", "routes must be an array of patterns");
     for (size_t i = 0; routes && routes->type == VALUE_ARRAY && i < routes->count; i++)
         add_route(project, &routes->entries[i].value, report);
     const struct value *crons = value_get(inherited(project, "triggers"), "crons");
@@ -237,22 +237,22 @@ static void take_assets(struct project *project, struct config_report *report)
                        *html_handling = value_get(assets, "html_handling"),
                        *not_found = value_get(assets, "not_found_handling");
     if (!value_text(directory)) {
-        config_error(report, assets->line,
+        config_error(report, assets->line, "assets",
                      "[assets] needs directory = \"…\", the directory of the static files");
         return;
     }
     if (html_handling && !is_one_of(html_handling, html))
-        config_error(report, html_handling->line,
+        config_error(report, html_handling->line, "html_handling",
                      "[assets] html_handling: expected auto-trailing-slash, force-trailing-slash, "
                      "drop-trailing-slash or none");
     if (not_found && !is_one_of(not_found, missing))
-        config_error(report, not_found->line,
+        config_error(report, not_found->line, "not_found_handling",
                      "[assets] not_found_handling: expected none, 404-page or "
                      "single-page-application");
     AUTO_TEXT path = absolute(project, value_text(directory));
     struct stat stat_of;
     if (stat(path, &stat_of) < 0 || !S_ISDIR(stat_of.st_mode)) {
-        config_error(report, directory->line,
+        config_error(report, directory->line, "directory",
                      "[assets] directory = \"%s\": there is no such directory; create it or build "
                      "the project first",
                      value_text(directory));
@@ -274,14 +274,14 @@ static void take_main(struct project *project, struct config_report *report)
     const char *name = value_text(main_value);
     if (!name) {
         if (!project->assets && report->errors_count == 0)
-            config_error(report, 1,
+            config_error(report, 1, "main",
                          "needs main = \"src/index.ts\", the entry file, or [assets] for a static "
                          "site");
         return;
     }
     project->main = absolute(project, name);
     if (access(project->main, R_OK) < 0)
-        config_error(report, main_value->line, "main = \"%s\": %s", name, strerror(errno));
+        config_error(report, main_value->line, "main", "main = \"%s\": %s", name, strerror(errno));
 }
 
 static bool choose_env(struct project *project, const char *env, struct config_report *report)
@@ -297,7 +297,7 @@ static bool choose_env(struct project *project, const char *env, struct config_r
     AUTO_BUFFER names = {0};
     for (size_t i = 0; all && all->type == VALUE_TABLE && i < all->count; i++)
         buffer_printf(&names, "%s%s", i ? ", " : "", all->entries[i].key);
-    config_error(report, all ? all->line : 0, "there is no [env.%s]; the file has: %.*s", env,
+    config_error(report, all ? all->line : 0, "env", "there is no [env.%s]; the file has: %.*s", env,
                  (int)buffer_len(&names), names.data ? names.data : "none");
     return false;
 }
@@ -314,13 +314,14 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
     project.config_path = project_find(dir, err);
     if (!project.config_path)
         return -ENOENT;
-    report->file = xstrdup(project.config_path);
+    report->file = project.config_path;
     int r = config_read(project.config_path, &project.config, err);
     project.dir = xstrndup(project.config_path,
                            (size_t)(strrchr(project.config_path, '/') - project.config_path));
     if (r < 0) {
+        config_error_at(report, err->text);
         *ret_project = project;
-        return r;
+        return 0;
     }
     check_keys(&project.config, report);
     if (choose_env(&project, env, report)) {

@@ -30,7 +30,8 @@ struct project {
 char *project_find(const char *dir, struct error *err);
 
 /* dir: of the project, or the configuration file itself. env: NULL or a name. Warnings and errors go to
- * report, whose file is set. 0, or -errno with err when nothing can be read at all. */
+ * report, whose file is set; with errors the project is not complete. -ENOENT with err: there is no
+ * project. */
 int project_read(const char *dir, const char *env, struct project *ret_project,
                  struct config_report *report, struct error *err) WARN_UNUSED;
 void project_done(struct project *project);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands as people and scripts use them: what they print, what they leave behind, their exit codes.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -168,4 +168,37 @@ test("messages have colours on the terminal and none on the page", async () => {
     await exited;
     made.remove();
   }
+});
+
+// weir check-config on files: {status, text, json}.
+function check(files, ...args) {
+  const made = project(files);
+  try {
+    const run = (...more) => spawnSync(weirPath, ["check-config", ...args, ...more], { cwd: made.dir, encoding: "utf8" });
+    const plain = run(), json = run("--json");
+    assert.equal(plain.status, json.status);
+    return { status: plain.status, text: plain.stderr.replaceAll(made.dir, "…"), out: plain.stdout, json: JSON.parse(json.stdout) };
+  } finally {
+    made.remove();
+  }
+}
+
+test("check-config --json lists each message; a file that cannot be read is an error", () => {
+  const { status, json, text } = check({ "weir.toml": `[http]\nheader_timeout = "soon"\n[[worker]]\nprojet = "."\nproject = "."\n`, ...worker(says("1")) });
+  assert.equal(status, 1);
+  assert.deepEqual([json.ok, json.errors, json.warnings], [false, 1, 2]);
+  assert.deepEqual(
+    json.messages.map(({ file, line, severity, key }) => [file, line, severity, key]),
+    [["weir.toml", 2, "error", "header_timeout"], ["weir.toml", 3, "warning", "routes"], ["weir.toml", 4, "warning", "projet"]],
+  );
+  assert.match(json.messages[0].message, /expected a duration/);
+  assert.match(text, /weir\.toml has 1 mistake\n$/);
+
+  const missing = check({});
+  assert.equal(missing.status, 1);
+  assert.deepEqual([missing.json.ok, missing.json.errors, missing.json.messages[0].severity], [false, 1, "error"]);
+  assert.match(missing.json.messages[0].message, /No such file/);
+  const broken = check({ "weir.toml": "a = 1\nb = [\n" });
+  assert.match(broken.text, /^weir\.toml:3:1: expected a value\n/);
+  assert.equal(broken.json.messages[0].line, 3);
 });
