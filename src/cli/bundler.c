@@ -12,9 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "esbuild.h"
 #include "state_dir.h"
-
-enum { ARGS_MAX = 256, ERRORS_BYTES_MAX = 64 * 1024 };
 
 /* ---- small file helpers ---- */
 
@@ -159,258 +158,6 @@ static int transform(struct bundler *bundler, struct slice raw, struct buffer *r
     return 0;
 }
 
-/* ---- esbuild ---- */
-
-struct args {
-    char *items[ARGS_MAX];
-    int count;
-};
-
-static void add(struct args *args, char *owned)
-{
-    if (args->count < ARGS_MAX - 1)
-        args->items[args->count++] = owned;
-    else
-        free(owned);
-}
-
-static void args_done(struct args *args)
-{
-    for (int i = 0; i < args->count; i++)
-        free(args->items[i]);
-}
-
-static const struct {
-    const char *extension, *type;
-} default_rules[] = {
-    {"txt", "text"}, {"html", "text"}, {"sql", "text"}, {"bin", "data"}, {"wasm", "wasm"},
-};
-
-static const char *type_of_rule(const char *name)
-{
-    static const struct {
-        const char *name, *type;
-    } types[] = {{"Text", "text"},
-                 {"Data", "data"},
-                 {"CompiledWasm", "wasm"},
-                 {"ESModule", "esm"},
-                 {"CommonJS", "cjs"}};
-    for (size_t i = 0; name && i < ARRAY_LEN(types); i++)
-        if (strcmp(name, types[i].name) == 0)
-            return types[i].type;
-    return NULL;
-}
-
-/* The module type of a file that is not JavaScript; NULL: none, it is JavaScript. */
-static const char *type_of_file(const struct project *project, const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; project->rules && project->rules->type == VALUE_ARRAY &&
-                       i < project->rules->count;
-         i++) {
-        const struct value *rule = &project->rules->entries[i].value;
-        const struct value *globs = value_get(rule, "globs");
-        const char *type = type_of_rule(value_text(value_get(rule, "type")));
-        for (size_t j = 0; type && globs && globs->type == VALUE_ARRAY && j < globs->count; j++) {
-            const char *glob = value_text(&globs->entries[j].value);
-            const char *end = glob ? strrchr(glob, '.') : NULL;
-            if (dot && end && strcmp(dot, end) == 0)
-                return type;
-        }
-    }
-    for (size_t i = 0; dot && i < ARRAY_LEN(default_rules); i++)
-        if (strcmp(dot + 1, default_rules[i].extension) == 0)
-            return default_rules[i].type;
-    return NULL;
-}
-
-static void add_rules(struct args *args, const struct project *project)
-{
-    for (size_t i = 0; i < ARRAY_LEN(default_rules); i++)
-        add(args, xasprintf("--loader:.%s=copy", default_rules[i].extension));
-    for (size_t i = 0; project->rules && project->rules->type == VALUE_ARRAY &&
-                       i < project->rules->count;
-         i++) {
-        const struct value *globs = value_get(&project->rules->entries[i].value, "globs");
-        const char *type =
-            type_of_rule(value_text(value_get(&project->rules->entries[i].value, "type")));
-        for (size_t j = 0; type && globs && globs->type == VALUE_ARRAY && j < globs->count; j++) {
-            const char *glob = value_text(&globs->entries[j].value);
-            const char *end = glob ? strrchr(glob, '.') : NULL;
-            if (end && strcmp(type, "esm") != 0 && strcmp(type, "cjs") != 0)
-                add(args, xasprintf("--loader:%s=copy", end));
-        }
-    }
-}
-
-static void add_names(struct args *args, const char *option, const struct value *table)
-{
-    for (size_t i = 0; table && table->type == VALUE_TABLE && i < table->count; i++) {
-        const struct value *value = &table->entries[i].value;
-        const char *text = value_text(value);
-        AUTO_BUFFER shown = {0};
-        if (text)
-            buffer_append_text(&shown, text); /* wrangler's define holds source text */
-        else
-            value_append_json(value, &shown);
-        add(args, xasprintf("--%s:%s=%.*s", option, table->entries[i].key,
-                            (int)buffer_len(&shown), shown.data + shown.start));
-    }
-}
-
-/* Bare names of Node's modules mean the same as with node: in front. */
-static void add_node_names(struct args *args)
-{
-    static const char *const names[] = {
-        "assert", "async_hooks", "buffer", "console", "constants", "crypto", "diagnostics_channel",
-        "dns", "events", "fs", "http", "https", "module", "net", "os", "path", "perf_hooks",
-        "process", "punycode", "querystring", "stream", "string_decoder", "timers", "tls", "tty",
-        "url", "util", "vm", "worker_threads", "zlib",
-    };
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        add(args, xasprintf("--alias:%s=node:%s", names[i], names[i]));
-}
-
-static char *find_project_esbuild(const struct project *project)
-{
-    AUTO_TEXT dir = xstrdup(project->dir);
-    while (*dir) {
-        AUTO_TEXT path = xasprintf("%s/node_modules/.bin/esbuild", dir);
-        if (access(path, X_OK) == 0)
-            return TAKE(path);
-        *strrchr(dir, '/') = 0;
-    }
-    return NULL;
-}
-
-static int run(char *const argv[], const char *dir, struct buffer *ret_errors)
-{
-    int pipe_fds[2];
-    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-        return -errno;
-    pid_t pid = fork();
-    if (pid == 0) {
-        if (chdir(dir) < 0)
-            _exit(126);
-        (void)dup2(pipe_fds[1], STDERR_FILENO);
-        (void)dup2(pipe_fds[1], STDOUT_FILENO);
-        (void)execv(argv[0], argv);
-        _exit(127);
-    }
-    (void)close(pipe_fds[1]);
-    for (;;) {
-        char *room = buffer_reserve(ret_errors, 4096);
-        ssize_t got = read(pipe_fds[0], room, 4096);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            break;
-        if (buffer_len(ret_errors) < ERRORS_BYTES_MAX)
-            ret_errors->end += (size_t)got;
-    }
-    (void)close(pipe_fds[0]);
-    int status = 0;
-    (void)waitpid(pid, &status, 0);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EINVAL;
-}
-
-/* es2022: what every esbuild of the last years knows. The engine would take more, but what is left to
- * lower is rare (RegExp's v flag becomes a call). */
-static void add_options(struct args *args, const struct bundler *bundler,
-                        const struct project *project, const char *out_dir, bool service_worker)
-{
-    static const char *const fixed[] = {
-        "--entry-names=index", "--asset-names=[name]-[hash]", "--bundle", "--target=es2022",
-        "--conditions=workerd,worker,browser", "--external:cloudflare:*", "--external:node:*",
-        "--sourcemap=external", "--sources-content=false", "--log-level=warning",
-        "--charset=utf8", "--loader:.js=jsx", "--loader:.mjs=jsx", "--loader:.cjs=jsx",
-    };
-    add(args, xstrdup(project->main));
-    add(args, xasprintf("--outdir=%s", out_dir));
-    add(args, xasprintf("--metafile=%s/meta.json", out_dir));
-    for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
-        add(args, xstrdup(fixed[i]));
-    add(args, xstrdup(service_worker ? "--format=iife" : "--format=esm"));
-    add(args, xasprintf("--color=%s", bundler->color ? "true" : "false"));
-    add(args, xasprintf("--define:process.env.NODE_ENV=\"%s\"",
-                        bundler->dev ? "development" : "production"));
-    if (project->minify)
-        add(args, xstrdup("--minify"));
-    if (project->keep_names)
-        add(args, xstrdup("--keep-names"));
-    if (project->tsconfig)
-        add(args, xasprintf("--tsconfig=%s", project->tsconfig));
-    add_rules(args, project);
-    add_names(args, "define", project->define);
-    add_names(args, "alias", project->alias);
-    add_node_names(args);
-}
-
-/* Did this esbuild not understand what it was asked for? Then it is too old. */
-static bool is_too_old(const struct buffer *messages)
-{
-    AUTO_TEXT text = xstrndup(messages->data ? messages->data + messages->start : "",
-                              buffer_len(messages));
-    return strstr(text, "Invalid build flag") || strstr(text, "Invalid target") ||
-           strstr(text, "Invalid loader value");
-}
-
-static int run_esbuild(const struct bundler *bundler, const struct project *project,
-                       const char *out_dir, bool service_worker, struct error *err)
-{
-    AUTO_TEXT own = find_project_esbuild(project);
-    if (!own && !bundler->esbuild)
-        return error_set(err, -ENOENT,
-                         "esbuild was not found; run npm install esbuild in the project");
-    struct args args = {.count = 0};
-    add(&args, xstrdup(own ? own : bundler->esbuild));
-    add_options(&args, bundler, project, out_dir, service_worker);
-    AUTO_BUFFER messages = {0};
-    int r = run(args.items, project->dir, &messages);
-    if (r < 0 && own && bundler->esbuild && is_too_old(&messages)) {
-        free(args.items[0]);
-        args.items[0] = xstrdup(bundler->esbuild);
-        buffer_reset(&messages, 0);
-        r = run(args.items, project->dir, &messages);
-    }
-    if (r < 0)
-        r = error_set(err, r, "the project does not build:\n%.*s", (int)buffer_len(&messages),
-                      messages.data ? messages.data + messages.start : "");
-    else if (buffer_len(&messages) > 0)
-        (void)fprintf(stderr, "%.*s", (int)buffer_len(&messages), messages.data + messages.start);
-    args_done(&args);
-    return r;
-}
-
-/* Does the entry export anything? What does not is in service-worker syntax. */
-static bool has_exports(const char *out_dir, json_t **ret_inputs, const char *project_dir)
-{
-    AUTO_TEXT path = xasprintf("%s/meta.json", out_dir);
-    json_t *meta = json_load_file(path, 0, NULL), *output, *inputs = json_array();
-    const char *name;
-    bool found = false;
-    json_object_foreach(json_object_get(meta, "outputs"), name, output)
-    {
-        size_t len = strlen(name);
-        if (len > 8 && strcmp(name + len - 8, "index.js") == 0 &&
-            json_object_get(output, "entryPoint"))
-            found = json_array_size(json_object_get(output, "exports")) > 0;
-    }
-    json_t *input;
-    json_object_foreach(json_object_get(meta, "inputs"), name, input)
-    {
-        AUTO_TEXT full = xasprintf("%s/%s", project_dir, name);
-        char *real = realpath(full, NULL);
-        if (real)
-            (void)json_array_append_new(inputs, json_string(real));
-        free(real);
-    }
-    json_decref(meta);
-    json_decref(*ret_inputs);
-    *ret_inputs = inputs;
-    return found;
-}
-
 /* ---- the bundle file ---- */
 
 struct parts {
@@ -450,33 +197,21 @@ static int add_module(struct parts *parts, const char *path, const char *name, c
     return 0;
 }
 
-static int by_name(const void *a, const void *b)
+/* Everything esbuild wrote: index.js first. */
+static int gather(const struct esbuild_output *output, const char *out_dir, struct parts *parts,
+                  struct error *err)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Everything esbuild wrote: index.js first, then the copied modules, sorted so that the same input
- * gives the same bundle. */
-static int gather(const struct project *project, const char *out_dir, const char *entry_type,
-                  struct parts *parts, struct error *err)
-{
-    AUTO_TEXT index = xasprintf("%s/index.js", out_dir);
+    AUTO_TEXT index_path = xasprintf("%s/index.js", out_dir);
     AUTO_TEXT map = xasprintf("%s/index.js.map", out_dir);
-    int r = add_module(parts, index, "index.js", entry_type, map, err);
-    DIR *dir = opendir(out_dir);
-    char *names[1024];
-    int count = 0;
-    for (struct dirent *entry; dir && (entry = readdir(dir)) && count < 1024;)
-        if (type_of_file(project, entry->d_name))
-            names[count++] = xstrdup(entry->d_name);
-    if (dir)
-        (void)closedir(dir);
-    qsort(names, (size_t)count, sizeof(names[0]), by_name);
-    for (int i = 0; i < count; i++) {
-        AUTO_TEXT path = xasprintf("%s/%s", out_dir, names[i]);
+    int r = add_module(parts, index_path, "index.js", "esm", map, err);
+    size_t index;
+    json_t *module;
+    json_array_foreach(output->modules, index, module)
+    {
         if (r == 0)
-            r = add_module(parts, path, names[i], type_of_file(project, names[i]), NULL, err);
-        free(names[i]);
+            r = add_module(parts, json_string_value(json_object_get(module, "path")),
+                           json_string_value(json_object_get(module, "name")),
+                           json_string_value(json_object_get(module, "type")), NULL, err);
     }
     return r;
 }
@@ -497,7 +232,8 @@ static int gather_unbundled(const struct project *project, const char *dir, cons
             AUTO_TEXT inner = xasprintf("%s/", module);
             r = gather_unbundled(project, path, inner, parts, err);
         } else {
-            const char *type = type_of_file(project, name);
+            struct rule_match match = rules_match(project->rules, module, "");
+            const char *type = match.type;
             if (!type && dot && (strcmp(dot, ".js") == 0 || strcmp(dot, ".mjs") == 0))
                 type = "esm";
             if (!type && dot && strcmp(dot, ".cjs") == 0)
@@ -597,13 +333,17 @@ int bundler_build(struct bundler *bundler, const struct project *project, struct
     } else {
         AUTO_TEXT out_dir = xasprintf("%s/build-%d", bundler->data_dir, getpid());
         state_dir_remove(out_dir);
-        r = run_esbuild(bundler, project, out_dir, false, err);
-        if (r == 0 && !has_exports(out_dir, &bundle->inputs, project->dir)) {
-            service_worker = true;
-            r = run_esbuild(bundler, project, out_dir, true, err);
+        struct esbuild_output output;
+        r = esbuild_run(bundler, project, out_dir, false, &output, err);
+        if (r == 0 && !output.has_exports) {
+            service_worker = true; /* what exports nothing is in service-worker syntax */
+            esbuild_output_done(&output);
+            r = esbuild_run(bundler, project, out_dir, true, &output, err);
         }
+        (void)json_array_extend(bundle->inputs, output.inputs);
         if (r == 0)
-            r = gather(project, out_dir, "esm", &parts, err);
+            r = gather(&output, out_dir, &parts, err);
+        esbuild_output_done(&output);
         if (r == 0)
             r = finish(bundler, project, &parts, "index.js", service_worker, bundle, err);
         state_dir_remove(out_dir);

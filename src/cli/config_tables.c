@@ -133,7 +133,9 @@ static const struct config_key wrangler_keys[] = {
     {"vars", CONFIG_ANY, 0, 0, NULL, NULL, "Table of strings and JSON values, found in env"},
     {"assets", CONFIG_ANY, 0, 0, NULL, NULL, "Table, see [assets]"},
     {"rules", CONFIG_ANY, 0, 0, NULL, NULL,
-     "Array of {type, globs}: module types Text, Data, CompiledWasm, ESModule, CommonJS"},
+     "Array of {type, globs, fallthrough}: module types Text, Data, CompiledWasm, ESModule, CommonJS; "
+     "the defaults are Text for `**/*.txt`, `**/*.html`, `**/*.sql`, Data for `**/*.bin`, CompiledWasm "
+     "for `**/*.wasm` and `**/*.wasm?module`"},
     {"define", CONFIG_ANY, 0, 0, NULL, NULL, "Table of names replaced when bundling"},
     {"alias", CONFIG_ANY, 0, 0, NULL, NULL, "Table of module names replaced when bundling"},
     {"limits", CONFIG_ANY, 0, 0, NULL, NULL, "Table with cpu_ms and subrequests"},
@@ -146,7 +148,8 @@ static const struct config_key wrangler_keys[] = {
      "`minify` unless given"},
     {"no_bundle", CONFIG_BOOL, 0, 0, "false", NULL, "Serve the entry file as it is"},
     {"tsconfig", CONFIG_STRING, 0, 0, NULL, NULL, "tsconfig.json for bundling"},
-    {"base_dir", CONFIG_STRING, 0, 0, NULL, NULL, "Directory that module names begin from"},
+    {"base_dir", CONFIG_STRING, 0, 0, NULL, NULL,
+     "Directory that globs of `rules` may begin from, beside the project's; default: the entry's"},
     {"env", CONFIG_ANY, 0, 0, NULL, NULL, "[env.NAME]: the same keys for one environment"},
 };
 TABLE(config_wrangler, "wrangler configuration",

@@ -284,6 +284,19 @@ static void take_main(struct project *project, struct config_report *report)
         config_error(report, main_value->line, "main", "main = \"%s\": %s", name, strerror(errno));
 }
 
+static void take_module_root(struct project *project)
+{
+    const char *base = value_text(inherited(project, "base_dir"));
+    AUTO_TEXT root = base            ? absolute(project, base)
+                     : project->main ? xstrdup(project->main)
+                                     : xstrdup(project->dir);
+    if (!base && project->main)
+        *strrchr(root, '/') = 0;
+    size_t len = strlen(project->dir);
+    bool below = strncmp(root, project->dir, len) == 0 && root[len] == '/';
+    project->module_root = xstrdup(below ? root + len + 1 : "");
+}
+
 static bool choose_env(struct project *project, const char *env, struct config_report *report)
 {
     const struct value *all = value_get(&project->config, "env");
@@ -345,7 +358,7 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
         project.keep_names = keep_names ? keep_names->type == VALUE_BOOL && keep_names->boolean
                                         : project.minify;
         project.no_bundle = no_bundle && no_bundle->type == VALUE_BOOL && no_bundle->boolean;
-        project.rules = inherited(&project, "rules");
+        project.rules = rules_new(inherited(&project, "rules"), report);
         project.define = own(&project, "define");
         project.alias = inherited(&project, "alias");
         const char *tsconfig = value_text(inherited(&project, "tsconfig"));
@@ -358,6 +371,7 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
         take_routes(&project, report);
         take_assets(&project, report);
         take_main(&project, report);
+        take_module_root(&project);
     }
     *ret_project = project;
     return 0;
@@ -372,6 +386,8 @@ void project_done(struct project *project)
     free(project->main);
     free(project->compatibility_date);
     free(project->tsconfig);
+    free(project->module_root);
+    rules_free(&project->rules);
     free(project->secrets_path);
     json_decref(project->compatibility_flags);
     json_decref(project->vars);
@@ -380,6 +396,15 @@ void project_done(struct project *project)
     json_decref(project->limits);
     json_decref(project->assets);
     *project = (struct project){.name = NULL};
+}
+
+bool project_has_node(const struct project *project)
+{
+    if (project_has_flag(project, "nodejs_compat") || project_has_flag(project, "nodejs_compat_v2"))
+        return true;
+    return strcmp(project->compatibility_date, "2026-08-04") >= 0 &&
+           !project_has_flag(project, "no_nodejs_compat") &&
+           !project_has_flag(project, "no_nodejs_compat_v2");
 }
 
 bool project_has_flag(const struct project *project, const char *flag)

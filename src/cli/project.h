@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "config.h"
+#include "rules.h"
 
 struct project {
     char *dir;         /* absolute */
@@ -19,7 +20,9 @@ struct project {
     json_t *routes, *crons;      /* arrays of strings */
     json_t *limits;              /* object, as in the plan */
     json_t *assets;              /* as in the plan, or NULL */
-    const struct value *rules, *define, *alias;
+    struct rules *rules;
+    char *module_root; /* base_dir or the entry's directory, from dir; "" for dir itself */
+    const struct value *define, *alias;
     char *tsconfig; /* absolute, or NULL */
     bool minify, keep_names, no_bundle;
     char *secrets_path; /* .dev.vars that was read, for watching; or NULL */
@@ -36,6 +39,8 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
                  struct config_report *report, struct error *err) WARN_UNUSED;
 void project_done(struct project *project);
 
+/* Are Node's modules there? As in src/runtime/js/transform/builtins.js. */
+bool project_has_node(const struct project *project);
 bool project_has_flag(const struct project *project, const char *flag);
 
 #endif

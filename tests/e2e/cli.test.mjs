@@ -6,7 +6,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFile
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Weir, dev, freePort, patience, project, weirPath, withWorker, worker, wrangler } from "./lib.mjs";
+import { Weir, dev, freePort, patience, project, root, weirPath, withWorker, worker, wrangler } from "./lib.mjs";
 
 const says = (text) => `export default { fetch() { return new Response(${text}); } }`;
 
@@ -201,4 +201,72 @@ test("check-config --json lists each message; a file that cannot be read is an e
   const broken = check({ "weir.toml": "a = 1\nb = [\n" });
   assert.match(broken.text, /^weir\.toml:3:1: expected a value\n/);
   assert.equal(broken.json.messages[0].line, 3);
+});
+
+test("module rules: globs of paths, fallthrough, the default ones, ?module", async () => {
+  const add = readFileSync(join(root, "examples/plain/src/add.wasm"));
+  const code = `import page from "./page.html"; import words from "./words.txt"; import own from "./templates/own.js"; import { deep } from "./sub/deep.js";
+import data from "./data.json"; import raw from "./raw.bin"; import wasm from "./add.wasm?module";
+export default { async fetch() { const late = await import("./templates/late.js");
+  return Response.json([page, words, own, deep, data.a, raw.byteLength, wasm instanceof WebAssembly.Module, late.default]); } }`;
+  const files = {
+    "src/index.js": code,
+    "src/page.html": "<p>",
+    "src/words.txt": "words",
+    "src/templates/own.js": "{{ not JavaScript }}",
+    "src/templates/late.js": "late }}",
+    "src/sub/deep.js": `import own from "../templates/own.js"; export const deep = own.length;`,
+    "src/data.json": `{"a":1}`,
+    "src/raw.bin": "1234",
+    "src/add.wasm": add,
+  };
+  const expected = ["<p>", "words", "{{ not JavaScript }}", 20, 1, 4, true, "late }}"];
+  const rule = (extra) => wrangler(`[[rules]]\ntype = "Text"\nglobs = ["src/templates/*.js"]\n${extra}`);
+  for (const minify of ["", "minify = true\n"])
+    await withWorker({ ...files, "wrangler.toml": minify + rule("fallthrough = true\n") }, async ({ fetch, weir }) => {
+      assert.deepEqual(await (await fetch("/")).json(), expected);
+      assert.doesNotMatch(weir.output, /rules/);
+    });
+  // From elsewhere, too: this project's builds are in the directory for temporary files.
+  await withWorker({ ...files, "wrangler.toml": rule("fallthrough = true\n"), ".weir": "in the way" }, async ({ fetch }) => assert.deepEqual(await (await fetch("/")).json(), expected));
+  await withWorker({ ...files, "wrangler.toml": rule("") }, async ({ fetch, weir }) => {
+    assert.match(weir.output, /wrangler\.toml:4: \[\[rules\]\] hides the default rule for Text modules; give it fallthrough = true/);
+    assert.match(await (await fetch("/")).text(), /src\/page\.html matches the module rule "\*\*\/\*\.html", which another rule of the same type hides/);
+  });
+});
+
+test("module rules that are wrong say so", () => {
+  const { text } = check({
+    "weir.toml": `[[worker]]\nproject = "."\ndefault = true\n`,
+    ...worker(says("1"), `[[rules]]\ntype = "Txt"\nglobs = ["a"]\n[[rules]]\ntype = "Data"\nglob = "**/*.dat"\n[[rules]]\ntype = "Text"\nglobs = ["a"]\nfallthrough = "yes"\n`),
+  });
+  assert.match(text, /wrangler\.toml:5: \[\[rules\]\] type = "Txt": expected Text, Data, CompiledWasm, ESModule or CommonJS\n/);
+  assert.match(text, /wrangler\.toml:7: \[\[rules\]\] needs globs = \["\*\*\/\*\.html"\], an array of strings; it has "glob"\n/);
+  assert.match(text, /wrangler\.toml:13: \[\[rules\]\] fallthrough: expected true or false\n/);
+});
+
+const installed = (name, source) => ({ [`app/node_modules/${name}/package.json`]: `{"name":"${name}","main":"index.js"}`, [`app/node_modules/${name}/index.js`]: source });
+
+test("bare names of Node's modules are the installed packages, if there are any and Node's are off", async () => {
+  const made = project({
+    "app/wrangler.toml": wrangler(),
+    ...installed("events", `module.exports = "events of npm";`),
+    ...installed("outer", `module.exports = require("util");`),
+    "app/node_modules/outer/node_modules/util/index.js": `module.exports = "util below outer";`,
+    "app/src/index.js": `import events from "events"; import util from "outer"; ${says("events + ', ' + util")}`,
+  });
+  const server = await dev(join(made.dir, "app"));
+  try {
+    assert.equal(await (await server.fetch("/")).text(), "events of npm, util below outer");
+    let from = server.weir.output.length;
+    made.write("app/src/index.js", `import events from "events"; import path from "path/posix"; ${says("typeof events")}`);
+    await server.weir.waitFor(/"(node:)?path\/posix" needs the compatibility flag "nodejs_compat"/, from);
+    from = server.weir.output.length;
+    made.write("app/wrangler.toml", wrangler(`compatibility_flags = ["nodejs_compat"]\n`));
+    await server.weir.waitFor("reloaded", from);
+    assert.equal(await (await server.fetch("/")).text(), "function");
+  } finally {
+    await server.stop();
+    made.remove();
+  }
 });
