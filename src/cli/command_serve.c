@@ -18,7 +18,8 @@ static int load(void *context, struct buffer *ret_plan, struct error *err)
 {
     struct config_report report = {.file = config_path};
     (void)context;
-    int r = loader_serve(config_path, true, cli_color(STDOUT_FILENO), ret_plan, &report, err);
+    const struct serve_options options = {.build = true, .color = cli_color(STDOUT_FILENO)};
+    int r = loader_serve(config_path, &options, ret_plan, &report, err);
     config_report_print(&report, cli_color(STDERR_FILENO));
     config_report_done(&report);
     return r;
@@ -99,42 +100,4 @@ int command_reload(int argc, char **argv)
     }
     (void)printf("weir %d reads %s again\n", pid, config_path);
     return EXIT_OK;
-}
-
-int command_check_config(int argc, char **argv)
-{
-    bool json = false;
-    const struct cli_option options[] = {
-        {"--config", "FILE", "The configuration (default: weir.toml)", &config_path, NULL},
-        {"--json", NULL, "Print the result as JSON", NULL, &json}};
-    const struct cli_command command = {
-        "weir check-config [--config FILE] [--json]",
-        "Tells every mistake of a configuration and of its projects, with file and line.", options,
-        ARRAY_LEN(options), 0};
-    int code;
-    struct error err = {""};
-    struct config_report report = {.file = config_path};
-    AUTO_BUFFER plan = {0};
-    if (!cli_parse(&command, argc, argv, NULL, &code))
-        return code;
-    int r = loader_serve(config_path, false, false, &plan, &report, &err);
-    if (r < 0 && report.errors_count == 0)
-        config_error(&report, 0, NULL, "%s", err.text);
-    if (json) {
-        json_t *result = json_pack("{s:b, s:i, s:i, s:o}", "ok", r >= 0, "errors",
-                                   report.errors_count, "warnings", report.warnings_count,
-                                   "messages", config_report_json(&report));
-        char *text = json_dumps(result, JSON_COMPACT);
-        (void)printf("%s\n", text);
-        free(text);
-        json_decref(result);
-    } else {
-        config_report_print(&report, cli_color(STDERR_FILENO));
-        if (r < 0)
-            (void)fprintf(stderr, "%s\n", err.text);
-        else
-            (void)printf("%s is fine\n", config_path);
-    }
-    config_report_done(&report);
-    return r < 0 ? EXIT_FAILED : EXIT_OK;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bundler.h"
+#include "checks.h"
 #include "cli.h"
 #include "project.h"
 
@@ -237,16 +238,15 @@ char *loader_data_dir(const char *path, struct error *err)
     return result;
 }
 
-/* "10.0.0.0/8", "127.0.0.1:5432", "[::1]:80", "host:port": the broker parses them; here only shape. */
-static void check_egress(const struct value *list, struct config_report *report)
+/* Every text of an array by its own line. */
+static void check_texts(const struct value *list, const char *key,
+                        const char *check(const char *text), struct config_report *report)
 {
     for (size_t i = 0; list && list->type == VALUE_ARRAY && i < list->count; i++) {
-        const char *text = value_text(&list->entries[i].value);
-        if (text && (strchr(text, ' ') || strstr(text, "://") || !*text))
-            config_error(report, list->entries[i].value.line, "egress_allow",
-                         "[[worker]] egress_allow \"%s\": expected an address, a prefix such as "
-                         "\"10.0.0.0/8\", or \"host:port\"",
-                         text);
+        const struct value *item = &list->entries[i].value;
+        const char *text = value_text(item), *wrong = text ? check(text) : NULL;
+        if (wrong)
+            config_error(report, item->line, key, "[[worker]] %s \"%s\": %s", key, text, wrong);
     }
 }
 
@@ -255,8 +255,8 @@ struct serve_context {
     struct bundler bundler;
     const struct value *limits, *scale;
     struct config_report *report;
-    json_t *workers;
-    bool build, color, has_default;
+    json_t *workers, *routes; /* routes: whose they are, by their canonical form */
+    bool build, has_default;
 };
 
 /* Messages about a project come under its own file's name. */
@@ -293,16 +293,72 @@ static bool name_taken(const json_t *workers, const char *name)
     return false;
 }
 
+static const char *name_of(const json_t *worker)
+{
+    return json_string_value(json_object_get(worker, "name"));
+}
+
+static void check_shared_routes(struct serve_context *context, const struct value *entry,
+                                const json_t *worker)
+{
+    const struct value *own = value_get(entry, "routes");
+    size_t index;
+    json_t *route;
+    json_array_foreach(json_object_get(worker, "routes"), index, route)
+    {
+        AUTO_TEXT canonical = check_route_canonical(json_string_value(route));
+        const char *other = json_string_value(json_object_get(context->routes, canonical));
+        if (other)
+            config_error(context->report,
+                         own && own->type == VALUE_ARRAY && index < own->count
+                             ? own->entries[index].value.line
+                             : entry->line,
+                         "routes", "[[worker]] \"%s\": the worker \"%s\" has the route \"%s\", too",
+                         name_of(worker), other, json_string_value(route));
+        else
+            (void)json_object_set_new(context->routes, canonical, json_string(name_of(worker)));
+    }
+}
+
+/* scale: filled, so that a default counts as well. given: the table, or NULL. */
+static void check_scale(const struct value *given, int line, const char *table,
+                        const json_t *scale, struct config_report *report)
+{
+    json_int_t min = json_integer_value(json_object_get(scale, "min_instances")),
+               max = json_integer_value(json_object_get(scale, "max_instances"));
+    const struct value *at = value_get(given, "min_instances");
+    at = at ? at : value_get(given, "max_instances");
+    if (given && min > max)
+        config_error(report, at ? at->line : line, "min_instances",
+                     "%s min_instances = %lld is more than max_instances = %lld", table,
+                     (long long)min, (long long)max);
+}
+
+static void build_worker(struct serve_context *context, const struct value *entry,
+                         const struct project *project, json_t *worker)
+{
+    struct bundle bundle = {.path = NULL};
+    struct error err = {""};
+    if (project->main && context->build) {
+        if (bundler_build(&context->bundler, project, &bundle, &err) < 0)
+            config_error(context->report, entry->line, NULL, "[[worker]] \"%s\": %s",
+                         project->name, err.text);
+        else
+            (void)json_object_set_new(worker, "bundle", json_string(bundle.path));
+    }
+    set_version(worker, bundle.path ? bundle.version : "");
+    bundle_done(&bundle);
+}
+
 static void add_worker(struct serve_context *context, const struct value *entry)
 {
     struct project project = {.name = NULL};
-    struct bundle bundle = {.path = NULL};
-    struct error err = {""};
     const struct value *limits = value_get(entry, "limits"), *scale = value_get(entry, "scale");
     config_check(entry, &config_worker, NULL, context->report);
     config_check(limits, &config_limits, NULL, context->report);
     config_check(scale, &config_scale, NULL, context->report);
-    check_egress(value_get(entry, "egress_allow"), context->report);
+    check_texts(value_get(entry, "egress_allow"), "egress_allow", check_egress, context->report);
+    check_texts(value_get(entry, "routes"), "routes", check_route, context->report);
     if (entry->type != VALUE_TABLE || read_project(context, entry, &project) < 0) {
         project_done(&project);
         return;
@@ -311,6 +367,10 @@ static void add_worker(struct serve_context *context, const struct value *entry)
     if (name) {
         free(project.name);
         project.name = xstrdup(name);
+        const char *wrong = check_worker_name(name);
+        if (wrong)
+            config_error(context->report, value_get(entry, "name")->line, "name",
+                         "[[worker]] name = \"%s\": %s", name, wrong);
     }
     if (name_taken(context->workers, project.name))
         config_error(context->report, entry->line, "name",
@@ -332,17 +392,40 @@ static void add_worker(struct serve_context *context, const struct value *entry)
         config_warn(context->report, entry->line, "routes",
                     "[[worker]] \"%s\" has no routes and is not the default: nothing reaches it",
                     project.name);
-    if (project.main && context->build) {
-        if (bundler_build(&context->bundler, &project, &bundle, &err) < 0)
-            config_error(context->report, entry->line, NULL, "[[worker]] \"%s\": %s", project.name,
-                         err.text);
-        else
-            (void)json_object_set_new(worker, "bundle", json_string(bundle.path));
-    }
-    set_version(worker, bundle.path ? bundle.version : "");
+    check_shared_routes(context, entry, worker);
+    check_scale(scale, entry->line, "[[worker]] scale:", json_object_get(worker, "scale"),
+                context->report);
+    build_worker(context, entry, &project, worker);
     (void)json_array_append_new(context->workers, worker);
-    bundle_done(&bundle);
     project_done(&project);
+}
+
+/* seen: array of {address, port} so far. */
+static void check_listener(const struct value *entry, const char *table, const json_t *listener,
+                           const json_t *seen, struct config_report *report)
+{
+    const char *address = json_string_value(json_object_get(listener, "address"));
+    const struct value *given = value_get(entry, "address");
+    const char *wrong = check_address(address);
+    int line = given ? given->line : entry ? entry->line : 0;
+    if (wrong)
+        config_error(report, line, "address", "%s address = \"%s\": %s", table, address, wrong);
+    size_t index;
+    json_t *other;
+    json_array_foreach(seen, index, other)
+    {
+        const char *taken = json_string_value(json_object_get(other, "address"));
+        bool v6 = strchr(address, ':'), all = strcmp(address, v6 ? "::" : "0.0.0.0") == 0 ||
+                                              strcmp(taken, v6 ? "::" : "0.0.0.0") == 0;
+        if (!json_equal(json_object_get(listener, "port"), json_object_get(other, "port")) ||
+            (strcmp(address, taken) != 0 && !(all && v6 == (strchr(taken, ':') != NULL))))
+            continue;
+        long long port = json_integer_value(json_object_get(listener, "port"));
+        config_error(report, entry ? entry->line : 0, "port",
+                     "%s address = \"%s\", port = %lld: another listener has %s port %lld already",
+                     table, address, port, taken, port);
+        return;
+    }
 }
 
 static json_t *listeners_of(const struct value *root, struct config_report *report)
@@ -356,7 +439,9 @@ static json_t *listeners_of(const struct value *root, struct config_report *repo
     for (size_t i = 0; i < (list ? list->count : 1); i++) {
         const struct value *entry = list ? &list->entries[i].value : NULL;
         config_check(entry, &config_listener, NULL, report);
-        (void)json_array_append_new(listeners, defaults_of(&config_listener, entry));
+        json_t *listener = defaults_of(&config_listener, entry);
+        check_listener(entry, "[[listener]]", listener, listeners, report);
+        (void)json_array_append_new(listeners, listener);
     }
     return listeners;
 }
@@ -381,14 +466,20 @@ static json_t *plan_of(const struct value *root, const char *dir, bool color,
     (void)json_object_set_new(plan, "mode", json_string("serve"));
     (void)json_object_set_new(plan, "color", json_boolean(color));
     (void)json_object_set_new(plan, "data_dir", json_string(dir));
-    (void)json_object_set_new(plan, "listeners", listeners_of(root, report));
-    (void)json_object_set_new(plan, "admin",
-                              admin ? defaults_of(&config_admin, admin) : json_null());
+    json_t *listeners = listeners_of(root, report);
+    json_t *admin_listener = admin ? defaults_of(&config_admin, admin) : json_null();
+    json_t *scale = defaults_of(&config_scale, value_get(root, "scale"));
+    if (admin)
+        check_listener(admin, "[admin]", admin_listener, listeners, report);
+    check_scale(value_get(root, "scale"), 0, "[scale]", scale, report);
+    json_decref(scale);
+    (void)json_object_set_new(plan, "listeners", listeners);
+    (void)json_object_set_new(plan, "admin", admin_listener);
     (void)json_object_set_new(plan, "http", defaults_of(&config_http, value_get(root, "http")));
     return plan;
 }
 
-int loader_serve(const char *path, bool build, bool color, struct buffer *ret_plan,
+int loader_serve(const char *path, const struct serve_options *options, struct buffer *ret_plan,
                  struct config_report *report, struct error *err)
 {
     struct value root;
@@ -406,11 +497,12 @@ int loader_serve(const char *path, bool build, bool color, struct buffer *ret_pl
                                     .scale = value_get(&root, "scale"),
                                     .report = report,
                                     .workers = json_array(),
-                                    .build = build,
-                                    .color = color};
-    json_t *plan = plan_of(&root, data_dir, color, report);
-    if (build)
-        r = bundler_init(&context.bundler, data_dir, false, false, err);
+                                    .routes = json_object(),
+                                    .build = options->build};
+    json_t *plan = plan_of(&root, data_dir, options->color, report);
+    if (options->build)
+        r = bundler_init(&context.bundler, options->data_dir ? options->data_dir : data_dir, false,
+                         false, err);
     const struct value *workers = value_get(&root, "worker");
     if (r == 0 && (!workers || workers->type != VALUE_ARRAY))
         config_error(report, workers ? workers->line : 0, "worker",
@@ -424,8 +516,9 @@ int loader_serve(const char *path, bool build, bool color, struct buffer *ret_pl
                       report->errors_count > 1 ? "s" : "");
     if (r == 0)
         r = dump(plan, ret_plan);
-    if (build)
+    if (options->build)
         bundler_done(&context.bundler);
+    json_decref(context.routes);
     json_decref(plan);
     value_done(&root);
     return r;

@@ -18,9 +18,14 @@ struct dev_options {
 int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struct error *err)
     WARN_UNUSED;
 
-/* The plan of `weir serve`. build false: only checks (weir check-config). Errors and warnings go to
- * report; -EINVAL when there are errors. */
-int loader_serve(const char *path, bool build, bool color, struct buffer *ret_plan,
+struct serve_options {
+    bool build;           /* false: only what can be told without the bundler */
+    const char *data_dir; /* for bundles, instead of the configured one; may be NULL */
+    bool color;           /* of the access log */
+};
+
+/* The plan of `weir serve`. Errors and warnings go to report; -EINVAL when there are errors. */
+int loader_serve(const char *path, const struct serve_options *options, struct buffer *ret_plan,
                  struct config_report *report, struct error *err) WARN_UNUSED;
 
 /* data_dir of a weir.toml, absolute, without checking anything else. malloc'ed; NULL on error. */

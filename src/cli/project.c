@@ -8,6 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "checks.h"
+#include "cron.h"
+#include "site_rules.h"
+
 /* Known to wrangler and of no consequence here. */
 static const char *const accepted[] = {
     "$schema",       "account_id",         "workers_dev",        "preview_urls", "observability",
@@ -165,21 +169,49 @@ static void find_secrets(struct project *project, const char *env, struct config
 static void add_route(struct project *project, const struct value *route,
                       struct config_report *report)
 {
-    const char *pattern = value_text(route);
-    if (!pattern && route->type == VALUE_TABLE) {
-        pattern = value_text(value_get(route, "pattern"));
-        const struct value *custom = value_get(route, "custom_domain");
-        if (pattern && custom && custom->type == VALUE_BOOL && custom->boolean) {
-            AUTO_TEXT all = xasprintf("%s/*", pattern);
-            (void)json_array_append_new(project->routes, json_string(all));
-            return;
-        }
-    }
-    if (!pattern)
+    const struct value *pattern = route->type == VALUE_TABLE ? value_get(route, "pattern") : route;
+    const struct value *custom = value_get(route, "custom_domain");
+    const char *text = value_text(pattern);
+    if (!text) {
         config_error(report, route->line, "routes",
                      "routes: expected a pattern such as \"example.com/*\" or { pattern = \"…\" }");
-    else
-        (void)json_array_append_new(project->routes, json_string(pattern));
+        return;
+    }
+    bool whole_domain = custom && custom->type == VALUE_BOOL && custom->boolean;
+    const char *scheme = strstr(text, "://"); /* Cloudflare allows one */
+    const char *wrong = check_route(scheme ? scheme + 3 : text);
+    if (!wrong && whole_domain && strpbrk(text, "/*"))
+        wrong = "a custom domain is a host alone";
+    if (wrong)
+        config_error(report, pattern->line, "routes", "routes: \"%s\": %s", text, wrong);
+    AUTO_TEXT all = xasprintf("%s%s", text, whole_domain ? "/*" : "");
+    (void)json_array_append_new(project->routes, json_string(all));
+}
+
+static void take_crons(struct project *project, struct config_report *report)
+{
+    const struct value *triggers = inherited(project, "triggers"),
+                       *crons = value_get(triggers, "crons");
+    if (triggers && triggers->type != VALUE_TABLE)
+        config_error(report, triggers->line, "triggers",
+                     "triggers: expected a table with crons, as in [triggers]");
+    if (crons && crons->type != VALUE_ARRAY)
+        config_error(report, crons->line, "crons",
+                     "[triggers] crons: expected an array such as [\"*/5 * * * *\"]");
+    for (size_t i = 0; crons && crons->type == VALUE_ARRAY && i < crons->count; i++) {
+        const struct value *item = &crons->entries[i].value;
+        const char *text = value_text(item);
+        struct cron cron;
+        struct error err = {""};
+        if (!text)
+            config_error(report, item->line, "crons",
+                         "[triggers] crons: expected a string such as \"*/5 * * * *\"");
+        else if (cron_parse(text, &cron, &err) < 0)
+            config_error(report, item->line, "crons", "[triggers] crons = \"%s\": %s", text,
+                         err.text);
+        else
+            (void)json_array_append_new(project->crons, json_string(text));
+    }
 }
 
 static void take_routes(struct project *project, struct config_report *report)
@@ -192,15 +224,30 @@ static void take_routes(struct project *project, struct config_report *report)
         config_error(report, routes->line, "routes", "routes must be an array of patterns");
     for (size_t i = 0; routes && routes->type == VALUE_ARRAY && i < routes->count; i++)
         add_route(project, &routes->entries[i].value, report);
-    const struct value *crons = value_get(inherited(project, "triggers"), "crons");
-    if (crons && crons->type == VALUE_ARRAY)
-        for (size_t i = 0; i < crons->count; i++)
-            (void)json_array_append_new(project->crons, config_json(&crons->entries[i].value));
 }
 
-static char *read_text_file(const char *dir, const char *name)
+/* [define] and [alias]: names and texts. */
+static const struct value *take_texts(const struct value *table, const char *key,
+                                      struct config_report *report)
 {
-    AUTO_TEXT path = xasprintf("%s/%s", dir, name);
+    if (table && table->type != VALUE_TABLE) {
+        config_error(report, table->line, key, "%s: expected a table of strings, not %s", key,
+                     value_type_name(table->type));
+        return NULL;
+    }
+    for (size_t i = 0; table && i < table->count; i++)
+        if (!value_text(&table->entries[i].value))
+            config_error(report, table->entries[i].key_line, table->entries[i].key,
+                         "%s.%s: expected a string, not %s%s", key, table->entries[i].key,
+                         value_type_name(table->entries[i].value.type),
+                         strcmp(key, "define") == 0 ? "; write source text, such as \"'a text'\""
+                                                      " or \"true\""
+                                                    : "");
+    return table;
+}
+
+static char *read_text_file(const char *path)
+{
     FILE *file = fopen(path, "re");
     if (!file)
         return NULL;
@@ -222,6 +269,43 @@ static bool is_one_of(const struct value *value, const char *const *words)
         if (strcmp(words[i], text) == 0)
             return true;
     return false;
+}
+
+static void check_run_worker_first(const struct value *value, struct config_report *report)
+{
+    if (!value || value->type == VALUE_BOOL)
+        return;
+    if (value->type != VALUE_ARRAY) {
+        config_error(report, value->line, "run_worker_first",
+                     "[assets] run_worker_first: expected true, false or an array of globs such as "
+                     "[\"/api/*\"], not %s",
+                     value_type_name(value->type));
+        return;
+    }
+    for (size_t i = 0; i < value->count; i++) {
+        const struct value *item = &value->entries[i].value;
+        const char *glob = value_text(item),
+                   *wrong = glob ? check_asset_glob(glob) : "expected a string";
+        if (wrong)
+            config_error(report, item->line, "run_worker_first",
+                         "[assets] run_worker_first: \"%s\": %s", glob ? glob : "", wrong);
+    }
+}
+
+/* _headers and _redirects: their text, for the plan. */
+static void take_site_rules(struct project *project, const char *directory, const char *name,
+                            const char *plan_name,
+                            void check(const char *text, struct config_report *report),
+                            struct config_report *report)
+{
+    AUTO_TEXT path = xasprintf("%s/%s", directory, name);
+    AUTO_TEXT text = read_text_file(path);
+    const char *file = report->file;
+    report->file = path;
+    if (text)
+        check(text, report);
+    report->file = file;
+    (void)json_object_set_new(project->assets, plan_name, json_string(text ? text : ""));
 }
 
 static void take_assets(struct project *project, struct config_report *report)
@@ -249,6 +333,7 @@ static void take_assets(struct project *project, struct config_report *report)
         config_error(report, not_found->line, "not_found_handling",
                      "[assets] not_found_handling: expected none, 404-page or "
                      "single-page-application");
+    check_run_worker_first(value_get(assets, "run_worker_first"), report);
     AUTO_TEXT path = absolute(project, value_text(directory));
     struct stat stat_of;
     if (stat(path, &stat_of) < 0 || !S_ISDIR(stat_of.st_mode)) {
@@ -261,11 +346,9 @@ static void take_assets(struct project *project, struct config_report *report)
     project->assets = json_object();
     config_fill(assets, &config_assets, project->assets);
     (void)json_object_set_new(project->assets, "directory", json_string(path));
-    AUTO_TEXT headers = read_text_file(path, "_headers");
-    AUTO_TEXT redirects = read_text_file(path, "_redirects");
-    (void)json_object_set_new(project->assets, "headers_text", json_string(headers ? headers : ""));
-    (void)json_object_set_new(project->assets, "redirects_text",
-                              json_string(redirects ? redirects : ""));
+    take_site_rules(project, path, "_headers", "headers_text", site_rules_check_headers, report);
+    take_site_rules(project, path, "_redirects", "redirects_text", site_rules_check_redirects,
+                    report);
 }
 
 static void take_main(struct project *project, struct config_report *report)
@@ -295,6 +378,16 @@ static void take_module_root(struct project *project)
     size_t len = strlen(project->dir);
     bool below = strncmp(root, project->dir, len) == 0 && root[len] == '/';
     project->module_root = xstrdup(below ? root + len + 1 : "");
+}
+
+static const char *take_checked(const struct project *project, const char *key,
+                                const char *check(const char *text), struct config_report *report)
+{
+    const struct value *value = inherited(project, key);
+    const char *text = value_text(value), *wrong = text ? check(text) : NULL;
+    if (wrong)
+        config_error(report, value->line, key, "%s = \"%s\": %s", key, text, wrong);
+    return text;
 }
 
 static bool choose_env(struct project *project, const char *env, struct config_report *report)
@@ -338,8 +431,8 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
     }
     check_keys(&project.config, report);
     if (choose_env(&project, env, report)) {
-        const char *name = value_text(inherited(&project, "name"));
-        const char *date = value_text(inherited(&project, "compatibility_date"));
+        const char *name = take_checked(&project, "name", check_worker_name, report);
+        const char *date = take_checked(&project, "compatibility_date", check_date, report);
         const char *base = strrchr(project.dir, '/');
         const char *top = name ? name : base && base[1] ? base + 1 : "worker";
         bool own_name = project.env && value_get(project.env, "name");
@@ -359,8 +452,8 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
                                         : project.minify;
         project.no_bundle = no_bundle && no_bundle->type == VALUE_BOOL && no_bundle->boolean;
         project.rules = rules_new(inherited(&project, "rules"), report);
-        project.define = own(&project, "define");
-        project.alias = inherited(&project, "alias");
+        project.define = take_texts(own(&project, "define"), "define", report);
+        project.alias = take_texts(inherited(&project, "alias"), "alias", report);
         const char *tsconfig = value_text(inherited(&project, "tsconfig"));
         project.tsconfig = tsconfig ? absolute(&project, tsconfig) : NULL;
         config_check(limits, &config_wrangler_limits, NULL, report);
@@ -369,6 +462,7 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
         take_vars(&project, report);
         find_secrets(&project, env, report);
         take_routes(&project, report);
+        take_crons(&project, report);
         take_assets(&project, report);
         take_main(&project, report);
         take_module_root(&project);

@@ -270,3 +270,103 @@ test("bare names of Node's modules are the installed packages, if there are any 
     made.remove();
   }
 });
+
+test("check-config tells what the tables of keys cannot, each on its line", () => {
+  const weir = `[[listener]]
+address = "0.0.0.0"
+port = 8080
+[[listener]]
+address = "127.0.0.1"
+port = 8080
+[[listener]]
+address = "example.com"
+port = 8081
+[admin]
+port = 8080
+[scale]
+min_instances = 9
+[[worker]]
+project = "a"
+name = "The Worker"
+routes = ["", "https://a.test/*", "a.test/ *", "a.*.test/", "a.test/*/b", "a.test/x?y=1", "a.test:80/", "/x", "fine.test/*"]
+egress_allow = ["10.0.0.0/33", "10.0.0", "http://x", "db:0", "::1/129", "[::1", "fine:1", "[::1]:80", "10.1.2.3", "fd00::/8", "db.internal"]
+scale = { max_instances = 2 }
+[[worker]]
+project = "b"
+routes = ["FINE.test"]
+`;
+  const project = `name = "No Name"
+main = "src/index.js"
+compatibility_date = "2025-13-01"
+routes = ["b.test/**", { pattern = "c.test/*", custom_domain = true }]
+alias = ["x"]
+[define]
+A = 1
+[triggers]
+crons = ["* * * *",
+  "61 * * * *", 5]
+[assets]
+directory = "public"
+run_worker_first = "yes"
+`;
+  const { status, json, text } = check({
+    "weir.toml": weir,
+    "a/wrangler.toml": wrangler(),
+    "a/src/index.js": says("1"),
+    "b/wrangler.toml": project,
+    "b/src/index.js": says("1"),
+    "b/public/_headers": "x-early: 1\n/ok\n  x-a: 1\n/none\n/bad\n  no colon\n  content-length: 3\n",
+    "b/public/_redirects": "# fine\n/a /b 301\n/a /c\n/d\n/e /f 404\nhttps://x.test/ /g\n/h h\n",
+  });
+  const expected = {
+    "weir.toml": [
+      [4, /another listener has 0\.0\.0\.0 port 8080 already/],
+      [8, /\[\[listener\]\] address = "example\.com": expected an IP address/],
+      [10, /\[admin\] address = "127\.0\.0\.1", port = 8080: another listener/],
+      [13, /\[scale\] min_instances = 9 is more than max_instances = 8/],
+      [16, /name = "The Worker": expected lower-case letters/],
+      ...[/routes "": it is empty/, /"https:\/\/a\.test\/\*": leave the scheme away/, /"a\.test\/ \*": there are blanks/, /"a\.\*\.test\/": \* may stand only/, /"a\.test\/\*\/b": \* may stand only/, /"a\.test\/x\?y=1": a route ends before the query/, /"a\.test:80\/": leave the port away/, /"\/x": it has no host/].map((text) => [17, text]),
+      ...["10\\.0\\.0\\.0/33", "10\\.0\\.0", "http://x", "db:0", "::1/129", "\\[::1"].map((entry) => [18, new RegExp(`egress_allow "${entry}": expected an address, a network`)]),
+      [19, /scale: min_instances = 9 is more than max_instances = 2/],
+    ],
+    "b/wrangler.toml": [
+      [1, /name = "No Name": expected lower-case letters/],
+      [3, /compatibility_date = "2025-13-01": expected a date/],
+      [4, /routes: "b\.test\/\*\*": \* may stand only/],
+      [4, /routes: "c\.test\/\*": a custom domain is a host alone/],
+      [5, /alias: expected a table of strings, not an array/],
+      [7, /define\.A: expected a string, not an integer; write source text/],
+      [9, /crons = "\* \* \* \*": a cron expression has five fields/],
+      [10, /crons = "61 \* \* \* \*": "61" is no minute/],
+      [10, /crons: expected a string/],
+      [13, /run_worker_first: expected true, false or an array/],
+    ],
+    "b/public/_headers": [[1, /a path must stand before/], [4, /there are no headers for this path/], [6, /expected "name: value"/], [7, /the server sets this header itself/]],
+    "b/public/_redirects": [[3, /there is a rule for this path already/], [4, /expected two or three words/], [5, /the status must be/], [6, /cannot be an absolute URL/], [7, /the target must begin with/]],
+  };
+  assert.equal(status, 1);
+  for (const [file, wanted] of Object.entries(expected)) {
+    const found = json.messages.filter((message) => message.file === file || message.file.endsWith(`/${file}`));
+    assert.deepEqual(found.map(({ line }) => line), wanted.map(([line]) => line), `${file}: ${JSON.stringify(found, null, 1)}`);
+    wanted.forEach(([, pattern], i) => assert.match(found[i].message, pattern));
+  }
+  assert.match(text, /weir\.toml has \d+ mistakes\n$/);
+});
+
+test("check-config: the same route twice; the projects are built unless --no-build", () => {
+  const files = {
+    "weir.toml": `[[worker]]\nproject = "a"\nroutes = ["fine.test/*"]\n[[worker]]\nproject = "b"\nroutes = [\n  "other.test",\n  "FINE.test",\n]\n`,
+    ...Object.fromEntries(["a", "b"].flatMap((name) => [[`${name}/wrangler.toml`, wrangler().replace('"t"', `"${name}"`)], [`${name}/src/index.js`, says("1")]])),
+  };
+  assert.match(check(files).text, /weir\.toml:8: \[\[worker\]\] "b": the worker "a" has the route "FINE\.test", too/);
+  files["weir.toml"] = files["weir.toml"].replace("FINE", "b");
+  const fine = check(files);
+  assert.deepEqual([fine.status, fine.json.messages, fine.out], [0, [], "weir.toml is fine\n"]);
+  files["b/src/index.js"] = "export default {";
+  assert.match(check(files).text, /weir\.toml:4: \[\[worker\]\] "b": the project does not build:\n/);
+  files["b/src/index.js"] = `import x from "./missing.wat"; export default x;`;
+  assert.equal(check(files).status, 1);
+  assert.equal(check(files, "--no-build").status, 0);
+  files["b/src/index.js"] = `import path from "node:path"; export default path;`; // found by the transform
+  assert.match(check(files).text, /needs the compatibility flag "nodejs_compat"/);
+});
