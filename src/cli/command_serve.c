@@ -1,26 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "control.h"
 #include "loader.h"
 #include "log.h"
 #include "state_dir.h"
 #include "supervisor.h"
 
+enum { RELOAD_MS_MAX = 120000 };
+
 static const char *config_path = "weir.toml";
 
+/* Mistakes go with the error, to the log and to who asked for the reload. */
 static int load(void *context, struct buffer *ret_plan, struct error *err)
 {
     struct config_report report = {.file = config_path};
+    AUTO_BUFFER text = {0};
     (void)context;
     const struct serve_options options = {.build = true, .color = cli_color(STDOUT_FILENO)};
     int r = loader_serve(config_path, &options, ret_plan, &report, err);
-    config_report_print(&report, cli_color(STDERR_FILENO));
+    config_report_append(&report, false, &text);
+    (void)fprintf(stderr, "%.*s", (int)buffer_len(&text), text.data ? text.data + text.start : "");
+    if (report.errors_count > 0) {
+        buffer_reset(&text, 0);
+        config_report_append(&report, true, &text);
+        AUTO_TEXT what = xstrdup(err->text);
+        r = error_set(err, r, "%s:\n%.*s", what, (int)buffer_len(&text) - 1,
+                      text.data + text.start);
+    }
     config_report_done(&report);
     return r;
 }
@@ -33,14 +44,34 @@ static void loaded(void *context, struct slice plan, bool first)
     if (!supervisor_is_loading())
         state_dir_tidy(json_string_value(json_object_get(json, "data_dir")), json);
     size_t workers = json_array_size(json_object_get(json, "workers"));
-    AUTO_BUFFER where = {0};
+    AUTO_BUFFER text = {0};
+    buffer_printf(&text, "%s: %zu worker%s on ", first ? "serving" : "reloaded", workers,
+                  workers == 1 ? "" : "s");
     json_array_foreach(json_object_get(json, "listeners"), index, listener)
-        buffer_printf(&where, "%shttp://%s:%lld", index ? ", " : "",
-                      json_string_value(json_object_get(listener, "address")),
+    {
+        const char *address = json_string_value(json_object_get(listener, "address"));
+        bool v6 = strchr(address, ':');
+        buffer_printf(&text, "%shttp://%s%s%s:%lld", index ? ", " : "", v6 ? "[" : "", address,
+                      v6 ? "]" : "",
                       (long long)json_integer_value(json_object_get(listener, "port")));
-    log_info("%s: %zu worker%s on %.*s", first ? "serving" : "reloaded", workers,
-             workers == 1 ? "" : "s", (int)buffer_len(&where), where.data + where.start);
+    }
+    buffer_append(&text, "", 1);
+    log_info("%s", text.data + text.start);
+    control_answer((uint32_t)json_integer_value(json_object_get(json, "load")), NULL,
+                   text.data + text.start);
     json_decref(json);
+}
+
+static void refused(void *context, uint32_t load, const char *text)
+{
+    (void)context;
+    control_answer(load, text, NULL);
+}
+
+static bool wanted(void *context)
+{
+    (void)context;
+    return control_take();
 }
 
 int command_serve(int argc, char **argv)
@@ -62,13 +93,21 @@ int command_serve(int argc, char **argv)
         (void)fprintf(stderr, "weir: %s\n", err.text);
         return EXIT_FAILED;
     }
-    AUTO_TEXT pid_path = xasprintf("%s/weir.pid", data_dir);
+    int requests = control_open(data_dir, &err);
+    if (requests < 0) {
+        (void)fprintf(stderr, "weir: %s\n", err.text);
+        control_close();
+        return EXIT_FAILED;
+    }
     struct supervisor_options supervisor_options = {.load = load,
-                                                    .watch_fd = -1,
+                                                    .watch_fd = requests,
+                                                    .changed = wanted,
                                                     .loaded = loaded,
-                                                    .pid_path = pid_path,
+                                                    .refused = refused,
                                                     .drain_timeout_ms = 30000};
-    return supervisor_run(&supervisor_options);
+    code = supervisor_run(&supervisor_options);
+    control_close();
+    return code;
 }
 
 int command_reload(int argc, char **argv)
@@ -77,27 +116,24 @@ int command_reload(int argc, char **argv)
         {"--config", "FILE", "The configuration (default: weir.toml)", &config_path, NULL}};
     const struct cli_command command = {
         "weir reload [--config FILE]",
-        "Makes the weir serve of this configuration read it again.", options, ARRAY_LEN(options),
+        "Makes the weir serve of this configuration read it again, and tells how that went: 0 when the new\n"
+        "one is in force, 1 and the reason when the one before stays.",
+        options, ARRAY_LEN(options),
         0};
-    int code, pid = 0;
+    int code;
     struct error err = {""};
     if (!cli_parse(&command, argc, argv, NULL, &code))
         return code;
     AUTO_TEXT data_dir = loader_data_dir(config_path, &err);
+    AUTO_TEXT text = NULL;
     if (!data_dir) {
         (void)fprintf(stderr, "weir: %s\n", err.text);
         return EXIT_FAILED;
     }
-    AUTO_TEXT pid_path = xasprintf("%s/weir.pid", data_dir);
-    FILE *file = fopen(pid_path, "re");
-    bool found = file && fscanf(file, "%d", &pid) == 1 && pid > 1;
-    if (file)
-        (void)fclose(file);
-    if (!found || kill(pid, SIGHUP) < 0) {
-        (void)fprintf(stderr, "weir: no weir serve runs with %s (%s: %s)\n", config_path, pid_path,
-                      found ? strerror(errno) : "no process id there");
+    if (control_reload(data_dir, RELOAD_MS_MAX, &text, &err) < 0) {
+        (void)fprintf(stderr, "weir: %s was not reloaded: %s\n", config_path, err.text);
         return EXIT_FAILED;
     }
-    (void)printf("weir %d reads %s again\n", pid, config_path);
+    (void)printf("%s\n", text);
     return EXIT_OK;
 }

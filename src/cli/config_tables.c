@@ -12,7 +12,8 @@ enum { MINUTE_MS = 60000, DAY_MS = 86400000, MB = 1 << 20 };
 
 static const struct config_key root_keys[] = {
     {"data_dir", CONFIG_STRING, 0, 0, ".weir", NULL,
-     "Directory for bundles and the process id, beside the file unless it is absolute"},
+     "Directory for bundles, the process id (`weir.pid`) and the socket of `weir reload`, beside the "
+     "file unless it is absolute; one `weir serve` at a time uses it"},
     {"gateways", CONFIG_COUNT, 0, 64, "0", "gateways",
      "Gateway processes, each with its own instances; 0: one for each CPU, kept there with its "
      "instances"},

@@ -53,6 +53,7 @@ struct supervisor {
     struct listener listeners[LISTENERS_MAX], admin;
     int listeners_count;
     pid_t loader_pid;
+    uint32_t loads_count; /* that have begun */
     int loader_fd;      /* memfd with the plan */
     int loader_done_fd; /* pipe: readable when the loader ended */
     struct loop_source loader_source, signal_source, watch_source;

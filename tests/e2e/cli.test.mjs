@@ -370,3 +370,66 @@ test("check-config: the same route twice; the projects are built unless --no-bui
   files["b/src/index.js"] = `import path from "node:path"; export default path;`; // found by the transform
   assert.match(check(files).text, /needs the compatibility flag "nodejs_compat"/);
 });
+
+const reload = (dir) => spawnSync(weirPath, ["reload", "--config", join(dir, "weir.toml")], { encoding: "utf8" });
+
+async function withServe(files, body) {
+  const port = await freePort();
+  const made = project({ "weir.toml": `[[listener]]\nport = ${port}\n[[worker]]\nproject = "."\ndefault = true\n`, ...worker(says("0")), ...files });
+  const start = () => Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  const weir = await start();
+  try {
+    await weir.waitFor("serving: 1 worker");
+    await body({ weir, made, start, port, answer: async () => (await fetch(`http://127.0.0.1:${port}/`)).text() });
+  } finally {
+    await weir.stop();
+    made.remove();
+  }
+}
+
+test("weir reload waits, and tells what happened", () =>
+  withServe({}, async ({ made, port, answer, weir }) => {
+    made.write("src/index.js", says("1"));
+    const fine = reload(made.dir);
+    assert.deepEqual([fine.status, fine.stderr, fine.stdout], [0, "", `reloaded: 1 worker on http://127.0.0.1:${port}\n`]);
+    assert.equal(await answer(), "1"); // in force when it returns
+    made.write("src/index.js", "export default {");
+    const broken = reload(made.dir);
+    assert.equal(broken.status, 1);
+    assert.match(broken.stderr, /weir\.toml was not reloaded: .*weir\.toml has 1 mistake:\n.*weir\.toml:3: \[\[worker\]\] "t": the project does not build:\n✘ \[ERROR\]/);
+    await weir.waitFor("does not build");
+    assert.equal(await answer(), "1");
+  }));
+
+test("weir reload of many at once tells each the truth", () =>
+  withServe({}, async ({ made, answer }) => {
+    const results = [];
+    const ask = (i) => {
+      made.write("src/index.js", i % 2 ? says(i) : "export default {");
+      const child = spawn(weirPath, ["reload", "--config", join(made.dir, "weir.toml")]);
+      return new Promise((done) => child.on("exit", done)).then((code) => results.push(code));
+    };
+    for (let i = 0; i < 6; i++) await Promise.all([ask(i), ask(i), ask(i)]);
+    assert.deepEqual(results, [1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0, 0]);
+    assert.equal(await answer(), "5");
+  }));
+
+test("weir reload signals nobody else, and there is one weir serve for a data_dir", () =>
+  withServe({}, async ({ weir, made, start }) => {
+    const second = await start();
+    assert.deepEqual(await second.exited, { code: 1, signal: null });
+    assert.match(second.output, new RegExp(`weir serve runs already with this data_dir \\(.*weir\\.pid, process ${weir.process.pid}\\)`));
+    await weir.stop("SIGKILL");
+    const other = spawn("sleep", ["60"]);
+    made.write(".weir/weir.pid", `${other.pid}\n`);
+    const result = reload(made.dir);
+    assert.equal(result.status, 1);
+    assert.match(result.stderr, /no weir serve runs with it/);
+    assert.equal(other.exitCode ?? other.signalCode, null);
+    other.kill();
+    const next = await start();
+    await next.waitFor("serving: 1 worker");
+    assert.equal(readFileSync(join(made.dir, ".weir/weir.pid"), "utf8"), `${next.process.pid}\n`);
+    assert.deepEqual(await next.stop("SIGTERM"), { code: 0, signal: null });
+    assert.deepEqual(readdirSync(join(made.dir, ".weir")).sort(), [".gitignore", "bundles"]);
+  }));
