@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,67 +35,128 @@ static int load(void *context, struct buffer *ret_plan, struct error *err)
     return loader_dev(&dev.options, ret_plan, err);
 }
 
+/* The first address of this machine in the network of that family; false: it has none. */
+static bool network_address(int family, char ret_text[INET6_ADDRSTRLEN])
+{
+    struct ifaddrs *all, *at;
+    bool found = false;
+    if (getifaddrs(&all) < 0)
+        return false;
+    for (at = all; at && !found; at = at->ifa_next) {
+        if (!at->ifa_addr || at->ifa_addr->sa_family != family || (at->ifa_flags & IFF_LOOPBACK))
+            continue;
+        const struct sockaddr_in6 *v6 = (const void *)at->ifa_addr;
+        if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr))
+            continue; /* useless without its interface */
+        socklen_t len = family == AF_INET6 ? sizeof(*v6) : sizeof(struct sockaddr_in);
+        found = getnameinfo(at->ifa_addr, len, ret_text, INET6_ADDRSTRLEN, NULL, 0,
+                            NI_NUMERICHOST) == 0;
+    }
+    freeifaddrs(all);
+    return found;
+}
+
+/* An address that a browser can open: "all addresses" is none. */
+static void print_address(const json_t *listener, const char *bold, const char *off)
+{
+    const char *address = json_string_value(json_object_get(listener, "address"));
+    int port = (int)json_integer_value(json_object_get(listener, "bound_port"));
+    bool v6 = strchr(address, ':');
+    bool all = strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0;
+    const char *open = v6 ? "[" : "", *close = v6 ? "]" : "";
+    char network[INET6_ADDRSTRLEN];
+    (void)printf("  ready on %shttp://%s%s%s:%d%s\n", bold, open,
+                 !all ? address
+                 : v6 ? "::1"
+                      : "127.0.0.1",
+                 close, port, off);
+    if (all && network_address(v6 ? AF_INET6 : AF_INET, network))
+        (void)printf("  network  http://%s%s%s:%d\n", open, network, close, port);
+}
+
+/* Only when they are others than before: they would come again with every build. */
+static void print_warnings(const char *warnings)
+{
+    static char *before;
+    bool color = cli_color(STDERR_FILENO);
+    if (!before || strcmp(before, warnings) != 0)
+        (void)fprintf(stderr, "%s%s%s", color ? "\033[33m" : "", warnings, color ? "\033[0m" : "");
+    free(before);
+    before = xstrdup(warnings);
+}
+
+static void print_banner(const json_t *plan, const json_t *worker)
+{
+    const char *bold = dev.options.color ? "\033[1m" : "", *dim = dev.options.color ? "\033[2m" : "",
+               *off = dev.options.color ? "\033[0m" : "";
+    const json_t *assets = json_object_get(worker, "assets");
+    (void)printf("%sweir %s%s  %s%s%s\n\n", bold, WEIR_VERSION, off, dim,
+                 json_string_value(json_object_get(worker, "config")), off);
+    (void)printf("  worker   %s\n", json_string_value(json_object_get(worker, "name")));
+    if (json_is_object(assets))
+        (void)printf("  assets   %s\n", json_string_value(json_object_get(assets, "directory")));
+    print_address(json_array_get(json_object_get(plan, "listeners"), 0), bold, off);
+    (void)printf("\n%sCtrl-C stops it; a change of a source file reloads it.%s\n", dim, off);
+}
+
 static void loaded(void *context, struct slice plan, bool first)
 {
     json_t *json = json_loadb(plan.ptr, plan.len, 0, NULL);
     const json_t *worker = json_array_get(json_object_get(json, "workers"), 0);
-    const char *bold = dev.options.color ? "\033[1m" : "", *dim = dev.options.color ? "\033[2m" : "",
-               *off = dev.options.color ? "\033[0m" : "";
     (void)context;
     if (!supervisor_is_loading())
         state_dir_tidy(dev.options.data_dir, json);
     watch_renew(json_object_get(worker, "watch"), json_object_get(worker, "failed") != NULL);
-    if (!first) {
-        if (!json_object_get(worker, "failed"))
-            (void)printf("%sreloaded%s\n", dim, off);
-    } else {
-        const json_t *assets = json_object_get(worker, "assets");
-        (void)printf("%sweir %s%s  %s%s%s\n\n", bold, WEIR_VERSION, off, dim,
-                     json_string_value(json_object_get(worker, "config")), off);
-        (void)printf("  worker   %s\n", json_string_value(json_object_get(worker, "name")));
-        if (json_is_object(assets))
-            (void)printf("  assets   %s\n",
-                         json_string_value(json_object_get(assets, "directory")));
-        (void)printf("  ready on %shttp://%s:%d%s\n\n%sCtrl-C stops it; a change of a source file "
-                     "reloads it.%s\n",
-                     bold, dev.options.address, dev.options.port, off, dim, off);
-    }
+    print_warnings(json_string_value(json_object_get(worker, "warnings")));
+    if (first)
+        print_banner(json, worker);
+    else if (!json_object_get(worker, "failed"))
+        (void)printf("%sreloaded%s\n", dev.options.color ? "\033[2m" : "",
+                     dev.options.color ? "\033[0m" : "");
     (void)fflush(stdout);
     json_decref(json);
 }
 
+static bool check_options(const char *port, const struct cli_values *vars)
+{
+    dev.options.port = cli_port(port);
+    if (dev.options.port < 0)
+        (void)fprintf(stderr, "weir: --port %s: expected a number from 0 to 65535\n", port);
+    for (int i = 0; i < vars->count; i++) {
+        const char *colon = strchr(vars->items[i], ':');
+        if (colon && colon > vars->items[i])
+            continue;
+        (void)fprintf(stderr, "weir: --var %s: expected NAME:VALUE\n", vars->items[i]);
+        return false;
+    }
+    return dev.options.port >= 0;
+}
+
 int command_dev(int argc, char **argv)
 {
-    const char *port = "8787", *dir, *var = NULL;
-    static const char *vars[2];
+    const char *port = "8787", *dir;
+    static struct cli_values vars;
     dev.options = (struct dev_options){.address = "127.0.0.1", .color = cli_color(STDOUT_FILENO)};
     const struct cli_option options[] = {
         {"--ip", "ADDRESS", "Address to listen on (default: 127.0.0.1)", &dev.options.address, NULL},
-        {"--port", "PORT", "Port to listen on (default: 8787)", &port, NULL},
+        {"--port", "PORT", "Port to listen on (default: 8787; 0: any that is free)", &port, NULL},
         {"--env", "NAME", "Use [env.NAME] of the configuration", &dev.options.env, NULL},
-        {"--var", "NAME:VALUE", "Set a variable", &var, NULL},
+        {"--var", "NAME:VALUE", "Set a variable; may be given several times", .ret_values = &vars},
     };
     const struct cli_command command = {
         "weir dev [DIR] [options]",
-        "Serves the project in DIR (default: here) from its wrangler.toml, wrangler.json or\n"
-        "wrangler.jsonc, and again when a source file changes.",
+        "Serves the project in DIR (default: here, or a directory above) from its wrangler.toml,\n"
+        "wrangler.json or wrangler.jsonc, and again when a source file changes.",
         options, ARRAY_LEN(options), 1};
     int code;
     if (!cli_parse(&command, argc, argv, &dir, &code))
         return code;
-    dev.options.port = cli_port(port);
-    vars[0] = var;
-    dev.options.vars = vars;
-    if (dev.options.port < 0 || (var && !strchr(var, ':'))) {
-        (void)fprintf(stderr, dev.options.port < 0
-                                  ? "weir: --port %s: expected a number from 0 to 65535\n"
-                                  : "weir: --var %s: expected NAME:VALUE\n",
-                      dev.options.port < 0 ? port : "…");
+    if (!check_options(port, &vars))
         return EXIT_USAGE;
-    }
+    dev.options.vars = vars.items;
     log_init("dev", LOG_INFO, false);
     struct error err = {""};
-    AUTO_TEXT config = project_find(dir ? dir : ".", &err);
+    AUTO_TEXT config = project_find(dir ? dir : ".", true, &err);
     AUTO_TEXT project_dir = config ? xstrndup(config, (size_t)(strrchr(config, '/') - config)) : NULL;
     AUTO_TEXT data_dir = config ? state_dir_private(project_dir, &err) : NULL;
     if (!data_dir) {
@@ -104,7 +170,8 @@ int command_dev(int argc, char **argv)
                                                     .changed = changed,
                                                     .reload_delay_ms = RELOAD_DELAY_MS,
                                                     .loaded = loaded,
-                                                    .drain_timeout_ms = 2000};
+                                                    .drain_timeout_ms = 2000,
+                                                    .hangup_stops = true};
     code = supervisor_run(&supervisor_options);
     state_dir_remove(data_dir);
     return code;

@@ -186,11 +186,18 @@ static const struct config_key *find_key(const struct config_table *table, const
     return NULL;
 }
 
+/* Only what may well have been meant: two edits, or one in three letters; one in a short word. */
+static size_t edits_max(const char *word)
+{
+    size_t len = strlen(word);
+    return len < 4 ? 1 : len < 9 ? 2 : len / 3;
+}
+
 static void warn_unknown(const struct value_entry *entry, const struct config_table *table,
                          const char *const *also, struct config_report *report)
 {
     const char *nearest = NULL;
-    size_t least = 4;
+    size_t least = edits_max(entry->key) + 1;
     for (size_t i = 0; i < table->keys_count; i++) {
         size_t edits = distance(entry->key, table->keys[i].name);
         if (edits < least)

@@ -160,7 +160,9 @@ static const struct config_key wrangler_limits_keys[] = {
     {"cpu_ms", CONFIG_COUNT, 1, 300000, NULL, "cpu_ms", "CPU milliseconds of one request"},
     {"subrequests", CONFIG_COUNT, 0, 1000000, NULL, "subrequests", "fetch() calls of one request"},
 };
-TABLE(config_wrangler_limits, "[limits] of a project", "", wrangler_limits_keys);
+TABLE(config_wrangler_limits, "[limits] of a project",
+      "They count over the [limits] of weir.toml, and the worker's own table there over both.",
+      wrangler_limits_keys);
 
 static const char *type_name(enum config_type type)
 {
@@ -195,8 +197,12 @@ void config_print_reference(void)
     for (size_t i = 0; i < ARRAY_LEN(serve); i++)
         print_table(serve[i]);
     (void)printf("\n## A project's wrangler configuration\n\nRead by `weir dev` and by `weir serve` "
-                 "for each `project`. Variables of `.dev.vars` (or `.env`) beside it come before "
-                 "`vars` and are never printed.\n");
+                 "for each `project`. Variables of the files of secrets beside it come before `vars` "
+                 "and are never printed: `.dev.vars.NAME` for [env.NAME] or else `.dev.vars`; without "
+                 "either of them `.env`, `.env.NAME`, `.env.local` and `.env.NAME.local`, each over the "
+                 "ones before. `weir dev` keeps its builds in `.weir` in the project, and removes them "
+                 "in the end.\n");
     print_table(&config_wrangler);
     print_table(&config_assets);
+    print_table(&config_wrangler_limits);
 }

@@ -140,8 +140,7 @@ static json_t *watched_paths(const struct project *project, json_t *inputs, cons
     if (failure)
         add_failed(watch, project, failure);
     (void)json_array_append_new(watch, json_string(project->config_path));
-    if (project->secrets_path)
-        (void)json_array_append_new(watch, json_string(project->secrets_path));
+    (void)json_array_extend(watch, project->secrets_paths);
     if (project->main)
         (void)json_array_append_new(watch, json_string(project->main));
     const char *assets = json_string_value(json_object_get(project->assets, "directory"));
@@ -164,12 +163,15 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
         r = error_set(err, -EINVAL, "the configuration has %d mistake%s", report.errors_count,
                       report.errors_count > 1 ? "s" : "");
     config_report_sort(&report);
-    config_report_print(&report, color);
-    config_report_done(&report);
     if (r < 0) {
+        config_report_print(&report, color);
+        config_report_done(&report);
         project_done(&project);
         return r;
     }
+    AUTO_BUFFER warnings = {0};
+    config_report_append(&report, false, &warnings);
+    config_report_done(&report);
     add_vars(&project, options->vars);
     r = bundler_init(&bundler, options->data_dir, true, color, err);
     if (r < 0) {
@@ -194,6 +196,9 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
     /* A developer's fetch() goes to the services on the same machine. */
     (void)json_object_set_new(worker, "egress_allow", json_pack("[s, s]", "127.0.0.0/8", "::1/128"));
     (void)json_object_set_new(worker, "config", json_string(project.config_path));
+    (void)json_object_set_new(worker, "warnings",
+                              json_stringn(warnings.data ? warnings.data + warnings.start : "",
+                                           buffer_len(&warnings)));
     (void)json_object_set_new(worker, "watch", watched_paths(&project, bundle.inputs, r < 0 ? failure.text : NULL));
     (void)json_object_set_new(plan, "workers", json_pack("[o]", worker));
     r = dump(plan, ret_plan);

@@ -13,8 +13,8 @@ struct dev_options {
     const char *const *vars; /* "NAME:value", NULL-terminated */
 };
 
-/* The plan of `weir dev`: one project, the default worker. Warnings go to stderr. A project that does
- * not build is in the plan with "failed". */
+/* The plan of `weir dev`: one project, the default worker. Warnings are in the plan, for whom it takes
+ * to print once; errors are printed. A project that does not build is in the plan with "failed". */
 int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struct error *err)
     WARN_UNUSED;
 

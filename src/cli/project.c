@@ -10,6 +10,7 @@
 
 #include "checks.h"
 #include "cron.h"
+#include "dotenv.h"
 #include "site_rules.h"
 
 /* Known to wrangler and of no consequence here. */
@@ -30,21 +31,36 @@ static const char *const unserved[] = {
     "media", "stream", "vpc_services", NULL,
 };
 
-char *project_find(const char *dir, struct error *err)
+static char *find_in(const char *dir)
 {
     static const char *const names[] = {"wrangler.json", "wrangler.jsonc", "wrangler.toml"};
-    struct stat stat_of;
-    if (stat(dir, &stat_of) == 0 && S_ISREG(stat_of.st_mode))
-        return realpath(dir, NULL);
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         AUTO_TEXT path = xasprintf("%s/%s", dir, names[i]);
         if (access(path, F_OK) == 0)
             return realpath(path, NULL);
     }
+    return NULL;
+}
+
+char *project_find(const char *dir, bool upwards, struct error *err)
+{
+    struct stat stat_of;
+    AUTO_TEXT real = realpath(dir, NULL);
+    if (real && stat(real, &stat_of) == 0 && S_ISREG(stat_of.st_mode))
+        return TAKE(real);
+    while (real && *real) {
+        char *found = find_in(real);
+        if (found)
+            return found;
+        *(upwards ? strrchr(real, '/') : real) = 0;
+    }
     (void)error_set(err, -ENOENT,
-                    "%s has no wrangler.toml, wrangler.json or wrangler.jsonc; name the project's "
+                    "%s has no wrangler.toml, wrangler.json or wrangler.jsonc%s; name the project's "
                     "directory, as in: weir dev path/to/project",
-                    dir);
+                    dir,
+                    !real     ? ", there is no such directory"
+                    : upwards ? ", nor has a directory above it"
+                              : "");
     return NULL;
 }
 
@@ -77,7 +93,13 @@ static void check_keys(const struct value *table, struct config_report *report)
         also[count++] = unserved[i];
     also[count] = NULL;
     config_check(table, &config_wrangler, also, report);
-    for (size_t i = 0; i < (table ? table->count : 0); i++)
+}
+
+/* Bindings are not inherited: those of other environments are of no concern. */
+static void warn_unserved(const struct project *project, struct config_report *report)
+{
+    const struct value *table = project->env ? project->env : &project->config;
+    for (size_t i = 0; i < table->count; i++)
         for (size_t j = 0; unserved[j]; j++)
             if (strcmp(table->entries[i].key, unserved[j]) == 0)
                 config_warn(report, table->entries[i].key_line, unserved[j],
@@ -100,70 +122,59 @@ static void take_vars(struct project *project, struct config_report *report)
                                   config_json(&vars->entries[i].value));
 }
 
-/* KEY=value lines; quotes around the value, comments and "export " are understood. The values are
- * secrets: no message shows one. */
-static void take_secrets(struct project *project, const char *path, struct config_report *report)
+static char *read_text_file(const char *path)
 {
     FILE *file = fopen(path, "re");
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t len;
     if (!file)
-        return;
-    for (int number = 1; (len = getline(&line, &cap, file)) >= 0; number++) {
-        while (len > 0 && strchr("\r\n \t", line[len - 1]))
-            line[--len] = 0;
-        char *key = line + strspn(line, " \t");
-        if (strncmp(key, "export ", 7) == 0)
-            key += 7 + strspn(key + 7, " \t");
-        if (!*key || *key == '#')
-            continue;
-        char *equals = strchr(key, '=');
-        if (!equals || equals == key) {
-            config_warn(report, 0, NULL, "%s:%d: expected NAME=value; the line is ignored", path, number);
-            continue;
-        }
-        char *value = equals + 1 + strspn(equals + 1, " \t");
-        for (char *end = equals; end > key && strchr(" \t=", *end); end--)
-            *end = 0;
-        size_t value_len = strlen(value);
-        char quote = value[0];
-        if (value_len >= 2 && strchr("\"'`", quote) && value[value_len - 1] == quote) {
-            value[value_len - 1] = 0;
-            value++;
-            if (quote == '"')
-                for (char *at = value; (at = strstr(at, "\\n")); at++) {
-                    *at = '\n';
-                    memmove(at + 1, at + 2, strlen(at + 2) + 1);
-                }
-        } else {
-            char *comment = strstr(value, " #");
-            if (comment)
-                *comment = 0;
-        }
-        (void)json_object_set_new(project->vars, key, json_string(value));
+        return NULL;
+    AUTO_BUFFER text = {0};
+    for (;;) {
+        size_t got = fread(buffer_reserve(&text, 4096), 1, 4096, file);
+        text.end += got;
+        if (got == 0)
+            break;
     }
-    if (line)
-        explicit_bzero(line, cap);
-    free(line);
     (void)fclose(file);
+    char *result = xstrndup(text.data + text.start, buffer_len(&text));
+    explicit_bzero(text.data, text.cap); /* it may hold secrets */
+    return result;
 }
 
+static void take_secrets(struct project *project, const char *path, const char *text,
+                         struct config_report *report)
+{
+    const char *file = report->file;
+    report->file = path;
+    dotenv_parse(text, project->vars, report);
+    report->file = file;
+}
+
+/* .dev.vars.NAME or .dev.vars, the first that is there and nothing else; or all of the .env files, the
+ * more particular ones over the others. Those that are not there are watched for. */
 static void find_secrets(struct project *project, const char *env, struct config_report *report)
 {
-    char *candidates[] = {
-        env ? xasprintf("%s/.dev.vars.%s", project->dir, env) : NULL,
-        xasprintf("%s/.dev.vars", project->dir),
-        xasprintf("%s/.env", project->dir),
+    static const struct {
+        const char *name, *end;
+        bool of_env, alone;
+    } candidates[] = {
+        {".dev.vars.", "", true, true}, {".dev.vars", "", false, true},
+        {".env", "", false, false},     {".env.", "", true, false},
+        {".env", ".local", false, false}, {".env.", ".local", true, false},
     };
+    bool done = false;
     for (size_t i = 0; i < ARRAY_LEN(candidates); i++) {
-        if (!project->secrets_path && candidates[i] && access(candidates[i], R_OK) == 0) {
-            take_secrets(project, candidates[i], report);
-            project->secrets_path = xstrdup(candidates[i]);
-        }
+        if (candidates[i].of_env && !env)
+            continue;
+        AUTO_TEXT path = xasprintf("%s/%s%s%s", project->dir, candidates[i].name,
+                                   candidates[i].of_env ? env : "", candidates[i].end);
+        (void)json_array_append_new(project->secrets_paths, json_string(path));
+        AUTO_TEXT text = done ? NULL : read_text_file(path);
+        if (text)
+            take_secrets(project, path, text, report);
+        if (text)
+            explicit_bzero(text, strlen(text));
+        done |= text && candidates[i].alone;
     }
-    for (size_t i = 0; i < ARRAY_LEN(candidates); i++)
-        free(candidates[i]);
 }
 
 static void add_route(struct project *project, const struct value *route,
@@ -244,22 +255,6 @@ static const struct value *take_texts(const struct value *table, const char *key
                                                       " or \"true\""
                                                     : "");
     return table;
-}
-
-static char *read_text_file(const char *path)
-{
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return NULL;
-    AUTO_BUFFER text = {0};
-    for (;;) {
-        size_t got = fread(buffer_reserve(&text, 4096), 1, 4096, file);
-        text.end += got;
-        if (got == 0)
-            break;
-    }
-    (void)fclose(file);
-    return xstrndup(text.data + text.start, buffer_len(&text));
 }
 
 static bool is_one_of(const struct value *value, const char *const *words)
@@ -412,12 +407,13 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
                  struct config_report *report, struct error *err)
 {
     struct project project = {.vars = json_object(),
+                              .secrets_paths = json_array(),
                               .routes = json_array(),
                               .crons = json_array(),
                               .limits = json_object(),
                               .compatibility_flags = json_array()};
     *ret_project = project;
-    project.config_path = project_find(dir, err);
+    project.config_path = project_find(dir, false, err);
     if (!project.config_path)
         return -ENOENT;
     report->file = project.config_path;
@@ -431,6 +427,7 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
     }
     check_keys(&project.config, report);
     if (choose_env(&project, env, report)) {
+        warn_unserved(&project, report);
         const char *name = take_checked(&project, "name", check_worker_name, report);
         const char *date = take_checked(&project, "compatibility_date", check_date, report);
         const char *base = strrchr(project.dir, '/');
@@ -482,9 +479,9 @@ void project_done(struct project *project)
     free(project->tsconfig);
     free(project->module_root);
     rules_free(&project->rules);
-    free(project->secrets_path);
     json_decref(project->compatibility_flags);
     json_decref(project->vars);
+    json_decref(project->secrets_paths);
     json_decref(project->routes);
     json_decref(project->crons);
     json_decref(project->limits);

@@ -25,12 +25,12 @@ struct project {
     const struct value *define, *alias;
     char *tsconfig; /* absolute, or NULL */
     bool minify, keep_names, no_bundle;
-    char *secrets_path; /* .dev.vars that was read, for watching; or NULL */
+    json_t *secrets_paths; /* array: files of secrets that were read, or would be if they were there */
 };
 
-/* The configuration of the project at dir (a directory, or the file itself), absolute, malloc'ed. NULL
- * with err: there is none. */
-char *project_find(const char *dir, struct error *err);
+/* The configuration of the project at dir (a directory, or the file itself), absolute, malloc'ed.
+ * upwards: or of a directory above. NULL with err: there is none. */
+char *project_find(const char *dir, bool upwards, struct error *err);
 
 /* dir: of the project, or the configuration file itself. env: NULL or a name. Warnings and errors go to
  * report, whose file is set; with errors the project is not complete. -ENOENT with err: there is no

@@ -30,7 +30,8 @@ struct child {
 /* A bound address. One socket a gateway (SO_REUSEPORT), so that the kernel spreads connections. */
 struct listener {
     char *address;
-    int port;
+    int port;       /* as configured: 0 for any */
+    int bound_port;
     int fds[GATEWAYS_MAX];
     int count;
     bool wanted; /* by the plan in force */

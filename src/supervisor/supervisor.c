@@ -137,12 +137,12 @@ static int listener_open(struct listener *listener, int count, struct error *err
             break;
         }
         listener->fds[listener->count++] = fd;
-        if (listener->port == 0) { /* any port: all gateways the same one */
-            struct sockaddr_storage bound;
-            socklen_t len = sizeof(bound);
-            (void)getsockname(fd, (struct sockaddr *)&bound, &len);
-            memcpy(at->ai_addr, &bound, len);
-        }
+        /* Any port: all gateways the same one. */
+        socklen_t len = at->ai_addrlen;
+        (void)getsockname(fd, at->ai_addr, &len);
+        listener->bound_port =
+            ntohs(at->ai_family == AF_INET6 ? ((struct sockaddr_in6 *)at->ai_addr)->sin6_port
+                                            : ((struct sockaddr_in *)at->ai_addr)->sin_port);
     }
     freeaddrinfo(at);
     return r;
@@ -186,6 +186,7 @@ static int open_listeners(const struct plan *plan, struct error *err)
             supervisor.listeners_count++;
         }
         listener->wanted = true;
+        (void)json_object_set_new(entry, "bound_port", json_integer(listener->bound_port));
     }
     const json_t *admin = json_object_get(plan->json, "admin");
     if (json_is_object(admin) && !supervisor.admin.address) {
@@ -795,7 +796,7 @@ static void on_signal(struct loop_source *source, uint32_t events)
     struct signalfd_siginfo info;
     (void)events;
     while (read(source->fd, &info, sizeof(info)) == sizeof(info)) {
-        if (info.ssi_signo == SIGHUP)
+        if (info.ssi_signo == SIGHUP && !supervisor.options->hangup_stops)
             load_begin();
         else if (info.ssi_signo != SIGCHLD)
             stop();

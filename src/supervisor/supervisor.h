@@ -25,13 +25,14 @@ struct supervisor_options {
     bool (*changed)(void *context);
     uint32_t reload_delay_ms;
     /* A new plan is in force (also the first): `plan` is its JSON, with the number of its load as
-     * "load". For the banner and for renewing watches. May be NULL. */
+     * "load", and each listener's "bound_port". For the banner and for renewing watches. May be NULL. */
     void (*loaded)(void *context, struct slice plan, bool first);
 
     /* A load failed, and the plan before stays in force. May be NULL. */
     void (*refused)(void *context, uint32_t load, const char *text);
 
     uint32_t drain_timeout_ms;
+    bool hangup_stops; /* SIGHUP means that the terminal is gone, instead of a reload */
 };
 
 /* Runs until SIGINT or SIGTERM (first: drain, second: at once); SIGHUP reloads. Returns the exit

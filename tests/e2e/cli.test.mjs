@@ -2,11 +2,11 @@
 // The commands as people and scripts use them: what they print, what they leave behind, their exit codes.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Weir, dev, freePort, patience, project, root, weirPath, withWorker, worker, wrangler } from "./lib.mjs";
+import { Weir, descendants, dev, freePort, patience, project, root, weirPath, withWorker, worker, wrangler } from "./lib.mjs";
 
 const says = (text) => `export default { fetch() { return new Response(${text}); } }`;
 
@@ -433,3 +433,107 @@ test("weir reload signals nobody else, and there is one weir serve for a data_di
     assert.deepEqual(await next.stop("SIGTERM"), { code: 0, signal: null });
     assert.deepEqual(readdirSync(join(made.dir, ".weir")).sort(), [".gitignore", "bundles"]);
   }));
+
+const tellEnv = `export default { fetch(request, env) { return Response.json(env); } }`;
+
+test("weir dev: every --var, a free port, an address that can be opened", async () => {
+  const made = project(worker(tellEnv));
+  for (const [ip, pattern] of [["127.0.0.1", /ready on http:\/\/127\.0\.0\.1:(\d+)/], ["0.0.0.0", /ready on http:\/\/127\.0\.0\.1:(\d+)/], ["::1", /ready on http:\/\/\[::1\]:(\d+)/]]) {
+    if (ip === "::1" && !networkInterfaces().lo?.some(({ address }) => address === ip)) continue;
+    const weir = await Weir.start(["dev", made.dir, "--port", "0", "--ip", ip, "--var", "A:1", "--var=B:2:3"]);
+    try {
+      await weir.waitFor(pattern);
+      const [, port] = pattern.exec(weir.output);
+      assert.notEqual(port, "0");
+      assert.deepEqual(await (await fetch(`http://${ip === "::1" ? "[::1]" : "127.0.0.1"}:${port}/`)).json(), { A: "1", B: "2:3" });
+    } finally {
+      await weir.stop();
+    }
+  }
+  made.remove();
+});
+
+test(".dev.vars: several lines, comments, and one warning a change under its own name", () =>
+  withWorker(
+    {
+      ...worker(tellEnv),
+      ".dev.vars": `# first\nKEY="-----BEGIN-----\nline = 2 # kept\n-----END-----" # comment\nexport SINGLE='a\\nb'\nESC="x\\ny"\nHASH="a#b" # c\nBARE = x y # z\nno name\nQUOTE='it''s'\nLAST=end`,
+    },
+    async ({ fetch, project, weir }) => {
+      assert.deepEqual(await (await fetch("/")).json(), { KEY: "-----BEGIN-----\nline = 2 # kept\n-----END-----", SINGLE: "a\\nb", ESC: "x\ny", HASH: "a#b", BARE: "x y", QUOTE: "it''s", LAST: "end" });
+      const warnings = () => weir.output.split("\n").filter((line) => line.includes("expected NAME=value"));
+      assert.deepEqual(warnings(), [`${project.dir}/.dev.vars:9: expected NAME=value; the line is ignored`]);
+      const from = weir.output.length;
+      project.write("src/index.js", tellEnv + "\n");
+      await weir.waitFor("reloaded", from);
+      assert.equal(warnings().length, 1);
+    },
+  ));
+
+test(".env files by wrangler's precedence, and files of secrets that come and go", () =>
+  withWorker(
+    {
+      ...worker(tellEnv, "[env.x]\n"),
+      ".env": "A=env\nB=env\nC=env\nD=env\n",
+      ".env.x": "B=x\nC=x\nD=x\n",
+      ".env.local": "C=local\nD=local\n",
+      ".env.x.local": "D=x.local\n",
+    },
+    async ({ fetch, project, weir }) => {
+      const change = async (act) => {
+        const from = weir.output.length;
+        act();
+        await weir.waitFor("reloaded", from);
+        return (await fetch("/")).json();
+      };
+      assert.deepEqual(await (await fetch("/")).json(), { A: "env", B: "x", C: "local", D: "x.local" });
+      assert.deepEqual(await change(() => project.write(".dev.vars", "E=dev\n")), { E: "dev" });
+      assert.deepEqual(await change(() => project.write(".dev.vars.x", "E=dev.x\n")), { E: "dev.x" });
+      assert.deepEqual(await change(() => renameSync(join(project.dir, ".dev.vars.x"), join(project.dir, "away"))), { E: "dev" });
+      assert.deepEqual(await change(() => rmSync(join(project.dir, ".dev.vars"))), { A: "env", B: "x", C: "local", D: "x.local" });
+    },
+    "--env",
+    "x",
+  ));
+
+test("unserved bindings are told of the chosen environment, near keys only are suggested", () => {
+  const config = wrangler(`fo = 1\ncompatability_date = "x"\n[[kv_namespaces]]\nbinding = "KV"\nid = "1"\n[env.x]\nvars = { A = "1" }\n[[env.x.d1_databases]]\nbinding = "DB"\n`);
+  const files = { "wrangler.toml": config, "src/index.js": says("1") };
+  const serve = (env) => check({ ...files, "weir.toml": `[[worker]]\nproject = "."\ndefault = true\n${env}` }, "--no-build").text;
+  assert.match(serve(""), /:6: "kv_namespaces" is not available/);
+  assert.doesNotMatch(serve(""), /d1_databases/);
+  assert.match(serve(`env = "x"\n`), /:11: "d1_databases" is not available/);
+  assert.doesNotMatch(serve(`env = "x"\n`), /kv_namespaces/);
+  assert.match(serve(""), /unknown key "fo" is ignored/);
+  assert.match(serve(""), /unknown key "compatability_date"; did you mean "compatibility_date"\?/);
+});
+
+test("weir dev finds the project above; misuse exits with 2 and says what was wrong", async () => {
+  const made = project(worker(says("'above'")));
+  const server = await dev(join(made.dir, "src"));
+  assert.equal(await (await server.fetch("/")).text(), "above");
+  await server.stop();
+  const run = (...args) => spawnSync(weirPath, args, { encoding: "utf8", cwd: made.dir });
+  const missing = run("dev", "nowhere");
+  assert.deepEqual([missing.status, missing.stderr.split("\n").length], [1, 2]);
+  assert.match(missing.stderr, /nowhere has no wrangler\.toml, .*, there is no such directory;/);
+  assert.match(run("dev", "--var", "NOVALUE").stderr, /^weir: --var NOVALUE: expected NAME:VALUE\n$/);
+  assert.equal(run("dev", "--var", "NOVALUE").status, 2);
+  const help = run("help", "nope");
+  assert.deepEqual([help.status, help.stderr], [2, 'weir: there is no command "nope"; weir help lists them\n']);
+  made.write("wrangler.toml", `main = "nowhere.js"\n`);
+  const broken = run("dev");
+  assert.equal(broken.status, 1);
+  assert.doesNotMatch(broken.stderr, /\n\n/);
+  made.remove();
+});
+
+test("weir dev ends with its terminal", async () => {
+  const made = project(worker(says("1")));
+  const { terminal, port, exited } = await onTerminal(made.dir);
+  const [weir] = descendants(terminal.pid);
+  process.kill(weir.pid, "SIGHUP");
+  await exited;
+  await assert.rejects(fetch(`http://127.0.0.1:${port}/`));
+  made.remove();
+});
