@@ -137,12 +137,12 @@ static int listener_open(struct listener *listener, int count, struct error *err
             break;
         }
         listener->fds[listener->count++] = fd;
-        if (listener->port == 0) { /* any port: all gateways the same one */
-            struct sockaddr_storage bound;
-            socklen_t len = sizeof(bound);
-            (void)getsockname(fd, (struct sockaddr *)&bound, &len);
-            memcpy(at->ai_addr, &bound, len);
-        }
+        /* Any port: all gateways the same one. */
+        socklen_t len = at->ai_addrlen;
+        (void)getsockname(fd, at->ai_addr, &len);
+        listener->bound_port =
+            ntohs(at->ai_family == AF_INET6 ? ((struct sockaddr_in6 *)at->ai_addr)->sin6_port
+                                            : ((struct sockaddr_in *)at->ai_addr)->sin_port);
     }
     freeaddrinfo(at);
     return r;
@@ -186,6 +186,7 @@ static int open_listeners(const struct plan *plan, struct error *err)
             supervisor.listeners_count++;
         }
         listener->wanted = true;
+        (void)json_object_set_new(entry, "bound_port", json_integer(listener->bound_port));
     }
     const json_t *admin = json_object_get(plan->json, "admin");
     if (json_is_object(admin) && !supervisor.admin.address) {
@@ -273,15 +274,6 @@ static void send_plan_to_broker(void)
         (void)supervisor_tell(&supervisor.broker, CONTROL_PLAN, NULL, 0, &part, 1);
 }
 
-static void write_pid(const char *path)
-{
-    AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    AUTO_TEXT text = xasprintf("%d\n", getpid());
-    if (fd < 0 || write(fd, text, strlen(text)) < 0)
-        log_warn("cannot write %s: %s; weir reload will not find this process", path,
-                 strerror(errno));
-}
-
 /* ---- children ---- */
 
 static void on_gateway_message(int gateway, struct ipc_message *message)
@@ -311,8 +303,6 @@ static void on_gateway_message(int gateway, struct ipc_message *message)
             if (!supervisor.gateways[i].plan_taken)
                 return;
         drop_listeners();
-        if (!supervisor.loaded_once && supervisor.options->pid_path)
-            write_pid(supervisor.options->pid_path); /* its directory is there since the load */
         if (supervisor.options->loaded) {
             char *text = json_dumps(supervisor.plan.json, JSON_COMPACT);
             supervisor.options->loaded(supervisor.options->context, slice_of(text),
@@ -565,6 +555,7 @@ static int take_plan(struct slice text, struct error *err)
         plan_done(&plan);
         return r;
     }
+    (void)json_object_set_new(plan.json, "load", json_integer(supervisor.loads_count));
     supervisor.memory_bytes_max = (uint64_t)plan_integer(plan.json, "memory_bytes_max", 0);
     take_deployments(&plan);
     plan_done(&supervisor.plan);
@@ -646,6 +637,9 @@ static void on_loader_done(struct loop_source *source, uint32_t events)
             loop_stop(supervisor.loop, 1);
         else
             log_warn("the configuration before stays in force");
+        if (supervisor.options->refused)
+            supervisor.options->refused(supervisor.options->context, supervisor.loads_count,
+                                        err.text);
     }
     if (supervisor.reload_again) {
         supervisor.reload_again = false;
@@ -669,6 +663,7 @@ static void load_begin(void)
         return;
     }
     (void)fflush(NULL);
+    supervisor.loads_count++;
     supervisor.loader_pid = fork();
     if (supervisor.loader_pid == 0)
         load_in_child(supervisor.loader_fd);
@@ -676,6 +671,16 @@ static void load_begin(void)
     supervisor.loader_done_fd = done[0];
     int r = loop_add(supervisor.loop, &supervisor.loader_source, done[0], EPOLLIN, on_loader_done);
     assert(r == 0);
+}
+
+uint32_t supervisor_loads(void)
+{
+    return supervisor.loads_count;
+}
+
+bool supervisor_is_loading(void)
+{
+    return supervisor.loader_pid > 0;
 }
 
 static void on_reload_timer(struct loop_timer *timer)
@@ -791,7 +796,7 @@ static void on_signal(struct loop_source *source, uint32_t events)
     struct signalfd_siginfo info;
     (void)events;
     while (read(source->fd, &info, sizeof(info)) == sizeof(info)) {
-        if (info.ssi_signo == SIGHUP)
+        if (info.ssi_signo == SIGHUP && !supervisor.options->hangup_stops)
             load_begin();
         else if (info.ssi_signo != SIGCHLD)
             stop();
@@ -856,8 +861,6 @@ int supervisor_run(const struct supervisor_options *options)
     fd_close(&supervisor.nursery.process.control); /* a closed control socket ends each of them */
     fd_close(&supervisor.broker.process.control);
     wait_for_children();
-    if (options->pid_path && supervisor.loaded_once)
-        (void)unlink(options->pid_path);
     loop_free(&supervisor.loop);
     return code;
 }
