@@ -139,12 +139,14 @@ void serve_request(struct conn *conn, const struct http1_request *parsed)
     }
     struct deployment *deployment = routes_find(gateway.routes, parsed->authority, parsed->path);
     int refusal = deployment ? refusal_of(deployment, parsed) : 0;
+    /* Code that does not build is code: what is its turn gets the error, not the assets' 404. */
+    bool has_code = deployment && (deployment->has_code || deployment->failed);
     if (refusal) {
         access_log_unserved(deployment, parsed, refusal);
         answer_refuse(conn, refusal);
-    } else if (deployment && serve_asset(conn, deployment, parsed, deployment->has_code)) {
+    } else if (deployment && serve_asset(conn, deployment, parsed, has_code)) {
         return;
-    } else if (!deployment || (!deployment->has_code && !deployment->failed)) {
+    } else if (!has_code) {
         access_log_unserved(deployment, parsed, 404);
         answer_404(conn, is_head(parsed));
     } else if (!gateway.dev || !serve_scheduled(conn, deployment, parsed)) {

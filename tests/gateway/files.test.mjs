@@ -99,6 +99,20 @@ test("pass-through on exception reaches the assets", () =>
     assert.equal((await gateway.get("/error")).status, 500);
   }));
 
+test("beside a worker that does not build: its assets are served, the rest gets the error", () =>
+  withGateway(
+    { mode: "dev", worker: { bundle: null, failed: "src/index.ts:1:1: unexpected end", assets: { directory, html_handling: "auto-trailing-slash", not_found_handling: "none", run_worker_first: ["/error"] } } },
+    async (gateway) => {
+      assert.equal((await gateway.get("/small.txt")).body, "small file");
+      assert.equal((await gateway.get("/")).body, "<h1>home</h1>");
+      for (const path of ["/api", "/error", "/nothing.txt"]) {
+        const answer = await gateway.get(path);
+        assert.equal(answer.status, 500, path);
+        assert.match(answer.body, /unexpected end/, path);
+      }
+    },
+  ));
+
 test("a worker fetches from its assets, small and large, many at once", () =>
   withFiles({}, async (gateway) => {
     assert.equal((await gateway.get("/asset?path=/small.txt")).body, `200 10 ${checksum(Buffer.from("small file"))}`);
