@@ -10,7 +10,6 @@
 #include "conn_state.h"
 #include "dispatch.h"
 #include "request.h"
-#include "error_page.h"
 
 enum { ROOM_BYTES_MAX = 128 * 1024 }; /* made for a body before it comes */
 
@@ -410,15 +409,16 @@ static bool take_over(struct conn *conn, struct request *request, int status)
     return true;
 }
 
-void conn_fail(struct conn *conn, struct request *request, int status, int code,
+void conn_fail(struct conn *conn, struct request *request, enum failure failure,
                struct slice message, struct slice detail)
 {
+    int status = failure_kind(failure)->status;
     if (!take_over(conn, request, status))
         return;
     AUTO_BUFFER headers = {0};
     AUTO_BUFFER body = {0};
-    error_page_build(status, code, request->id, request_header(request, SLICE("accept")),
-                     gateway.dev, message, detail, &headers, &body);
+    error_page_build(failure, request->id, request_header(request, SLICE("accept")), gateway.dev,
+                     message, detail, &headers, &body);
     answer_whole(conn, request->head_request, status, buffer_slice(&headers), buffer_slice(&body));
 }
 

@@ -3,6 +3,7 @@
 #ifndef WEIR_CONN_H
 #define WEIR_CONN_H
 
+#include "error_page.h"
 #include "gateway.h"
 
 struct conn;
@@ -17,7 +18,7 @@ void conn_respond(struct conn *conn, struct request *request, int status, struct
 void conn_respond_body(struct conn *conn, struct request *request, struct slice body, bool ended);
 /* An answer of our own instead of the worker's. If the head is out already the connection breaks.
  * request->conn is NULL afterwards. */
-void conn_fail(struct conn *conn, struct request *request, int status, int code,
+void conn_fail(struct conn *conn, struct request *request, enum failure failure,
                struct slice message, struct slice detail);
 /* The worker failed and had asked that assets, or nobody, answer instead. As conn_fail. */
 void conn_pass_through(struct conn *conn, struct request *request);

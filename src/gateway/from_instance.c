@@ -34,7 +34,7 @@ static void finish(struct request *request, uint32_t cpu_us)
     deployment->worker->count->cpu_us += cpu_us;
     dispatch_leave_slot(request);
     if (request->state != REQUEST_ANSWERED)
-        dispatch_fail(request, 500, 1101, "The script will never generate a response.",
+        dispatch_fail(request, FAILURE_EXCEPTION, "The script will never generate a response.",
                       (struct slice){0});
     else if (request->conn)
         conn_request_over(request->conn, request);
@@ -128,7 +128,7 @@ static int on_error(struct instance *instance, const struct ring_frame *frame)
     if (request->conn && error.flags & FRAME_PASS_THROUGH && !request->is_event)
         conn_pass_through(request->conn, request);
     else
-        dispatch_fail(request, limits ? 503 : 500, limits ? 1102 : 1101, text, detail);
+        dispatch_fail(request, limits ? FAILURE_LIMITS : FAILURE_EXCEPTION, text, detail);
     request->state = REQUEST_ANSWERED;
     return 0;
 }

@@ -191,7 +191,7 @@ static void lose_request(struct request *request, const char *why)
     if (request->instance)
         dispatch_leave_slot(request);
     if (request->state != REQUEST_ANSWERED)
-        dispatch_fail(request, 500, 1101, why, (struct slice){0});
+        dispatch_fail(request, FAILURE_CRASH, why, (struct slice){0});
     else if (request->conn)
         conn_request_over(request->conn, request);
     request_free(request);
@@ -254,7 +254,7 @@ void dispatch_spawn_failed(const struct control_gone *gone, struct slice text)
         deployment->failed_ms = loop_now_ms(gateway.loop);
     }
     if (!deployment->instances)
-        dispatch_fail_queue(deployment, 500, 1101, deployment->failed);
+        dispatch_fail_queue(deployment, FAILURE_START, deployment->failed);
 }
 
 static void retire(struct instance *instance)
@@ -345,8 +345,8 @@ static void tick_wall_limit(struct instance *instance, uint64_t now_ms)
                            (struct slice){0}))
             return; /* the next tick tries again */
         if (request->state != REQUEST_ANSWERED)
-            dispatch_fail(request, 504, 1101, "The worker did not answer within its time limit.",
-                          (struct slice){0});
+            dispatch_fail(request, FAILURE_TIMEOUT,
+                          "The worker did not answer within its time limit.", (struct slice){0});
         else if (request->conn)
             conn_request_over(request->conn, request);
         request->state = REQUEST_ANSWERED;

@@ -159,7 +159,7 @@ void conn_pass_through(struct conn *conn, struct request *request)
     static struct http1_request parsed;
     struct deployment *deployment = request->deployment;
     if (conn->head_sent || !request_parse(request, &parsed)) {
-        conn_fail(conn, request, 500, 1101, (struct slice){0}, (struct slice){0});
+        conn_fail(conn, request, FAILURE_EXCEPTION, (struct slice){0}, (struct slice){0});
         return;
     }
     conn_detach(conn);

@@ -195,7 +195,7 @@ static void spawn_instance(const struct control_spawn *order)
     int fds[CHANNEL_FDS], i = 0;
     if (spawn_fails) {
         tell_gone(CONTROL_SPAWN_FAILED, &(struct control_gone){0, order->deployment_id, 0, 0},
-                  "SyntaxError: no such thing");
+                  "SyntaxError: no such thing\n    at src/index.ts:1:1");
         return;
     }
     while (i < INSTANCES_MAX && instances[i].pid)
