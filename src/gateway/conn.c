@@ -9,6 +9,7 @@
  * So a request on a kept-alive connection costs the wheel nothing. */
 #include "conn_state.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -181,6 +182,26 @@ static void take_address(struct conn *conn, const struct sockaddr_storage *peer)
     }
 }
 
+struct slice conn_client(const struct conn *conn, char text[CLIENT_TEXT_BYTES])
+{
+    if (conn->address_len != 4) {
+        const char *got =
+            conn->address_len ? inet_ntop(AF_INET6, conn->address, text, CLIENT_TEXT_BYTES) : NULL;
+        return got ? slice_of(got) : SLICE("127.0.0.1");
+    }
+    char *at = text;
+    for (int i = 0; i < 4; i++) {
+        unsigned byte = conn->address[i];
+        if (byte >= 100)
+            *at++ = (char)('0' + byte / 100);
+        if (byte >= 10)
+            *at++ = (char)('0' + byte / 10 % 10);
+        *at++ = (char)('0' + byte % 10);
+        *at++ = '.';
+    }
+    return (struct slice){text, (size_t)(at - text) - 1};
+}
+
 /* How much input may wait. While a worker works on a request without a body to come, only a little
  * of what the client sends ahead is read. */
 static size_t input_bytes_max(const struct conn *conn)
@@ -208,13 +229,21 @@ static void watch(struct conn *conn)
 
 /* ---- reading ---- */
 
+/* What came is no request, or not all of one. */
+static void refuse_input(struct conn *conn, int status)
+{
+    size_t bytes = answer_refuse(conn, false, status);
+    if (!conn->admin)
+        access_log_answer(conn, NULL, NULL, status, bytes, 0);
+}
+
 /* Parses a head from the input. False: there is no whole one. */
 static bool read_head(struct conn *conn)
 {
     struct buffer *in = &conn->work->in;
     int r = http1_parse(in->data + in->start, buffer_len(in), &gateway.http.head, &parsed);
     if (r < 0) {
-        answer_refuse(conn, -r);
+        refuse_input(conn, -r);
         return true;
     }
     if (r == 0) {
@@ -562,21 +591,16 @@ static void on_deadline(struct conn *conn)
         conn_close(conn);
         return;
     case CONN_HEAD:
-        answer_refuse(conn, 408);
+        refuse_input(conn, 408);
         return;
     case CONN_SERVING:
         if (conn->wants_write) {
             conn_close(conn);
         } else if (forward_waits_for_client(conn)) {
-            struct request *request = conn->request;
-            if (conn->head_sent || conn->answer_done) {
+            if (conn->head_sent || conn->answer_done)
                 conn_close(conn);
-                return;
-            }
-            conn_detach(conn);
-            access_log_request(request, 408);
-            dispatch_client_gone(request);
-            answer_refuse(conn, 408);
+            else
+                answer_instead(conn, 408);
         } else {
             if (conn->peer_closed && !conn->probed && !conn->head_sent && !conn->http10)
                 probe(conn);

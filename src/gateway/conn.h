@@ -11,6 +11,10 @@ struct conn;
 /* Accepts what waits. False: no descriptors are left; leave the listener alone for a while. */
 bool conn_accept(int listener_fd, bool admin);
 
+/* The client's address as text, in `text` or static. */
+enum { CLIENT_TEXT_BYTES = 48 };
+struct slice conn_client(const struct conn *conn, char text[CLIENT_TEXT_BYTES]);
+
 /* ---- from dispatch ---- */
 /* The response's head with what of the body came with it. headers: block. */
 void conn_respond(struct conn *conn, struct request *request, int status, struct slice headers,

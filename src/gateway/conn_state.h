@@ -91,7 +91,9 @@ bool answer_body(struct conn *conn, struct slice body, bool ended) WARN_UNUSED;
 /* An answer of our own, from head to end. */
 void answer_whole(struct conn *conn, bool head_request, int status, struct slice headers,
                   struct slice body);
-/* Answers a request that never became one, and closes. */
-void answer_refuse(struct conn *conn, int status);
+/* Answers what will not be served, and closes. Returns the bytes of the body. */
+size_t answer_refuse(struct conn *conn, bool head_request, int status);
+/* The same for the request that the worker has: it is taken from it. No head is out yet. */
+void answer_instead(struct conn *conn, int status);
 
 #endif

@@ -45,6 +45,7 @@ void instance_kill(struct instance *instance, enum kill_reason reason, const cha
     if (instance->killed)
         return;
     instance->killed = instance->retiring = true;
+    instance->killed_because = why;
     instance->deployment->worker->count->killed++;
     log_warn("%s: instance %u ended: %s", instance->deployment->worker->name, instance->id, why);
     struct control_kill order = {instance->id, reason};
@@ -179,22 +180,56 @@ static struct instance **find_instance(uint32_t instance_id)
 }
 
 /* What the instance had not begun is done by another, once. */
-static void lose_request(struct request *request, const char *why)
+static void retry_unbegun(struct instance *instance)
 {
-    if (request->body_whole && !request->retried && (request->conn || request->is_event) &&
-        dispatch_revoke(request)) {
+    for (int i = 0; i < SLOTS_MAX && instance->in_flight > 0; i++) {
+        struct request *request = instance->slots[i];
+        if (!request || !request->body_whole || request->retried ||
+            (!request->conn && !request->is_event) || !dispatch_revoke(request))
+            continue;
         request->retried = true;
         request->deployment->worker->count->retried++;
         dispatch_queue(request);
-        return;
     }
-    if (request->instance)
-        dispatch_leave_slot(request);
+}
+
+static void lose_request(struct request *request, const char *why)
+{
+    dispatch_leave_slot(request);
     if (request->state != REQUEST_ANSWERED)
         dispatch_fail(request, FAILURE_CRASH, why, (struct slice){0});
     else if (request->conn)
         conn_request_over(request->conn, request);
     request_free(request);
+}
+
+/* The rest of its requests end with it. */
+static void lose_requests(struct instance *instance, const char *why)
+{
+    struct request *lost[SLOTS_MAX];
+    size_t count = 0;
+    for (int i = 0; i < SLOTS_MAX && count < instance->in_flight; i++)
+        if (instance->slots[i])
+            lost[count++] = instance->slots[i];
+    access_log_failure(instance->deployment, FAILURE_CRASH, why, lost, count);
+    for (size_t i = 0; i < count; i++)
+        lose_request(lost[i], why);
+}
+
+/* NULL: it left as it should. */
+static char *end_of(const struct instance *instance, const struct control_gone *gone,
+                    struct slice text)
+{
+    int signal_number = gone->status & 0x7f, code = gone->status >> 8 & 0xff;
+    if (instance->killed)
+        return xasprintf("The worker's process was ended: %s", instance->killed_because);
+    if (signal_number)
+        return xasprintf("The worker's process crashed (signal %d)", signal_number);
+    if (instance->in_flight == 0 && code == 0)
+        return NULL;
+    if (text.len > 0)
+        return xasprintf("The worker's process ended: %.*s", (int)text.len, text.ptr);
+    return xasprintf("The worker's process ended by itself (code %d)", code);
 }
 
 static void remove_dirty(struct instance *instance)
@@ -215,23 +250,18 @@ void dispatch_instance_gone(const struct control_gone *gone, struct slice text)
     struct instance *instance = *place;
     struct deployment *deployment = instance->deployment;
     int signal_number = gone->status & 0x7f;
-    bool was_killed = instance->killed;
     while (!instance->killed && instance_drain(instance)) {
     } /* what it said before it ended */
     *place = instance->next;
     deployment->worker->count->instances--;
-    AUTO_TEXT why = NULL;
-    if (signal_number && !was_killed) {
+    AUTO_TEXT why = end_of(instance, gone, text);
+    if (signal_number && !instance->killed)
         log_warn("%s: instance %u was ended by signal %d %.*s", deployment->worker->name,
                  instance->id, signal_number, (int)text.len, text.len ? text.ptr : "");
-        why = xasprintf("The worker's process crashed (signal %d).", signal_number);
-    } else {
-        why = xstrdup("The worker's process was ended.");
-    }
     instance->killed = true; /* nothing more is sent to it */
-    for (int i = 0; i < SLOTS_MAX && instance->in_flight > 0; i++)
-        if (instance->slots[i])
-            lose_request(instance->slots[i], why);
+    retry_unbegun(instance);
+    if (why)
+        lose_requests(instance, why);
     asset_exchange_drop_all(instance);
     remove_dirty(instance);
     loop_remove(gateway.loop, &instance->bell);
@@ -331,6 +361,13 @@ static void tick_busy(struct instance *instance, uint64_t now_ms)
         instance_kill(instance, KILL_STUCK, "it does not react");
 }
 
+static void end_late(struct request *request)
+{
+    const char *text = "The worker did not answer within its time limit";
+    access_log_failure(request->deployment, FAILURE_TIMEOUT, text, &request, 1);
+    dispatch_fail(request, FAILURE_TIMEOUT, text, (struct slice){0});
+}
+
 static void tick_wall_limit(struct instance *instance, uint64_t now_ms)
 {
     for (int i = 0, seen = 0; i < SLOTS_MAX && seen < (int)instance->in_flight; i++) {
@@ -345,8 +382,7 @@ static void tick_wall_limit(struct instance *instance, uint64_t now_ms)
                            (struct slice){0}))
             return; /* the next tick tries again */
         if (request->state != REQUEST_ANSWERED)
-            dispatch_fail(request, FAILURE_TIMEOUT,
-                          "The worker did not answer within its time limit.", (struct slice){0});
+            end_late(request);
         else if (request->conn)
             conn_request_over(request->conn, request);
         request->state = REQUEST_ANSWERED;

@@ -17,10 +17,12 @@ static bool is_head(const struct http1_request *parsed)
     return slice_equal(parsed->method, SLICE("HEAD"));
 }
 
-static void answer_404(struct conn *conn, bool head_request)
+/* Returns the bytes of the body. */
+static size_t answer_404(struct conn *conn, bool head_request)
 {
-    answer_whole(conn, head_request, 404, SLICE("content-type: text/plain; charset=utf-8\n"),
-                 SLICE("No worker is deployed here.\n"));
+    struct slice body = SLICE("No worker is deployed here.\n");
+    answer_whole(conn, head_request, 404, SLICE("content-type: text/plain; charset=utf-8\n"), body);
+    return head_request ? 0 : body.len;
 }
 
 static void answer_admin(struct conn *conn, const struct http1_request *parsed)
@@ -61,7 +63,8 @@ static bool serve_asset(struct conn *conn, struct deployment *deployment,
     uint64_t start_us = clock_monotonic_us();
     if (!deployment->assets || !assets_route(deployment->assets, parsed, has_code, &asset))
         return false;
-    access_log_asset(deployment, parsed, &asset, start_us);
+    access_log_answer(conn, deployment, parsed, asset.status,
+                      is_head(parsed) ? 0 : (uint64_t)asset.body_bytes, start_us);
     answer_asset(conn, is_head(parsed), &asset);
     assets_answer_done(&asset);
     return true;
@@ -142,13 +145,13 @@ void serve_request(struct conn *conn, const struct http1_request *parsed)
     /* Code that does not build is code: what is its turn gets the error, not the assets' 404. */
     bool has_code = deployment && (deployment->has_code || deployment->failed);
     if (refusal) {
-        access_log_unserved(deployment, parsed, refusal);
-        answer_refuse(conn, refusal);
+        size_t bytes = answer_refuse(conn, is_head(parsed), refusal);
+        access_log_answer(conn, deployment, parsed, refusal, bytes, 0);
     } else if (deployment && serve_asset(conn, deployment, parsed, has_code)) {
         return;
     } else if (!has_code) {
-        access_log_unserved(deployment, parsed, 404);
-        answer_404(conn, is_head(parsed));
+        size_t bytes = answer_404(conn, is_head(parsed));
+        access_log_answer(conn, deployment, parsed, 404, bytes, 0);
     } else if (!gateway.dev || !serve_scheduled(conn, deployment, parsed)) {
         forward_request(conn, deployment, parsed);
     }
@@ -165,6 +168,6 @@ void conn_pass_through(struct conn *conn, struct request *request)
     conn_detach(conn);
     if (serve_asset(conn, deployment, &parsed, false))
         return;
+    request->sent_bytes = answer_404(conn, request->head_request);
     access_log_request(request, 404);
-    answer_404(conn, request->head_request);
 }

@@ -5,7 +5,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import http from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Weir, descendants, freePort, project, weirPath, wrangler } from "./lib.mjs";
+import { Weir, descendants, freePort, patience, project, weirPath, wrangler } from "./lib.mjs";
 
 const files = (port, admin, extra = "") => ({
   "weir.toml": `gateways = 2\naccess_log = "json"\n[[listener]]\nport = ${port}\n[admin]\nport = ${admin}\n
@@ -111,6 +111,45 @@ test("a mistake in the configuration leaves the old one in force", () =>
     assert.match(weir.output, /weir\.toml:2: \[\[listener\]\] port = 99999: must be between 1 and 65535/);
     assert.equal((await get(port, "a.test", "/x")).body, "a1 /x");
   }));
+
+test("the access log tells the CPU time of short, long and failing requests", async () => {
+  const port = await freePort();
+  const made = project({
+    "weir.toml": `[[listener]]\nport = ${port}\n[[worker]]\nproject = "."\ndefault = true\nlimits = { cpu_ms = 300 }\n`,
+    "wrangler.toml": wrangler(),
+    "src/index.js": `export default { async fetch(request) {
+      const { pathname } = new URL(request.url);
+      const until = performance.now() + (pathname === "/busy" || pathname === "/throws" ? 60 : 0);
+      while (performance.now() < until);
+      if (pathname === "/endless") for (;;);
+      if (pathname === "/throws") throw new Error("thrown");
+      if (pathname === "/streams") return new Response(new Blob(["a".repeat(100000)]).stream());
+      return new Response("done");
+    } }`,
+  });
+  const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  const cpuOf = async (path) => {
+    await get(port, "x.test", path);
+    await weir.waitFor(`"path":"${path}"`);
+    return JSON.parse(weir.output.split("\n").find((line) => line.includes(`"path":"${path}"`))).cpu_us;
+  };
+  try {
+    await weir.waitFor("serving: 1 worker");
+    await cpuOf("/first");
+    const quick = await cpuOf("/quick");
+    assert.ok(quick > 0 && quick < 50_000 * patience, `quick: ${quick}`);
+    assert.ok((await cpuOf("/streams")) > 0);
+    for (const path of ["/busy", "/throws"]) {
+      const us = await cpuOf(path);
+      assert.ok(us > 5_000 && us < 120_000 * patience, `${path}: ${us}`);
+    }
+    const endless = await cpuOf("/endless");
+    assert.ok(endless >= 300_000 && endless < 900_000 * patience, `endless: ${endless}`);
+  } finally {
+    await weir.stop();
+    made.remove();
+  }
+});
 
 test("SIGTERM finishes what is under way and leaves no process behind", async () => {
   const port = await freePort();
