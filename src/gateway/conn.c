@@ -164,9 +164,10 @@ void conn_close(struct conn *conn)
 static void conn_free(struct conn *conn)
 {
     drop_work(conn);
-    free(conn);
     gateway.connections--;
+    gateway.admin_connections -= conn->admin;
     gateway.count->connections--;
+    free(conn);
 }
 
 static void take_address(struct conn *conn, const struct sockaddr_storage *peer)
@@ -366,6 +367,7 @@ bool conn_accept(int listener_fd, bool admin)
         conn->deadline_ms = loop_now_ms(gateway.loop) + gateway.http.header_timeout_ms;
         wheel_add(conn);
         gateway.connections++;
+        gateway.admin_connections += admin;
         gateway.count->connections++;
         gateway.count->accepted++;
     }
@@ -627,13 +629,21 @@ void conn_tick(void)
     }
 }
 
-void conn_drain_all(void)
+/* Its next request may be here already, and not read. */
+static bool has_input(const struct conn *conn)
+{
+    char byte;
+    return recv(conn->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+void conn_drain_all(bool new_too)
 {
     for (int i = 0; i < WHEEL_SLOTS; i++) {
         for (struct conn *conn = wheel[i], *next; conn; conn = next) {
             next = conn->next;
             conn->close_after = true;
-            if (conn->state == CONN_IDLE && !conn->work)
+            if (conn->state == CONN_IDLE && !conn->work && (conn->used || new_too) &&
+                !has_input(conn))
                 conn_close(conn);
         }
     }

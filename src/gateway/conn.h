@@ -35,7 +35,8 @@ void conn_resume_body(struct conn *conn);
 
 void conn_flush_all(void);
 void conn_tick(void);
-/* Closes idle connections, and each other one after its response. */
-void conn_drain_all(void);
+/* Closes idle connections, and each other one after its response. new_too: also those whose first
+ * request may be on its way. */
+void conn_drain_all(bool new_too);
 
 #endif

@@ -361,6 +361,27 @@ void dispatch_client_gone(struct request *request)
     dispatch_credit(request, owed);
 }
 
+size_t dispatch_cut_off(void)
+{
+    const char *why = "The server stops, and has no more time for this request.";
+    size_t count = 0;
+    for (struct deployment *d = gateway.deployments; d; d = d->next) {
+        count += d->queue_length;
+        dispatch_fail_queue(d, FAILURE_UNAVAILABLE, why);
+        for (struct instance *i = d->instances; i; i = i->next) {
+            for (int slot = 0; slot < SLOTS_MAX; slot++) {
+                struct request *request = i->slots[slot];
+                if (!request || request->state == REQUEST_ANSWERED ||
+                    (!request->conn && !request->is_event))
+                    continue;
+                dispatch_fail(request, FAILURE_UNAVAILABLE, why, (struct slice){0});
+                count++;
+            }
+        }
+    }
+    return count;
+}
+
 bool dispatch_busy(void)
 {
     for (struct deployment *d = gateway.deployments; d; d = d->next) {

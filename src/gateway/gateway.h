@@ -27,7 +27,7 @@ enum {
 struct http_settings {
     struct http1_limits head;
     uint32_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms, write_timeout_ms;
-    uint32_t connections_max, drain_timeout_ms;
+    uint32_t connections_max;
 };
 
 struct assets; /* assets.h */
@@ -122,13 +122,14 @@ struct gateway {
     int number, cpus;
     uint32_t connections_limit; /* that the descriptors allow */
     bool draining, dev, color;
-    uint64_t drain_deadline_ms;
+    uint64_t drain_new_until_ms, drain_deadline_ms;
+    bool drains_last; /* no other gateway is left */
     enum { ACCESS_LOG_OFF, ACCESS_LOG_TEXT, ACCESS_LOG_JSON } access_log;
     struct http_settings http;
     struct loop_source control;
     struct {
         struct loop_source source;
-        int fd;
+        int fd;              /* -1: closed by a drain */
         bool admin, resting; /* resting: no descriptors were left */
     } listeners[LISTENERS_MAX];
     int listeners_count;
@@ -145,7 +146,7 @@ struct gateway {
         size_t asset_dirs_count;
     } arriving;
     uint64_t next_id;
-    uint32_t connections;
+    uint32_t connections, admin_connections; /* the first are all */
     struct gateway_counters *count;
 };
 
@@ -158,7 +159,8 @@ void gateway_tell(enum control_type type, const void *payload, uint32_t bytes);
 /* ---- plan.c ---- */
 void plan_on_message(struct ipc_message *message);
 struct deployment *deployment_by_id(uint32_t id);
-void gateway_drain(void);
+/* While draining: is there anything left to wait for? */
+bool gateway_is_drained(void);
 /* Listeners that rested because no descriptors were left listen again. */
 void gateway_wake_listeners(void);
 

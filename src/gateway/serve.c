@@ -134,6 +134,7 @@ void serve_request(struct conn *conn, const struct http1_request *parsed)
 {
     conn->close_after = !parsed->keep_alive || gateway.draining;
     conn->http10 = parsed->minor == 0;
+    conn->used = true;
     conn->answer_done = conn->head_sent = conn->probed = false;
     forward_begin_body(conn, parsed);
     if (conn->admin) {

@@ -174,6 +174,43 @@ test("SIGTERM finishes what is under way and leaves no process behind", async ()
   }
 });
 
+test("after SIGTERM connections are refused, health is told to the end, and what takes too long is answered", async () => {
+  const port = await freePort(), admin = await freePort();
+  const made = project({
+    "weir.toml": `gateways = 2\n[[listener]]\nport = ${port}\n[admin]\nport = ${admin}\n[http]\ndrain_timeout = "1500ms"\n[[worker]]\nproject = "."\ndefault = true\n`,
+    "wrangler.toml": wrangler(),
+    "src/index.js": `export default { async fetch(request) { await scheduler.wait(Number(new URL(request.url).searchParams.get("ms"))); return new Response("late"); } }`,
+  });
+  const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  try {
+    await weir.waitFor("serving: 1 worker");
+    const all = Array.from({ length: 8 }, (_, i) => get(port, "x.test", `/?ms=${i % 2 ? 700 : 60000}`, false)); // on both gateways
+    await new Promise((done) => setTimeout(done, 400));
+    const start = Date.now();
+    weir.process.kill("SIGTERM");
+    await weir.waitFor("draining: 8 requests in flight, at most 1.5 s more");
+    for (let outcome; outcome !== "ECONNREFUSED"; ) {
+      outcome = await get(port, "x.test", "/?ms=0", false).then(({ status }) => status, ({ code }) => code);
+      assert.ok(outcome === 200 || outcome === "ECONNREFUSED", `${outcome}`); // the second gateway may be a moment later
+      assert.ok(Date.now() - start < 700 * patience);
+    }
+    while (Date.now() - start < 1000) {
+      const ready = await get(admin, "127.0.0.1", "/readyz", false);
+      assert.deepEqual([ready.status, ready.body], [503, "draining\n"]);
+      assert.equal((await get(admin, "127.0.0.1", "/healthz", false)).status, 200);
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    assert.deepEqual((await Promise.all(all)).map(({ status }) => status), [503, 200, 503, 200, 503, 200, 503, 200]);
+    assert.deepEqual(await weir.exited, { code: 0, signal: null });
+    assert.equal(weir.output.match(/draining:/g).length, 1);
+    assert.equal(weir.output.match(/"query":"ms=60000".*"status":503/g).length, 4);
+    assert.ok(Date.now() - start < 4000 * patience);
+  } finally {
+    await weir.stop();
+    made.remove();
+  }
+});
+
 test("check-config names file, line, key and remedy, also as JSON", () => {
   const made = project({
     "weir.toml": `acess_log = "json"\n[http]\nheader_timeout = "soon"\n[[worker]]\nproject = "nowhere"\n`,

@@ -220,7 +220,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < 100 && (gateway.connections > 0 || deployment->queue_first); i++) {
         turn();
         dispatch_tick();
-        conn_drain_all();
+        conn_drain_all(true);
     }
     if (deployment->instances || deployment->queue_first)
         abort();
