@@ -130,7 +130,9 @@ static void append_headers(const struct conn *conn, struct request *request,
                 forwarded_for = value;
             continue;
         }
-        append_field(request, name, value);
+        /* Of an absolute target the authority counts (RFC 9112 section 3.2.2): what routed the
+         * request is what the worker is told. */
+        append_field(request, name, slice_equal(name, SLICE("host")) ? parsed->authority : value);
     }
     append_client_fields(conn, request, forwarded_for);
 }
