@@ -73,6 +73,15 @@ static uint64_t turn_used_us(void)
     return wall_us < batch_us ? wall_us : batch_us;
 }
 
+/* Most requests end in the turn that they begin in: it counts before it is over. */
+uint32_t instance_slot_cpu_us(const struct slot *slot)
+{
+    if (slot->id != instance.turn.id)
+        return slot->cpu_us;
+    uint64_t used_us = clock_monotonic_us() - instance.turn.start_us;
+    return slot->cpu_us + (uint32_t)(used_us < LONG_TURN_US ? used_us : turn_used_us());
+}
+
 /* CPU time of the turn's request before this turn. */
 static uint64_t request_used_us(void)
 {
@@ -166,6 +175,7 @@ bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[])
     if (used_us >= LONG_TURN_US && instance.placement.kept)
         count_long_turn(used_us);
     if (instance.turn.terminated) {
+        instance.turn.start_us = clock_monotonic_us(); /* what was before is counted */
         report_stop(ERROR_KIND_CPU);
         instance.turn.terminated = false;
         return false;

@@ -80,6 +80,8 @@ bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[]);
 /* Calls the timer hook if it is due; returns milliseconds to the next, -1: none. */
 int instance_timers(void);
 
+/* CPU time of the slot's request up to now, the turn that runs included. */
+uint32_t instance_slot_cpu_us(const struct slot *slot);
 /* The slot is free again: its request is over on this side. */
 void instance_free_slot(struct slot *slot);
 /* After body bytes went: frees the slot if its last frame said that it is done. */

@@ -101,7 +101,7 @@ ENGINE_FUNCTION(respond)
         .status = argument_u32(ctx, argc, argv, 2),
         .headers_bytes = (uint32_t)headers.len,
         .inline_bytes = (uint32_t)first.len,
-        .cpu_us = slot->cpu_us,
+        .cpu_us = instance_slot_cpu_us(slot),
     };
     char *room =
         outbox_reserve(gateway_outbox(), (uint32_t)(sizeof(response) + headers.len + first.len));
@@ -158,6 +158,7 @@ ENGINE_FUNCTION(respond_error)
         .flags = argument_u32(ctx, argc, argv, 5),
         .text_bytes = text ? (uint32_t)strnlen(text, 8192) : 0,
         .detail_bytes = detail ? (uint32_t)strnlen(detail, 16384) : 0,
+        .cpu_us = instance_slot_cpu_us(slot),
     };
     if (text && engine_is_out_of_memory(text)) {
         /* The engine survives it, but what else failed half-way nobody knows: serve what is in
@@ -190,7 +191,7 @@ ENGINE_FUNCTION(done)
         slot->done_with_fin = true;
         return JSValueMakeUndefined(ctx);
     }
-    struct frame_done frame = {slot->id, slot->cpu_us, slot->subrequests};
+    struct frame_done frame = {slot->id, instance_slot_cpu_us(slot), slot->subrequests};
     outbox_send(gateway_outbox(), FRAME_DONE, index, slot->id, &frame, sizeof(frame));
     instance_free_slot(slot);
     return JSValueMakeUndefined(ctx);

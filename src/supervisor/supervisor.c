@@ -155,6 +155,14 @@ static void listener_close(struct listener *listener)
     text_free(&listener->address);
 }
 
+/* A socket listens as long as anybody has it: the gateways alone from now on. */
+static void let_listeners_go(void)
+{
+    while (supervisor.listeners_count > 0)
+        listener_close(&supervisor.listeners[--supervisor.listeners_count]);
+    listener_close(&supervisor.admin);
+}
+
 static bool listener_is(const struct listener *listener, const char *address, int port)
 {
     return listener->address && strcmp(listener->address, address) == 0 && listener->port == port;
@@ -585,6 +593,7 @@ static void load_in_child(int fd)
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    let_listeners_go(); /* a loader may outlive a stop */
     buffer_append(&answer, "", 1);
     int r = supervisor.options->load(supervisor.options->context, &answer, &err);
     if (r < 0) {
@@ -748,12 +757,31 @@ static void on_drained(struct loop_timer *timer)
     loop_stop(supervisor.loop, 0);
 }
 
+/* A developer does not wait for what production would. */
+static uint32_t drain_timeout_ms(void)
+{
+    uint32_t fallback = supervisor.options->drain_timeout_ms;
+    if (supervisor.dev)
+        return fallback;
+    return (uint32_t)plan_integer(json_object_get(supervisor.plan.json, "http"), "drain_timeout_ms",
+                                  fallback);
+}
+
+static void tell_to_drain(int gateway, bool last)
+{
+    struct control_drain order = {drain_timeout_ms(), last};
+    supervisor_tell_gateway(gateway, CONTROL_DRAIN, &order, sizeof(order), NULL, 0);
+}
+
 static void stop_if_drained(void)
 {
+    int left = 0;
     for (int i = 0; i < supervisor.gateways_count; i++)
-        if (supervisor.gateways[i].process.pid)
-            return;
-    loop_stop(supervisor.loop, 0);
+        left += supervisor.gateways[i].process.pid != 0;
+    if (left == 0)
+        loop_stop(supervisor.loop, 0);
+    else if (left == 1 && supervisor.gateways[0].process.pid) /* who has the admin listener */
+        tell_to_drain(0, true);
 }
 
 static void stop(void)
@@ -763,11 +791,12 @@ static void stop(void)
         return;
     }
     supervisor.stopping = true;
+    let_listeners_go();
     for (int i = 0; i < supervisor.gateways_count; i++)
-        supervisor_tell_gateway(i, CONTROL_DRAIN, NULL, 0, NULL, 0);
+        tell_to_drain(i, false);
     stop_if_drained();
     loop_timer_start(supervisor.loop, &supervisor.drain_timer,
-                     supervisor.options->drain_timeout_ms + STOP_GRACE_MS, on_drained);
+                     (uint64_t)drain_timeout_ms() + STOP_GRACE_MS, on_drained);
 }
 
 static void reap(void)

@@ -131,7 +131,9 @@ for (const signal of ["SIGKILL", "SIGSEGV"]) {
     const traffic = trickle(), from = weir.output.length;
     await kill(processes("weir-instance"), signal);
     assertFailed(await waiting);
-    await weir.waitFor(`was ended by signal ${signal === "SIGKILL" ? 9 : 11}`, from);
+    const number = signal === "SIGKILL" ? 9 : 11;
+    await weir.waitFor(`was ended by signal ${number}`, from);
+    await weir.waitFor(new RegExp(`The worker's process crashed \\(signal ${number}\\).*`), from);
     await assertWell();
     await traffic.stop();
   });
