@@ -132,7 +132,8 @@ static int on_error(struct instance *instance, const struct ring_frame *frame)
     request->deployment->worker->count->exceptions++;
     tell_cpu(request, error.cpu_us);
     access_log_exception(request, (int)error.kind, text, detail);
-    if (request->conn && error.flags & FRAME_PASS_THROUGH && !request->is_event)
+    if (request->conn && error.flags & FRAME_PASS_THROUGH && !request->is_event &&
+        request->deployment->assets)
         conn_pass_through(request->conn, request);
     else
         dispatch_fail(request, limits ? FAILURE_LIMITS : FAILURE_EXCEPTION, text, detail);

@@ -21,6 +21,7 @@
 
 enum {
     LAGGING_MS = 50,
+    LAGGING_AT_FIRST_MS = 500, /* it has to be forked yet: another one would come no sooner */
     STUCK_GRACE_MS = 2000, /* beyond the CPU limit: the engine's own watchdog has failed */
     SPAWN_TIMEOUT_MS = 30000,
     BUSY_TICKS = 20,    /* work was waiting at each of so many looks: one instance is not enough */
@@ -355,10 +356,11 @@ static void tick_busy(struct instance *instance, uint64_t now_ms)
         return;
     }
     instance->busy_ticks++;
-    if (quiet_ms > LAGGING_MS && !instance->lagging) {
+    uint64_t lagging_ms = instance->tail_seen ? LAGGING_MS : LAGGING_AT_FIRST_MS;
+    if (quiet_ms > lagging_ms && !instance->lagging) {
         instance->lagging = true;
         move_waiting_requests(instance);
-    } else if (quiet_ms <= LAGGING_MS) {
+    } else if (quiet_ms <= lagging_ms) {
         instance->lagging = false;
     }
     if (quiet_ms > instance->deployment->cpu_ms + STUCK_GRACE_MS)

@@ -150,6 +150,18 @@ static void report_stop(enum error_kind kind)
                                  &exception);
 }
 
+void instance_turn_is_of(uint32_t slot, uint64_t id)
+{
+    uint64_t now_us = clock_monotonic_us();
+    if (instance.turn.id == id)
+        return;
+    if (instance.turn.id)
+        instance.slots[instance.turn.slot].cpu_us += (uint32_t)(now_us - instance.turn.start_us);
+    instance.turn.start_us = now_us;
+    instance.turn.slot = slot;
+    instance.turn.id = id;
+}
+
 bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[])
 {
     JSContextRef ctx = instance.engine.ctx;

@@ -77,6 +77,8 @@ int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHAN
 /* One call into the library; afterwards microtasks are done. An argument that is NULL could not be
  * made for lack of memory. False: it threw or was stopped, and its request was told. */
 bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[]);
+/* The rest of the turn is for this request: what it used so far is the former one's. */
+void instance_turn_is_of(uint32_t slot, uint64_t id);
 /* Calls the timer hook if it is due; returns milliseconds to the next, -1: none. */
 int instance_timers(void);
 

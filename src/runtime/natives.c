@@ -399,6 +399,16 @@ ENGINE_FUNCTION(make_room)
     return JSValueMakeUndefined(ctx);
 }
 
+/* turnIsOf(slot, id): the turn works for this request from here on */
+ENGINE_FUNCTION(turn_is_of)
+{
+    uint32_t index;
+    struct slot *slot = argument_slot(ctx, argc, argv, &index);
+    if (slot)
+        instance_turn_is_of(index, slot->id);
+    return JSValueMakeUndefined(ctx);
+}
+
 /* subrequestsMax() → how many fetches one request may make */
 ENGINE_FUNCTION(subrequests_max)
 {
@@ -511,6 +521,7 @@ static const struct {
     {"setTimer", set_timer},
     {"makeRoom", make_room},
     {"now", now},
+    {"turnIsOf", turn_is_of},
     {"subrequestsMax", subrequests_max},
     {"wallTime", wall_time},
     {"evaluate", evaluate},

@@ -182,7 +182,7 @@ for (const signal of ["SIGKILL", "SIGSEGV"]) {
     assert.equal((await waiting).error, "ECONNRESET");
     const began = Date.now();
     await assertWell();
-    assert.ok(Date.now() - began < 1000 * patience, `${Date.now() - began} ms`);
+    assert.ok(Date.now() - began < 3000 * patience, `${Date.now() - began} ms`);
   });
 }
 

@@ -61,6 +61,26 @@ for (const [name, source] of Object.entries({
       },
     ));
 
+test("CPU time is a request's over all that it waits for, and nobody else's", () =>
+  withWorker(
+    worker(
+      `export default { async fetch(request) {
+        const burn = (ms) => { for (const end = performance.now() + ms; performance.now() < end; ); };
+        if (request.url.endsWith("/piecemeal")) for (let i = 0; i < 40; i++) { await scheduler.wait(1); burn(40); }
+        if (request.url.endsWith("/patient")) for (let i = 0; i < 20; i++) { await scheduler.wait(50); burn(1); }
+        return new Response("fine");
+      } }`,
+      "[limits]\ncpu_ms = 200\n",
+    ),
+    async ({ fetch }) => {
+      const patient = fetch("/patient");
+      const response = await fetch("/piecemeal");
+      assert.equal(response.status, 503);
+      assert.match(await response.text(), /1102/);
+      assert.equal(await (await patient).text(), "fine");
+    },
+  ));
+
 test("a small CPU limit is not used up by the first request's warming up", () =>
   withWorker(
     worker(

@@ -18,7 +18,7 @@ import {
 } from "./primordials.js";
 import { native, platform } from "./native.js";
 import { bind } from "./async-context.js";
-import { current, enterRequest, requireRequest } from "./context.js";
+import { current, requireRequest, resumeRequest } from "./context.js";
 import { addAbortAlgorithm, isAborted, removeAbortAlgorithm } from "./abort.js";
 
 const heap = [];
@@ -202,7 +202,7 @@ export function onTimer() {
   }
   // Before the callback, which C may stop for good.
   arm();
-  enterRequest(timer.owner);
+  resumeRequest(timer.owner);
   try {
     ReflectApply(timer.callback, undefined, timer.args);
   } catch (error) {
