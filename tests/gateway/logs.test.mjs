@@ -145,7 +145,9 @@ test("the same for programs: a line a request", () =>
     await sleep(100);
     await gateway.get("/crash");
     await slow;
-    const crashed = gateway.lines.filter((l) => l.type === "exception");
+    const exceptions = () => gateway.lines.filter((l) => l.type === "exception");
+    while (exceptions().length < 2 || requests(gateway).length < 2) await sleep(10); // the answers are there before the lines
+    const crashed = exceptions();
     assert.deepEqual(crashed.map((l) => [l.code, l.message]), [1, 2].map(() => [1101, "The worker's process crashed (signal 11)"]));
     assert.deepEqual(crashed.map((l) => l.request_id).sort(), requests(gateway).map((l) => l.request_id).sort());
     await gateway.get("/json");
