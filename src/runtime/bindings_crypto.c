@@ -140,6 +140,65 @@ ENGINE_FUNCTION(random_uuid)
     return value;
 }
 
+/* ---- secret keys ---- */
+
+struct secret {
+    size_t len;
+    unsigned char bytes[];
+};
+
+static void secret_finalize(JSObjectRef object)
+{
+    struct secret *secret = JSObjectGetPrivate(object);
+    OPENSSL_cleanse(secret->bytes, secret->len);
+    free(secret);
+}
+
+static JSClassRef secret_class(void)
+{
+    static JSClassRef class;
+    if (!class) {
+        JSClassDefinition definition = kJSClassDefinitionEmpty;
+        definition.className = "Secret";
+        definition.finalize = secret_finalize;
+        class = JSClassCreate(&definition);
+    }
+    return class;
+}
+
+/* secret(view) → an object that holds a copy, for the functions below that take a key */
+ENGINE_FUNCTION(secret_new)
+{
+    struct slice bytes;
+    if (!crypto_bytes(ctx, argc, argv, 0, &bytes))
+        return engine_throw(ctx, exception, "TypeError", "no buffer");
+    struct secret *secret = xcalloc(1, sizeof(*secret) + bytes.len);
+    secret->len = bytes.len;
+    memcpy(secret->bytes, bytes.ptr, bytes.len);
+    return JSObjectMake(ctx, secret_class(), secret);
+}
+
+/* A key argument: a secret, or plain bytes. */
+static bool secret_argument(JSContextRef ctx, size_t argc, const JSValueRef argv[], size_t index,
+                            struct slice *ret_bytes)
+{
+    if (index < argc && JSValueIsObjectOfClass(ctx, argv[index], secret_class())) {
+        struct secret *secret = JSObjectGetPrivate((JSObjectRef)argv[index]);
+        *ret_bytes = (struct slice){(const char *)secret->bytes, secret->len};
+        return true;
+    }
+    return crypto_bytes(ctx, argc, argv, index, ret_bytes);
+}
+
+/* secretBytes(secret) → Uint8Array */
+ENGINE_FUNCTION(secret_bytes)
+{
+    struct slice bytes;
+    if (!secret_argument(ctx, argc, argv, 0, &bytes))
+        return crypto_failed(ctx);
+    return engine_uint8_array(ctx, bytes.ptr, bytes.len);
+}
+
 /* ---- digests and HMAC ---- */
 
 /* Fetched once: a fetch by name costs more than hashing a short text. */
@@ -277,7 +336,7 @@ ENGINE_FUNCTION(hmac)
     struct slice key, data;
     unsigned char out[EVP_MAX_MD_SIZE];
     size_t len;
-    if (!hash || !hash->md || !crypto_bytes(ctx, argc, argv, 1, &key) ||
+    if (!hash || !hash->md || !secret_argument(ctx, argc, argv, 1, &key) ||
         !crypto_bytes(ctx, argc, argv, 2, &data) ||
         /* A key of length 0 must not look like "keep the last key". */
         !EVP_MAC_init(hash->hmac, (const unsigned char *)key.ptr, key.len, NULL) ||
@@ -308,7 +367,7 @@ ENGINE_FUNCTION(pbkdf2)
     struct slice password, salt;
     double iterations = engine_number(ctx, argc, argv, 3, 0);
     double bytes = engine_number(ctx, argc, argv, 4, 0);
-    if (!md || !crypto_bytes(ctx, argc, argv, 1, &password) ||
+    if (!md || !secret_argument(ctx, argc, argv, 1, &password) ||
         !crypto_bytes(ctx, argc, argv, 2, &salt) || !(iterations >= 1 && iterations <= 1e9) ||
         !(bytes >= 0 && bytes <= DERIVED_BYTES_MAX))
         return crypto_failed(ctx);
@@ -328,7 +387,7 @@ ENGINE_FUNCTION(hkdf)
     struct hash *hash = hash_argument(ctx, argc, argv, 0);
     struct slice key, salt, info;
     double bytes = engine_number(ctx, argc, argv, 4, 0);
-    if (!hash || !hash->md || !crypto_bytes(ctx, argc, argv, 1, &key) ||
+    if (!hash || !hash->md || !secret_argument(ctx, argc, argv, 1, &key) ||
         !crypto_bytes(ctx, argc, argv, 2, &salt) || !crypto_bytes(ctx, argc, argv, 3, &info) ||
         !(bytes >= 0 && bytes <= 255 * EVP_MD_get_size(hash->md)))
         return crypto_failed(ctx);
@@ -484,7 +543,7 @@ ENGINE_FUNCTION(aes_crypt)
 {
     AUTO_TEXT mode = argc > 0 ? engine_text(ctx, argv[0], NULL) : NULL;
     struct aes aes = {.mode = mode, .encrypt = argc > 1 && JSValueToBoolean(ctx, argv[1])};
-    if (!mode || !crypto_bytes(ctx, argc, argv, 2, &aes.key) ||
+    if (!mode || !secret_argument(ctx, argc, argv, 2, &aes.key) ||
         !crypto_bytes(ctx, argc, argv, 4, &aes.data))
         return crypto_failed(ctx);
     (void)crypto_bytes(ctx, argc, argv, 3, &aes.iv); /* none for WRAP */
@@ -521,10 +580,9 @@ void bindings_crypto_define(JSContextRef ctx, JSObjectRef native)
         {NULL, NULL},
     };
     static const struct binding on_crypto[] = {
-        {"pbkdf2", pbkdf2},
-        {"hkdf", hkdf},
-        {"aes", aes_crypt},
-        {NULL, NULL},
+        {"secret", secret_new}, {"secretBytes", secret_bytes},
+        {"pbkdf2", pbkdf2},     {"hkdf", hkdf},
+        {"aes", aes_crypt},     {NULL, NULL},
     };
     /* No configuration file: a sandboxed process has no files. */
     (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);

@@ -1,158 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
-// https://w3c.github.io/webcrypto/ : randomness, digests, HMAC, AES, PBKDF2, HKDF over OpenSSL.
-// Algorithms with public keys follow.
+// https://w3c.github.io/webcrypto/ : randomness, digests, and what one may ask of keys. The algorithms, each an object
+// with the operations that it has, are in crypto-symmetric.js, crypto-rsa.js and crypto-ec.js; OpenSSL computes.
+// Everything is done before the call returns, as in workerd, so that the inputs need not be copied.
 
-import { TypeError, Uint8Array } from "./primordials.js";
+import { JSONParse, JSONStringify, StringToUpperCase, TypeError } from "./primordials.js";
 import { native, platform } from "./native.js";
 import { DOMException } from "./dom-exception.js";
 import { WritableStream } from "./streams.js";
-import { bytesOf, copyBytes, defineInterface, illegalConstructor, isObject, requireArguments } from "./webidl.js";
+import { bytesOf, defineInterface, illegalConstructor, isBufferSource, requireArguments, toDOMString, toIntegerEnforced } from "./webidl.js";
+import { CryptoKey, dataError, exact, hashName, invalidAccess, normalize, notSupported, readJwk, recordOf, syntaxError, usagesOf } from "./crypto-key.js";
+import { aesCbc, aesCtr, aesGcm, aesKw, hkdf, hmac, keyBits, pbkdf2 } from "./crypto-symmetric.js";
+import { rsaOaep, rsaPkcs1, rsaPss, rsaRaw } from "./crypto-rsa.js";
+import { ecdh, ecdsa, ed25519, nodeEd25519, x25519 } from "./crypto-ec.js";
+
+export { CryptoKey };
 
 const internal = Symbol("internal");
-const hashes = { "SHA-1": 64, "SHA-256": 64, "SHA-384": 128, "SHA-512": 128, MD5: 64 };
 
-const notSupported = (what) => new DOMException(`Unrecognized or unimplemented ${what}.`, "NotSupportedError");
-const invalidAccess = (text) => new DOMException(text, "InvalidAccessError");
-const syntax = (text) => new DOMException(text, "SyntaxError");
-const data = (text) => new DOMException(text, "DataError");
-const operation = (text) => new DOMException(text, "OperationError");
+const algorithms = { __proto__: null };
+for (const algorithm of [
+  hmac, aesCtr, aesCbc, aesGcm, aesKw, pbkdf2, hkdf,
+  rsaPkcs1, rsaPss, rsaOaep, rsaRaw,
+  ecdsa, ecdh, ed25519, nodeEd25519, x25519,
+])
+  algorithms[algorithm.name.toUpperCase()] = algorithm;
 
-function normalize(algorithm) {
-  if (typeof algorithm === "string") return { name: algorithm.toUpperCase() };
-  if (!isObject(algorithm) || algorithm.name === undefined) throw new TypeError("The algorithm has no name.");
-  return Object.assign({}, algorithm, { name: `${algorithm.name}`.toUpperCase() });
+const algorithmOf = (record) => algorithms[StringToUpperCase.call(record.name)];
+
+// → the key's record, when it may be used so
+function checkedKey(key, { name, key: wanted }, usage) {
+  const record = recordOf(key);
+  if (wanted !== StringToUpperCase.call(record.name))
+    throw invalidAccess(`Requested algorithm "${name}" does not match this CryptoKey's algorithm "${record.name}".`);
+  if (!record.usages.includes(usage)) throw invalidAccess(`Requested key usage "${usage}" does not match any usage listed in this CryptoKey.`);
+  return record;
 }
 
-function hashName(hash) {
-  const { name } = normalize(hash);
-  if (!Object.hasOwn(hashes, name)) throw notSupported(`digest algorithm "${name}" requested`);
-  return name;
+function operationOf(record, operation) {
+  const algorithm = algorithmOf(record);
+  if (algorithm[operation] === undefined) throw notSupported(`The ${operation} operation is not implemented for "${record.name}".`);
+  return algorithm[operation];
 }
 
-const exact = (bytes) => (bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer);
-
-let keyParts;
-
-export class CryptoKey {
-  #type;
-  #extractable;
-  #algorithm;
-  #usages;
-  #secret;
-
-  constructor(token, parts) {
-    if (token !== internal) throw illegalConstructor();
-    this.#type = parts.type;
-    this.#extractable = parts.extractable;
-    this.#algorithm = parts.algorithm;
-    this.#usages = parts.usages;
-    this.#secret = parts.secret;
-  }
-
-  get type() {
-    return this.#type;
-  }
-
-  get extractable() {
-    return this.#extractable;
-  }
-
-  get algorithm() {
-    return this.#algorithm;
-  }
-
-  get usages() {
-    return this.#usages;
-  }
-
-  static {
-    keyParts = (key) => {
-      if (!isObject(key) || !(#secret in key)) throw new TypeError("The argument is not a CryptoKey.");
-      return { secret: key.#secret, algorithm: key.#algorithm, usages: key.#usages, extractable: key.#extractable };
-    };
-  }
-}
-defineInterface(CryptoKey, "CryptoKey");
-
-const symmetric = {
-  HMAC: ["sign", "verify"],
-  "AES-CBC": ["encrypt", "decrypt", "wrapKey", "unwrapKey"],
-  "AES-CTR": ["encrypt", "decrypt", "wrapKey", "unwrapKey"],
-  "AES-GCM": ["encrypt", "decrypt", "wrapKey", "unwrapKey"],
-  "AES-KW": ["wrapKey", "unwrapKey"],
-  PBKDF2: ["deriveBits", "deriveKey"],
-  HKDF: ["deriveBits", "deriveKey"],
-};
-
-function keyFor(key, name, usage) {
-  const parts = keyParts(key);
-  if (parts.algorithm.name !== name) throw invalidAccess("Requested algorithm does not match this CryptoKey.");
-  if (!parts.usages.includes(usage)) throw invalidAccess(`Requested key usage "${usage}" does not match any usage listed in this CryptoKey.`);
-  return parts;
+// The checks that importKey, deriveKey and unwrapKey share. jwk: of readJwk.
+function importChecked(format, data, wanted, extractable, usages) {
+  if (format === "jwk" && data.ext === false && extractable) throw dataError(`JWK ext field for "${wanted.name}" is set to false but extractable is true`);
+  const algorithm = algorithms[wanted.key];
+  if (algorithm === undefined) throw notSupported(`Unrecognized key import algorithm "${wanted.name}" requested.`);
+  const key = algorithm.importKey(format, data, wanted.params, extractable, usages), { type, usages: kept } = recordOf(key);
+  if (kept.length === 0 && type !== "public") throw syntaxError("Secret/private CryptoKeys must have at least one usage.");
+  return key;
 }
 
-function makeKey(algorithm, secret, extractable, usages) {
-  const allowed = symmetric[algorithm.name];
-  for (const usage of usages) if (!allowed.includes(usage)) throw syntax(`Attempt to create a key with an invalid usage: ${usage}.`);
-  if (usages.length === 0) throw syntax("Secret/private CryptoKeys must have at least one usage.");
-  const described = { name: algorithm.name };
-  if (algorithm.name === "HMAC") {
-    described.hash = { name: hashName(algorithm.hash) };
-    described.length = secret.byteLength * 8;
-    if (secret.byteLength === 0) throw data("HMAC key length must be a non-zero unsigned long integer.");
-  } else if (algorithm.name.startsWith("AES-")) {
-    described.length = secret.byteLength * 8;
-    if (![128, 192, 256].includes(described.length)) throw data(`Imported AES key length must be 128, 192, or 256 bits but provided ${described.length}.`);
-  }
-  return new CryptoKey(internal, { type: "secret", extractable, algorithm: described, usages: [...new Set(usages)], secret });
-}
-
-const toBase64Url = (bytes) => bytes.toBase64({ alphabet: "base64url", omitPadding: true });
-const fromBase64Url = (text) => {
-  try {
-    return Uint8Array.fromBase64(text, { alphabet: "base64url" });
-  } catch {
-    throw data("The JWK's key is not base64url.");
-  }
-};
-
-const aesModes = { "AES-CBC": "CBC", "AES-CTR": "CTR", "AES-GCM": "GCM" };
-
-function aes(encrypt, algorithm, secret, input) {
-  let iv, extra = new Uint8Array(0), bits = 0;
-  if (algorithm.name === "AES-CTR") {
-    iv = bytesOf(algorithm.counter, "counter");
-    bits = algorithm.length;
-    if (iv.byteLength !== 16 || !(bits >= 1 && bits <= 128)) throw operation("Counter must have 16 bytes, and its length 1 to 128 bits.");
-  } else {
-    iv = bytesOf(algorithm.iv, "iv");
-    if (algorithm.name === "AES-CBC" && iv.byteLength !== 16) throw operation("AES-CBC initialization vector length must be 16 bytes.");
-    if (algorithm.additionalData !== undefined) extra = bytesOf(algorithm.additionalData, "additionalData");
-    bits = algorithm.name === "AES-GCM" ? (algorithm.tagLength ?? 128) / 8 : 0;
-  }
-  const output = native.crypto.aes(aesModes[algorithm.name], encrypt, secret, iv, input, extra, bits);
-  if (output === null) throw operation(encrypt ? "Encryption failed." : "Decryption failed. This could be due to a ciphertext authentication failure, bad padding, incorrect CryptoKey, or another algorithm-specific reason.");
-  return output;
-}
-
-function derive(algorithm, secret, bits) {
-  if (bits === null || bits === undefined || bits % 8 !== 0) throw operation("The length must be a multiple of 8 bits.");
-  const salt = bytesOf(algorithm.salt, "salt"), hash = hashName(algorithm.hash);
-  if (algorithm.name === "PBKDF2") {
-    const iterations = Number(algorithm.iterations);
-    if (!(iterations > 0)) throw operation("PBKDF2 requires a positive number of iterations.");
-    if (iterations > 100000) throw notSupported("Pbkdf2 iteration counts above 100000 are not supported");
-    return native.crypto.pbkdf2(hash, secret, salt, iterations, bits / 8);
-  }
-  const derived = native.crypto.hkdf(hash, secret, salt, bytesOf(algorithm.info, "info"), bits / 8);
-  if (derived === null) throw operation("HKDF failed.");
-  return derived;
-}
-
-function keyBits(algorithm) {
-  if (algorithm.name === "HMAC") return algorithm.length ?? hashes[hashName(algorithm.hash)] * 8;
-  if (algorithm.name.startsWith("AES-")) return algorithm.length;
-  return null;
+function exportChecked(format, record) {
+  if (!record.extractable) throw invalidAccess(`Attempt to export non-extractable ${record.name} key.`);
+  return operationOf(record, "exportKey")(record, format);
 }
 
 export class SubtleCrypto {
@@ -160,80 +62,102 @@ export class SubtleCrypto {
     if (token !== internal) throw illegalConstructor();
   }
 
-  async digest(algorithm, input) {
+  async digest(algorithm, data) {
     requireArguments(arguments.length, 2, "'digest' on 'SubtleCrypto'");
-    return exact(native.digest(hashName(algorithm), copyBytes(input)));
+    return exact(native.digest(hashName(algorithm), bytesOf(data, "data")));
   }
 
-  async importKey(format, keyData, algorithm, extractable, usages) {
-    const wanted = normalize(algorithm);
-    if (!Object.hasOwn(symmetric, wanted.name)) throw notSupported(`key import algorithm "${wanted.name}" requested`);
-    let secret;
-    if (format === "raw") {
-      secret = copyBytes(keyData);
-    } else if (format === "jwk") {
-      if (!isObject(keyData) || keyData.kty !== "oct" || typeof keyData.k !== "string") throw data('Symmetric "jwk" key import requires a JSON Web Key with Key Type parameter "kty" equal to "oct".');
-      secret = fromBase64Url(keyData.k);
+  async importKey(format, keyData, algorithm, extractable, keyUsages) {
+    requireArguments(arguments.length, 5, "'importKey' on 'SubtleCrypto'");
+    const form = toDOMString(format), wanted = normalize(algorithm), usages = usagesOf(keyUsages);
+    let data;
+    if (form === "raw" || form === "pkcs8" || form === "spki") {
+      if (!isBufferSource(keyData)) throw new TypeError('Import data provided for "raw", "pkcs8", or "spki" import formats must be a buffer source.');
+      data = bytesOf(keyData, "keyData");
+    } else if (form === "jwk") {
+      data = readJwk(keyData);
+      if (data === undefined) throw new TypeError('Import data provided for "jwk" import format must be a JsonWebKey.');
     } else {
-      throw notSupported(`key import format "${format}"`);
+      throw notSupported(`Unrecognized key import format "${form}".`);
     }
-    return makeKey(wanted, secret, !!extractable, [...usages]);
+    return importChecked(form, data, wanted, !!extractable, usages);
   }
 
   async exportKey(format, key) {
-    const { secret, algorithm, usages, extractable } = keyParts(key);
-    if (!extractable) throw invalidAccess("Attempt to export non-extractable CryptoKey.");
-    if (format === "raw") return secret.slice().buffer;
-    if (format !== "jwk") throw notSupported(`key export format "${format}"`);
-    const alg = algorithm.name === "HMAC" ? `HS${algorithm.hash.name.replace("SHA-", "")}` : `A${algorithm.length}${algorithm.name.slice(4)}`;
-    return { kty: "oct", k: toBase64Url(secret), alg, key_ops: [...usages], ext: true };
+    requireArguments(arguments.length, 2, "'exportKey' on 'SubtleCrypto'");
+    return exportChecked(toDOMString(format), recordOf(key));
   }
 
-  async generateKey(algorithm, extractable, usages) {
+  async generateKey(algorithm, extractable, keyUsages) {
+    requireArguments(arguments.length, 3, "'generateKey' on 'SubtleCrypto'");
     platform.requireRequest("generating random values");
+    const wanted = normalize(algorithm), usages = usagesOf(keyUsages), generator = algorithms[wanted.key];
+    if (generator?.generateKey === undefined) throw notSupported(`Unrecognized key generation algorithm "${wanted.name}" requested.`);
+    const made = generator.generateKey(wanted.params, !!extractable, usages);
+    if (usages.length === 0) throw syntaxError("Secret/private CryptoKeys must have at least one usage.");
+    return made;
+  }
+
+  async sign(algorithm, key, data) {
+    requireArguments(arguments.length, 3, "'sign' on 'SubtleCrypto'");
+    const wanted = normalize(algorithm), record = checkedKey(key, wanted, "sign");
+    return operationOf(record, "sign")(record, wanted.params, data);
+  }
+
+  async verify(algorithm, key, signature, data) {
+    requireArguments(arguments.length, 4, "'verify' on 'SubtleCrypto'");
+    const wanted = normalize(algorithm), record = checkedKey(key, wanted, "verify");
+    return operationOf(record, "verify")(record, wanted.params, signature, data);
+  }
+
+  async encrypt(algorithm, key, data) {
+    requireArguments(arguments.length, 3, "'encrypt' on 'SubtleCrypto'");
+    const wanted = normalize(algorithm), record = checkedKey(key, wanted, "encrypt");
+    return operationOf(record, "encrypt")(record, wanted.params, data);
+  }
+
+  async decrypt(algorithm, key, data) {
+    requireArguments(arguments.length, 3, "'decrypt' on 'SubtleCrypto'");
+    const wanted = normalize(algorithm), record = checkedKey(key, wanted, "decrypt");
+    return operationOf(record, "decrypt")(record, wanted.params, data);
+  }
+
+  async deriveBits(algorithm, key, length) {
+    requireArguments(arguments.length, 2, "'deriveBits' on 'SubtleCrypto'");
     const wanted = normalize(algorithm);
-    const bits = Object.hasOwn(symmetric, wanted.name) ? keyBits(wanted) : null;
-    if (bits === null) throw notSupported(`key generation algorithm "${wanted.name}" requested`);
-    const secret = new Uint8Array(bits / 8);
-    native.random(secret);
-    return makeKey(wanted, secret, !!extractable, [...usages]);
+    const bits = length === undefined || length === null ? undefined : toIntegerEnforced(length, 0, 2147483647, "deriveBits length");
+    const record = checkedKey(key, wanted, "deriveBits");
+    return operationOf(record, "deriveBits")(record, wanted.params, bits);
   }
 
-  async sign(algorithm, key, input) {
-    const { name } = normalize(algorithm);
-    const parts = keyFor(key, name, "sign");
-    return exact(native.hmac(parts.algorithm.hash.name, parts.secret, copyBytes(input)));
+  async deriveKey(algorithm, key, derivedType, extractable, keyUsages) {
+    requireArguments(arguments.length, 5, "'deriveKey' on 'SubtleCrypto'");
+    const wanted = normalize(algorithm), made = normalize(derivedType), usages = usagesOf(keyUsages);
+    const record = checkedKey(key, wanted, "deriveKey");
+    const secret = operationOf(record, "deriveBits")(record, wanted.params, keyBits(made));
+    return importChecked("raw", bytesOf(secret, "secret"), made, !!extractable, usages);
   }
 
-  async verify(algorithm, key, signature, input) {
-    const { name } = normalize(algorithm);
-    const parts = keyFor(key, name, "verify");
-    const expected = native.hmac(parts.algorithm.hash.name, parts.secret, copyBytes(input));
-    return native.timingSafeEqual(expected, bytesOf(signature, "The signature"));
+  // Algorithms that encrypt wrap by encrypting.
+  async wrapKey(format, key, wrappingKey, wrapAlgorithm) {
+    requireArguments(arguments.length, 4, "'wrapKey' on 'SubtleCrypto'");
+    const form = toDOMString(format), wanted = normalize(wrapAlgorithm), record = checkedKey(wrappingKey, wanted, "wrapKey");
+    const exported = exportChecked(form, recordOf(key));
+    const bytes = form === "jwk" ? native.utf8Encode(JSONStringify(exported)) : exported;
+    const wrap = algorithmOf(record).wrapKey ?? operationOf(record, "encrypt");
+    return wrap(record, wanted.params, bytes);
   }
 
-  async encrypt(algorithm, key, input) {
-    const wanted = normalize(algorithm);
-    if (!Object.hasOwn(aesModes, wanted.name)) throw notSupported(`encryption algorithm "${wanted.name}" requested`);
-    return exact(aes(true, wanted, keyFor(key, wanted.name, "encrypt").secret, copyBytes(input)));
-  }
-
-  async decrypt(algorithm, key, input) {
-    const wanted = normalize(algorithm);
-    if (!Object.hasOwn(aesModes, wanted.name)) throw notSupported(`decryption algorithm "${wanted.name}" requested`);
-    return exact(aes(false, wanted, keyFor(key, wanted.name, "decrypt").secret, copyBytes(input)));
-  }
-
-  async deriveBits(algorithm, key, bits) {
-    const wanted = normalize(algorithm);
-    if (wanted.name !== "PBKDF2" && wanted.name !== "HKDF") throw notSupported(`derivation algorithm "${wanted.name}" requested`);
-    return exact(derive(wanted, keyFor(key, wanted.name, "deriveBits").secret, bits));
-  }
-
-  async deriveKey(algorithm, key, derivedType, extractable, usages) {
-    const wanted = normalize(algorithm), made = normalize(derivedType);
-    if (wanted.name !== "PBKDF2" && wanted.name !== "HKDF") throw notSupported(`derivation algorithm "${wanted.name}" requested`);
-    return makeKey(made, derive(wanted, keyFor(key, wanted.name, "deriveKey").secret, keyBits(made)), !!extractable, [...usages]);
+  async unwrapKey(format, wrappedKey, unwrappingKey, unwrapAlgorithm, unwrappedType, extractable, keyUsages) {
+    requireArguments(arguments.length, 7, "'unwrapKey' on 'SubtleCrypto'");
+    const form = toDOMString(format), wanted = normalize(unwrapAlgorithm), made = normalize(unwrappedType), usages = usagesOf(keyUsages);
+    const record = checkedKey(unwrappingKey, wanted, "unwrapKey");
+    const unwrap = algorithmOf(record).unwrapKey ?? operationOf(record, "decrypt");
+    const bytes = bytesOf(unwrap(record, wanted.params, wrappedKey), "key");
+    if (form !== "jwk" && form !== "raw" && form !== "pkcs8" && form !== "spki") throw notSupported(`Unrecognized key import format "${form}".`);
+    const data = form === "jwk" ? readJwk(JSONParse(native.utf8Decode(bytes, false, true))) : bytes;
+    if (data === undefined) throw dataError('Missing "kty" field or corrupt JSON unwrapping key?');
+    return importChecked(form, data, made, !!extractable, usages);
   }
 
   timingSafeEqual(a, b) {
