@@ -74,6 +74,11 @@ static bool text_is(JSContextRef ctx, size_t argc, const JSValueRef argv[], size
     return text && strcmp(text, expected) == 0;
 }
 
+static bool is_nist(const struct key *key)
+{
+    return key->kind == KEY_P256 || key->kind == KEY_P384 || key->kind == KEY_P521;
+}
+
 /* ---- import and export ---- */
 
 /* keyImport("spki"|"pkcs8", DER) → key */
@@ -170,7 +175,7 @@ static int private_info_der(const struct key *key, unsigned char **ret_der)
     return len;
 }
 
-/* keyExport(key, "spki"|"pkcs8"|"raw") → Uint8Array */
+/* keyExport(key, "spki"|"pkcs8") → Uint8Array */
 ENGINE_FUNCTION(key_export)
 {
     const struct key *key = key_argument(ctx, argc, argv, 0);
@@ -180,13 +185,31 @@ ENGINE_FUNCTION(key_export)
         return crypto_failed(ctx);
     if (text_is(ctx, argc, argv, 1, "spki"))
         len = i2d_PUBKEY(key->pkey, &der);
-    else if (text_is(ctx, argc, argv, 1, "raw"))
-        len = (int)EVP_PKEY_get1_encoded_public_key(key->pkey, &der);
     else if (key->secret)
         len = private_info_der(key, &der);
     JSValueRef bytes = len > 0 ? engine_uint8_array(ctx, der, (size_t)len) : crypto_failed(ctx);
     OPENSSL_clear_free(der, len > 0 ? (size_t)len : 0);
     return bytes;
+}
+
+/* keyRaw(key) → Uint8Array: SEC 1's uncompressed point, or the 32 bytes of the others */
+ENGINE_FUNCTION(key_raw)
+{
+    const struct key *key = key_argument(ctx, argc, argv, 0);
+    struct slice x, y;
+    if (!key || key->kind == KEY_RSA || !key_part(key, 0, &x))
+        return crypto_failed(ctx);
+    if (!is_nist(key))
+        return engine_uint8_array_take(ctx, (char *)x.ptr, x.len);
+    char point[1 + 2 * EC_FIELD_BYTES_MAX] = {POINT_CONVERSION_UNCOMPRESSED};
+    memcpy(point + 1, x.ptr, x.len);
+    size_t len = 1 + 2 * x.len;
+    free((char *)x.ptr);
+    if (!key_part(key, 1, &y))
+        return crypto_failed(ctx);
+    memcpy(point + 1 + y.len, y.ptr, y.len);
+    free((char *)y.ptr);
+    return engine_uint8_array(ctx, point, len);
 }
 
 /* ---- generation ---- */
@@ -254,11 +277,6 @@ struct signing {
 };
 
 enum { SIGNATURE_BYTES_MAX = RSA_MODULUS_BYTES_MAX };
-
-static bool is_nist(const struct key *key)
-{
-    return key->kind == KEY_P256 || key->kind == KEY_P384 || key->kind == KEY_P521;
-}
 
 /* key, scheme, hash, salt: the first four arguments of both. The schemes are "PKCS1", "PSS",
  * "ECDSA", "ECDSA-DER" and "EDDSA". */
@@ -486,6 +504,7 @@ void crypto_keys_define(JSContextRef ctx, JSObjectRef crypto)
         {"keyBits", key_bits},
         {"keyPart", key_number},
         {"keyExport", key_export},
+        {"keyRaw", key_raw},
         {"keyGenerate", key_generate},
         {"keySign", key_sign},
         {"keyVerify", key_verify},

@@ -10,7 +10,7 @@ import {
   dataError,
   exact,
   exportAsymmetric,
-  hashParameter,
+  hashName,
   importAsymmetric,
   invalidAccess,
   makeKey,
@@ -46,9 +46,14 @@ function checkEcJwk(jwk, name, curve) {
     if (!Object.values(curves).includes(jwk.alg)) throw notSupported(`Unrecognized or unimplemented algorithm "${jwk.alg}" listed in JSON Web Key Algorithm parameter.`);
     if (jwk.alg !== curves[curve]) throw dataError(`JSON Web Key Algorithm parameter "alg" ("${jwk.alg}") does not match requested curve.`);
   }
-  // workerd does not look at "crv", and finds out by the point.
-  if (jwk.crv !== undefined && jwk.crv !== curve) throw dataError(`JSON Web Key Curve parameter "crv" ("${jwk.crv}") does not match requested curve.`);
+  // workerd does not look at "crv", and finds out by the point: hence this error, where the standard has a DataError.
+  if (jwk.crv !== undefined && jwk.crv !== curve) throw operationError(`JSON Web Key Curve parameter "crv" ("${jwk.crv}") does not match requested curve.`);
   return curve;
+}
+
+// workerd's as well: a point that is none is an OperationError, one that does not belong to "d" the standard's DataError.
+function explainEc(curve, [x, y]) {
+  if (native.crypto.keyFromParts(curve, x, y) === null) return operationError('Invalid EC key; public key coordinates "x" and "y" are invalid.');
 }
 
 function makeEc(name, rules, operations) {
@@ -56,7 +61,7 @@ function makeEc(name, rules, operations) {
     name,
     importKey(format, data, params, extractable, usages) {
       const curve = curveParameter(params);
-      const imported = importAsymmetric(format, data, name, extractable, usages, { ...rules, raw: curve, checkJwk: (jwk) => checkEcJwk(jwk, name, curve) });
+      const imported = importAsymmetric(format, data, name, extractable, usages, { ...rules, raw: curve, checkJwk: (jwk) => checkEcJwk(jwk, name, curve), explain: explainEc });
       const kind = native.crypto.keyKind(imported.material);
       if (!ObjectHasOwn(curves, kind)) throw dataError("Input was not an EC key.");
       if (kind !== curve) throw dataError(`"algorithm.namedCurve" "${curve}" does not match the curve specified by the input key data.`);
@@ -75,14 +80,20 @@ function makeEc(name, rules, operations) {
 const forSigning = { usages: ["sign", "verify"], rawUsages: ["verify"], use: "sig", operations: ["sign", "verify"] };
 const forAgreement = { usages: ["deriveKey", "deriveBits"], publicUsages: [], rawUsages: [], use: "enc", operations: [] };
 
+// Named at each use, unlike all others: https://github.com/w3c/webcrypto/issues/111
+function ecdsaHash({ hash }) {
+  if (hash === undefined) throw new TypeError('Missing "hash" in AlgorithmIdentifier. (ECDSA requires that the hash algorithm be specified at call time rather than on the key. This differs from other WebCrypto algorithms for historical reasons.)');
+  return hashName(hash);
+}
+
 export const ecdsa = makeEc("ECDSA", forSigning, {
   sign(record, params, data) {
-    const signature = native.crypto.keySign(record.material, "ECDSA", hashParameter(params), 0, bytesOf(data, "data"));
+    const signature = native.crypto.keySign(record.material, "ECDSA", ecdsaHash(params), 0, bytesOf(data, "data"));
     if (signature === null) throw operationError("ECDSA signing failed.");
     return exact(signature);
   },
   verify(record, params, signature, data) {
-    const valid = native.crypto.keyVerify(record.material, "ECDSA", hashParameter(params), 0, bytesOf(signature, "signature"), bytesOf(data, "data"));
+    const valid = native.crypto.keyVerify(record.material, "ECDSA", ecdsaHash(params), 0, bytesOf(signature, "signature"), bytesOf(data, "data"));
     if (valid === null) throw operationError("ECDSA verification failed.");
     return valid;
   },

@@ -30,14 +30,13 @@ export const digestBytes = { __proto__: null, "SHA-1": 20, "SHA-256": 32, "SHA-3
 
 const noParameters = Object.freeze({ __proto__: null });
 
-// → {name: as it was given, key: for lookups, params}
+// → {name: as it was given, key: for lookups, params}. An object without a name is a string as in workerd, and no
+// algorithm is called "[object Object]"; the standard has a TypeError.
 export function normalize(algorithm) {
-  if (typeof algorithm === "string") return { name: algorithm, key: StringToUpperCase.call(algorithm), params: noParameters };
-  if (!isObject(algorithm)) return normalize(toDOMString(algorithm));
-  const { name } = algorithm;
-  if (name === undefined) throw new TypeError("The algorithm has no name.");
-  const text = toDOMString(name);
-  return { name: text, key: StringToUpperCase.call(text), params: algorithm };
+  if (algorithm === undefined || algorithm === null) throw new TypeError("The algorithm is missing.");
+  const name = isObject(algorithm) ? algorithm.name : undefined;
+  const text = toDOMString(name === undefined ? algorithm : name);
+  return { name: text, key: StringToUpperCase.call(text), params: name === undefined ? noParameters : algorithm };
 }
 
 export function hashName(hash) {
@@ -171,9 +170,9 @@ export function wipe(arrays) {
 
 const jwkTexts = ["use", "alg", "crv", "x", "y", "d", "n", "e", "p", "q", "dp", "dq", "qi", "k"];
 
-export const isJwk = (value) => isObject(value) && !ArrayBufferIsView(value) && !isArrayBuffer(value) && value.kty !== undefined;
+export const isJwk = (value) => isObject(value) && !ArrayBufferIsView(value) && !isArrayBuffer(value);
 
-// Each member read once; undefined when it is not a JSON Web Key.
+// Each member read once; undefined when it is no object.
 export function readJwk(value) {
   if (!isJwk(value)) return undefined;
   const jwk = { __proto__: null, kty: toDOMString(value.kty) };
@@ -250,7 +249,7 @@ function importJwk(jwk, name, extractable, usages, rules) {
       else ArrayPush.call(parts, fromBase64Url(text, `Invalid ${jwk.kty} key in JSON Web Key; missing or invalid "${members[i]}".`));
     }
     const material = native.crypto.keyFromParts(kind, parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6], parts[7]);
-    if (material === null) throw dataError(`Invalid ${jwk.kty} key in JSON Web Key.`);
+    if (material === null) throw rules.explain?.(kind, parts) ?? dataError(`Invalid ${jwk.kty} key in JSON Web Key.`);
     return { type: isPrivate ? "private" : "public", material, usages: checked };
   } finally {
     wipe(parts);
@@ -258,7 +257,7 @@ function importJwk(jwk, name, extractable, usages, rules) {
 }
 
 // → {type, material, usages}. rules: usages, publicUsages (else those of `usages` that are), use, operations (what a
-// JWK may have in "use" and beside it in "key_ops"), checkJwk(jwk) → C's kind, raw: C's kind for the format "raw".
+// JWK may have in "use" and beside it in "key_ops"), checkJwk(jwk) → C's kind, explain(kind, parts) → the error of numbers that are no key, raw: C's kind for the format "raw".
 export function importAsymmetric(format, data, name, extractable, usages, rules) {
   if (format === "jwk") return importJwk(data, name, extractable, usages, rules);
   if (format === "raw" && rules.raw !== undefined) {
@@ -274,12 +273,12 @@ export function importAsymmetric(format, data, name, extractable, usages, rules)
   return { type: format === "pkcs8" ? "private" : "public", material, usages: checkUsages(derUsages[format], name, usages, allowed) };
 }
 
-// The order of the members is that of workerd's objects, not C's.
 export function exportAsymmetric(record, format, kty, alg, crv) {
   const { name, type, material } = record;
   if (format === "jwk") {
     const members = crv === undefined ? {} : { crv }, names = jwkMembers[kty];
     const count = type === "private" ? names.length : names.indexOf("d");
+    if (kty === "RSA" && type === "private") members.d = undefined; // workerd has it first
     for (let i = 0; i < count; i++) {
       const bytes = native.crypto.keyPart(material, i);
       if (bytes === null) throw operationError(`The ${name} key cannot be exported.`);
@@ -291,7 +290,7 @@ export function exportAsymmetric(record, format, kty, alg, crv) {
   const needed = format === "pkcs8" ? "private" : "public";
   if (format !== "pkcs8" && format !== "spki" && (format !== "raw" || kty === "RSA")) throw invalidAccess(`Cannot export "${name}" in "${format}" format.`);
   if (type !== needed) throw invalidAccess(`Asymmetric ${format} export requires ${needed} key (not "${type}").`);
-  const bytes = native.crypto.keyExport(material, format);
+  const bytes = format === "raw" ? native.crypto.keyRaw(material) : native.crypto.keyExport(material, format);
   if (bytes === null) throw operationError(`The ${name} key cannot be exported.`);
   return bytes.buffer;
 }

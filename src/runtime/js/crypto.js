@@ -125,7 +125,8 @@ export class SubtleCrypto {
   async deriveBits(algorithm, key, length) {
     requireArguments(arguments.length, 2, "'deriveBits' on 'SubtleCrypto'");
     const wanted = normalize(algorithm);
-    const bits = length === undefined || length === null ? undefined : toIntegerEnforced(length, 0, 2147483647, "deriveBits length");
+    const bits = length === undefined || length === null ? undefined : toIntegerEnforced(length, -2147483648, 2147483647, "deriveBits length");
+    if (bits < 0) throw new TypeError("deriveBits length must be an unsigned long integer.");
     const record = checkedKey(key, wanted, "deriveBits");
     return operationOf(record, "deriveBits")(record, wanted.params, bits);
   }
