@@ -235,6 +235,8 @@ globalThis.suite = (() => {
   };
   const api = {
     test: (name, run) => tests.push({ name, run }),
+    // To the case's module in node, as JSON; once.
+    give: (value) => print(`given ${JSON.stringify(value)}`),
     equal(actual, expected, what = "") {
       if (show(actual) !== show(expected)) fail(`${what} is ${show(actual)}, not ${show(expected)}`);
     },

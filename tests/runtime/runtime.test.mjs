@@ -2,7 +2,8 @@
 // The platform library without the other processes: `weir __shell` runs a case, gateway.js in it stands
 // where the gateway and the broker are. A case is one file: modules of a worker separated by lines
 // `//// name` (none: no worker is booted), then `//// driver`, a script that calls test(name, run).
-// Each of its tests is one of ours.
+// Each of its tests is one of ours. `//// node` is a module that runs here: what its default export returns
+// is `given` in the driver, and what the driver hands to give() comes to its export `check`.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -17,24 +18,27 @@ const here = dirname(fileURLToPath(import.meta.url));
 
 function parts(text) {
   const files = {};
-  let driver = "", options = {};
+  let driver = "", options = {}, node = "";
   for (const part of text.split(/^\/\/\/\/ /m).slice(1)) {
     const end = part.indexOf("\n");
     const name = part.slice(0, end).trim(), content = part.slice(end + 1);
     if (name === "driver") driver = content;
+    else if (name === "node") node = content;
     else if (name === "manifest") options = JSON.parse(content);
     else if (name.endsWith(".wasm")) files[name] = bytesOf(content.trim());
     else files[name] = content;
   }
-  return { files, driver, options };
+  return { files, driver, options, node };
 }
 
 // %41 is a byte, every other character stands for itself.
 const bytesOf = (text) => Buffer.from(text.replace(/%(..)/g, (_, hex) => String.fromCharCode(parseInt(hex, 16))), "latin1");
 
-// → lines that the case printed
-function run(name) {
-  const { files, driver, options } = parts(readFileSync(join(here, "cases", name), "utf8"));
+// → what the case printed, and its module of ours
+async function run(name) {
+  const { files, driver, options, node } = parts(readFileSync(join(here, "cases", name), "utf8"));
+  const module = node === "" ? {} : await import(`data:text/javascript;base64,${Buffer.from(node).toString("base64")}`);
+  const given = JSON.stringify(await module.default?.()) ?? "undefined";
   let bundle = "";
   if (Object.keys(files).length > 0) {
     const [answer] = transform([makeBundle(files, options)]);
@@ -46,14 +50,14 @@ function run(name) {
     const script = join(folder, "driver.js");
     writeFileSync(
       script,
-      `(async () => { const { test, equal, ok, match, throws, rejects } = suite; const bundle = ${JSON.stringify(bundle)};\n` +
+      `(async () => { const { test, equal, ok, match, throws, rejects, give } = suite; const bundle = ${JSON.stringify(bundle)}; const given = ${given};\n` +
         `${driver}\nawait suite.run(); })().catch((error) => print("not ok " + error + "\\n" + error.stack));`,
     );
     const { stdout, stderr, status } = spawnSync(weir, ["__shell", join(here, "gateway.js"), script], {
       encoding: "utf8",
       timeout: 60000,
     });
-    return { stdout, stderr, status };
+    return { stdout, stderr, status, module };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -61,8 +65,8 @@ function run(name) {
 
 for (const name of readdirSync(join(here, "cases")).sort()) {
   test(name, async (context) => {
-    const { stdout, stderr, status } = run(name);
-    const results = stdout.split(/^(?=ok |not ok )/m);
+    const { stdout, stderr, status, module } = await run(name);
+    const results = stdout.split(/^(?=ok |not ok |given )/m);
     let count = 0;
     for (const result of results) {
       const match = /^(ok|not ok) ([^\n:]*)/.exec(result);
@@ -70,6 +74,8 @@ for (const name of readdirSync(join(here, "cases")).sort()) {
       count++;
       await context.test(match[2], () => assert.equal(match[1], "ok", result));
     }
+    const back = /^given (.*)$/m.exec(stdout);
+    if (module.check !== undefined) await context.test("what came back to node", () => module.check(JSON.parse(back?.[1] ?? "null"), assert));
     // A driver that ends early would look like one that passed.
     assert.match(stdout, /^\d+ tests, \d+ failures$/m, `${stdout}${stderr}exit ${status}`);
     assert.ok(count > 0);

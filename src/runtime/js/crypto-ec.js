@@ -131,7 +131,8 @@ function checkOkpJwk(jwk, kind) {
   if (jwk.kty !== "OKP") throw dataError(`${kind} "jwk" key imports requires a JSON Web Key with Key Type parameter "kty" ("${jwk.kty}") equal to "OKP".`);
   if (jwk.crv === undefined) throw dataError(`Missing field "crv" for ${kind} key.`);
   if (jwk.crv !== kind) throw notSupported(`Only ${kind} is supported but "${jwk.crv}" was requested.`);
-  if (kind === "Ed25519" && jwk.alg !== undefined && jwk.alg !== "EdDSA") throw dataError(`JSON Web Key Algorithm parameter "alg" ("${jwk.alg}") does not match requested Ed25519 curve.`);
+  // RFC 9864's name is taken as well; workerd does not know it yet.
+  if (kind === "Ed25519" && jwk.alg !== undefined && jwk.alg !== "EdDSA" && jwk.alg !== "Ed25519") throw dataError(`JSON Web Key Algorithm parameter "alg" ("${jwk.alg}") does not match requested Ed25519 curve.`);
   return kind;
 }
 
