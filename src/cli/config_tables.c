@@ -15,8 +15,8 @@ static const struct config_key root_keys[] = {
      "Directory for bundles, the process id (`weir.pid`) and the socket of `weir reload`, beside the "
      "file unless it is absolute; one `weir serve` at a time uses it"},
     {"gateways", CONFIG_COUNT, 0, 64, "0", "gateways",
-     "Gateway processes, each with its own instances; 0: one for each CPU, kept there with its "
-     "instances"},
+     "Gateway processes, each with its own instances; 0: one for two CPUs. As many as there are CPUs keep "
+     "to them, each with its instances"},
     {"access_log", CONFIG_STRING, 0, 0, "json", "access_log",
      "Lines on standard output: \"json\", \"text\" or \"off\""},
     {"memory_max", CONFIG_SIZE, 64 * MB, 1024 * GB, "1GB", "memory_bytes_max",

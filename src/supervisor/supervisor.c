@@ -505,15 +505,16 @@ static void take_deployments(struct plan *plan)
     }
 }
 
-/* wanted: 0 for one a CPU. Then each keeps to its own, and so do its instances: a request crosses
- * two processes without waking a sleeping CPU (docs/benchmarks.md has what that is worth). */
+/* wanted: 0 for one for two CPUs: its instances use about as much as it does. As many as there are
+ * CPUs keep to them, each with its instances; that is better for the last percent of latency than for
+ * throughput (ARCHITECTURE.md). */
 static void count_gateways(int64_t wanted)
 {
     cpu_set_t allowed;
     CPU_ZERO(&allowed);
     (void)sched_getaffinity(0, sizeof(allowed), &allowed);
     int cpus = CPU_COUNT(&allowed);
-    supervisor.gateways_count = (int)(wanted > 0 ? wanted : cpus);
+    supervisor.gateways_count = (int)(wanted > 0 ? wanted : (cpus + 1) / 2);
     if (supervisor.gateways_count < 1 || supervisor.gateways_count > GATEWAYS_MAX)
         supervisor.gateways_count = supervisor.gateways_count < 1 ? 1 : GATEWAYS_MAX;
     supervisor.pinned = supervisor.gateways_count == cpus && cpus > 1;
