@@ -73,7 +73,7 @@ export async function thousand({ workers = 1000 } = {}) {
   );
 }
 
-export async function connections({ connections = 100_000 } = {}) {
+export async function connections({ connections = Number(process.env.BENCH_CONNECTIONS ?? 100_000) } = {}) {
   const weir = await startWeir({ settings: "", tables: '[http]\nkeepalive_timeout = "10m"\nconnections_max = 200000\n' });
   const gateway = family(weir.process.pid).find((pid) => commandOf(pid) === "weir-gateway");
   const before = memoryOf(gateway).own, socketsBefore = socketMemory();
