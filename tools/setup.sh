@@ -46,6 +46,11 @@ need_npm() {
   cp "$dir/package-lock.json" "$stamp"
 }
 
+# The second compiler, with the fuzz targets and the hooks of the hostile tests.
+build_with_clang() {
+  CC=clang build "$root/build-clang" -Dtest_hooks=true -Dfuzz=true -Db_lundef=false
+}
+
 # build DIR [meson options]
 build() {
   local dir=$1

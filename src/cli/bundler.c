@@ -12,7 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ARGS_MAX = 256, ERRORS_BYTES_MAX = 64 * 1024 };
+#include "esbuild.h"
+#include "state_dir.h"
 
 /* ---- small file helpers ---- */
 
@@ -55,35 +56,6 @@ static int read_all(int fd, void *bytes, size_t len)
     return 0;
 }
 
-static int make_dirs(const char *path)
-{
-    AUTO_TEXT copy = xstrdup(path);
-    for (char *at = copy + 1; *at; at++) {
-        if (*at != '/')
-            continue;
-        *at = 0;
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-            return -errno;
-        *at = '/';
-    }
-    return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
-static void remove_dir(const char *path)
-{
-    DIR *dir = opendir(path);
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        AUTO_TEXT child = xasprintf("%s/%s", path, entry->d_name);
-        if (unlink(child) < 0 && errno == EISDIR)
-            remove_dir(child);
-    }
-    if (dir)
-        (void)closedir(dir);
-    (void)rmdir(path);
-}
-
 static char *program_dir(void)
 {
     char path[4096];
@@ -114,10 +86,11 @@ int bundler_init(struct bundler *bundler, const char *data_dir, bool dev, bool c
                  struct error *err)
 {
     AUTO_TEXT bundles = xasprintf("%s/bundles", data_dir);
-    int r = make_dirs(bundles);
+    int r = state_dir_make(data_dir, err);
     if (r < 0)
-        return error_set(err, r, "cannot make %s: %s; choose another data_dir", bundles,
-                         strerror(-r));
+        return r;
+    if (mkdir(bundles, 0700) < 0 && errno != EEXIST)
+        return error_set(err, -errno, "cannot make %s: %s", bundles, strerror(errno));
     *bundler = (struct bundler){.data_dir = realpath(data_dir, NULL),
                                 .esbuild = bundler_find_esbuild(),
                                 .dev = dev,
@@ -185,239 +158,6 @@ static int transform(struct bundler *bundler, struct slice raw, struct buffer *r
     return 0;
 }
 
-/* ---- esbuild ---- */
-
-struct args {
-    char *items[ARGS_MAX];
-    int count;
-};
-
-static void add(struct args *args, char *owned)
-{
-    if (args->count < ARGS_MAX - 1)
-        args->items[args->count++] = owned;
-    else
-        free(owned);
-}
-
-static void args_done(struct args *args)
-{
-    for (int i = 0; i < args->count; i++)
-        free(args->items[i]);
-}
-
-static const struct {
-    const char *extension, *type;
-} default_rules[] = {
-    {"txt", "text"}, {"html", "text"}, {"sql", "text"}, {"bin", "data"}, {"wasm", "wasm"},
-};
-
-static const char *type_of_rule(const char *name)
-{
-    static const struct {
-        const char *name, *type;
-    } types[] = {{"Text", "text"},
-                 {"Data", "data"},
-                 {"CompiledWasm", "wasm"},
-                 {"ESModule", "esm"},
-                 {"CommonJS", "cjs"}};
-    for (size_t i = 0; name && i < ARRAY_LEN(types); i++)
-        if (strcmp(name, types[i].name) == 0)
-            return types[i].type;
-    return NULL;
-}
-
-/* The module type of a file that is not JavaScript; NULL: none, it is JavaScript. */
-static const char *type_of_file(const struct project *project, const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; project->rules && project->rules->type == VALUE_ARRAY &&
-                       i < project->rules->count;
-         i++) {
-        const struct value *rule = &project->rules->entries[i].value;
-        const struct value *globs = value_get(rule, "globs");
-        const char *type = type_of_rule(value_text(value_get(rule, "type")));
-        for (size_t j = 0; type && globs && globs->type == VALUE_ARRAY && j < globs->count; j++) {
-            const char *glob = value_text(&globs->entries[j].value);
-            const char *end = glob ? strrchr(glob, '.') : NULL;
-            if (dot && end && strcmp(dot, end) == 0)
-                return type;
-        }
-    }
-    for (size_t i = 0; dot && i < ARRAY_LEN(default_rules); i++)
-        if (strcmp(dot + 1, default_rules[i].extension) == 0)
-            return default_rules[i].type;
-    return NULL;
-}
-
-static void add_rules(struct args *args, const struct project *project)
-{
-    for (size_t i = 0; i < ARRAY_LEN(default_rules); i++)
-        add(args, xasprintf("--loader:.%s=copy", default_rules[i].extension));
-    for (size_t i = 0; project->rules && project->rules->type == VALUE_ARRAY &&
-                       i < project->rules->count;
-         i++) {
-        const struct value *globs = value_get(&project->rules->entries[i].value, "globs");
-        const char *type =
-            type_of_rule(value_text(value_get(&project->rules->entries[i].value, "type")));
-        for (size_t j = 0; type && globs && globs->type == VALUE_ARRAY && j < globs->count; j++) {
-            const char *glob = value_text(&globs->entries[j].value);
-            const char *end = glob ? strrchr(glob, '.') : NULL;
-            if (end && strcmp(type, "esm") != 0 && strcmp(type, "cjs") != 0)
-                add(args, xasprintf("--loader:%s=copy", end));
-        }
-    }
-}
-
-static void add_names(struct args *args, const char *option, const struct value *table, bool json)
-{
-    for (size_t i = 0; table && table->type == VALUE_TABLE && i < table->count; i++) {
-        const struct value *value = &table->entries[i].value;
-        const char *text = value_text(value);
-        AUTO_BUFFER shown = {0};
-        if (text && !json)
-            buffer_append_text(&shown, text);
-        else if (text)
-            buffer_append_text(&shown, text); /* wrangler's define holds source text */
-        else
-            value_append_json(value, &shown);
-        add(args, xasprintf("--%s:%s=%.*s", option, table->entries[i].key,
-                            (int)buffer_len(&shown), shown.data + shown.start));
-    }
-}
-
-/* Bare names of Node's modules mean the same as with node: in front. */
-static void add_node_names(struct args *args)
-{
-    static const char *const names[] = {
-        "assert", "async_hooks", "buffer", "console", "constants", "crypto", "diagnostics_channel",
-        "dns", "events", "fs", "http", "https", "module", "net", "os", "path", "perf_hooks",
-        "process", "punycode", "querystring", "stream", "string_decoder", "timers", "tls", "tty",
-        "url", "util", "vm", "worker_threads", "zlib",
-    };
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        add(args, xasprintf("--alias:%s=node:%s", names[i], names[i]));
-}
-
-static char *find_project_esbuild(const struct project *project)
-{
-    AUTO_TEXT dir = xstrdup(project->dir);
-    while (*dir) {
-        AUTO_TEXT path = xasprintf("%s/node_modules/.bin/esbuild", dir);
-        if (access(path, X_OK) == 0)
-            return TAKE(path);
-        *strrchr(dir, '/') = 0;
-    }
-    return NULL;
-}
-
-static int run(char *const argv[], const char *dir, struct buffer *ret_errors)
-{
-    int pipe_fds[2];
-    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-        return -errno;
-    pid_t pid = fork();
-    if (pid == 0) {
-        if (chdir(dir) < 0)
-            _exit(126);
-        (void)dup2(pipe_fds[1], STDERR_FILENO);
-        (void)dup2(pipe_fds[1], STDOUT_FILENO);
-        (void)execv(argv[0], argv);
-        _exit(127);
-    }
-    (void)close(pipe_fds[1]);
-    for (;;) {
-        char *room = buffer_reserve(ret_errors, 4096);
-        ssize_t got = read(pipe_fds[0], room, 4096);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            break;
-        if (buffer_len(ret_errors) < ERRORS_BYTES_MAX)
-            ret_errors->end += (size_t)got;
-    }
-    (void)close(pipe_fds[0]);
-    int status = 0;
-    (void)waitpid(pid, &status, 0);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EINVAL;
-}
-
-static int run_esbuild(const struct bundler *bundler, const struct project *project,
-                       const char *out_dir, bool service_worker, struct error *err)
-{
-    struct args args = {.count = 0};
-    char *own = find_project_esbuild(project);
-    const char *esbuild = own ? own : bundler->esbuild;
-    if (!esbuild)
-        return error_set(err, -ENOENT,
-                         "esbuild was not found; run npm install esbuild in the project");
-    add(&args, xstrdup(esbuild));
-    add(&args, xstrdup(project->main));
-    add(&args, xasprintf("--outdir=%s", out_dir));
-    add(&args, xasprintf("--metafile=%s/meta.json", out_dir));
-    static const char *const fixed[] = {
-        "--entry-names=index", "--asset-names=[name]-[hash]", "--bundle", "--target=es2024",
-        "--conditions=workerd,worker,browser", "--external:cloudflare:*", "--external:node:*",
-        "--sourcemap=external", "--sources-content=false", "--log-level=warning",
-        "--charset=utf8", "--loader:.js=jsx", "--loader:.mjs=jsx", "--loader:.cjs=jsx",
-    };
-    for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
-        add(&args, xstrdup(fixed[i]));
-    add(&args, xstrdup(service_worker ? "--format=iife" : "--format=esm"));
-    add(&args, xasprintf("--color=%s", bundler->color ? "true" : "false"));
-    add(&args, xasprintf("--define:process.env.NODE_ENV=\"%s\"",
-                         bundler->dev ? "development" : "production"));
-    if (project->minify)
-        add(&args, xstrdup("--minify"));
-    if (project->keep_names)
-        add(&args, xstrdup("--keep-names"));
-    if (project->tsconfig)
-        add(&args, xasprintf("--tsconfig=%s", project->tsconfig));
-    add_rules(&args, project);
-    add_names(&args, "define", project->define, true);
-    add_names(&args, "alias", project->alias, false);
-    add_node_names(&args);
-    AUTO_BUFFER errors = {0};
-    int r = run(args.items, project->dir, &errors);
-    if (r < 0)
-        r = error_set(err, r, "the project does not build:\n%.*s", (int)buffer_len(&errors),
-                      errors.data ? errors.data + errors.start : "");
-    else if (buffer_len(&errors) > 0)
-        (void)fprintf(stderr, "%.*s", (int)buffer_len(&errors), errors.data + errors.start);
-    args_done(&args);
-    free(own);
-    return r;
-}
-
-/* Does the entry export anything? What does not is in service-worker syntax. */
-static bool has_exports(const char *out_dir, json_t **ret_inputs, const char *project_dir)
-{
-    AUTO_TEXT path = xasprintf("%s/meta.json", out_dir);
-    json_t *meta = json_load_file(path, 0, NULL), *output, *inputs = json_array();
-    const char *name;
-    bool found = false;
-    json_object_foreach(json_object_get(meta, "outputs"), name, output)
-    {
-        size_t len = strlen(name);
-        if (len > 8 && strcmp(name + len - 8, "index.js") == 0 &&
-            json_object_get(output, "entryPoint"))
-            found = json_array_size(json_object_get(output, "exports")) > 0;
-    }
-    json_t *input;
-    json_object_foreach(json_object_get(meta, "inputs"), name, input)
-    {
-        AUTO_TEXT full = xasprintf("%s/%s", project_dir, name);
-        char *real = realpath(full, NULL);
-        if (real)
-            (void)json_array_append_new(inputs, json_string(real));
-        free(real);
-    }
-    json_decref(meta);
-    json_decref(*ret_inputs);
-    *ret_inputs = inputs;
-    return found;
-}
-
 /* ---- the bundle file ---- */
 
 struct parts {
@@ -457,33 +197,21 @@ static int add_module(struct parts *parts, const char *path, const char *name, c
     return 0;
 }
 
-static int by_name(const void *a, const void *b)
+/* Everything esbuild wrote: index.js first. */
+static int gather(const struct esbuild_output *output, const char *out_dir, struct parts *parts,
+                  struct error *err)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Everything esbuild wrote: index.js first, then the copied modules, sorted so that the same input
- * gives the same bundle. */
-static int gather(const struct project *project, const char *out_dir, const char *entry_type,
-                  struct parts *parts, struct error *err)
-{
-    AUTO_TEXT index = xasprintf("%s/index.js", out_dir);
+    AUTO_TEXT index_path = xasprintf("%s/index.js", out_dir);
     AUTO_TEXT map = xasprintf("%s/index.js.map", out_dir);
-    int r = add_module(parts, index, "index.js", entry_type, map, err);
-    DIR *dir = opendir(out_dir);
-    char *names[1024];
-    int count = 0;
-    for (struct dirent *entry; dir && (entry = readdir(dir)) && count < 1024;)
-        if (type_of_file(project, entry->d_name))
-            names[count++] = xstrdup(entry->d_name);
-    if (dir)
-        (void)closedir(dir);
-    qsort(names, (size_t)count, sizeof(names[0]), by_name);
-    for (int i = 0; i < count; i++) {
-        AUTO_TEXT path = xasprintf("%s/%s", out_dir, names[i]);
+    int r = add_module(parts, index_path, "index.js", "esm", map, err);
+    size_t index;
+    json_t *module;
+    json_array_foreach(output->modules, index, module)
+    {
         if (r == 0)
-            r = add_module(parts, path, names[i], type_of_file(project, names[i]), NULL, err);
-        free(names[i]);
+            r = add_module(parts, json_string_value(json_object_get(module, "path")),
+                           json_string_value(json_object_get(module, "name")),
+                           json_string_value(json_object_get(module, "type")), NULL, err);
     }
     return r;
 }
@@ -504,7 +232,8 @@ static int gather_unbundled(const struct project *project, const char *dir, cons
             AUTO_TEXT inner = xasprintf("%s/", module);
             r = gather_unbundled(project, path, inner, parts, err);
         } else {
-            const char *type = type_of_file(project, name);
+            struct rule_match match = rules_match(project->rules, module, "");
+            const char *type = match.type;
             if (!type && dot && (strcmp(dot, ".js") == 0 || strcmp(dot, ".mjs") == 0))
                 type = "esm";
             if (!type && dot && strcmp(dot, ".cjs") == 0)
@@ -522,14 +251,11 @@ static json_t *manifest_of(const struct bundler *bundler, const struct project *
                            const char *main_name, bool service_worker, json_t *modules)
 {
     const char *binding = json_string_value(json_object_get(project->assets, "binding"));
-    json_t *subrequests = json_object_get(project->limits, "subrequests");
     json_t *manifest = json_pack(
         "{s:s, s:s, s:s, s:s, s:O, s:b, s:{s:O, s:s?}, s:O}", "name", project->name, "main",
         main_name, "syntax", service_worker ? "service-worker" : "modules", "compatibility_date",
         project->compatibility_date, "compatibility_flags", project->compatibility_flags, "dev",
         bundler->dev, "env", "vars", project->vars, "assets", binding, "modules", modules);
-    if (subrequests)
-        (void)json_object_set(manifest, "subrequests", subrequests);
     if (getenv("WEIR_TEST_HOOKS")) /* a test build's natives; no other build has them */
         (void)json_object_set_new(manifest, "test_hooks", json_true());
     return manifest;
@@ -537,7 +263,7 @@ static json_t *manifest_of(const struct bundler *bundler, const struct project *
 
 static void assemble(const json_t *manifest, struct slice blobs, struct buffer *out)
 {
-    char *text = json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = json_dumps(manifest, JSON_COMPACT);
     uint32_t head[2] = {(uint32_t)strlen(text), 0};
     buffer_append(out, "WEIRB1\0\0", 8);
     buffer_append(out, head, sizeof(head));
@@ -603,17 +329,21 @@ int bundler_build(struct bundler *bundler, const struct project *project, struct
             r = finish(bundler, project, &parts, base + 1, false, bundle, err);
     } else {
         AUTO_TEXT out_dir = xasprintf("%s/build-%d", bundler->data_dir, getpid());
-        remove_dir(out_dir);
-        r = run_esbuild(bundler, project, out_dir, false, err);
-        if (r == 0 && !has_exports(out_dir, &bundle->inputs, project->dir)) {
-            service_worker = true;
-            r = run_esbuild(bundler, project, out_dir, true, err);
+        state_dir_remove(out_dir);
+        struct esbuild_output output;
+        r = esbuild_run(bundler, project, out_dir, false, &output, err);
+        if (r == 0 && !output.has_exports) {
+            service_worker = true; /* what exports nothing is in service-worker syntax */
+            esbuild_output_done(&output);
+            r = esbuild_run(bundler, project, out_dir, true, &output, err);
         }
+        (void)json_array_extend(bundle->inputs, output.inputs);
         if (r == 0)
-            r = gather(project, out_dir, "esm", &parts, err);
+            r = gather(&output, out_dir, &parts, err);
+        esbuild_output_done(&output);
         if (r == 0)
             r = finish(bundler, project, &parts, "index.js", service_worker, bundle, err);
-        remove_dir(out_dir);
+        state_dir_remove(out_dir);
     }
     json_decref(parts.modules);
     buffer_done(&parts.blobs);

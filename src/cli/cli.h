@@ -16,6 +16,13 @@ int command_doctor(int argc, char **argv);
 int command_help(int argc, char **argv);
 int command_version(int argc, char **argv);
 
+/* Of an option that may be given several times: each counts. */
+enum { CLI_VALUES_MAX = 256 };
+struct cli_values {
+    const char *items[CLI_VALUES_MAX + 1]; /* NULL-terminated */
+    int count;
+};
+
 /* Options of a command: "--name VALUE", "--name=VALUE" or "--flag". */
 struct cli_option {
     const char *name;   /* with its dashes */
@@ -23,6 +30,7 @@ struct cli_option {
     const char *text;
     const char **ret_value; /* of options with a value; the last one counts */
     bool *ret_flag;
+    struct cli_values *ret_values;
 };
 
 struct cli_command {

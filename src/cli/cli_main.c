@@ -30,10 +30,18 @@ int command_help(int argc, char **argv)
         return EXIT_OK;
     }
     for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++) {
-        if (strcmp(commands[i].name, argv[1]) == 0 && commands[i].run != command_help) {
+        if (strcmp(commands[i].name, argv[1]) == 0) {
+            if (commands[i].run == command_help || commands[i].run == command_version) {
+                (void)printf("Usage: weir %s\n\n%s\n", commands[i].name, commands[i].text);
+                return EXIT_OK;
+            }
             char *again[] = {argv[1], (char[]){"--help"}, NULL};
             return commands[i].run(2, again);
         }
+    }
+    if (argc > 1) {
+        (void)fprintf(stderr, "weir: there is no command \"%s\"; weir help lists them\n", argv[1]);
+        return EXIT_USAGE;
     }
     (void)printf("weir: a serverless server for your own machine\n\nUsage: weir COMMAND [options]\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
@@ -96,6 +104,17 @@ static bool misused(const struct cli_command *command, int *ret_exit, const char
     return false;
 }
 
+static bool take_value(const struct cli_option *option, const char *value)
+{
+    if (option->ret_value)
+        *option->ret_value = value;
+    else if (option->ret_values->count < CLI_VALUES_MAX)
+        option->ret_values->items[option->ret_values->count++] = value;
+    else
+        return false;
+    return true;
+}
+
 bool cli_parse(const struct cli_command *command, int argc, char **argv,
                const char **ret_arguments, int *ret_exit)
 {
@@ -122,12 +141,10 @@ bool cli_parse(const struct cli_command *command, int argc, char **argv,
             if (equals)
                 return misused(command, ret_exit, "takes no value", argv[i]);
             *option->ret_flag = true;
-        } else if (equals) {
-            *option->ret_value = equals + 1;
-        } else if (i + 1 < argc) {
-            *option->ret_value = argv[++i];
-        } else {
+        } else if (!equals && i + 1 == argc) {
             return misused(command, ret_exit, "needs a value", argv[i]);
+        } else if (!take_value(option, equals ? equals + 1 : argv[++i])) {
+            return misused(command, ret_exit, "too many of them", option->name);
         }
     }
     return true;

@@ -1,80 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <limits.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/inotify.h>
-#include <sys/stat.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "loader.h"
 #include "log.h"
+#include "project.h"
+#include "state_dir.h"
 #include "supervisor.h"
+#include "watch.h"
 
-enum { RELOAD_DELAY_MS = 60, WATCHES_MAX = 4096 };
+enum { RELOAD_DELAY_MS = 60 };
 
 static struct {
     struct dev_options options;
-    int inotify;
-    int watches[WATCHES_MAX];
-    int watches_count;
-    char *names[WATCHES_MAX]; /* file names that matter in watches[i]; NULL: all */
 } dev;
-
-/* Directories are watched, not files: editors replace files. */
-static void watch_path(const char *path)
-{
-    struct stat stat_of;
-    bool is_dir = stat(path, &stat_of) == 0 && S_ISDIR(stat_of.st_mode);
-    AUTO_TEXT dir = xstrdup(path);
-    char *slash = strrchr(dir, '/');
-    if (!is_dir && slash)
-        *slash = 0;
-    if (dev.watches_count == WATCHES_MAX || strstr(dir, "/node_modules/"))
-        return;
-    int watch = inotify_add_watch(dev.inotify, dir,
-                                  IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVE_SELF | IN_MASK_ADD);
-    if (watch < 0)
-        return;
-    dev.watches[dev.watches_count] = watch;
-    dev.names[dev.watches_count++] = is_dir ? NULL : xstrdup(slash + 1);
-}
-
-static bool matters(const struct inotify_event *event)
-{
-    for (int i = 0; i < dev.watches_count; i++)
-        if (dev.watches[i] == event->wd &&
-            (!dev.names[i] || (event->len > 0 && strcmp(dev.names[i], event->name) == 0)))
-            return true;
-    return false;
-}
 
 static bool changed(void *context)
 {
-    char events[16384] __attribute__((aligned(8)));
-    bool any = false;
-    ssize_t got;
     (void)context;
-    while ((got = read(dev.inotify, events, sizeof(events))) > 0) {
-        for (ssize_t at = 0; at < got;) {
-            const struct inotify_event *event = (const void *)(events + at);
-            any |= (event->mask & IN_Q_OVERFLOW) || matters(event);
-            at += (ssize_t)(sizeof(*event) + event->len);
-        }
-    }
-    return any;
-}
-
-static void renew_watches(const json_t *worker)
-{
-    for (int i = 0; i < dev.watches_count; i++)
-        free(dev.names[i]);
-    dev.watches_count = 0; /* the kernel's stay: adding a directory again gives the same number */
-    size_t index;
-    json_t *path;
-    json_array_foreach(json_object_get(worker, "watch"), index, path)
-        watch_path(json_string_value(path));
+    return watch_changed();
 }
 
 static int load(void *context, struct buffer *ret_plan, struct error *err)
@@ -83,70 +35,144 @@ static int load(void *context, struct buffer *ret_plan, struct error *err)
     return loader_dev(&dev.options, ret_plan, err);
 }
 
+/* The first address of this machine in the network of that family; false: it has none. */
+static bool network_address(int family, char ret_text[INET6_ADDRSTRLEN])
+{
+    struct ifaddrs *all, *at;
+    bool found = false;
+    if (getifaddrs(&all) < 0)
+        return false;
+    for (at = all; at && !found; at = at->ifa_next) {
+        if (!at->ifa_addr || at->ifa_addr->sa_family != family || (at->ifa_flags & IFF_LOOPBACK))
+            continue;
+        const struct sockaddr_in6 *v6 = (const void *)at->ifa_addr;
+        if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr))
+            continue; /* useless without its interface */
+        socklen_t len = family == AF_INET6 ? sizeof(*v6) : sizeof(struct sockaddr_in);
+        found = getnameinfo(at->ifa_addr, len, ret_text, INET6_ADDRSTRLEN, NULL, 0,
+                            NI_NUMERICHOST) == 0;
+    }
+    freeifaddrs(all);
+    return found;
+}
+
+/* An address that a browser can open: "all addresses" is none. */
+static void print_address(const json_t *listener, const char *bold, const char *off)
+{
+    const char *address = json_string_value(json_object_get(listener, "address"));
+    int port = (int)json_integer_value(json_object_get(listener, "bound_port"));
+    bool v6 = strchr(address, ':');
+    bool all = strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0;
+    const char *open = v6 ? "[" : "", *close = v6 ? "]" : "";
+    char network[INET6_ADDRSTRLEN];
+    (void)printf("  ready on %shttp://%s%s%s:%d%s\n", bold, open,
+                 !all ? address
+                 : v6 ? "::1"
+                      : "127.0.0.1",
+                 close, port, off);
+    if (all && network_address(v6 ? AF_INET6 : AF_INET, network))
+        (void)printf("  network  http://%s%s%s:%d\n", open, network, close, port);
+}
+
+/* Only when they are others than before: they would come again with every build. */
+static void print_warnings(const char *warnings)
+{
+    static char *before;
+    bool color = cli_color(STDERR_FILENO);
+    if (!before || strcmp(before, warnings) != 0)
+        (void)fprintf(stderr, "%s%s%s", color ? "\033[33m" : "", warnings, color ? "\033[0m" : "");
+    free(before);
+    before = xstrdup(warnings);
+}
+
+static void print_banner(const json_t *plan, const json_t *worker)
+{
+    const char *bold = dev.options.color ? "\033[1m" : "", *dim = dev.options.color ? "\033[2m" : "",
+               *off = dev.options.color ? "\033[0m" : "";
+    const json_t *assets = json_object_get(worker, "assets");
+    (void)printf("%sweir %s%s  %s%s%s\n\n", bold, WEIR_VERSION, off, dim,
+                 json_string_value(json_object_get(worker, "config")), off);
+    (void)printf("  worker   %s\n", json_string_value(json_object_get(worker, "name")));
+    if (json_is_object(assets))
+        (void)printf("  assets   %s\n", json_string_value(json_object_get(assets, "directory")));
+    print_address(json_array_get(json_object_get(plan, "listeners"), 0), bold, off);
+    (void)printf("\n%sCtrl-C stops it; a change of a source file reloads it.%s\n", dim, off);
+}
+
 static void loaded(void *context, struct slice plan, bool first)
 {
     json_t *json = json_loadb(plan.ptr, plan.len, 0, NULL);
     const json_t *worker = json_array_get(json_object_get(json, "workers"), 0);
-    const char *bold = dev.options.color ? "\033[1m" : "", *dim = dev.options.color ? "\033[2m" : "",
-               *off = dev.options.color ? "\033[0m" : "";
     (void)context;
-    renew_watches(worker);
-    if (!first) {
-        if (!json_object_get(worker, "failed"))
-            (void)printf("%sreloaded%s\n", dim, off);
-    } else {
-        const json_t *assets = json_object_get(worker, "assets");
-        (void)printf("%sweir %s%s  %s%s%s\n\n", bold, WEIR_VERSION, off, dim,
-                     json_string_value(json_object_get(worker, "config")), off);
-        (void)printf("  worker   %s\n", json_string_value(json_object_get(worker, "name")));
-        if (json_is_object(assets))
-            (void)printf("  assets   %s\n",
-                         json_string_value(json_object_get(assets, "directory")));
-        (void)printf("  ready on %shttp://%s:%d%s\n\n%sCtrl-C stops it; a change of a source file "
-                     "reloads it.%s\n",
-                     bold, dev.options.address, dev.options.port, off, dim, off);
-    }
+    if (!supervisor_is_loading())
+        state_dir_tidy(dev.options.data_dir, json);
+    watch_renew(json_object_get(worker, "watch"), json_object_get(worker, "failed") != NULL);
+    print_warnings(json_string_value(json_object_get(worker, "warnings")));
+    if (first)
+        print_banner(json, worker);
+    else if (!json_object_get(worker, "failed"))
+        (void)printf("%sreloaded%s\n", dev.options.color ? "\033[2m" : "",
+                     dev.options.color ? "\033[0m" : "");
     (void)fflush(stdout);
     json_decref(json);
 }
 
+static bool check_options(const char *port, const struct cli_values *vars)
+{
+    dev.options.port = cli_port(port);
+    if (dev.options.port < 0)
+        (void)fprintf(stderr, "weir: --port %s: expected a number from 0 to 65535\n", port);
+    for (int i = 0; i < vars->count; i++) {
+        const char *colon = strchr(vars->items[i], ':');
+        if (colon && colon > vars->items[i])
+            continue;
+        (void)fprintf(stderr, "weir: --var %s: expected NAME:VALUE\n", vars->items[i]);
+        return false;
+    }
+    return dev.options.port >= 0;
+}
+
 int command_dev(int argc, char **argv)
 {
-    const char *port = "8787", *dir, *var = NULL;
-    static const char *vars[2];
+    const char *port = "8787", *dir;
+    static struct cli_values vars;
     dev.options = (struct dev_options){.address = "127.0.0.1", .color = cli_color(STDOUT_FILENO)};
     const struct cli_option options[] = {
         {"--ip", "ADDRESS", "Address to listen on (default: 127.0.0.1)", &dev.options.address, NULL},
-        {"--port", "PORT", "Port to listen on (default: 8787)", &port, NULL},
+        {"--port", "PORT", "Port to listen on (default: 8787; 0: any that is free)", &port, NULL},
         {"--env", "NAME", "Use [env.NAME] of the configuration", &dev.options.env, NULL},
-        {"--var", "NAME:VALUE", "Set a variable", &var, NULL},
+        {"--var", "NAME:VALUE", "Set a variable; may be given several times", .ret_values = &vars},
     };
     const struct cli_command command = {
         "weir dev [DIR] [options]",
-        "Serves the project in DIR (default: here) from its wrangler.toml, wrangler.json or\n"
-        "wrangler.jsonc, and again when a source file changes.",
+        "Serves the project in DIR (default: here, or a directory above) from its wrangler.toml,\n"
+        "wrangler.json or wrangler.jsonc, and again when a source file changes.",
         options, ARRAY_LEN(options), 1};
     int code;
     if (!cli_parse(&command, argc, argv, &dir, &code))
         return code;
-    dev.options.dir = dir ? dir : ".";
-    dev.options.port = cli_port(port);
-    vars[0] = var;
-    dev.options.vars = vars;
-    if (dev.options.port < 0 || (var && !strchr(var, ':'))) {
-        (void)fprintf(stderr, dev.options.port < 0
-                                  ? "weir: --port %s: expected a number from 0 to 65535\n"
-                                  : "weir: --var %s: expected NAME:VALUE\n",
-                      dev.options.port < 0 ? port : "…");
+    if (!check_options(port, &vars))
         return EXIT_USAGE;
-    }
+    dev.options.vars = vars.items;
     log_init("dev", LOG_INFO, false);
-    dev.inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    struct error err = {""};
+    AUTO_TEXT config = project_find(dir ? dir : ".", true, &err);
+    AUTO_TEXT project_dir = config ? xstrndup(config, (size_t)(strrchr(config, '/') - config)) : NULL;
+    AUTO_TEXT data_dir = config ? state_dir_private(project_dir, &err) : NULL;
+    if (!data_dir) {
+        (void)fprintf(stderr, "weir: %s\n", err.text);
+        return EXIT_FAILED;
+    }
+    dev.options.dir = config;
+    dev.options.data_dir = data_dir;
     struct supervisor_options supervisor_options = {.load = load,
-                                                    .watch_fd = dev.inotify,
+                                                    .watch_fd = watch_init(),
                                                     .changed = changed,
                                                     .reload_delay_ms = RELOAD_DELAY_MS,
                                                     .loaded = loaded,
-                                                    .drain_timeout_ms = 2000};
-    return supervisor_run(&supervisor_options);
+                                                    .drain_timeout_ms = 2000,
+                                                    .hangup_stops = true};
+    code = supervisor_run(&supervisor_options);
+    state_dir_remove(data_dir);
+    return code;
 }

@@ -1,35 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "control.h"
 #include "loader.h"
 #include "log.h"
+#include "state_dir.h"
 #include "supervisor.h"
+
+enum { RELOAD_MS_MAX = 120000 };
 
 static const char *config_path = "weir.toml";
 
-static void print_messages(const struct config_report *report, bool color)
-{
-    if (buffer_len(&report->warnings) > 0)
-        (void)fprintf(stderr, "%s%.*s%s", color ? "\033[33m" : "",
-                      (int)buffer_len(&report->warnings),
-                      report->warnings.data + report->warnings.start, color ? "\033[0m" : "");
-    if (buffer_len(&report->errors) > 0)
-        (void)fprintf(stderr, "%s%.*s%s", color ? "\033[31m" : "", (int)buffer_len(&report->errors),
-                      report->errors.data + report->errors.start, color ? "\033[0m" : "");
-}
-
+/* Mistakes go with the error, to the log and to who asked for the reload. */
 static int load(void *context, struct buffer *ret_plan, struct error *err)
 {
     struct config_report report = {.file = config_path};
+    AUTO_BUFFER text = {0};
     (void)context;
-    int r = loader_serve(config_path, true, cli_color(STDOUT_FILENO), ret_plan, &report, err);
-    print_messages(&report, cli_color(STDERR_FILENO));
+    const struct serve_options options = {.build = true, .color = cli_color(STDOUT_FILENO)};
+    int r = loader_serve(config_path, &options, ret_plan, &report, err);
+    config_report_append(&report, false, &text);
+    (void)fprintf(stderr, "%.*s", (int)buffer_len(&text), text.data ? text.data + text.start : "");
+    if (report.errors_count > 0) {
+        buffer_reset(&text, 0);
+        config_report_append(&report, true, &text);
+        AUTO_TEXT what = xstrdup(err->text);
+        r = error_set(err, r, "%s:\n%.*s", what, (int)buffer_len(&text) - 1,
+                      text.data + text.start);
+    }
+    config_report_done(&report);
     return r;
 }
 
@@ -38,15 +41,37 @@ static void loaded(void *context, struct slice plan, bool first)
     json_t *json = json_loadb(plan.ptr, plan.len, 0, NULL), *listener;
     size_t index;
     (void)context;
+    if (!supervisor_is_loading())
+        state_dir_tidy(json_string_value(json_object_get(json, "data_dir")), json);
     size_t workers = json_array_size(json_object_get(json, "workers"));
-    AUTO_BUFFER where = {0};
+    AUTO_BUFFER text = {0};
+    buffer_printf(&text, "%s: %zu worker%s on ", first ? "serving" : "reloaded", workers,
+                  workers == 1 ? "" : "s");
     json_array_foreach(json_object_get(json, "listeners"), index, listener)
-        buffer_printf(&where, "%shttp://%s:%lld", index ? ", " : "",
-                      json_string_value(json_object_get(listener, "address")),
+    {
+        const char *address = json_string_value(json_object_get(listener, "address"));
+        bool v6 = strchr(address, ':');
+        buffer_printf(&text, "%shttp://%s%s%s:%lld", index ? ", " : "", v6 ? "[" : "", address,
+                      v6 ? "]" : "",
                       (long long)json_integer_value(json_object_get(listener, "port")));
-    log_info("%s: %zu worker%s on %.*s", first ? "serving" : "reloaded", workers,
-             workers == 1 ? "" : "s", (int)buffer_len(&where), where.data + where.start);
+    }
+    buffer_append(&text, "", 1);
+    log_info("%s", text.data + text.start);
+    control_answer((uint32_t)json_integer_value(json_object_get(json, "load")), NULL,
+                   text.data + text.start);
     json_decref(json);
+}
+
+static void refused(void *context, uint32_t load, const char *text)
+{
+    (void)context;
+    control_answer(load, text, NULL);
+}
+
+static bool wanted(void *context)
+{
+    (void)context;
+    return control_take();
 }
 
 int command_serve(int argc, char **argv)
@@ -68,13 +93,21 @@ int command_serve(int argc, char **argv)
         (void)fprintf(stderr, "weir: %s\n", err.text);
         return EXIT_FAILED;
     }
-    AUTO_TEXT pid_path = xasprintf("%s/weir.pid", data_dir);
+    int requests = control_open(data_dir, &err);
+    if (requests < 0) {
+        (void)fprintf(stderr, "weir: %s\n", err.text);
+        control_close();
+        return EXIT_FAILED;
+    }
     struct supervisor_options supervisor_options = {.load = load,
-                                                    .watch_fd = -1,
+                                                    .watch_fd = requests,
+                                                    .changed = wanted,
                                                     .loaded = loaded,
-                                                    .pid_path = pid_path,
+                                                    .refused = refused,
                                                     .drain_timeout_ms = 30000};
-    return supervisor_run(&supervisor_options);
+    code = supervisor_run(&supervisor_options);
+    control_close();
+    return code;
 }
 
 int command_reload(int argc, char **argv)
@@ -83,63 +116,24 @@ int command_reload(int argc, char **argv)
         {"--config", "FILE", "The configuration (default: weir.toml)", &config_path, NULL}};
     const struct cli_command command = {
         "weir reload [--config FILE]",
-        "Makes the weir serve of this configuration read it again.", options, ARRAY_LEN(options),
+        "Makes the weir serve of this configuration read it again, and tells how that went: 0 when the new\n"
+        "one is in force, 1 and the reason when the one before stays.",
+        options, ARRAY_LEN(options),
         0};
-    int code, pid = 0;
+    int code;
     struct error err = {""};
     if (!cli_parse(&command, argc, argv, NULL, &code))
         return code;
     AUTO_TEXT data_dir = loader_data_dir(config_path, &err);
+    AUTO_TEXT text = NULL;
     if (!data_dir) {
         (void)fprintf(stderr, "weir: %s\n", err.text);
         return EXIT_FAILED;
     }
-    AUTO_TEXT pid_path = xasprintf("%s/weir.pid", data_dir);
-    FILE *file = fopen(pid_path, "re");
-    bool found = file && fscanf(file, "%d", &pid) == 1 && pid > 1;
-    if (file)
-        (void)fclose(file);
-    if (!found || kill(pid, SIGHUP) < 0) {
-        (void)fprintf(stderr, "weir: no weir serve runs with %s (%s: %s)\n", config_path, pid_path,
-                      found ? strerror(errno) : "no process id there");
+    if (control_reload(data_dir, RELOAD_MS_MAX, &text, &err) < 0) {
+        (void)fprintf(stderr, "weir: %s was not reloaded: %s\n", config_path, err.text);
         return EXIT_FAILED;
     }
-    (void)printf("weir %d reads %s again\n", pid, config_path);
+    (void)printf("%s\n", text);
     return EXIT_OK;
-}
-
-int command_check_config(int argc, char **argv)
-{
-    bool json = false;
-    const struct cli_option options[] = {
-        {"--config", "FILE", "The configuration (default: weir.toml)", &config_path, NULL},
-        {"--json", NULL, "Print the result as JSON", NULL, &json}};
-    const struct cli_command command = {
-        "weir check-config [--config FILE] [--json]",
-        "Tells every mistake of a configuration and of its projects, with file and line.", options,
-        ARRAY_LEN(options), 0};
-    int code;
-    struct error err = {""};
-    struct config_report report = {.file = config_path};
-    AUTO_BUFFER plan = {0};
-    if (!cli_parse(&command, argc, argv, NULL, &code))
-        return code;
-    int r = loader_serve(config_path, false, false, &plan, &report, &err);
-    if (json) {
-        AUTO_BUFFER out = {0};
-        buffer_printf(&out, "{\"ok\":%s,\"errors\":%d,\"warnings\":%d,\"error_text\":",
-                      r < 0 ? "false" : "true", report.errors_count, report.warnings_count);
-        buffer_append_json(&out, r < 0 && report.errors_count == 0 ? slice_of(err.text)
-                                                                    : buffer_slice(&report.errors));
-        buffer_append_text(&out, ",\"warning_text\":");
-        buffer_append_json(&out, buffer_slice(&report.warnings));
-        (void)printf("%.*s}\n", (int)buffer_len(&out), out.data + out.start);
-    } else {
-        print_messages(&report, cli_color(STDERR_FILENO));
-        if (r < 0)
-            (void)fprintf(stderr, "%s\n", err.text);
-        else
-            (void)printf("%s is fine\n", config_path);
-    }
-    return r < 0 ? EXIT_FAILED : EXIT_OK;
 }

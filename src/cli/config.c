@@ -8,49 +8,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-__attribute__((format(printf, 4, 0))) static void
-add_line(struct buffer *out, const char *file, int line, const char *format, va_list args)
-{
-    char text[1024];
-    (void)vsnprintf(text, sizeof(text), format, args);
-    if (line > 0)
-        buffer_printf(out, "%s:%d: %s\n", file, line, text);
-    else
-        buffer_printf(out, "%s: %s\n", file, text);
-}
-
-void config_error(struct config_report *report, int line, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    add_line(&report->errors, report->file, line, format, args);
-    va_end(args);
-    report->errors_count++;
-}
-
-void config_warn(struct config_report *report, int line, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    add_line(&report->warnings, report->file, line, format, args);
-    va_end(args);
-    report->warnings_count++;
-}
-
 static int read_file(const char *path, struct buffer *ret_text, struct error *err)
 {
     AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return error_set(err, -errno, "cannot read %s: %s", path, strerror(errno));
+        return error_set(err, -errno, "cannot read it: %s", strerror(errno));
     for (;;) {
         ssize_t got = read(fd, buffer_reserve(ret_text, 65536), 65536);
         if (got < 0)
-            return error_set(err, -errno, "cannot read %s: %s", path, strerror(errno));
+            return error_set(err, -errno, "cannot read it: %s", strerror(errno));
         if (got == 0)
             return 0;
         ret_text->end += (size_t)got;
         if (buffer_len(ret_text) > VALUE_BYTES_MAX)
-            return error_set(err, -EFBIG, "%s is larger than 16 MB", path);
+            return error_set(err, -EFBIG, "it is larger than 16 MB");
     }
 }
 
@@ -63,10 +34,7 @@ int config_read(const char *path, struct value *ret_root, struct error *err)
     size_t len = strlen(path);
     bool toml = len > 5 && strcmp(path + len - 5, ".toml") == 0;
     struct slice bytes = {text.data ? text.data : "", buffer_len(&text)};
-    r = toml ? toml_parse(bytes, ret_root, err) : jsonc_parse(bytes, ret_root, err);
-    if (r < 0)
-        error_prefix(err, "%s", path);
-    return r;
+    return toml ? toml_parse(bytes, ret_root, err) : jsonc_parse(bytes, ret_root, err);
 }
 
 /* Unit suffixes; the number in front may have a fraction. */
@@ -176,14 +144,14 @@ static void check_key(const struct value_entry *entry, const struct config_table
     if (text.len > 60)
         text.len = 60;
     if (!has_type(&entry->value, key->type)) {
-        config_error(report, entry->key_line, "%s %s = %.*s: expected %s", table->name, key->name,
-                     (int)text.len, text.ptr, type_remedy(key->type));
+        config_error(report, entry->key_line, key->name, "%s %s = %.*s: expected %s", table->name,
+                     key->name, (int)text.len, text.ptr, type_remedy(key->type));
         return;
     }
     if (number_of(&entry->value, key->type, &number) && (number < key->min || number > key->max))
-        config_error(report, entry->key_line, "%s %s = %.*s: must be between %lld and %lld",
-                     table->name, key->name, (int)text.len, text.ptr, (long long)key->min,
-                     (long long)key->max);
+        config_error(report, entry->key_line, key->name,
+                     "%s %s = %.*s: must be between %lld and %lld", table->name, key->name,
+                     (int)text.len, text.ptr, (long long)key->min, (long long)key->max);
 }
 
 /* Edits that turn one word into the other. */
@@ -218,11 +186,18 @@ static const struct config_key *find_key(const struct config_table *table, const
     return NULL;
 }
 
+/* Only what may well have been meant: two edits, or one in three letters; one in a short word. */
+static size_t edits_max(const char *word)
+{
+    size_t len = strlen(word);
+    return len < 4 ? 1 : len < 9 ? 2 : len / 3;
+}
+
 static void warn_unknown(const struct value_entry *entry, const struct config_table *table,
                          const char *const *also, struct config_report *report)
 {
     const char *nearest = NULL;
-    size_t least = 4;
+    size_t least = edits_max(entry->key) + 1;
     for (size_t i = 0; i < table->keys_count; i++) {
         size_t edits = distance(entry->key, table->keys[i].name);
         if (edits < least)
@@ -234,11 +209,12 @@ static void warn_unknown(const struct value_entry *entry, const struct config_ta
             least = edits, nearest = also[i];
     }
     if (nearest)
-        config_warn(report, entry->key_line, "%s unknown key \"%s\"; did you mean \"%s\"?",
-                    table->name, entry->key, nearest);
+        config_warn(report, entry->key_line, entry->key,
+                    "%s unknown key \"%s\"; did you mean \"%s\"?", table->name, entry->key,
+                    nearest);
     else
-        config_warn(report, entry->key_line, "%s unknown key \"%s\" is ignored", table->name,
-                    entry->key);
+        config_warn(report, entry->key_line, entry->key, "%s unknown key \"%s\" is ignored",
+                    table->name, entry->key);
 }
 
 void config_check(const struct value *value, const struct config_table *table,
@@ -247,7 +223,7 @@ void config_check(const struct value *value, const struct config_table *table,
     if (!value)
         return;
     if (value->type != VALUE_TABLE) {
-        config_error(report, value->line, "%s must be a table, not %s", table->name,
+        config_error(report, value->line, NULL, "%s must be a table, not %s", table->name,
                      value_type_name(value->type));
         return;
     }

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "report.h"
 #include "value.h"
 
 enum config_type {
@@ -33,19 +34,8 @@ struct config_table {
     size_t keys_count;
 };
 
-/* Where messages go: each names file, line, key, value and remedy. */
-struct config_report {
-    const char *file;
-    struct buffer errors, warnings; /* a line each */
-    int errors_count, warnings_count;
-};
-
-void config_error(struct config_report *report, int line, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-void config_warn(struct config_report *report, int line, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-
-/* Reads a file by its name's ending (.toml, .json, .jsonc). */
+/* Reads a file by its name's ending (.toml, .json, .jsonc). The error is without the file's name:
+ * "line:column: what", or what hinders reading. */
 int config_read(const char *path, struct value *ret_root, struct error *err) WARN_UNUSED;
 
 /* Checks every key of value against the table; unknown keys are warned of, with the nearest known one.

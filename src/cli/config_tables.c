@@ -12,10 +12,11 @@ enum { MINUTE_MS = 60000, DAY_MS = 86400000, MB = 1 << 20 };
 
 static const struct config_key root_keys[] = {
     {"data_dir", CONFIG_STRING, 0, 0, ".weir", NULL,
-     "Directory for bundles and the process id, beside the file unless it is absolute"},
+     "Directory for bundles, the process id (`weir.pid`) and the socket of `weir reload`, beside the "
+     "file unless it is absolute; one `weir serve` at a time uses it"},
     {"gateways", CONFIG_COUNT, 0, 64, "0", "gateways",
-     "Gateway processes, each with its own instances; 0: one for each CPU, kept there with its "
-     "instances"},
+     "Gateway processes, each with its own instances; 0: one for two CPUs. As many as there are CPUs keep "
+     "to them, each with its instances"},
     {"access_log", CONFIG_STRING, 0, 0, "json", "access_log",
      "Lines on standard output: \"json\", \"text\" or \"off\""},
     {"memory_max", CONFIG_SIZE, 64 * MB, 1024 * GB, "1GB", "memory_bytes_max",
@@ -133,7 +134,9 @@ static const struct config_key wrangler_keys[] = {
     {"vars", CONFIG_ANY, 0, 0, NULL, NULL, "Table of strings and JSON values, found in env"},
     {"assets", CONFIG_ANY, 0, 0, NULL, NULL, "Table, see [assets]"},
     {"rules", CONFIG_ANY, 0, 0, NULL, NULL,
-     "Array of {type, globs}: module types Text, Data, CompiledWasm, ESModule, CommonJS"},
+     "Array of {type, globs, fallthrough}: module types Text, Data, CompiledWasm, ESModule, CommonJS; "
+     "the defaults are Text for `**/*.txt`, `**/*.html`, `**/*.sql`, Data for `**/*.bin`, CompiledWasm "
+     "for `**/*.wasm` and `**/*.wasm?module`"},
     {"define", CONFIG_ANY, 0, 0, NULL, NULL, "Table of names replaced when bundling"},
     {"alias", CONFIG_ANY, 0, 0, NULL, NULL, "Table of module names replaced when bundling"},
     {"limits", CONFIG_ANY, 0, 0, NULL, NULL, "Table with cpu_ms and subrequests"},
@@ -146,7 +149,8 @@ static const struct config_key wrangler_keys[] = {
      "`minify` unless given"},
     {"no_bundle", CONFIG_BOOL, 0, 0, "false", NULL, "Serve the entry file as it is"},
     {"tsconfig", CONFIG_STRING, 0, 0, NULL, NULL, "tsconfig.json for bundling"},
-    {"base_dir", CONFIG_STRING, 0, 0, NULL, NULL, "Directory that module names begin from"},
+    {"base_dir", CONFIG_STRING, 0, 0, NULL, NULL,
+     "Directory that globs of `rules` may begin from, beside the project's; default: the entry's"},
     {"env", CONFIG_ANY, 0, 0, NULL, NULL, "[env.NAME]: the same keys for one environment"},
 };
 TABLE(config_wrangler, "wrangler configuration",
@@ -156,7 +160,9 @@ static const struct config_key wrangler_limits_keys[] = {
     {"cpu_ms", CONFIG_COUNT, 1, 300000, NULL, "cpu_ms", "CPU milliseconds of one request"},
     {"subrequests", CONFIG_COUNT, 0, 1000000, NULL, "subrequests", "fetch() calls of one request"},
 };
-TABLE(config_wrangler_limits, "[limits] of a project", "", wrangler_limits_keys);
+TABLE(config_wrangler_limits, "[limits] of a project",
+      "They count over the [limits] of weir.toml, and the worker's own table there over both.",
+      wrangler_limits_keys);
 
 static const char *type_name(enum config_type type)
 {
@@ -191,8 +197,12 @@ void config_print_reference(void)
     for (size_t i = 0; i < ARRAY_LEN(serve); i++)
         print_table(serve[i]);
     (void)printf("\n## A project's wrangler configuration\n\nRead by `weir dev` and by `weir serve` "
-                 "for each `project`. Variables of `.dev.vars` (or `.env`) beside it come before "
-                 "`vars` and are never printed.\n");
+                 "for each `project`. Variables of the files of secrets beside it come before `vars` "
+                 "and are never printed: `.dev.vars.NAME` for [env.NAME] or else `.dev.vars`; without "
+                 "either of them `.env`, `.env.NAME`, `.env.local` and `.env.NAME.local`, each over the "
+                 "ones before. `weir dev` keeps its builds in `.weir` in the project, and removes them "
+                 "in the end.\n");
     print_table(&config_wrangler);
     print_table(&config_assets);
+    print_table(&config_wrangler_limits);
 }

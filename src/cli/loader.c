@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -8,15 +10,11 @@
 #include <unistd.h>
 
 #include "bundler.h"
+#include "checks.h"
+#include "cli.h"
 #include "project.h"
 
-static void print_warnings(const struct config_report *report, bool color)
-{
-    if (buffer_len(&report->warnings) > 0)
-        (void)fprintf(stderr, "%s%.*s%s", color ? "\033[33m" : "",
-                      (int)buffer_len(&report->warnings),
-                      report->warnings.data + report->warnings.start, color ? "\033[0m" : "");
-}
+enum { TREE_DIRS_MAX = 1024 };
 
 /* What decides whether running instances can stay: the bundle, and what they are given with it. */
 static void set_version(json_t *worker, const char *bundle_version)
@@ -83,13 +81,66 @@ static json_t *dev_plan(const struct dev_options *options, const char *data_dir)
                      data_dir, "http", defaults_of(&config_http, NULL));
 }
 
-/* What a change of must lead to a new build. */
-static json_t *watched_paths(const struct project *project, json_t *inputs)
+/* Without the escape sequences of a terminal's colours; also one that was cut off. */
+static void strip_colors(char *text)
+{
+    char *out = text;
+    for (char *at = text; *at;) {
+        if (*at != '\033') {
+            *out++ = *at++;
+            continue;
+        }
+        at += at[1] == '[' ? 2 : 1;
+        at += strspn(at, "0123456789;");
+        at += *at != 0;
+    }
+    *out = 0;
+}
+
+/* The directory and those below it. */
+static void add_tree(json_t *watch, const char *path)
+{
+    DIR *dir = opendir(path);
+    if (dir)
+        (void)json_array_append_new(watch, json_string(path));
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        AUTO_TEXT child = xasprintf("%s/%s", path, entry->d_name);
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
+            strcmp(entry->d_name, "node_modules") != 0 && json_array_size(watch) < TREE_DIRS_MAX)
+            add_tree(watch, child);
+    }
+    if (dir)
+        (void)closedir(dir);
+}
+
+/* A failed build does not tell its sources: watch what its messages name ("    file:line:column:"),
+ * and whatever is beside the entry, since the remedy may be a file that is not there yet. */
+static void add_failed(json_t *watch, const struct project *project, const char *messages)
+{
+    for (const char *line = messages; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        const char *name = line + strspn(line, " "), *end = strpbrk(name, ":\n");
+        if (!end || *end != ':' || end == name || !isdigit((unsigned char)end[1]))
+            continue;
+        AUTO_TEXT path = xasprintf("%s/%.*s", project->dir, (int)(end - name), name);
+        char *real = realpath(path, NULL);
+        if (real)
+            (void)json_array_append_new(watch, json_string(real));
+        free(real);
+    }
+    AUTO_TEXT dir = xstrdup(project->main);
+    *strrchr(dir, '/') = 0;
+    add_tree(watch, dir);
+}
+
+/* What a change of must lead to a new build. failure: the builder's messages, or NULL. */
+static json_t *watched_paths(const struct project *project, json_t *inputs, const char *failure)
 {
     json_t *watch = inputs ? json_incref(inputs) : json_array();
+    if (failure)
+        add_failed(watch, project, failure);
     (void)json_array_append_new(watch, json_string(project->config_path));
-    if (project->secrets_path)
-        (void)json_array_append_new(watch, json_string(project->secrets_path));
+    (void)json_array_extend(watch, project->secrets_paths);
     if (project->main)
         (void)json_array_append_new(watch, json_string(project->main));
     const char *assets = json_string_value(json_object_get(project->assets, "directory"));
@@ -107,16 +158,22 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
     int r = project_read(options->dir, options->env, &project, &report, err);
     if (r < 0)
         return r;
-    print_warnings(&report, options->color);
-    if (report.errors_count > 0) {
-        r = error_set(err, -EINVAL, "%.*s", (int)buffer_len(&report.errors),
-                      report.errors.data + report.errors.start);
+    bool color = cli_color(STDERR_FILENO);
+    if (report.errors_count > 0)
+        r = error_set(err, -EINVAL, "the configuration has %d mistake%s", report.errors_count,
+                      report.errors_count > 1 ? "s" : "");
+    config_report_sort(&report);
+    if (r < 0) {
+        config_report_print(&report, color);
+        config_report_done(&report);
         project_done(&project);
         return r;
     }
+    AUTO_BUFFER warnings = {0};
+    config_report_append(&report, false, &warnings);
+    config_report_done(&report);
     add_vars(&project, options->vars);
-    AUTO_TEXT data_dir = xasprintf("%s/.weir", project.dir);
-    r = bundler_init(&bundler, data_dir, true, options->color, err);
+    r = bundler_init(&bundler, options->data_dir, true, color, err);
     if (r < 0) {
         project_done(&project);
         return r;
@@ -128,7 +185,8 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
     if (project.main)
         r = bundler_build(&bundler, &project, &bundle, &failure);
     if (r < 0) {
-        (void)fprintf(stderr, "%s\n", failure.text);
+        (void)fprintf(stderr, "%s%s\n", failure.text, color ? "\033[0m" : "");
+        strip_colors(failure.text); /* what follows is for clients */
         (void)json_object_set_new(worker, "failed", json_string(failure.text));
     } else if (bundle.path) {
         (void)json_object_set_new(worker, "bundle", json_string(bundle.path));
@@ -138,7 +196,10 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
     /* A developer's fetch() goes to the services on the same machine. */
     (void)json_object_set_new(worker, "egress_allow", json_pack("[s, s]", "127.0.0.0/8", "::1/128"));
     (void)json_object_set_new(worker, "config", json_string(project.config_path));
-    (void)json_object_set_new(worker, "watch", watched_paths(&project, bundle.inputs));
+    (void)json_object_set_new(worker, "warnings",
+                              json_stringn(warnings.data ? warnings.data + warnings.start : "",
+                                           buffer_len(&warnings)));
+    (void)json_object_set_new(worker, "watch", watched_paths(&project, bundle.inputs, r < 0 ? failure.text : NULL));
     (void)json_object_set_new(plan, "workers", json_pack("[o]", worker));
     r = dump(plan, ret_plan);
     json_decref(plan);
@@ -169,8 +230,12 @@ static char *below(const char *dir, const char *path)
 char *loader_data_dir(const char *path, struct error *err)
 {
     struct value root;
-    if (config_read(path, &root, err) < 0)
+    struct error why = {""};
+    if (config_read(path, &root, &why) < 0) {
+        (void)error_set(err, -EINVAL, "%s:%s%s", path, isdigit((unsigned char)why.text[0]) ? "" : " ",
+                        why.text);
         return NULL;
+    }
     const char *given = value_text(value_get(&root, "data_dir"));
     AUTO_TEXT dir = dir_of(path);
     char *result = below(dir, given ? given : ".weir");
@@ -178,16 +243,15 @@ char *loader_data_dir(const char *path, struct error *err)
     return result;
 }
 
-/* "10.0.0.0/8", "127.0.0.1:5432", "[::1]:80", "host:port": the broker parses them; here only shape. */
-static void check_egress(const struct value *list, struct config_report *report)
+/* Every text of an array by its own line. */
+static void check_texts(const struct value *list, const char *key,
+                        const char *check(const char *text), struct config_report *report)
 {
     for (size_t i = 0; list && list->type == VALUE_ARRAY && i < list->count; i++) {
-        const char *text = value_text(&list->entries[i].value);
-        if (text && (strchr(text, ' ') || strstr(text, "://") || !*text))
-            config_error(report, list->entries[i].value.line,
-                         "[[worker]] egress_allow \"%s\": expected an address, a prefix such as "
-                         "\"10.0.0.0/8\", or \"host:port\"",
-                         text);
+        const struct value *item = &list->entries[i].value;
+        const char *text = value_text(item), *wrong = text ? check(text) : NULL;
+        if (wrong)
+            config_error(report, item->line, key, "[[worker]] %s \"%s\": %s", key, text, wrong);
     }
 }
 
@@ -196,35 +260,32 @@ struct serve_context {
     struct bundler bundler;
     const struct value *limits, *scale;
     struct config_report *report;
-    json_t *workers;
-    bool build, color, has_default;
+    json_t *workers, *routes; /* routes: whose they are, by their canonical form */
+    bool build, has_default;
 };
 
 /* Messages about a project come under its own file's name. */
 static int read_project(struct serve_context *context, const struct value *entry,
                         struct project *ret_project)
 {
-    struct config_report own = {.file = ""};
+    struct config_report *report = context->report;
     struct error err = {""};
     const char *project_dir = value_text(value_get(entry, "project"));
     if (!project_dir) {
-        config_error(context->report, entry->line,
+        config_error(report, entry->line, "project",
                      "[[worker]] needs project = \"…\", the directory with its wrangler "
                      "configuration");
         return -EINVAL;
     }
     AUTO_TEXT dir = below(context->dir, project_dir);
-    int r = project_read(dir, value_text(value_get(entry, "env")), ret_project, &own, &err);
+    const char *file = report->file;
+    int errors_before = report->errors_count;
+    int r = project_read(dir, value_text(value_get(entry, "env")), ret_project, report, &err);
+    report->file = file;
     if (r < 0)
-        config_error(context->report, entry->line, "[[worker]] project = \"%s\": %s", project_dir,
-                     err.text);
-    buffer_append_slice(&context->report->errors, buffer_slice(&own.errors));
-    buffer_append_slice(&context->report->warnings, buffer_slice(&own.warnings));
-    context->report->errors_count += own.errors_count;
-    context->report->warnings_count += own.warnings_count;
-    buffer_done(&own.errors);
-    buffer_done(&own.warnings);
-    return r < 0 ? r : own.errors_count > 0 ? -EINVAL : 0;
+        config_error(report, entry->line, "project", "[[worker]] project = \"%s\": %s",
+                     project_dir, err.text);
+    return r < 0 ? r : report->errors_count > errors_before ? -EINVAL : 0;
 }
 
 static bool name_taken(const json_t *workers, const char *name)
@@ -237,16 +298,72 @@ static bool name_taken(const json_t *workers, const char *name)
     return false;
 }
 
+static const char *name_of(const json_t *worker)
+{
+    return json_string_value(json_object_get(worker, "name"));
+}
+
+static void check_shared_routes(struct serve_context *context, const struct value *entry,
+                                const json_t *worker)
+{
+    const struct value *own = value_get(entry, "routes");
+    size_t index;
+    json_t *route;
+    json_array_foreach(json_object_get(worker, "routes"), index, route)
+    {
+        AUTO_TEXT canonical = check_route_canonical(json_string_value(route));
+        const char *other = json_string_value(json_object_get(context->routes, canonical));
+        if (other)
+            config_error(context->report,
+                         own && own->type == VALUE_ARRAY && index < own->count
+                             ? own->entries[index].value.line
+                             : entry->line,
+                         "routes", "[[worker]] \"%s\": the worker \"%s\" has the route \"%s\", too",
+                         name_of(worker), other, json_string_value(route));
+        else
+            (void)json_object_set_new(context->routes, canonical, json_string(name_of(worker)));
+    }
+}
+
+/* scale: filled, so that a default counts as well. given: the table, or NULL. */
+static void check_scale(const struct value *given, int line, const char *table,
+                        const json_t *scale, struct config_report *report)
+{
+    json_int_t min = json_integer_value(json_object_get(scale, "min_instances")),
+               max = json_integer_value(json_object_get(scale, "max_instances"));
+    const struct value *at = value_get(given, "min_instances");
+    at = at ? at : value_get(given, "max_instances");
+    if (given && min > max)
+        config_error(report, at ? at->line : line, "min_instances",
+                     "%s min_instances = %lld is more than max_instances = %lld", table,
+                     (long long)min, (long long)max);
+}
+
+static void build_worker(struct serve_context *context, const struct value *entry,
+                         const struct project *project, json_t *worker)
+{
+    struct bundle bundle = {.path = NULL};
+    struct error err = {""};
+    if (project->main && context->build) {
+        if (bundler_build(&context->bundler, project, &bundle, &err) < 0)
+            config_error(context->report, entry->line, NULL, "[[worker]] \"%s\": %s",
+                         project->name, err.text);
+        else
+            (void)json_object_set_new(worker, "bundle", json_string(bundle.path));
+    }
+    set_version(worker, bundle.path ? bundle.version : "");
+    bundle_done(&bundle);
+}
+
 static void add_worker(struct serve_context *context, const struct value *entry)
 {
     struct project project = {.name = NULL};
-    struct bundle bundle = {.path = NULL};
-    struct error err = {""};
     const struct value *limits = value_get(entry, "limits"), *scale = value_get(entry, "scale");
     config_check(entry, &config_worker, NULL, context->report);
     config_check(limits, &config_limits, NULL, context->report);
     config_check(scale, &config_scale, NULL, context->report);
-    check_egress(value_get(entry, "egress_allow"), context->report);
+    check_texts(value_get(entry, "egress_allow"), "egress_allow", check_egress, context->report);
+    check_texts(value_get(entry, "routes"), "routes", check_route, context->report);
     if (entry->type != VALUE_TABLE || read_project(context, entry, &project) < 0) {
         project_done(&project);
         return;
@@ -255,9 +372,13 @@ static void add_worker(struct serve_context *context, const struct value *entry)
     if (name) {
         free(project.name);
         project.name = xstrdup(name);
+        const char *wrong = check_worker_name(name);
+        if (wrong)
+            config_error(context->report, value_get(entry, "name")->line, "name",
+                         "[[worker]] name = \"%s\": %s", name, wrong);
     }
     if (name_taken(context->workers, project.name))
-        config_error(context->report, entry->line,
+        config_error(context->report, entry->line, "name",
                      "[[worker]] the name \"%s\" is taken; give this one name = \"…\"",
                      project.name);
     json_t *worker = worker_of(&project, defaults_of(&config_limits, context->limits),
@@ -267,26 +388,49 @@ static void add_worker(struct serve_context *context, const struct value *entry)
     config_override(entry, &config_worker, worker);
     if (json_is_true(json_object_get(worker, "default"))) {
         if (context->has_default)
-            config_error(context->report, entry->line,
+            config_error(context->report, entry->line, "default",
                          "[[worker]] default = true: another worker is the default already");
         context->has_default = true;
     }
     if (json_array_size(json_object_get(worker, "routes")) == 0 &&
         !json_is_true(json_object_get(worker, "default")))
-        config_warn(context->report, entry->line,
+        config_warn(context->report, entry->line, "routes",
                     "[[worker]] \"%s\" has no routes and is not the default: nothing reaches it",
                     project.name);
-    if (project.main && context->build) {
-        if (bundler_build(&context->bundler, &project, &bundle, &err) < 0)
-            config_error(context->report, entry->line, "[[worker]] \"%s\": %s", project.name,
-                         err.text);
-        else
-            (void)json_object_set_new(worker, "bundle", json_string(bundle.path));
-    }
-    set_version(worker, bundle.path ? bundle.version : "");
+    check_shared_routes(context, entry, worker);
+    check_scale(scale, entry->line, "[[worker]] scale:", json_object_get(worker, "scale"),
+                context->report);
+    build_worker(context, entry, &project, worker);
     (void)json_array_append_new(context->workers, worker);
-    bundle_done(&bundle);
     project_done(&project);
+}
+
+/* seen: array of {address, port} so far. */
+static void check_listener(const struct value *entry, const char *table, const json_t *listener,
+                           const json_t *seen, struct config_report *report)
+{
+    const char *address = json_string_value(json_object_get(listener, "address"));
+    const struct value *given = value_get(entry, "address");
+    const char *wrong = check_address(address);
+    int line = given ? given->line : entry ? entry->line : 0;
+    if (wrong)
+        config_error(report, line, "address", "%s address = \"%s\": %s", table, address, wrong);
+    size_t index;
+    json_t *other;
+    json_array_foreach(seen, index, other)
+    {
+        const char *taken = json_string_value(json_object_get(other, "address"));
+        bool v6 = strchr(address, ':'), all = strcmp(address, v6 ? "::" : "0.0.0.0") == 0 ||
+                                              strcmp(taken, v6 ? "::" : "0.0.0.0") == 0;
+        if (!json_equal(json_object_get(listener, "port"), json_object_get(other, "port")) ||
+            (strcmp(address, taken) != 0 && !(all && v6 == (strchr(taken, ':') != NULL))))
+            continue;
+        long long port = json_integer_value(json_object_get(listener, "port"));
+        config_error(report, entry ? entry->line : 0, "port",
+                     "%s address = \"%s\", port = %lld: another listener has %s port %lld already",
+                     table, address, port, taken, port);
+        return;
+    }
 }
 
 static json_t *listeners_of(const struct value *root, struct config_report *report)
@@ -294,13 +438,15 @@ static json_t *listeners_of(const struct value *root, struct config_report *repo
     const struct value *list = value_get(root, "listener");
     json_t *listeners = json_array();
     if (list && list->type != VALUE_ARRAY) {
-        config_error(report, list->line, "write [[listener]], with two brackets");
+        config_error(report, list->line, "listener", "write [[listener]], with two brackets");
         return listeners;
     }
     for (size_t i = 0; i < (list ? list->count : 1); i++) {
         const struct value *entry = list ? &list->entries[i].value : NULL;
         config_check(entry, &config_listener, NULL, report);
-        (void)json_array_append_new(listeners, defaults_of(&config_listener, entry));
+        json_t *listener = defaults_of(&config_listener, entry);
+        check_listener(entry, "[[listener]]", listener, listeners, report);
+        (void)json_array_append_new(listeners, listener);
     }
     return listeners;
 }
@@ -316,7 +462,7 @@ static json_t *plan_of(const struct value *root, const char *dir, bool color,
     const struct value *log = value_get(root, "access_log"), *admin = value_get(root, "admin");
     const char *kind = value_text(log);
     if (kind && strcmp(kind, "json") != 0 && strcmp(kind, "text") != 0 && strcmp(kind, "off") != 0)
-        config_error(report, log->line, "access_log = \"%s\": expected \"json\", \"text\" or \"off\"",
+        config_error(report, log->line, "access_log", "access_log = \"%s\": expected \"json\", \"text\" or \"off\"",
                      kind);
     config_check(admin, &config_admin, NULL, report);
     config_check(value_get(root, "http"), &config_http, NULL, report);
@@ -325,21 +471,29 @@ static json_t *plan_of(const struct value *root, const char *dir, bool color,
     (void)json_object_set_new(plan, "mode", json_string("serve"));
     (void)json_object_set_new(plan, "color", json_boolean(color));
     (void)json_object_set_new(plan, "data_dir", json_string(dir));
-    (void)json_object_set_new(plan, "listeners", listeners_of(root, report));
-    (void)json_object_set_new(plan, "admin",
-                              admin ? defaults_of(&config_admin, admin) : json_null());
+    json_t *listeners = listeners_of(root, report);
+    json_t *admin_listener = admin ? defaults_of(&config_admin, admin) : json_null();
+    json_t *scale = defaults_of(&config_scale, value_get(root, "scale"));
+    if (admin)
+        check_listener(admin, "[admin]", admin_listener, listeners, report);
+    check_scale(value_get(root, "scale"), 0, "[scale]", scale, report);
+    json_decref(scale);
+    (void)json_object_set_new(plan, "listeners", listeners);
+    (void)json_object_set_new(plan, "admin", admin_listener);
     (void)json_object_set_new(plan, "http", defaults_of(&config_http, value_get(root, "http")));
     return plan;
 }
 
-int loader_serve(const char *path, bool build, bool color, struct buffer *ret_plan,
+int loader_serve(const char *path, const struct serve_options *options, struct buffer *ret_plan,
                  struct config_report *report, struct error *err)
 {
     struct value root;
     report->file = path;
     int r = config_read(path, &root, err);
-    if (r < 0)
-        return r;
+    if (r < 0) {
+        config_error_at(report, err->text);
+        return error_set(err, r, "%s cannot be used", path);
+    }
     AUTO_TEXT dir = dir_of(path);
     const char *given = value_text(value_get(&root, "data_dir"));
     AUTO_TEXT data_dir = below(dir, given ? given : ".weir");
@@ -348,25 +502,28 @@ int loader_serve(const char *path, bool build, bool color, struct buffer *ret_pl
                                     .scale = value_get(&root, "scale"),
                                     .report = report,
                                     .workers = json_array(),
-                                    .build = build,
-                                    .color = color};
-    json_t *plan = plan_of(&root, data_dir, color, report);
-    if (build)
-        r = bundler_init(&context.bundler, data_dir, false, color, err);
+                                    .routes = json_object(),
+                                    .build = options->build};
+    json_t *plan = plan_of(&root, data_dir, options->color, report);
+    if (options->build)
+        r = bundler_init(&context.bundler, options->data_dir ? options->data_dir : data_dir, false,
+                         false, err);
     const struct value *workers = value_get(&root, "worker");
     if (r == 0 && (!workers || workers->type != VALUE_ARRAY))
-        config_error(report, workers ? workers->line : 0,
+        config_error(report, workers ? workers->line : 0, "worker",
                      "there is no [[worker]]; add one with project = \"…\"");
     for (size_t i = 0; r == 0 && workers && workers->type == VALUE_ARRAY && i < workers->count; i++)
         add_worker(&context, &workers->entries[i].value);
     (void)json_object_set_new(plan, "workers", context.workers);
+    config_report_sort(report);
     if (r == 0 && report->errors_count > 0)
         r = error_set(err, -EINVAL, "%s has %d mistake%s", path, report->errors_count,
                       report->errors_count > 1 ? "s" : "");
     if (r == 0)
         r = dump(plan, ret_plan);
-    if (build)
+    if (options->build)
         bundler_done(&context.bundler);
+    json_decref(context.routes);
     json_decref(plan);
     value_done(&root);
     return r;

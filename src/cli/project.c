@@ -8,6 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "checks.h"
+#include "cron.h"
+#include "dotenv.h"
+#include "site_rules.h"
+
 /* Known to wrangler and of no consequence here. */
 static const char *const accepted[] = {
     "$schema",       "account_id",         "workers_dev",        "preview_urls", "observability",
@@ -26,21 +31,36 @@ static const char *const unserved[] = {
     "media", "stream", "vpc_services", NULL,
 };
 
-static char *find_config(const char *dir, struct error *err)
+static char *find_in(const char *dir)
 {
     static const char *const names[] = {"wrangler.json", "wrangler.jsonc", "wrangler.toml"};
-    struct stat stat_of;
-    if (stat(dir, &stat_of) == 0 && S_ISREG(stat_of.st_mode))
-        return realpath(dir, NULL);
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         AUTO_TEXT path = xasprintf("%s/%s", dir, names[i]);
         if (access(path, F_OK) == 0)
             return realpath(path, NULL);
     }
+    return NULL;
+}
+
+char *project_find(const char *dir, bool upwards, struct error *err)
+{
+    struct stat stat_of;
+    AUTO_TEXT real = realpath(dir, NULL);
+    if (real && stat(real, &stat_of) == 0 && S_ISREG(stat_of.st_mode))
+        return TAKE(real);
+    while (real && *real) {
+        char *found = find_in(real);
+        if (found)
+            return found;
+        *(upwards ? strrchr(real, '/') : real) = 0;
+    }
     (void)error_set(err, -ENOENT,
-                    "%s has no wrangler.toml, wrangler.json or wrangler.jsonc; name the project's "
+                    "%s has no wrangler.toml, wrangler.json or wrangler.jsonc%s; name the project's "
                     "directory, as in: weir dev path/to/project",
-                    dir);
+                    dir,
+                    !real     ? ", there is no such directory"
+                    : upwards ? ", nor has a directory above it"
+                              : "");
     return NULL;
 }
 
@@ -73,10 +93,16 @@ static void check_keys(const struct value *table, struct config_report *report)
         also[count++] = unserved[i];
     also[count] = NULL;
     config_check(table, &config_wrangler, also, report);
-    for (size_t i = 0; i < (table ? table->count : 0); i++)
+}
+
+/* Bindings are not inherited: those of other environments are of no concern. */
+static void warn_unserved(const struct project *project, struct config_report *report)
+{
+    const struct value *table = project->env ? project->env : &project->config;
+    for (size_t i = 0; i < table->count; i++)
         for (size_t j = 0; unserved[j]; j++)
             if (strcmp(table->entries[i].key, unserved[j]) == 0)
-                config_warn(report, table->entries[i].key_line,
+                config_warn(report, table->entries[i].key_line, unserved[j],
                             "\"%s\" is not available on this server yet; the binding will be "
                             "missing from env",
                             unserved[j]);
@@ -88,7 +114,7 @@ static void take_vars(struct project *project, struct config_report *report)
     if (!vars)
         return;
     if (vars->type != VALUE_TABLE) {
-        config_error(report, vars->line, "vars must be a table of names and values");
+        config_error(report, vars->line, "vars", "vars must be a table of names and values");
         return;
     }
     for (size_t i = 0; i < vars->count; i++)
@@ -96,111 +122,8 @@ static void take_vars(struct project *project, struct config_report *report)
                                   config_json(&vars->entries[i].value));
 }
 
-/* KEY=value lines; quotes around the value, comments and "export " are understood. The values are
- * secrets: no message shows one. */
-static void take_secrets(struct project *project, const char *path, struct config_report *report)
+static char *read_text_file(const char *path)
 {
-    FILE *file = fopen(path, "re");
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t len;
-    if (!file)
-        return;
-    for (int number = 1; (len = getline(&line, &cap, file)) >= 0; number++) {
-        while (len > 0 && strchr("\r\n \t", line[len - 1]))
-            line[--len] = 0;
-        char *key = line + strspn(line, " \t");
-        if (strncmp(key, "export ", 7) == 0)
-            key += 7 + strspn(key + 7, " \t");
-        if (!*key || *key == '#')
-            continue;
-        char *equals = strchr(key, '=');
-        if (!equals || equals == key) {
-            config_warn(report, 0, "%s:%d: expected NAME=value; the line is ignored", path, number);
-            continue;
-        }
-        char *value = equals + 1 + strspn(equals + 1, " \t");
-        for (char *end = equals; end > key && strchr(" \t=", *end); end--)
-            *end = 0;
-        size_t value_len = strlen(value);
-        char quote = value[0];
-        if (value_len >= 2 && strchr("\"'`", quote) && value[value_len - 1] == quote) {
-            value[value_len - 1] = 0;
-            value++;
-            if (quote == '"')
-                for (char *at = value; (at = strstr(at, "\\n")); at++) {
-                    *at = '\n';
-                    memmove(at + 1, at + 2, strlen(at + 2) + 1);
-                }
-        } else {
-            char *comment = strstr(value, " #");
-            if (comment)
-                *comment = 0;
-        }
-        (void)json_object_set_new(project->vars, key, json_string(value));
-    }
-    if (line)
-        explicit_bzero(line, cap);
-    free(line);
-    (void)fclose(file);
-}
-
-static void find_secrets(struct project *project, const char *env, struct config_report *report)
-{
-    char *candidates[] = {
-        env ? xasprintf("%s/.dev.vars.%s", project->dir, env) : NULL,
-        xasprintf("%s/.dev.vars", project->dir),
-        xasprintf("%s/.env", project->dir),
-    };
-    for (size_t i = 0; i < ARRAY_LEN(candidates); i++) {
-        if (!project->secrets_path && candidates[i] && access(candidates[i], R_OK) == 0) {
-            take_secrets(project, candidates[i], report);
-            project->secrets_path = xstrdup(candidates[i]);
-        }
-    }
-    for (size_t i = 0; i < ARRAY_LEN(candidates); i++)
-        free(candidates[i]);
-}
-
-static void add_route(struct project *project, const struct value *route,
-                      struct config_report *report)
-{
-    const char *pattern = value_text(route);
-    if (!pattern && route->type == VALUE_TABLE) {
-        pattern = value_text(value_get(route, "pattern"));
-        const struct value *custom = value_get(route, "custom_domain");
-        if (pattern && custom && custom->type == VALUE_BOOL && custom->boolean) {
-            AUTO_TEXT all = xasprintf("%s/*", pattern);
-            (void)json_array_append_new(project->routes, json_string(all));
-            return;
-        }
-    }
-    if (!pattern)
-        config_error(report, route->line,
-                     "routes: expected a pattern such as \"example.com/*\" or { pattern = \"…\" }");
-    else
-        (void)json_array_append_new(project->routes, json_string(pattern));
-}
-
-static void take_routes(struct project *project, struct config_report *report)
-{
-    const struct value *routes = inherited(project, "routes"),
-                       *route = inherited(project, "route");
-    if (route)
-        add_route(project, route, report);
-    if (routes && routes->type != VALUE_ARRAY)
-        config_error(report, routes->line, "routes must be an array of patterns");
-    for (size_t i = 0; routes && routes->type == VALUE_ARRAY && i < routes->count; i++)
-        add_route(project, &routes->entries[i].value, report);
-    const struct value *crons = value_get(inherited(project, "triggers"), "crons");
-    if (crons && crons->type == VALUE_ARRAY)
-        for (size_t i = 0; i < crons->count; i++)
-            (void)json_array_append_new(project->crons, config_json(&crons->entries[i].value));
-}
-
-static char *read_text_file(const char *dir, const char *name)
-{
-    AUTO_TEXT path = xasprintf("%s/%s", dir, name);
     FILE *file = fopen(path, "re");
     if (!file)
         return NULL;
@@ -212,7 +135,126 @@ static char *read_text_file(const char *dir, const char *name)
             break;
     }
     (void)fclose(file);
-    return xstrndup(text.data + text.start, buffer_len(&text));
+    char *result = xstrndup(text.data + text.start, buffer_len(&text));
+    explicit_bzero(text.data, text.cap); /* it may hold secrets */
+    return result;
+}
+
+static void take_secrets(struct project *project, const char *path, const char *text,
+                         struct config_report *report)
+{
+    const char *file = report->file;
+    report->file = path;
+    dotenv_parse(text, project->vars, report);
+    report->file = file;
+}
+
+/* .dev.vars.NAME or .dev.vars, the first that is there and nothing else; or all of the .env files, the
+ * more particular ones over the others. Those that are not there are watched for. */
+static void find_secrets(struct project *project, const char *env, struct config_report *report)
+{
+    static const struct {
+        const char *name, *end;
+        bool of_env, alone;
+    } candidates[] = {
+        {".dev.vars.", "", true, true}, {".dev.vars", "", false, true},
+        {".env", "", false, false},     {".env.", "", true, false},
+        {".env", ".local", false, false}, {".env.", ".local", true, false},
+    };
+    bool done = false;
+    for (size_t i = 0; i < ARRAY_LEN(candidates); i++) {
+        if (candidates[i].of_env && !env)
+            continue;
+        AUTO_TEXT path = xasprintf("%s/%s%s%s", project->dir, candidates[i].name,
+                                   candidates[i].of_env ? env : "", candidates[i].end);
+        (void)json_array_append_new(project->secrets_paths, json_string(path));
+        AUTO_TEXT text = done ? NULL : read_text_file(path);
+        if (text)
+            take_secrets(project, path, text, report);
+        if (text)
+            explicit_bzero(text, strlen(text));
+        done |= text && candidates[i].alone;
+    }
+}
+
+static void add_route(struct project *project, const struct value *route,
+                      struct config_report *report)
+{
+    const struct value *pattern = route->type == VALUE_TABLE ? value_get(route, "pattern") : route;
+    const struct value *custom = value_get(route, "custom_domain");
+    const char *text = value_text(pattern);
+    if (!text) {
+        config_error(report, route->line, "routes",
+                     "routes: expected a pattern such as \"example.com/*\" or { pattern = \"…\" }");
+        return;
+    }
+    bool whole_domain = custom && custom->type == VALUE_BOOL && custom->boolean;
+    const char *scheme = strstr(text, "://"); /* Cloudflare allows one */
+    const char *wrong = check_route(scheme ? scheme + 3 : text);
+    if (!wrong && whole_domain && strpbrk(text, "/*"))
+        wrong = "a custom domain is a host alone";
+    if (wrong)
+        config_error(report, pattern->line, "routes", "routes: \"%s\": %s", text, wrong);
+    AUTO_TEXT all = xasprintf("%s%s", text, whole_domain ? "/*" : "");
+    (void)json_array_append_new(project->routes, json_string(all));
+}
+
+static void take_crons(struct project *project, struct config_report *report)
+{
+    const struct value *triggers = inherited(project, "triggers"),
+                       *crons = value_get(triggers, "crons");
+    if (triggers && triggers->type != VALUE_TABLE)
+        config_error(report, triggers->line, "triggers",
+                     "triggers: expected a table with crons, as in [triggers]");
+    if (crons && crons->type != VALUE_ARRAY)
+        config_error(report, crons->line, "crons",
+                     "[triggers] crons: expected an array such as [\"*/5 * * * *\"]");
+    for (size_t i = 0; crons && crons->type == VALUE_ARRAY && i < crons->count; i++) {
+        const struct value *item = &crons->entries[i].value;
+        const char *text = value_text(item);
+        struct cron cron;
+        struct error err = {""};
+        if (!text)
+            config_error(report, item->line, "crons",
+                         "[triggers] crons: expected a string such as \"*/5 * * * *\"");
+        else if (cron_parse(text, &cron, &err) < 0)
+            config_error(report, item->line, "crons", "[triggers] crons = \"%s\": %s", text,
+                         err.text);
+        else
+            (void)json_array_append_new(project->crons, json_string(text));
+    }
+}
+
+static void take_routes(struct project *project, struct config_report *report)
+{
+    const struct value *routes = inherited(project, "routes"),
+                       *route = inherited(project, "route");
+    if (route)
+        add_route(project, route, report);
+    if (routes && routes->type != VALUE_ARRAY)
+        config_error(report, routes->line, "routes", "routes must be an array of patterns");
+    for (size_t i = 0; routes && routes->type == VALUE_ARRAY && i < routes->count; i++)
+        add_route(project, &routes->entries[i].value, report);
+}
+
+/* [define] and [alias]: names and texts. */
+static const struct value *take_texts(const struct value *table, const char *key,
+                                      struct config_report *report)
+{
+    if (table && table->type != VALUE_TABLE) {
+        config_error(report, table->line, key, "%s: expected a table of strings, not %s", key,
+                     value_type_name(table->type));
+        return NULL;
+    }
+    for (size_t i = 0; table && i < table->count; i++)
+        if (!value_text(&table->entries[i].value))
+            config_error(report, table->entries[i].key_line, table->entries[i].key,
+                         "%s.%s: expected a string, not %s%s", key, table->entries[i].key,
+                         value_type_name(table->entries[i].value.type),
+                         strcmp(key, "define") == 0 ? "; write source text, such as \"'a text'\""
+                                                      " or \"true\""
+                                                    : "");
+    return table;
 }
 
 static bool is_one_of(const struct value *value, const char *const *words)
@@ -222,6 +264,43 @@ static bool is_one_of(const struct value *value, const char *const *words)
         if (strcmp(words[i], text) == 0)
             return true;
     return false;
+}
+
+static void check_run_worker_first(const struct value *value, struct config_report *report)
+{
+    if (!value || value->type == VALUE_BOOL)
+        return;
+    if (value->type != VALUE_ARRAY) {
+        config_error(report, value->line, "run_worker_first",
+                     "[assets] run_worker_first: expected true, false or an array of globs such as "
+                     "[\"/api/*\"], not %s",
+                     value_type_name(value->type));
+        return;
+    }
+    for (size_t i = 0; i < value->count; i++) {
+        const struct value *item = &value->entries[i].value;
+        const char *glob = value_text(item),
+                   *wrong = glob ? check_asset_glob(glob) : "expected a string";
+        if (wrong)
+            config_error(report, item->line, "run_worker_first",
+                         "[assets] run_worker_first: \"%s\": %s", glob ? glob : "", wrong);
+    }
+}
+
+/* _headers and _redirects: their text, for the plan. */
+static void take_site_rules(struct project *project, const char *directory, const char *name,
+                            const char *plan_name,
+                            void check(const char *text, struct config_report *report),
+                            struct config_report *report)
+{
+    AUTO_TEXT path = xasprintf("%s/%s", directory, name);
+    AUTO_TEXT text = read_text_file(path);
+    const char *file = report->file;
+    report->file = path;
+    if (text)
+        check(text, report);
+    report->file = file;
+    (void)json_object_set_new(project->assets, plan_name, json_string(text ? text : ""));
 }
 
 static void take_assets(struct project *project, struct config_report *report)
@@ -237,22 +316,23 @@ static void take_assets(struct project *project, struct config_report *report)
                        *html_handling = value_get(assets, "html_handling"),
                        *not_found = value_get(assets, "not_found_handling");
     if (!value_text(directory)) {
-        config_error(report, assets->line,
+        config_error(report, assets->line, "assets",
                      "[assets] needs directory = \"…\", the directory of the static files");
         return;
     }
     if (html_handling && !is_one_of(html_handling, html))
-        config_error(report, html_handling->line,
+        config_error(report, html_handling->line, "html_handling",
                      "[assets] html_handling: expected auto-trailing-slash, force-trailing-slash, "
                      "drop-trailing-slash or none");
     if (not_found && !is_one_of(not_found, missing))
-        config_error(report, not_found->line,
+        config_error(report, not_found->line, "not_found_handling",
                      "[assets] not_found_handling: expected none, 404-page or "
                      "single-page-application");
+    check_run_worker_first(value_get(assets, "run_worker_first"), report);
     AUTO_TEXT path = absolute(project, value_text(directory));
     struct stat stat_of;
     if (stat(path, &stat_of) < 0 || !S_ISDIR(stat_of.st_mode)) {
-        config_error(report, directory->line,
+        config_error(report, directory->line, "directory",
                      "[assets] directory = \"%s\": there is no such directory; create it or build "
                      "the project first",
                      value_text(directory));
@@ -261,11 +341,9 @@ static void take_assets(struct project *project, struct config_report *report)
     project->assets = json_object();
     config_fill(assets, &config_assets, project->assets);
     (void)json_object_set_new(project->assets, "directory", json_string(path));
-    AUTO_TEXT headers = read_text_file(path, "_headers");
-    AUTO_TEXT redirects = read_text_file(path, "_redirects");
-    (void)json_object_set_new(project->assets, "headers_text", json_string(headers ? headers : ""));
-    (void)json_object_set_new(project->assets, "redirects_text",
-                              json_string(redirects ? redirects : ""));
+    take_site_rules(project, path, "_headers", "headers_text", site_rules_check_headers, report);
+    take_site_rules(project, path, "_redirects", "redirects_text", site_rules_check_redirects,
+                    report);
 }
 
 static void take_main(struct project *project, struct config_report *report)
@@ -274,14 +352,37 @@ static void take_main(struct project *project, struct config_report *report)
     const char *name = value_text(main_value);
     if (!name) {
         if (!project->assets && report->errors_count == 0)
-            config_error(report, 1,
+            config_error(report, 1, "main",
                          "needs main = \"src/index.ts\", the entry file, or [assets] for a static "
                          "site");
         return;
     }
     project->main = absolute(project, name);
     if (access(project->main, R_OK) < 0)
-        config_error(report, main_value->line, "main = \"%s\": %s", name, strerror(errno));
+        config_error(report, main_value->line, "main", "main = \"%s\": %s", name, strerror(errno));
+}
+
+static void take_module_root(struct project *project)
+{
+    const char *base = value_text(inherited(project, "base_dir"));
+    AUTO_TEXT root = base            ? absolute(project, base)
+                     : project->main ? xstrdup(project->main)
+                                     : xstrdup(project->dir);
+    if (!base && project->main)
+        *strrchr(root, '/') = 0;
+    size_t len = strlen(project->dir);
+    bool below = strncmp(root, project->dir, len) == 0 && root[len] == '/';
+    project->module_root = xstrdup(below ? root + len + 1 : "");
+}
+
+static const char *take_checked(const struct project *project, const char *key,
+                                const char *check(const char *text), struct config_report *report)
+{
+    const struct value *value = inherited(project, key);
+    const char *text = value_text(value), *wrong = text ? check(text) : NULL;
+    if (wrong)
+        config_error(report, value->line, key, "%s = \"%s\": %s", key, text, wrong);
+    return text;
 }
 
 static bool choose_env(struct project *project, const char *env, struct config_report *report)
@@ -297,7 +398,7 @@ static bool choose_env(struct project *project, const char *env, struct config_r
     AUTO_BUFFER names = {0};
     for (size_t i = 0; all && all->type == VALUE_TABLE && i < all->count; i++)
         buffer_printf(&names, "%s%s", i ? ", " : "", all->entries[i].key);
-    config_error(report, all ? all->line : 0, "there is no [env.%s]; the file has: %.*s", env,
+    config_error(report, all ? all->line : 0, "env", "there is no [env.%s]; the file has: %.*s", env,
                  (int)buffer_len(&names), names.data ? names.data : "none");
     return false;
 }
@@ -306,26 +407,29 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
                  struct config_report *report, struct error *err)
 {
     struct project project = {.vars = json_object(),
+                              .secrets_paths = json_array(),
                               .routes = json_array(),
                               .crons = json_array(),
                               .limits = json_object(),
                               .compatibility_flags = json_array()};
     *ret_project = project;
-    project.config_path = find_config(dir, err);
+    project.config_path = project_find(dir, false, err);
     if (!project.config_path)
         return -ENOENT;
-    report->file = xstrdup(project.config_path);
+    report->file = project.config_path;
     int r = config_read(project.config_path, &project.config, err);
     project.dir = xstrndup(project.config_path,
                            (size_t)(strrchr(project.config_path, '/') - project.config_path));
     if (r < 0) {
+        config_error_at(report, err->text);
         *ret_project = project;
-        return r;
+        return 0;
     }
     check_keys(&project.config, report);
     if (choose_env(&project, env, report)) {
-        const char *name = value_text(inherited(&project, "name"));
-        const char *date = value_text(inherited(&project, "compatibility_date"));
+        warn_unserved(&project, report);
+        const char *name = take_checked(&project, "name", check_worker_name, report);
+        const char *date = take_checked(&project, "compatibility_date", check_date, report);
         const char *base = strrchr(project.dir, '/');
         const char *top = name ? name : base && base[1] ? base + 1 : "worker";
         bool own_name = project.env && value_get(project.env, "name");
@@ -344,9 +448,9 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
         project.keep_names = keep_names ? keep_names->type == VALUE_BOOL && keep_names->boolean
                                         : project.minify;
         project.no_bundle = no_bundle && no_bundle->type == VALUE_BOOL && no_bundle->boolean;
-        project.rules = inherited(&project, "rules");
-        project.define = own(&project, "define");
-        project.alias = inherited(&project, "alias");
+        project.rules = rules_new(inherited(&project, "rules"), report);
+        project.define = take_texts(own(&project, "define"), "define", report);
+        project.alias = take_texts(inherited(&project, "alias"), "alias", report);
         const char *tsconfig = value_text(inherited(&project, "tsconfig"));
         project.tsconfig = tsconfig ? absolute(&project, tsconfig) : NULL;
         config_check(limits, &config_wrangler_limits, NULL, report);
@@ -355,8 +459,10 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
         take_vars(&project, report);
         find_secrets(&project, env, report);
         take_routes(&project, report);
+        take_crons(&project, report);
         take_assets(&project, report);
         take_main(&project, report);
+        take_module_root(&project);
     }
     *ret_project = project;
     return 0;
@@ -371,14 +477,25 @@ void project_done(struct project *project)
     free(project->main);
     free(project->compatibility_date);
     free(project->tsconfig);
-    free(project->secrets_path);
+    free(project->module_root);
+    rules_free(&project->rules);
     json_decref(project->compatibility_flags);
     json_decref(project->vars);
+    json_decref(project->secrets_paths);
     json_decref(project->routes);
     json_decref(project->crons);
     json_decref(project->limits);
     json_decref(project->assets);
     *project = (struct project){.name = NULL};
+}
+
+bool project_has_node(const struct project *project)
+{
+    if (project_has_flag(project, "nodejs_compat") || project_has_flag(project, "nodejs_compat_v2"))
+        return true;
+    return strcmp(project->compatibility_date, "2026-08-04") >= 0 &&
+           !project_has_flag(project, "no_nodejs_compat") &&
+           !project_has_flag(project, "no_nodejs_compat_v2");
 }
 
 bool project_has_flag(const struct project *project, const char *flag)

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "config.h"
+#include "rules.h"
 
 struct project {
     char *dir;         /* absolute */
@@ -19,18 +20,27 @@ struct project {
     json_t *routes, *crons;      /* arrays of strings */
     json_t *limits;              /* object, as in the plan */
     json_t *assets;              /* as in the plan, or NULL */
-    const struct value *rules, *define, *alias;
+    struct rules *rules;
+    char *module_root; /* base_dir or the entry's directory, from dir; "" for dir itself */
+    const struct value *define, *alias;
     char *tsconfig; /* absolute, or NULL */
     bool minify, keep_names, no_bundle;
-    char *secrets_path; /* .dev.vars that was read, for watching; or NULL */
+    json_t *secrets_paths; /* array: files of secrets that were read, or would be if they were there */
 };
 
+/* The configuration of the project at dir (a directory, or the file itself), absolute, malloc'ed.
+ * upwards: or of a directory above. NULL with err: there is none. */
+char *project_find(const char *dir, bool upwards, struct error *err);
+
 /* dir: of the project, or the configuration file itself. env: NULL or a name. Warnings and errors go to
- * report, whose file is set. 0, or -errno with err when nothing can be read at all. */
+ * report, whose file is set; with errors the project is not complete. -ENOENT with err: there is no
+ * project. */
 int project_read(const char *dir, const char *env, struct project *ret_project,
                  struct config_report *report, struct error *err) WARN_UNUSED;
 void project_done(struct project *project);
 
+/* Are Node's modules there? As in src/runtime/js/transform/builtins.js. */
+bool project_has_node(const struct project *project);
 bool project_has_flag(const struct project *project, const char *flag);
 
 #endif

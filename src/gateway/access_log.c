@@ -5,12 +5,16 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "assets.h"
 #include "clock.h"
+#include "conn.h"
 #include "log.h"
 #include "request.h"
 
-enum { LINES_BYTES_MAX = 4 * 1024 * 1024, LINES_BYTES_KEPT = 64 * 1024 };
+enum {
+    LINES_BYTES_MAX = 4 * 1024 * 1024,
+    LINES_BYTES_KEPT = 64 * 1024,
+    NAMES_MAX = 5, /* of the requests that a crash hit */
+};
 
 static const uint64_t latency_bounds_us[LATENCY_BUCKETS - 1] = {
     500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 10000000};
@@ -80,51 +84,89 @@ static void append_clean(struct buffer *out, struct slice text, bool keep_escape
     out->end += text.len;
 }
 
+/* ---- requests ---- */
+
 struct entry {
     const struct worker *worker;
-    struct slice method, path;
+    struct slice client, method, host, path, user_agent, referer;
+    bool http10, cpu_known;
     int status;
-    uint64_t took_us, bytes, id;
+    uint64_t took_us, bytes_in, bytes, id;
     uint32_t cpu_us;
 };
 
 static void write_text(const struct entry *entry)
 {
     const char *plain = gateway.color ? "\033[0m" : "";
-    append_clean(&lines, entry->method, false);
+    append_clean(&lines, entry->method.len ? entry->method : SLICE("(no request)"), false);
     buffer_append_slice(&lines, SLICE(" "));
     append_clean(&lines, entry->path, false);
-    buffer_printf(&lines, " %s%d%s %s(%llu.%llu ms)%s\n", status_color(entry->status),
-                  entry->status, plain, gateway.color ? "\033[2m" : "",
+    buffer_printf(&lines, "%s%s%d%s %s(%llu.%llu ms)%s\n", entry->path.len ? " " : "",
+                  status_color(entry->status), entry->status, plain, gateway.color ? "\033[2m" : "",
                   (unsigned long long)entry->took_us / 1000,
                   (unsigned long long)entry->took_us / 100 % 10, plain);
 }
 
-static void write_json(const struct entry *entry)
+static void append_text_key(struct slice key, struct slice value)
 {
-    buffer_append_slice(&lines, SLICE("{\"type\":\"request\",\"time_ms\":"));
-    append_number(&lines, clock_wall_us() / 1000, 1);
+    if (value.len == 0)
+        return;
+    buffer_append_slice(&lines, key);
+    buffer_append_json(&lines, value);
+}
+
+static void append_number_key(struct slice key, uint64_t value)
+{
+    buffer_append_slice(&lines, key);
+    append_number(&lines, value, 1);
+}
+
+/* What every JSON line begins with. request_id: 0 when it belongs to none. */
+static void begin_json(struct slice type, const struct worker *worker, uint64_t request_id)
+{
+    buffer_append_slice(&lines, SLICE("{\"type\":\""));
+    buffer_append_slice(&lines, type);
+    append_number_key(SLICE("\",\"time_ms\":"), clock_wall_us() / 1000);
     buffer_append_slice(&lines, SLICE(",\"worker\":"));
-    if (entry->worker)
-        buffer_append_json(&lines, slice_of(entry->worker->name));
+    if (worker)
+        buffer_append_json(&lines, slice_of(worker->name));
     else
         buffer_append_slice(&lines, SLICE("null"));
-    buffer_append_slice(&lines, SLICE(",\"request_id\":\""));
-    append_id(&lines, entry->id);
-    buffer_append_slice(&lines, SLICE("\",\"method\":"));
-    buffer_append_json(&lines, entry->method);
-    buffer_append_slice(&lines, SLICE(",\"path\":"));
-    buffer_append_json(&lines, entry->path);
-    buffer_append_slice(&lines, SLICE(",\"status\":"));
-    append_number(&lines, (uint64_t)entry->status, 1);
-    buffer_append_slice(&lines, SLICE(",\"ms\":"));
-    append_number(&lines, entry->took_us / 1000, 1);
+    buffer_append_slice(&lines, SLICE(",\"request_id\":"));
+    if (request_id == 0) {
+        buffer_append_slice(&lines, SLICE("null"));
+        return;
+    }
+    buffer_append_slice(&lines, SLICE("\""));
+    append_id(&lines, request_id);
+    buffer_append_slice(&lines, SLICE("\""));
+}
+
+static void write_json(const struct entry *entry)
+{
+    const char *question = entry->path.len ? memchr(entry->path.ptr, '?', entry->path.len) : NULL;
+    size_t path_len = question ? (size_t)(question - entry->path.ptr) : entry->path.len;
+    struct slice query = {question ? question + 1 : NULL,
+                          question ? entry->path.len - path_len - 1 : 0};
+    begin_json(SLICE("request"), entry->worker, entry->id);
+    append_text_key(SLICE(",\"client\":"), entry->client);
+    append_text_key(SLICE(",\"method\":"), entry->method);
+    append_text_key(SLICE(",\"host\":"), entry->host);
+    append_text_key(SLICE(",\"path\":"), (struct slice){entry->path.ptr, path_len});
+    append_text_key(SLICE(",\"query\":"), query);
+    if (entry->method.len > 0)
+        buffer_append_slice(&lines, entry->http10 ? SLICE(",\"protocol\":\"HTTP/1.0\"")
+                                                  : SLICE(",\"protocol\":\"HTTP/1.1\""));
+    append_number_key(SLICE(",\"status\":"), (uint64_t)entry->status);
+    append_number_key(SLICE(",\"ms\":"), entry->took_us / 1000);
     buffer_append_slice(&lines, SLICE("."));
     append_number(&lines, entry->took_us % 1000, 3);
-    buffer_append_slice(&lines, SLICE(",\"bytes\":"));
-    append_number(&lines, entry->bytes, 1);
-    buffer_append_slice(&lines, SLICE(",\"cpu_us\":"));
-    append_number(&lines, entry->cpu_us, 1);
+    append_number_key(SLICE(",\"bytes_in\":"), entry->bytes_in);
+    append_number_key(SLICE(",\"bytes\":"), entry->bytes);
+    if (entry->cpu_known)
+        append_number_key(SLICE(",\"cpu_us\":"), entry->cpu_us);
+    append_text_key(SLICE(",\"user_agent\":"), entry->user_agent);
+    append_text_key(SLICE(",\"referer\":"), entry->referer);
     buffer_append_slice(&lines, SLICE("}\n"));
 }
 
@@ -141,41 +183,58 @@ void access_log_request(struct request *request, int status)
     struct entry entry = {.worker = request->deployment->worker,
                           .status = status,
                           .took_us = clock_monotonic_us() - request->start_us,
+                          .bytes_in = (uint64_t)request->body_bytes,
                           .bytes = request->sent_bytes,
                           .id = request->id,
+                          .http10 = request->http10,
+                          .cpu_known = request->cpu_known,
                           .cpu_us = request->cpu_us};
     if (request->is_event)
         return;
     count(request->deployment->worker, status, entry.took_us);
     if (gateway.access_log == ACCESS_LOG_OFF)
         return;
+    entry.client = request_text(request, request->client);
     entry.method = request_method(request);
+    entry.host = request_text(request, request->host);
     entry.path = request_path(request);
+    entry.user_agent = request_text(request, request->user_agent);
+    entry.referer = request_text(request, request->referer);
     write_entry(&entry);
 }
 
-void access_log_asset(struct deployment *deployment, const struct http1_request *parsed,
-                      const struct assets_answer *asset, uint64_t start_us)
+static void take_head(struct entry *entry, const struct http1_request *parsed)
 {
-    struct entry entry = {.worker = deployment->worker,
-                          .method = parsed->method,
-                          .path = parsed->path,
-                          .status = asset->status,
-                          .took_us = clock_monotonic_us() - start_us,
-                          .bytes = (uint64_t)asset->body_bytes};
-    count(deployment->worker, asset->status, entry.took_us);
-    write_entry(&entry);
+    entry->method = parsed->method;
+    entry->host = parsed->authority;
+    entry->path = parsed->path;
+    entry->http10 = parsed->minor == 0;
+    for (int i = 0; i < parsed->headers_count; i++) {
+        const struct http1_header *header = &parsed->headers[i];
+        if (slice_equal(header->name, SLICE("user-agent")))
+            entry->user_agent = header->value;
+        else if (slice_equal(header->name, SLICE("referer")))
+            entry->referer = header->value;
+    }
 }
 
-void access_log_unserved(const struct deployment *deployment, const struct http1_request *parsed,
-                         int status)
+void access_log_answer(const struct conn *conn, const struct deployment *deployment,
+                       const struct http1_request *parsed, int status, uint64_t bytes,
+                       uint64_t start_us)
 {
+    char address[CLIENT_TEXT_BYTES];
     struct entry entry = {.worker = deployment ? deployment->worker : NULL,
-                          .method = parsed->method,
-                          .path = parsed->path,
-                          .status = status};
+                          .status = status,
+                          .took_us = start_us ? clock_monotonic_us() - start_us : 0,
+                          .bytes = bytes};
     if (deployment)
-        count(deployment->worker, status, 0);
+        count(deployment->worker, status, entry.took_us);
+    if (gateway.access_log == ACCESS_LOG_OFF)
+        return;
+    entry.client = conn_client(conn, address);
+    entry.id = gateway.next_id++;
+    if (parsed)
+        take_head(&entry, parsed);
     write_entry(&entry);
 }
 
@@ -188,14 +247,15 @@ void access_log_event(struct request *request, const char *error)
                       status_color(error ? 500 : 200), error ? "failed" : "ok",
                       gateway.color ? "\033[0m" : "", (unsigned long long)took_us / 1000);
     } else if (gateway.access_log == ACCESS_LOG_JSON) {
-        buffer_append_text(log, "{\"type\":\"scheduled\",\"worker\":");
-        buffer_append_json(log, slice_of(request->deployment->worker->name));
+        begin_json(SLICE("scheduled"), request->deployment->worker, request->id);
         buffer_printf(log, ",\"ok\":%s,\"ms\":%llu,\"error\":", error ? "false" : "true",
                       (unsigned long long)took_us / 1000);
         buffer_append_json(log, slice_of(error ? error : ""));
         buffer_append_text(log, "}\n");
     }
 }
+
+/* ---- what workers say ---- */
 
 static bool within_log_limit(struct instance *instance, struct request *request, size_t bytes)
 {
@@ -214,31 +274,95 @@ static bool within_log_limit(struct instance *instance, struct request *request,
     return true;
 }
 
+static void write_exception_json(const struct worker *worker, uint64_t request_id, int code,
+                                 struct slice text, struct slice detail)
+{
+    begin_json(SLICE("exception"), worker, request_id);
+    if (code)
+        append_number_key(SLICE(",\"code\":"), (uint64_t)code);
+    else
+        buffer_append_slice(&lines, SLICE(",\"code\":null"));
+    buffer_append_slice(&lines, SLICE(",\"message\":"));
+    buffer_append_json(&lines, text);
+    buffer_append_slice(&lines, SLICE(",\"stack\":"));
+    buffer_append_json(&lines, detail);
+    buffer_append_slice(&lines, SLICE("}\n"));
+}
+
+static void begin_error(const char *text)
+{
+    buffer_append_text(&lines, gateway.color ? "\033[31m✘ [ERROR] " : "✘ [ERROR] ");
+    append_clean(&lines, slice_of(text), gateway.color);
+}
+
+static void end_error(void)
+{
+    buffer_append_text(&lines, gateway.color ? "\033[0m\n" : "\n");
+}
+
+static void append_name(const struct request *request)
+{
+    if (request->is_event) {
+        buffer_append_text(&lines, "a scheduled event");
+        return;
+    }
+    append_clean(&lines, request_method(request), false);
+    buffer_append_text(&lines, " ");
+    append_clean(&lines, request_path(request), false);
+    if (request->state == REQUEST_ANSWERED)
+        buffer_append_text(&lines, " (after its answer)");
+}
+
 void access_log_exception(struct request *request, int kind, const char *text, struct slice detail)
 {
-    struct buffer *log = &lines;
     if (!within_log_limit(NULL, request, strlen(text) + detail.len))
         return;
     if (gateway.access_log == ACCESS_LOG_JSON) {
-        buffer_append_text(log, "{\"type\":\"exception\",\"worker\":");
-        buffer_append_json(log, slice_of(request->deployment->worker->name));
-        buffer_printf(log, ",\"request_id\":\"%016llx\",\"code\":%d,\"message\":",
-                      (unsigned long long)request->id, kind);
-        buffer_append_json(log, slice_of(text));
-        buffer_append_text(log, ",\"stack\":");
-        buffer_append_json(log, detail);
-        buffer_append_text(log, "}\n");
+        write_exception_json(request->deployment->worker, request->id, kind, slice_of(text),
+                             detail);
         return;
     }
-    buffer_printf(log, "%s✘ [ERROR] %s", gateway.color ? "\033[31m" : "",
-                  kind == ERROR_KIND_EXCEPTION ? "Uncaught " : "");
-    append_clean(log, slice_of(text), gateway.color);
-    buffer_append_text(log, gateway.color ? "\033[0m\n" : "\n");
-    if (detail.len > 0) {
-        append_clean(log, detail, gateway.color);
-        if (detail.ptr[detail.len - 1] != '\n')
-            buffer_append_text(log, "\n");
+    bool thrown = kind == ERROR_KIND_EXCEPTION;
+    AUTO_TEXT line = xasprintf("%s%s", thrown ? "Uncaught " : "", text);
+    begin_error(line);
+    if (!thrown) {
+        buffer_append_text(&lines, ": ");
+        append_name(request);
     }
+    end_error();
+    if (detail.len > 0) {
+        append_clean(&lines, detail, gateway.color);
+        if (detail.ptr[detail.len - 1] != '\n')
+            buffer_append_text(&lines, "\n");
+    }
+}
+
+/* "GET /a, GET /b and 3 more" */
+static void append_names(struct request *const requests[], size_t count)
+{
+    for (size_t i = 0; i < count && i < NAMES_MAX; i++) {
+        buffer_append_text(&lines, i == 0 ? ": " : ", ");
+        append_name(requests[i]);
+    }
+    if (count > NAMES_MAX)
+        buffer_printf(&lines, " and %zu more", count - NAMES_MAX);
+}
+
+void access_log_failure(const struct deployment *deployment, enum failure failure, const char *text,
+                        struct request *const requests[], size_t count)
+{
+    int code = failure_kind(failure)->code;
+    if (gateway.access_log == ACCESS_LOG_JSON) {
+        for (size_t i = 0; i < count; i++)
+            write_exception_json(deployment->worker, requests[i]->id, code, slice_of(text),
+                                 SLICE(""));
+        if (count == 0)
+            write_exception_json(deployment->worker, 0, code, slice_of(text), SLICE(""));
+        return;
+    }
+    begin_error(text);
+    append_names(requests, count);
+    end_error();
 }
 
 void access_log_console(struct instance *instance, struct request *request, int level,
@@ -252,10 +376,8 @@ void access_log_console(struct instance *instance, struct request *request, int 
     if (!within_log_limit(instance, request, text.len + where.len))
         return;
     if (gateway.access_log == ACCESS_LOG_JSON) {
-        buffer_append_text(log, "{\"type\":\"console\",\"worker\":");
-        buffer_append_json(log, slice_of(instance->deployment->worker->name));
-        buffer_printf(log, ",\"request_id\":\"%016llx\",\"level\":\"%s\",\"text\":",
-                      (unsigned long long)(request ? request->id : 0), names[level]);
+        begin_json(SLICE("console"), instance->deployment->worker, request ? request->id : 0);
+        buffer_printf(log, ",\"level\":\"%s\",\"text\":", names[level]);
         buffer_append_json(log, text);
         buffer_append_text(log, ",\"where\":");
         buffer_append_json(log, where);

@@ -139,7 +139,9 @@ int admin_answer(struct slice method, struct slice path, struct buffer *ret_head
     }
     if (slice_equal(path, SLICE("/readyz"))) {
         bool ready = gateway.routes && !gateway.draining;
-        buffer_append_text(ret_body, ready ? "ready\n" : "not ready\n");
+        buffer_append_text(ret_body, ready              ? "ready\n"
+                                     : gateway.draining ? "draining\n"
+                                                        : "not ready\n");
         return ready ? 200 : 503;
     }
     buffer_append_text(ret_body, "Here are /healthz, /readyz and /metrics.\n");

@@ -10,7 +10,6 @@
 #include "conn_state.h"
 #include "dispatch.h"
 #include "request.h"
-#include "error_page.h"
 
 enum { ROOM_BYTES_MAX = 128 * 1024 }; /* made for a body before it comes */
 
@@ -328,7 +327,7 @@ void answer_whole(struct conn *conn, bool head_request, int status, struct slice
     conn_answer_ended(conn);
 }
 
-void answer_refuse(struct conn *conn, int status)
+size_t answer_refuse(struct conn *conn, bool head_request, int status)
 {
     AUTO_BUFFER headers = {0};
     AUTO_BUFFER body = {0};
@@ -340,7 +339,18 @@ void answer_refuse(struct conn *conn, int status)
     conn->close_after = true;
     conn->http10 = false;
     conn->body_reading = conn->answer_done = false;
-    answer_whole(conn, false, status, buffer_slice(&headers), buffer_slice(&body));
+    answer_whole(conn, head_request, status, buffer_slice(&headers), buffer_slice(&body));
+    return head_request ? 0 : buffer_len(&body);
+}
+
+void answer_instead(struct conn *conn, int status)
+{
+    struct request *request = conn->request;
+    assert(!conn->head_sent && !conn->answer_done);
+    conn_detach(conn);
+    request->sent_bytes = answer_refuse(conn, request->head_request, status);
+    access_log_request(request, status);
+    dispatch_client_gone(request);
 }
 
 /* ---- from dispatch ---- */
@@ -395,9 +405,9 @@ void conn_respond_body(struct conn *conn, struct request *request, struct slice 
     end_response(conn, answer_body(conn, body, ended), ended);
 }
 
-/* Takes the request off the connection for an answer that is not the worker's. False: the head of
- * the worker's own is out, and the connection broke. */
-static bool take_over(struct conn *conn, struct request *request, int status)
+/* Takes the request off the connection for an answer that is not the worker's, with so many bytes
+ * of body. False: the head of the worker's own is out, and the connection broke. */
+static bool take_over(struct conn *conn, struct request *request, int status, size_t bytes)
 {
     assert(conn->request == request);
     if (conn->head_sent) {
@@ -405,27 +415,29 @@ static bool take_over(struct conn *conn, struct request *request, int status)
         return false;
     }
     request->status = status;
+    request->sent_bytes = bytes;
     access_log_request(request, status);
     conn_detach(conn);
     return true;
 }
 
-void conn_fail(struct conn *conn, struct request *request, int status, int code,
+void conn_fail(struct conn *conn, struct request *request, enum failure failure,
                struct slice message, struct slice detail)
 {
-    if (!take_over(conn, request, status))
-        return;
+    int status = failure_kind(failure)->status;
     AUTO_BUFFER headers = {0};
     AUTO_BUFFER body = {0};
-    error_page_build(status, code, request->id, request_header(request, SLICE("accept")),
-                     gateway.dev, message, detail, &headers, &body);
+    error_page_build(failure, request->id, request_header(request, SLICE("accept")), gateway.dev,
+                     message, detail, &headers, &body);
+    if (!take_over(conn, request, status, request->head_request ? 0 : buffer_len(&body)))
+        return;
     answer_whole(conn, request->head_request, status, buffer_slice(&headers), buffer_slice(&body));
 }
 
 void conn_answer_event(struct conn *conn, struct request *request, const char *error)
 {
     int status = error ? 500 : 200;
-    if (take_over(conn, request, status))
+    if (take_over(conn, request, status, 0))
         answer_whole(conn, false, status, SLICE("content-type: text/plain; charset=utf-8\n"),
                      error ? slice_of(error) : SLICE("Ran scheduled event"));
 }

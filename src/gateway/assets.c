@@ -9,6 +9,7 @@
 #include "asset_decision.h"
 #include "asset_path.h"
 #include "clock.h"
+#include "field_list.h"
 #include "mime.h"
 
 enum {
@@ -172,34 +173,11 @@ static void read_wants(const struct http1_request *request, struct wants *wants)
 
 /* ---- validators and ranges ---- */
 
-static struct slice trim(struct slice text)
-{
-    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
-        text.ptr++, text.len--;
-    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
-/* The next element of a comma-separated list, without blanks; false at its end. */
-static bool next_element(struct slice *list, struct slice *ret_element)
-{
-    if (list->len == 0)
-        return false;
-    const char *comma = memchr(list->ptr, ',', list->len);
-    size_t len = comma ? (size_t)(comma - list->ptr) : list->len;
-    *ret_element = trim((struct slice){list->ptr, len});
-    len += comma ? 1 : 0;
-    list->ptr += len;
-    list->len -= len;
-    return true;
-}
-
 /* Weak comparison (RFC 9110 section 13.1.2). Our tags hold no comma. */
 static bool none_match_has(struct slice field, const char *etag)
 {
     struct slice element;
-    while (next_element(&field, &element)) {
+    while (field_next_element(&field, &element)) {
         if (element.len > 2 && memcmp(element.ptr, "W/", 2) == 0)
             element.ptr += 2, element.len -= 2;
         if (slice_equal(element, SLICE("*")) || slice_equal(element, slice_of(etag)))
@@ -263,7 +241,7 @@ static int parse_range(struct slice field, int64_t bytes, int64_t *ret_first, in
 {
     if (field.len < 6 || strncasecmp(field.ptr, "bytes=", 6) != 0)
         return 0;
-    struct slice range = trim((struct slice){field.ptr + 6, field.len - 6});
+    struct slice range = field_trim((struct slice){field.ptr + 6, field.len - 6});
     const char *dash = range.len ? memchr(range.ptr, '-', range.len) : NULL;
     if (!dash)
         return 0;
@@ -294,28 +272,13 @@ static int parse_range(struct slice field, int64_t bytes, int64_t *ret_first, in
 static int weight_of(struct slice accepted, struct slice coding)
 {
     struct slice element;
-    int any = 0;
-    while (next_element(&accepted, &element)) {
-        const char *semicolon = memchr(element.ptr, ';', element.len);
-        struct slice name = trim((struct slice){
-            element.ptr, semicolon ? (size_t)(semicolon - element.ptr) : element.len});
-        bool star = slice_equal(name, SLICE("*"));
-        if (!star && !slice_equal_nocase(name, coding))
-            continue;
-        int weight = 1000;
-        const char *q =
-            semicolon ? memmem(semicolon, (size_t)(element.ptr + element.len - semicolon), "q=", 2)
-                      : NULL;
-        if (q) {
-            int scale = 100;
-            const char *at = q + 2, *end = element.ptr + element.len;
-            weight = at < end && *at == '1' ? 1000 : 0;
-            for (at += 2; at < end && *at >= '0' && *at <= '9' && weight < 1000; at++, scale /= 10)
-                weight += (*at - '0') * scale;
-        }
-        if (!star)
+    int any = 0, weight;
+    while (field_next_element(&accepted, &element)) {
+        struct slice name = field_weighted(element, &weight);
+        if (slice_equal_nocase(name, coding))
             return weight;
-        any = weight;
+        if (slice_equal(name, SLICE("*")))
+            any = weight;
     }
     return any;
 }

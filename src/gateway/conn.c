@@ -9,6 +9,7 @@
  * So a request on a kept-alive connection costs the wheel nothing. */
 #include "conn_state.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -163,9 +164,10 @@ void conn_close(struct conn *conn)
 static void conn_free(struct conn *conn)
 {
     drop_work(conn);
-    free(conn);
     gateway.connections--;
+    gateway.admin_connections -= conn->admin;
     gateway.count->connections--;
+    free(conn);
 }
 
 static void take_address(struct conn *conn, const struct sockaddr_storage *peer)
@@ -179,6 +181,26 @@ static void take_address(struct conn *conn, const struct sockaddr_storage *peer)
         conn->address_len = 16;
         memcpy(conn->address, &in6->sin6_addr, 16);
     }
+}
+
+struct slice conn_client(const struct conn *conn, char text[CLIENT_TEXT_BYTES])
+{
+    if (conn->address_len != 4) {
+        const char *got =
+            conn->address_len ? inet_ntop(AF_INET6, conn->address, text, CLIENT_TEXT_BYTES) : NULL;
+        return got ? slice_of(got) : SLICE("127.0.0.1");
+    }
+    char *at = text;
+    for (int i = 0; i < 4; i++) {
+        unsigned byte = conn->address[i];
+        if (byte >= 100)
+            *at++ = (char)('0' + byte / 100);
+        if (byte >= 10)
+            *at++ = (char)('0' + byte / 10 % 10);
+        *at++ = (char)('0' + byte % 10);
+        *at++ = '.';
+    }
+    return (struct slice){text, (size_t)(at - text) - 1};
 }
 
 /* How much input may wait. While a worker works on a request without a body to come, only a little
@@ -208,13 +230,21 @@ static void watch(struct conn *conn)
 
 /* ---- reading ---- */
 
+/* What came is no request, or not all of one. */
+static void refuse_input(struct conn *conn, int status)
+{
+    size_t bytes = answer_refuse(conn, false, status);
+    if (!conn->admin)
+        access_log_answer(conn, NULL, NULL, status, bytes, 0);
+}
+
 /* Parses a head from the input. False: there is no whole one. */
 static bool read_head(struct conn *conn)
 {
     struct buffer *in = &conn->work->in;
     int r = http1_parse(in->data + in->start, buffer_len(in), &gateway.http.head, &parsed);
     if (r < 0) {
-        answer_refuse(conn, -r);
+        refuse_input(conn, -r);
         return true;
     }
     if (r == 0) {
@@ -337,6 +367,7 @@ bool conn_accept(int listener_fd, bool admin)
         conn->deadline_ms = loop_now_ms(gateway.loop) + gateway.http.header_timeout_ms;
         wheel_add(conn);
         gateway.connections++;
+        gateway.admin_connections += admin;
         gateway.count->connections++;
         gateway.count->accepted++;
     }
@@ -562,21 +593,16 @@ static void on_deadline(struct conn *conn)
         conn_close(conn);
         return;
     case CONN_HEAD:
-        answer_refuse(conn, 408);
+        refuse_input(conn, 408);
         return;
     case CONN_SERVING:
         if (conn->wants_write) {
             conn_close(conn);
         } else if (forward_waits_for_client(conn)) {
-            struct request *request = conn->request;
-            if (conn->head_sent || conn->answer_done) {
+            if (conn->head_sent || conn->answer_done)
                 conn_close(conn);
-                return;
-            }
-            conn_detach(conn);
-            access_log_request(request, 408);
-            dispatch_client_gone(request);
-            answer_refuse(conn, 408);
+            else
+                answer_instead(conn, 408);
         } else {
             if (conn->peer_closed && !conn->probed && !conn->head_sent && !conn->http10)
                 probe(conn);
@@ -603,13 +629,21 @@ void conn_tick(void)
     }
 }
 
-void conn_drain_all(void)
+/* Its next request may be here already, and not read. */
+static bool has_input(const struct conn *conn)
+{
+    char byte;
+    return recv(conn->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+void conn_drain_all(bool new_too)
 {
     for (int i = 0; i < WHEEL_SLOTS; i++) {
         for (struct conn *conn = wheel[i], *next; conn; conn = next) {
             next = conn->next;
             conn->close_after = true;
-            if (conn->state == CONN_IDLE && !conn->work)
+            if (conn->state == CONN_IDLE && !conn->work && (conn->used || new_too) &&
+                !has_input(conn))
                 conn_close(conn);
         }
     }

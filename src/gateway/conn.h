@@ -3,12 +3,17 @@
 #ifndef WEIR_CONN_H
 #define WEIR_CONN_H
 
+#include "error_page.h"
 #include "gateway.h"
 
 struct conn;
 
 /* Accepts what waits. False: no descriptors are left; leave the listener alone for a while. */
 bool conn_accept(int listener_fd, bool admin);
+
+/* The client's address as text, in `text` or static. */
+enum { CLIENT_TEXT_BYTES = 48 };
+struct slice conn_client(const struct conn *conn, char text[CLIENT_TEXT_BYTES]);
 
 /* ---- from dispatch ---- */
 /* The response's head with what of the body came with it. headers: block. */
@@ -17,7 +22,7 @@ void conn_respond(struct conn *conn, struct request *request, int status, struct
 void conn_respond_body(struct conn *conn, struct request *request, struct slice body, bool ended);
 /* An answer of our own instead of the worker's. If the head is out already the connection breaks.
  * request->conn is NULL afterwards. */
-void conn_fail(struct conn *conn, struct request *request, int status, int code,
+void conn_fail(struct conn *conn, struct request *request, enum failure failure,
                struct slice message, struct slice detail);
 /* The worker failed and had asked that assets, or nobody, answer instead. As conn_fail. */
 void conn_pass_through(struct conn *conn, struct request *request);
@@ -30,7 +35,8 @@ void conn_resume_body(struct conn *conn);
 
 void conn_flush_all(void);
 void conn_tick(void);
-/* Closes idle connections, and each other one after its response. */
-void conn_drain_all(void);
+/* Closes idle connections, and each other one after its response. new_too: also those whose first
+ * request may be on its way. */
+void conn_drain_all(bool new_too);
 
 #endif

@@ -44,8 +44,8 @@ struct conn {
     uint8_t address_len;
     uint8_t state; /* enum conn_state */
     bool admin : 1, dirty : 1, closing : 1, close_after : 1, http10 : 1, peer_closed : 1;
-    bool wants_write : 1, probed : 1;
-    bool body_reading : 1;     /* bytes of the request's body are still to come */
+    bool wants_write : 1, probed : 1, used : 1; /* used: a request came */
+    bool body_reading : 1;                      /* bytes of the request's body are still to come */
     bool expects_continue : 1; /* …and the client waits for our 100 before it sends them */
     bool head_sent : 1, no_body : 1, chunked_answer : 1, answer_done : 1;
 };
@@ -91,7 +91,9 @@ bool answer_body(struct conn *conn, struct slice body, bool ended) WARN_UNUSED;
 /* An answer of our own, from head to end. */
 void answer_whole(struct conn *conn, bool head_request, int status, struct slice headers,
                   struct slice body);
-/* Answers a request that never became one, and closes. */
-void answer_refuse(struct conn *conn, int status);
+/* Answers what will not be served, and closes. Returns the bytes of the body. */
+size_t answer_refuse(struct conn *conn, bool head_request, int status);
+/* The same for the request that the worker has: it is taken from it. No head is out yet. */
+void answer_instead(struct conn *conn, int status);
 
 #endif

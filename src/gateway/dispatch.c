@@ -33,14 +33,14 @@ void dispatch_end_event(struct request *request, const char *error)
     assert(!request->conn);
 }
 
-void dispatch_fail(struct request *request, int status, int code, const char *message,
+void dispatch_fail(struct request *request, enum failure failure, const char *message,
                    struct slice detail)
 {
     if (request->is_event) {
         if (request->state != REQUEST_ANSWERED)
             dispatch_end_event(request, message);
     } else if (request->conn) {
-        conn_fail(request->conn, request, status, code, slice_of(message), detail);
+        conn_fail(request->conn, request, failure, slice_of(message), detail);
     }
     assert(!request->conn);
 }
@@ -97,11 +97,11 @@ static void queue_remove(struct request *request)
     deployment->worker->count->queued--;
 }
 
-void dispatch_fail_queue(struct deployment *deployment, int status, int code, const char *message)
+void dispatch_fail_queue(struct deployment *deployment, enum failure failure, const char *message)
 {
     while (deployment->queue_first) {
         struct request *request = queue_pop(deployment);
-        dispatch_fail(request, status, code, message, (struct slice){0});
+        dispatch_fail(request, failure, message, (struct slice){0});
         request_free(request);
     }
 }
@@ -111,7 +111,7 @@ void dispatch_shed_late(struct deployment *deployment, uint64_t now_ms)
     while (deployment->queue_first && deployment->queue_first->deadline_ms <= now_ms) {
         struct request *request = queue_pop(deployment);
         deployment->worker->count->shed++;
-        dispatch_fail(request, 503, 1105, "No instance of the worker became free in time.",
+        dispatch_fail(request, FAILURE_BUSY, "No instance of the worker became free in time.",
                       (struct slice){0});
         request_free(request);
     }
@@ -120,7 +120,7 @@ void dispatch_shed_late(struct deployment *deployment, uint64_t now_ms)
 void dispatch_move_queue(struct deployment *from, struct deployment *to)
 {
     if (!to || to->failed_by_loader) {
-        dispatch_fail_queue(from, to ? 500 : 503, to ? 1101 : 1105,
+        dispatch_fail_queue(from, to ? FAILURE_BUILD : FAILURE_UNAVAILABLE,
                             to ? to->failed : "The worker was removed.");
         return;
     }
@@ -242,7 +242,8 @@ void dispatch_request(struct request *request)
     struct deployment *deployment = request->deployment;
     if (deployment->failed && (deployment->failed_by_loader ||
                                loop_now_ms(gateway.loop) - deployment->failed_ms < FAILED_FOR_MS)) {
-        dispatch_fail(request, 500, 1101, deployment->failed, (struct slice){0});
+        dispatch_fail(request, deployment->failed_by_loader ? FAILURE_BUILD : FAILURE_START,
+                      deployment->failed, (struct slice){0});
         request_free(request);
         return;
     }
@@ -251,7 +252,7 @@ void dispatch_request(struct request *request)
         return;
     if (deployment->queue_length >= deployment->queue_length_max) {
         deployment->worker->count->shed++;
-        dispatch_fail(request, 503, 1105, "Too many requests are waiting for this worker.",
+        dispatch_fail(request, FAILURE_BUSY, "Too many requests are waiting for this worker.",
                       (struct slice){0});
         request_free(request);
         return;
@@ -358,6 +359,27 @@ void dispatch_client_gone(struct request *request)
     uint32_t owed = request->credit_owed;
     request->credit_owed = 0;
     dispatch_credit(request, owed);
+}
+
+size_t dispatch_cut_off(void)
+{
+    const char *why = "The server stops, and has no more time for this request.";
+    size_t count = 0;
+    for (struct deployment *d = gateway.deployments; d; d = d->next) {
+        count += d->queue_length;
+        dispatch_fail_queue(d, FAILURE_UNAVAILABLE, why);
+        for (struct instance *i = d->instances; i; i = i->next) {
+            for (int slot = 0; slot < SLOTS_MAX; slot++) {
+                struct request *request = i->slots[slot];
+                if (!request || request->state == REQUEST_ANSWERED ||
+                    (!request->conn && !request->is_event))
+                    continue;
+                dispatch_fail(request, FAILURE_UNAVAILABLE, why, (struct slice){0});
+                count++;
+            }
+        }
+    }
+    return count;
 }
 
 bool dispatch_busy(void)

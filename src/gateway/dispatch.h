@@ -39,6 +39,8 @@ void dispatch_tick(void);
 /* After a new plan: instances of deployments that it does not name retire, and what waited for them
  * moves to the worker's new version. */
 void dispatch_leave_old(void);
+/* The server stops: answers all that nobody has answered yet. Returns how many. */
+size_t dispatch_cut_off(void);
 /* True while any request is queued or in flight. */
 bool dispatch_busy(void);
 

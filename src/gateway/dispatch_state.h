@@ -4,6 +4,7 @@
 #define WEIR_DISPATCH_STATE_H
 
 #include "dispatch.h"
+#include "error_page.h"
 
 /* ---- dispatch.c ---- */
 /* Sends what waits, as far as instances have room, and asks for more of them. */
@@ -14,10 +15,10 @@ void dispatch_leave_slot(struct request *request);
 /* Takes back a request that its instance has not begun. True: it is out of its slot. */
 bool dispatch_revoke(struct request *request);
 /* Answers whoever waits for it, if anybody does. request->conn is NULL afterwards. */
-void dispatch_fail(struct request *request, int status, int code, const char *message,
+void dispatch_fail(struct request *request, enum failure failure, const char *message,
                    struct slice detail);
 /* The same for all that wait for an instance. */
-void dispatch_fail_queue(struct deployment *deployment, int status, int code, const char *message);
+void dispatch_fail_queue(struct deployment *deployment, enum failure failure, const char *message);
 /* Answers those whose time in the queue is over. */
 void dispatch_shed_late(struct deployment *deployment, uint64_t now_ms);
 /* What waits in the queue of one deployment waits for the other now (NULL: is refused). */

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A request towards its worker: the frame that opens it, and the body after it under credit. */
-#include <arpa/inet.h>
-#include <stdio.h>
-
 #include "access_log.h"
 #include "conn_state.h"
 #include "dispatch.h"
@@ -14,35 +11,23 @@ static const char hex_upper[] = "0123456789ABCDEF", hex_lower[] = "0123456789abc
 
 /* ---- the frame ---- */
 
-static struct slice address_text(const struct conn *conn, char text[INET6_ADDRSTRLEN])
+/* Where the bytes will be that are appended next. */
+static struct span span_of(const struct buffer *frame, struct slice next)
 {
-    if (conn->address_len != 4) {
-        const char *got =
-            conn->address_len ? inet_ntop(AF_INET6, conn->address, text, INET6_ADDRSTRLEN) : NULL;
-        return got ? slice_of(got) : SLICE("127.0.0.1");
-    }
-    char *at = text;
-    for (int i = 0; i < 4; i++) {
-        unsigned byte = conn->address[i];
-        if (byte >= 100)
-            *at++ = (char)('0' + byte / 100);
-        if (byte >= 10)
-            *at++ = (char)('0' + byte / 10 % 10);
-        *at++ = (char)('0' + byte % 10);
-        *at++ = '.';
-    }
-    return (struct slice){text, (size_t)(at - text) - 1};
+    return (struct span){(uint32_t)frame->end, (uint32_t)next.len};
 }
 
 /* What a proxy tells about the client, in the fields that workers know. */
-static void append_client_fields(const struct conn *conn, struct buffer *frame, uint64_t id,
+static void append_client_fields(const struct conn *conn, struct request *request,
                                  struct slice forwarded_for)
 {
-    char text[INET6_ADDRSTRLEN], ray[16];
-    struct slice address = address_text(conn, text);
+    char text[CLIENT_TEXT_BYTES], ray[16];
+    struct buffer *frame = &request->frame;
+    struct slice address = conn_client(conn, text);
     for (int i = 0; i < 16; i++)
-        ray[i] = hex_lower[id >> (60 - 4 * i) & 15];
+        ray[i] = hex_lower[request->id >> (60 - 4 * i) & 15];
     buffer_append_slice(frame, SLICE("cf-connecting-ip: "));
+    request->client = span_of(frame, address);
     buffer_append_slice(frame, address);
     buffer_append_slice(frame, SLICE("\nx-real-ip: "));
     buffer_append_slice(frame, address);
@@ -116,7 +101,25 @@ static void append_path(struct buffer *frame, struct slice path)
     frame->end += (size_t)(to - room);
 }
 
-static void append_headers(const struct conn *conn, struct buffer *frame, uint64_t id,
+static void append_field(struct request *request, struct slice name, struct slice value)
+{
+    struct buffer *frame = &request->frame;
+    char *room = buffer_reserve(frame, name.len + value.len + 3);
+    memcpy(room, name.ptr, name.len);
+    room += name.len;
+    *room++ = ':';
+    *room++ = ' ';
+    memcpy(room, value.ptr, value.len);
+    room[value.len] = '\n';
+    frame->end += name.len + 2;
+    if (name.len == 10 && slice_equal(name, SLICE("user-agent")))
+        request->user_agent = span_of(frame, value);
+    else if (name.len == 7 && slice_equal(name, SLICE("referer")))
+        request->referer = span_of(frame, value);
+    frame->end += value.len + 1;
+}
+
+static void append_headers(const struct conn *conn, struct request *request,
                            const struct http1_request *parsed)
 {
     struct slice forwarded_for = {0};
@@ -127,16 +130,11 @@ static void append_headers(const struct conn *conn, struct buffer *frame, uint64
                 forwarded_for = value;
             continue;
         }
-        char *room = buffer_reserve(frame, name.len + value.len + 3);
-        memcpy(room, name.ptr, name.len);
-        room += name.len;
-        *room++ = ':';
-        *room++ = ' ';
-        memcpy(room, value.ptr, value.len);
-        room[value.len] = '\n';
-        frame->end += name.len + value.len + 3;
+        /* Of an absolute target the authority counts (RFC 9112 section 3.2.2): what routed the
+         * request is what the worker is told. */
+        append_field(request, name, slice_equal(name, SLICE("host")) ? parsed->authority : value);
     }
-    append_client_fields(conn, frame, id, forwarded_for);
+    append_client_fields(conn, request, forwarded_for);
 }
 
 /* struct frame_request, method, URL, header block. The inline body follows in add_inline_body. */
@@ -156,14 +154,16 @@ static void build_frame(const struct conn *conn, struct request *request,
     buffer_append_slice(frame, parsed->method);
     size_t url_start = frame->end;
     buffer_append_slice(frame, SLICE("http://"));
-    buffer_append_slice(frame, parsed->authority.len ? parsed->authority : SLICE("localhost"));
-    request->path_at = (uint32_t)frame->end;
+    struct slice host = parsed->authority.len ? parsed->authority : SLICE("localhost");
+    request->host = span_of(frame, host);
+    buffer_append_slice(frame, host);
+    request->path.at = (uint32_t)frame->end;
     /* "OPTIONS *" has no path of its own: the URL of it is the host's root. */
     append_path(frame, parsed->path.ptr[0] == '*' ? SLICE("/") : parsed->path);
-    request->path_bytes = (uint32_t)frame->end - request->path_at;
+    request->path.bytes = (uint32_t)frame->end - request->path.at;
     head.url_bytes = (uint32_t)(frame->end - url_start);
     size_t headers_start = frame->end;
-    append_headers(conn, frame, request->id, parsed);
+    append_headers(conn, request, parsed);
     head.headers_bytes = (uint32_t)(frame->end - headers_start);
     memcpy(frame->data, &head, sizeof(head));
 }
@@ -212,6 +212,7 @@ void forward_request(struct conn *conn, struct deployment *deployment,
 {
     struct request *request = request_new(deployment);
     request->head_request = slice_equal(parsed->method, SLICE("HEAD"));
+    request->http10 = parsed->minor == 0;
     build_frame(conn, request, parsed);
     bool whole = add_inline_body(conn, request);
     request->body_whole = request->body_ended = whole;
@@ -248,15 +249,10 @@ static int next_part(struct conn *conn, size_t bytes_max, size_t *ret_used, stru
 /* The client broke the rules in the middle of its body. */
 static void give_up(struct conn *conn, int status)
 {
-    struct request *request = conn->request;
-    if (conn->head_sent || conn->answer_done) {
+    if (conn->head_sent || conn->answer_done)
         conn_close(conn);
-        return;
-    }
-    conn_detach(conn);
-    access_log_request(request, status);
-    dispatch_client_gone(request);
-    answer_refuse(conn, status);
+    else
+        answer_instead(conn, status);
 }
 
 static void ask_to_continue(struct conn *conn)

@@ -26,15 +26,21 @@ static struct request *find_request(struct instance *instance, const struct ring
     return request && request->id == id ? request : NULL;
 }
 
+static void tell_cpu(struct request *request, uint32_t cpu_us)
+{
+    request->cpu_us = cpu_us;
+    request->cpu_known = true;
+}
+
 /* Nothing of the request runs any more. */
 static void finish(struct request *request, uint32_t cpu_us)
 {
     struct deployment *deployment = request->deployment;
-    request->cpu_us = cpu_us;
+    tell_cpu(request, cpu_us);
     deployment->worker->count->cpu_us += cpu_us;
     dispatch_leave_slot(request);
     if (request->state != REQUEST_ANSWERED)
-        dispatch_fail(request, 500, 1101, "The script will never generate a response.",
+        dispatch_fail(request, FAILURE_EXCEPTION, "The script will never generate a response.",
                       (struct slice){0});
     else if (request->conn)
         conn_request_over(request->conn, request);
@@ -64,7 +70,7 @@ static int on_response(struct instance *instance, const struct ring_frame *frame
     if (request->answer_credit < 0)
         return -EPROTO;
     bool ended = response.flags & FRAME_FIN;
-    request->cpu_us = response.cpu_us;
+    tell_cpu(request, response.cpu_us);
     request->state = ended ? REQUEST_ANSWERED : REQUEST_ANSWERING;
     if (request->is_event)
         dispatch_end_event(request, NULL);
@@ -124,11 +130,13 @@ static int on_error(struct instance *instance, const struct ring_frame *frame)
     struct slice detail = {payload + sizeof(error) + error.text_bytes, error.detail_bytes};
     bool limits = error.kind == ERROR_KIND_CPU || error.kind == ERROR_KIND_MEMORY;
     request->deployment->worker->count->exceptions++;
+    tell_cpu(request, error.cpu_us);
     access_log_exception(request, (int)error.kind, text, detail);
-    if (request->conn && error.flags & FRAME_PASS_THROUGH && !request->is_event)
+    if (request->conn && error.flags & FRAME_PASS_THROUGH && !request->is_event &&
+        request->deployment->assets)
         conn_pass_through(request->conn, request);
     else
-        dispatch_fail(request, limits ? 503 : 500, limits ? 1102 : 1101, text, detail);
+        dispatch_fail(request, limits ? FAILURE_LIMITS : FAILURE_EXCEPTION, text, detail);
     request->state = REQUEST_ANSWERED;
     return 0;
 }

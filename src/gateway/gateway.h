@@ -27,7 +27,7 @@ enum {
 struct http_settings {
     struct http1_limits head;
     uint32_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms, write_timeout_ms;
-    uint32_t connections_max, drain_timeout_ms;
+    uint32_t connections_max;
 };
 
 struct assets; /* assets.h */
@@ -75,7 +75,8 @@ struct instance {
     uint32_t busy_ticks;                 /* in a row with frames waiting in its ring */
     bool retiring;                       /* gets no more requests */
     bool retire_sent, lagging, dirty, killed, trimmed;
-    bool starved; /* its ring was full when we had more for it */
+    bool starved;               /* its ring was full when we had more for it */
+    const char *killed_because; /* a literal; of a killed one */
     struct instance *next_dirty;
     uint64_t log_since_ms; /* console lines outside of requests: so many bytes a second */
     uint32_t log_bytes;
@@ -88,6 +89,11 @@ enum request_state {
     REQUEST_ANSWERED,  /* the client has it all; the instance still works (waitUntil) */
 };
 
+/* Bytes of a request's frame. */
+struct span {
+    uint32_t at, bytes;
+};
+
 /* A request for a worker's code: from a connection, or a scheduled event. */
 struct request {
     struct request *next; /* in the queue or the free list */
@@ -97,14 +103,15 @@ struct request {
     uint64_t id, start_us, deadline_ms; /* of the queue, then of the wall limit */
     uint32_t slot, ring_position, event_id;
     enum request_state state;
-    bool is_event, body_whole, body_ended, retried, head_request;
+    bool is_event, body_whole, body_ended, retried, head_request, http10;
+    bool cpu_known;      /* the instance told cpu_us */
     struct buffer frame; /* struct frame_request or frame_event, url, headers, inline body */
-    uint32_t path_at, path_bytes; /* in frame */
-    int64_t body_credit;          /* of the request's body towards the instance */
-    int64_t body_bytes;           /* received */
-    int64_t answer_credit;        /* of the response's body, as the instance should count it */
-    uint32_t credit_owed;         /* response bytes that the client has yet to take */
-    uint32_t credit_unsent;       /* credit that found the ring full */
+    struct span host, path, client, user_agent, referer; /* in frame, for the log */
+    int64_t body_credit;    /* of the request's body towards the instance */
+    int64_t body_bytes;     /* received */
+    int64_t answer_credit;  /* of the response's body, as the instance should count it */
+    uint32_t credit_owed;   /* response bytes that the client has yet to take */
+    uint32_t credit_unsent; /* credit that found the ring full */
     uint32_t log_bytes, cpu_us;
     int status;
     uint64_t sent_bytes;
@@ -115,13 +122,14 @@ struct gateway {
     int number, cpus;
     uint32_t connections_limit; /* that the descriptors allow */
     bool draining, dev, color;
-    uint64_t drain_deadline_ms;
+    uint64_t drain_new_until_ms, drain_deadline_ms;
+    bool drains_last; /* no other gateway is left */
     enum { ACCESS_LOG_OFF, ACCESS_LOG_TEXT, ACCESS_LOG_JSON } access_log;
     struct http_settings http;
     struct loop_source control;
     struct {
         struct loop_source source;
-        int fd;
+        int fd;              /* -1: closed by a drain */
         bool admin, resting; /* resting: no descriptors were left */
     } listeners[LISTENERS_MAX];
     int listeners_count;
@@ -138,7 +146,7 @@ struct gateway {
         size_t asset_dirs_count;
     } arriving;
     uint64_t next_id;
-    uint32_t connections;
+    uint32_t connections, admin_connections; /* the first are all */
     struct gateway_counters *count;
 };
 
@@ -151,7 +159,8 @@ void gateway_tell(enum control_type type, const void *payload, uint32_t bytes);
 /* ---- plan.c ---- */
 void plan_on_message(struct ipc_message *message);
 struct deployment *deployment_by_id(uint32_t id);
-void gateway_drain(void);
+/* While draining: is there anything left to wait for? */
+bool gateway_is_drained(void);
 /* Listeners that rested because no descriptors were left listen again. */
 void gateway_wake_listeners(void);
 

@@ -50,14 +50,31 @@ static void on_control(struct loop_source *source, uint32_t events)
 
 /* ---- time ---- */
 
+/* What the drain did not finish is answered as far as it can be, and logged. */
+static void cut_off(void)
+{
+    size_t count = dispatch_cut_off();
+    if (count > 0)
+        log_warn("the drain's time is over: %zu requests are cut off", count);
+    conn_flush_all();
+    loop_stop(gateway.loop, 0);
+}
+
 static void on_tick(struct loop_timer *timer)
 {
     loop_timer_start(gateway.loop, timer, TICK_MS, on_tick);
     ipc_queue_flush(&unsent, CONTROL_FD);
     dispatch_tick();
-    if (gateway.draining && ((gateway.connections == 0 && !dispatch_busy()) ||
-                             loop_now_ms(gateway.loop) >= gateway.drain_deadline_ms))
+    if (!gateway.draining)
+        return;
+    if (gateway.drain_new_until_ms && loop_now_ms(gateway.loop) >= gateway.drain_new_until_ms) {
+        gateway.drain_new_until_ms = 0;
+        conn_drain_all(true);
+    }
+    if (gateway_is_drained())
         loop_stop(gateway.loop, 0);
+    else if (loop_now_ms(gateway.loop) >= gateway.drain_deadline_ms)
+        cut_off();
 }
 
 static void on_conn_tick(struct loop_timer *timer)

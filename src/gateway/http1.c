@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "field_list.h"
+
 enum {
     CHUNK_LINE_BYTES_MAX = 4096,        /* size and extensions */
     CHUNK_EXTRAS_BYTES_MAX = 16 * 1024, /* extensions of a whole body: nobody needs them */
@@ -48,15 +50,6 @@ bool http1_is_token(struct slice text)
 bool http1_is_field_value(struct slice text)
 {
     return all_in_class(text, CLASS_VALUE);
-}
-
-static struct slice trim(struct slice text)
-{
-    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
-        text.ptr++, text.len--;
-    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
 }
 
 /* The next line without its CRLF. NULL in ->ptr: none yet. False: a bare CR or LF. */
@@ -172,26 +165,11 @@ static int take_content_length(struct slice value, struct http1_request *request
     return 0;
 }
 
-/* Calls for each element of a comma-separated list; true while there are more. */
-static bool next_element(struct slice *list, struct slice *ret_element)
-{
-    while (list->len > 0) {
-        const char *comma = memchr(list->ptr, ',', list->len);
-        size_t len = comma ? (size_t)(comma - list->ptr) : list->len;
-        *ret_element = trim((struct slice){list->ptr, len});
-        list->ptr += comma ? len + 1 : len;
-        list->len -= comma ? len + 1 : len;
-        if (ret_element->len > 0)
-            return true;
-    }
-    return false;
-}
-
 static int take_connection(struct slice value, struct http1_request *request, bool *close,
                            bool *keep)
 {
     struct slice element;
-    while (next_element(&value, &element)) {
+    while (field_next_element(&value, &element)) {
         *close |= slice_equal_nocase(element, SLICE("close"));
         *keep |= slice_equal_nocase(element, SLICE("keep-alive"));
         request->upgrade |= slice_equal_nocase(element, SLICE("upgrade"));
@@ -209,7 +187,7 @@ static int take_transfer_encoding(struct slice value, struct http1_request *requ
         request->chunked = true;
         return 0;
     }
-    while (next_element(&value, &element)) {
+    while (field_next_element(&value, &element)) {
         if (slice_equal_nocase(last, SLICE("chunked")))
             return -400;
         last = element;
@@ -280,7 +258,7 @@ static int parse_header(char *line, size_t len, struct http1_header *ret_header)
         if (line[i] >= 'A' && line[i] <= 'Z')
             line[i] |= 32;
     ret_header->name = name;
-    ret_header->value = trim((struct slice){colon + 1, len - name.len - 1});
+    ret_header->value = field_trim((struct slice){colon + 1, len - name.len - 1});
     return http1_is_field_value(ret_header->value) ? 0 : -400;
 }
 
@@ -349,7 +327,7 @@ static int parse_chunk_size(struct slice line, struct http1_chunks *chunks)
         return -400;
     if (i < line.len) {
         struct slice extension = {line.ptr + i, line.len - i};
-        if (trim(extension).len == 0 || trim(extension).ptr[0] != ';' ||
+        if (field_trim(extension).len == 0 || field_trim(extension).ptr[0] != ';' ||
             !http1_is_field_value(extension))
             return -400;
         chunks->extras_bytes += (uint32_t)extension.len;

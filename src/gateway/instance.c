@@ -21,6 +21,7 @@
 
 enum {
     LAGGING_MS = 50,
+    LAGGING_AT_FIRST_MS = 500, /* it has to be forked yet: another one would come no sooner */
     STUCK_GRACE_MS = 2000, /* beyond the CPU limit: the engine's own watchdog has failed */
     SPAWN_TIMEOUT_MS = 30000,
     BUSY_TICKS = 20,    /* work was waiting at each of so many looks: one instance is not enough */
@@ -45,6 +46,7 @@ void instance_kill(struct instance *instance, enum kill_reason reason, const cha
     if (instance->killed)
         return;
     instance->killed = instance->retiring = true;
+    instance->killed_because = why;
     instance->deployment->worker->count->killed++;
     log_warn("%s: instance %u ended: %s", instance->deployment->worker->name, instance->id, why);
     struct control_kill order = {instance->id, reason};
@@ -179,22 +181,56 @@ static struct instance **find_instance(uint32_t instance_id)
 }
 
 /* What the instance had not begun is done by another, once. */
-static void lose_request(struct request *request, const char *why)
+static void retry_unbegun(struct instance *instance)
 {
-    if (request->body_whole && !request->retried && (request->conn || request->is_event) &&
-        dispatch_revoke(request)) {
+    for (int i = 0; i < SLOTS_MAX && instance->in_flight > 0; i++) {
+        struct request *request = instance->slots[i];
+        if (!request || !request->body_whole || request->retried ||
+            (!request->conn && !request->is_event) || !dispatch_revoke(request))
+            continue;
         request->retried = true;
         request->deployment->worker->count->retried++;
         dispatch_queue(request);
-        return;
     }
-    if (request->instance)
-        dispatch_leave_slot(request);
+}
+
+static void lose_request(struct request *request, enum failure failure, const char *why)
+{
+    dispatch_leave_slot(request);
     if (request->state != REQUEST_ANSWERED)
-        dispatch_fail(request, 500, 1101, why, (struct slice){0});
+        dispatch_fail(request, failure, why, (struct slice){0});
     else if (request->conn)
         conn_request_over(request->conn, request);
     request_free(request);
+}
+
+/* The rest of its requests end with it. */
+static void lose_requests(struct instance *instance, enum failure failure, const char *why)
+{
+    struct request *lost[SLOTS_MAX];
+    size_t count = 0;
+    for (int i = 0; i < SLOTS_MAX && count < instance->in_flight; i++)
+        if (instance->slots[i])
+            lost[count++] = instance->slots[i];
+    access_log_failure(instance->deployment, failure, why, lost, count);
+    for (size_t i = 0; i < count; i++)
+        lose_request(lost[i], failure, why);
+}
+
+/* NULL: it left as it should. */
+static char *end_of(const struct instance *instance, const struct control_gone *gone,
+                    struct slice text)
+{
+    int signal_number = gone->status & 0x7f, code = gone->status >> 8 & 0xff;
+    if (instance->killed)
+        return xasprintf("The worker's process was ended: %s", instance->killed_because);
+    if (signal_number)
+        return xasprintf("The worker's process crashed (signal %d)", signal_number);
+    if (instance->in_flight == 0 && code == 0)
+        return NULL;
+    if (text.len > 0)
+        return xasprintf("The worker's process ended: %.*s", (int)text.len, text.ptr);
+    return xasprintf("The worker's process ended by itself (code %d)", code);
 }
 
 static void remove_dirty(struct instance *instance)
@@ -215,23 +251,22 @@ void dispatch_instance_gone(const struct control_gone *gone, struct slice text)
     struct instance *instance = *place;
     struct deployment *deployment = instance->deployment;
     int signal_number = gone->status & 0x7f;
-    bool was_killed = instance->killed;
     while (!instance->killed && instance_drain(instance)) {
     } /* what it said before it ended */
     *place = instance->next;
     deployment->worker->count->instances--;
-    AUTO_TEXT why = NULL;
-    if (signal_number && !was_killed) {
+    bool memory = gone->status == EXIT_OUT_OF_MEMORY << 8;
+    AUTO_TEXT why = memory ? xstrdup("Error: Worker exceeded memory limit.")
+                           : end_of(instance, gone, text);
+    if (memory)
+        log_warn("%s: instance %u ran out of memory", deployment->worker->name, instance->id);
+    else if (signal_number && !instance->killed)
         log_warn("%s: instance %u was ended by signal %d %.*s", deployment->worker->name,
                  instance->id, signal_number, (int)text.len, text.len ? text.ptr : "");
-        why = xasprintf("The worker's process crashed (signal %d).", signal_number);
-    } else {
-        why = xstrdup("The worker's process was ended.");
-    }
     instance->killed = true; /* nothing more is sent to it */
-    for (int i = 0; i < SLOTS_MAX && instance->in_flight > 0; i++)
-        if (instance->slots[i])
-            lose_request(instance->slots[i], why);
+    retry_unbegun(instance);
+    if (why)
+        lose_requests(instance, memory ? FAILURE_LIMITS : FAILURE_CRASH, why);
     asset_exchange_drop_all(instance);
     remove_dirty(instance);
     loop_remove(gateway.loop, &instance->bell);
@@ -254,7 +289,7 @@ void dispatch_spawn_failed(const struct control_gone *gone, struct slice text)
         deployment->failed_ms = loop_now_ms(gateway.loop);
     }
     if (!deployment->instances)
-        dispatch_fail_queue(deployment, 500, 1101, deployment->failed);
+        dispatch_fail_queue(deployment, FAILURE_START, deployment->failed);
 }
 
 static void retire(struct instance *instance)
@@ -321,14 +356,22 @@ static void tick_busy(struct instance *instance, uint64_t now_ms)
         return;
     }
     instance->busy_ticks++;
-    if (quiet_ms > LAGGING_MS && !instance->lagging) {
+    uint64_t lagging_ms = instance->tail_seen ? LAGGING_MS : LAGGING_AT_FIRST_MS;
+    if (quiet_ms > lagging_ms && !instance->lagging) {
         instance->lagging = true;
         move_waiting_requests(instance);
-    } else if (quiet_ms <= LAGGING_MS) {
+    } else if (quiet_ms <= lagging_ms) {
         instance->lagging = false;
     }
     if (quiet_ms > instance->deployment->cpu_ms + STUCK_GRACE_MS)
         instance_kill(instance, KILL_STUCK, "it does not react");
+}
+
+static void end_late(struct request *request)
+{
+    const char *text = "The worker did not answer within its time limit";
+    access_log_failure(request->deployment, FAILURE_TIMEOUT, text, &request, 1);
+    dispatch_fail(request, FAILURE_TIMEOUT, text, (struct slice){0});
 }
 
 static void tick_wall_limit(struct instance *instance, uint64_t now_ms)
@@ -345,8 +388,7 @@ static void tick_wall_limit(struct instance *instance, uint64_t now_ms)
                            (struct slice){0}))
             return; /* the next tick tries again */
         if (request->state != REQUEST_ANSWERED)
-            dispatch_fail(request, 504, 1101, "The worker did not answer within its time limit.",
-                          (struct slice){0});
+            end_late(request);
         else if (request->conn)
             conn_request_over(request->conn, request);
         request->state = REQUEST_ANSWERED;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The plan as it comes from the supervisor, and the switch from the old one to the new. */
 #include <errno.h>
+#include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -13,6 +15,11 @@
 #include "dispatch.h"
 #include "log.h"
 #include "request.h"
+
+enum {
+    LAST_ACCEPT_ROUNDS = 64, /* as many connections as a backlog holds, and more */
+    DRAIN_NEW_MS = 150,      /* so long may the first request of a new connection be on its way */
+};
 
 struct deployment *deployment_by_id(uint32_t id)
 {
@@ -103,7 +110,6 @@ static void take_settings(const json_t *json)
         .write_timeout_ms = (uint32_t)integer(http, "write_timeout_ms", 30000),
         .connections_max =
             at_most(integer(http, "connections_max", 100000), gateway.connections_limit),
-        .drain_timeout_ms = (uint32_t)integer(http, "drain_timeout_ms", 30000),
     };
 }
 
@@ -191,7 +197,7 @@ static void on_listener(struct loop_source *source, uint32_t events)
 void gateway_wake_listeners(void)
 {
     for (int i = 0; i < gateway.listeners_count; i++) {
-        if (!gateway.listeners[i].resting)
+        if (!gateway.listeners[i].resting || gateway.listeners[i].fd < 0)
             continue;
         gateway.listeners[i].resting = false;
         loop_change(gateway.loop, &gateway.listeners[i].source, EPOLLIN);
@@ -210,6 +216,8 @@ static void close_listeners(void)
 static void take_listeners(const json_t *json)
 {
     size_t ordinary = json_array_size(json_object_get(json, "listeners"));
+    if (gateway.draining)
+        return;
     close_listeners();
     for (int i = 0; i < gateway.arriving.listener_fds_count; i++) {
         gateway.listeners[i].fd = gateway.arriving.listener_fds[i];
@@ -259,12 +267,60 @@ static void switch_over(void)
     gateway_tell(CONTROL_PLAN_TAKEN, NULL, 0);
 }
 
-void gateway_drain(void)
+/* Whoever connects from now on is refused, but who the kernel let in already is served. */
+static void stop_listening(int i)
 {
+    struct pollfd waiting = {gateway.listeners[i].fd, POLLIN, 0};
+    for (int round = 0; round < LAST_ACCEPT_ROUNDS && poll(&waiting, 1, 0) == 1; round++)
+        if (!conn_accept(waiting.fd, false))
+            break;
+    loop_remove(gateway.loop, &gateway.listeners[i].source);
+    fd_close(&gateway.listeners[i].fd);
+}
+
+/* Of all gateways: the first speaks for them. */
+static void tell_drain(uint32_t timeout_ms)
+{
+    uint64_t under_way = 0;
+    for (const struct worker *w = gateway.workers; w; w = w->next)
+        under_way += counting_worker_sum(w->number, offsetof(struct worker_counters, in_flight)) +
+                     counting_worker_sum(w->number, offsetof(struct worker_counters, queued));
+    if (gateway.number == 0 && (under_way > 0 || !gateway.dev))
+        log_info("draining: %llu requests in flight, at most %u.%u s more",
+                 (unsigned long long)under_way, timeout_ms / 1000, timeout_ms / 100 % 10);
+}
+
+static void drain(const struct control_drain *order)
+{
+    gateway.drains_last = order->last;
+    if (gateway.draining)
+        return;
     gateway.draining = true;
-    gateway.drain_deadline_ms = loop_now_ms(gateway.loop) + gateway.http.drain_timeout_ms;
-    close_listeners();
-    conn_drain_all();
+    gateway.drain_new_until_ms = loop_now_ms(gateway.loop) + DRAIN_NEW_MS;
+    gateway.drain_deadline_ms = loop_now_ms(gateway.loop) + order->timeout_ms;
+    tell_drain(order->timeout_ms);
+    conn_drain_all(false);
+    for (int i = 0; i < gateway.listeners_count; i++)
+        if (!gateway.listeners[i].admin)
+            stop_listening(i);
+}
+
+bool gateway_is_drained(void)
+{
+    bool admin = false;
+    for (int i = 0; i < gateway.listeners_count; i++)
+        admin |= gateway.listeners[i].admin;
+    return gateway.connections == gateway.admin_connections && !dispatch_busy() &&
+           (!admin || gateway.drains_last);
+}
+
+static void on_drain(const struct ipc_message *message)
+{
+    struct control_drain order;
+    if (message->bytes != sizeof(order))
+        return;
+    memcpy(&order, message->payload, sizeof(order));
+    drain(&order);
 }
 
 static void on_gone(const struct ipc_message *message)
@@ -343,7 +399,7 @@ void plan_on_message(struct ipc_message *message)
         dispatch_give_back();
         break;
     case CONTROL_DRAIN:
-        gateway_drain();
+        on_drain(message);
         break;
     default:
         log_warn("unknown control message %u", message->type);

@@ -64,11 +64,16 @@ struct slice request_method(const struct request *request)
     return (struct slice){request->frame.data + sizeof(head), head.method_bytes};
 }
 
+struct slice request_text(const struct request *request, struct span span)
+{
+    if (span.bytes == 0)
+        return SLICE("");
+    return (struct slice){request->frame.data + span.at, span.bytes};
+}
+
 struct slice request_path(const struct request *request)
 {
-    if (request->path_bytes == 0)
-        return SLICE("");
-    return (struct slice){request->frame.data + request->path_at, request->path_bytes};
+    return request_text(request, request->path);
 }
 
 /* Takes the next "name: value" off a header block. False: no more, or no field. */

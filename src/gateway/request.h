@@ -18,6 +18,7 @@ void request_free(struct request *request);
 /* Borrowed from the frame; empty for events. */
 struct slice request_method(const struct request *request);
 struct slice request_path(const struct request *request);
+struct slice request_text(const struct request *request, struct span span);
 /* A field of the request as the worker gets it; empty when missing. */
 struct slice request_header(const struct request *request, struct slice name);
 /* The whole head in the parser's form, borrowed. False for events. */

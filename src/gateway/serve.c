@@ -17,10 +17,12 @@ static bool is_head(const struct http1_request *parsed)
     return slice_equal(parsed->method, SLICE("HEAD"));
 }
 
-static void answer_404(struct conn *conn, bool head_request)
+/* Returns the bytes of the body. */
+static size_t answer_404(struct conn *conn, bool head_request)
 {
-    answer_whole(conn, head_request, 404, SLICE("content-type: text/plain; charset=utf-8\n"),
-                 SLICE("No worker is deployed here.\n"));
+    struct slice body = SLICE("No worker is deployed here.\n");
+    answer_whole(conn, head_request, 404, SLICE("content-type: text/plain; charset=utf-8\n"), body);
+    return head_request ? 0 : body.len;
 }
 
 static void answer_admin(struct conn *conn, const struct http1_request *parsed)
@@ -61,7 +63,8 @@ static bool serve_asset(struct conn *conn, struct deployment *deployment,
     uint64_t start_us = clock_monotonic_us();
     if (!deployment->assets || !assets_route(deployment->assets, parsed, has_code, &asset))
         return false;
-    access_log_asset(deployment, parsed, &asset, start_us);
+    access_log_answer(conn, deployment, parsed, asset.status,
+                      is_head(parsed) ? 0 : (uint64_t)asset.body_bytes, start_us);
     answer_asset(conn, is_head(parsed), &asset);
     assets_answer_done(&asset);
     return true;
@@ -131,6 +134,7 @@ void serve_request(struct conn *conn, const struct http1_request *parsed)
 {
     conn->close_after = !parsed->keep_alive || gateway.draining;
     conn->http10 = parsed->minor == 0;
+    conn->used = true;
     conn->answer_done = conn->head_sent = conn->probed = false;
     forward_begin_body(conn, parsed);
     if (conn->admin) {
@@ -139,14 +143,16 @@ void serve_request(struct conn *conn, const struct http1_request *parsed)
     }
     struct deployment *deployment = routes_find(gateway.routes, parsed->authority, parsed->path);
     int refusal = deployment ? refusal_of(deployment, parsed) : 0;
+    /* Code that does not build is code: what is its turn gets the error, not the assets' 404. */
+    bool has_code = deployment && (deployment->has_code || deployment->failed);
     if (refusal) {
-        access_log_unserved(deployment, parsed, refusal);
-        answer_refuse(conn, refusal);
-    } else if (deployment && serve_asset(conn, deployment, parsed, deployment->has_code)) {
+        size_t bytes = answer_refuse(conn, is_head(parsed), refusal);
+        access_log_answer(conn, deployment, parsed, refusal, bytes, 0);
+    } else if (deployment && serve_asset(conn, deployment, parsed, has_code)) {
         return;
-    } else if (!deployment || (!deployment->has_code && !deployment->failed)) {
-        access_log_unserved(deployment, parsed, 404);
-        answer_404(conn, is_head(parsed));
+    } else if (!has_code) {
+        size_t bytes = answer_404(conn, is_head(parsed));
+        access_log_answer(conn, deployment, parsed, 404, bytes, 0);
     } else if (!gateway.dev || !serve_scheduled(conn, deployment, parsed)) {
         forward_request(conn, deployment, parsed);
     }
@@ -157,12 +163,12 @@ void conn_pass_through(struct conn *conn, struct request *request)
     static struct http1_request parsed;
     struct deployment *deployment = request->deployment;
     if (conn->head_sent || !request_parse(request, &parsed)) {
-        conn_fail(conn, request, 500, 1101, (struct slice){0}, (struct slice){0});
+        conn_fail(conn, request, FAILURE_EXCEPTION, (struct slice){0}, (struct slice){0});
         return;
     }
     conn_detach(conn);
     if (serve_asset(conn, deployment, &parsed, false))
         return;
+    request->sent_bytes = answer_404(conn, request->head_request);
     access_log_request(request, 404);
-    answer_404(conn, request->head_request);
 }

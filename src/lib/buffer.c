@@ -86,6 +86,11 @@ static size_t utf8_sequence_len(const unsigned char *text, size_t len)
     return need;
 }
 
+static bool is_plain_json(unsigned char byte)
+{
+    return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+}
+
 void buffer_append_json(struct buffer *buffer, struct slice text)
 {
     buffer_append(buffer, "\"", 1);
@@ -97,6 +102,12 @@ void buffer_append_json(struct buffer *buffer, struct slice text)
         } else if (byte < 0x20) {
             buffer_printf(buffer, "\\u%04x", byte);
             i++;
+        } else if (byte < 0x80) { /* most text is nothing but these */
+            size_t end = i + 1;
+            while (end < text.len && is_plain_json((unsigned char)text.ptr[end]))
+                end++;
+            buffer_append(buffer, text.ptr + i, end - i);
+            i = end;
         } else {
             size_t len = utf8_sequence_len((const unsigned char *)text.ptr + i, text.len - i);
             if (len == 0) {

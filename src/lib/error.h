@@ -6,7 +6,7 @@
 
 #include "common.h"
 
-enum { ERROR_TEXT_BYTES_MAX = 1024 };
+enum { ERROR_TEXT_BYTES_MAX = 8192 };
 
 struct error {
     char text[ERROR_TEXT_BYTES_MAX]; /* empty: no error yet */

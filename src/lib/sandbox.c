@@ -290,7 +290,8 @@ void sandbox_close_fds(int from, const int *keep, int count)
 {
     int sorted[64];
     assert(count <= (int)ARRAY_LEN(sorted));
-    memcpy(sorted, keep, sizeof(int) * (size_t)count);
+    for (int i = 0; i < count; i++)
+        sorted[i] = keep[i];
     qsort(sorted, (size_t)count, sizeof(int), compare_fds);
     for (int i = 0; i < count; i++) {
         if (sorted[i] < from)

@@ -30,7 +30,7 @@ enum control_type {
     CONTROL_SPAWN_FAILED,  /* struct control_gone (instance_id 0) + text: error of the deployment */
     CONTROL_EVENT,         /* struct control_event: run scheduled() */
     CONTROL_RETIRE,        /* memory is short: give the instance back that is idle for longest */
-    CONTROL_DRAIN,         /* stop accepting, finish what is in flight, then exit 0 */
+    CONTROL_DRAIN, /* struct control_drain: stop listening, finish what is in flight, then exit 0 */
 
     /* supervisor → broker */
     CONTROL_ATTACH, /* struct control_instance, fds = channel */
@@ -78,6 +78,9 @@ struct control_instance {
     int32_t cpu; /* to run on, its gateway's; -1: any */
 };
 
+/* How an instance or a template exits that the engine ended for lack of memory. */
+enum { EXIT_OUT_OF_MEMORY = 97 };
+
 struct control_gone {
     uint32_t instance_id;
     uint32_t deployment_id;
@@ -109,6 +112,13 @@ struct control_template_ready {
     uint32_t handlers;   /* bit 0 fetch, bit 1 scheduled */
     uint32_t private_kb; /* memory that the template shares with nobody */
     uint32_t reserved;
+};
+
+/* Whoever has the admin listener answers there until the end: it is told again when it is the
+ * last. */
+struct control_drain {
+    uint32_t timeout_ms; /* what is not finished by then is cut off */
+    uint32_t last;       /* 1: no other gateway is left */
 };
 
 struct control_event {

@@ -136,8 +136,10 @@ struct frame_error {
     uint32_t flags;
     uint32_t text_bytes;   /* "TypeError: x is not a function" */
     uint32_t detail_bytes; /* stack, source positions mapped */
+    uint32_t cpu_us;       /* instance: CPU spent on the request so far */
+    uint32_t reserved;
 };
-static_assert(sizeof(struct frame_error) == 24, "layout");
+static_assert(sizeof(struct frame_error) == 32, "layout");
 
 struct frame_done {
     uint64_t id;

@@ -87,26 +87,6 @@ static JSValueRef string_of_units(JSContextRef ctx, const JSChar *units, size_t 
     return value;
 }
 
-static JSValueRef string_of_ascii(JSContextRef ctx, const char *bytes, size_t len)
-{
-    if (memchr(bytes, 0, len)) { /* the API's 8-bit constructor stops at NUL */
-        JSChar *units = scratch_units(len);
-        for (size_t i = 0; i < len; i++)
-            units[i] = (unsigned char)bytes[i];
-        return string_of_units(ctx, units, len);
-    }
-    scratch.start = scratch.end = 0;
-    char *room = buffer_reserve(&scratch, len + 1);
-    memcpy(room, bytes, len);
-    room[len] = 0;
-    JSStringRef string = JSStringCreateWithUTF8CString(room);
-    JSValueRef value = JSValueMakeString(ctx, string);
-    JSStringRelease(string);
-    if (scratch.cap > 1024 * 1024)
-        buffer_reset(&scratch, 64 * 1024);
-    return value;
-}
-
 static bool view_argument(JSContextRef ctx, size_t argc, const JSValueRef argv[], size_t index,
                           struct slice *ret_bytes, JSValueRef *exception)
 {
@@ -282,7 +262,7 @@ ENGINE_FUNCTION(latin1_decode)
     if (!view_argument(ctx, argc, argv, 0, &bytes, exception))
         return JSValueMakeUndefined(ctx);
     if (all_ascii(bytes.ptr, bytes.len))
-        return string_of_ascii(ctx, bytes.ptr, bytes.len);
+        return engine_string_latin1(ctx, bytes);
     JSChar *units = scratch_units(bytes.len);
     for (size_t i = 0; i < bytes.len; i++)
         units[i] = (unsigned char)bytes.ptr[i];
@@ -590,7 +570,7 @@ ENGINE_FUNCTION(utf8_decode)
     if (!view_argument(ctx, argc, argv, 0, &bytes, exception))
         return JSValueMakeUndefined(ctx);
     if (all_ascii(bytes.ptr, bytes.len))
-        return string_of_ascii(ctx, bytes.ptr, bytes.len);
+        return engine_string_latin1(ctx, bytes);
     if (!flag_argument(ctx, argc, argv, 2) && slice_starts_with(bytes, SLICE("\xef\xbb\xbf"))) {
         bytes.ptr += 3;
         bytes.len -= 3;

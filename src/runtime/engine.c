@@ -13,11 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "buffer.h"
+#include "control.h"
 #include "jsc_private.h"
 #include "narrow_string.h"
+
+static size_t memory_probe_bytes = 16 * 1024 * 1024;
 
 char *const engine_environ[] = {
     "GIGACAGE_ENABLED=0",
@@ -25,8 +29,8 @@ char *const engine_environ[] = {
     "JSC_useConcurrentGC=0",
     "JSC_numberOfGCMarkers=1",
     "JSC_usePollingTraps=1", /* the other way of stopping a loop, by signals, hangs in warm code */
-    "JSC_useTailCalls=0",    /* a frame that called last is missed in stacks, and by who reads them */
-    "MALLOC_ARENA_MAX=1",    /* the watchdog's thread needs no 128 MB of address space of its own */
+    "JSC_useTailCalls=0", /* a frame that called last is missed in stacks, and by who reads them */
+    "MALLOC_ARENA_MAX=1", /* the watchdog's thread needs no 128 MB of address space of its own */
     "TZ=UTC",
     "LANG=C.UTF-8",
     NULL,
@@ -66,6 +70,21 @@ static void on_fault(int signal_number, siginfo_t *info, void *context)
         (void)signal(signal_number, SIG_DFL);
 }
 
+/* Where memory runs out and no exception can be thrown any more, the engine aborts. That is no
+ * crash of its own making if half of the memory is gone: whoever asks later is told one from the
+ * other. */
+static void on_abort(int signal_number)
+{
+    void *probe = mmap(NULL, memory_probe_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (probe == MAP_FAILED)
+        _exit(EXIT_OUT_OF_MEMORY);
+    (void)signal(signal_number, SIG_DFL);
+    (void)raise(signal_number);
+    if (getpid() == 1)
+        _exit(128 + signal_number);
+}
+
 /* The engine's handlers take a fault that is not theirs as one that will come again: they restore
  * the default action and return. A signal that was sent would be swallowed that way. */
 static void end_by_sent_faults(void)
@@ -73,6 +92,11 @@ static void end_by_sent_faults(void)
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     (void)sigaction(SIGSEGV, &action, &engine_on_segv);
     (void)sigaction(SIGBUS, &action, &engine_on_bus);
+    static const int aborts[] = {SIGABRT, SIGILL, SIGTRAP};
+    for (size_t i = 0; i < ARRAY_LEN(aborts); i++) {
+        struct sigaction abort_action = {.sa_handler = on_abort};
+        (void)sigaction(aborts[i], &abort_action, NULL);
+    }
 }
 
 /* The allocator says on stderr, at its first use, that the Gigacage is off; that is our choice and
@@ -107,6 +131,17 @@ int engine_start(struct engine *engine, struct error *err)
     return 0;
 }
 
+void engine_tell_memory_limit(size_t bytes_max)
+{
+    memory_probe_bytes = bytes_max / 2;
+}
+
+bool engine_is_out_of_memory(const char *exception_text)
+{
+    static const char text[] = "RangeError: Out of memory";
+    return strncmp(exception_text, text, sizeof(text) - 1) == 0;
+}
+
 void engine_drop_termination(struct engine *engine)
 {
     (void)engine_get(engine->ctx, engine->global, "undefined"); /* runs no code; clears it */
@@ -114,7 +149,7 @@ void engine_drop_termination(struct engine *engine)
 
 void engine_compact(struct engine *engine)
 {
-    JSGarbageCollect(engine->ctx);
+    jsc_private.collect(engine->ctx);
     if (jsc_private.scavenger_run)
         jsc_private.scavenger_run();
 }

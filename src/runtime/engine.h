@@ -28,6 +28,10 @@ struct engine {
 /* Starts the engine (about 3 ms). 0 or negative errno. */
 int engine_start(struct engine *engine, struct error *err) WARN_UNUSED;
 
+/* The limit that holds for this process now: by it an abort is told from lack of memory. */
+void engine_tell_memory_limit(size_t bytes_max);
+/* Is it the text of what the engine throws when memory has run out? */
+bool engine_is_out_of_memory(const char *exception_text);
 /* After a turn was terminated. In a microtask nobody took the exception out of the engine, and the
  * next call would abort. */
 void engine_drop_termination(struct engine *engine);

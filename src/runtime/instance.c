@@ -15,8 +15,11 @@
 #include "jsc_private.h"
 
 enum {
-    FRAMES_PER_TURN = 64,      /* of one ring, then the other has its chance */
-    IDLE_COMPACT_MS = 500,     /* quiet for so long: collect garbage, give memory back */
+    FRAMES_PER_TURN = 64,  /* of one ring, then the other has its chance */
+    IDLE_COMPACT_MS = 500, /* quiet for so long: collect garbage, give memory back */
+    /* Collect garbage after so many bytes of bodies: left to itself the engine waits for 32 MB, and
+     * a body that is copied twice is over the memory limit by then. */
+    BODY_BYTES_COLLECT = 8 * 1024 * 1024,
     WATCHDOG_TICK_MS_MAX = 50, /* how often a long turn is looked at */
     LONG_TURN_US = 4000,       /* a scheduler's slice */
     /* More of a window in long turns than warming up takes: it computes. */
@@ -68,6 +71,15 @@ static uint64_t turn_used_us(void)
     uint64_t wall_us = clock_monotonic_us() - instance.turn.start_us;
     uint64_t batch_us = clock_thread_cpu_us() - instance.batch_cpu_us;
     return wall_us < batch_us ? wall_us : batch_us;
+}
+
+/* Most requests end in the turn that they begin in: it counts before it is over. */
+uint32_t instance_slot_cpu_us(const struct slot *slot)
+{
+    if (slot->id != instance.turn.id)
+        return slot->cpu_us;
+    uint64_t used_us = clock_monotonic_us() - instance.turn.start_us;
+    return slot->cpu_us + (uint32_t)(used_us < LONG_TURN_US ? used_us : turn_used_us());
 }
 
 /* CPU time of the turn's request before this turn. */
@@ -124,24 +136,42 @@ int instance_init(struct error *err)
 
 /* Tells the library whose turn was stopped. What it was in the middle of may have been anything,
  * the library's own affairs included: the instance takes its leave. */
-static void report_stop(void)
+static void report_stop(enum error_kind kind)
 {
     instance.spent = true;
     JSContextRef ctx = instance.engine.ctx;
     bool known = instance.turn.id && instance.slots[instance.turn.slot].id == instance.turn.id;
     const JSValueRef args[] = {JSValueMakeNumber(ctx, known ? (double)instance.turn.slot : -1),
                                JSValueMakeNumber(ctx, known ? (double)instance.turn.id : 0),
-                               JSValueMakeNumber(ctx, ERROR_KIND_CPU)};
+                               JSValueMakeNumber(ctx, kind)};
     JSValueRef exception = NULL;
     engine_drop_termination(&instance.engine);
     (void)JSObjectCallAsFunction(ctx, instance.library.terminated, NULL, ARRAY_LEN(args), args,
                                  &exception);
 }
 
+void instance_turn_is_of(uint32_t slot, uint64_t id)
+{
+    uint64_t now_us = clock_monotonic_us();
+    if (instance.turn.id == id)
+        return;
+    if (instance.turn.id)
+        instance.slots[instance.turn.slot].cpu_us += (uint32_t)(now_us - instance.turn.start_us);
+    instance.turn.start_us = now_us;
+    instance.turn.slot = slot;
+    instance.turn.id = id;
+}
+
 bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[])
 {
     JSContextRef ctx = instance.engine.ctx;
     JSValueRef exception = NULL;
+    for (size_t i = 0; i < argc; i++) {
+        if (argv[i])
+            continue;
+        report_stop(ERROR_KIND_MEMORY);
+        return false;
+    }
     instance.turn.start_us = clock_monotonic_us();
     instance.turn.terminated = false;
     jsc_watchdog_new_tick(watchdog_tick_ms() / 1000.0);
@@ -157,13 +187,17 @@ bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[])
     if (used_us >= LONG_TURN_US && instance.placement.kept)
         count_long_turn(used_us);
     if (instance.turn.terminated) {
-        report_stop();
+        instance.turn.start_us = clock_monotonic_us(); /* what was before is counted */
+        report_stop(ERROR_KIND_CPU);
         instance.turn.terminated = false;
         return false;
     }
     if (exception) { /* the library catches what a worker throws: this is ours */
         AUTO_TEXT text = engine_exception_text(ctx, exception);
-        (void)fprintf(stderr, "weir: the platform library threw: %s\n", text);
+        bool memory = engine_is_out_of_memory(text);
+        if (!memory)
+            (void)fprintf(stderr, "weir: the platform library threw: %s\n", text);
+        report_stop(memory ? ERROR_KIND_MEMORY : ERROR_KIND_EXCEPTION);
         return false;
     }
     return true;
@@ -245,10 +279,18 @@ static JSValueRef number(double value)
     return JSValueMakeNumber(instance.engine.ctx, value);
 }
 
+/* NULL when there is no memory for them: instance_call ends the turn's request. */
 static JSValueRef bytes_or_null(const char *bytes, size_t len)
 {
     JSContextRef ctx = instance.engine.ctx;
-    return len ? engine_uint8_array(ctx, bytes, len) : JSValueMakeNull(ctx);
+    if (len == 0)
+        return JSValueMakeNull(ctx);
+    if ((instance.body_bytes += len) > BODY_BYTES_COLLECT) {
+        instance.body_bytes = 0;
+        jsc_private.collect(ctx);
+    }
+    JSValueRef array = engine_uint8_array(ctx, bytes, len);
+    return JSValueIsUndefined(ctx, array) ? NULL : array;
 }
 
 static JSValueRef method_string(struct slice method)
@@ -302,6 +344,26 @@ void instance_slot_sent(struct slot *slot)
         instance_free_slot(slot);
 }
 
+/* Would the URL Standard write it in another way? Clients send most as it is. */
+static bool is_unusual_url(struct slice url)
+{
+    static const char rewritten[256] = {['\\'] = 1, ['<'] = 1, ['>'] = 1, ['"'] = 1, ['`'] = 1,
+                                        ['{'] = 1,  ['}'] = 1, ['|'] = 1, ['^'] = 1, [' '] = 1};
+    for (size_t i = 0; i < url.len; i++) {
+        unsigned char c = (unsigned char)url.ptr[i];
+        if (c == '?')
+            return memchr(url.ptr + i, '"', url.len - i) || memchr(url.ptr + i, '<', url.len - i) ||
+                   memchr(url.ptr + i, '>', url.len - i) || memchr(url.ptr + i, '\'', url.len - i);
+        if (rewritten[c] || c >= 0x7f)
+            return true;
+        bool starts_segment = i > 0 && url.ptr[i - 1] == '/';
+        if (starts_segment && (c == '.' || (c == '%' && i + 2 < url.len && url.ptr[i + 1] == '2' &&
+                                            (url.ptr[i + 2] == 'e' || url.ptr[i + 2] == 'E'))))
+            return true;
+    }
+    return false;
+}
+
 static void on_request(uint32_t slot, const char *payload)
 {
     JSContextRef ctx = instance.engine.ctx;
@@ -320,6 +382,7 @@ static void on_request(uint32_t slot, const char *payload)
         bytes_or_null(body, request.inline_bytes),
         JSValueMakeBoolean(ctx, request.flags & FRAME_FIN),
         number(request.flags),
+        JSValueMakeBoolean(ctx, is_unusual_url((struct slice){url, request.url_bytes})),
     };
     (void)instance_call(instance.library.request, ARRAY_LEN(args), args);
 }
@@ -533,6 +596,12 @@ static bool wait_for_work(int timeout_ms)
     return !idle || ready != 0; /* false: the time-out passed */
 }
 
+static void make_compact(void)
+{
+    engine_compact(&instance.engine);
+    instance.body_bytes = 0;
+}
+
 int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHANNEL_FDS])
 {
     if (channel_open(&instance.gateway, CHANNEL_INSTANCE, gateway_fds) < 0 ||
@@ -565,7 +634,7 @@ int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHAN
         }
         bool nap = compact && (timeout_ms < 0 || timeout_ms > IDLE_COMPACT_MS);
         if (!wait_for_work(nap ? IDLE_COMPACT_MS : timeout_ms) && nap) {
-            engine_compact(&instance.engine);
+            make_compact();
             compact = false;
         }
     }

@@ -35,7 +35,9 @@ struct instance {
     struct slot slots[SLOTS_MAX];
     struct exchange exchanges[TARGETS][SLOTS_MAX];
     uint32_t cpu_ms_max, in_flight;
+    uint32_t subrequests_max; /* of one request; set before the worker boots */
     uint64_t timer_due_us; /* 0: none */
+    uint64_t body_bytes;   /* that came since garbage was last collected */
     bool retiring, serving;
     bool spent; /* out of memory, or stopped in the middle of something: ends with its requests */
     uint64_t warmup_us; /* that its requests may still use beyond their limit: WARMUP_US_MAX */
@@ -72,11 +74,16 @@ uint32_t instance_handlers(void);
  */
 int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHANNEL_FDS]);
 
-/* One call into the library; afterwards microtasks are done. False: it threw or was stopped. */
+/* One call into the library; afterwards microtasks are done. An argument that is NULL could not be
+ * made for lack of memory. False: it threw or was stopped, and its request was told. */
 bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[]);
+/* The rest of the turn is for this request: what it used so far is the former one's. */
+void instance_turn_is_of(uint32_t slot, uint64_t id);
 /* Calls the timer hook if it is due; returns milliseconds to the next, -1: none. */
 int instance_timers(void);
 
+/* CPU time of the slot's request up to now, the turn that runs included. */
+uint32_t instance_slot_cpu_us(const struct slot *slot);
 /* The slot is free again: its request is over on this side. */
 void instance_free_slot(struct slot *slot);
 /* After body bytes went: frees the slot if its last frame said that it is done. */

@@ -81,6 +81,7 @@ static const struct {
     bool optional;
 } symbols[] = {
     {"JSContextGroupSetExecutionTimeLimit", (void **)&jsc_private.set_time_limit, false},
+    {"JSSynchronousGarbageCollectForDebugging", (void **)&jsc_private.collect, false},
     {"JSDisableGCTimer", (void **)&jsc_private.disable_gc_timer, false},
     {"JSGlobalContextSetUnhandledRejectionCallback", (void **)&jsc_private.set_rejection_callback,
      false},

@@ -17,6 +17,8 @@ struct jsc_private {
     void (*set_time_limit)(JSContextGroupRef group, double seconds, jsc_should_terminate_fn *fn,
                            void *context);
     void (*disable_gc_timer)(void);
+    /* JSGarbageCollect() only sets that timer. */
+    void (*collect)(JSContextRef ctx);
     void (*set_rejection_callback)(JSGlobalContextRef ctx, JSObjectRef function,
                                    JSValueRef *exception);
     void (*set_eval_enabled)(JSGlobalContextRef ctx, bool enabled, JSStringRef message);

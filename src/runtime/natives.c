@@ -15,6 +15,8 @@
 #include "clock.h"
 #include "jsc_private.h"
 
+enum { LARGE_BYTES = 4 * 1024 * 1024 };
+
 static struct outbox *gateway_outbox(void)
 {
     return &instance.outboxes[TARGET_GATEWAY];
@@ -71,7 +73,7 @@ static struct slice block_bytes(JSContextRef ctx, JSValueRef value)
 {
     head_text.start = head_text.end = 0;
     if (value)
-        engine_append_latin1(ctx, value, &head_text);
+        engine_append_utf8(ctx, value, &head_text); /* beyond ASCII as workerd sends it */
     if (buffer_len(&head_text) > HEAD_BYTES_MAX)
         head_text.end = head_text.start; /* refused below by its emptiness: see respond */
     return buffer_slice(&head_text);
@@ -99,7 +101,7 @@ ENGINE_FUNCTION(respond)
         .status = argument_u32(ctx, argc, argv, 2),
         .headers_bytes = (uint32_t)headers.len,
         .inline_bytes = (uint32_t)first.len,
-        .cpu_us = slot->cpu_us,
+        .cpu_us = instance_slot_cpu_us(slot),
     };
     char *room =
         outbox_reserve(gateway_outbox(), (uint32_t)(sizeof(response) + headers.len + first.len));
@@ -141,11 +143,6 @@ ENGINE_FUNCTION(respond_body)
         ctx, (double)(slot->response.credit - (int64_t)buffer_len(&slot->response.pending)));
 }
 
-static bool is_out_of_memory(const char *message)
-{
-    return strncmp(message, "RangeError: Out of memory", 25) == 0;
-}
-
 /* respondError(slot, id, kind, message, detail, flags) */
 ENGINE_FUNCTION(respond_error)
 {
@@ -161,8 +158,9 @@ ENGINE_FUNCTION(respond_error)
         .flags = argument_u32(ctx, argc, argv, 5),
         .text_bytes = text ? (uint32_t)strnlen(text, 8192) : 0,
         .detail_bytes = detail ? (uint32_t)strnlen(detail, 16384) : 0,
+        .cpu_us = instance_slot_cpu_us(slot),
     };
-    if (text && is_out_of_memory(text)) {
+    if (text && engine_is_out_of_memory(text)) {
         /* The engine survives it, but what else failed half-way nobody knows: serve what is in
          * flight and make room for a fresh instance. */
         error.kind = ERROR_KIND_MEMORY;
@@ -193,7 +191,7 @@ ENGINE_FUNCTION(done)
         slot->done_with_fin = true;
         return JSValueMakeUndefined(ctx);
     }
-    struct frame_done frame = {slot->id, slot->cpu_us, slot->subrequests};
+    struct frame_done frame = {slot->id, instance_slot_cpu_us(slot), slot->subrequests};
     outbox_send(gateway_outbox(), FRAME_DONE, index, slot->id, &frame, sizeof(frame));
     instance_free_slot(slot);
     return JSValueMakeUndefined(ctx);
@@ -305,7 +303,7 @@ ENGINE_FUNCTION(fetch_start)
     request.method_bytes = (uint32_t)buffer_len(&head_text);
     engine_append_latin1(ctx, argv[3], &head_text);
     request.url_bytes = (uint32_t)buffer_len(&head_text) - request.method_bytes;
-    engine_append_latin1(ctx, argv[4], &head_text);
+    engine_append_utf8(ctx, argv[4], &head_text);
     request.headers_bytes =
         (uint32_t)buffer_len(&head_text) - request.method_bytes - request.url_bytes;
     if (buffer_len(&head_text) > HEAD_BYTES_MAX)
@@ -390,6 +388,31 @@ ENGINE_FUNCTION(set_timer)
     double ms = engine_number(ctx, argc, argv, 0, -1);
     instance.timer_due_us = ms >= 0 && ms < 1e12 ? clock_monotonic_us() + (uint64_t)(ms * 1000) : 0;
     return JSValueMakeUndefined(ctx);
+}
+
+/* makeRoom(bytes): before so much is allocated at once. Garbage that waits for the engine's own
+ * time to be collected would count against the worker's limit. */
+ENGINE_FUNCTION(make_room)
+{
+    if (engine_number(ctx, argc, argv, 0, 0) >= LARGE_BYTES)
+        jsc_private.collect(ctx);
+    return JSValueMakeUndefined(ctx);
+}
+
+/* turnIsOf(slot, id): the turn works for this request from here on */
+ENGINE_FUNCTION(turn_is_of)
+{
+    uint32_t index;
+    struct slot *slot = argument_slot(ctx, argc, argv, &index);
+    if (slot)
+        instance_turn_is_of(index, slot->id);
+    return JSValueMakeUndefined(ctx);
+}
+
+/* subrequestsMax() → how many fetches one request may make */
+ENGINE_FUNCTION(subrequests_max)
+{
+    return JSValueMakeNumber(ctx, instance.subrequests_max);
 }
 
 /* now() → monotonic milliseconds */
@@ -496,7 +519,10 @@ static const struct {
     {"fetchAbort", fetch_abort},
     {"fetchCredit", fetch_credit},
     {"setTimer", set_timer},
+    {"makeRoom", make_room},
     {"now", now},
+    {"turnIsOf", turn_is_of},
+    {"subrequestsMax", subrequests_max},
     {"wallTime", wall_time},
     {"evaluate", evaluate},
     {"evaluateBytes", evaluate_bytes},

@@ -58,6 +58,7 @@ int shell_main(int argc, char **argv)
         return 1;
     }
     struct engine *engine = &instance.engine;
+    instance.subrequests_max = 1000;
     engine_define_function(engine->ctx, engine->global, "print", print);
     expose_library(engine);
     instance_limit_cpu(60000);

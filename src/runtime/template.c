@@ -26,6 +26,9 @@
 
 enum {
     INSTANCES_MAX = 4096,
+    /* Address space that is taken after the limit is set, whether it will be used or not: an arena
+     * of 64 MB that the engine reserves at the first need, the watchdog's stack, the rings. */
+    RESERVED_LATER_BYTES = 80 * 1024 * 1024,
     THREADS_WAIT_MS = 2, /* between two looks whether the engine's helpers have left */
 };
 
@@ -83,8 +86,10 @@ static void limit_memory(uint64_t now_bytes, uint32_t bytes_max)
 #ifndef __SANITIZE_ADDRESS__ /* its shadow memory is 20 TB of address space */
     if (now_bytes == 0 || bytes_max == 0)
         return;
-    struct rlimit limit = {now_bytes + bytes_max, now_bytes + bytes_max};
+    uint64_t bytes = now_bytes + RESERVED_LATER_BYTES + bytes_max;
+    struct rlimit limit = {bytes, bytes};
     (void)setrlimit(RLIMIT_AS, &limit);
+    engine_tell_memory_limit(bytes_max);
 #endif
     struct rlimit none = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &none);
@@ -263,6 +268,7 @@ void template_run(struct template_start *start)
     }
     sandbox_install(start->template_filter);
     limit_memory(space_bytes, start->limits.memory_bytes_max);
+    instance.subrequests_max = start->limits.subrequests_max;
     load_worker();
     struct control_template_ready ready = {
         .deployment_id = start->limits.deployment_id,

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "ipc.h"
 
 enum { CONTROL_FD = 3 };
@@ -88,7 +89,9 @@ void process_forget(struct process *process)
 const char *process_status_text(int status)
 {
     static char text[96];
-    if (WIFSIGNALED(status))
+    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_OUT_OF_MEMORY)
+        (void)snprintf(text, sizeof(text), "ran out of memory; raise limits.memory");
+    else if (WIFSIGNALED(status))
         (void)snprintf(text, sizeof(text), "killed by signal %d (%s)", WTERMSIG(status),
                        strsignal(WTERMSIG(status)));
     else

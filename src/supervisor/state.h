@@ -30,7 +30,8 @@ struct child {
 /* A bound address. One socket a gateway (SO_REUSEPORT), so that the kernel spreads connections. */
 struct listener {
     char *address;
-    int port;
+    int port;       /* as configured: 0 for any */
+    int bound_port;
     int fds[GATEWAYS_MAX];
     int count;
     bool wanted; /* by the plan in force */
@@ -53,6 +54,7 @@ struct supervisor {
     struct listener listeners[LISTENERS_MAX], admin;
     int listeners_count;
     pid_t loader_pid;
+    uint32_t loads_count; /* that have begun */
     int loader_fd;      /* memfd with the plan */
     int loader_done_fd; /* pipe: readable when the loader ended */
     struct loop_source loader_source, signal_source, watch_source;

@@ -137,12 +137,12 @@ static int listener_open(struct listener *listener, int count, struct error *err
             break;
         }
         listener->fds[listener->count++] = fd;
-        if (listener->port == 0) { /* any port: all gateways the same one */
-            struct sockaddr_storage bound;
-            socklen_t len = sizeof(bound);
-            (void)getsockname(fd, (struct sockaddr *)&bound, &len);
-            memcpy(at->ai_addr, &bound, len);
-        }
+        /* Any port: all gateways the same one. */
+        socklen_t len = at->ai_addrlen;
+        (void)getsockname(fd, at->ai_addr, &len);
+        listener->bound_port =
+            ntohs(at->ai_family == AF_INET6 ? ((struct sockaddr_in6 *)at->ai_addr)->sin6_port
+                                            : ((struct sockaddr_in *)at->ai_addr)->sin_port);
     }
     freeaddrinfo(at);
     return r;
@@ -153,6 +153,14 @@ static void listener_close(struct listener *listener)
     while (listener->count > 0)
         fd_close(&listener->fds[--listener->count]);
     text_free(&listener->address);
+}
+
+/* A socket listens as long as anybody has it: the gateways alone from now on. */
+static void let_listeners_go(void)
+{
+    while (supervisor.listeners_count > 0)
+        listener_close(&supervisor.listeners[--supervisor.listeners_count]);
+    listener_close(&supervisor.admin);
 }
 
 static bool listener_is(const struct listener *listener, const char *address, int port)
@@ -186,6 +194,7 @@ static int open_listeners(const struct plan *plan, struct error *err)
             supervisor.listeners_count++;
         }
         listener->wanted = true;
+        (void)json_object_set_new(entry, "bound_port", json_integer(listener->bound_port));
     }
     const json_t *admin = json_object_get(plan->json, "admin");
     if (json_is_object(admin) && !supervisor.admin.address) {
@@ -273,15 +282,6 @@ static void send_plan_to_broker(void)
         (void)supervisor_tell(&supervisor.broker, CONTROL_PLAN, NULL, 0, &part, 1);
 }
 
-static void write_pid(const char *path)
-{
-    AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    AUTO_TEXT text = xasprintf("%d\n", getpid());
-    if (fd < 0 || write(fd, text, strlen(text)) < 0)
-        log_warn("cannot write %s: %s; weir reload will not find this process", path,
-                 strerror(errno));
-}
-
 /* ---- children ---- */
 
 static void on_gateway_message(int gateway, struct ipc_message *message)
@@ -311,8 +311,6 @@ static void on_gateway_message(int gateway, struct ipc_message *message)
             if (!supervisor.gateways[i].plan_taken)
                 return;
         drop_listeners();
-        if (!supervisor.loaded_once && supervisor.options->pid_path)
-            write_pid(supervisor.options->pid_path); /* its directory is there since the load */
         if (supervisor.options->loaded) {
             char *text = json_dumps(supervisor.plan.json, JSON_COMPACT);
             supervisor.options->loaded(supervisor.options->context, slice_of(text),
@@ -507,15 +505,16 @@ static void take_deployments(struct plan *plan)
     }
 }
 
-/* wanted: 0 for one a CPU. Then each keeps to its own, and so do its instances: a request crosses
- * two processes without waking a sleeping CPU (docs/benchmarks.md has what that is worth). */
+/* wanted: 0 for one for two CPUs: its instances use about as much as it does. As many as there are
+ * CPUs keep to them, each with its instances; that is better for the last percent of latency than for
+ * throughput (ARCHITECTURE.md). */
 static void count_gateways(int64_t wanted)
 {
     cpu_set_t allowed;
     CPU_ZERO(&allowed);
     (void)sched_getaffinity(0, sizeof(allowed), &allowed);
     int cpus = CPU_COUNT(&allowed);
-    supervisor.gateways_count = (int)(wanted > 0 ? wanted : cpus);
+    supervisor.gateways_count = (int)(wanted > 0 ? wanted : (cpus + 1) / 2);
     if (supervisor.gateways_count < 1 || supervisor.gateways_count > GATEWAYS_MAX)
         supervisor.gateways_count = supervisor.gateways_count < 1 ? 1 : GATEWAYS_MAX;
     supervisor.pinned = supervisor.gateways_count == cpus && cpus > 1;
@@ -565,6 +564,7 @@ static int take_plan(struct slice text, struct error *err)
         plan_done(&plan);
         return r;
     }
+    (void)json_object_set_new(plan.json, "load", json_integer(supervisor.loads_count));
     supervisor.memory_bytes_max = (uint64_t)plan_integer(plan.json, "memory_bytes_max", 0);
     take_deployments(&plan);
     plan_done(&supervisor.plan);
@@ -594,6 +594,7 @@ static void load_in_child(int fd)
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    let_listeners_go(); /* a loader may outlive a stop */
     buffer_append(&answer, "", 1);
     int r = supervisor.options->load(supervisor.options->context, &answer, &err);
     if (r < 0) {
@@ -646,6 +647,9 @@ static void on_loader_done(struct loop_source *source, uint32_t events)
             loop_stop(supervisor.loop, 1);
         else
             log_warn("the configuration before stays in force");
+        if (supervisor.options->refused)
+            supervisor.options->refused(supervisor.options->context, supervisor.loads_count,
+                                        err.text);
     }
     if (supervisor.reload_again) {
         supervisor.reload_again = false;
@@ -669,6 +673,7 @@ static void load_begin(void)
         return;
     }
     (void)fflush(NULL);
+    supervisor.loads_count++;
     supervisor.loader_pid = fork();
     if (supervisor.loader_pid == 0)
         load_in_child(supervisor.loader_fd);
@@ -676,6 +681,16 @@ static void load_begin(void)
     supervisor.loader_done_fd = done[0];
     int r = loop_add(supervisor.loop, &supervisor.loader_source, done[0], EPOLLIN, on_loader_done);
     assert(r == 0);
+}
+
+uint32_t supervisor_loads(void)
+{
+    return supervisor.loads_count;
+}
+
+bool supervisor_is_loading(void)
+{
+    return supervisor.loader_pid > 0;
 }
 
 static void on_reload_timer(struct loop_timer *timer)
@@ -743,12 +758,31 @@ static void on_drained(struct loop_timer *timer)
     loop_stop(supervisor.loop, 0);
 }
 
+/* A developer does not wait for what production would. */
+static uint32_t drain_timeout_ms(void)
+{
+    uint32_t fallback = supervisor.options->drain_timeout_ms;
+    if (supervisor.dev)
+        return fallback;
+    return (uint32_t)plan_integer(json_object_get(supervisor.plan.json, "http"), "drain_timeout_ms",
+                                  fallback);
+}
+
+static void tell_to_drain(int gateway, bool last)
+{
+    struct control_drain order = {drain_timeout_ms(), last};
+    supervisor_tell_gateway(gateway, CONTROL_DRAIN, &order, sizeof(order), NULL, 0);
+}
+
 static void stop_if_drained(void)
 {
+    int left = 0;
     for (int i = 0; i < supervisor.gateways_count; i++)
-        if (supervisor.gateways[i].process.pid)
-            return;
-    loop_stop(supervisor.loop, 0);
+        left += supervisor.gateways[i].process.pid != 0;
+    if (left == 0)
+        loop_stop(supervisor.loop, 0);
+    else if (left == 1 && supervisor.gateways[0].process.pid) /* who has the admin listener */
+        tell_to_drain(0, true);
 }
 
 static void stop(void)
@@ -758,11 +792,12 @@ static void stop(void)
         return;
     }
     supervisor.stopping = true;
+    let_listeners_go();
     for (int i = 0; i < supervisor.gateways_count; i++)
-        supervisor_tell_gateway(i, CONTROL_DRAIN, NULL, 0, NULL, 0);
+        tell_to_drain(i, false);
     stop_if_drained();
     loop_timer_start(supervisor.loop, &supervisor.drain_timer,
-                     supervisor.options->drain_timeout_ms + STOP_GRACE_MS, on_drained);
+                     (uint64_t)drain_timeout_ms() + STOP_GRACE_MS, on_drained);
 }
 
 static void reap(void)
@@ -791,7 +826,7 @@ static void on_signal(struct loop_source *source, uint32_t events)
     struct signalfd_siginfo info;
     (void)events;
     while (read(source->fd, &info, sizeof(info)) == sizeof(info)) {
-        if (info.ssi_signo == SIGHUP)
+        if (info.ssi_signo == SIGHUP && !supervisor.options->hangup_stops)
             load_begin();
         else if (info.ssi_signo != SIGCHLD)
             stop();
@@ -856,8 +891,6 @@ int supervisor_run(const struct supervisor_options *options)
     fd_close(&supervisor.nursery.process.control); /* a closed control socket ends each of them */
     fd_close(&supervisor.broker.process.control);
     wait_for_children();
-    if (options->pid_path && supervisor.loaded_once)
-        (void)unlink(options->pid_path);
     loop_free(&supervisor.loop);
     return code;
 }

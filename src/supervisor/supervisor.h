@@ -24,17 +24,22 @@ struct supervisor_options {
     int watch_fd;
     bool (*changed)(void *context);
     uint32_t reload_delay_ms;
-    /* A new plan is in force (also the first): `plan` is its JSON. For the banner and for renewing
-     * watches. May be NULL. */
+    /* A new plan is in force (also the first): `plan` is its JSON, with the number of its load as
+     * "load", and each listener's "bound_port". For the banner and for renewing watches. May be NULL. */
     void (*loaded)(void *context, struct slice plan, bool first);
 
-    /* Where the process id is kept while it runs, for `weir reload`; NULL: nowhere. */
-    const char *pid_path;
+    /* A load failed, and the plan before stays in force. May be NULL. */
+    void (*refused)(void *context, uint32_t load, const char *text);
+
     uint32_t drain_timeout_ms;
+    bool hangup_stops; /* SIGHUP means that the terminal is gone, instead of a reload */
 };
 
 /* Runs until SIGINT or SIGTERM (first: drain, second: at once); SIGHUP reloads. Returns the exit
  * code: 0 after a clean stop, 1 when it could not start (said on stderr). */
 int supervisor_run(const struct supervisor_options *options);
+/* For the callbacks: how many loads have begun; does a loader run now? */
+uint32_t supervisor_loads(void);
+bool supervisor_is_loading(void);
 
 #endif

@@ -20,6 +20,30 @@ test("a change reloads, a broken change keeps the old version", () =>
     assert.equal(await (await fetch("/")).text(), "four");
   }));
 
+test("beside assets, what does not build or start says so on a page of its own", () =>
+  withWorker(
+    { "wrangler.toml": wrangler(`[assets]\ndirectory = "public"\n`), "public/here.txt": "here", "src/index.js": `export default { fetch() { return new Response("three" } }` },
+    async ({ fetch, project, weir }) => {
+      const error = async () => (await (await fetch("/api", { headers: { accept: "application/problem+json" } })).json()).error;
+      assert.equal(await (await fetch("/here.txt")).text(), "here");
+      const page = await fetch("/api", { headers: { accept: "text/html" } });
+      assert.equal(page.status, 500);
+      const html = await page.text();
+      assert.match(html, /<title>Error: The project does not build<\/title>/);
+      assert.match(html, /<h1 class="message">Expected &quot;\)&quot; but found &quot;}&quot;<\/h1>\n<pre>    src\/index\.js:1:\d+:\n/);
+      const built = await error();
+      assert.deepEqual([built.code, built.title, built.message], [null, "The project does not build", 'Expected ")" but found "}"']);
+      const from = weir.output.length;
+      project.write("src/index.js", `null.x; export default { fetch() { return new Response("x"); } }`);
+      await weir.waitFor("does not start", from);
+      const started = await error();
+      assert.deepEqual([started.code, started.title], [10021, "The worker does not start"]);
+      assert.match(started.message, /TypeError: null is not an object/);
+      assert.match(started.stack, /^    at .*src\/index\.js:1:\d+/);
+      assert.equal(await (await fetch("/here.txt")).text(), "here");
+    },
+  ));
+
 test("requests in flight survive a reload", () =>
   withWorker(
     worker(`export default { async fetch() { await scheduler.wait(700); return new Response("old"); } }`),

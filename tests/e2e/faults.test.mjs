@@ -131,7 +131,9 @@ for (const signal of ["SIGKILL", "SIGSEGV"]) {
     const traffic = trickle(), from = weir.output.length;
     await kill(processes("weir-instance"), signal);
     assertFailed(await waiting);
-    await weir.waitFor(`was ended by signal ${signal === "SIGKILL" ? 9 : 11}`, from);
+    const number = signal === "SIGKILL" ? 9 : 11;
+    await weir.waitFor(`was ended by signal ${number}`, from);
+    await weir.waitFor(new RegExp(`The worker's process crashed \\(signal ${number}\\).*`), from);
     await assertWell();
     await traffic.stop();
   });
@@ -180,7 +182,7 @@ for (const signal of ["SIGKILL", "SIGSEGV"]) {
     assert.equal((await waiting).error, "ECONNRESET");
     const began = Date.now();
     await assertWell();
-    assert.ok(Date.now() - began < 1000 * patience, `${Date.now() - began} ms`);
+    assert.ok(Date.now() - began < 3000 * patience, `${Date.now() - began} ms`);
   });
 }
 

@@ -111,7 +111,7 @@ export async function dev(dir, ...args) {
     weir.exited.then(({ code }) => Promise.reject(new Error(`weir ended with ${code}:\n${weir.output}`))),
   ]);
   const url = `http://127.0.0.1:${port}`;
-  return { weir, url, port, fetch: (path, init) => fetch(url + path, { redirect: "manual", ...init }), stop: () => weir.stop() };
+  return { weir, url, port, fetch: (path, init) => fetch(url + path, { redirect: "manual", ...init }), stop: (signal) => weir.stop(signal) };
 }
 
 // A whole test of one worker: files → body({fetch, …}) → cleaned up.

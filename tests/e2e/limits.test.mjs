@@ -2,7 +2,7 @@
 // What a worker may use, and what becomes of one that wants more.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { withWorker, worker } from "./lib.mjs";
+import { patience, withWorker, worker } from "./lib.mjs";
 
 test("an endless loop is stopped at its CPU limit while other requests are answered", () =>
   withWorker(
@@ -35,6 +35,7 @@ for (const [name, source] of Object.entries({
   "of microtasks": "for (;;) await 0;",
   "of thenables": "const again = () => ({ then: (done) => done(again()) }); return again();",
   "in a timer": "return new Promise(() => setTimeout(() => { for (;;); }, 1));",
+  "in a stream's pull": "return new Response(new ReadableStream({ pull() { for (;;); } }));",
   "in a stream": "return new Response(new ReadableStream({ async pull() { await null; for (;;); } }));",
   "in waitUntil": "context.waitUntil((async () => { await scheduler.wait(1); for (;;); })()); return new Promise(() => {});",
 }))
@@ -60,6 +61,26 @@ for (const [name, source] of Object.entries({
       },
     ));
 
+test("CPU time is a request's over all that it waits for, and nobody else's", () =>
+  withWorker(
+    worker(
+      `export default { async fetch(request) {
+        const burn = (ms) => { for (const end = performance.now() + ms; performance.now() < end; ); };
+        if (request.url.endsWith("/piecemeal")) for (let i = 0; i < 40; i++) { await scheduler.wait(1); burn(40); }
+        if (request.url.endsWith("/patient")) for (let i = 0; i < 20; i++) { await scheduler.wait(50); burn(1); }
+        return new Response("fine");
+      } }`,
+      "[limits]\ncpu_ms = 200\n",
+    ),
+    async ({ fetch }) => {
+      const patient = fetch("/patient");
+      const response = await fetch("/piecemeal");
+      assert.equal(response.status, 503);
+      assert.match(await response.text(), /1102/);
+      assert.equal(await (await patient).text(), "fine");
+    },
+  ));
+
 test("a small CPU limit is not used up by the first request's warming up", () =>
   withWorker(
     worker(
@@ -72,17 +93,46 @@ test("a small CPU limit is not used up by the first request's warming up", () =>
     },
   ));
 
-test("memory exhaustion ends that instance alone", () =>
+// Some end in an exception that the worker could catch, some in the engine's abort: to the client it is the same.
+for (const [name, source] of Object.entries({
+  buffers: "const kept = []; for (;;) kept.push(new Uint8Array(1e6).fill(1));",
+  arrays: "const kept = []; for (;;) kept.push(new Array(1e5).fill(1.5));",
+  objects: "const kept = []; for (;;) kept.push({ a: 1, b: [] });",
+  strings: "let text = 'x'; for (let i = 0; ; i++) text = (text + i).split('').join('') + text;",
+  maps: "const map = new Map(); for (let i = 0; ; i++) map.set(i, { i });",
+  promises: "const kept = []; for (;;) kept.push(new Promise(() => {}));",
+}))
+  test(`memory exhaustion by ${name} ends that instance alone`, () =>
+    withWorker(
+      worker(`export default { fetch(request) { if (request.url.endsWith("/bomb")) { ${source} } return new Response("fine"); } }`),
+      async ({ fetch, weir }) => {
+        const response = await fetch("/bomb");
+        assert.equal(response.status, 503);
+        assert.match(await response.text(), /1102/);
+        assert.equal(await (await fetch("/")).text(), "fine");
+        assert.doesNotMatch(weir.output, /signal/);
+      },
+    ));
+
+test("large uploads arrive, or are refused for lack of memory", () =>
   withWorker(
-    worker(`export default { fetch(request) {
-      if (request.url.endsWith("/bomb")) { const kept = []; for (;;) kept.push(new Uint8Array(1e6).fill(1)); }
-      return new Response("fine");
+    worker(`export default { async fetch(request) {
+      const kind = new URL(request.url).pathname.slice(1);
+      const body = await request[kind]();
+      return new Response(String(body.byteLength ?? body.length ?? body.size));
     } }`),
-    async ({ fetch }) => {
-      const response = await fetch("/bomb");
-      assert.equal(response.status, 503);
-      assert.match(await response.text(), /1102/);
-      assert.equal(await (await fetch("/")).text(), "fine");
+    async ({ fetch, weir }) => {
+      const send = async (kind, bytes) => {
+        const response = await fetch(`/${kind}`, { method: "POST", body: Buffer.alloc(bytes, "a"), signal: AbortSignal.timeout(20000 * patience) });
+        return [response.status, await response.text()];
+      };
+      for (const kind of ["arrayBuffer", "text", "bytes", "blob"]) assert.deepEqual(await send(kind, 20e6), [200, "20000000"], kind);
+      for (const [kind, bytes] of [["arrayBuffer", 50e6], ["text", 99e6]]) {
+        const [status, text] = await send(kind, bytes);
+        assert.ok(status === 200 || (status === 503 && /1102/.test(text)), `${kind}: ${status} ${text}`);
+      }
+      assert.deepEqual(await send("text", 10), [200, "10"]);
+      assert.doesNotMatch(weir.output, /signal|library threw/);
     },
   ));
 
@@ -167,5 +217,20 @@ test("no code from strings at request time", () =>
     } }`),
     async ({ fetch }) => {
       assert.deepEqual(await (await fetch("/")).json(), ["EvalError", "EvalError", "EvalError", "CompileError"]);
+    },
+  ));
+
+test("response headers beyond what can be sent are an error, not left out", () =>
+  withWorker(
+    worker(`export default { fetch(request) {
+      const headers = new Headers();
+      for (let i = 0; i < 100; i++) headers.append("x-" + i, "v".repeat(request.url.endsWith("/large") ? 2000 : 20));
+      return new Response("fine", { headers });
+    } }`),
+    async ({ fetch }) => {
+      assert.equal((await fetch("/")).status, 200);
+      const response = await fetch("/large");
+      assert.equal(response.status, 500);
+      assert.match(await response.text(), /headers are too large/);
     },
   ));

@@ -5,7 +5,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import http from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Weir, descendants, freePort, project, weirPath, wrangler } from "./lib.mjs";
+import { Weir, descendants, freePort, patience, project, weirPath, wrangler } from "./lib.mjs";
 
 const files = (port, admin, extra = "") => ({
   "weir.toml": `gateways = 2\naccess_log = "json"\n[[listener]]\nport = ${port}\n[admin]\nport = ${admin}\n
@@ -112,6 +112,45 @@ test("a mistake in the configuration leaves the old one in force", () =>
     assert.equal((await get(port, "a.test", "/x")).body, "a1 /x");
   }));
 
+test("the access log tells the CPU time of short, long and failing requests", async () => {
+  const port = await freePort();
+  const made = project({
+    "weir.toml": `[[listener]]\nport = ${port}\n[[worker]]\nproject = "."\ndefault = true\nlimits = { cpu_ms = 300 }\n`,
+    "wrangler.toml": wrangler(),
+    "src/index.js": `export default { async fetch(request) {
+      const { pathname } = new URL(request.url);
+      const until = performance.now() + (pathname === "/busy" || pathname === "/throws" ? 60 : 0);
+      while (performance.now() < until);
+      if (pathname === "/endless") for (;;);
+      if (pathname === "/throws") throw new Error("thrown");
+      if (pathname === "/streams") return new Response(new Blob(["a".repeat(100000)]).stream());
+      return new Response("done");
+    } }`,
+  });
+  const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  const cpuOf = async (path) => {
+    await get(port, "x.test", path);
+    await weir.waitFor(`"path":"${path}"`);
+    return JSON.parse(weir.output.split("\n").find((line) => line.includes(`"path":"${path}"`))).cpu_us;
+  };
+  try {
+    await weir.waitFor("serving: 1 worker");
+    await cpuOf("/first");
+    const quick = await cpuOf("/quick");
+    assert.ok(quick > 0 && quick < 50_000 * patience, `quick: ${quick}`);
+    assert.ok((await cpuOf("/streams")) > 0);
+    for (const path of ["/busy", "/throws"]) {
+      const us = await cpuOf(path);
+      assert.ok(us > 5_000 && us < 120_000 * patience, `${path}: ${us}`);
+    }
+    const endless = await cpuOf("/endless");
+    assert.ok(endless >= 300_000 && endless < 900_000 * patience, `endless: ${endless}`);
+  } finally {
+    await weir.stop();
+    made.remove();
+  }
+});
+
 test("SIGTERM finishes what is under way and leaves no process behind", async () => {
   const port = await freePort();
   const made = project({
@@ -129,6 +168,43 @@ test("SIGTERM finishes what is under way and leaves no process behind", async ()
     assert.deepEqual(await weir.exited, { code: 0, signal: null });
     const left = spawnSync("pgrep", ["-f", made.dir]).stdout.toString().trim();
     assert.equal(left, "");
+  } finally {
+    await weir.stop();
+    made.remove();
+  }
+});
+
+test("after SIGTERM connections are refused, health is told to the end, and what takes too long is answered", async () => {
+  const port = await freePort(), admin = await freePort();
+  const made = project({
+    "weir.toml": `gateways = 2\n[[listener]]\nport = ${port}\n[admin]\nport = ${admin}\n[http]\ndrain_timeout = "1500ms"\n[[worker]]\nproject = "."\ndefault = true\n`,
+    "wrangler.toml": wrangler(),
+    "src/index.js": `export default { async fetch(request) { await scheduler.wait(Number(new URL(request.url).searchParams.get("ms"))); return new Response("late"); } }`,
+  });
+  const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  try {
+    await weir.waitFor("serving: 1 worker");
+    const all = Array.from({ length: 8 }, (_, i) => get(port, "x.test", `/?ms=${i % 2 ? 700 : 60000}`, false)); // on both gateways
+    await new Promise((done) => setTimeout(done, 400));
+    const start = Date.now();
+    weir.process.kill("SIGTERM");
+    await weir.waitFor("draining: 8 requests in flight, at most 1.5 s more");
+    for (let outcome; outcome !== "ECONNREFUSED"; ) {
+      outcome = await get(port, "x.test", "/?ms=0", false).then(({ status }) => status, ({ code }) => code);
+      assert.ok(outcome === 200 || outcome === "ECONNREFUSED", `${outcome}`); // the second gateway may be a moment later
+      assert.ok(Date.now() - start < 700 * patience);
+    }
+    while (Date.now() - start < 1000) {
+      const ready = await get(admin, "127.0.0.1", "/readyz", false);
+      assert.deepEqual([ready.status, ready.body], [503, "draining\n"]);
+      assert.equal((await get(admin, "127.0.0.1", "/healthz", false)).status, 200);
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    assert.deepEqual((await Promise.all(all)).map(({ status }) => status), [503, 200, 503, 200, 503, 200, 503, 200]);
+    assert.deepEqual(await weir.exited, { code: 0, signal: null });
+    assert.equal(weir.output.match(/draining:/g).length, 1);
+    assert.equal(weir.output.match(/"query":"ms=60000".*"status":503/g).length, 4);
+    assert.ok(Date.now() - start < 4000 * patience);
   } finally {
     await weir.stop();
     made.remove();

@@ -15,13 +15,18 @@ static void require(bool truth)
         abort();
 }
 
-/* Every line starts with the file's name and holds no control characters of the text. */
-static void check_report(const struct config_report *report)
+/* In the order of the lines, and each ends with one. */
+static void check_report(struct config_report *report)
 {
-    struct slice lines[] = {buffer_slice(&report->errors), buffer_slice(&report->warnings)};
-    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-        require(lines[i].len == 0 ||
-                (lines[i].ptr[0] == 'f' && lines[i].ptr[lines[i].len - 1] == '\n'));
+    AUTO_BUFFER lines = {0};
+    config_report_sort(report);
+    for (size_t i = 1; i < report->count; i++)
+        require(report->messages[i - 1].line <= report->messages[i].line);
+    config_report_append(report, true, &lines);
+    config_report_append(report, false, &lines);
+    require(buffer_len(&lines) == 0 ||
+            (lines.data[lines.start] == 'f' && lines.data[lines.end - 1] == '\n'));
+    json_decref(config_report_json(report));
 }
 
 static void check_tables(const struct value *root)
@@ -38,8 +43,7 @@ static void check_tables(const struct value *root)
         json_decref(plan);
     }
     check_report(&report);
-    buffer_done(&report.errors);
-    buffer_done(&report.warnings);
+    config_report_done(&report);
 }
 
 static void try_file(struct slice text, bool toml)

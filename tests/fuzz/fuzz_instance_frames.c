@@ -32,6 +32,7 @@ enum { CLIENTS = 4 };
 static int listener = -1;
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 static socklen_t address_len;
+static struct gateway_counters totals;
 static struct worker_counters counts;
 static struct worker worker = {.name = (char *)"fuzz", .count = &counts};
 static uint32_t next_instance_id = 1;
@@ -49,6 +50,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     log_init("fuzz", LOG_ERROR + 1, false);
     (void)signal(SIGPIPE, SIG_IGN);
     gateway.loop = loop_new();
+    gateway.count = &totals;
     gateway.cpus = 2;
     gateway.routes = routes_new();
     gateway.http = (struct http_settings){.head = {65536, 8192, 64},
@@ -220,7 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < 100 && (gateway.connections > 0 || deployment->queue_first); i++) {
         turn();
         dispatch_tick();
-        conn_drain_all();
+        conn_drain_all(true);
     }
     if (deployment->instances || deployment->queue_first)
         abort();

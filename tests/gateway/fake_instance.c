@@ -253,7 +253,7 @@ static void on_asset_frame(struct task *task, const struct ring_frame *frame, co
 static void send_error(struct task *task, uint32_t kind, uint32_t flags)
 {
     static const char text[] = "Error: <boom>", stack[] = "    at fetch (src/index.ts:3:9)";
-    struct frame_error error = {task->id, kind, flags, sizeof(text) - 1, sizeof(stack) - 1};
+    struct frame_error error = {task->id, kind, flags, sizeof(text) - 1, sizeof(stack) - 1, 77, 0};
     char bytes[128];
     int len = snprintf(bytes, sizeof(bytes), "%s%s", text, stack);
     send_frame(FRAME_ERROR, task->slot, task->id, &error, sizeof(error),

@@ -153,9 +153,9 @@ test("a worker that does not start says why; one that does not build too", () =>
     assert.equal((await gateway.get("/a")).status, 200);
   }));
 
-test("pass-through on exception: nobody, or the assets", () =>
+test("pass-through on exception with nobody to pass to shows the error", () =>
   withGateway({}, async (gateway) => {
-    assert.equal((await gateway.get("/error?pass=1")).status, 404);
+    assert.equal((await gateway.get("/error?pass=1")).status, 500);
   }));
 
 for (const kind of ["length", "status", "short", "type", "twice", "credit", "bodyfirst", "ring", "tail", "asset", "assetlen"])

@@ -2,7 +2,7 @@
 /* gateway_peer PLAN.json: runs a real gateway process and plays its supervisor; instances are fake
  * (fake_instance.h). Tells what happens as JSON lines on stdout, between the gateway's own log
  * lines, and takes commands on stdin, one a line:
- *   plan FILE | drain | event DEPLOYMENT_ID CRON | kill-instances | stop
+ *   plan FILE | drain [MS [LAST]] | event DEPLOYMENT_ID CRON | kill-instances | stop
  * WEIR=path runs that program's gateway instead of the one linked in. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -81,6 +81,12 @@ static int listen_on(int wanted, int *ret_port)
     listeners[listeners_count].fd = fd;
     *ret_port = listeners[listeners_count++].port = ntohs(at.sin_port);
     return fd;
+}
+
+static void close_listeners(void)
+{
+    while (listeners_count > 0)
+        (void)close(listeners[--listeners_count].fd);
 }
 
 static int json_memfd(const json_t *json)
@@ -195,7 +201,7 @@ static void spawn_instance(const struct control_spawn *order)
     int fds[CHANNEL_FDS], i = 0;
     if (spawn_fails) {
         tell_gone(CONTROL_SPAWN_FAILED, &(struct control_gone){0, order->deployment_id, 0, 0},
-                  "SyntaxError: no such thing");
+                  "SyntaxError: no such thing\n    at src/index.ts:1:1");
         return;
     }
     while (i < INSTANCES_MAX && instances[i].pid)
@@ -207,6 +213,7 @@ static void spawn_instance(const struct control_spawn *order)
     if (pid == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)close(control);
+        close_listeners();
         sigset_t none;
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
@@ -271,14 +278,22 @@ static void reap(void)
     }
 }
 
+static void drain(const char *arguments)
+{
+    struct control_drain order = {30000, 1};
+    (void)sscanf(arguments, "%u %u", &order.timeout_ms, &order.last);
+    close_listeners(); /* as long as we had them they would listen */
+    (void)ipc_send(control, CONTROL_DRAIN, &order, sizeof(order), NULL, 0);
+}
+
 static void run_command(char *line)
 {
     static uint32_t event_id = 1;
     line[strcspn(line, "\n")] = 0;
     if (strncmp(line, "plan ", 5) == 0) {
         send_plan(line + 5);
-    } else if (strcmp(line, "drain") == 0) {
-        (void)ipc_send(control, CONTROL_DRAIN, NULL, 0, NULL, 0);
+    } else if (strncmp(line, "drain", 5) == 0) {
+        drain(line + 5);
     } else if (strncmp(line, "event ", 6) == 0) {
         char *cron, bytes[512];
         struct control_event event = {.event_id = event_id++, .time_ms = 1700000000000ull};

@@ -43,7 +43,7 @@ for (const [name, withFrames] of [["with frames", true], ["without frames", fals
     assert.equal(seen.length, 19);
     for (const [n, path, line, column] of seen) {
       const module = manifest.modules.find(({ name: moduleName }) => moduleName === path);
-      const shifts = JSON.parse(blob(module.shifts).toString());
+      const bytes = blob(module.shifts), shifts = new Int32Array(Uint8Array.from(bytes).buffer);
       const prefix = line === 1 ? `__scripts[${JSON.stringify(path)}]=`.length : 0;
       // The engine counts columns from 1, and points behind the constructor's name.
       const original = originalColumn(shifts, line, column - 1 - prefix);

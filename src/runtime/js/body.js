@@ -184,7 +184,10 @@ function takeTextNow(body) {
     : decode(native.utf8Encode(content));
 }
 
-const decode = (bytes) => native.utf8Decode(bytes, false, false);
+function decode(bytes) {
+  native.makeRoom(bytes.byteLength);
+  return native.utf8Decode(bytes, false, false);
+}
 const parse = (text) => JSONParse(text);
 
 export function bodyText(body) {

@@ -13,7 +13,12 @@ let indent = "";
 const counts = new Map(), timers = new Map();
 
 function print(level, args) {
-  let text = format(...args);
+  let text;
+  try {
+    text = format(...args);
+  } catch { // a getter or an inspect function of the worker's threw: that is not console's affair
+    text = "[a value that cannot be shown]";
+  }
   if (indent !== "") text = indent + text.replaceAll("\n", `\n${indent}`);
   const owner = current();
   native.log(owner === undefined ? 0 : owner.id, level, text, callerPosition(print.depth));

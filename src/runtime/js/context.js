@@ -5,7 +5,7 @@
 
 import { Error } from "./primordials.js";
 import { cell } from "./async-context.js";
-import { platform } from "./native.js";
+import { native, platform } from "./native.js";
 
 let request = undefined;
 let phase = "nursery"; // → "global" (the worker's modules run) → "request"
@@ -17,6 +17,12 @@ export function current() {
 export function enterRequest(next) {
   request = next;
   cell.f = undefined;
+}
+
+// The same in a turn that C began for nobody in particular: its CPU time is this request's from here on.
+export function resumeRequest(next) {
+  enterRequest(next);
+  if (next !== undefined) native.turnIsOf(next.slot, next.id);
 }
 
 export function setPhase(next) {

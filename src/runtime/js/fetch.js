@@ -26,7 +26,7 @@ import { responseInner } from "./response.js";
 import { NativeSource, streamFromSource } from "./streams.js";
 import { pumpTo } from "./streams/readable-stream.js";
 import { addAbortAlgorithm, isAborted, removeAbortAlgorithm } from "./abort.js";
-import { current, enterRequest, requireRequest } from "./context.js";
+import { current, resumeRequest, requireRequest } from "./context.js";
 import { BodySink } from "./sink.js";
 
 export const TARGET_BROKER = 0, TARGET_ASSETS = 1;
@@ -154,7 +154,7 @@ export function dropExchangesOf(owner) {
 
 function enter(target, id) {
   const exchange = MapGet.call(exchanges[target], id);
-  if (exchange !== undefined) enterRequest(exchange.owner);
+  if (exchange !== undefined) resumeRequest(exchange.owner);
   return exchange;
 }
 

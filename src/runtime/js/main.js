@@ -37,7 +37,7 @@ function start(functions) {
       beginRequestTime(seed);
       beginServing();
     },
-    request: onRequest, // (slot, id, method, url, headerBlock, bodyBytes, inline, fin, flags)
+    request: onRequest, // (slot, id, method, url, headerBlock, bodyBytes, inline, fin, flags, isUnusualUrl)
     requestBody: onRequestBody, // (slot, id, bytes|null, fin)
     requestAbort: onRequestAbort, // (slot, id)
     responseCredit: onResponseCredit, // (slot, id, bytes)

@@ -12,19 +12,13 @@ export function openBundle(manifestText, blob) {
   const manifest = JSON.parse(manifestText);
   const bytesOf = (part) => blob.subarray(part.offset, part.offset + part.bytes);
   const textOf = (part) => native.utf8Decode(bytesOf(part), false, false);
+  const numbersOf = (part) => new Int32Array(blob.buffer, blob.byteOffset + part.offset, part.bytes / 4);
   const described = new Map();
   for (const module of manifest.modules) {
     if (module.type !== "esm" && module.type !== "cjs" && manifest.syntax !== "service-worker") continue;
     described.set(module.name, {
-      get map() {
-        const text = module.map ? textOf(module.map) : undefined;
-        Object.defineProperty(this, "map", { value: text, writable: true });
-        return text;
-      },
-      set map(value) {
-        Object.defineProperty(this, "map", { value, writable: true });
-      },
-      shifts: module.shifts ? textOf(module.shifts) : undefined,
+      map: module.map ? { rows: numbersOf(module.map), sources: module.map.sources } : undefined,
+      shifts: module.shifts ? numbersOf(module.shifts) : undefined,
     });
   }
   setPositions(described, manifest.dev === true);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a place in a transformed module to the author's source: the transform's column shifts, then the
-// bundler's source map (https://tc39.es/ecma426/). Decoded on first need.
+// bundler's source map, both tables in the bundle.
 
 import { originalColumn } from "./transform/positions.js";
-import { decodeMap, sourcePosition } from "./transform/source-map.js";
+import { sourcePosition } from "./transform/source-map.js";
 
-let modules = new Map(); // name → {map: text or undefined, shifts: text or undefined}
+let modules = new Map(); // name → {map: {rows, sources} or undefined, shifts: numbers or undefined}
 let detailed = false;
 
 // detailed: console lines tell their place (in development).
@@ -18,12 +18,6 @@ export function setPositions(described, dev) {
 export function mapPosition(name, line, column) {
   const module = modules.get(name);
   if (module === undefined) return `${name}:${line}:${column}`;
-  try {
-    if (typeof module.shifts === "string") module.shifts = JSON.parse(module.shifts);
-    if (typeof module.map === "string") module.map = decodeMap(module.map);
-  } catch {
-    module.map = module.shifts = undefined;
-  }
   const at = module.shifts === undefined ? column - 1 : originalColumn(module.shifts, line, column - 1);
   const found = module.map === undefined ? null : sourcePosition(module.map, line, at);
   return found === null ? `${name}:${line}:${at + 1}` : `${found.source}:${found.line}:${found.column}`;

@@ -26,12 +26,20 @@ const HUNG =
   "The script will never generate a response: the Workers runtime canceled this request because it detected that your Worker's code had hung and would never generate a response.";
 const DISTURBED = "Body has already been used. It can only be used once. Use tee() first if you need to read it twice.";
 
+const HEADERS_MAX = 128 * 1024;
+
 const open = []; // by slot
 
 let subrequestsMax = 1000;
 export function setSubrequestsMax(count) {
   subrequestsMax = count;
 }
+
+const STOPPED = {
+  1101: "The platform failed in the middle of the request.",
+  1102: "Worker exceeded CPU time limit.",
+  1103: "Worker exceeded memory limit.",
+};
 
 export class RequestContext {
   responded = false; // the head of the answer went out
@@ -138,6 +146,10 @@ export class RequestContext {
       return;
     }
     const block = headersToBlock(responseHeaders(response));
+    if (block.length > HEADERS_MAX) {
+      this.fail(new Error(`The response's headers are too large: ${block.length} characters, of ${HEADERS_MAX} at most.`));
+      return;
+    }
     if (body.kind === BODY_STREAM) {
       this.answerStream(status, block, body);
       return;
@@ -199,12 +211,11 @@ export class RequestContext {
     this.maybeDone();
   }
 
-  // C stopped the code that ran.
+  // C stopped the code that ran. kind: a key of STOPPED.
   terminate(kind) {
     if (this.over) return;
     if (!this.answered) {
-      const limit = kind === 1102 ? "CPU time" : "memory";
-      native.respondError(this.slot, this.id, kind, `Error: Worker exceeded ${limit} limit.`, "", 0);
+      native.respondError(this.slot, this.id, kind, `Error: ${STOPPED[kind]}`, "", 0);
     }
     this.responded = this.answered = true;
     this.finish();

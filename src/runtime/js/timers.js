@@ -18,7 +18,7 @@ import {
 } from "./primordials.js";
 import { native, platform } from "./native.js";
 import { bind } from "./async-context.js";
-import { current, enterRequest, requireRequest } from "./context.js";
+import { current, requireRequest, resumeRequest } from "./context.js";
 import { addAbortAlgorithm, isAborted, removeAbortAlgorithm } from "./abort.js";
 
 const heap = [];
@@ -108,7 +108,7 @@ function arm() {
 function schedule(callback, delay, args, repeat) {
   requireRequest("setting a timeout");
   const ms = MathMax(0, Number(delay) || 0);
-  const wait = ms > 2147483647 ? 0 : MathTrunc(ms);
+  const wait = ms > 2147483647 ? 2147483647 : MathTrunc(ms);
   const timer = new Timer(bind(callback), args, native.now() + wait, repeat ? MathMax(1, wait) : -1, current());
   add(timer);
   return timer;
@@ -202,7 +202,7 @@ export function onTimer() {
   }
   // Before the callback, which C may stop for good.
   arm();
-  enterRequest(timer.owner);
+  resumeRequest(timer.owner);
   try {
     ReflectApply(timer.callback, undefined, timer.args);
   } catch (error) {

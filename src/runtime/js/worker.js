@@ -3,7 +3,6 @@
 
 import {
   Error,
-  NumberIsInteger,
   ObjectDefineProperty,
   ObjectKeys,
   SymbolToStringTag,
@@ -16,6 +15,7 @@ import { BODY_BYTES, BODY_STREAM, Body, noBody } from "./body.js";
 import { requestFromOutside } from "./request.js";
 import { isResponse } from "./response.js";
 import { NativeSource, streamFromSource } from "./streams.js";
+import { URL } from "./url.js";
 import { current, enterRequest, setPhase } from "./context.js";
 import { TARGET_ASSETS, fetchFrom } from "./fetch.js";
 import { failHung, findContext, openContext, setSubrequestsMax } from "./request-context.js";
@@ -41,16 +41,18 @@ function settle(owner, result) {
     promiseThen(promiseResolve(result), (response) => owner.answer(response), (error) => owner.fail(error));
 }
 
-function bodyOfRequest(owner, slot, id, inline, fin) {
+function bodyOfRequest(owner, slot, id, inline, fin, bytes) {
   if (fin) return new Body(BODY_BYTES, inline === null ? new Uint8Array(0) : inline);
-  const source = (owner.source = new NativeSource((bytes) => native.requestCredit(slot, id, bytes)));
+  const source = (owner.source = new NativeSource((taken) => native.requestCredit(slot, id, taken)));
+  source.expected = bytes < 0 ? 0 : bytes;
   if (inline !== null) source.push(inline);
   return new Body(BODY_STREAM, streamFromSource(source));
 }
 
-export function onRequest(slot, id, method, url, block, bodyBytes, inline, fin, flags) {
+export function onRequest(slot, id, method, url, block, bodyBytes, inline, fin, flags, isUnusual) {
   const owner = openContext(slot, id, false);
-  const body = bodyBytes === -2 ? noBody : bodyOfRequest(owner, slot, id, inline, fin);
+  if (isUnusual) url = URL.parse(url)?.href ?? url;
+  const body = bodyBytes === -2 ? noBody : bodyOfRequest(owner, slot, id, inline, fin, bodyBytes);
   const request = (owner.request = requestFromOutside(method, url, block, body, (flags & TLS) !== 0));
   try {
     settle(owner, handlers.fetch(request, owner));
@@ -209,7 +211,7 @@ export function boot(manifestText, blob, prepare) {
   try {
     const { manifest, graph, evaluateScript } = openBundle(manifestText, blob);
     env = makeEnvironment(manifest.env);
-    if (NumberIsInteger(manifest.subrequests)) setSubrequestsMax(manifest.subrequests);
+    setSubrequestsMax(native.subrequestsMax());
     setEnvironment(env);
     prepare(manifest);
     if (manifest.syntax === "service-worker") {

@@ -8,6 +8,7 @@
 // each chunk goes straight to the sink. The chunks are views that nobody else holds.
 
 import { TypeError, Uint8Array, promiseWithResolvers } from "../primordials.js";
+import { native } from "../native.js";
 import { Queue } from "./common.js";
 import { ByteController, READABLE, controllerStart, readableClose, readableError } from "./readable.js";
 
@@ -21,6 +22,7 @@ export class NativeSource {
   stream = undefined; // ReadableImpl
   wanted = false; // the stream's pull found nothing
   sink = undefined;
+  expected = 0; // bytes that will come in all, if that is known
 
   // onConsumed(bytes): the worker took that many (flow control). onCancel(reason): it wants no more.
   constructor(onConsumed = undefined, onCancel = undefined) {
@@ -128,7 +130,7 @@ export class NativeSource {
 
   // All the bytes, as one promise of a Uint8Array that nobody else holds.
   collect() {
-    const collector = new Collector();
+    const collector = new Collector(this.expected);
     this.pipe(collector);
     return collector.deferred.promise;
   }
@@ -138,28 +140,49 @@ export class NativeSource {
 export class Collector {
   chunks = [];
   bytes = 0;
+  all = undefined; // where the bytes go when it is known how many will come: once in memory, not twice
   deferred = promiseWithResolvers();
 
+  constructor(expected) {
+    this.expected = expected;
+  }
+
   chunk(bytes) {
-    this.chunks[this.chunks.length] = bytes;
-    this.bytes += bytes.byteLength;
+    const end = this.bytes + bytes.byteLength;
+    if (this.bytes === 0 && end < this.expected) this.all = roomFor(this.expected);
+    if (this.all !== undefined && end <= this.expected) this.all.set(bytes, this.bytes);
+    else this.chunks[this.chunks.length] = bytes;
+    this.bytes = end;
   }
 
   close() {
-    const { chunks } = this;
-    this.chunks = undefined;
-    this.deferred.resolve(joinChunks(chunks, this.bytes));
+    const { chunks, all, bytes } = this;
+    this.chunks = this.all = undefined;
+    if (all === undefined) this.deferred.resolve(joinChunks(chunks, bytes));
+    else if (bytes === this.expected) this.deferred.resolve(all);
+    else this.deferred.resolve(joinChunks([all.subarray(0, bytes - sizeOf(chunks)), ...chunks], bytes));
   }
 
   error(reason) {
-    this.chunks = undefined;
+    this.chunks = this.all = undefined;
     this.deferred.reject(reason);
   }
 }
 
+function roomFor(bytes) {
+  native.makeRoom(bytes);
+  return new Uint8Array(bytes);
+}
+
+function sizeOf(chunks) {
+  let bytes = 0;
+  for (let i = 0; i < chunks.length; i++) bytes += chunks[i].byteLength;
+  return bytes;
+}
+
 export function joinChunks(chunks, bytes) {
   if (chunks.length === 1) return chunks[0];
-  const all = new Uint8Array(bytes);
+  const all = roomFor(bytes);
   let offset = 0;
   for (let i = 0; i < chunks.length; i++) {
     all.set(chunks[i], offset);

@@ -647,7 +647,7 @@ export function pumpTo(stream, sink) {
 
 // All bytes of the stream: a promise of a Uint8Array that nobody else holds.
 export function collectBytes(stream) {
-  const collector = new Collector();
+  const collector = new Collector(readableImpl(stream).source?.expected ?? 0);
   pumpTo(stream, collector);
   return collector.deferred.promise;
 }

@@ -190,6 +190,10 @@ export function analyse(program, text, { module: isModule, frames: wantFrames, f
   for (const { local } of face.exports.values()) {
     if (local) tracked.add(local);
   }
+  // CommonJS packages in a bundle of ES modules: esbuild calls a `require` of the module if there is one, and else throws.
+  const wantsRequire = isModule && text.includes('Dynamic require of "') && !tracked.has("require");
+  if (wantsRequire) tracked.add("require");
+  let ownRequire = false; // the module declares one itself
 
   const uses = []; // {node, kind, scope, inFunction, hazard} of tracked names
   const assigned = new Set(); // module-level names assigned inside a function
@@ -228,6 +232,7 @@ export function analyse(program, text, { module: isModule, frames: wantFrames, f
       while (!target.isVarScope) target = target.parent;
     }
     if (target !== moduleScope) target.declare(name);
+    else if (name === "require") ownRequire = true;
   }
 
   // A pattern of a declaration: declares its names, visits defaults and computed keys.
@@ -684,5 +689,6 @@ export function analyse(program, text, { module: isModule, frames: wantFrames, f
     comments,
     sites,
     top,
+    requires: wantsRequire && !ownRequire,
   };
 }

@@ -16,7 +16,7 @@ export function builtinResolver({ compatibility_date: date = "", compatibility_f
     (date >= NODE_BY_DEFAULT && !has("no_nodejs_compat") && !has("no_nodejs_compat_v2"));
   const known = new Set(nodeModuleNames);
 
-  // {target} | {error, remedy} | null: not the name of a built-in module
+  // {target} | {error, flagMissing} | null: not the name of a built-in module
   return function resolveBuiltin(specifier) {
     if (specifier.startsWith("cloudflare:") || specifier.startsWith("workerd:")) {
       return platformModules.includes(specifier)
@@ -34,6 +34,7 @@ export function builtinResolver({ compatibility_date: date = "", compatibility_f
       return { target };
     }
     return {
+      flagMissing: true,
       error: `"${specifier}" needs the compatibility flag "nodejs_compat"; add compatibility_flags = ["nodejs_compat"] to the configuration`,
     };
   };

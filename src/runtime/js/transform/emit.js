@@ -50,6 +50,7 @@ export function emitModule(record, withFrames) {
   }
   const { w } = names;
   const prologue =
+    (analysis.requires ? `const require=${w}.r;` : "") +
     (withFrames ? `const ${names.c}=${w}.c,${names.a}=${w}.a;` : "") +
     defaults +
     (getters.length > 0 ? `${w}.x([${getters.join()}]);` : "") +

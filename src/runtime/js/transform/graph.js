@@ -27,6 +27,15 @@ export function resolveImports(record, records, resolveBuiltin) {
     else fail(start, missing(specifier, records));
     checkType(entry, attributes, fail);
   }
+  if (record.analysis.requires) checkRequires(record, resolveBuiltin, fail);
+}
+
+// What CommonJS packages ask esbuild's stand-in for. A module that does not exist is for them to find out: many try.
+function checkRequires({ text }, resolveBuiltin, fail) {
+  for (const match of text.matchAll(/\b__require\d*\("([^"\\]+)"\)/g)) {
+    const builtin = resolveBuiltin(match[1]);
+    if (builtin?.flagMissing) fail(match.index, builtin.error);
+  }
 }
 
 function checkType({ target, builtin, specifier, start }, attributes, fail) {

@@ -254,6 +254,10 @@ export function createModuleGraph(host) {
     d(specifier, options) {
       return dynamicImport(specifier, this.#record.name, options);
     }
+    get r() {
+      const { name } = this.#record;
+      return (specifier) => requireModule(`${specifier}`, name);
+    }
     n(value) {
       return ObjectDefineProperty(value, "name", { value: "default", configurable: true });
     }

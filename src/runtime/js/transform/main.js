@@ -12,7 +12,7 @@ import { DeployError, SourceError } from "./errors.js";
 import { checkNames, findCycles, resolveImports } from "./graph.js";
 import { plainName } from "./paths.js";
 import { lineStarts, locate } from "./positions.js";
-import { decodeMap, sourcePosition } from "./source-map.js";
+import { readMap, sourcePosition } from "./source-map.js";
 
 export function transformBundle(bytes) {
   const bundle = readBundle(bytes);
@@ -23,11 +23,22 @@ export function transformBundle(bytes) {
   manifest.modules.forEach((module, i) => {
     const { text, shifts, ...fields } = modules[i];
     Object.assign(module, fields, writer.add(text === undefined ? sources[i] : utf8Encode(text)));
-    if (shifts) module.shifts = writer.add(utf8Encode(JSON.stringify(shifts)));
-    if (module.map) module.map = writer.add(bundle.blob(module.map));
+    if (shifts) module.shifts = writer.add(bytesOf(Int32Array.from(shifts)));
+    if (module.map) module.map = positionTable(utf8Decode(bundle.blob(module.map)), writer);
   });
   if (asyncContext) manifest.async_context = true;
   return writer.finish(manifest);
+}
+
+const bytesOf = (numbers) => new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+
+function positionTable(text, writer) {
+  try {
+    const { rows, sources } = readMap(text);
+    return { ...writer.add(bytesOf(rows)), sources };
+  } catch {
+    return null; // not a map that can be read: positions are the bundle's
+  }
 }
 
 // Errors name the author's file where the bundler left a map.
@@ -43,7 +54,7 @@ function tellSource({ manifest, blob }, run) {
 
 function sourceOf(text, { line, column }) {
   try {
-    return sourcePosition(decodeMap(text), line, column - 1);
+    return sourcePosition(readMap(text), line, column - 1);
   } catch {
     return null; // not a map that can be read: the bundle's position is still true
   }

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bundler's source map (https://tc39.es/ecma426/), read for single positions, at deploy and at
-// run time. `names` and sections are not used by esbuild's maps of one file.
+// The bundler's source map (https://tc39.es/ecma426/), read at deploy time into a table that is looked up in as it
+// lies in the bundle file: a large project's map, decoded where an error happens, would take an instance's
+// memory and its request's time. `names` and sections are not used by esbuild's maps of one file.
 
 const digits = new Map([..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"].map((c, i) => [c, i]));
 
-export function decodeMap(text) {
+const ROW = 5; // line from 1 and column from 0 of the bundle; source, line and column from 0 of the author's
+
+// → {rows: Int32Array, in the order of the bundle's text; sources: names}
+export function readMap(text) {
   const { mappings, sources, sourceRoot = "" } = JSON.parse(text);
-  const lines = [];
+  let rows = new Int32Array(ROW * 1024);
+  let end = 0;
   let source = 0;
   let line = 0;
   let column = 0;
-  for (const group of mappings.split(";")) {
-    const segments = [];
+  mappings.split(";").forEach((group, index) => {
     let generated = 0;
     for (const part of group.split(",")) {
       if (part === "") continue;
@@ -21,11 +25,22 @@ export function decodeMap(text) {
       source += values[1];
       line += values[2];
       column += values[3];
-      segments.push([generated, source, line, column]);
+      if (end + ROW > rows.length) rows = grown(rows);
+      rows[end] = index + 1;
+      rows[end + 1] = generated;
+      rows[end + 2] = source;
+      rows[end + 3] = line;
+      rows[end + 4] = column;
+      end += ROW;
     }
-    lines.push(segments);
-  }
-  return { lines, sources: sources.map((name) => sourceRoot + name) };
+  });
+  return { rows: rows.subarray(0, end), sources: sources.map((name) => sourceRoot + name) };
+}
+
+function grown(rows) {
+  const larger = new Int32Array(rows.length * 2);
+  larger.set(rows);
+  return larger;
 }
 
 function decodeValues(part) {
@@ -44,15 +59,19 @@ function decodeValues(part) {
   return values;
 }
 
-// map: of decodeMap; line from 1, column from 0. → {source, line from 1, column from 1} or null
-export function sourcePosition(map, line, column) {
-  const segments = map.lines[line - 1];
-  let found = null;
-  for (let i = 0; segments !== undefined && i < segments.length && segments[i][0] <= column; i++) {
-    found = segments[i];
+// line from 1, column from 0. → {source, line from 1, column from 1} or null
+export function sourcePosition({ rows, sources }, line, column) {
+  let low = 0;
+  let high = rows.length / ROW;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const at = middle * ROW;
+    if (rows[at] < line || (rows[at] === line && rows[at + 1] <= column)) low = middle + 1;
+    else high = middle;
   }
-  if (found === null) return null;
+  const at = (low - 1) * ROW;
+  if (low === 0 || rows[at] !== line || sources[rows[at + 2]] === undefined) return null;
   // The map was written two directories down; what is above the project is told from its own top.
-  const source = map.sources[found[1]].replace(/^(\.\.\/)+/, "");
-  return { source, line: found[2] + 1, column: found[3] + 1 };
+  const source = sources[rows[at + 2]].replace(/^(\.\.\/)+/, "");
+  return { source, line: rows[at + 3] + 1, column: rows[at + 4] + 1 };
 }

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the tables of keys cannot tell: whether a text means something. Each returns NULL, or what
+ * is wrong and how it should be. */
+#ifndef WEIR_CHECKS_H
+#define WEIR_CHECKS_H
+
+#include <stdbool.h>
+
+/* An IP address, or "localhost". */
+const char *check_address(const char *text);
+/* "host/path*" as src/gateway/route.c understands it. */
+const char *check_route(const char *text);
+/* The form in which equal routes are equal, malloc'ed. */
+char *check_route_canonical(const char *text);
+/* An entry of egress_allow, as src/broker/egress.c understands it. */
+const char *check_egress(const char *text);
+/* Lower-case letters, digits, - and _: as wrangler has it. */
+const char *check_worker_name(const char *text);
+/* 2025-01-31 */
+const char *check_date(const char *text);
+/* A glob of run_worker_first. */
+const char *check_asset_glob(const char *text);
+
+#endif
