@@ -377,6 +377,12 @@ ENGINE_FUNCTION(key_sign)
     return engine_uint8_array(ctx, pair, 2 * field_bytes);
 }
 
+/* OpenSSL takes a shorter one, as if it began with zeros; RFC 8017 (7.1.2, 8.1.2) does not. */
+static bool has_modulus_length(const struct key *key, struct slice bytes)
+{
+    return bytes.len == (size_t)EVP_PKEY_get_size(key->pkey);
+}
+
 /* keyVerify(key, scheme, hash, salt bytes, signature, data) → boolean; null: could not even try */
 ENGINE_FUNCTION(key_verify)
 {
@@ -386,6 +392,8 @@ ENGINE_FUNCTION(key_verify)
     if (!signing_arguments(ctx, argc, argv, &signing) ||
         !crypto_bytes(ctx, argc, argv, 4, &signature) || !crypto_bytes(ctx, argc, argv, 5, &data))
         return crypto_failed(ctx);
+    if (signing.key->kind == KEY_RSA && !has_modulus_length(signing.key, signature))
+        return JSValueMakeBoolean(ctx, false);
     if (is_nist(signing.key) && !signing.der) {
         int len = signature_join(signature, key_field_bytes(signing.key->kind), &der);
         if (len < 0)
@@ -436,7 +444,7 @@ ENGINE_FUNCTION(key_crypt)
     size_t len = sizeof(out);
     (void)crypto_bytes(ctx, argc, argv, 3, &label); /* may be missing */
     if (!key || key->kind != KEY_RSA || (!encrypt && !key->secret) || (!hash && !raw) ||
-        !crypto_bytes(ctx, argc, argv, 4, &data))
+        !crypto_bytes(ctx, argc, argv, 4, &data) || (!encrypt && !has_modulus_length(key, data)))
         return crypto_failed(ctx);
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
     bool ok = context &&

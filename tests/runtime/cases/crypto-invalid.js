@@ -6,7 +6,7 @@ const hex = (bytes) => new Uint8Array(bytes).toHex(), bytes = (text) => Uint8Arr
 const pad = (number, length) => bytes(number.toString(16).padStart(2 * length, "0"));
 const join = (...parts) => bytes(parts.map(hex).join(""));
 const numberOf = (data) => BigInt(`0x${hex(data)}`);
-const rsa = (name, bits = 1024) => subtle.generateKey({ name, hash: "SHA-256", modulusLength: bits, publicExponent: new Uint8Array([1, 0, 1]) }, true, name === "RSA-OAEP" ? ["encrypt", "decrypt"] : ["sign", "verify"]);
+const rsa = (name, bits = 1024) => subtle.generateKey({ name, hash: name === "RSA-OAEP" && bits < 1024 ? "SHA-1" : "SHA-256", modulusLength: bits, publicExponent: new Uint8Array([1, 0, 1]) }, true, name === "RSA-OAEP" ? ["encrypt", "decrypt"] : ["sign", "verify"]);
 const curves = {
   "P-256": [32, 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n, 0xffffffff00000001000000000000000000000000ffffffffffffffffffffffffn],
   "P-384": [48, 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n, 2n ** 384n - 2n ** 128n - 2n ** 96n + 2n ** 32n - 1n],
@@ -116,6 +116,29 @@ test("RSA-OAEP: changed bits, lengths, labels", async () => {
   await refused(sealed, { name: "RSA-OAEP", label: new Uint8Array([1]) });
   equal((await subtle.encrypt("RSA-OAEP", publicKey, new Uint8Array(62))).byteLength, 128);
   await rejects(subtle.encrypt("RSA-OAEP", publicKey, new Uint8Array(63)), /^OperationError/);
+});
+test("RSA: a leading zero may not be left out", async () => {
+  const seal = await rsa("RSA-OAEP", 512 + 128);
+  let left = 3;
+  for (let i = 0; i < 4000 && left > 0; i++) {
+    const sealed = new Uint8Array(await subtle.encrypt({ name: "RSA-OAEP" }, seal.publicKey, new Uint8Array(1)));
+    if (sealed[0] !== 0) continue;
+    left--;
+    await rejects(subtle.decrypt("RSA-OAEP", seal.privateKey, sealed.slice(1)), /^OperationError/);
+  }
+  equal(left, 0);
+  for (const name of ["RSASSA-PKCS1-v1_5", "RSA-PSS"]) {
+    const { publicKey, privateKey } = await rsa(name, 512 + 128), algorithm = { name, saltLength: 0 };
+    left = 2;
+    for (let i = 0; i < 4000 && left > 0; i++) {
+      const data = pad(BigInt(i), 4), signature = new Uint8Array(await subtle.sign(algorithm, privateKey, data));
+      if (signature[0] !== 0) continue;
+      left--;
+      equal(await subtle.verify(algorithm, publicKey, signature, data), true);
+      equal(await subtle.verify(algorithm, publicKey, signature.slice(1), data), false, name);
+    }
+    equal(left, 0);
+  }
 });
 test("DER cut anywhere is no key", async () => {
   const made = [

@@ -1,36 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// node:crypto: hashes, HMAC, randomness, key derivation and Web Crypto, over OpenSSL in C.
+// node:crypto: hashes, HMAC, randomness and key derivation, over OpenSSL in C. Keys are in crypto-keys.js.
 
 import { native } from "../native.js";
 import { Buffer } from "./buffer.js";
-import { codeError, invalidArgType, notImplemented, outOfRange, requireFunction, requireString } from "./errors.js";
-
-const hashNames = {
-  __proto__: null,
-  md5: "MD5",
-  sha1: "SHA-1",
-  sha256: "SHA-256",
-  sha384: "SHA-384",
-  sha512: "SHA-512",
-};
-
-function hashName(algorithm) {
-  requireString(algorithm, "algorithm");
-  const name = hashNames[algorithm.toLowerCase().replace(/^rsa-/, "").replace(/^sha-/, "sha")];
-  if (name === undefined) throw codeError(Error, "ERR_CRYPTO_INVALID_DIGEST", `Invalid digest: ${algorithm}`);
-  return name;
-}
-
-function bytesOf(data, encoding, name) {
-  if (typeof data === "string") return Buffer.from(data, encoding === "buffer" ? "utf8" : encoding);
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
-  throw invalidArgType(name, ["string", "Buffer", "TypedArray", "DataView"], data);
-}
-
-const asBuffer = (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-const output = (bytes, encoding) =>
-  encoding === undefined || encoding === "buffer" ? asBuffer(bytes) : asBuffer(bytes).toString(encoding);
+import { codeError, invalidArgType, notImplemented, outOfRange, requireFunction } from "./errors.js";
+import { asBuffer, bytesOf, hashName, later, output } from "./crypto-common.js";
+import {
+  KeyObject,
+  Sign,
+  Verify,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  createSign,
+  createVerify,
+  diffieHellman,
+  generateKeyPair,
+  generateKeyPairSync,
+  privateDecrypt,
+  publicEncrypt,
+  secretOf,
+  sign,
+  verify,
+} from "./crypto-keys.js";
 
 class Digester {
   #finished = false;
@@ -92,7 +84,7 @@ export class Hmac extends Digester {
   constructor(algorithm, key) {
     super();
     this.#name = hashName(algorithm);
-    this.#key = Uint8Array.from(bytesOf(key, "utf8", "key"));
+    this.#key = secretOf(key) ?? native.crypto.secret(bytesOf(key, "utf8", "key"));
   }
   _add(bytes) {
     this.#parts.push(Uint8Array.from(bytes));
@@ -107,7 +99,7 @@ export const createHash = (algorithm) => new Hash(algorithm);
 export const createHmac = (algorithm, key) => new Hmac(algorithm, key);
 export const getHashes = () => ["RSA-MD5", "RSA-SHA1", "RSA-SHA256", "RSA-SHA384", "RSA-SHA512", "md5", "sha1", "sha256", "sha384", "sha512"];
 export const getCiphers = () => [];
-export const getCurves = () => [];
+export const getCurves = () => ["prime256v1", "secp384r1", "secp521r1"];
 export const getFips = () => 0;
 
 export function hash(algorithm, data, encoding = "hex") {
@@ -124,16 +116,6 @@ function fill(bytes) {
   for (let at = 0; at < bytes.length; at += 65536) webcrypto.getRandomValues(bytes.subarray(at, at + 65536));
   return bytes;
 }
-
-const later = (callback, produce) => {
-  let result;
-  try {
-    result = [null, produce()];
-  } catch (error) {
-    result = [error];
-  }
-  setTimeout(() => callback(...result), 0);
-};
 
 export function randomBytes(size, callback) {
   if (typeof size !== "number") throw invalidArgType("size", "number", size);
@@ -212,6 +194,24 @@ export function hkdf(digest, key, salt, info, bytes, callback) {
   later(callback, () => hkdfSync(digest, key, salt, info, bytes));
 }
 
+export {
+  KeyObject,
+  Sign,
+  Verify,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  createSign,
+  createVerify,
+  diffieHellman,
+  generateKeyPair,
+  generateKeyPairSync,
+  privateDecrypt,
+  publicEncrypt,
+  sign,
+  verify,
+};
+
 // Programs import more than they use, so what is not there fails when it is called.
 function missing(name) {
   const stub = function () {
@@ -226,9 +226,6 @@ export const Decipheriv = missing("Decipheriv");
 export const DiffieHellman = missing("DiffieHellman");
 export const DiffieHellmanGroup = missing("DiffieHellmanGroup");
 export const ECDH = missing("ECDH");
-export const KeyObject = missing("KeyObject");
-export const Sign = missing("Sign");
-export const Verify = missing("Verify");
 export const X509Certificate = missing("X509Certificate");
 export const checkPrime = missing("checkPrime");
 export const checkPrimeSync = missing("checkPrimeSync");
@@ -237,31 +234,19 @@ export const createDecipheriv = missing("createDecipheriv");
 export const createDiffieHellman = missing("createDiffieHellman");
 export const createDiffieHellmanGroup = missing("createDiffieHellmanGroup");
 export const createECDH = missing("createECDH");
-export const createPrivateKey = missing("createPrivateKey");
-export const createPublicKey = missing("createPublicKey");
-export const createSecretKey = missing("createSecretKey");
-export const createSign = missing("createSign");
-export const createVerify = missing("createVerify");
-export const diffieHellman = missing("diffieHellman");
 export const generateKey = missing("generateKey");
-export const generateKeyPair = missing("generateKeyPair");
-export const generateKeyPairSync = missing("generateKeyPairSync");
 export const generateKeySync = missing("generateKeySync");
 export const generatePrime = missing("generatePrime");
 export const generatePrimeSync = missing("generatePrimeSync");
 export const getCipherInfo = missing("getCipherInfo");
 export const getDiffieHellman = missing("getDiffieHellman");
-export const privateDecrypt = missing("privateDecrypt");
 export const privateEncrypt = missing("privateEncrypt");
 export const publicDecrypt = missing("publicDecrypt");
-export const publicEncrypt = missing("publicEncrypt");
 export const scrypt = missing("scrypt");
 export const scryptSync = missing("scryptSync");
 export const secureHeapUsed = missing("secureHeapUsed");
 export const setEngine = missing("setEngine");
 export const setFips = missing("setFips");
-export const sign = missing("sign");
-export const verify = missing("verify");
 export const constants = {
   RSA_PKCS1_PADDING: 1,
   RSA_NO_PADDING: 3,
