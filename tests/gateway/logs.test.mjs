@@ -79,7 +79,7 @@ test("answers of our own tell their bytes, and CPU time is told where it is know
     assert.equal((await body(get("/count", "POST", "Content-Length: 11\r\n"))).status, 413);
     assert.equal((await body(get("/count", "POST", "Transfer-Encoding: chunked\r\n") + "b\r\nhello world\r\n")).status, 413);
     assert.equal((await body(get("/x", "TRACE"))).status, 405);
-    assert.equal((await body(get("/error?pass=1"))).status, 404);
+    assert.equal((await body(get("/error?pass=1"))).status, 500); // there are no assets to pass to
     const bad = await body("no request\r\n\r\n");
     assert.deepEqual([bad.status, bad.worker, bad.client, "method" in bad, "path" in bad], [400, null, "127.0.0.1", false, false]);
     assert.equal((await body(get("/x", "GET", `X: ${"y".repeat(140000)}\r\n`))).status, 431);
