@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "pattern.h"
+
 struct rule {
     char *glob;
     const char *type;
@@ -159,31 +161,10 @@ void rules_free(struct rules **place)
     free(rules);
 }
 
-static bool glob_matches(const char *glob, const char *path)
-{
-    const char *star = NULL, *retry = NULL; /* the last star may always take one more byte */
-    while (*path) {
-        if (*glob == '*') {
-            star = glob++;
-            retry = path;
-        } else if (*glob == *path) {
-            glob++, path++;
-        } else if (star) {
-            glob = star + 1;
-            path = ++retry;
-        } else {
-            return false;
-        }
-    }
-    while (*glob == '*')
-        glob++;
-    return !*glob;
-}
-
 static bool matches_from(const char *glob, const char *path)
 {
     AUTO_TEXT dotted = xasprintf("./%s", path);
-    return glob_matches(glob, path) || glob_matches(glob, dotted);
+    return pattern_glob_matches(glob, path) || pattern_glob_matches(glob, dotted);
 }
 
 struct rule_match rules_match(const struct rules *rules, const char *path, const char *root)

@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "pattern.h"
+
 enum {
     LINE_BYTES_MAX = 2000,
     HEADER_RULES_MAX = 100,
@@ -42,35 +44,6 @@ static bool next_line(struct lines *lines, struct config_report *report)
     return false;
 }
 
-static size_t placeholder_len(const char *text)
-{
-    size_t len = 0;
-    if (text[0] == ':' && isalpha((unsigned char)text[1]))
-        for (len = 1; isalnum((unsigned char)text[len]) || text[len] == '_';)
-            len++;
-    return len;
-}
-
-static bool is_dynamic(const char *pattern)
-{
-    for (; *pattern; pattern++)
-        if (*pattern == '*' || placeholder_len(pattern) > 0)
-            return true;
-    return false;
-}
-
-static bool has_twice(const char *pattern)
-{
-    const char *star = strchr(pattern, '*');
-    if (star && strchr(star + 1, '*'))
-        return true;
-    for (const char *a = pattern; (a = strchr(a, ':')); a++)
-        for (const char *b = a + 1; placeholder_len(a) > 0 && (b = strchr(b, ':')); b++)
-            if (placeholder_len(a) == placeholder_len(b) && memcmp(a, b, placeholder_len(a)) == 0)
-                return true;
-    return false;
-}
-
 /* NULL, or why the pattern of a rule is not understood. */
 static const char *check_pattern(const char *pattern, bool may_have_host)
 {
@@ -84,7 +57,7 @@ static const char *check_pattern(const char *pattern, bool may_have_host)
             isdigit((unsigned char)port[1]))
             return "ports are not supported";
     }
-    return has_twice(pattern) ? "* may stand there once, and each :placeholder once" : NULL;
+    return pattern_has_twice(pattern) ? "* may stand there once, and each :placeholder once" : NULL;
 }
 
 /* ---- _redirects ---- */
@@ -128,7 +101,7 @@ static const char *check_redirect(struct redirects *redirects, char *line)
     const char *wrong = check_pattern(words[0], false);
     if (wrong)
         return wrong;
-    bool fixed = redirects->dynamic == 0 && !is_dynamic(words[0]);
+    bool fixed = redirects->dynamic == 0 && !pattern_is_dynamic(words[0]);
     if (fixed && ++redirects->fixed > STATIC_REDIRECTS_MAX)
         return "there are more than 2000 static rules";
     if (!fixed && ++redirects->dynamic > DYNAMIC_REDIRECTS_MAX)

@@ -6,6 +6,7 @@
 
 #include "asset_path.h"
 #include "http1.h"
+#include "pattern.h"
 
 enum {
     STATIC_REDIRECTS_MAX = 2000,
@@ -45,15 +46,6 @@ struct captures {
 
 /* ---- matching ---- */
 
-static size_t name_len(const char *text)
-{
-    size_t len = 0;
-    if (isalpha((unsigned char)text[0]))
-        while (isalnum((unsigned char)text[len]) || text[len] == '_')
-            len++;
-    return len;
-}
-
 struct match {
     struct captures *captures;
     const char *host_end; /* in the pattern: before it a placeholder stops at dots too */
@@ -64,7 +56,8 @@ static bool match_from(struct match *match, const char *pattern, const char *tex
 {
     for (; *pattern; pattern++, text++) {
         struct captures *captures = match->captures;
-        size_t name = *pattern == ':' ? name_len(pattern + 1) : 0;
+        size_t placeholder = pattern_placeholder_len(pattern),
+               name = placeholder ? placeholder - 1 : 0;
         if (--match->steps < 0)
             return false;
         if (*pattern == '*' || name > 0) {
@@ -97,27 +90,6 @@ static bool match(const char *pattern, const char *text, struct captures *captur
     return match_from(&state, pattern, text);
 }
 
-bool asset_glob_matches(const char *glob, const char *path)
-{
-    const char *star = NULL, *retry = NULL; /* the last star may always take one more byte */
-    while (*path) {
-        if (*glob == '*') {
-            star = glob++;
-            retry = path;
-        } else if (*glob == *path) {
-            glob++, path++;
-        } else if (star) {
-            glob = star + 1;
-            path = ++retry;
-        } else {
-            return false;
-        }
-    }
-    while (*glob == '*')
-        glob++;
-    return !*glob;
-}
-
 /* Fills what was captured in for :name and :splat. */
 static void expand(struct slice template, const struct captures *captures, struct buffer *out)
 {
@@ -143,28 +115,6 @@ static void expand(struct slice template, const struct captures *captures, struc
 }
 
 /* ---- parsing ---- */
-
-static bool is_dynamic(const char *pattern)
-{
-    for (; *pattern; pattern++)
-        if (*pattern == '*' || (*pattern == ':' && name_len(pattern + 1) > 0))
-            return true;
-    return false;
-}
-
-/* A name can stand for one thing only; so there is one star at most. */
-static bool has_twice(const char *pattern)
-{
-    const char *star = strchr(pattern, '*');
-    if (star && strchr(star + 1, '*'))
-        return true;
-    for (const char *a = pattern; (a = strchr(a, ':')); a++)
-        for (const char *b = a + 1; (b = strchr(b, ':')); b++)
-            if (name_len(a + 1) > 0 && name_len(a + 1) == name_len(b + 1) &&
-                memcmp(a + 1, b + 1, name_len(a + 1)) == 0)
-                return true;
-    return false;
-}
 
 /* The pathname in the form that requests have, with query and fragment when keep_rest. NULL: no
  * path. */
@@ -252,13 +202,14 @@ static void add_redirect(struct asset_rules *rules, char *line, struct redirect_
     if (!from)
         return;
     /* Below the first dynamic rule order matters, so all count as dynamic there. */
-    bool fixed = limits->dynamic == 0 && !is_dynamic(from);
+    bool fixed = limits->dynamic == 0 && !pattern_is_dynamic(from);
     if (fixed ? ++limits->fixed > STATIC_REDIRECTS_MAX : ++limits->dynamic > DYNAMIC_REDIRECTS_MAX)
         return;
     AUTO_TEXT to = clean_url(words[1], true);
     int status = count == 3 ? parse_status(words[2]) : 302;
     if (!to || status == 0 || goes_in_circles(from, to, limits->html_handling) ||
-        has_redirect_from(rules, from) || (status == 200 && https_len(to) > 0) || has_twice(from))
+        has_redirect_from(rules, from) || (status == 200 && https_len(to) > 0) ||
+        pattern_has_twice(from))
         return;
     struct redirect **list = fixed ? &rules->fixed : &rules->dynamic;
     size_t *list_count = fixed ? &rules->fixed_count : &rules->dynamic_count;
@@ -337,7 +288,7 @@ static void add_header_path(struct asset_rules *rules, const char *line)
     size_t host_len = https_len(line), place = 0;
     const char *port = host_len ? memchr(line + 8, ':', host_len - 8) : NULL;
     bool has_port = port && isdigit((unsigned char)port[1]);
-    if (!pattern || has_port || has_twice(pattern)) {
+    if (!pattern || has_port || pattern_has_twice(pattern)) {
         /* Its fields must not fall to the rule above: they go to one that never matches. */
         text_free(&pattern);
         pattern = xstrdup("");

@@ -27,7 +27,4 @@ bool asset_rules_by_host(const struct asset_rules *rules);
 void asset_rules_headers(const struct asset_rules *rules, struct slice host, const char *pathname,
                          struct buffer *headers);
 
-/* A star matches anything, slashes too. */
-bool asset_glob_matches(const char *glob, const char *pathname);
-
 #endif

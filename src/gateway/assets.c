@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "field_list.h"
 #include "mime.h"
+#include "pattern.h"
 
 enum {
     DECISIONS = 512, /* kept: one a slot, chosen by the pathname's hash */
@@ -479,7 +480,7 @@ enum turn { TURN_WORKER, TURN_ASSETS, TURN_ASSETS_OR_WORKER };
 static bool matches_any(char *const *globs, size_t count, const char *pathname)
 {
     for (size_t i = 0; i < count; i++)
-        if (asset_glob_matches(globs[i], pathname))
+        if (pattern_glob_matches(globs[i], pathname))
             return true;
     return false;
 }

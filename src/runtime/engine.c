@@ -54,13 +54,20 @@ void engine_environment(char **argv)
 
 static struct sigaction engine_on_segv, engine_on_bus;
 
+/* As if nobody had caught it; returns to where it was raised, when a handler of it is on the way.
+ */
+static void end_by_signal(int signal_number)
+{
+    (void)signal(signal_number, SIG_DFL);
+    (void)raise(signal_number); /* blocked until the handler returns */
+    if (getpid() == 1)          /* the init of a namespace does not end by that */
+        _exit(128 + signal_number);
+}
+
 static void on_fault(int signal_number, siginfo_t *info, void *context)
 {
     if (info->si_code <= 0) { /* sent by a process: there is no instruction to fault again */
-        (void)signal(signal_number, SIG_DFL);
-        (void)raise(signal_number); /* blocked until this returns */
-        if (getpid() == 1)          /* the init of a namespace does not end by that */
-            _exit(128 + signal_number);
+        end_by_signal(signal_number);
         return;
     }
     const struct sigaction *engine = signal_number == SIGSEGV ? &engine_on_segv : &engine_on_bus;
@@ -79,10 +86,7 @@ static void on_abort(int signal_number)
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (probe == MAP_FAILED)
         _exit(EXIT_OUT_OF_MEMORY);
-    (void)signal(signal_number, SIG_DFL);
-    (void)raise(signal_number);
-    if (getpid() == 1)
-        _exit(128 + signal_number);
+    end_by_signal(signal_number);
 }
 
 /* The engine's handlers take a fault that is not theirs as one that will come again: they restore

@@ -32,10 +32,13 @@ enum {
 
 struct instance instance;
 
-static uint32_t watchdog_tick_ms(void)
+/* Lets the watchdog begin a new tick, and returns how long it is. */
+static double begin_tick(void)
 {
     uint32_t most = WATCHDOG_TICK_MS_MAX;
-    return instance.cpu_ms_max < most ? instance.cpu_ms_max : most;
+    double tick_s = (instance.cpu_ms_max < most ? instance.cpu_ms_max : most) / 1000.0;
+    jsc_watchdog_new_tick(tick_s);
+    return tick_s;
 }
 
 void instance_keep_to_cpu(int cpu)
@@ -98,7 +101,7 @@ static uint64_t beyond_limit_us(uint64_t used_us)
 static bool should_terminate(JSContextRef ctx, void *context)
 {
     (void)ctx, (void)context;
-    jsc_watchdog_new_tick(watchdog_tick_ms() / 1000.0);
+    (void)begin_tick();
     uint64_t used_us = turn_used_us();
     if (instance.placement.kept)
         count_long_turn(used_us);
@@ -114,9 +117,7 @@ static bool should_terminate(JSContextRef ctx, void *context)
 void instance_limit_cpu(uint32_t cpu_ms_max)
 {
     instance.cpu_ms_max = cpu_ms_max ? cpu_ms_max : 30000;
-    jsc_watchdog_new_tick(watchdog_tick_ms() / 1000.0);
-    jsc_private.set_time_limit(instance.engine.group, watchdog_tick_ms() / 1000.0, should_terminate,
-                               NULL);
+    jsc_private.set_time_limit(instance.engine.group, begin_tick(), should_terminate, NULL);
 }
 
 int instance_init(struct error *err)
@@ -174,7 +175,7 @@ bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[])
     }
     instance.turn.start_us = clock_monotonic_us();
     instance.turn.terminated = false;
-    jsc_watchdog_new_tick(watchdog_tick_ms() / 1000.0);
+    (void)begin_tick();
     (void)JSObjectCallAsFunction(ctx, hook, NULL, argc, argv, &exception);
     uint64_t used_us = clock_monotonic_us() - instance.turn.start_us;
     if (used_us >= LONG_TURN_US)

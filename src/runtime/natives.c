@@ -75,7 +75,7 @@ static struct slice block_bytes(JSContextRef ctx, JSValueRef value)
     if (value)
         engine_append_utf8(ctx, value, &head_text); /* beyond ASCII as workerd sends it */
     if (buffer_len(&head_text) > HEAD_BYTES_MAX)
-        head_text.end = head_text.start; /* refused below by its emptiness: see respond */
+        head_text.end = head_text.start; /* the library refuses what is long; UTF-8 made it longer */
     return buffer_slice(&head_text);
 }
 
