@@ -6,6 +6,7 @@ import { mkdtempSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync,
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -56,6 +57,10 @@ export function project(files) {
 
 export const wrangler = (extra = "") => `name = "t"\nmain = "src/index.js"\ncompatibility_date = "2025-01-01"\n${extra}`;
 
+// A test that failed before it could stop its server must not keep the file from ending.
+const running = new Set();
+after(() => running.forEach((weir) => weir.process.kill("SIGKILL")));
+
 export class Weir {
   output = "";
   #waiting = [];
@@ -68,6 +73,8 @@ export class Weir {
       stdio: ["ignore", "pipe", "pipe"],
     });
     weir.exited = new Promise((done) => weir.process.on("exit", (code, signal) => done({ code, signal })));
+    running.add(weir);
+    weir.exited.then(() => running.delete(weir));
     const take = (chunk) => {
       weir.output += chunk;
       weir.#waiting = weir.#waiting.filter((check) => !check());

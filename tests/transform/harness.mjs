@@ -11,6 +11,8 @@ import { buildSync } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 export const weir = process.env.WEIR ?? join(here, "../../build/weir");
 
+const limit = { timeout: 120000, killSignal: "SIGKILL" };
+
 const typeByExtension = { js: "esm", mjs: "esm", cjs: "cjs", json: "json", txt: "text", bin: "data", wasm: "wasm" };
 const align = (n) => (n + 7) & ~7;
 
@@ -58,7 +60,7 @@ export function transform(bundles) {
       return [head, bundle];
     }),
   );
-  const { stdout, stderr, status } = spawnSync(weir, ["__transform"], { input, maxBuffer: 1 << 30 });
+  const { stdout, stderr, status } = spawnSync(weir, ["__transform"], { input, maxBuffer: 1 << 30, ...limit });
   if (status !== 0) throw new Error(`weir __transform: ${status} ${stderr}`);
   const answers = [];
   for (let at = 0; at < stdout.length; ) {
@@ -85,7 +87,7 @@ function evaluator() {
 }
 
 // Runs a transformed bundle; its log.
-export function evaluate(bundle, { run = "", timeout = 20000 } = {}) {
+export function evaluate(bundle, { run = "" } = {}) {
   const { manifest, blob } = readBundle(bundle);
   const folder = mkdtempSync(join(tmpdir(), "weir-transform-"));
   try {
@@ -111,7 +113,7 @@ export function evaluate(bundle, { run = "", timeout = 20000 } = {}) {
     if (joined.length > 0) add("~modules.js", joined.join(";\n"));
     add("~start.js", `__start(${JSON.stringify(manifest)}, ${JSON.stringify(data)});`);
     add("~run.js", run || `__main(${JSON.stringify(manifest.main)});`);
-    const { stdout, stderr, status, signal } = spawnSync(weir, ["__shell", ...files], { timeout });
+    const { stdout, stderr, status, signal } = spawnSync(weir, ["__shell", ...files], limit);
     return stdout + (status === 0 ? "" : `exit ${status ?? signal}: ${stderr}`);
   } finally {
     rmSync(folder, { recursive: true });
