@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { buildSync } from "esbuild";
+import { build } from "esbuild";
 
 import { makeBundle, readBundle, transform } from "./harness.mjs";
 
@@ -101,9 +101,9 @@ test("text survives: UTF-8 of all lengths, a byte order mark, malformed bytes", 
   assert.ok(text.includes('"é€😀\u2028 \ufffd\ufffd";'), text);
 });
 
-test("errors name the author's file where there is a source map", () => {
+test("errors name the author's file where there is a source map", async () => {
   const source = 'import { b } from "node:fs";\nlog(b);';
-  const { outputFiles } = buildSync({
+  const { outputFiles } = await build({
     stdin: { contents: `// author\n\n${source}`, sourcefile: "src/author.ts", loader: "ts" },
     bundle: true, format: "esm", external: ["node:*"], write: false, sourcemap: "external", outfile: "src/out.js",
   });

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { buildSync } from "esbuild";
+import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const weir = process.env.WEIR ?? join(here, "../../build/weir");
@@ -74,17 +74,13 @@ export function transform(bundles) {
   return answers;
 }
 
-let evaluatorText;
-function evaluator() {
-  evaluatorText ??= buildSync({
-    entryPoints: [join(here, "evaluator.js")],
-    bundle: true,
-    format: "iife",
-    target: "es2024",
-    write: false,
-  }).outputFiles[0].text;
-  return evaluatorText;
-}
+const evaluator = await build({
+  entryPoints: [join(here, "evaluator.js")],
+  bundle: true,
+  format: "iife",
+  target: "es2024",
+  write: false,
+});
 
 // Runs a transformed bundle; its log.
 export function evaluate(bundle, { run = "" } = {}) {
@@ -98,7 +94,7 @@ export function evaluate(bundle, { run = "" } = {}) {
       writeFileSync(path, text);
       files.push(path);
     };
-    add("~evaluator.js", evaluator());
+    add("~evaluator.js", evaluator.outputFiles[0].text);
     const data = {};
     const joined = [];
     for (const module of manifest.modules) {

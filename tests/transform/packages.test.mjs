@@ -7,7 +7,7 @@ import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { buildSync } from "esbuild";
+import { build } from "esbuild";
 
 import { evaluate, makeBundle, oracle, readBundle, transform } from "./harness.mjs";
 
@@ -52,9 +52,9 @@ const packages = {
 
 const frames = `import { AsyncLocalStorage } from "node:async_hooks"; new AsyncLocalStorage();`;
 
-function bundleOf(entry, minify) {
+async function bundleOf(entry, minify) {
   const options = { contents: entry, resolveDir: root, loader: "js" };
-  const { outputFiles } = buildSync({
+  const { outputFiles } = await build({
     stdin: options, bundle: true, minify, format: "esm", target: "es2024", write: false,
     conditions: ["workerd", "worker", "browser"], external: ["node:*"],
   });
@@ -62,9 +62,9 @@ function bundleOf(entry, minify) {
 }
 
 // The modules themselves, under their paths; imports between packages become relative.
-function modulesOf(entry) {
+async function modulesOf(entry) {
   const files = { "index.js": entry };
-  const { metafile } = buildSync({
+  const { metafile } = await build({
     stdin: { contents: entry, resolveDir: root, loader: "js", sourcefile: "index.js" }, absWorkingDir: root,
     bundle: true, format: "esm", write: false, outdir: "out", metafile: true, treeShaking: false,
     conditions: ["workerd", "worker", "browser"], external: ["node:*"],
@@ -83,10 +83,10 @@ function modulesOf(entry) {
 
 const cases = [];
 for (const [name, entry] of Object.entries(packages)) {
-  cases.push([`${name}, bundled`, bundleOf(entry, false)]);
-  cases.push([`${name}, minified, with frames`, bundleOf(frames + entry, true)]);
-  cases.push([`${name}, modules`, modulesOf(entry)]);
-  cases.push([`${name}, modules, with frames`, modulesOf(frames + entry)]);
+  cases.push([`${name}, bundled`, await bundleOf(entry, false)]);
+  cases.push([`${name}, minified, with frames`, await bundleOf(frames + entry, true)]);
+  cases.push([`${name}, modules`, await modulesOf(entry)]);
+  cases.push([`${name}, modules, with frames`, await modulesOf(frames + entry)]);
 }
 const answers = transform(cases.map(([, files]) => makeBundle(files)));
 
