@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pool's part of the plan as structs (docs/plan.md says what the keys mean). Immutable once
+ * read: a reload makes a new one, and what refers to the old one holds a reference. */
+#ifndef WEIR_POOL_CONFIG_H
+#define WEIR_POOL_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "slice.h"
+
+enum pool_mode { POOL_SESSION, POOL_TRANSACTION, POOL_STATEMENT };
+enum auth_method { AUTH_SCRAM, AUTH_MD5, AUTH_PASSWORD, AUTH_CERT, AUTH_TRUST, AUTH_ANY };
+enum tls_mode { TLS_DISABLE, TLS_ALLOW, TLS_PREFER, TLS_REQUIRE, TLS_VERIFY_CA, TLS_VERIFY_FULL };
+enum state_policy { STATE_PIN, STATE_ERROR, STATE_ALLOW };
+enum session_attrs {
+    ATTRS_ANY,
+    ATTRS_READ_WRITE,
+    ATTRS_READ_ONLY,
+    ATTRS_PRIMARY,
+    ATTRS_STANDBY,
+    ATTRS_PREFER_STANDBY,
+};
+
+struct tls_settings {
+    enum tls_mode mode;
+    char *certificate, *key, *ca; /* PEM text, or NULL */
+    char *protocols, *ciphers;    /* NULL: OpenSSL's */
+    bool direct;                  /* servers: TLS without asking */
+};
+
+/* -1 where a database or user says nothing itself. */
+struct pool_limits {
+    int mode; /* enum pool_mode */
+    int size, size_min, size_reserve;
+    int connections_max, clients_max;
+    int64_t query_wait_ms, query_ms, transaction_ms, idle_transaction_ms, server_lifetime_ms;
+};
+
+struct user_config {
+    char *name;
+    char *secret; /* NULL: none; wiped by config_release */
+    struct pool_limits limits;
+};
+
+struct host_config {
+    char *host; /* a path: directory of unix sockets */
+    uint16_t port;
+};
+
+struct setting {
+    char *name, *value;
+};
+
+struct cache_config {
+    bool enabled;
+    int64_t max_age_ms, stale_ms;
+    uint64_t bytes_max, result_bytes_max;
+};
+
+struct database_config {
+    char *name;
+    char *id; /* of Hyperdrive, or NULL */
+    struct host_config *hosts;
+    size_t hosts_count;
+    char *database; /* NULL: as the client calls it */
+    char *user, *password;
+    enum session_attrs attrs;
+    struct tls_settings tls;
+    struct pool_limits limits;
+    enum state_policy state;
+    char *auth_query, *auth_user;
+    struct setting *settings;
+    size_t settings_count;
+    char *connect_query;
+    struct cache_config cache;
+};
+
+struct pool_config {
+    uint32_t references;
+    enum auth_method auth;
+    struct user_config *users; /* sorted by name */
+    size_t users_count;
+    char *auth_query, *auth_user, *auth_database;
+    char **admin_users, **stats_users; /* NULL at the end */
+    struct tls_settings tls;
+    struct database_config *databases;
+    size_t databases_count;
+    struct pool_limits limits; /* complete: no -1 */
+    int queue_max;
+    int64_t reserve_after_ms, client_idle_ms, client_login_ms, server_connect_ms, server_retry_ms;
+    int64_t server_idle_ms, server_check_ms, cancel_wait_ms, slow_query_ms;
+    char *server_check_query, *server_reset_query;
+    bool reset_always, round_robin, log_connections, log_disconnections, log_errors;
+    bool application_name_add_host;
+    int statements_max, client_statements_max;
+    uint64_t client_statements_bytes_max;
+    enum state_policy state;
+    char **track_parameters, **ignore_startup_parameters;
+    char **notes;
+};
+
+/* text: the JSON of the plan's `pool`. 0, or -EINVAL with the key in err. */
+int config_parse(struct slice text, struct pool_config **ret_config, struct error *err);
+struct pool_config *config_hold(struct pool_config *config);
+/* The last one frees it and wipes its secrets. */
+void config_release(struct pool_config **config);
+
+/* By exact name, else "*", else NULL. */
+const struct database_config *config_database(const struct pool_config *config, const char *name);
+const struct user_config *config_user(const struct pool_config *config, const char *name);
+/* Is it in the NULL-terminated list? */
+bool config_lists(char *const *list, const char *name);
+
+#endif
