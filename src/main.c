@@ -5,6 +5,7 @@
 #include "broker_main.h"
 #include "cli_main.h"
 #include "gateway_main.h"
+#include "pool_main.h"
 #include "runtime_main.h"
 
 static const struct {
@@ -13,6 +14,7 @@ static const struct {
 } processes[] = {
     {"__gateway", gateway_main},
     {"__broker", broker_main},
+    {"__pool", pool_main},
     {"__nursery", nursery_main},
     {"__transform", transform_main},
     {"__shell", shell_main},

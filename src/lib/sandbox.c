@@ -171,6 +171,7 @@ static const int calls_server[] = {
     SCMP_SYS(getcpu),
 };
 static const int calls_gateway[] = {SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(openat2)};
+static const int calls_pool[] = {SCMP_SYS(accept4), SCMP_SYS(mlock)};
 static const int calls_broker[] = {
     SCMP_SYS(socket),          SCMP_SYS(socketpair),    SCMP_SYS(connect),  SCMP_SYS(bind),
     SCMP_SYS(pipe2),           SCMP_SYS(sendmmsg),      SCMP_SYS(recvmmsg), SCMP_SYS(access),
@@ -229,11 +230,14 @@ static void add_rules(scmp_filter_ctx ctx, enum sandbox_profile profile)
     }
     if (profile == SANDBOX_NURSERY)
         ALLOW(ctx, calls_nursery);
-    if (profile == SANDBOX_GATEWAY || profile == SANDBOX_BROKER)
+    bool connects = profile == SANDBOX_BROKER || profile == SANDBOX_POOL;
+    if (profile == SANDBOX_GATEWAY || connects)
         ALLOW(ctx, calls_server);
     if (profile == SANDBOX_GATEWAY)
         ALLOW(ctx, calls_gateway);
-    if (profile == SANDBOX_BROKER) {
+    if (profile == SANDBOX_POOL)
+        ALLOW(ctx, calls_pool);
+    if (connects) {
         ALLOW(ctx, calls_broker);
         struct scmp_arg_cmp read_only =
             SCMP_CMP(2, SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY);

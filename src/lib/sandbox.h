@@ -30,6 +30,7 @@ enum sandbox_profile {
     SANDBOX_TRANSFORM,
     SANDBOX_GATEWAY, /* accept, not connect; openat2 below its asset directories */
     SANDBOX_BROKER,  /* connect, read-only files */
+    SANDBOX_POOL,    /* connect and accept; files only for resolving names */
     SANDBOX_PROFILES,
 };
 

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cancel requests: from clients, and of our own. While one is under way its server is not lent to
+ * anybody else, since a late one would hit what runs then. */
+#ifndef WEIR_POOL_CANCEL_H
+#define WEIR_POOL_CANCEL_H
+
+#include <stdint.h>
+
+struct server;
+
+/* A client's request: forwarded if that session's query still runs. */
+void cancel_for(uint32_t number, uint32_t key);
+/* Asks the server to stop what it runs. */
+void cancel_query(struct server *server);
+void cancel_tick(void);
+
+#endif

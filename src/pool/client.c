@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A client's session, from the end of its login to its end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "console.h"
+#include "forward.h"
+#include "log.h"
+#include "pool.h"
+#include "reply.h"
+
+enum { READS_MAX = 8, OUT_BYTES_KEPT = 1024 };
+
+/* ---- numbers, by which cancel requests find a session ---- */
+
+static void number_take(struct client *client)
+{
+    struct pool_process *p = &pool_process;
+    uint32_t number = p->numbers_free;
+    while (number < p->numbers_cap && p->numbers[number])
+        number++;
+    if (number >= p->numbers_cap) {
+        uint32_t cap = p->numbers_cap ? p->numbers_cap * 2 : 256;
+        p->numbers = xrealloc(p->numbers, cap * sizeof(struct client *));
+        memset(p->numbers + p->numbers_cap, 0, (cap - p->numbers_cap) * sizeof(struct client *));
+        number = p->numbers_cap > 1 ? p->numbers_cap : 1;
+        p->numbers_cap = cap;
+    }
+    p->numbers[number] = client;
+    p->numbers_free = number + 1;
+    client->number = number;
+    if (getrandom(&client->cancel_key, sizeof(client->cancel_key), 0) < 0)
+        abort();
+}
+
+static void number_release(struct client *client)
+{
+    if (!client->number)
+        return;
+    pool_process.numbers[client->number] = NULL;
+    if (client->number < pool_process.numbers_free)
+        pool_process.numbers_free = client->number;
+    client->number = 0;
+}
+
+struct client *client_find(uint32_t number, uint32_t key)
+{
+    struct client *client = number < pool_process.numbers_cap ? pool_process.numbers[number] : NULL;
+    return client && (uint32_t)client->cancel_key == key ? client : NULL;
+}
+
+/* ---- output ---- */
+
+static void flush(struct client *client)
+{
+    struct buffer *out = client->out;
+    while (out && buffer_len(out) > 0) {
+        struct slice rest = buffer_slice(out);
+        struct iovec part = {(void *)(uintptr_t)rest.ptr, rest.len};
+        ssize_t sent = stream_write(&client->stream, &part, 1);
+        if (sent == -EAGAIN)
+            return;
+        if (sent < 0) {
+            client_close(client, NULL);
+            return;
+        }
+        buffer_consume(out, (size_t)sent);
+    }
+    if (out) {
+        buffer_done(out);
+        free(TAKE(client->out));
+    }
+    if (client->closing)
+        client_close(client, NULL);
+}
+
+static void keep(struct client *client, const struct iovec *part, size_t from)
+{
+    if (!client->out)
+        client->out = xcalloc(1, sizeof(*client->out));
+    buffer_append(client->out, (const char *)part->iov_base + from, part->iov_len - from);
+}
+
+void client_send(struct client *client, const struct iovec *parts, int count)
+{
+    ssize_t sent = 0;
+    if (client->closed)
+        return;
+    if (!client->out) {
+        sent = stream_write(&client->stream, parts, count);
+        if (sent < 0 && sent != -EAGAIN) {
+            /* Whoever called is in the middle of its server's messages: it is closed later. */
+            client->stream.hung_up = client->stream.readable = true;
+            client->broken = true;
+            pool_again(client);
+            return;
+        }
+    }
+    size_t done = sent > 0 ? (size_t)sent : 0;
+    if (client->pool)
+        client->pool->counters.sent_bytes += done;
+    for (int i = 0; i < count; i++) {
+        if (done < parts[i].iov_len)
+            keep(client, &parts[i], done);
+        done = done < parts[i].iov_len ? 0 : done - parts[i].iov_len;
+    }
+}
+
+void client_send_buffer(struct client *client, struct buffer *bytes)
+{
+    struct slice all = buffer_slice(bytes);
+    struct iovec part = {(void *)(uintptr_t)all.ptr, all.len};
+    client_send(client, &part, 1);
+    bytes->start = bytes->end = 0;
+}
+
+/* ---- the end ---- */
+
+static void free_parts(struct client *client)
+{
+    login_free(&client->login);
+    text_free(&client->trouble);
+    names_done(&client->names);
+    statement_release(&client->unnamed);
+    params_release(&client->params);
+    params_release(&client->startup_params);
+    if (client->in)
+        buffer_done(client->in);
+    if (client->out)
+        buffer_done(client->out);
+    free(TAKE(client->in));
+    free(TAKE(client->out));
+}
+
+void client_close(struct client *client, const struct wire_error *error)
+{
+    if (client->closed)
+        return;
+    if (error && !client->closing) {
+        AUTO_BUFFER out = {0};
+        wire_error(&out, "FATAL", error);
+        client->closing = true;
+        client_send_buffer(client, &out);
+        if (pool_process.config->log_errors)
+            log_info("client %u: %s: %s", client->number, error->sqlstate, error->message);
+        if (client->server)
+            server_lose_client(client->server);
+        /* What it has not taken yet follows, unless it never reads: the tick ends that. */
+        if (client->out && !client->broken) {
+            client->since_us = pool_now();
+            return;
+        }
+    }
+    client->closed = true;
+    if (client->server)
+        server_lose_client(client->server);
+    if (client->waiting.next)
+        list_remove(&client->pool->waiting, &client->waiting);
+    if (client->pool)
+        client->pool->clients--;
+    number_release(client);
+    if (client->again.next)
+        list_remove(&pool_process.again, &client->again);
+    stream_close(&client->stream, pool_process.loop);
+    list_remove(&pool_process.clients, &client->link);
+    list_push_back(&pool_process.closed_clients, &client->link);
+}
+
+void client_free_closed(void)
+{
+    for (struct link *link; (link = list_first(&pool_process.closed_clients));) {
+        struct client *client = CONTAINER_OF(link, struct client, link);
+        list_remove(&pool_process.closed_clients, link);
+        free_parts(client);
+        free(client);
+    }
+}
+
+/* ---- input ---- */
+
+/* Where the next bytes go: after the beginning of a message that is kept, or into the one buffer
+ * that everybody shares. */
+static ssize_t read_more(struct client *client, struct slice *ret_bytes)
+{
+    struct buffer *in = client->in;
+    char *dst = in ? buffer_reserve(in, READ_BYTES) : pool_process.read_buffer;
+    ssize_t got = stream_read(&client->stream, dst, READ_BYTES);
+    if (got > 0 && in)
+        in->end += (size_t)got;
+    *ret_bytes = in ? buffer_slice(in) : (struct slice){dst, got > 0 ? (size_t)got : 0};
+    if (got > 0 && client->pool)
+        client->pool->counters.received_bytes += (uint64_t)got;
+    return got;
+}
+
+static void keep_rest(struct client *client, struct slice rest)
+{
+    if (client->in)
+        buffer_consume(client->in, buffer_len(client->in) - rest.len);
+    if (client->in && rest.len == 0) {
+        buffer_done(client->in);
+        free(TAKE(client->in));
+    }
+    if (!client->in && rest.len > 0) {
+        client->in = xcalloc(1, sizeof(*client->in));
+        buffer_append_slice(client->in, rest);
+    }
+}
+
+/* The server it got was not needed after all. */
+static void give_back(struct client *client)
+{
+    struct server *server = client->server;
+    if (server && server->expect.count == 0 && server->status == 'I' && !client->pinned &&
+        client->skip == 0)
+        server_release(server);
+}
+
+void client_trouble(struct client *client, const struct wire_error *error)
+{
+    text_free(&client->trouble);
+    client->trouble = wire_error_copy("ERROR", error);
+}
+
+/* Without a server: a trouble is told at the next message that asks for something, and what follows
+ * up to Sync is ignored. Returns what is left. */
+static struct slice take_without_server(struct client *client, struct slice bytes)
+{
+    AUTO_BUFFER out = {0};
+    while (bytes.len >= WIRE_HEADER_BYTES && (client->failed || client->trouble)) {
+        uint32_t length = wire_get_u32(bytes.ptr + 1);
+        char type = bytes.ptr[0];
+        if (length < 4 || length > MESSAGE_KEPT_BYTES_MAX || bytes.len < (size_t)length + 1 ||
+            type == 'X')
+            break;
+        bool asks = type != 'S' && type != 'H' && !client->failed;
+        if (client->trouble && asks) {
+            buffer_append(&out, client->trouble, wire_get_u32(client->trouble + 1) + 1);
+            text_free(&client->trouble);
+            client->failed = type != 'Q' && type != 'F';
+            if (!client->failed)
+                wire_ready(&out, 'I');
+        } else if (type == 'S') {
+            wire_ready(&out, 'I');
+            client->failed = false;
+        }
+        bytes.ptr += length + 1;
+        bytes.len -= length + 1;
+    }
+    if (buffer_len(&out) > 0)
+        client_send_buffer(client, &out);
+    return bytes;
+}
+
+static void take(struct client *client, struct slice bytes)
+{
+    const struct wire_error *error = NULL;
+    bool end = false;
+    struct server *server = client->server;
+    if (!server) {
+        struct slice rest = take_without_server(client, bytes);
+        bool goodbye = rest.len > 0 && rest.ptr[0] == 'X';
+        keep_rest(client, rest);
+        client->unparsed = rest.len > 0 && !client->failed && !client->trouble;
+        if (goodbye)
+            client_close(client, NULL);
+        return;
+    }
+    uint64_t now = pool_now();
+    if (server->expect.count == 0)
+        server->query_us = now;
+    if (server->status == 'I' && server->expect.count == 0)
+        client->since_us = now;
+    struct slice rest = forward_messages(client, bytes, &error, &end);
+    if (end) {
+        client_close(client, error);
+        return;
+    }
+    keep_rest(client, rest);
+    if (client->server == server)
+        reply_settle(server);
+}
+
+static bool may_read(const struct client *client)
+{
+    const struct server *server = client->server;
+    return (client->stream.readable || client->unparsed) && !client->closed && !client->closing &&
+           !client->out && client->state == CLIENT_READY &&
+           (!server || (buffer_len(&server->out) == 0 && server->expect.count < EXPECT_MAX));
+}
+
+void client_run(struct client *client)
+{
+    int reads = 0;
+    if (client->broken || (client->state == CLIENT_WAITING && client->stream.hung_up)) {
+        client_close(client, NULL);
+        return;
+    }
+    for (; reads < READS_MAX && may_read(client); reads++) {
+        struct slice bytes;
+        bool needs_server = !client->server && !client->failed && !client->trouble;
+        if (needs_server && !pool_lend(client->pool, client) && !client->trouble)
+            return; /* it waits */
+        if (client->unparsed) {
+            client->unparsed = false;
+            bytes = buffer_slice(client->in);
+        } else {
+            ssize_t got = read_more(client, &bytes);
+            if (got == -EAGAIN)
+                break;
+            if (got <= 0) {
+                client_close(client, NULL);
+                return;
+            }
+        }
+        take(client, bytes);
+    }
+    if (client->closed)
+        return;
+    give_back(client);
+    if (reads == READS_MAX)
+        pool_again(client); /* others have their turn */
+}
+
+static void on_ready(struct loop_source *source, uint32_t events)
+{
+    struct client *client =
+        CONTAINER_OF(CONTAINER_OF(source, struct stream, source), struct client, stream);
+    stream_take_events(&client->stream, events);
+    if (client->out && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
+        flush(client);
+        if (!client->closed && !client->out && client->server)
+            server_run(client->server); /* it waited for that */
+    }
+    if (client->closed)
+        return;
+    if (client->state == CLIENT_LOGIN)
+        login_run(client);
+    else if (client->state == CLIENT_ADMIN)
+        console_run(client);
+    else
+        client_run(client);
+}
+
+static struct client *client_new(void)
+{
+    struct client *client = xcalloc(1, sizeof(*client));
+    list_push_back(&pool_process.clients, &client->link);
+    number_take(client);
+    client->since_us = pool_now();
+    return client;
+}
+
+void client_accept(int fd, bool tcp)
+{
+    struct client *client = client_new();
+    client->login = login_new();
+    client->stream.fd_is_tcp = tcp;
+    if (stream_open(&client->stream, pool_process.loop, fd, on_ready) < 0) {
+        (void)close(fd);
+        client_close(client, NULL);
+    }
+}
+
+void client_welcome(struct client *client, struct buffer *out)
+{
+    struct slice name, value;
+    for (size_t i = 0; i < params_count(client->params); i++) {
+        params_at(client->params, i, &name, &value);
+        wire_parameter(out, name, value);
+    }
+    size_t begun = wire_begin(out, 'K');
+    wire_u32(out, client->number);
+    wire_u32(out, (uint32_t)client->cancel_key);
+    wire_end(out, begun);
+    wire_ready(out, 'I');
+    login_free(&client->login);
+    client->state = client->pool ? CLIENT_READY : CLIENT_ADMIN;
+    client->unparsed = client->pool && client->in && buffer_len(client->in) > 0;
+    if (!client->unparsed && client->in && client->pool) {
+        buffer_done(client->in);
+        free(TAKE(client->in));
+    }
+    client->since_us = pool_now();
+}
+
+void client_stop_waiting(struct client *client, const struct wire_error *error)
+{
+    list_remove(&client->pool->waiting, &client->waiting);
+    client->state = CLIENT_READY;
+    client_trouble(client, error);
+    pool_again(client);
+}
+
+static bool passed(uint64_t since_us, int64_t limit_ms)
+{
+    return limit_ms > 0 && pool_now() - since_us > (uint64_t)limit_ms * 1000;
+}
+
+void client_tick(struct client *client, const struct pool_config *config)
+{
+    static const struct wire_error login_too_long = {
+        "57014", "the login took longer than client_login_timeout", NULL, NULL};
+    static const struct wire_error idle_too_long = {
+        "57P05", "the client was idle for longer than client_idle_timeout", NULL, NULL};
+    if (client->closing && passed(client->since_us, 5000))
+        client_close(client, NULL); /* it does not take what ends it */
+    else if (client->state == CLIENT_LOGIN && passed(client->since_us, config->client_login_ms))
+        client_close(client, &login_too_long);
+    else if (client->state == CLIENT_READY && !client->server &&
+             passed(client->since_us, config->client_idle_ms))
+        client_close(client, &idle_too_long);
+    else if (client->state == CLIENT_ADMIN)
+        console_tick(client);
+}

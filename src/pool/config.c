@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "secret.h"
+
+/* A word and the value of an enum. */
+struct word {
+    const char *word;
+    int value;
+};
+
+static const struct word modes[] = {
+    {"session", POOL_SESSION}, {"transaction", POOL_TRANSACTION}, {"statement", POOL_STATEMENT}, {0}};
+static const struct word methods[] = {{"scram-sha-256", AUTH_SCRAM}, {"md5", AUTH_MD5},
+                                      {"password", AUTH_PASSWORD},   {"cert", AUTH_CERT},
+                                      {"trust", AUTH_TRUST},         {"any", AUTH_ANY},
+                                      {0}};
+static const struct word tls_modes[] = {{"disable", TLS_DISABLE},     {"allow", TLS_ALLOW},
+                                        {"prefer", TLS_PREFER},       {"require", TLS_REQUIRE},
+                                        {"verify-ca", TLS_VERIFY_CA}, {"verify-full", TLS_VERIFY_FULL},
+                                        {0}};
+static const struct word policies[] = {
+    {"pin", STATE_PIN}, {"error", STATE_ERROR}, {"allow", STATE_ALLOW}, {0}};
+static const struct word attrs[] = {{"any", ATTRS_ANY},
+                                    {"read-write", ATTRS_READ_WRITE},
+                                    {"read-only", ATTRS_READ_ONLY},
+                                    {"primary", ATTRS_PRIMARY},
+                                    {"standby", ATTRS_STANDBY},
+                                    {"prefer-standby", ATTRS_PREFER_STANDBY},
+                                    {0}};
+
+static int64_t integer(const json_t *object, const char *key, int64_t fallback)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_integer(value) ? json_integer_value(value) : fallback;
+}
+
+static bool flag(const json_t *object, const char *key, bool fallback)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_boolean(value) ? json_is_true(value) : fallback;
+}
+
+static char *text(const json_t *object, const char *key, const char *fallback)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+    value = value ? value : fallback;
+    return value ? xstrdup(value) : NULL;
+}
+
+/* -1 in *ret where the key is absent. */
+static int choice(const json_t *object, const char *key, const struct word *words, int fallback,
+                  int *ret, struct error *err)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+    *ret = fallback;
+    if (!value)
+        return 0;
+    for (; words->word; words++)
+        if (strcmp(words->word, value) == 0) {
+            *ret = words->value;
+            return 0;
+        }
+    return error_set(err, -EINVAL, "%s: \"%s\" is none of its values", key, value);
+}
+
+static char **names(const json_t *object, const char *key)
+{
+    const json_t *array = json_object_get(object, key);
+    char **list = xcalloc(json_array_size(array) + 1, sizeof(*list));
+    for (size_t i = 0, count = 0; i < json_array_size(array); i++) {
+        const char *name = json_string_value(json_array_get(array, i));
+        if (name)
+            list[count++] = xstrdup(name);
+    }
+    return list;
+}
+
+static int read_limits(const json_t *object, const struct pool_limits *otherwise,
+                       struct pool_limits *ret, struct error *err)
+{
+    *ret = (struct pool_limits){
+        .size = (int)integer(object, "pool_size", otherwise->size),
+        .size_min = (int)integer(object, "pool_size_min", otherwise->size_min),
+        .size_reserve = (int)integer(object, "pool_size_reserve", otherwise->size_reserve),
+        .connections_max = (int)integer(object, "connections_max", otherwise->connections_max),
+        .clients_max = (int)integer(object, "clients_max", otherwise->clients_max),
+        .query_wait_ms = integer(object, "query_wait_timeout", otherwise->query_wait_ms),
+        .query_ms = integer(object, "query_timeout", otherwise->query_ms),
+        .transaction_ms = integer(object, "transaction_timeout", otherwise->transaction_ms),
+        .idle_transaction_ms =
+            integer(object, "idle_transaction_timeout", otherwise->idle_transaction_ms),
+        .server_lifetime_ms = integer(object, "server_lifetime", otherwise->server_lifetime_ms),
+    };
+    return choice(object, "pool_mode", modes, otherwise->mode, &ret->mode, err);
+}
+
+static int read_tls(const json_t *object, enum tls_mode otherwise, struct tls_settings *ret,
+                    struct error *err)
+{
+    int mode, r = choice(object, "mode", tls_modes, otherwise, &mode, err);
+    *ret = (struct tls_settings){
+        .mode = (enum tls_mode)mode,
+        .certificate = text(object, "certificate", NULL),
+        .key = text(object, "key", NULL),
+        .ca = text(object, "ca", NULL),
+        .protocols = text(object, "protocols", NULL),
+        .ciphers = text(object, "ciphers", NULL),
+        .direct = flag(object, "direct", false),
+    };
+    return r;
+}
+
+static const struct pool_limits silent = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+
+static int read_user(const json_t *object, struct user_config *ret, struct error *err)
+{
+    ret->name = text(object, "name", "");
+    ret->secret = text(object, "secret", NULL);
+    return read_limits(object, &silent, &ret->limits, err);
+}
+
+static int compare_users(const void *a, const void *b)
+{
+    return strcmp(((const struct user_config *)a)->name, ((const struct user_config *)b)->name);
+}
+
+static void read_hosts(const json_t *array, struct database_config *database)
+{
+    database->hosts_count = json_array_size(array);
+    database->hosts = xcalloc(database->hosts_count + 1, sizeof(*database->hosts));
+    for (size_t i = 0; i < database->hosts_count; i++) {
+        const json_t *host = json_array_get(array, i);
+        database->hosts[i] = (struct host_config){text(host, "host", ""),
+                                                  (uint16_t)integer(host, "port", 5432)};
+    }
+}
+
+static void read_settings(json_t *object, struct database_config *database)
+{
+    const char *name;
+    json_t *value;
+    database->settings = xcalloc(json_object_size(object) + 1, sizeof(*database->settings));
+    json_object_foreach(object, name, value) if (json_is_string(value))
+        database->settings[database->settings_count++] =
+            (struct setting){xstrdup(name), xstrdup(json_string_value(value))};
+}
+
+static struct cache_config read_cache(const json_t *object)
+{
+    return (struct cache_config){
+        .enabled = json_is_object(object),
+        .max_age_ms = integer(object, "max_age", 60000),
+        .stale_ms = integer(object, "stale_while_revalidate", 15000),
+        .bytes_max = (uint64_t)integer(object, "bytes_max", 64 * 1024 * 1024),
+        .result_bytes_max = (uint64_t)integer(object, "result_bytes_max", 1024 * 1024),
+    };
+}
+
+static int read_database(const json_t *object, const struct pool_config *config,
+                         struct database_config *ret, struct error *err)
+{
+    int state, session_attrs;
+    ret->name = text(object, "name", "");
+    ret->id = text(object, "id", NULL);
+    ret->database = text(object, "database", NULL);
+    ret->user = text(object, "user", NULL);
+    ret->password = text(object, "password", NULL);
+    ret->auth_query = text(object, "auth_query", config->auth_query);
+    ret->auth_user = text(object, "auth_user", config->auth_user);
+    ret->connect_query = text(object, "connect_query", NULL);
+    ret->cache = read_cache(json_object_get(object, "cache"));
+    read_hosts(json_object_get(object, "hosts"), ret);
+    read_settings(json_object_get(object, "settings"), ret);
+    if (read_limits(object, &silent, &ret->limits, err) < 0 ||
+        read_tls(json_object_get(object, "tls"), TLS_PREFER, &ret->tls, err) < 0 ||
+        choice(object, "session_state", policies, config->state, &state, err) < 0 ||
+        choice(object, "target_session_attrs", attrs, ATTRS_ANY, &session_attrs, err) < 0)
+        return -EINVAL;
+    ret->state = (enum state_policy)state;
+    ret->attrs = (enum session_attrs)session_attrs;
+    return 0;
+}
+
+static int read_general(const json_t *root, struct pool_config *config, struct error *err)
+{
+    static const struct pool_limits defaults = {POOL_TRANSACTION, 20,     0, 0, 0,     10000,
+                                                120000,           0,      0, 10000, 3600000};
+    int auth, state;
+    config->auth_query = text(root, "auth_query", NULL);
+    config->auth_user = text(root, "auth_user", NULL);
+    config->auth_database = text(root, "auth_database", NULL);
+    config->admin_users = names(root, "admin_users");
+    config->stats_users = names(root, "stats_users");
+    config->track_parameters = names(root, "track_parameters");
+    config->ignore_startup_parameters = names(root, "ignore_startup_parameters");
+    config->notes = names(root, "notes");
+    config->queue_max = (int)integer(root, "queue_max", 10000);
+    config->reserve_after_ms = integer(root, "reserve_after", 5000);
+    config->client_idle_ms = integer(root, "client_idle_timeout", 0);
+    config->client_login_ms = integer(root, "client_login_timeout", 60000);
+    config->server_connect_ms = integer(root, "server_connect_timeout", 15000);
+    config->server_retry_ms = integer(root, "server_login_retry", 15000);
+    config->server_idle_ms = integer(root, "server_idle_timeout", 600000);
+    config->server_check_ms = integer(root, "server_check_delay", 30000);
+    config->cancel_wait_ms = integer(root, "cancel_wait_timeout", 10000);
+    config->slow_query_ms = integer(root, "slow_query", 0);
+    config->server_check_query = text(root, "server_check_query", "");
+    config->server_reset_query = text(root, "server_reset_query", "DISCARD ALL");
+    config->reset_always = flag(root, "server_reset_query_always", false);
+    config->round_robin = flag(root, "server_round_robin", false);
+    config->log_connections = flag(root, "log_connections", false);
+    config->log_disconnections = flag(root, "log_disconnections", false);
+    config->log_errors = flag(root, "log_errors", true);
+    config->application_name_add_host = flag(root, "application_name_add_host", false);
+    config->statements_max = (int)integer(root, "prepared_statements_max", 256);
+    config->client_statements_max = (int)integer(root, "client_statements_max", 4096);
+    config->client_statements_bytes_max =
+        (uint64_t)integer(root, "client_statements_bytes_max", 16 * 1024 * 1024);
+    if (read_limits(root, &defaults, &config->limits, err) < 0 ||
+        read_tls(json_object_get(root, "tls"), TLS_DISABLE, &config->tls, err) < 0 ||
+        choice(root, "auth", methods, AUTH_SCRAM, &auth, err) < 0 ||
+        choice(root, "session_state", policies, STATE_PIN, &state, err) < 0)
+        return -EINVAL;
+    config->auth = (enum auth_method)auth;
+    config->state = (enum state_policy)state;
+    return 0;
+}
+
+static int read_all(const json_t *root, struct pool_config *config, struct error *err)
+{
+    const json_t *users = json_object_get(root, "users");
+    const json_t *databases = json_object_get(root, "databases");
+    if (read_general(root, config, err) < 0)
+        return -EINVAL;
+    config->users_count = json_array_size(users);
+    config->users = xcalloc(config->users_count + 1, sizeof(*config->users));
+    for (size_t i = 0; i < config->users_count; i++)
+        if (read_user(json_array_get(users, i), &config->users[i], err) < 0)
+            return -EINVAL;
+    qsort(config->users, config->users_count, sizeof(*config->users), compare_users);
+    config->databases_count = json_array_size(databases);
+    config->databases = xcalloc(config->databases_count + 1, sizeof(*config->databases));
+    for (size_t i = 0; i < config->databases_count; i++)
+        if (read_database(json_array_get(databases, i), config, &config->databases[i], err) < 0)
+            return -EINVAL;
+    return 0;
+}
+
+int config_parse(struct slice source, struct pool_config **ret_config, struct error *err)
+{
+    json_error_t problem;
+    json_t *root = json_loadb(source.ptr, source.len, 0, &problem);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return error_set(err, -EINVAL, "the pool's plan is not JSON: %s", problem.text);
+    }
+    struct pool_config *config = xcalloc(1, sizeof(*config));
+    config->references = 1;
+    int r = read_all(root, config, err);
+    json_decref(root);
+    if (r < 0)
+        config_release(&config);
+    else
+        *ret_config = config;
+    return r;
+}
+
+/* ---- the end ---- */
+
+static void wipe(char **secret)
+{
+    if (*secret)
+        secret_wipe(*secret, strlen(*secret));
+    text_free(secret);
+}
+
+static void free_names(char **list)
+{
+    for (char **name = list; name && *name; name++)
+        free(*name);
+    free(list);
+}
+
+static void free_tls(struct tls_settings *tls)
+{
+    wipe(&tls->key);
+    free(tls->certificate);
+    free(tls->ca);
+    free(tls->protocols);
+    free(tls->ciphers);
+}
+
+static void free_database(struct database_config *database)
+{
+    for (size_t i = 0; i < database->hosts_count; i++)
+        free(database->hosts[i].host);
+    for (size_t i = 0; i < database->settings_count; i++) {
+        free(database->settings[i].name);
+        free(database->settings[i].value);
+    }
+    wipe(&database->password);
+    free_tls(&database->tls);
+    char *texts[] = {database->name,       database->id,        database->database, database->user,
+                     database->auth_query, database->auth_user, database->connect_query};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        free(texts[i]);
+    free(database->hosts);
+    free(database->settings);
+}
+
+struct pool_config *config_hold(struct pool_config *config)
+{
+    config->references++;
+    return config;
+}
+
+void config_release(struct pool_config **config)
+{
+    struct pool_config *c = TAKE(*config);
+    if (!c || --c->references > 0)
+        return;
+    for (size_t i = 0; i < c->users_count && c->users; i++) {
+        free(c->users[i].name);
+        wipe(&c->users[i].secret);
+    }
+    for (size_t i = 0; i < c->databases_count && c->databases; i++)
+        free_database(&c->databases[i]);
+    free(c->users);
+    free(c->databases);
+    free_tls(&c->tls);
+    char **lists[] = {c->admin_users, c->stats_users, c->track_parameters,
+                      c->ignore_startup_parameters, c->notes};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        free_names(lists[i]);
+    char *texts[] = {c->auth_query, c->auth_user, c->auth_database, c->server_check_query,
+                     c->server_reset_query};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        free(texts[i]);
+    free(c);
+}
+
+/* ---- questions ---- */
+
+const struct database_config *config_database(const struct pool_config *config, const char *name)
+{
+    const struct database_config *any = NULL;
+    for (size_t i = 0; i < config->databases_count; i++) {
+        if (strcmp(config->databases[i].name, name) == 0)
+            return &config->databases[i];
+        if (strcmp(config->databases[i].name, "*") == 0)
+            any = &config->databases[i];
+    }
+    return any;
+}
+
+const struct user_config *config_user(const struct pool_config *config, const char *name)
+{
+    struct user_config wanted = {.name = (char *)(uintptr_t)name};
+    return bsearch(&wanted, config->users, config->users_count, sizeof(wanted), compare_users);
+}
+
+bool config_lists(char *const *list, const char *name)
+{
+    for (; list && *list; list++)
+        if (strcmp(*list, name) == 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The console: a database that is not one, by the name that PgBouncer's has, and with its commands.
+ * Simple queries alone. */
+#ifndef WEIR_POOL_CONSOLE_H
+#define WEIR_POOL_CONSOLE_H
+
+#include <stdbool.h>
+
+#define CONSOLE_DATABASE "pgbouncer"
+
+struct client;
+
+bool console_admits(const char *user);
+void console_open(struct client *client, const char *user);
+void console_run(struct client *client);
+void console_tick(struct client *client);
+
+#endif

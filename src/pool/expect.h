@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a server connection still has to answer, in order: one entry a message that gets a reply of
+ * its own, whether the client sent it, or we did, or we answer it ourselves. It is what keeps
+ * replies in order when the pool adds messages and takes some away. */
+#ifndef WEIR_POOL_EXPECT_H
+#define WEIR_POOL_EXPECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct statement;
+
+enum expect_kind {
+    EXPECT_QUERY,      /* simple query or function call, until ReadyForQuery */
+    EXPECT_SYNC,       /* ReadyForQuery */
+    EXPECT_PARSE,      /* ParseComplete for the client */
+    EXPECT_BIND,       /* BindComplete */
+    EXPECT_DESCRIBE,   /* RowDescription or NoData, after ParameterDescription for statements */
+    EXPECT_EXECUTE,    /* up to CommandComplete, EmptyQueryResponse or PortalSuspended */
+    EXPECT_CLOSE,      /* CloseComplete for the client */
+    EXPECT_OWN_QUERY,  /* ours: not for the client … */
+    EXPECT_OWN_PARSE,
+    EXPECT_OWN_CLOSE,
+    EXPECT_COPY_END,   /* CopyDone or CopyFail of the client: no reply, but an end to COPY */
+    EXPECT_PARSE_DONE, /* … and these we answer, no message was sent */
+    EXPECT_CLOSE_DONE,
+    EXPECT_DEALLOCATE_DONE,
+};
+
+struct expected {
+    enum expect_kind kind;
+    struct statement *statement; /* of the PARSE kinds and CLOSE_DONE: a reference, or NULL */
+    char *name;    /* the client's for it, when it has one; owned */
+    char *refusal; /* fails on purpose: this ErrorResponse goes out instead; owned */
+};
+
+struct expect {
+    struct expected *list; /* a ring */
+    uint32_t head, count, cap;
+    uint32_t asked; /* entries that the server will answer: all before COPY_END */
+};
+
+/* Zeroed is empty. */
+void expect_done(struct expect *expect);
+void expect_push(struct expect *expect, struct expected entry);
+/* NULL when empty. Borrowed until the next change. */
+struct expected *expect_head(const struct expect *expect);
+/* The i-th from the head, i < count. */
+struct expected *expect_at(const struct expect *expect, uint32_t i);
+/* Removes the head; what it owns goes to the caller with it (expected_done). */
+struct expected expect_pop(struct expect *expect);
+void expected_done(struct expected *entry);
+/* Removes the SYNC entries before the first COPY_END: a server in COPY ignores them. */
+void expect_drop_syncs(struct expect *expect);
+
+#endif

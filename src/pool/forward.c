@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a client to its server: what the client's messages ask for is written down (expect.h), names
+ * of prepared statements are ours, and everything else goes on as it came. */
+#include "forward.h"
+
+#include <stdlib.h>
+
+#include "batch.h"
+#include "pool.h"
+#include "traits.h"
+
+enum {
+    NAMES_BYTES_MAX = 16 * 1024, /* within which a message's names must end */
+    QUERY_LOOK_BYTES = 16 * 1024 /* of a query that is longer than a read */
+};
+
+/* A message that is handled. */
+struct message {
+    struct client *client;
+    struct server *server;
+    struct batch *batch;
+    const char *start; /* its type */
+    size_t have, size; /* bytes of it that are there; of all of it */
+};
+
+static const struct wire_error protocol_violation = {
+    "08P01", "the message does not follow the protocol", NULL, NULL};
+static const struct wire_error too_large = {
+    "54000", "a statement of more than 16 MiB can not be prepared through the pool", NULL, NULL};
+static const struct wire_error too_many_statements = {
+    "53400", "this session has too many prepared statements",
+    "client_statements_max or client_statements_bytes_max is reached",
+    "Close statements that are not needed, or raise the limit."};
+
+static struct slice body_of(const struct message *message)
+{
+    return (struct slice){message->start + WIRE_HEADER_BYTES, message->have - WIRE_HEADER_BYTES};
+}
+
+static void expect_reply(const struct message *message, enum expect_kind kind)
+{
+    expect_push(&message->server->expect, (struct expected){.kind = kind});
+}
+
+static void pass(const struct message *message)
+{
+    batch_pass(message->batch, message->start, message->have);
+}
+
+/* The server gets something that fails, so that it is in the state that an error leaves, and the
+ * client gets our error for it. */
+static void refuse(const struct message *message, enum expect_kind kind,
+                   const struct wire_error *error)
+{
+    struct buffer *out = batch_compose(message->batch);
+    size_t begun = wire_begin(out, kind == EXPECT_QUERY ? 'Q' : 'P');
+    if (kind != EXPECT_QUERY)
+        wire_text(out, "");
+    wire_text(out, "refused by the pool");
+    if (kind != EXPECT_QUERY)
+        wire_u16(out, 0);
+    wire_end(out, begun);
+    statement_release(&message->server->unnamed);
+    expect_push(&message->server->expect,
+                (struct expected){.kind = kind, .refusal = wire_error_copy("ERROR", error)});
+}
+
+static bool renames(const struct client *client)
+{
+    const struct pool *pool = client->pool;
+    return pool->mode != POOL_SESSION && pool->config->statements_max > 0;
+}
+
+/* ---- session state ---- */
+
+static void pin(struct client *client, unsigned traits)
+{
+    if (!client->pinned)
+        client->pool->counters.pins++;
+    client->pinned = true;
+    client->server->dirty = true;
+    (void)traits;
+}
+
+/* True: the statement was refused. */
+static bool keep_or_refuse_state(const struct message *message, enum expect_kind kind,
+                                 unsigned traits)
+{
+    struct client *client = message->client;
+    traits &= TRAITS_SESSION;
+    if (!traits || client->pool->mode == POOL_SESSION || client->pool->state == STATE_ALLOW)
+        return false;
+    if (client->pool->state == STATE_PIN) {
+        pin(client, traits);
+        return false;
+    }
+    AUTO_TEXT text = xasprintf("%s is not possible with transaction pooling", traits_name(traits));
+    refuse(message, kind,
+           &(struct wire_error){"0A000", text,
+                                "It would outlive the transaction, and the next transaction of "
+                                "this session may run on another server connection.",
+                                "Use a pool_mode of session, or session_state = \"pin\"."});
+    return true;
+}
+
+/* ---- simple query ---- */
+
+static bool deallocate_ours(const struct message *message, struct slice text)
+{
+    char name[64];
+    struct server *server = message->server;
+    if (!renames(message->client) || server->status == 'E' || !traits_deallocated(text, name) ||
+        !names_remove(&message->client->names, slice_of(name)))
+        return false;
+    expect_reply(message, EXPECT_DEALLOCATE_DONE);
+    return true;
+}
+
+static bool on_query(const struct message *message)
+{
+    struct slice text = body_of(message);
+    if (text.len > 0 && message->have == message->size)
+        text.len--;
+    unsigned traits = traits_of(text);
+    if ((traits & TRAIT_DEALLOCATE) && deallocate_ours(message, text))
+        return true;
+    if (keep_or_refuse_state(message, EXPECT_QUERY, traits))
+        return true;
+    statement_release(&message->client->unnamed); /* a simple query ends it */
+    statement_release(&message->server->unnamed);
+    message->client->pool->counters.queries++;
+    expect_reply(message, EXPECT_QUERY);
+    pass(message);
+    return true;
+}
+
+/* ---- extended query ---- */
+
+static void compose_parse(struct batch *batch, const char *name, const struct statement *statement)
+{
+    struct buffer *out = batch_compose(batch);
+    size_t begun = wire_begin(out, 'P');
+    wire_text(out, name);
+    buffer_append(out, statement->body, statement->body_bytes);
+    wire_end(out, begun);
+}
+
+static void compose_close(struct batch *batch, const char *name)
+{
+    struct buffer *out = batch_compose(batch);
+    size_t begun = wire_begin(out, 'C');
+    buffer_append(out, "S", 1);
+    wire_text(out, name);
+    wire_end(out, begun);
+}
+
+/* The server may have so many statements: room for one more. */
+static void make_room(const struct message *message)
+{
+    char name[SERVER_NAME_BYTES];
+    struct prepared *prepared = &message->server->prepared;
+    while (prepared_count(prepared) >= (uint32_t)message->client->pool->config->statements_max) {
+        struct statement *oldest = prepared_oldest(prepared);
+        statement_server_name(oldest, name);
+        compose_close(message->batch, name);
+        expect_reply(message, EXPECT_OWN_CLOSE);
+        prepared_remove(prepared, oldest);
+    }
+}
+
+/* Sends the Parse under our name; kind: for the client, or our own. */
+static void prepare(const struct message *message, struct statement *statement,
+                    struct expected entry)
+{
+    char name[SERVER_NAME_BYTES];
+    make_room(message);
+    statement_server_name(statement, name);
+    compose_parse(message->batch, name, statement);
+    prepared_add(&message->server->prepared, statement);
+    entry.statement = statement_hold(statement);
+    expect_push(&message->server->expect, entry);
+    message->client->pool->counters.statements_parsed++;
+}
+
+static void on_parse_unnamed(const struct message *message, struct slice body)
+{
+    struct client *client = message->client;
+    struct statement *statement = statements_intern(client->pool->statements, body);
+    statement_release(&client->unnamed);
+    statement_release(&message->server->unnamed);
+    client->unnamed = statement;
+    if (keep_or_refuse_state(message, EXPECT_PARSE, statement->traits))
+        return;
+    message->server->unnamed = statement_hold(statement);
+    expect_reply(message, EXPECT_PARSE);
+    pass(message);
+}
+
+static void refuse_duplicate(const struct message *message, struct slice name)
+{
+    AUTO_TEXT text =
+        xasprintf("prepared statement \"%.*s\" already exists", (int)name.len, name.ptr);
+    refuse(message, EXPECT_PARSE, &(struct wire_error){"42P05", text, NULL, NULL});
+}
+
+static bool has_room(const struct client *client, struct slice body)
+{
+    const struct pool_config *config = client->pool->config;
+    return client->names.count < (uint32_t)config->client_statements_max &&
+           client->names.bytes + body.len <= config->client_statements_bytes_max;
+}
+
+static void on_parse_named(const struct message *message, struct slice name, struct slice body)
+{
+    struct client *client = message->client;
+    if (names_get(&client->names, name)) {
+        refuse_duplicate(message, name);
+        return;
+    }
+    if (!has_room(client, body)) {
+        refuse(message, EXPECT_PARSE, &too_many_statements);
+        return;
+    }
+    struct statement *statement = statements_intern(client->pool->statements, body);
+    if (keep_or_refuse_state(message, EXPECT_PARSE, statement->traits)) {
+        statement_release(&statement);
+        return;
+    }
+    names_put(&client->names, name, statement);
+    char *owned = xstrndup(name.ptr, name.len);
+    if (prepared_use(&message->server->prepared, statement)) {
+        client->pool->counters.statements_shared++;
+        expect_push(&message->server->expect,
+                    (struct expected){EXPECT_PARSE_DONE, statement_hold(statement), owned, NULL});
+        return;
+    }
+    prepare(message, statement, (struct expected){.kind = EXPECT_PARSE, .name = owned});
+}
+
+static bool on_parse(const struct message *message)
+{
+    struct slice body = body_of(message), name, text, types;
+    uint16_t count;
+    if (!wire_take_text(&body, &name))
+        return false;
+    types = body;
+    if (!wire_take_text(&types, &text) || types.len < 2)
+        return false;
+    count = wire_get_u16(types.ptr);
+    if (types.len != 2 + (size_t)count * 4)
+        return false;
+    if (!renames(message->client)) {
+        if (keep_or_refuse_state(message, EXPECT_PARSE, traits_of(text)))
+            return true;
+        expect_reply(message, EXPECT_PARSE);
+        pass(message);
+    } else if (name.len == 0) {
+        on_parse_unnamed(message, body);
+    } else {
+        on_parse_named(message, name, body);
+    }
+    return true;
+}
+
+/* Makes sure that the server has what the client means by `name`. False: it was refused; *ret is
+ * NULL when the name is to go on as it is. */
+static bool find_statement(const struct message *message, enum expect_kind kind, struct slice name,
+                           struct statement **ret_statement)
+{
+    struct client *client = message->client;
+    *ret_statement = names_get(&client->names, name);
+    if (*ret_statement) {
+        if (!prepared_use(&message->server->prepared, *ret_statement)) {
+            client->pool->counters.replays++;
+            prepare(message, *ret_statement, (struct expected){.kind = EXPECT_OWN_PARSE});
+        }
+        return true;
+    }
+    if (client->pinned && !statement_name_is_ours(name))
+        return true; /* of SQL's PREPARE, perhaps */
+    AUTO_TEXT text =
+        xasprintf("prepared statement \"%.*s\" does not exist", (int)name.len, name.ptr);
+    refuse(message, kind, &(struct wire_error){"26000", text, NULL, NULL});
+    return false;
+}
+
+static bool find_unnamed(const struct message *message, enum expect_kind kind)
+{
+    struct client *client = message->client;
+    struct server *server = message->server;
+    if (!client->unnamed) {
+        refuse(message, kind,
+               &(struct wire_error){"26000", "unnamed prepared statement does not exist", NULL,
+                                    NULL});
+        return false;
+    }
+    if (server->unnamed == client->unnamed)
+        return true;
+    client->pool->counters.replays++;
+    compose_parse(message->batch, "", client->unnamed);
+    statement_release(&server->unnamed);
+    server->unnamed = statement_hold(client->unnamed);
+    expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_PARSE,
+                                                   .statement = statement_hold(client->unnamed)});
+    return true;
+}
+
+/* The message with its statement's name as the server knows it; `before` is its body up to there,
+ * `after` what follows the name. */
+static void pass_renamed(const struct message *message, struct slice before, struct slice name,
+                         const struct statement *statement)
+{
+    char ours[SERVER_NAME_BYTES];
+    struct buffer *out = batch_compose(message->batch);
+    statement_server_name(statement, ours);
+    size_t at = out->end - out->start, ours_len = strlen(ours);
+    buffer_append(out, message->start, WIRE_HEADER_BYTES);
+    wire_put_u32(out->data + out->start + at + 1,
+                 (uint32_t)(message->size - 1 - name.len + ours_len));
+    buffer_append_slice(out, before);
+    buffer_append(out, ours, ours_len + 1);
+    const char *after = name.ptr + name.len + 1;
+    batch_pass(message->batch, after, (size_t)(message->start + message->have - after));
+}
+
+/* Bind, and Describe of a statement: `before` and `name` of pass_renamed. */
+static void on_use(const struct message *message, enum expect_kind kind, struct slice before,
+                   struct slice name)
+{
+    struct statement *statement = NULL;
+    if (!renames(message->client)) {
+        pass(message);
+    } else if (name.len == 0) {
+        if (!find_unnamed(message, kind))
+            return;
+        pass(message);
+    } else {
+        if (!find_statement(message, kind, name, &statement))
+            return;
+        if (statement)
+            pass_renamed(message, before, name, statement);
+        else
+            pass(message);
+    }
+    expect_reply(message, kind);
+}
+
+static bool on_bind(const struct message *message)
+{
+    struct slice rest = body_of(message), portal, name;
+    const char *begin = rest.ptr;
+    if (!wire_take_text(&rest, &portal) || !wire_take_text(&rest, &name))
+        return false;
+    on_use(message, EXPECT_BIND, (struct slice){begin, portal.len + 1}, name);
+    return true;
+}
+
+static bool on_describe(const struct message *message)
+{
+    struct slice rest = body_of(message), name;
+    if (rest.len < 2 || rest.ptr[rest.len - 1] != 0)
+        return false;
+    struct slice before = {rest.ptr, 1};
+    rest.ptr++, rest.len--;
+    if (!wire_take_text(&rest, &name) || rest.len != 0)
+        return false;
+    if (before.ptr[0] == 'S') {
+        on_use(message, EXPECT_DESCRIBE, before, name);
+        return true;
+    }
+    expect_reply(message, EXPECT_DESCRIBE);
+    pass(message);
+    return true;
+}
+
+static bool on_close(const struct message *message)
+{
+    struct slice rest = body_of(message), name;
+    struct client *client = message->client;
+    if (rest.len < 2)
+        return false;
+    bool statement_close = rest.ptr[0] == 'S';
+    rest.ptr++, rest.len--;
+    if (!wire_take_text(&rest, &name) || rest.len != 0)
+        return false;
+    if (statement_close && name.len == 0) {
+        statement_release(&client->unnamed);
+        statement_release(&message->server->unnamed);
+    } else if (statement_close && renames(client)) {
+        struct statement *statement = names_get(&client->names, name);
+        if (statement || !client->pinned || statement_name_is_ours(name)) {
+            struct expected entry = {.kind = EXPECT_CLOSE_DONE};
+            if (statement) {
+                entry.statement = statement_hold(statement);
+                entry.name = xstrndup(name.ptr, name.len);
+                (void)names_remove(&client->names, name);
+            }
+            expect_push(&message->server->expect, entry);
+            return true;
+        }
+    }
+    expect_reply(message, EXPECT_CLOSE);
+    pass(message);
+    return true;
+}
+
+/* ---- the rest ---- */
+
+static bool on_sync(const struct message *message)
+{
+    struct server *server = message->server;
+    server->failed = false;
+    if (!server->copy_in) /* then it is ignored */
+        expect_reply(message, EXPECT_SYNC);
+    pass(message);
+    return true;
+}
+
+static bool on_copy(const struct message *message)
+{
+    struct server *server = message->server;
+    /* Outside of COPY they mean nothing to a server: what a failed COPY had still on its way. */
+    if (!server->copy_in && server->expect.count == 0) {
+        message->client->drop_skipped = true;
+        return true;
+    }
+    if (message->start[0] != 'd') {
+        server->copy_in = false;
+        expect_reply(message, EXPECT_COPY_END);
+    }
+    pass(message);
+    return true;
+}
+
+static bool on_message(const struct message *message)
+{
+    /* After an error the server ignores everything up to Sync. */
+    if (message->server->failed && !strchr("SX", message->start[0])) {
+        message->client->drop_skipped = true;
+        return true;
+    }
+    switch (message->start[0]) {
+    case 'Q':
+        return on_query(message);
+    case 'P':
+        return on_parse(message);
+    case 'B':
+        return on_bind(message);
+    case 'D':
+        return on_describe(message);
+    case 'C':
+        return on_close(message);
+    case 'E':
+        expect_reply(message, EXPECT_EXECUTE);
+        pass(message);
+        return true;
+    case 'F':
+        expect_reply(message, EXPECT_QUERY);
+        pass(message);
+        return true;
+    case 'S':
+        return on_sync(message);
+    case 'H':
+        pass(message);
+        return true;
+    case 'd':
+    case 'c':
+    case 'f':
+        return on_copy(message);
+    default:
+        return false;
+    }
+}
+
+/* How much of a message must be there before it is handled. */
+static size_t needed(char type, size_t size)
+{
+    switch (type) {
+    case 'P':
+        return size;
+    case 'Q':
+        return size <= READ_BYTES ? size : QUERY_LOOK_BYTES;
+    case 'B':
+        return size < NAMES_BYTES_MAX ? size : NAMES_BYTES_MAX;
+    case 'D':
+    case 'C':
+        return size;
+    default:
+        return WIRE_HEADER_BYTES;
+    }
+}
+
+/* One message, or what is there of it, from the front of *rest. 1: handled; 0: more must come;
+ * -1: the client is to be ended with *ret_error. */
+static int take_message(struct client *client, struct batch *batch, struct slice *rest,
+                        const struct wire_error **ret_error)
+{
+    if (rest->len < WIRE_HEADER_BYTES)
+        return 0;
+    uint32_t length = wire_get_u32(rest->ptr + 1);
+    size_t size = (size_t)length + 1;
+    char type = rest->ptr[0];
+    *ret_error = &protocol_violation;
+    if (length < 4 || length > WIRE_LENGTH_MAX)
+        return -1;
+    if (type == 'P' && size > MESSAGE_KEPT_BYTES_MAX) {
+        *ret_error = &too_large;
+        return -1;
+    }
+    if ((type == 'D' || type == 'C') && size > NAMES_BYTES_MAX)
+        return -1;
+    if (type == 'X') {
+        *ret_error = NULL;
+        return -1;
+    }
+    if (rest->len < needed(type, size))
+        return 0;
+    struct message message = {.client = client,
+                              .server = client->server,
+                              .batch = batch,
+                              .start = rest->ptr,
+                              .have = rest->len < size ? rest->len : size,
+                              .size = size};
+    client->drop_skipped = false;
+    if (!on_message(&message))
+        return -1;
+    client->skip = (uint32_t)(size - message.have);
+    rest->ptr += message.have;
+    rest->len -= message.have;
+    return 1;
+}
+
+static void take_skipped(struct client *client, struct batch *batch, struct slice *rest)
+{
+    size_t len = rest->len < client->skip ? rest->len : client->skip;
+    if (!client->drop_skipped)
+        batch_pass(batch, rest->ptr, len);
+    client->skip -= (uint32_t)len;
+    rest->ptr += len;
+    rest->len -= len;
+}
+
+/* Before a client's first message: the server's session becomes what this client's was. */
+static void restore_params(struct client *client, struct batch *batch)
+{
+    struct server *server = client->server;
+    if (server->params == client->params || server->expect.count > 0 || client->pinned ||
+        server->status != 'I')
+        return;
+    struct buffer *out = batch_compose(batch);
+    size_t begun = wire_begin(out, 'Q');
+    params_append_sql(server->params, client->params, out);
+    buffer_append(out, "", 1);
+    wire_end(out, begun);
+    params_release(&server->params);
+    server->params = params_hold(client->params);
+    expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_QUERY});
+}
+
+struct slice forward_messages(struct client *client, struct slice bytes,
+                              const struct wire_error **ret_error, bool *ret_end)
+{
+    static struct buffer composed;
+    struct batch batch = {.composed = &composed};
+    struct iovec parts[2];
+    struct server *server = client->server;
+    int r = 1;
+    *ret_error = NULL;
+    buffer_reset(&composed, READ_BYTES * 4);
+    if (bytes.len > 0 && bytes.ptr[0] != 'X')
+        restore_params(client, &batch);
+    while (bytes.len > 0 && r > 0)
+        if (client->skip > 0)
+            take_skipped(client, &batch, &bytes);
+        else
+            r = take_message(client, &batch, &bytes, ret_error);
+    int count = batch_parts(&batch, parts);
+    *ret_end = r < 0;
+    if (count > 0)
+        (void)server_send(server, parts, count);
+    return bytes;
+}

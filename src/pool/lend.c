@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who gets a server: the servers of one (database, user), and the queue for them. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "credentials.h"
+#include "log.h"
+#include "pool.h"
+
+static const struct wire_error queue_full = {
+    "53300", "too many clients wait for a connection to this database",
+    "queue_max is reached.", "Raise pool_size, or send fewer queries at once."};
+
+static uint32_t servers_of(const struct pool *pool)
+{
+    return pool->connecting.count + pool->idle.count + pool->lent.count + pool->cleaning.count;
+}
+
+/* Of all users of the database. */
+static uint32_t servers_of_database(const struct database_config *database)
+{
+    uint32_t count = 0;
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        if (pool->database == database)
+            count += servers_of(pool);
+    return count;
+}
+
+static int choose(int of_user, int of_database, int otherwise)
+{
+    return of_user >= 0 ? of_user : of_database >= 0 ? of_database : otherwise;
+}
+
+static int64_t choose_time(int64_t of_user, int64_t of_database, int64_t otherwise)
+{
+    return of_user >= 0 ? of_user : of_database >= 0 ? of_database : otherwise;
+}
+
+/* What holds for this user on this database: whoever says something more special wins. */
+static void set_limits(struct pool *pool)
+{
+    static const struct pool_limits silent = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    const struct pool_config *config = pool->config;
+    const struct user_config *known = config_user(config, pool->user);
+    const struct pool_limits *u = known ? &known->limits : &silent, *d = &pool->database->limits,
+                             *g = &config->limits;
+    pool->limits = (struct pool_limits){
+        .mode = choose(u->mode, d->mode, g->mode),
+        .size = choose(u->size, d->size, g->size),
+        .size_min = choose(u->size_min, d->size_min, g->size_min),
+        .size_reserve = choose(u->size_reserve, d->size_reserve, g->size_reserve),
+        .connections_max = choose(-1, d->connections_max, g->connections_max),
+        .clients_max = choose(-1, d->clients_max, 0),
+        .query_wait_ms = choose_time(u->query_wait_ms, d->query_wait_ms, g->query_wait_ms),
+        .query_ms = choose_time(u->query_ms, d->query_ms, g->query_ms),
+        .transaction_ms = choose_time(u->transaction_ms, d->transaction_ms, g->transaction_ms),
+        .idle_transaction_ms =
+            choose_time(u->idle_transaction_ms, d->idle_transaction_ms, g->idle_transaction_ms),
+        .server_lifetime_ms =
+            choose_time(u->server_lifetime_ms, d->server_lifetime_ms, g->server_lifetime_ms),
+    };
+    pool->mode = (enum pool_mode)pool->limits.mode;
+    pool->state = pool->database->state;
+}
+
+static struct pool *new_pool(const struct database_config *database, const char *database_name,
+                             const char *user)
+{
+    struct pool *pool = xcalloc(1, sizeof(*pool));
+    pool->config = config_hold(pool_process.config);
+    pool->database = database;
+    pool->database_name = xstrdup(database_name);
+    pool->user = xstrdup(user);
+    list_init(&pool->connecting);
+    list_init(&pool->idle);
+    list_init(&pool->lent);
+    list_init(&pool->cleaning);
+    list_init(&pool->waiting);
+    pool->statements = statements_new();
+    pool->credentials = credentials_new(pool->config, database, user);
+    set_limits(pool);
+    pool->next = pool_process.pools;
+    return pool_process.pools = pool;
+}
+
+struct pool *lend_pool(const struct database_config *database, const char *database_name,
+                       const char *user)
+{
+    for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        if (pool->database == database && strcmp(pool->database_name, database_name) == 0 &&
+            strcmp(pool->user, user) == 0)
+            return pool;
+    return new_pool(database, database_name, user);
+}
+
+/* ---- failure ---- */
+
+static void failure_of(const struct pool *pool, struct wire_error *ret_error)
+{
+    *ret_error = (struct wire_error){pool->failure_sqlstate, pool->failure, NULL, NULL};
+}
+
+/* Is there no hope for now? After three failures nobody waits; a wrong password or database name is
+ * told at once. */
+static bool is_down(const struct pool *pool)
+{
+    bool refused_login = pool->failures > 0 && strncmp(pool->failure_sqlstate, "08", 2) != 0;
+    return (pool->failures >= 3 || refused_login) && pool->idle.count + pool->lent.count == 0;
+}
+
+static void resume_logins(struct pool *pool, const struct wire_error *error)
+{
+    struct link *link = list_first(&pool_process.clients), *next;
+    for (; link; link = next) {
+        struct client *client = CONTAINER_OF(link, struct client, link);
+        next = list_next(&pool_process.clients, link);
+        if (client->state == CLIENT_LOGIN && client->pool == pool)
+            login_resume(client, error);
+    }
+}
+
+/* ---- more servers ---- */
+
+static bool may_connect(const struct pool *pool)
+{
+    uint64_t now = pool_now();
+    int size = pool->limits.size;
+    uint32_t total = servers_of(pool);
+    const struct link *first = list_first(&pool->waiting);
+    if (pool->connecting.count >= CONNECTING_MAX || now < pool->retry_us || pool->paused ||
+        pool_process.paused)
+        return false;
+    if (pool->failures > 0 && pool->connecting.count > 0)
+        return false; /* one attempt shows whether it is back */
+    if (first && pool->limits.size_reserve > 0 &&
+        now - CONTAINER_OF(first, struct client, waiting)->since_us >
+            (uint64_t)pool->config->reserve_after_ms * 1000)
+        size += pool->limits.size_reserve;
+    if (total >= (uint32_t)size)
+        return false;
+    return pool->limits.connections_max <= 0 ||
+           servers_of_database(pool->database) < (uint32_t)pool->limits.connections_max;
+}
+
+void pool_count(uint64_t *histogram, uint64_t us)
+{
+    int bucket = us ? 64 - __builtin_clzll(us) : 0;
+    histogram[bucket < 24 ? bucket : 23]++;
+}
+
+static void connect_one(struct pool *pool)
+{
+    struct server *server = server_new(pool);
+    server_login_start(server);
+}
+
+void pool_open(struct pool *pool)
+{
+    struct wire_error error;
+    if (is_down(pool) && pool_now() < pool->retry_us) {
+        failure_of(pool, &error);
+        resume_logins(pool, &error);
+    } else if (pool->connecting.count == 0) {
+        connect_one(pool);
+    }
+}
+
+/* So many clients wait that are not served by those that are on their way. */
+static void connect_for_waiting(struct pool *pool)
+{
+    while (pool->waiting.count > pool->connecting.count && may_connect(pool)) {
+        uint32_t before = pool->connecting.count;
+        connect_one(pool);
+        if (pool->connecting.count <= before)
+            break; /* it failed at once */
+    }
+}
+
+/* ---- lending ---- */
+
+static void link_up(struct client *client, struct server *server)
+{
+    client->server = server;
+    server->client = client;
+    client->pinned = client->pinned || client->pool->mode == POOL_SESSION;
+    server_become(server, SERVER_LENT);
+}
+
+static void wait_in_queue(struct pool *pool, struct client *client)
+{
+    client->state = CLIENT_WAITING;
+    client->since_us = pool_now();
+    list_push_back(&pool->waiting, &client->waiting);
+    pool->counters.waits++;
+}
+
+bool pool_lend(struct pool *pool, struct client *client)
+{
+    struct link *idle = pool->waiting.count == 0 && !pool->paused && !pool_process.paused
+                            ? list_first(&pool->idle)
+                            : NULL;
+    struct wire_error error;
+    if (idle) {
+        link_up(client, CONTAINER_OF(idle, struct server, link));
+        pool_count(pool->counters.wait_histogram, 0);
+        return true;
+    }
+    if (is_down(pool)) {
+        failure_of(pool, &error);
+        client_trouble(client, &error);
+        pool_serve_later(pool); /* it may be time for another attempt */
+        return false;
+    }
+    if (pool->waiting.count >= (uint32_t)pool->config->queue_max) {
+        client_trouble(client, &queue_full);
+        return false;
+    }
+    wait_in_queue(pool, client);
+    connect_for_waiting(pool);
+    return false;
+}
+
+void lend_take_config(void)
+{
+    for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        pool_serve_later(pool);
+    for (size_t i = 0; i < pool_process.config->databases_count; i++) {
+        const struct database_config *database = &pool_process.config->databases[i];
+        if (database->user && strcmp(database->name, "*") != 0)
+            (void)lend_pool(database, database->name, database->user); /* its minimum is opened */
+    }
+}
+
+static void stop_waiting(struct client *client)
+{
+    uint64_t waited = pool_now() - client->since_us;
+    list_remove(&client->pool->waiting, &client->waiting);
+    client->state = CLIENT_READY;
+    client->pool->counters.wait_us += waited;
+    pool_count(client->pool->counters.wait_histogram, waited);
+}
+
+void pool_serve(struct pool *pool)
+{
+    struct link *waiting, *idle;
+    while (!pool->paused && !pool_process.paused && (waiting = list_first(&pool->waiting)) &&
+           (idle = list_first(&pool->idle))) {
+        struct client *client = CONTAINER_OF(waiting, struct client, waiting);
+        stop_waiting(client);
+        link_up(client, CONTAINER_OF(idle, struct server, link));
+        client_run(client);
+    }
+    connect_for_waiting(pool);
+}
+
+/* ---- connections that do or do not come about ---- */
+
+void pool_connect_worked(struct pool *pool)
+{
+    pool->failures = 0;
+    pool->retry_us = 0;
+    text_free(&pool->failure);
+    resume_logins(pool, NULL);
+}
+
+/* 100 ms, doubled with each failure up to 5 s, and a part of it by chance, so that many pools do
+ * not try at the same time. A refused login is no better in a moment. */
+static uint64_t retry_delay_us(const struct pool *pool, bool refused)
+{
+    uint64_t delay = 100000;
+    for (uint32_t i = 1; i < pool->failures && delay < 5000000; i++)
+        delay *= 2;
+    delay = delay < 5000000 ? delay : 5000000;
+    if (refused && delay < 1000000)
+        delay = 1000000;
+    return delay * 3 / 4 + (uint64_t)random() % (delay / 2);
+}
+
+void pool_connect_failed(struct pool *pool, const struct wire_error *error)
+{
+    struct wire_error kept;
+    bool refused = strncmp(error->sqlstate, "08", 2) != 0;
+    pool->failures++;
+    text_free(&pool->failure);
+    pool->failure = xstrdup(error->message);
+    (void)snprintf(pool->failure_sqlstate, sizeof(pool->failure_sqlstate), "%.5s", error->sqlstate);
+    pool->retry_us = pool_now() + retry_delay_us(pool, refused);
+    log_warn("database %s, user %s: %s (%s)", pool->database_name, pool->user, error->message,
+             error->sqlstate);
+    if (!is_down(pool))
+        return;
+    failure_of(pool, &kept);
+    resume_logins(pool, &kept);
+    for (struct link *link; (link = list_first(&pool->waiting));) {
+        struct client *client = CONTAINER_OF(link, struct client, waiting);
+        stop_waiting(client);
+        client_trouble(client, &kept);
+        pool_again(client);
+    }
+}
+
+/* ---- time ---- */
+
+static void end_long_waits(struct pool *pool)
+{
+    int64_t limit_ms = pool->limits.query_wait_ms;
+    for (struct link *link; limit_ms > 0 && (link = list_first(&pool->waiting));) {
+        struct client *client = CONTAINER_OF(link, struct client, waiting);
+        if (pool_now() - client->since_us <= (uint64_t)limit_ms * 1000)
+            break;
+        AUTO_TEXT detail =
+            xasprintf("%u connections are in use, %u clients wait; query_wait_timeout is %lld ms.",
+                      pool->lent.count, pool->waiting.count, (long long)limit_ms);
+        stop_waiting(client);
+        client_trouble(client, &(struct wire_error){
+                                   "57P03", "no connection to the database became free in time",
+                                   detail, "The pool is exhausted: raise pool_size, or shorten "
+                                           "transactions."});
+        pool_again(client);
+    }
+}
+
+static void tick_servers(struct list *list)
+{
+    struct link *link = list_first(list), *next;
+    for (; link; link = next) {
+        next = list_next(list, link);
+        server_tick(CONTAINER_OF(link, struct server, link));
+    }
+}
+
+/* More than the minimum is closed after it was idle for long; the minimum is kept open. */
+static void fit_size(struct pool *pool)
+{
+    int64_t idle_ms = pool->config->server_idle_ms;
+    struct link *link = list_last(&pool->idle);
+    uint32_t total = servers_of(pool), least = (uint32_t)pool->limits.size_min;
+    if (link && total > least && idle_ms > 0) {
+        struct server *server = CONTAINER_OF(link, struct server, link);
+        if (pool_now() - server->used_us > (uint64_t)idle_ms * 1000)
+            server_close(server, "");
+    }
+    if (total < least && may_connect(pool))
+        connect_one(pool);
+}
+
+void pool_tick(struct pool *pool)
+{
+    tick_servers(&pool->connecting);
+    tick_servers(&pool->lent);
+    tick_servers(&pool->cleaning);
+    tick_servers(&pool->idle);
+    end_long_waits(pool);
+    fit_size(pool);
+    pool_serve(pool);
+}

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A client's login: TLS, the startup packet, who it is, and what pool it gets. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include <openssl/rand.h>
+
+#include "cancel.h"
+#include "console.h"
+#include "credentials.h"
+#include "log.h"
+#include "pool.h"
+#include "scram.h"
+#include "startup.h"
+#include "tls.h"
+
+enum stage {
+    STAGE_FIRST,   /* nothing has come yet */
+    STAGE_TLS,     /* a handshake */
+    STAGE_STARTUP, /* a startup packet, or a request that stands in its place */
+    STAGE_SASL,
+    STAGE_SASL_FINAL,
+    STAGE_MD5,
+    STAGE_PASSWORD,
+    STAGE_POOL, /* waits for the first server of its pool */
+};
+
+enum { ANSWER_BYTES_MAX = 4096, TLS_RECORD_HANDSHAKE = 0x16 };
+
+struct login {
+    enum stage stage;
+    bool direct_tls;
+    struct startup startup;
+    const char *secret; /* of the user, borrowed from the configuration; NULL: none */
+    struct scram scram;
+    uint8_t salt[4];
+    char binding[TLS_BINDING_BYTES_MAX];
+};
+
+struct login *login_new(void)
+{
+    return xcalloc(1, sizeof(struct login));
+}
+
+void login_free(struct login **login)
+{
+    struct login *l = TAKE(*login);
+    if (!l)
+        return;
+    startup_done(&l->startup);
+    scram_done(&l->scram);
+    free(l);
+}
+
+static void fail(struct client *client, const char *sqlstate, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+static void fail(struct client *client, const char *sqlstate, const char *format, ...)
+{
+    va_list arguments;
+    char *text = NULL;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        abort();
+    va_end(arguments);
+    client_close(client, &(struct wire_error){sqlstate, text, NULL, NULL});
+    free(text);
+}
+
+static void fail_password(struct client *client)
+{
+    /* The same for a user that there is not. */
+    fail(client, "28P01", "password authentication failed for user \"%s\"",
+         client->login->startup.user);
+}
+
+/* ---- the pool ---- */
+
+static void welcome(struct client *client)
+{
+    struct login *login = client->login;
+    struct slice name, value;
+    AUTO_BUFFER out = {0};
+    client->params = params_hold(client->pool->welcome);
+    for (size_t i = 0; i < params_count(login->startup.params); i++) {
+        params_at(login->startup.params, i, &name, &value);
+        client->params = params_with(client->params, name, value);
+    }
+    client->startup_params = params_hold(client->params);
+    wire_auth(&out, AUTH_CODE_OK, (struct slice){NULL, 0});
+    client_welcome(client, &out);
+    client_send_buffer(client, &out);
+    if (pool_process.config->log_connections)
+        log_info("client %u: user %s, database %s", client->number, client->pool->user,
+                 client->pool->database_name);
+    client_run(client); /* its first query may have come along */
+}
+
+void login_resume(struct client *client, const struct wire_error *error)
+{
+    if (!client->login || client->login->stage != STAGE_POOL)
+        return;
+    if (error)
+        client_close(client, error);
+    else
+        welcome(client);
+}
+
+/* Is there room for one more client? */
+static bool admit(struct client *client)
+{
+    const struct pool *pool = client->pool;
+    int of_all = pool_process.config->limits.clients_max, of_pool = pool->limits.clients_max;
+    if ((of_all > 0 && pool_process.clients.count > (uint32_t)of_all) ||
+        (of_pool > 0 && pool->clients > (uint32_t)of_pool)) {
+        fail(client, "53300", "sorry, too many clients already");
+        return false;
+    }
+    return true;
+}
+
+static void enter_pool(struct client *client)
+{
+    struct login *login = client->login;
+    const struct database_config *database =
+        config_database(pool_process.config, login->startup.database);
+    if (!database) {
+        fail(client, "3D000", "database \"%s\" does not exist", login->startup.database);
+        return;
+    }
+    client->pool = lend_pool(database, login->startup.database, login->startup.user);
+    client->pool->clients++;
+    client->pinned = client->pool->mode == POOL_SESSION;
+    if (!admit(client))
+        return;
+    if (login->scram.keys.has_client_key)
+        credentials_learn(client->pool->credentials, &login->scram.keys);
+    login->stage = STAGE_POOL;
+    if (client->pool->welcome)
+        welcome(client);
+    else
+        pool_open(client->pool);
+}
+
+static void authenticated(struct client *client)
+{
+    struct login *login = client->login;
+    if (strcmp(login->startup.database, CONSOLE_DATABASE) == 0) {
+        if (console_admits(login->startup.user))
+            console_open(client, login->startup.user);
+        else
+            fail(client, "28000", "user \"%s\" may not use the console", login->startup.user);
+        return;
+    }
+    enter_pool(client);
+}
+
+/* ---- authentication ---- */
+
+static void ask(struct client *client, enum auth_code code, struct slice rest, enum stage next)
+{
+    AUTO_BUFFER out = {0};
+    wire_auth(&out, code, rest);
+    client->login->stage = next;
+    client_send_buffer(client, &out);
+}
+
+static void begin_scram(struct client *client)
+{
+    struct login *login = client->login;
+    struct scram *scram = &login->scram;
+    static const char both[] = SCRAM_MECHANISM_PLUS "\0" SCRAM_MECHANISM "\0";
+    static const char one[] = SCRAM_MECHANISM "\0";
+    struct scram_keys keys;
+    uint8_t salt[16];
+    switch (secret_form(login->secret, &keys)) {
+    case SECRET_SCRAM:
+        scram->known = true;
+        break;
+    case SECRET_PASSWORD: /* the salt changes, the password does not */
+        if (RAND_bytes(salt, sizeof(salt)) != 1)
+            abort();
+        scram_derive(login->secret, salt, sizeof(salt), SCRAM_ITERATIONS, &keys);
+        scram->known = true;
+        break;
+    default:
+        scram_mock(login->startup.user, &keys);
+    }
+    keys.has_client_key = false;
+    scram->keys = keys;
+    size_t binding = client->stream.tls ? tls_binding(client->stream.tls, login->binding) : 0;
+    scram->binding = (struct slice){login->binding, binding};
+    scram->could_plus = binding > 0;
+    ask(client, AUTH_CODE_SASL,
+        binding > 0 ? (struct slice){both, sizeof(both)} : (struct slice){one, sizeof(one)},
+        STAGE_SASL);
+}
+
+static void begin_auth(struct client *client)
+{
+    struct login *login = client->login;
+    const struct pool_config *config = pool_process.config;
+    const struct user_config *user = config_user(config, login->startup.user);
+    struct scram_keys keys;
+    login->secret = user ? user->secret : NULL;
+    switch (config->auth) {
+    case AUTH_ANY:
+        authenticated(client);
+        break;
+    case AUTH_TRUST:
+        if (user)
+            authenticated(client);
+        else
+            fail(client, "28000", "there is no user \"%s\"", login->startup.user);
+        break;
+    case AUTH_CERT: {
+        AUTO_TEXT name = client->stream.tls ? tls_peer_name(client->stream.tls) : NULL;
+        if (name && strcmp(name, login->startup.user) == 0)
+            authenticated(client);
+        else
+            fail(client, "28000", "certificate authentication failed for user \"%s\"",
+                 login->startup.user);
+        break;
+    }
+    case AUTH_PASSWORD:
+        ask(client, AUTH_CODE_PASSWORD, (struct slice){NULL, 0}, STAGE_PASSWORD);
+        break;
+    case AUTH_MD5:
+        if (secret_form(login->secret, &keys) != SECRET_SCRAM) {
+            if (RAND_bytes(login->salt, sizeof(login->salt)) != 1)
+                abort();
+            ask(client, AUTH_CODE_MD5, (struct slice){(const char *)login->salt, 4}, STAGE_MD5);
+            break;
+        }
+        begin_scram(client); /* what is kept fits no other */
+        break;
+    default:
+        begin_scram(client);
+    }
+}
+
+static void on_sasl_first(struct client *client, struct slice body)
+{
+    struct scram *scram = &client->login->scram;
+    struct slice mechanism;
+    uint32_t len;
+    AUTO_BUFFER answer = {0};
+    if (!wire_take_text(&body, &mechanism) || !wire_take_u32(&body, &len) || len != body.len) {
+        fail(client, "08P01", "the SASL message is malformed");
+        return;
+    }
+    scram->plus = slice_equal(mechanism, SLICE(SCRAM_MECHANISM_PLUS));
+    bool offered = scram->plus ? scram->could_plus : slice_equal(mechanism, SLICE(SCRAM_MECHANISM));
+    if (!offered || !scram_server_first(scram, body, &answer)) {
+        fail(client, "08P01", "the SCRAM message is malformed, or asks for what was not offered");
+        return;
+    }
+    ask(client, AUTH_CODE_SASL_CONTINUE, buffer_slice(&answer), STAGE_SASL_FINAL);
+}
+
+static void on_sasl_final(struct client *client, struct slice body)
+{
+    AUTO_BUFFER answer = {0};
+    if (!scram_server_final(&client->login->scram, body, &answer)) {
+        fail_password(client);
+        return;
+    }
+    ask(client, AUTH_CODE_SASL_FINAL, buffer_slice(&answer), STAGE_SASL_FINAL);
+    authenticated(client);
+}
+
+static void on_password(struct client *client, struct slice body)
+{
+    struct login *login = client->login;
+    struct slice text;
+    if (!wire_take_text(&body, &text) || body.len > 0) {
+        fail(client, "08P01", "the password message is malformed");
+        return;
+    }
+    const char *user = login->startup.user;
+    bool ok = login->stage == STAGE_MD5
+                  ? secret_check_md5(login->secret, user, login->salt, text.ptr)
+                  : secret_check_password(login->secret, user, text.ptr);
+    if (ok)
+        authenticated(client);
+    else
+        fail_password(client);
+}
+
+static void on_answer(struct client *client, struct slice body)
+{
+    if (client->login->stage == STAGE_SASL)
+        on_sasl_first(client, body);
+    else if (client->login->stage == STAGE_SASL_FINAL)
+        on_sasl_final(client, body);
+    else
+        on_password(client, body);
+}
+
+/* ---- the startup packet ---- */
+
+static void negotiate(struct client *client, uint32_t code)
+{
+    struct startup *startup = &client->login->startup;
+    AUTO_BUFFER out = {0};
+    if (code == WIRE_PROTOCOL_3_0 && startup->unknown_count == 0)
+        return;
+    size_t begun = wire_begin(&out, 'v');
+    wire_u32(&out, WIRE_PROTOCOL_3_0);
+    wire_u32(&out, startup->unknown_count);
+    buffer_append_slice(&out, buffer_slice(&startup->unknown));
+    wire_end(&out, begun);
+    client_send_buffer(client, &out);
+}
+
+static void on_startup(struct client *client, uint32_t code, struct slice body)
+{
+    struct login *login = client->login;
+    const struct pool_config *config = pool_process.config;
+    if (code >> 16 != 3) {
+        fail(client, "0A000", "protocol %u.%u is not supported; the pool speaks 3.0", code >> 16,
+             code & 0xffff);
+    } else if (config->tls.mode >= TLS_REQUIRE && !client->stream.tls && client->stream.fd_is_tcp) {
+        fail(client, "28000", "this pool takes connections with TLS only");
+    } else if (!startup_read(body, config->ignore_startup_parameters, &login->startup)) {
+        fail(client, "08P01", "%s", login->startup.problem);
+    } else if (login->startup.replication) {
+        fail(client, "0A000", "replication connections do not go through the pool");
+    } else {
+        negotiate(client, code);
+        begin_auth(client);
+    }
+}
+
+static void begin_tls(struct client *client)
+{
+    client->stream.tls =
+        tls_new(pool_process.tls, client->stream.source.fd, NULL);
+    client->login->stage = STAGE_TLS;
+}
+
+static void on_tls_request(struct client *client, bool tls)
+{
+    bool yes = tls && pool_process.tls && !client->stream.tls && client->stream.fd_is_tcp;
+    struct iovec part = {yes ? "S" : "N", 1};
+    if (buffer_len(client->in) > 0) { /* somebody between us put it there (CVE-2021-23214) */
+        fail(client, "08P01", "bytes came after a request for encryption, before its answer");
+        return;
+    }
+    client_send(client, &part, 1);
+    client->login->stage = STAGE_STARTUP;
+    if (yes)
+        begin_tls(client);
+}
+
+/* One packet of those that have no type. False: it is not there yet. */
+static bool take_startup(struct client *client)
+{
+    struct slice bytes = buffer_slice(client->in);
+    if (bytes.len < 8)
+        return false;
+    uint32_t length = wire_get_u32(bytes.ptr), code = wire_get_u32(bytes.ptr + 4);
+    if (length < 8 || length > STARTUP_BYTES_MAX) {
+        fail(client, "08P01", "the startup packet has an impossible length");
+        return false;
+    }
+    if (bytes.len < length)
+        return false;
+    AUTO_BUFFER packet = {0};
+    buffer_append(&packet, bytes.ptr, length);
+    buffer_consume(client->in, length);
+    struct slice body = {packet.data + 8, length - 8};
+    if (code == WIRE_SSL || code == WIRE_GSS) {
+        on_tls_request(client, code == WIRE_SSL);
+    } else if (code == WIRE_CANCEL) {
+        if (body.len >= 8)
+            cancel_for(wire_get_u32(body.ptr), wire_get_u32(body.ptr + 4));
+        client_close(client, NULL);
+    } else {
+        on_startup(client, code, body);
+    }
+    return true;
+}
+
+static bool take_answer(struct client *client)
+{
+    struct slice bytes = buffer_slice(client->in);
+    if (bytes.len < WIRE_HEADER_BYTES)
+        return false;
+    uint32_t length = wire_get_u32(bytes.ptr + 1);
+    if (bytes.ptr[0] == 'X') {
+        client_close(client, NULL);
+        return false;
+    }
+    if (bytes.ptr[0] != 'p' || length < 4 || length > ANSWER_BYTES_MAX) {
+        fail(client, "08P01", "expected the answer to a password request");
+        return false;
+    }
+    if (bytes.len < (size_t)length + 1)
+        return false;
+    AUTO_BUFFER message = {0};
+    buffer_append(&message, bytes.ptr, (size_t)length + 1);
+    buffer_consume(client->in, (size_t)length + 1);
+    on_answer(client, (struct slice){message.data + WIRE_HEADER_BYTES, length - 4});
+    secret_wipe(message.data, message.cap);
+    return true;
+}
+
+/* ---- input ---- */
+
+static bool in_login(const struct client *client)
+{
+    return !client->closed && !client->closing && client->state == CLIENT_LOGIN && client->login;
+}
+
+/* TLS from the first byte on, without asking (Postgres 17). */
+static void look_for_direct_tls(struct client *client)
+{
+    unsigned char first;
+    ssize_t got = recv(client->stream.source.fd, &first, 1, MSG_PEEK);
+    if (got <= 0)
+        return; /* the read that follows finds out */
+    client->login->stage = STAGE_STARTUP;
+    if (first != TLS_RECORD_HANDSHAKE || !pool_process.tls || !client->stream.fd_is_tcp)
+        return;
+    client->login->direct_tls = true;
+    begin_tls(client);
+}
+
+/* True: it is done. */
+static bool run_tls(struct client *client)
+{
+    struct login *login = client->login;
+    int r = tls_handshake(client->stream.tls);
+    if (r < 0) {
+        if (pool_process.config->log_errors)
+            log_info("client %u: TLS failed: %s", client->number,
+                     tls_failure(client->stream.tls));
+        client_close(client, NULL);
+    } else if (r > 0 && login->direct_tls && !tls_has_alpn(client->stream.tls)) {
+        fail(client, "08P01", "direct TLS needs ALPN \"postgresql\"");
+    } else if (r > 0) {
+        login->stage = STAGE_STARTUP;
+        client->stream.readable = true;
+        return true;
+    }
+    return false;
+}
+
+static void take_messages(struct client *client)
+{
+    bool more = true;
+    while (more && in_login(client) && client->login->stage != STAGE_TLS &&
+           client->login->stage != STAGE_POOL)
+        more = client->login->stage <= STAGE_STARTUP ? take_startup(client) : take_answer(client);
+}
+
+void login_run(struct client *client)
+{
+    if (client->login->stage == STAGE_POOL) {
+        if (client->stream.hung_up)
+            client_close(client, NULL);
+        return; /* what it has sent already stays in its socket */
+    }
+    while (in_login(client) && client->stream.readable && client->login->stage != STAGE_POOL) {
+        if (client->login->stage == STAGE_FIRST && !client->stream.carrier)
+            look_for_direct_tls(client);
+        if (client->login->stage == STAGE_TLS && !run_tls(client))
+            return;
+        if (!client->in)
+            client->in = xcalloc(1, sizeof(*client->in));
+        /* Before TLS no more than the request is read: what follows belongs to the handshake. */
+        size_t want = client->login->stage <= STAGE_STARTUP && !client->stream.tls &&
+                              buffer_len(client->in) < 8
+                          ? 8 - buffer_len(client->in)
+                          : 2048;
+        ssize_t got = stream_read(&client->stream, buffer_reserve(client->in, want), want);
+        if (got == -EAGAIN)
+            return;
+        if (got <= 0) {
+            client_close(client, NULL);
+            return;
+        }
+        client->stream.readable = true;
+        client->in->end += (size_t)got;
+        take_messages(client);
+    }
+}

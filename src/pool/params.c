@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "params.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+enum { BUCKETS = 256 };
+
+struct param {
+    char *name, *value;
+};
+
+struct params {
+    struct params *next; /* of its bucket */
+    uint32_t references;
+    uint32_t hash;
+    size_t count;
+    struct param list[]; /* sorted by name */
+};
+
+static struct params *buckets[BUCKETS];
+
+static uint32_t hash_bytes(uint32_t hash, const char *text)
+{
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 16777619u;
+    return hash * 31;
+}
+
+static uint32_t hash_of(const struct params *set)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < set->count; i++)
+        hash = hash_bytes(hash_bytes(hash, set->list[i].name), set->list[i].value);
+    return hash;
+}
+
+static bool equal(const struct params *a, const struct params *b)
+{
+    if (a->hash != b->hash || a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->list[i].name, b->list[i].name) != 0 ||
+            strcmp(a->list[i].value, b->list[i].value) != 0)
+            return false;
+    return true;
+}
+
+static void destroy(struct params *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        free(set->list[i].name);
+        free(set->list[i].value);
+    }
+    free(set);
+}
+
+/* Takes `made` over; returns the set that is there already, or made itself. */
+static struct params *intern(struct params *made)
+{
+    made->hash = hash_of(made);
+    struct params **bucket = &buckets[made->hash % BUCKETS];
+    for (struct params *set = *bucket; set; set = set->next)
+        if (equal(set, made)) {
+            destroy(made);
+            return params_hold(set);
+        }
+    made->references = 1;
+    made->next = *bucket;
+    return *bucket = made;
+}
+
+struct params *params_empty(void)
+{
+    return intern(xcalloc(1, sizeof(struct params)));
+}
+
+struct params *params_hold(struct params *params)
+{
+    params->references++;
+    return params;
+}
+
+void params_release(struct params **params)
+{
+    struct params *set = TAKE(*params);
+    if (!set || --set->references > 0)
+        return;
+    struct params **place = &buckets[set->hash % BUCKETS];
+    while (*place != set)
+        place = &(*place)->next;
+    *place = set->next;
+    destroy(set);
+}
+
+/* Where name is, or would be. */
+static size_t place_of(const struct params *set, const char *name, bool *ret_found)
+{
+    size_t i = 0;
+    while (i < set->count && strcasecmp(set->list[i].name, name) < 0)
+        i++;
+    *ret_found = i < set->count && strcasecmp(set->list[i].name, name) == 0;
+    return i;
+}
+
+struct params *params_with(struct params *params, struct slice name, struct slice value)
+{
+    bool found;
+    AUTO_TEXT key = xstrndup(name.ptr, name.len);
+    size_t at = place_of(params, key, &found);
+    if (found && slice_equal(slice_of(params->list[at].value), value))
+        return params;
+    size_t count = params->count + !found;
+    struct params *made = xcalloc(1, sizeof(*made) + count * sizeof(made->list[0]));
+    made->count = count;
+    for (size_t i = 0; i < count; i++) {
+        const struct param *old = i == at ? NULL : &params->list[i > at && !found ? i - 1 : i];
+        /* A known name keeps its spelling, so that sets stay comparable. */
+        made->list[i].name = old ? xstrdup(old->name) : found ? xstrdup(params->list[at].name)
+                                                              : TAKE(key);
+        made->list[i].value = old ? xstrdup(old->value) : xstrndup(value.ptr, value.len);
+    }
+    params_release(&params);
+    return intern(made);
+}
+
+struct slice params_get(const struct params *params, const char *name)
+{
+    bool found;
+    size_t at = place_of(params, name, &found);
+    return found ? slice_of(params->list[at].value) : (struct slice){NULL, 0};
+}
+
+size_t params_count(const struct params *params)
+{
+    return params->count;
+}
+
+void params_at(const struct params *params, size_t i, struct slice *ret_name,
+               struct slice *ret_value)
+{
+    assert(i < params->count);
+    *ret_name = slice_of(params->list[i].name);
+    *ret_value = slice_of(params->list[i].value);
+}
+
+/* As a literal that means the same whatever standard_conforming_strings says. */
+static void append_literal(struct buffer *sql, const char *text)
+{
+    buffer_append_text(sql, strchr(text, '\\') ? "E'" : "'");
+    for (; *text; text++) {
+        if (*text == '\'' || *text == '\\')
+            buffer_append(sql, text, 1);
+        buffer_append(sql, text, 1);
+    }
+    buffer_append_text(sql, "'");
+}
+
+/* "a.b" is a parameter of an extension: two names. */
+static void append_identifier(struct buffer *sql, const char *text)
+{
+    buffer_append_text(sql, "\"");
+    for (; *text; text++)
+        if (*text == '.')
+            buffer_append_text(sql, "\".\"");
+        else
+            buffer_append(sql, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
+    buffer_append_text(sql, "\"");
+}
+
+void params_append_sql(const struct params *from, const struct params *to, struct buffer *sql)
+{
+    bool found, any = false;
+    for (size_t i = 0; i < from->count; i++) {
+        (void)place_of(to, from->list[i].name, &found);
+        if (found)
+            continue;
+        buffer_append_text(sql, "RESET ");
+        append_identifier(sql, from->list[i].name);
+        buffer_append_text(sql, ";");
+    }
+    /* SET takes a list for several values; set_config reads one text as the parameter does. */
+    for (size_t i = 0; i < to->count; i++) {
+        size_t at = place_of(from, to->list[i].name, &found);
+        if (found && strcmp(from->list[at].value, to->list[i].value) == 0)
+            continue;
+        buffer_append_text(sql, any ? "," : "SELECT ");
+        buffer_append_text(sql, "pg_catalog.set_config(");
+        append_literal(sql, to->list[i].name);
+        buffer_append_text(sql, ",");
+        append_literal(sql, to->list[i].value);
+        buffer_append_text(sql, ",false)");
+        any = true;
+    }
+}

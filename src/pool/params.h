@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Session parameters as immutable, interned sets: sessions with the same values share one, and two
+ * sets are equal when their pointers are. A client gets a server whose set is its own, or is made
+ * so (params_append_sql). Names compare without case, as Postgres's do. */
+#ifndef WEIR_POOL_PARAMS_H
+#define WEIR_POOL_PARAMS_H
+
+#include "buffer.h"
+
+struct params;
+
+/* The set without anything; like all that return one, a reference for the caller. */
+struct params *params_empty(void);
+struct params *params_hold(struct params *params);
+void params_release(struct params **params);
+
+/* The set with name = value; takes the reference to `params` over. */
+struct params *params_with(struct params *params, struct slice name,
+                           struct slice value) __attribute__((warn_unused_result));
+
+/* ptr NULL: not in it. */
+struct slice params_get(const struct params *params, const char *name);
+size_t params_count(const struct params *params);
+void params_at(const struct params *params, size_t i, struct slice *ret_name,
+               struct slice *ret_value);
+
+/* Appends SQL that makes a session with the set `from` one with the set `to`. */
+void params_append_sql(const struct params *from, const struct params *to, struct buffer *sql);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pool process's state, shared by its files. One thread, one loop.
+ *
+ *   client: a session of somebody's driver, over TCP, a unix socket or a worker's ring (client.c).
+ *   server: a connection to Postgres (server.c), lent to one client at a time.
+ *   pool:   the servers of one (database, user) and the clients that wait for one (lend.c).
+ *   host:   an address of a database, with its circuit (host.c).
+ *
+ * On the data path only types and lengths of messages are looked at; the bytes go from one read to
+ * one write. An idle client owns its record and nothing else. */
+#ifndef WEIR_POOL_H
+#define WEIR_POOL_H
+
+#include <sys/socket.h>
+
+#include "buffer.h"
+#include "config.h"
+#include "expect.h"
+#include "list.h"
+#include "loop.h"
+#include "params.h"
+#include "statements.h"
+#include "stream.h"
+#include "wire.h"
+
+enum {
+    CONTROL_FD = 3,
+    READ_BYTES = 64 * 1024, /* of the one buffer that everything is read into */
+    TICK_MS = 100,
+    MESSAGE_KEPT_BYTES_MAX = 16 * 1024 * 1024, /* a message that must be seen whole */
+    EXPECT_MAX = 8192, /* answers that are outstanding: then a client is not read from */
+    CONNECTING_MAX = 4, /* at once, of one pool */
+};
+
+enum client_state {
+    CLIENT_LOGIN,
+    CLIENT_READY, /* between two messages, with or without a server */
+    CLIENT_WAITING, /* in its pool's queue */
+    CLIENT_ADMIN, /* of the console */
+};
+
+struct client {
+    struct stream stream;
+    struct link link;    /* of pool_process.clients */
+    struct link waiting; /* of its pool's queue */
+    struct link again;   /* of those that go on in the next turn */
+    struct pool *pool;   /* NULL before it has logged in, and for the console */
+    struct server *server;
+    struct params *params, *startup_params;
+    struct names names;
+    struct statement *unnamed; /* what its unnamed statement is: a reference */
+    struct buffer *in;         /* the beginning of a message, when there is one */
+    struct buffer *out;        /* what it did not take yet */
+    struct login *login;       /* until it is in */
+    char *trouble; /* an ErrorResponse for its next query, about what happened behind its back */
+    uint64_t cancel_key;
+    uint64_t since_us; /* it waits, or its transaction runs, or it is idle */
+    uint32_t number;   /* in pool_process.numbers: its "process id" */
+    uint32_t skip;     /* bytes of a message that go on as they are */
+    enum client_state state;
+    bool drop_skipped; /* … or go nowhere */
+    bool pinned;       /* keeps its server until it leaves or discards everything */
+    bool failed;   /* without a server: messages up to Sync are ignored, as a server would */
+    bool unparsed; /* there are whole messages in `in` */
+    bool broken;   /* could not be written to */
+    bool may_command;    /* on the console: more than SHOW */
+    bool command_runs;   /* … and a command waits for transactions to end */
+    const char *command; /* … which */
+    bool closing;  /* after what is in `out` */
+    bool closed;   /* freed at the end of the turn */
+};
+
+enum server_state {
+    SERVER_CONNECTING, /* up to its first ReadyForQuery */
+    SERVER_IDLE,
+    SERVER_LENT,
+    SERVER_CLEANING, /* nobody's: rolls back, resets, waits for a cancel request */
+};
+
+struct server {
+    struct stream stream;
+    struct link link; /* of its pool's list for its state */
+    struct link again; /* of those that go on in the next turn */
+    struct sockaddr_storage address;
+    socklen_t address_len;
+    struct pool *pool;
+    struct client *client;
+    struct params *params, *base_params; /* now; as it logged in */
+    struct expect expect;
+    struct prepared prepared;
+    struct statement *unnamed; /* what is its unnamed statement: a reference, NULL: unknown */
+    struct buffer in, out;
+    struct server_login *login; /* while connecting */
+    uint64_t born_us, used_us, query_us; /* query_us: when its first unanswered message went out */
+    uint32_t cancel_key_bytes;
+    char cancel_key[256];
+    uint32_t backend_pid;
+    uint32_t skip;
+    uint32_t cancels; /* cancel requests for it that are under way */
+    enum server_state state;
+    char status;      /* of the last ReadyForQuery */
+    bool failed;      /* an error in an extended query: up to Sync messages are ignored */
+    bool copy_in;
+    bool dirty;       /* has session state that a reset takes away */
+    bool tainted;     /* to be closed instead of lent again */
+    bool closed;      /* freed at the end of the turn */
+    char binding[64]; /* of TLS, for SCRAM */
+    bool stale;       /* a plan that it keeps is out of date */
+    bool drop_skipped; /* what is skipped is not for the client */
+};
+
+struct pool_counters {
+    uint64_t transactions, queries, received_bytes, sent_bytes;
+    uint64_t transaction_us, query_us, wait_us;
+    uint64_t waits, pins, replays, statements_parsed, statements_shared, cancels;
+    uint64_t wait_histogram[24], query_histogram[24]; /* by the binary logarithm of microseconds */
+};
+
+struct pool {
+    struct pool *next;
+    struct pool_config *config; /* held */
+    const struct database_config *database;
+    enum pool_mode mode;
+    enum state_policy state;
+    char *database_name, *user; /* as the client says them */
+    struct pool_limits limits;
+    struct credentials *credentials; /* for logging in to servers */
+    struct tls_context *tls;         /* towards servers; NULL until it is needed */
+    struct list connecting, idle, lent, cleaning; /* servers; idle: the last used first */
+    struct list waiting; /* clients, the longest waiting first */
+    struct statements *statements;
+    struct params *welcome; /* what a server reported when it was new; NULL: none was yet */
+    char *failure; /* why the last connection failed, while none has worked since */
+    char failure_sqlstate[6];
+    uint64_t retry_us; /* no further attempt before */
+    uint32_t clients, failures;
+    bool paused, to_serve;
+    struct pool_counters counters;
+};
+
+struct pool_process {
+    struct loop *loop;
+    struct pool_config *config;
+    struct pool *pools;
+    struct tls_context *tls; /* towards clients; NULL: none */
+    struct list clients, again, servers_again, closed_clients, closed_servers;
+    struct client **numbers;
+    uint32_t numbers_cap, numbers_free; /* none below numbers_free is free */
+    bool draining, paused, to_serve;
+    char read_buffer[READ_BYTES];
+};
+
+extern struct pool_process pool_process;
+
+/* ---- pool_main.c ---- */
+uint64_t pool_now(void); /* microseconds, monotonic */
+/* client_run, or server_run, in the next turn. */
+void pool_again(struct client *client);
+void server_again(struct server *server);
+/* pool_serve when the turn ends. */
+void pool_serve_later(struct pool *pool);
+
+/* ---- client.c ---- */
+/* A connection was accepted; takes fd over. */
+void client_accept(int fd, bool tcp);
+/* Reads what is there and sends it on; called when there may be something, or a server came. */
+void client_run(struct client *client);
+/* To the client, as far as it takes it; the rest waits. */
+void client_send(struct client *client, const struct iovec *parts, int count);
+void client_send_buffer(struct client *client, struct buffer *bytes);
+/* Ends the session with an error (NULL: without a word); its server is cleaned or closed. */
+void client_close(struct client *client, const struct wire_error *error);
+void client_free_closed(void);
+/* Its next query is answered with this error, which does not end the session. */
+void client_trouble(struct client *client, const struct wire_error *error);
+/* The login is through, and the session begins: appends what it is told. */
+void client_welcome(struct client *client, struct buffer *out);
+void client_tick(struct client *client, const struct pool_config *config);
+/* Out of the queue, with an error. */
+void client_stop_waiting(struct client *client, const struct wire_error *error);
+struct client *client_find(uint32_t number, uint32_t key);
+
+/* ---- login.c ---- */
+struct login *login_new(void);
+void login_free(struct login **login);
+/* Reads on in the login. */
+void login_run(struct client *client);
+/* Its pool has a server that works (error NULL), or can not have one. */
+void login_resume(struct client *client, const struct wire_error *error);
+
+/* ---- server.c ---- */
+struct server *server_new(struct pool *pool);
+/* Takes fd over on success. 0 or negative errno. */
+int server_open(struct server *server, int fd);
+void server_become(struct server *server, enum server_state state);
+void server_cancel_done(struct server *server);
+/* It has logged in: to be lent. */
+void server_is_up(struct server *server);
+void server_close(struct server *server, const char *why);
+void server_free_closed(void);
+/* Reads what is there and sends it to its client. */
+void server_run(struct server *server);
+/* Out to the server; the rest waits. False: the connection is broken and closed. */
+bool server_send(struct server *server, const struct iovec *parts, int count);
+/* Its client has ended its transaction: it is made fit for the next, and lent. */
+void server_release(struct server *server);
+/* Its client is gone, in the middle of something perhaps. */
+void server_lose_client(struct server *server);
+void server_tick(struct server *server);
+
+/* ---- server_login.c ---- */
+/* Connects and logs in; server_is_up or server_connect_failed follows. */
+void server_login_start(struct server *server);
+void server_login_run(struct server *server, uint32_t events);
+void server_login_free(struct server_login **login);
+void server_login_tick(struct server *server);
+
+/* ---- lend.c ---- */
+struct pool *lend_pool(const struct database_config *database, const char *database_name,
+                       const char *user);
+/* A server for the client, now. False: it waits in the queue, or was refused (its trouble). */
+bool pool_lend(struct pool *pool, struct client *client);
+/* Servers are free, or may be made: to those who wait. */
+void pool_serve(struct pool *pool);
+/* A connection could not be made; error is kept for those who ask. */
+void pool_connect_failed(struct pool *pool, const struct wire_error *error);
+void pool_connect_worked(struct pool *pool);
+/* Makes its first connection, if none is on its way. */
+void pool_open(struct pool *pool);
+void pool_tick(struct pool *pool);
+void pool_count(uint64_t *histogram, uint64_t us);
+/* The plan has changed: pools go over to it. */
+void lend_take_config(void);
+
+#endif

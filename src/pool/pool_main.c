@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pool process: lends few connections to Postgres to many clients. pool_main is its checklist;
+ * what it does between two waits is in end_turn. */
+#include "pool_main.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cancel.h"
+#include "clock.h"
+#include "console.h"
+#include "control.h"
+#include "credentials.h"
+#include "ipc.h"
+#include "log.h"
+#include "pool.h"
+#include "resolve.h"
+#include "sandbox.h"
+#include "tls.h"
+
+enum { LISTENERS_MAX = 16, ACCEPTS_PER_TURN = 64, PLAN_BYTES_MAX = 64 * 1024 * 1024 };
+
+struct pool_process pool_process;
+
+static struct loop_source control, listeners[LISTENERS_MAX];
+static int listeners_count;
+static struct loop_timer ticker, drain_timer;
+
+uint64_t pool_now(void)
+{
+    return clock_monotonic_us();
+}
+
+void pool_again(struct client *client)
+{
+    if (!client->again.next)
+        list_push_back(&pool_process.again, &client->again);
+    loop_stay_awake(pool_process.loop);
+}
+
+void server_again(struct server *server)
+{
+    if (!server->again.next)
+        list_push_back(&pool_process.servers_again, &server->again);
+    loop_stay_awake(pool_process.loop);
+}
+
+void pool_serve_later(struct pool *pool)
+{
+    pool->to_serve = true;
+    pool_process.to_serve = true;
+}
+
+/* ---- a turn's end ---- */
+
+static void serve_pools(void)
+{
+    while (pool_process.to_serve) {
+        pool_process.to_serve = false;
+        for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
+            if (pool->to_serve) {
+                pool->to_serve = false;
+                pool_serve(pool);
+            }
+    }
+}
+
+/* Those that are there now; whoever comes again waits for the next turn. */
+static void run_again(void)
+{
+    for (uint32_t count = pool_process.again.count; count > 0; count--) {
+        struct link *link = list_first(&pool_process.again);
+        struct client *client = CONTAINER_OF(link, struct client, again);
+        list_remove(&pool_process.again, link);
+        if (!client->closed)
+            client_run(client);
+    }
+    for (uint32_t count = pool_process.servers_again.count; count > 0; count--) {
+        struct link *link = list_first(&pool_process.servers_again);
+        struct server *server = CONTAINER_OF(link, struct server, again);
+        list_remove(&pool_process.servers_again, link);
+        if (!server->closed)
+            server_run(server);
+    }
+}
+
+/* Servers that became free go to those who wait; then what was closed can not be met any more. */
+static void end_turn(void *owner)
+{
+    (void)owner;
+    run_again();
+    serve_pools();
+    client_free_closed();
+    server_free_closed();
+}
+
+/* ---- time ---- */
+
+static bool is_drained(void)
+{
+    for (const struct link *link = list_first(&pool_process.clients); link;
+         link = list_next(&pool_process.clients, link))
+        if (CONTAINER_OF(link, struct client, link)->server)
+            return false;
+    return true;
+}
+
+static void tick_clients(void)
+{
+    const struct pool_config *config = pool_process.config;
+    struct link *link = list_first(&pool_process.clients), *next;
+    for (; link; link = next) {
+        struct client *client = CONTAINER_OF(link, struct client, link);
+        next = list_next(&pool_process.clients, link);
+        client_tick(client, config);
+    }
+}
+
+static void on_tick(struct loop_timer *timer)
+{
+    static unsigned count;
+    loop_timer_start(pool_process.loop, timer, TICK_MS, on_tick);
+    if (!pool_process.config)
+        return;
+    for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        pool_tick(pool);
+    cancel_tick();
+    if (count++ % 10 == 0) /* clients may be many, and their limits are of seconds */
+        tick_clients();
+    if (pool_process.draining && is_drained())
+        loop_stop(pool_process.loop, 0);
+}
+
+/* ---- listeners ---- */
+
+static void on_listener(struct loop_source *source, uint32_t events)
+{
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int on = 1, fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+            log_warn("no descriptor is free for a client; raise the limit (ulimit -n)");
+        if (fd < 0)
+            return;
+        struct sockaddr_storage address;
+        socklen_t len = sizeof(address);
+        bool tcp = getsockname(fd, (struct sockaddr *)&address, &len) == 0 &&
+                   address.ss_family != AF_UNIX;
+        if (tcp)
+            (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        if (tcp)
+            (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+        client_accept(fd, tcp);
+    }
+}
+
+static void close_listeners(void)
+{
+    for (int i = 0; i < listeners_count; i++) {
+        loop_remove(pool_process.loop, &listeners[i]);
+        (void)close(listeners[i].fd);
+    }
+    listeners_count = 0;
+}
+
+static void take_listeners(struct ipc_message *message)
+{
+    close_listeners();
+    for (int i = 1; i < message->fds_count && listeners_count < LISTENERS_MAX; i++) {
+        struct loop_source *source = &listeners[listeners_count];
+        if (loop_add(pool_process.loop, source, message->fds[i], EPOLLIN, on_listener) < 0)
+            continue;
+        listeners_count++;
+        message->fds[i] = -1; /* taken over */
+    }
+}
+
+/* ---- the plan ---- */
+
+static int read_plan(int fd, struct pool_config **ret_config, struct error *err)
+{
+    struct stat stat;
+    if (fstat(fd, &stat) < 0 || stat.st_size <= 0 || stat.st_size > PLAN_BYTES_MAX)
+        return error_set(err, -EINVAL, "the plan can not be read");
+    size_t bytes = (size_t)stat.st_size;
+    char *text = xcalloc(1, bytes);
+    int r = pread(fd, text, bytes, 0) == stat.st_size
+                ? config_parse((struct slice){text, bytes}, ret_config, err)
+                : error_set(err, -EIO, "the plan can not be read");
+    secret_wipe(text, bytes);
+    free(text);
+    return r;
+}
+
+/* Pools of the old plan go on until their clients have left. */
+static void take_plan(struct ipc_message *message)
+{
+    struct pool_config *config = NULL;
+    struct tls_context *tls = NULL;
+    struct error err = {""};
+    if (read_plan(message->fds[0], &config, &err) < 0) {
+        log_error("%s; the old plan stays", err.text);
+        return;
+    }
+    if (config->tls.mode != TLS_DISABLE && !(tls = tls_context_new(&config->tls, true, &err))) {
+        log_error("%s; the old plan stays", err.text);
+        config_release(&config);
+        return;
+    }
+    tls_context_free(&pool_process.tls);
+    pool_process.tls = tls;
+    config_release(&pool_process.config);
+    pool_process.config = config;
+    for (char **note = config->notes; *note; note++)
+        log_warn("%s", *note);
+    lend_take_config();
+    take_listeners(message);
+    (void)ipc_send(CONTROL_FD, CONTROL_PLAN_TAKEN, NULL, 0, NULL, 0);
+}
+
+static void on_drain_over(struct loop_timer *timer)
+{
+    (void)timer;
+    loop_stop(pool_process.loop, 0);
+}
+
+static void drain(const struct ipc_message *message)
+{
+    struct control_drain order = {0};
+    if (message->bytes == sizeof(order))
+        memcpy(&order, message->payload, sizeof(order));
+    pool_process.draining = true;
+    close_listeners();
+    loop_timer_start(pool_process.loop, &drain_timer, order.timeout_ms, on_drain_over);
+}
+
+static void on_control(struct loop_source *source, uint32_t events)
+{
+    static struct ipc_message message;
+    int r;
+    (void)events;
+    while ((r = ipc_recv(source->fd, &message)) > 0) {
+        if (message.type == CONTROL_PLAN && message.fds_count >= 1)
+            take_plan(&message);
+        else if (message.type == CONTROL_DRAIN)
+            drain(&message);
+        ipc_close_fds(&message);
+    }
+    if (r == 0 || (r != -EAGAIN && r != -EPROTO))
+        loop_stop(pool_process.loop, 0); /* the supervisor is gone */
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int pool_main(int argc, char **argv)
+{
+    struct error err = {""};
+    (void)argc, (void)argv;
+    log_init("pool", LOG_INFO, false);
+    (void)prctl(PR_SET_NAME, "weir-pool", 0, 0, 0);
+    (void)signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    list_init(&pool_process.clients);
+    list_init(&pool_process.again);
+    list_init(&pool_process.servers_again);
+    list_init(&pool_process.closed_clients);
+    list_init(&pool_process.closed_servers);
+    pool_process.loop = loop_new();
+    if (resolve_init(pool_process.loop) < 0 ||
+        loop_add(pool_process.loop, &control, CONTROL_FD, EPOLLIN, on_control) < 0)
+        return 1;
+    loop_before_sleep(pool_process.loop, end_turn, NULL);
+    loop_timer_start(pool_process.loop, &ticker, TICK_MS, on_tick);
+    if (sandbox_drop_user(&err) < 0) {
+        log_error("%s", err.text);
+        return 1;
+    }
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    sandbox_install(sandbox_compile(SANDBOX_POOL));
+    return loop_run(pool_process.loop);
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a server to its client: each reply meets what was expected (expect.h). Rows and COPY data
+ * are passed on without a look. */
+#include "reply.h"
+
+#include "batch.h"
+#include "pool.h"
+
+enum { NOTE_BYTES_MAX = 64 * 1024 }; /* of messages that are looked into; longer ones only pass */
+
+struct reply {
+    struct server *server;
+    struct batch *batch;
+    const char *start;
+    size_t have, size;
+    bool sound;
+};
+
+static void pass(const struct reply *reply)
+{
+    batch_pass(reply->batch, reply->start, reply->have);
+}
+
+static struct slice body_of(const struct reply *reply)
+{
+    return (struct slice){reply->start + WIRE_HEADER_BYTES, reply->have - WIRE_HEADER_BYTES};
+}
+
+static bool is_own(enum expect_kind kind)
+{
+    return kind == EXPECT_OWN_QUERY || kind == EXPECT_OWN_PARSE || kind == EXPECT_OWN_CLOSE;
+}
+
+static void answer(struct server *server, struct batch *batch, enum expect_kind kind)
+{
+    if (kind == EXPECT_PARSE_DONE)
+        wire_plain(batch_compose(batch), '1');
+    if (kind == EXPECT_CLOSE_DONE)
+        wire_plain(batch_compose(batch), '3');
+    if (kind == EXPECT_DEALLOCATE_DONE) {
+        struct buffer *out = batch_compose(batch);
+        size_t begun = wire_begin(out, 'C');
+        wire_text(out, "DEALLOCATE");
+        wire_end(out, begun);
+        wire_ready(out, server->status);
+    }
+}
+
+/* What needs no reply and stands first is answered now. */
+static void settle(struct server *server, struct batch *batch)
+{
+    const struct expected *head;
+    while ((head = expect_head(&server->expect)) && head->kind >= EXPECT_COPY_END) {
+        struct expected entry = expect_pop(&server->expect);
+        answer(server, batch, entry.kind);
+        expected_done(&entry);
+    }
+}
+
+static enum expect_kind head_kind(struct reply *reply)
+{
+    settle(reply->server, reply->batch);
+    const struct expected *head = expect_head(&reply->server->expect);
+    return head ? head->kind : EXPECT_DEALLOCATE_DONE;
+}
+
+/* The reply completes what stands first, which must be `kind` or our own of it. */
+static void complete(struct reply *reply, enum expect_kind kind, enum expect_kind own)
+{
+    enum expect_kind head = head_kind(reply);
+    if (head != kind && head != own) {
+        reply->sound = false;
+        return;
+    }
+    struct expected entry = expect_pop(&reply->server->expect);
+    expected_done(&entry);
+    if (head == kind)
+        pass(reply);
+}
+
+/* ---- errors ---- */
+
+/* An entry that came to nothing: what it had changed before its time is undone. */
+static void undo(struct server *server, struct expected *entry)
+{
+    struct client *client = server->client;
+    bool parse = entry->kind == EXPECT_PARSE || entry->kind == EXPECT_OWN_PARSE;
+    if (parse && entry->statement) {
+        if (server->unnamed == entry->statement)
+            statement_release(&server->unnamed);
+        else
+            prepared_remove(&server->prepared, entry->statement);
+    }
+    if (!client || !entry->name)
+        return;
+    struct slice name = slice_of(entry->name);
+    if (entry->kind == EXPECT_CLOSE_DONE && !names_get(&client->names, name))
+        names_put(&client->names, name, TAKE(entry->statement));
+    else if (entry->kind != EXPECT_CLOSE_DONE)
+        (void)names_remove(&client->names, name);
+}
+
+/* After an error in an extended query nothing is answered until Sync. */
+static void skip_to_sync(struct server *server)
+{
+    const struct expected *head;
+    server->failed = true;
+    while ((head = expect_head(&server->expect))) {
+        if (head->kind == EXPECT_SYNC) {
+            server->failed = false;
+            return;
+        }
+        struct expected entry = expect_pop(&server->expect);
+        undo(server, &entry);
+        expected_done(&entry);
+    }
+}
+
+/* The text of a statement's error that the server's cached plan or its absence is the cause of. */
+static void forget_stale(struct server *server, struct slice body)
+{
+    struct slice code = wire_error_field(body, 'C');
+    const struct expected *head = expect_head(&server->expect);
+    if (head && (head->kind == EXPECT_BIND || head->kind == EXPECT_EXECUTE) &&
+        (slice_equal(code, SLICE("0A000")) || slice_equal(code, SLICE("26000"))))
+        server->stale = true;
+}
+
+static void on_error(struct reply *reply)
+{
+    struct server *server = reply->server;
+    settle(server, reply->batch);
+    struct expected *head = expect_head(&server->expect);
+    server->copy_in = false;
+    if (!head) { /* on its way out: an administrator ends it, say */
+        server->tainted = true;
+        pass(reply);
+        return;
+    }
+    if (head->refusal)
+        buffer_append(batch_compose(reply->batch), head->refusal,
+                      wire_get_u32(head->refusal + 1) + 1);
+    else if (head->kind != EXPECT_OWN_QUERY)
+        pass(reply);
+    else
+        server->tainted = true;
+    forget_stale(server, body_of(reply));
+    if (head->kind != EXPECT_QUERY && head->kind != EXPECT_OWN_QUERY)
+        skip_to_sync(server);
+}
+
+/* ---- session state ---- */
+
+static void on_parameter(struct reply *reply)
+{
+    struct server *server = reply->server;
+    struct slice rest = body_of(reply), name, value;
+    if (!wire_take_text(&rest, &name) || !wire_take_text(&rest, &value)) {
+        reply->sound = false;
+        return;
+    }
+    server->params = params_with(server->params, name, value);
+    if (server->client)
+        server->client->params = params_with(server->client->params, name, value);
+    if (head_kind(reply) != EXPECT_OWN_QUERY)
+        pass(reply);
+}
+
+static void forget_prepared(struct server *server)
+{
+    prepared_clear(&server->prepared);
+    statement_release(&server->unnamed);
+    if (server->client) {
+        names_done(&server->client->names);
+        statement_release(&server->client->unnamed);
+    }
+}
+
+/* SQL that the pool must know of is recognised by its tag, without parsing. */
+static void on_tag(struct server *server, struct slice tag)
+{
+    struct client *client = server->client;
+    if (slice_equal(tag, SLICE("DEALLOCATE ALL\0")))
+        forget_prepared(server);
+    if (!slice_equal(tag, SLICE("DISCARD ALL\0")))
+        return;
+    forget_prepared(server);
+    params_release(&server->params);
+    server->params = params_hold(server->base_params);
+    server->dirty = false;
+    if (!client)
+        return;
+    params_release(&client->params);
+    client->params = params_hold(client->startup_params);
+    client->pinned = client->pool->mode == POOL_SESSION;
+}
+
+static void on_complete(struct reply *reply)
+{
+    enum expect_kind head = head_kind(reply);
+    reply->server->copy_in = false;
+    if (reply->start[0] == 'C' && reply->start[WIRE_HEADER_BYTES] == 'D')
+        on_tag(reply->server, body_of(reply));
+    if (head == EXPECT_OWN_QUERY)
+        return;
+    if (head == EXPECT_EXECUTE) {
+        struct expected entry = expect_pop(&reply->server->expect);
+        expected_done(&entry);
+    } else if (head != EXPECT_QUERY) {
+        reply->sound = false;
+        return;
+    }
+    pass(reply);
+}
+
+static void on_copy_in(struct reply *reply)
+{
+    struct server *server = reply->server;
+    enum expect_kind head = head_kind(reply);
+    if (head != EXPECT_QUERY && head != EXPECT_EXECUTE) {
+        reply->sound = false;
+        return;
+    }
+    bool ended = false; /* has the client sent the end of it already? */
+    for (uint32_t i = 0; i < server->expect.count; i++)
+        ended = ended || expect_at(&server->expect, i)->kind == EXPECT_COPY_END;
+    expect_drop_syncs(&server->expect);
+    server->copy_in = !ended;
+    pass(reply);
+}
+
+static void on_ready(struct reply *reply)
+{
+    struct server *server = reply->server;
+    enum expect_kind head = head_kind(reply);
+    if (body_of(reply).len != 1 ||
+        (head != EXPECT_SYNC && head != EXPECT_QUERY && head != EXPECT_OWN_QUERY)) {
+        reply->sound = false;
+        return;
+    }
+    struct expected entry = expect_pop(&server->expect);
+    expected_done(&entry);
+    server->status = body_of(reply).ptr[0];
+    server->copy_in = false;
+    if (head != EXPECT_OWN_QUERY)
+        pass(reply);
+    settle(server, reply->batch);
+    if (server->stale && server->expect.count == 0 && server->status == 'I') {
+        server->stale = false;
+        server->dirty = true; /* the reset takes the statements with it */
+    }
+}
+
+/* Whole messages of these types are looked at. */
+static void on_message(struct reply *reply)
+{
+    switch (reply->start[0]) {
+    case '1':
+        complete(reply, EXPECT_PARSE, EXPECT_OWN_PARSE);
+        break;
+    case '2':
+        complete(reply, EXPECT_BIND, EXPECT_BIND);
+        break;
+    case '3':
+        complete(reply, EXPECT_CLOSE, EXPECT_OWN_CLOSE);
+        break;
+    case 'C':
+    case 'I':
+    case 's':
+        on_complete(reply);
+        break;
+    case 'E':
+        on_error(reply);
+        break;
+    case 'G':
+        on_copy_in(reply);
+        break;
+    case 'S':
+        on_parameter(reply);
+        break;
+    case 'Z':
+        on_ready(reply);
+        break;
+    default:
+        reply->sound = false;
+    }
+}
+
+/* These are passed on as they come; the first bytes say what must be noted. */
+static void on_data(struct reply *reply)
+{
+    struct server *server = reply->server;
+    enum expect_kind head = head_kind(reply);
+    char type = reply->start[0];
+    server->skip = (uint32_t)(reply->size - reply->have);
+    server->drop_skipped = is_own(head);
+    if (type == 'A' && (!server->client || !server->client->pinned))
+        server->drop_skipped = true; /* of a LISTEN that is not this client's */
+    if (!server->drop_skipped)
+        pass(reply);
+    if ((type == 'T' || type == 'n') && head == EXPECT_DESCRIBE) {
+        struct expected entry = expect_pop(&server->expect);
+        expected_done(&entry);
+    }
+}
+
+static bool is_data(char type)
+{
+    return type != 0 && strchr("DdTntHWVcNAv", type);
+}
+
+/* 1: taken; 0: more must come; -1: not the protocol. */
+static int take_message(struct reply *reply, struct slice *rest)
+{
+    if (rest->len < WIRE_HEADER_BYTES)
+        return 0;
+    uint32_t length = wire_get_u32(rest->ptr + 1);
+    size_t size = (size_t)length + 1;
+    bool data = is_data(rest->ptr[0]);
+    if (length < 4 || length > WIRE_LENGTH_MAX || (!data && size > NOTE_BYTES_MAX))
+        return -1;
+    if (!data && rest->len < size)
+        return 0;
+    reply->start = rest->ptr;
+    reply->size = size;
+    reply->have = rest->len < size ? rest->len : size;
+    rest->ptr += reply->have;
+    rest->len -= reply->have;
+    if (data)
+        on_data(reply);
+    else
+        on_message(reply);
+    return reply->sound ? 1 : -1;
+}
+
+static void take_skipped(struct server *server, struct batch *batch, struct slice *rest)
+{
+    size_t len = rest->len < server->skip ? rest->len : server->skip;
+    if (!server->drop_skipped)
+        batch_pass(batch, rest->ptr, len);
+    server->skip -= (uint32_t)len;
+    rest->ptr += len;
+    rest->len -= len;
+}
+
+static void deliver(struct server *server, const struct batch *batch)
+{
+    struct iovec parts[2];
+    int count = batch_parts(batch, parts);
+    if (server->client && count > 0)
+        client_send(server->client, parts, count);
+}
+
+struct slice reply_messages(struct server *server, struct slice bytes, bool *ret_sound,
+                            bool *ret_free)
+{
+    static struct buffer composed;
+    struct batch batch = {.composed = &composed};
+    struct reply reply = {.server = server, .batch = &batch, .sound = true};
+    int r = 1;
+    buffer_reset(&composed, READ_BYTES * 4);
+    while (bytes.len > 0 && r > 0) {
+        if (server->skip > 0)
+            take_skipped(server, &batch, &bytes);
+        else
+            r = take_message(&reply, &bytes);
+    }
+    deliver(server, &batch);
+    *ret_sound = r >= 0;
+    *ret_free = server->expect.count == 0 && server->status == 'I' && server->skip == 0;
+    return bytes;
+}
+
+void reply_settle(struct server *server)
+{
+    const struct expected *head = expect_head(&server->expect);
+    if (!head || head->kind < EXPECT_COPY_END || server->expect.asked > 0)
+        return;
+    AUTO_BUFFER composed = {0};
+    struct batch batch = {.composed = &composed};
+    settle(server, &batch);
+    deliver(server, &batch);
+}
+
+void reply_lost(struct server *server, const char *sqlstate, const char *message)
+{
+    struct client *client = server->client;
+    const struct wire_error error = {sqlstate, message, "The outcome of the transaction is unknown.",
+                                     NULL};
+    AUTO_BUFFER out = {0};
+    bool open = false; /* an extended query without its Sync */
+    while (server->expect.count > 0) {
+        struct expected entry = expect_pop(&server->expect);
+        bool ends = entry.kind == EXPECT_QUERY || entry.kind == EXPECT_SYNC;
+        undo(server, &entry);
+        expected_done(&entry);
+        open = !ends;
+        if (!ends)
+            continue;
+        wire_error(&out, "ERROR", &error);
+        wire_ready(&out, 'I');
+    }
+    if (open)
+        wire_error(&out, "ERROR", &error);
+    client->failed = open || server->failed;
+    if (buffer_len(&out) > 0)
+        client_send_buffer(client, &out);
+    else if (server->status != 'I')
+        client_trouble(client, &error);
+}

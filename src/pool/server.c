@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection to Postgres, from its first ReadyForQuery to its end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "cancel.h"
+#include "log.h"
+#include "pool.h"
+#include "reply.h"
+
+enum { READS_MAX = 8, IN_BYTES_KEPT = 16 * 1024 };
+
+static struct list *list_of(struct server *server)
+{
+    struct pool *pool = server->pool;
+    switch (server->state) {
+    case SERVER_CONNECTING:
+        return &pool->connecting;
+    case SERVER_IDLE:
+        return &pool->idle;
+    case SERVER_LENT:
+        return &pool->lent;
+    default:
+        return &pool->cleaning;
+    }
+}
+
+void server_become(struct server *server, enum server_state state)
+{
+    list_remove(list_of(server), &server->link);
+    server->state = state;
+    if (state == SERVER_IDLE && server->pool->config->round_robin)
+        list_push_back(list_of(server), &server->link);
+    else
+        list_push_front(list_of(server), &server->link);
+}
+
+static void on_ready(struct loop_source *source, uint32_t events)
+{
+    struct server *server =
+        CONTAINER_OF(CONTAINER_OF(source, struct stream, source), struct server, stream);
+    stream_take_events(&server->stream, events);
+    if (server->state == SERVER_CONNECTING) {
+        server_login_run(server, events);
+        return;
+    }
+    if (buffer_len(&server->out) > 0 && (events & EPOLLOUT)) {
+        if (!server_send(server, NULL, 0))
+            return;
+        if (buffer_len(&server->out) == 0 && server->client)
+            client_run(server->client); /* it waited for that */
+    }
+    if (!server->closed)
+        server_run(server);
+}
+
+struct server *server_new(struct pool *pool)
+{
+    struct server *server = xcalloc(1, sizeof(*server));
+    server->pool = pool;
+    server->status = 'I';
+    server->born_us = server->used_us = pool_now();
+    server->params = params_empty();
+    prepared_init(&server->prepared);
+    list_push_front(&pool->connecting, &server->link);
+    return server;
+}
+
+int server_open(struct server *server, int fd)
+{
+    return stream_open(&server->stream, pool_process.loop, fd, on_ready);
+}
+
+static void free_server(struct server *server)
+{
+    server_login_free(&server->login);
+    expect_done(&server->expect);
+    prepared_done(&server->prepared);
+    statement_release(&server->unnamed);
+    params_release(&server->params);
+    params_release(&server->base_params);
+    buffer_done(&server->in);
+    buffer_done(&server->out);
+    free(server);
+}
+
+/* What the client is told when its server goes away under it. */
+static void tell_client(struct server *server, const char *why)
+{
+    struct client *client = server->client;
+    struct wire_error error = {"08006", why, "The outcome of the transaction is unknown.", NULL};
+    bool cut = server->skip > 0 || client->skip > 0;
+    if (!cut)
+        reply_lost(server, "08006", why);
+    server->client = NULL;
+    client->server = NULL;
+    client->skip = 0;
+    if (cut || client->pool->mode == POOL_SESSION || client->pinned)
+        client_close(client, &error); /* in the middle of a message, or its session is gone */
+    else
+        pool_again(client);
+}
+
+void server_close(struct server *server, const char *why)
+{
+    static const char goodbye[] = {'X', 0, 0, 0, 4};
+    struct pool *pool = server->pool;
+    if (server->closed)
+        return;
+    server->closed = true;
+    if (server->client)
+        tell_client(server, why);
+    if (server->state != SERVER_CONNECTING && stream_is_open(&server->stream)) {
+        struct iovec part = {(void *)(uintptr_t)goodbye, sizeof(goodbye)};
+        ssize_t sent = buffer_len(&server->out) > 0 ? 0 : stream_write(&server->stream, &part, 1);
+        (void)sent; /* it may be gone already */
+    }
+    if (server->again.next)
+        list_remove(&pool_process.servers_again, &server->again);
+    stream_close(&server->stream, pool_process.loop);
+    list_remove(list_of(server), &server->link);
+    list_push_back(&pool_process.closed_servers, &server->link);
+    pool_serve_later(pool);
+}
+
+void server_free_closed(void)
+{
+    struct list *closed = &pool_process.closed_servers;
+    struct link *link = list_first(closed), *next;
+    for (; link; link = next) {
+        struct server *server = CONTAINER_OF(link, struct server, link);
+        next = list_next(closed, link);
+        if (server->cancels > 0)
+            continue; /* a cancel request still refers to it */
+        list_remove(closed, link);
+        free_server(server);
+    }
+}
+
+/* ---- output ---- */
+
+static bool flush(struct server *server)
+{
+    while (buffer_len(&server->out) > 0) {
+        struct slice rest = buffer_slice(&server->out);
+        struct iovec part = {(void *)(uintptr_t)rest.ptr, rest.len};
+        ssize_t sent = stream_write(&server->stream, &part, 1);
+        if (sent == -EAGAIN)
+            return true;
+        if (sent < 0) {
+            server_close(server, "the connection to the database was lost");
+            return false;
+        }
+        buffer_consume(&server->out, (size_t)sent);
+    }
+    buffer_reset(&server->out, IN_BYTES_KEPT);
+    return true;
+}
+
+bool server_send(struct server *server, const struct iovec *parts, int count)
+{
+    ssize_t sent = 0;
+    if (count == 0)
+        return flush(server);
+    if (buffer_len(&server->out) == 0) {
+        sent = stream_write(&server->stream, parts, count);
+        if (sent < 0 && sent != -EAGAIN) {
+            server_close(server, "the connection to the database was lost");
+            return false;
+        }
+    }
+    size_t done = sent > 0 ? (size_t)sent : 0;
+    for (int i = 0; i < count; i++) {
+        if (done < parts[i].iov_len)
+            buffer_append(&server->out, (const char *)parts[i].iov_base + done,
+                          parts[i].iov_len - done);
+        done = done < parts[i].iov_len ? 0 : done - parts[i].iov_len;
+    }
+    return true;
+}
+
+static bool server_query(struct server *server, const char *sql)
+{
+    AUTO_BUFFER out = {0};
+    wire_query(&out, sql);
+    expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_QUERY});
+    statement_release(&server->unnamed);
+    struct slice all = buffer_slice(&out);
+    return server_send(server, &(struct iovec){(void *)(uintptr_t)all.ptr, all.len}, 1);
+}
+
+/* ---- between two clients ---- */
+
+static bool is_worn(const struct server *server)
+{
+    int64_t lifetime_ms = server->pool->limits.server_lifetime_ms;
+    return server->tainted || (lifetime_ms > 0 &&
+                               pool_now() - server->born_us > (uint64_t)lifetime_ms * 1000);
+}
+
+static void make_idle(struct server *server)
+{
+    server->used_us = pool_now();
+    if (is_worn(server)) {
+        server_close(server, "");
+        return;
+    }
+    server_become(server, SERVER_IDLE);
+    pool_serve_later(server->pool);
+}
+
+/* Nobody's, and nothing is outstanding: does what is missing for the next client. */
+static void clean(struct server *server)
+{
+    const char *reset = server->pool->config->server_reset_query;
+    if (server->cancels > 0) {
+        server_become(server, SERVER_CLEANING); /* a cancel may still hit what runs next */
+        return;
+    }
+    if (server->state != SERVER_CLEANING)
+        server_become(server, SERVER_CLEANING);
+    if (server->status != 'I') {
+        (void)server_query(server, "ROLLBACK");
+    } else if (server->dirty && *reset) {
+        server->dirty = false;
+        prepared_clear(&server->prepared);
+        params_release(&server->params);
+        server->params = params_hold(server->base_params);
+        (void)server_query(server, reset);
+    } else {
+        server->dirty = false;
+        make_idle(server);
+    }
+}
+
+static void part(struct server *server)
+{
+    struct client *client = server->client;
+    server->client = NULL;
+    server->copy_in = server->failed = false;
+    client->server = NULL;
+    server->dirty = server->dirty || client->pinned;
+    client->pinned = client->pool->mode == POOL_SESSION;
+}
+
+void server_release(struct server *server)
+{
+    struct pool_counters *counters = &server->pool->counters;
+    uint64_t now = pool_now();
+    counters->transactions++;
+    counters->transaction_us += now - server->client->since_us;
+    server->client->since_us = now;
+    part(server);
+    if (server->dirty || server->cancels > 0 || server->pool->config->reset_always)
+        clean(server);
+    else
+        make_idle(server);
+}
+
+void server_cancel_done(struct server *server)
+{
+    server->cancels--;
+    if (server->state == SERVER_CLEANING && server->cancels == 0 && server->expect.count == 0 &&
+        !server->closed)
+        clean(server);
+}
+
+/* Brings what the client began to an end that the server understands. */
+static void finish_for_client(struct server *server, bool copy_in)
+{
+    AUTO_BUFFER out = {0};
+    struct expect *expect = &server->expect;
+    const struct expected *last = expect->count ? expect_at(expect, expect->count - 1) : NULL;
+    if (copy_in) {
+        size_t begun = wire_begin(&out, 'f');
+        wire_text(&out, "the client is gone");
+        wire_end(&out, begun);
+    }
+    bool synced = last && (last->kind == EXPECT_QUERY || last->kind == EXPECT_SYNC ||
+                           last->kind == EXPECT_OWN_QUERY);
+    if ((last && !synced) || server->failed) {
+        wire_plain(&out, 'S');
+        expect_push(expect, (struct expected){.kind = EXPECT_SYNC});
+        server->failed = false;
+    }
+    struct slice all = buffer_slice(&out);
+    if (all.len > 0)
+        (void)server_send(server, &(struct iovec){(void *)(uintptr_t)all.ptr, all.len}, 1);
+}
+
+void server_lose_client(struct server *server)
+{
+    bool cut = server->client->skip > 0 || buffer_len(&server->out) > 0;
+    bool copy_in = server->copy_in, failed = server->failed;
+    part(server);
+    if (cut) { /* in the middle of a message */
+        server_close(server, "");
+        return;
+    }
+    server->failed = failed;
+    server_become(server, SERVER_CLEANING);
+    server->used_us = pool_now();
+    finish_for_client(server, copy_in);
+    if (server->closed)
+        return;
+    if (server->expect.count == 0) {
+        clean(server);
+        return;
+    }
+    cancel_query(server);
+}
+
+/* ---- input ---- */
+
+static ssize_t read_more(struct server *server, struct slice *ret_bytes)
+{
+    bool kept = buffer_len(&server->in) > 0;
+    char *dst = kept ? buffer_reserve(&server->in, READ_BYTES) : pool_process.read_buffer;
+    ssize_t got = stream_read(&server->stream, dst, READ_BYTES);
+    if (got > 0 && kept)
+        server->in.end += (size_t)got;
+    *ret_bytes = kept ? buffer_slice(&server->in) : (struct slice){dst, got > 0 ? (size_t)got : 0};
+    return got;
+}
+
+static void keep_rest(struct server *server, struct slice rest)
+{
+    if (buffer_len(&server->in) > 0)
+        buffer_consume(&server->in, buffer_len(&server->in) - rest.len);
+    else
+        buffer_append_slice(&server->in, rest);
+    if (rest.len == 0)
+        buffer_reset(&server->in, IN_BYTES_KEPT);
+}
+
+/* Nobody asked it anything. */
+static bool idle_messages(struct server *server)
+{
+    return server->expect.count == 0 && !server->client;
+}
+
+static void count_query(struct server *server)
+{
+    uint64_t us = pool_now() - server->query_us;
+    server->pool->counters.query_us += us;
+    pool_count(server->pool->counters.query_histogram, us);
+}
+
+static void after_replies(struct server *server, bool free)
+{
+    struct client *client = server->client;
+    if (server->closed)
+        return;
+    if (!client) {
+        if (server->state == SERVER_CLEANING && server->expect.count == 0 && server->skip == 0)
+            clean(server);
+        return;
+    }
+    if (server->expect.count == 0)
+        count_query(server);
+    if (server->status == 'T' && client->pool->mode == POOL_STATEMENT) {
+        client_close(client, &(struct wire_error){"0A000",
+                                                  "transaction blocks are not possible with "
+                                                  "statement pooling",
+                                                  NULL, "Use a pool_mode of transaction."});
+        return;
+    }
+    if (free && !client->pinned && client->skip == 0 && !client->unparsed)
+        server_release(server);
+    else if (server->expect.count < EXPECT_MAX / 2)
+        client_run(client); /* it may have waited for room */
+}
+
+void server_run(struct server *server)
+{
+    for (int reads = 0; reads < READS_MAX && server->stream.readable && !server->closed; reads++) {
+        struct slice bytes;
+        bool sound = true, free = false;
+        if (server->client && server->client->out)
+            return; /* it reads too slowly: the server has to wait */
+        ssize_t got = read_more(server, &bytes);
+        if (got == -EAGAIN)
+            return;
+        if (got <= 0) {
+            server_close(server, "the database closed the connection");
+            return;
+        }
+        bool idle = idle_messages(server);
+        struct slice rest = reply_messages(server, bytes, &sound, &free);
+        keep_rest(server, rest);
+        if (!sound) {
+            log_warn("database %s: the server does not follow the protocol; its connection is closed",
+                     server->pool->database_name);
+            server_close(server, "the database does not follow the protocol");
+            return;
+        }
+        if (server->tainted && idle) {
+            server_close(server, "");
+            return;
+        }
+        after_replies(server, free);
+    }
+    if (!server->closed && server->stream.readable)
+        server_again(server);
+}
+
+/* ---- time ---- */
+
+void server_is_up(struct server *server)
+{
+    server_login_free(&server->login);
+    server->base_params = params_hold(server->params);
+    make_idle(server);
+    if (!server->pool->welcome)
+        server->pool->welcome = params_hold(server->params);
+    pool_connect_worked(server->pool);
+}
+
+static bool passed(uint64_t since_us, int64_t limit_ms)
+{
+    return limit_ms > 0 && pool_now() - since_us > (uint64_t)limit_ms * 1000;
+}
+
+static const struct wire_error query_too_long = {
+    "57014", "canceling statement due to the pool's query_timeout", NULL, NULL};
+static const struct wire_error transaction_too_long = {
+    "25P04", "terminating the transaction due to the pool's transaction_timeout", NULL, NULL};
+static const struct wire_error transaction_idle = {
+    "25P03", "the transaction was idle for longer than the pool's idle_transaction_timeout",
+    "It was rolled back.", "Run the transaction again."};
+
+/* The client goes on without it; the transaction is rolled back. */
+static void take_from_client(struct server *server, const struct wire_error *error)
+{
+    struct client *client = server->client;
+    server_lose_client(server);
+    if (client->pool->mode == POOL_SESSION)
+        client_close(client, error);
+    else
+        client_trouble(client, error);
+}
+
+static void lent_tick(struct server *server)
+{
+    const struct pool_limits *limits = &server->pool->limits;
+    struct client *client = server->client;
+    bool asked = server->expect.count > 0;
+    if (asked && passed(server->query_us, limits->query_ms) && !server->cancels)
+        client_close(client, &query_too_long);
+    else if (server->status != 'I' && passed(client->since_us, limits->transaction_ms))
+        client_close(client, &transaction_too_long);
+    else if (!asked && server->status != 'I' &&
+             passed(server->query_us, limits->idle_transaction_ms))
+        take_from_client(server, &transaction_idle);
+}
+
+void server_tick(struct server *server)
+{
+    const struct pool_config *config = server->pool->config;
+    if (server->state == SERVER_CONNECTING)
+        server_login_tick(server);
+    else if (server->state == SERVER_LENT)
+        lent_tick(server);
+    else if (server->state == SERVER_CLEANING && passed(server->used_us, config->cancel_wait_ms))
+        server_close(server, "");
+    else if (server->state == SERVER_IDLE && is_worn(server))
+        server_close(server, "");
+}

@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A new connection to a database: name, socket, TLS, startup, authentication, and what it reports
+ * about itself. Hosts and their addresses are tried in turn. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "credentials.h"
+#include "pool.h"
+#include "resolve.h"
+#include "scram.h"
+#include "tls.h"
+
+enum phase {
+    PHASE_RESOLVE,
+    PHASE_CONNECT,
+    PHASE_TLS_ANSWER,
+    PHASE_TLS,
+    PHASE_AUTH,    /* up to AuthenticationOk */
+    PHASE_SESSION, /* up to ReadyForQuery */
+    PHASE_QUERY,   /* connect_query runs */
+};
+
+enum { LOGIN_MESSAGE_BYTES_MAX = 64 * 1024 };
+
+struct server_login {
+    enum phase phase;
+    size_t host;
+    struct resolve *resolve;
+    struct addrinfo *addresses, *address; /* of the host; the one that is tried */
+    bool accept_any;
+    struct scram scram;
+    bool scram_runs, scram_proven;
+    char sqlstate[6];
+    char *failure;
+};
+
+static void next_address(struct server *server);
+
+static const struct host_config *host_of(const struct server *server)
+{
+    return &server->pool->database->hosts[server->login->host];
+}
+
+void server_login_free(struct server_login **login)
+{
+    struct server_login *l = TAKE(*login);
+    if (!l)
+        return;
+    resolve_abandon(&l->resolve);
+    if (l->addresses)
+        freeaddrinfo(l->addresses);
+    scram_done(&l->scram);
+    free(l->failure);
+    free(l);
+}
+
+/* ---- failure ---- */
+
+static void give_up(struct server *server)
+{
+    struct pool *pool = server->pool;
+    struct server_login *login = server->login;
+    AUTO_TEXT message = xstrdup(login->failure ? login->failure : "no host is configured");
+    char sqlstate[6];
+    memcpy(sqlstate, *login->sqlstate ? login->sqlstate : "08001", sizeof(sqlstate));
+    server_close(server, "");
+    pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, NULL});
+}
+
+static void note_failure(struct server *server, const char *sqlstate, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+static void note_failure(struct server *server, const char *sqlstate, const char *format, ...)
+{
+    va_list arguments;
+    char *text = NULL;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        abort();
+    va_end(arguments);
+    free(server->login->failure);
+    server->login->failure = text;
+    (void)snprintf(server->login->sqlstate, sizeof(server->login->sqlstate), "%.5s", sqlstate);
+}
+
+static void reset_connection(struct server *server)
+{
+    stream_close(&server->stream, pool_process.loop);
+    memset(&server->stream, 0, sizeof(server->stream));
+    scram_done(&server->login->scram);
+    server->login->scram_runs = server->login->scram_proven = false;
+    params_release(&server->params);
+    server->params = params_empty();
+    server->in.start = server->in.end = server->out.start = server->out.end = 0;
+}
+
+/* This address leads nowhere: the next one, or the next host. */
+static void try_elsewhere(struct server *server)
+{
+    reset_connection(server);
+    next_address(server);
+}
+
+/* The server has said no: another host will not say otherwise. */
+static void refused(struct server *server)
+{
+    reset_connection(server);
+    give_up(server);
+}
+
+/* ---- output ---- */
+
+static bool send_out(struct server *server, struct buffer *out)
+{
+    struct slice all = buffer_slice(out);
+    struct iovec part = {(void *)(uintptr_t)all.ptr, all.len};
+    ssize_t sent = stream_write(&server->stream, &part, 1);
+    if (sent == (ssize_t)all.len)
+        return true;
+    /* What is said in a login fits into an empty socket. */
+    note_failure(server, "08001", "cannot write to the database's server");
+    try_elsewhere(server);
+    return false;
+}
+
+static void send_startup(struct server *server)
+{
+    const struct pool *pool = server->pool;
+    const struct database_config *database = pool->database;
+    AUTO_BUFFER out = {0};
+    size_t begun = wire_begin(&out, 0);
+    wire_u32(&out, WIRE_PROTOCOL_3_0);
+    wire_text(&out, "user");
+    wire_text(&out, pool->credentials->user);
+    wire_text(&out, "database");
+    wire_text(&out, database->database ? database->database : pool->database_name);
+    for (size_t i = 0; i < database->settings_count; i++) {
+        wire_text(&out, database->settings[i].name);
+        wire_text(&out, database->settings[i].value);
+    }
+    buffer_append(&out, "", 1);
+    wire_end(&out, begun);
+    server->login->phase = PHASE_AUTH;
+    (void)send_out(server, &out);
+}
+
+static void send_password(struct server *server, const char *text)
+{
+    AUTO_BUFFER out = {0};
+    size_t begun = wire_begin(&out, 'p');
+    wire_text(&out, text);
+    wire_end(&out, begun);
+    (void)send_out(server, &out);
+    secret_wipe(out.data, out.cap);
+}
+
+/* ---- TLS ---- */
+
+static bool wants_tls(const struct server *server)
+{
+    return server->pool->database->tls.mode >= TLS_PREFER &&
+           host_of(server)->host[0] != '/';
+}
+
+static void begin_tls(struct server *server)
+{
+    struct pool *pool = server->pool;
+    struct error err = {""};
+    if (!pool->tls)
+        pool->tls = tls_context_new(&pool->database->tls, false, &err);
+    if (!pool->tls) {
+        note_failure(server, "08001", "%s", err.text);
+        refused(server);
+        return;
+    }
+    server->stream.tls = tls_new(pool->tls, server->stream.source.fd, host_of(server)->host);
+    server->login->phase = PHASE_TLS;
+    server_login_run(server, 0);
+}
+
+static void ask_for_tls(struct server *server)
+{
+    AUTO_BUFFER out = {0};
+    if (server->pool->database->tls.direct) {
+        begin_tls(server);
+        return;
+    }
+    size_t begun = wire_begin(&out, 0);
+    wire_u32(&out, WIRE_SSL);
+    wire_end(&out, begun);
+    server->login->phase = PHASE_TLS_ANSWER;
+    (void)send_out(server, &out);
+}
+
+/* One byte, read alone: whatever follows it must come through TLS. */
+static void on_tls_answer(struct server *server)
+{
+    char answer;
+    ssize_t got = stream_read(&server->stream, &answer, 1);
+    if (got == -EAGAIN)
+        return;
+    server->stream.readable = true;
+    if (got == 1 && answer == 'S') {
+        begin_tls(server);
+    } else if (got == 1 && answer == 'N' && server->pool->database->tls.mode == TLS_PREFER) {
+        send_startup(server);
+    } else {
+        note_failure(server, "08001", "the database's server at %s does not offer TLS",
+                     host_of(server)->host);
+        try_elsewhere(server);
+    }
+}
+
+static void on_tls(struct server *server)
+{
+    int r = tls_handshake(server->stream.tls);
+    if (r == 0)
+        return;
+    if (r > 0) {
+        server->stream.readable = true;
+        send_startup(server);
+        return;
+    }
+    note_failure(server, "08001", "TLS with the database's server at %s failed: %s",
+                 host_of(server)->host, tls_failure(server->stream.tls));
+    try_elsewhere(server);
+}
+
+/* ---- the socket ---- */
+
+static void connected(struct server *server)
+{
+    int code = 0;
+    socklen_t len = sizeof(code);
+    (void)getsockopt(server->stream.source.fd, SOL_SOCKET, SO_ERROR, &code, &len);
+    if (code != 0) {
+        note_failure(server, "08001", "cannot connect to %s port %u: %s", host_of(server)->host,
+                     host_of(server)->port, strerror(code));
+        try_elsewhere(server);
+    } else if (wants_tls(server)) {
+        ask_for_tls(server);
+    } else {
+        send_startup(server);
+    }
+}
+
+static void set_options(int fd, int family)
+{
+    int on = 1, idle_s = 60, interval_s = 10, unacked_ms = 60000;
+    if (family == AF_UNIX)
+        return;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
+}
+
+static void connect_to(struct server *server, const struct sockaddr *address, socklen_t len)
+{
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int r = fd < 0 ? -1 : connect(fd, address, len);
+    if (r < 0 && errno != EINPROGRESS) {
+        note_failure(server, "08001", "cannot connect to %s port %u: %s", host_of(server)->host,
+                     host_of(server)->port, strerror(errno));
+        if (fd >= 0)
+            (void)close(fd);
+        next_address(server);
+        return;
+    }
+    set_options(fd, address->sa_family);
+    memcpy(&server->address, address, len);
+    server->address_len = len;
+    server->login->phase = PHASE_CONNECT;
+    if (server_open(server, fd) < 0) {
+        (void)close(fd);
+        note_failure(server, "08001", "no descriptor is free for a connection");
+        give_up(server);
+    }
+}
+
+static void connect_unix(struct server *server)
+{
+    const struct host_config *host = host_of(server);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int len = snprintf(address.sun_path, sizeof(address.sun_path), "%s/.s.PGSQL.%u", host->host,
+                       host->port);
+    if (len < 0 || (size_t)len >= sizeof(address.sun_path)) {
+        note_failure(server, "08001", "the path of the socket in %s is too long", host->host);
+        next_address(server);
+        return;
+    }
+    connect_to(server, (const struct sockaddr *)&address, sizeof(address));
+}
+
+static void on_resolved(void *owner, struct addrinfo *list, const char *failure)
+{
+    struct server *server = owner;
+    struct server_login *login = server->login;
+    login->resolve = NULL;
+    if (!list) {
+        note_failure(server, "08001", "cannot resolve %s: %s", host_of(server)->host, failure);
+        next_address(server);
+        return;
+    }
+    login->addresses = login->address = list;
+    connect_to(server, list->ai_addr, list->ai_addrlen);
+}
+
+static void begin_host(struct server *server)
+{
+    const struct host_config *host = host_of(server);
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(host->port)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(host->port)};
+    if (host->host[0] == '/')
+        connect_unix(server);
+    else if (inet_pton(AF_INET, host->host, &in.sin_addr) == 1)
+        connect_to(server, (const struct sockaddr *)&in, sizeof(in));
+    else if (inet_pton(AF_INET6, host->host, &in6.sin6_addr) == 1)
+        connect_to(server, (const struct sockaddr *)&in6, sizeof(in6));
+    else {
+        server->login->phase = PHASE_RESOLVE;
+        server->login->resolve = resolve_start(host->host, host->port, on_resolved, server);
+    }
+}
+
+static void next_address(struct server *server)
+{
+    struct server_login *login = server->login;
+    const struct database_config *database = server->pool->database;
+    if (login->address && login->address->ai_next) {
+        login->address = login->address->ai_next;
+        connect_to(server, login->address->ai_addr, login->address->ai_addrlen);
+        return;
+    }
+    if (login->addresses)
+        freeaddrinfo(login->addresses);
+    login->addresses = login->address = NULL;
+    if (++login->host < database->hosts_count) {
+        begin_host(server);
+    } else if (database->attrs == ATTRS_PREFER_STANDBY && !login->accept_any) {
+        login->accept_any = true;
+        login->host = 0;
+        begin_host(server);
+    } else {
+        give_up(server);
+    }
+}
+
+void server_login_start(struct server *server)
+{
+    server->login = xcalloc(1, sizeof(*server->login));
+    server->born_us = pool_now();
+    if (server->pool->database->hosts_count == 0)
+        give_up(server);
+    else
+        begin_host(server);
+}
+
+/* ---- authentication ---- */
+
+static void cannot_log_in(struct server *server, const char *why)
+{
+    note_failure(server, "28000", "cannot log in to the database as \"%s\": %s",
+                 server->pool->credentials->user, why);
+    refused(server);
+}
+
+static void send_md5(struct server *server, struct slice salt)
+{
+    const struct credentials *credentials = server->pool->credentials;
+    char stored[MD5_TEXT_BYTES], text[MD5_TEXT_BYTES];
+    struct scram_keys unused;
+    if (!credentials->password || salt.len != 4) {
+        cannot_log_in(server, "it asks for an md5 password, and none is configured");
+        return;
+    }
+    if (secret_form(credentials->password, &unused) == SECRET_MD5)
+        memcpy(stored, credentials->password, sizeof(stored));
+    else
+        md5_stored(credentials->password, credentials->user, stored);
+    md5_answer(stored, (const uint8_t *)salt.ptr, text);
+    send_password(server, text);
+}
+
+static bool offers(struct slice mechanisms, const char *name)
+{
+    struct slice mechanism;
+    while (wire_take_text(&mechanisms, &mechanism) && mechanism.len > 0)
+        if (slice_equal(mechanism, slice_of(name)))
+            return true;
+    return false;
+}
+
+static void begin_scram(struct server *server, struct slice mechanisms)
+{
+    struct server_login *login = server->login;
+    const struct credentials *credentials = server->pool->credentials;
+    struct scram *scram = &login->scram;
+    size_t binding = server->stream.tls ? tls_binding(server->stream.tls, server->binding) : 0;
+    if (!credentials->password && !credentials->keys.has_client_key) {
+        cannot_log_in(server, "no password is known; a client of that user has to log in first, or "
+                              "a password must be configured");
+        return;
+    }
+    *scram = (struct scram){.keys = credentials->keys,
+                            .binding = {server->binding, binding},
+                            .could_plus = binding > 0};
+    scram->plus = binding > 0 && offers(mechanisms, SCRAM_MECHANISM_PLUS);
+    if (!scram->plus && !offers(mechanisms, SCRAM_MECHANISM)) {
+        cannot_log_in(server, "it offers no SASL mechanism that the pool knows");
+        return;
+    }
+    AUTO_BUFFER first = {0}, out = {0};
+    scram_client_first(scram, &first);
+    size_t begun = wire_begin(&out, 'p');
+    wire_text(&out, scram->plus ? SCRAM_MECHANISM_PLUS : SCRAM_MECHANISM);
+    wire_u32(&out, (uint32_t)buffer_len(&first));
+    buffer_append_slice(&out, buffer_slice(&first));
+    wire_end(&out, begun);
+    login->scram_runs = true;
+    (void)send_out(server, &out);
+}
+
+static void continue_scram(struct server *server, struct slice text)
+{
+    struct server_login *login = server->login;
+    struct credentials *credentials = server->pool->credentials;
+    AUTO_BUFFER final = {0}, out = {0};
+    if (!login->scram_runs ||
+        !scram_client_final(&login->scram, credentials->password, text, &final)) {
+        cannot_log_in(server, "its SCRAM message can not be answered (another salt than that of the "
+                              "client's verifier?)");
+        return;
+    }
+    credentials->keys = login->scram.keys; /* the next login needs no derivation */
+    size_t begun = wire_begin(&out, 'p');
+    buffer_append_slice(&out, buffer_slice(&final));
+    wire_end(&out, begun);
+    (void)send_out(server, &out);
+}
+
+static void on_auth(struct server *server, struct slice body)
+{
+    uint32_t code = 0;
+    struct server_login *login = server->login;
+    bool sound = wire_take_u32(&body, &code);
+    if (!sound)
+        code = UINT32_MAX;
+    switch (code) {
+    case AUTH_CODE_OK:
+        if (login->scram_runs && !login->scram_proven)
+            cannot_log_in(server, "it did not prove that it knows the password");
+        else
+            login->phase = PHASE_SESSION;
+        break;
+    case AUTH_CODE_PASSWORD:
+        if (server->pool->credentials->password)
+            send_password(server, server->pool->credentials->password);
+        else
+            cannot_log_in(server, "it asks for a password, and none is configured");
+        break;
+    case AUTH_CODE_MD5:
+        send_md5(server, body);
+        break;
+    case AUTH_CODE_SASL:
+        begin_scram(server, body);
+        break;
+    case AUTH_CODE_SASL_CONTINUE:
+        continue_scram(server, body);
+        break;
+    case AUTH_CODE_SASL_FINAL:
+        login->scram_proven = login->scram_runs && scram_client_verify(&login->scram, body);
+        if (!login->scram_proven)
+            cannot_log_in(server, "its SCRAM signature is wrong");
+        break;
+    default:
+        cannot_log_in(server, "it asks for a way of authentication that the pool does not know");
+    }
+}
+
+/* ---- the session ---- */
+
+static void on_error(struct server *server, struct slice body)
+{
+    struct slice code = wire_error_field(body, 'C'), message = wire_error_field(body, 'M');
+    AUTO_TEXT text = message.ptr ? xstrndup(message.ptr, message.len) : xstrdup("no message given");
+    char sqlstate[6] = "08006"; /* a server that does not say why (CVE-2026-6666) */
+    if (code.len == 5)
+        memcpy(sqlstate, code.ptr, 5);
+    note_failure(server, sqlstate, "%s", text);
+    if (strcmp(sqlstate, "57P03") == 0)
+        try_elsewhere(server);
+    else
+        refused(server);
+}
+
+static bool is_on(const struct server *server, const char *parameter)
+{
+    return slice_equal(params_get(server->params, parameter), SLICE("on"));
+}
+
+/* Is it what target_session_attrs asks for? Servers before 14 do not report it and are taken. */
+static bool has_attrs(const struct server *server)
+{
+    bool standby = is_on(server, "in_hot_standby");
+    bool read_only = standby || is_on(server, "default_transaction_read_only");
+    switch (server->pool->database->attrs) {
+    case ATTRS_READ_WRITE:
+        return !read_only;
+    case ATTRS_READ_ONLY:
+        return read_only;
+    case ATTRS_PRIMARY:
+        return !standby;
+    case ATTRS_STANDBY:
+        return standby;
+    case ATTRS_PREFER_STANDBY:
+        return standby || server->login->accept_any;
+    default:
+        return true;
+    }
+}
+
+static void on_ready(struct server *server)
+{
+    const char *query = server->pool->database->connect_query;
+    AUTO_BUFFER out = {0};
+    if (!has_attrs(server)) {
+        note_failure(server, "08001", "no host has the target_session_attrs that are asked for");
+        try_elsewhere(server);
+        return;
+    }
+    if (server->login->phase == PHASE_SESSION && query && *query) {
+        server->login->phase = PHASE_QUERY;
+        wire_query(&out, query);
+        (void)send_out(server, &out);
+        return;
+    }
+    server->status = 'I';
+    server_is_up(server);
+}
+
+static void on_message(struct server *server, char type, struct slice body)
+{
+    struct slice name, value;
+    bool auth = server->login->phase == PHASE_AUTH;
+    if (type == 'E') {
+        on_error(server, body);
+    } else if (type == 'R' && auth) {
+        on_auth(server, body);
+    } else if (type == 'S' && !auth && wire_take_text(&body, &name) &&
+               wire_take_text(&body, &value)) {
+        server->params = params_with(server->params, name, value);
+    } else if (type == 'K' && !auth && body.len >= 8 && body.len <= 4 + sizeof(server->cancel_key)) {
+        server->backend_pid = wire_get_u32(body.ptr);
+        server->cancel_key_bytes = (uint32_t)body.len - 4;
+        memcpy(server->cancel_key, body.ptr + 4, body.len - 4);
+    } else if (type == 'Z' && !auth) {
+        on_ready(server);
+    } else if (server->login->phase != PHASE_QUERY && type != 'N' && type != 'v') {
+        note_failure(server, "08006", "the database's server does not follow the protocol");
+        try_elsewhere(server);
+    }
+}
+
+/* One message out of what was read. False: it is not there whole, or the connection has changed. */
+static bool take_message(struct server *server)
+{
+    struct slice bytes = buffer_slice(&server->in);
+    if (bytes.len < WIRE_HEADER_BYTES)
+        return false;
+    uint32_t length = wire_get_u32(bytes.ptr + 1);
+    if (length < 4 || length > LOGIN_MESSAGE_BYTES_MAX) {
+        note_failure(server, "08006", "the database's server does not follow the protocol");
+        try_elsewhere(server);
+        return false;
+    }
+    if (bytes.len < (size_t)length + 1)
+        return false;
+    int fd = server->stream.source.fd;
+    struct buffer message = {0};
+    buffer_append(&message, bytes.ptr, (size_t)length + 1);
+    buffer_consume(&server->in, (size_t)length + 1);
+    on_message(server, message.data[0],
+               (struct slice){message.data + WIRE_HEADER_BYTES, length - 4});
+    buffer_done(&message);
+    return !server->closed && server->login && stream_is_open(&server->stream) &&
+           server->stream.source.fd == fd;
+}
+
+static void read_messages(struct server *server)
+{
+    while (!server->closed && server->login && server->stream.readable &&
+           server->login->phase >= PHASE_AUTH) {
+        ssize_t got =
+            stream_read(&server->stream, buffer_reserve(&server->in, 4096), 4096);
+        if (got == -EAGAIN)
+            return;
+        if (got <= 0) {
+            note_failure(server, "08006", "the database's server closed the connection");
+            try_elsewhere(server);
+            return;
+        }
+        server->in.end += (size_t)got;
+        while (take_message(server))
+            ;
+    }
+}
+
+void server_login_run(struct server *server, uint32_t events)
+{
+    if (server->login->phase == PHASE_CONNECT && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+        connected(server);
+    if (!server->closed && server->login && server->login->phase == PHASE_TLS_ANSWER)
+        on_tls_answer(server);
+    else if (!server->closed && server->login && server->login->phase == PHASE_TLS)
+        on_tls(server);
+    if (!server->closed && server->login)
+        read_messages(server);
+}
+
+void server_login_tick(struct server *server)
+{
+    int64_t limit_ms = server->pool->config->server_connect_ms;
+    if (limit_ms <= 0 || pool_now() - server->born_us <= (uint64_t)limit_ms * 1000)
+        return;
+    note_failure(server, "08001", "%s port %u did not answer within server_connect_timeout",
+                 host_of(server)->host, host_of(server)->port);
+    reset_connection(server);
+    give_up(server);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "startup.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "config.h"
+#include "wire.h"
+
+enum { NAME_BYTES_MAX = 127, PARAMETERS_MAX = 100 };
+
+void startup_done(struct startup *startup)
+{
+    text_free(&startup->user);
+    text_free(&startup->database);
+    params_release(&startup->params);
+    buffer_done(&startup->unknown);
+}
+
+static bool problem(struct startup *startup, const char *format, ...) PRINTF_LIKE(2, 3);
+static bool problem(struct startup *startup, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(startup->problem, sizeof(startup->problem), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+/* A parameter's name goes into SQL of ours: nothing but what one can consist of. */
+static bool is_parameter_name(struct slice name)
+{
+    if (name.len == 0 || name.len > NAME_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '.'))
+            return false;
+    }
+    return name.ptr[0] != '.' && name.ptr[name.len - 1] != '.';
+}
+
+static bool add_parameter(struct startup *startup, struct slice name, struct slice value,
+                          char *const *ignored)
+{
+    if (!is_parameter_name(name))
+        return problem(startup, "a startup parameter has an impossible name");
+    if (params_count(startup->params) >= PARAMETERS_MAX)
+        return problem(startup, "too many startup parameters");
+    AUTO_TEXT text = xstrndup(name.ptr, name.len);
+    if (!config_lists(ignored, text))
+        startup->params = params_with(startup->params, name, value);
+    return true;
+}
+
+/* The next word of `options`, in which a backslash keeps a blank in; false: there is none. */
+static bool take_option(const char **text, struct buffer *word)
+{
+    const char *p = *text;
+    word->start = word->end = 0;
+    while (*p == ' ' || *p == '\t' || *p == '\n')
+        p++;
+    bool any = *p != 0;
+    for (; *p && *p != ' ' && *p != '\t' && *p != '\n'; p++) {
+        if (*p == '\\' && p[1])
+            p++;
+        buffer_append(word, p, 1);
+    }
+    buffer_append(word, "", 1);
+    *text = p;
+    return any;
+}
+
+/* "-c name=value" and "--name=value"; a dash in a name stands for an underscore. */
+static bool add_options(struct startup *startup, struct slice options, char *const *ignored)
+{
+    AUTO_TEXT text = xstrndup(options.ptr, options.len);
+    AUTO_BUFFER word = {0};
+    const char *rest = text;
+    while (take_option(&rest, &word)) {
+        char *setting = word.data;
+        if (strcmp(setting, "-c") == 0 && take_option(&rest, &word))
+            setting = word.data;
+        else if (strncmp(setting, "--", 2) == 0 || strncmp(setting, "-c", 2) == 0)
+            setting += 2;
+        else
+            return problem(startup, "options can have -c name=value and --name=value only");
+        char *equals = strchr(setting, '=');
+        if (!equals)
+            return problem(startup, "a setting in options has no value");
+        for (char *p = setting; p < equals; p++)
+            *p = *p == '-' ? '_' : *p;
+        if (!add_parameter(startup, (struct slice){setting, (size_t)(equals - setting)},
+                           slice_of(equals + 1), ignored))
+            return false;
+    }
+    return true;
+}
+
+static bool add(struct startup *startup, struct slice name, struct slice value,
+                char *const *ignored)
+{
+    if (slice_equal(name, SLICE("user"))) {
+        text_free(&startup->user);
+        startup->user = xstrndup(value.ptr, value.len);
+    } else if (slice_equal(name, SLICE("database"))) {
+        text_free(&startup->database);
+        startup->database = xstrndup(value.ptr, value.len);
+    } else if (slice_equal(name, SLICE("replication"))) {
+        static const char *const off[] = {"", "0", "off", "false", "no"};
+        startup->replication = true;
+        for (size_t i = 0; i < ARRAY_LEN(off); i++)
+            if (slice_equal_nocase(value, slice_of(off[i])))
+                startup->replication = false;
+    } else if (slice_equal(name, SLICE("options"))) {
+        return add_options(startup, value, ignored);
+    } else if (slice_starts_with(name, SLICE("_pq_."))) {
+        buffer_append(&startup->unknown, name.ptr, name.len + 1);
+        startup->unknown_count++;
+    } else {
+        return add_parameter(startup, name, value, ignored);
+    }
+    return true;
+}
+
+bool startup_read(struct slice body, char *const *ignored, struct startup *ret)
+{
+    struct slice name, value;
+    *ret = (struct startup){.params = params_empty()};
+    for (;;) {
+        if (!wire_take_text(&body, &name))
+            return problem(ret, "the startup packet does not end as it should");
+        if (name.len == 0)
+            break;
+        if (!wire_take_text(&body, &value))
+            return problem(ret, "the startup packet does not end as it should");
+        if (!add(ret, name, value, ignored))
+            return false;
+    }
+    if (body.len > 0)
+        return problem(ret, "something follows the end of the startup packet");
+    if (!ret->user || !*ret->user)
+        return problem(ret, "no user is named in the startup packet");
+    if (strlen(ret->user) > NAME_BYTES_MAX ||
+        (ret->database && strlen(ret->database) > NAME_BYTES_MAX))
+        return problem(ret, "the name of a user or a database is too long");
+    if (!ret->database || !*ret->database) {
+        text_free(&ret->database);
+        ret->database = xstrdup(ret->user);
+    }
+    return true;
+}

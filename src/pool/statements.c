@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "statements.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "traits.h"
+
+struct statements {
+    uint64_t key;
+    struct statement **buckets;
+    uint32_t count, cap;
+    uint32_t next_id;
+    struct list idle; /* the one that was let go of last is first */
+};
+
+struct name {
+    char *text; /* NULL: free */
+    uint32_t len;
+    struct statement *statement;
+};
+
+struct prepared_entry {
+    struct link recent;
+    struct prepared_entry *next;
+    struct statement *statement;
+};
+
+static const char NAME_PREFIX[] = "weir_";
+
+/* Keyed, so that no tenant can choose texts that collide. Eight bytes a step. */
+static uint64_t hash_bytes(uint64_t key, struct slice bytes)
+{
+    const uint64_t multiplier = 0x9e3779b97f4a7c15u;
+    uint64_t hash = key ^ bytes.len * multiplier, word;
+    for (; bytes.len >= 8; bytes.ptr += 8, bytes.len -= 8) {
+        memcpy(&word, bytes.ptr, 8);
+        hash = (hash ^ word) * multiplier;
+        hash ^= hash >> 29;
+    }
+    word = 0;
+    memcpy(&word, bytes.ptr, bytes.len);
+    hash = (hash ^ word ^ key) * multiplier;
+    return hash ^ hash >> 32;
+}
+
+struct statements *statements_new(void)
+{
+    struct statements *table = xcalloc(1, sizeof(*table));
+    if (getrandom(&table->key, sizeof(table->key), 0) != sizeof(table->key))
+        abort();
+    table->cap = 64;
+    table->buckets = xcalloc(table->cap, sizeof(*table->buckets));
+    list_init(&table->idle);
+    return table;
+}
+
+static void forget(struct statement *statement)
+{
+    struct statements *table = statement->table;
+    struct statement **place = &table->buckets[statement->hash & (table->cap - 1)];
+    while (*place != statement)
+        place = &(*place)->next;
+    *place = statement->next;
+    table->count--;
+    free(statement);
+}
+
+void statements_free(struct statements **table)
+{
+    struct statements *t = TAKE(*table);
+    if (!t)
+        return;
+    for (struct link *link; (link = list_first(&t->idle));) {
+        list_remove(&t->idle, link);
+        forget(CONTAINER_OF(link, struct statement, idle));
+    }
+    assert(t->count == 0);
+    free(t->buckets);
+    free(t);
+}
+
+static void grow(struct statements *table)
+{
+    struct statement **old = table->buckets;
+    uint32_t old_cap = table->cap;
+    table->cap *= 2;
+    table->buckets = xcalloc(table->cap, sizeof(*table->buckets));
+    for (uint32_t i = 0; i < old_cap; i++)
+        for (struct statement *s = old[i], *next; s; s = next) {
+            struct statement **bucket = &table->buckets[s->hash & (table->cap - 1)];
+            next = s->next;
+            s->next = *bucket;
+            *bucket = s;
+        }
+    free(old);
+}
+
+static struct statement *add(struct statements *table, uint64_t hash, struct slice body)
+{
+    if (table->count >= table->cap)
+        grow(table);
+    struct statement *made = xcalloc(1, sizeof(*made) + body.len);
+    struct statement **bucket = &table->buckets[hash & (table->cap - 1)];
+    *made = (struct statement){.next = *bucket,
+                               .table = table,
+                               .hash = hash,
+                               .references = 1,
+                               .id = ++table->next_id,
+                               .body_bytes = (uint32_t)body.len};
+    memcpy(made->body, body.ptr, body.len);
+    made->traits = traits_of(statement_text(made));
+    table->count++;
+    return *bucket = made;
+}
+
+struct statement *statements_intern(struct statements *table, struct slice body)
+{
+    uint64_t hash = hash_bytes(table->key, body);
+    for (struct statement *s = table->buckets[hash & (table->cap - 1)]; s; s = s->next)
+        if (s->hash == hash && slice_equal((struct slice){s->body, s->body_bytes}, body))
+            return statement_hold(s);
+    return add(table, hash, body);
+}
+
+struct statement *statement_hold(struct statement *statement)
+{
+    if (statement->references++ == 0)
+        list_remove(&statement->table->idle, &statement->idle);
+    return statement;
+}
+
+void statement_release(struct statement **statement)
+{
+    struct statement *s = TAKE(*statement);
+    if (!s || --s->references > 0)
+        return;
+    struct list *idle = &s->table->idle;
+    list_push_front(idle, &s->idle);
+    if (idle->count <= IDLE_STATEMENTS_MAX)
+        return;
+    struct statement *oldest = CONTAINER_OF(list_last(idle), struct statement, idle);
+    list_remove(idle, &oldest->idle);
+    forget(oldest);
+}
+
+struct slice statement_text(const struct statement *statement)
+{
+    return slice_of(statement->body);
+}
+
+void statement_server_name(const struct statement *statement, char ret_name[SERVER_NAME_BYTES])
+{
+    (void)snprintf(ret_name, SERVER_NAME_BYTES, "%s%" PRIx32, NAME_PREFIX, statement->id);
+}
+
+bool statement_name_is_ours(struct slice name)
+{
+    return slice_starts_with(name, SLICE(NAME_PREFIX));
+}
+
+/* ---- a client's names ---- */
+
+static uint32_t name_hash(struct slice name)
+{
+    return (uint32_t)hash_bytes(0x5bd1e995, name);
+}
+
+/* The place of name, or the free one where it would go. cap > 0. */
+static struct name *name_place(const struct names *names, struct slice name)
+{
+    uint32_t i = name_hash(name) & (names->cap - 1);
+    while (names->list[i].text &&
+           !slice_equal((struct slice){names->list[i].text, names->list[i].len}, name))
+        i = (i + 1) & (names->cap - 1);
+    return &names->list[i];
+}
+
+static void names_resize(struct names *names)
+{
+    struct names old = *names;
+    names->cap = old.cap ? old.cap * 2 : 4;
+    names->list = xcalloc(names->cap, sizeof(*names->list));
+    for (uint32_t i = 0; i < old.cap; i++)
+        if (old.list[i].text)
+            *name_place(names, (struct slice){old.list[i].text, old.list[i].len}) = old.list[i];
+    free(old.list);
+}
+
+static uint64_t name_cost(const struct name *name)
+{
+    return name->len + name->statement->body_bytes;
+}
+
+void names_done(struct names *names)
+{
+    for (uint32_t i = 0; i < names->cap; i++)
+        if (names->list[i].text) {
+            free(names->list[i].text);
+            statement_release(&names->list[i].statement);
+        }
+    free(names->list);
+    *names = (struct names){0};
+}
+
+struct statement *names_get(const struct names *names, struct slice name)
+{
+    return names->cap ? name_place(names, name)->statement : NULL;
+}
+
+void names_put(struct names *names, struct slice name, struct statement *statement)
+{
+    if ((names->count + 1) * 4 > names->cap * 3)
+        names_resize(names);
+    struct name *place = name_place(names, name);
+    assert(!place->text);
+    *place = (struct name){xstrndup(name.ptr, name.len), (uint32_t)name.len, statement};
+    names->count++;
+    names->bytes += name_cost(place);
+}
+
+/* What stands behind a freed place moves up, so that searches need no marks. */
+static void names_close_gap(struct names *names, uint32_t gap)
+{
+    uint32_t mask = names->cap - 1;
+    for (uint32_t i = (gap + 1) & mask; names->list[i].text; i = (i + 1) & mask) {
+        uint32_t home = name_hash((struct slice){names->list[i].text, names->list[i].len}) & mask;
+        if (((i - home) & mask) < ((i - gap) & mask))
+            continue;
+        names->list[gap] = names->list[i];
+        names->list[i] = (struct name){0};
+        gap = i;
+    }
+}
+
+bool names_remove(struct names *names, struct slice name)
+{
+    struct name *place = names->cap ? name_place(names, name) : NULL;
+    if (!place || !place->text)
+        return false;
+    names->bytes -= name_cost(place);
+    names->count--;
+    free(place->text);
+    statement_release(&place->statement);
+    *place = (struct name){0};
+    names_close_gap(names, (uint32_t)(place - names->list));
+    return true;
+}
+
+/* ---- what a server has prepared ---- */
+
+void prepared_init(struct prepared *prepared)
+{
+    *prepared = (struct prepared){.cap = 64};
+    prepared->places = xcalloc(prepared->cap, sizeof(*prepared->places));
+    list_init(&prepared->recent);
+}
+
+void prepared_done(struct prepared *prepared)
+{
+    if (!prepared->places)
+        return;
+    prepared_clear(prepared);
+    free(TAKE(prepared->places));
+}
+
+static struct prepared_entry **prepared_place(const struct prepared *prepared, uint32_t id)
+{
+    struct prepared_entry **place = &prepared->places[id & (prepared->cap - 1)];
+    while (*place && (*place)->statement->id != id)
+        place = &(*place)->next;
+    return place;
+}
+
+bool prepared_use(struct prepared *prepared, const struct statement *statement)
+{
+    struct prepared_entry *entry = *prepared_place(prepared, statement->id);
+    if (!entry)
+        return false;
+    if (list_first(&prepared->recent) != &entry->recent) {
+        list_remove(&prepared->recent, &entry->recent);
+        list_push_front(&prepared->recent, &entry->recent);
+    }
+    return true;
+}
+
+void prepared_add(struct prepared *prepared, struct statement *statement)
+{
+    struct prepared_entry **place = prepared_place(prepared, statement->id);
+    assert(!*place);
+    *place = xcalloc(1, sizeof(**place));
+    (*place)->statement = statement_hold(statement);
+    list_push_front(&prepared->recent, &(*place)->recent);
+}
+
+static void prepared_drop(struct prepared *prepared, struct prepared_entry **place)
+{
+    struct prepared_entry *entry = *place;
+    *place = entry->next;
+    list_remove(&prepared->recent, &entry->recent);
+    statement_release(&entry->statement);
+    free(entry);
+}
+
+void prepared_remove(struct prepared *prepared, const struct statement *statement)
+{
+    struct prepared_entry **place = prepared_place(prepared, statement->id);
+    if (*place)
+        prepared_drop(prepared, place);
+}
+
+void prepared_clear(struct prepared *prepared)
+{
+    for (uint32_t i = 0; i < prepared->cap; i++)
+        while (prepared->places[i])
+            prepared_drop(prepared, &prepared->places[i]);
+}
+
+uint32_t prepared_count(const struct prepared *prepared)
+{
+    return prepared->recent.count;
+}
+
+struct statement *prepared_oldest(const struct prepared *prepared)
+{
+    struct link *last = list_last(&prepared->recent);
+    return last ? CONTAINER_OF(last, struct prepared_entry, recent)->statement : NULL;
+}

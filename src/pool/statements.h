@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prepared statements in transaction mode. A statement is a query text with parameter types, shared
+ * by all clients of a pool that prepared the same; a client has names for some (struct names), and
+ * a server connection has some prepared under names of ours (struct prepared). Tables are of one
+ * (database, user), so that nobody learns from timing what another tenant prepared. */
+#ifndef WEIR_POOL_STATEMENTS_H
+#define WEIR_POOL_STATEMENTS_H
+
+#include <stdint.h>
+
+#include "list.h"
+#include "slice.h"
+
+struct statements; /* a table */
+
+struct statement {
+    struct statement *next; /* of its bucket */
+    struct statements *table;
+    struct link idle; /* while nobody refers to it */
+    uint64_t hash;
+    uint32_t references;
+    uint32_t id; /* unique in its table */
+    uint32_t traits;
+    uint32_t body_bytes;
+    char body[]; /* of a Parse message after its name: text, NUL, count and types of parameters */
+};
+
+enum { SERVER_NAME_BYTES = 20, IDLE_STATEMENTS_MAX = 1000 };
+
+struct statements *statements_new(void);
+/* Nobody may refer to its statements any more. */
+void statements_free(struct statements **table);
+/* body as above, checked by the caller. Returns a reference. */
+struct statement *statements_intern(struct statements *table, struct slice body);
+struct statement *statement_hold(struct statement *statement);
+void statement_release(struct statement **statement);
+struct slice statement_text(const struct statement *statement);
+/* Its name on servers. */
+void statement_server_name(const struct statement *statement, char ret_name[SERVER_NAME_BYTES]);
+/* Would a client's own name be taken for one of ours? */
+bool statement_name_is_ours(struct slice name);
+
+/* A client's names. Zeroed is empty; names_done lets go of all. */
+struct names {
+    struct name *list;
+    uint32_t count, cap; /* of places; a power of two */
+    uint64_t bytes;
+};
+void names_done(struct names *names);
+struct statement *names_get(const struct names *names, struct slice name); /* borrowed, or NULL */
+/* Takes the reference over; the name is new. */
+void names_put(struct names *names, struct slice name, struct statement *statement);
+bool names_remove(struct names *names, struct slice name);
+
+/* What a server connection has prepared, the least recently used last. */
+struct prepared {
+    struct prepared_entry **places; /* by id */
+    struct list recent;
+    uint32_t cap;
+};
+void prepared_init(struct prepared *prepared);
+void prepared_done(struct prepared *prepared);
+/* Is it there? Then it is the most recently used now. */
+bool prepared_use(struct prepared *prepared, const struct statement *statement);
+void prepared_add(struct prepared *prepared, struct statement *statement);
+void prepared_remove(struct prepared *prepared, const struct statement *statement);
+void prepared_clear(struct prepared *prepared);
+uint32_t prepared_count(const struct prepared *prepared);
+/* The least recently used one (borrowed), NULL if there is none. */
+struct statement *prepared_oldest(const struct prepared *prepared);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stream.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tls.h"
+
+int stream_open(struct stream *stream, struct loop *loop, int fd, loop_source_fn *on_ready)
+{
+    int r = loop_add(loop, &stream->source, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_ready);
+    if (r == 0)
+        stream->readable = false;
+    return r;
+}
+
+bool stream_is_open(const struct stream *stream)
+{
+    return stream->carrier || stream->source.on_ready;
+}
+
+void stream_take_events(struct stream *stream, uint32_t events)
+{
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        stream->readable = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        stream->hung_up = true;
+}
+
+static ssize_t read_socket(struct stream *stream, void *dst, size_t cap)
+{
+    ssize_t got;
+    do
+        got = recv(stream->source.fd, dst, cap, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0 && errno != EAGAIN)
+        return -errno;
+    /* Less than was asked for is all there is; an end that came with it is seen by another read. */
+    if (got < (ssize_t)cap && !(stream->hung_up && got > 0))
+        stream->readable = false;
+    return got < 0 ? -EAGAIN : got;
+}
+
+ssize_t stream_read(struct stream *stream, void *dst, size_t cap)
+{
+    if (stream->carrier)
+        return stream->carrier->read(stream, dst, cap);
+    if (!stream->tls)
+        return read_socket(stream, dst, cap);
+    ssize_t got = tls_read(stream->tls, dst, cap);
+    if (got == -EAGAIN)
+        stream->readable = false;
+    return got;
+}
+
+ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count)
+{
+    if (stream->carrier)
+        return stream->carrier->write(stream, parts, count);
+    if (stream->tls)
+        return tls_writev(stream->tls, parts, count);
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
+                             .msg_iovlen = (size_t)count};
+    ssize_t sent;
+    do
+        sent = sendmsg(stream->source.fd, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}
+
+void stream_close(struct stream *stream, struct loop *loop)
+{
+    if (stream->carrier) {
+        stream->carrier->close(stream);
+        stream->carrier = NULL;
+        return;
+    }
+    if (!stream->source.on_ready)
+        return;
+    if (stream->tls)
+        tls_shutdown(stream->tls);
+    tls_free(&stream->tls);
+    loop_remove(loop, &stream->source);
+    (void)close(stream->source.fd);
+    stream->source.on_ready = NULL;
+}

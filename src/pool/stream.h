@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes to and from a peer: a socket, with TLS or without, or a worker's socket in a ring. Sockets
+ * are edge-triggered, so that a peer that has to wait costs no system call: `readable` remembers
+ * what an edge announced until a read has found the end of it. */
+#ifndef WEIR_POOL_STREAM_H
+#define WEIR_POOL_STREAM_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "common.h"
+#include "loop.h"
+
+struct tls;
+struct stream;
+
+/* Another carrier than a socket. Same results as stream_read and stream_write. */
+struct stream_carrier {
+    ssize_t (*read)(struct stream *stream, void *dst, size_t cap);
+    ssize_t (*write)(struct stream *stream, const struct iovec *parts, int count);
+    void (*close)(struct stream *stream);
+};
+
+struct stream {
+    struct loop_source source;
+    struct tls *tls;                      /* owned; NULL: none */
+    const struct stream_carrier *carrier; /* NULL: the socket source.fd, owned */
+    bool readable, hung_up;
+    bool fd_is_tcp; /* not a unix socket: it may be encrypted */
+};
+
+/* Takes fd over on success. 0 or negative errno. */
+int stream_open(struct stream *stream, struct loop *loop, int fd,
+                loop_source_fn *on_ready) WARN_UNUSED;
+bool stream_is_open(const struct stream *stream);
+/* To be called first in on_ready. */
+void stream_take_events(struct stream *stream, uint32_t events);
+/* Bytes read, 0 at the end, -EAGAIN or another negative errno. */
+ssize_t stream_read(struct stream *stream, void *dst, size_t cap) WARN_UNUSED;
+/* Bytes written (maybe not all), -EAGAIN or another negative errno. */
+ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count) WARN_UNUSED;
+/* Says goodbye where TLS wants one; harmless on one that is closed. */
+void stream_close(struct stream *stream, struct loop *loop);
+
+#endif

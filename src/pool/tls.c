@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tls.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct tls_context {
+    SSL_CTX *ssl;
+    enum tls_mode mode;
+    bool for_clients;
+};
+
+struct tls {
+    SSL *ssl;
+    bool for_clients;
+    char failure[200];
+};
+
+static const unsigned char ALPN[] = "\012postgresql";
+
+static const char *openssl_text(void)
+{
+    static char text[160];
+    unsigned long code = ERR_get_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    (void)snprintf(text, sizeof(text), "%s", reason ? reason : "no reason given");
+    ERR_clear_error();
+    return text;
+}
+
+static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                       const unsigned char *in, unsigned in_len, void *argument)
+{
+    unsigned char *chosen;
+    (void)ssl, (void)argument;
+    if (SSL_select_next_proto(&chosen, out_len, ALPN, sizeof(ALPN) - 1, in, in_len) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static BIO *text_bio(const char *pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+    if (!bio)
+        abort();
+    return bio;
+}
+
+/* The first certificate is ours, those that follow lead to its root. */
+static bool use_certificate(SSL_CTX *ssl, const char *pem)
+{
+    BIO *bio = text_bio(pem);
+    X509 *own = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL), *next;
+    bool ok = own && SSL_CTX_use_certificate(ssl, own) == 1;
+    while (ok && (next = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
+        ok = SSL_CTX_add0_chain_cert(ssl, next) == 1;
+    X509_free(own);
+    BIO_free(bio);
+    if (ok)
+        ERR_clear_error(); /* the end of the text */
+    return ok;
+}
+
+static bool use_key(SSL_CTX *ssl, const char *pem)
+{
+    BIO *bio = text_bio(pem);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    bool ok = key && SSL_CTX_use_PrivateKey(ssl, key) == 1 && SSL_CTX_check_private_key(ssl) == 1;
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    return ok;
+}
+
+static bool trust(SSL_CTX *ssl, const char *pem, bool for_clients)
+{
+    BIO *bio = text_bio(pem);
+    X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+    X509 *authority;
+    int count = 0;
+    while ((authority = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+        count += X509_STORE_add_cert(store, authority);
+        if (for_clients)
+            (void)SSL_CTX_add_client_CA(ssl, authority);
+        X509_free(authority);
+    }
+    BIO_free(bio);
+    ERR_clear_error();
+    return count > 0;
+}
+
+/* PgBouncer's words: "secure", "all", or a list as "tlsv1.2,tlsv1.3". */
+static bool set_protocols(SSL_CTX *ssl, const char *words)
+{
+    static const struct {
+        const char *word;
+        int version;
+        uint64_t off;
+    } known[] = {{"tlsv1.0", TLS1_VERSION, SSL_OP_NO_TLSv1},
+                 {"tlsv1.1", TLS1_1_VERSION, SSL_OP_NO_TLSv1_1},
+                 {"tlsv1.2", TLS1_2_VERSION, SSL_OP_NO_TLSv1_2},
+                 {"tlsv1.3", TLS1_3_VERSION, SSL_OP_NO_TLSv1_3}};
+    uint64_t off = 0;
+    bool any = false;
+    if (!words || strcmp(words, "secure") == 0)
+        return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1;
+    if (strcmp(words, "all") == 0)
+        return SSL_CTX_set_min_proto_version(ssl, TLS1_VERSION) == 1;
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (!strstr(words, known[i].word))
+            off |= known[i].off;
+        any = any || !(off & known[i].off);
+    }
+    (void)SSL_CTX_set_min_proto_version(ssl, TLS1_VERSION);
+    SSL_CTX_set_options(ssl, off);
+    return any;
+}
+
+static int configure(struct tls_context *context, const struct tls_settings *settings,
+                     struct error *err)
+{
+    SSL_CTX *ssl = context->ssl;
+    const char *ciphers = settings->ciphers;
+    if (!set_protocols(ssl, settings->protocols))
+        return error_set(err, -EINVAL, "tls protocols \"%s\": none of them is known; there are "
+                                       "secure, all, tlsv1.2 and tlsv1.3", settings->protocols);
+    if (ciphers && strcmp(ciphers, "default") != 0 && strcmp(ciphers, "secure") != 0 &&
+        SSL_CTX_set_cipher_list(ssl, ciphers) != 1)
+        return error_set(err, -EINVAL, "tls ciphers \"%s\": %s", ciphers, openssl_text());
+    if (settings->certificate && !use_certificate(ssl, settings->certificate))
+        return error_set(err, -EINVAL, "tls certificate: %s", openssl_text());
+    if (settings->key && !use_key(ssl, settings->key))
+        return error_set(err, -EINVAL, "tls key: %s", openssl_text());
+    if (settings->ca && !trust(ssl, settings->ca, context->for_clients))
+        return error_set(err, -EINVAL, "tls ca: there is no certificate in it");
+    if (!settings->ca && settings->mode >= TLS_VERIFY_CA && !context->for_clients)
+        (void)SSL_CTX_set_default_verify_paths(ssl);
+    return 0;
+}
+
+static void set_verification(struct tls_context *context, const struct tls_settings *settings)
+{
+    int verify = SSL_VERIFY_NONE;
+    if (settings->mode >= TLS_VERIFY_CA)
+        verify = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    else if (context->for_clients && settings->ca)
+        verify = SSL_VERIFY_PEER; /* asked for, not demanded */
+    SSL_CTX_set_verify(context->ssl, verify, NULL);
+}
+
+struct tls_context *tls_context_new(const struct tls_settings *settings, bool for_clients,
+                                    struct error *err)
+{
+    static const unsigned char id[] = "weir";
+    struct tls_context *context = xcalloc(1, sizeof(*context));
+    context->ssl = SSL_CTX_new(for_clients ? TLS_server_method() : TLS_client_method());
+    if (!context->ssl)
+        abort();
+    context->mode = settings->mode;
+    context->for_clients = for_clients;
+    if (configure(context, settings, err) < 0) {
+        tls_context_free(&context);
+        return NULL;
+    }
+    set_verification(context, settings);
+    SSL_CTX_set_mode(context->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(context->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                          SSL_OP_IGNORE_UNEXPECTED_EOF |
+                                          SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF); /* tickets hold the state */
+    (void)SSL_CTX_set_session_id_context(context->ssl, id, sizeof(id) - 1);
+    if (for_clients)
+        SSL_CTX_set_alpn_select_cb(context->ssl, select_alpn, NULL);
+    else
+        (void)SSL_CTX_set_alpn_protos(context->ssl, ALPN, sizeof(ALPN) - 1);
+    return context;
+}
+
+void tls_context_free(struct tls_context **context)
+{
+    struct tls_context *c = TAKE(*context);
+    if (c)
+        SSL_CTX_free(c->ssl);
+    free(c);
+}
+
+static void name_server(SSL *ssl, const char *host, bool verify)
+{
+    unsigned char address[16];
+    bool is_address =
+        inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+    if (!is_address)
+        (void)SSL_set_tlsext_host_name(ssl, host);
+    if (verify && is_address)
+        (void)X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
+    else if (verify)
+        (void)SSL_set1_host(ssl, host);
+}
+
+struct tls *tls_new(struct tls_context *context, int fd, const char *host)
+{
+    struct tls *tls = xcalloc(1, sizeof(*tls));
+    tls->for_clients = context->for_clients;
+    tls->ssl = SSL_new(context->ssl);
+    if (!tls->ssl || SSL_set_fd(tls->ssl, fd) != 1)
+        abort();
+    if (context->for_clients)
+        SSL_set_accept_state(tls->ssl);
+    else
+        SSL_set_connect_state(tls->ssl);
+    if (host)
+        name_server(tls->ssl, host, context->mode == TLS_VERIFY_FULL);
+    return tls;
+}
+
+static void note_failure(struct tls *tls)
+{
+    long verified = SSL_get_verify_result(tls->ssl);
+    if (verified != X509_V_OK)
+        (void)snprintf(tls->failure, sizeof(tls->failure), "certificate: %s",
+                       X509_verify_cert_error_string(verified));
+    else
+        (void)snprintf(tls->failure, sizeof(tls->failure), "%s", openssl_text());
+    ERR_clear_error();
+}
+
+int tls_handshake(struct tls *tls)
+{
+    ERR_clear_error();
+    int r = SSL_do_handshake(tls->ssl);
+    if (r == 1)
+        return 1;
+    int error = SSL_get_error(tls->ssl, r);
+    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
+        return 0;
+    note_failure(tls);
+    return -1;
+}
+
+const char *tls_failure(const struct tls *tls)
+{
+    return tls->failure;
+}
+
+static ssize_t result_of(struct tls *tls, int r)
+{
+    switch (SSL_get_error(tls->ssl, r)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        return -EAGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return 0;
+    default:
+        ERR_clear_error();
+        return -ECONNRESET;
+    }
+}
+
+ssize_t tls_read(struct tls *tls, void *dst, size_t cap)
+{
+    size_t got = 0;
+    ERR_clear_error();
+    int r = SSL_read_ex(tls->ssl, dst, cap, &got);
+    return r == 1 ? (ssize_t)got : result_of(tls, r);
+}
+
+ssize_t tls_writev(struct tls *tls, const struct iovec *parts, int count)
+{
+    size_t sent = 0, total = 0;
+    ERR_clear_error();
+    for (int i = 0; i < count; i++) {
+        int r = SSL_write_ex(tls->ssl, parts[i].iov_base, parts[i].iov_len, &sent);
+        if (r != 1 && total == 0)
+            return result_of(tls, r) == -EAGAIN ? -EAGAIN : -ECONNRESET;
+        if (r != 1)
+            break;
+        total += sent;
+        if (sent < parts[i].iov_len)
+            break;
+    }
+    return (ssize_t)total;
+}
+
+void tls_shutdown(struct tls *tls)
+{
+    ERR_clear_error();
+    if (SSL_is_init_finished(tls->ssl))
+        (void)SSL_shutdown(tls->ssl);
+    ERR_clear_error();
+}
+
+void tls_free(struct tls **tls)
+{
+    struct tls *t = TAKE(*tls);
+    if (t)
+        SSL_free(t->ssl);
+    free(t);
+}
+
+bool tls_has_alpn(const struct tls *tls)
+{
+    const unsigned char *name = NULL;
+    unsigned len = 0;
+    SSL_get0_alpn_selected(tls->ssl, &name, &len);
+    return len > 0;
+}
+
+size_t tls_binding(const struct tls *tls, char ret[TLS_BINDING_BYTES_MAX])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    int digest_nid = NID_undef;
+    X509 *certificate = tls->for_clients ? SSL_get_certificate(tls->ssl)
+                                         : SSL_get0_peer_certificate(tls->ssl);
+    if (!certificate ||
+        !OBJ_find_sigid_algs(X509_get_signature_nid(certificate), &digest_nid, NULL))
+        return 0;
+    /* md5 and sha1 are raised to sha256, and so is a signature without a digest of its own. */
+    if (digest_nid == NID_md5 || digest_nid == NID_sha1 || digest_nid == NID_undef)
+        digest_nid = NID_sha256;
+    const EVP_MD *md = EVP_get_digestbynid(digest_nid);
+    if (!md || X509_digest(certificate, md, digest, &len) != 1 || len > TLS_BINDING_BYTES_MAX)
+        return 0;
+    memcpy(ret, digest, len);
+    return len;
+}
+
+char *tls_peer_name(const struct tls *tls)
+{
+    char name[256];
+    X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
+    if (!certificate || SSL_get_verify_result(tls->ssl) != X509_V_OK)
+        return NULL;
+    int len = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name,
+                                        sizeof(name));
+    return len > 0 && strlen(name) == (size_t)len ? xstrdup(name) : NULL;
+}
+
+const char *tls_version(const struct tls *tls)
+{
+    return SSL_get_version(tls->ssl);
+}

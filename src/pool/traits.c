@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "traits.h"
+
+#include <stdint.h>
+
+#include "common.h"
+
+enum { TEXT_BYTES_MAX = 64 * 1024 }; /* beyond it there is data, not statements */
+
+enum token_type { TOKEN_END, TOKEN_WORD, TOKEN_QUOTED, TOKEN_STRING, TOKEN_OTHER };
+
+struct token {
+    enum token_type type;
+    struct slice text; /* without quotes */
+    char symbol;       /* of TOKEN_OTHER */
+};
+
+static bool is_word_start(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (unsigned char)c >= 0x80;
+}
+
+static bool is_word(char c)
+{
+    return is_word_start(c) || (c >= '0' && c <= '9') || c == '$';
+}
+
+static void advance(struct slice *rest, size_t bytes)
+{
+    bytes = bytes < rest->len ? bytes : rest->len;
+    rest->ptr += bytes;
+    rest->len -= bytes;
+}
+
+/* Comments in C's form nest. */
+static void skip_comment(struct slice *rest)
+{
+    int depth = 0;
+    do {
+        bool open = slice_starts_with(*rest, SLICE("/*"));
+        bool close = slice_starts_with(*rest, SLICE("*/"));
+        depth += open - close;
+        advance(rest, open || close ? 2 : 1);
+    } while (depth > 0 && rest->len > 0);
+}
+
+static void skip_space(struct slice *rest)
+{
+    while (rest->len > 0) {
+        if (strchr(" \t\r\n\f\v", rest->ptr[0]) && rest->ptr[0])
+            advance(rest, 1);
+        else if (slice_starts_with(*rest, SLICE("--")))
+            while (rest->len > 0 && rest->ptr[0] != '\n')
+                advance(rest, 1);
+        else if (slice_starts_with(*rest, SLICE("/*")))
+            skip_comment(rest);
+        else
+            return;
+    }
+}
+
+/* rest begins with the quote; a doubled one, or one after a backslash where those escape, is in. */
+static struct slice take_quoted(struct slice *rest, bool backslash)
+{
+    char quote = rest->ptr[0];
+    size_t i = 1;
+    for (; i < rest->len; i++) {
+        if (backslash && rest->ptr[i] == '\\')
+            i++;
+        else if (rest->ptr[i] == quote && i + 1 < rest->len && rest->ptr[i + 1] == quote)
+            i++;
+        else if (rest->ptr[i] == quote)
+            break;
+    }
+    i = i < rest->len ? i : rest->len;
+    struct slice text = {rest->ptr + 1, i - 1};
+    advance(rest, i + 1);
+    return text;
+}
+
+/* $tag$ … $tag$; false: it is no such quote. */
+static bool take_dollar_quoted(struct slice *rest)
+{
+    size_t tag = 1;
+    while (tag < rest->len && is_word(rest->ptr[tag]) && rest->ptr[tag] != '$')
+        tag++;
+    if (tag >= rest->len || rest->ptr[tag] != '$' || (tag > 1 && !is_word_start(rest->ptr[1])))
+        return false;
+    struct slice mark = {rest->ptr, tag + 1};
+    advance(rest, mark.len);
+    const char *end = memmem(rest->ptr, rest->len, mark.ptr, mark.len);
+    advance(rest, end ? (size_t)(end - rest->ptr) + mark.len : rest->len);
+    return true;
+}
+
+static struct token take_token(struct slice *rest)
+{
+    skip_space(rest);
+    if (rest->len == 0)
+        return (struct token){TOKEN_END, {rest->ptr, 0}, 0};
+    char c = rest->ptr[0];
+    if ((c == 'e' || c == 'E') && rest->len > 1 && rest->ptr[1] == '\'') {
+        advance(rest, 1);
+        return (struct token){TOKEN_STRING, take_quoted(rest, true), 0};
+    }
+    if (is_word_start(c)) {
+        struct slice word = {rest->ptr, 1};
+        while (word.len < rest->len && is_word(rest->ptr[word.len]))
+            word.len++;
+        advance(rest, word.len);
+        return (struct token){TOKEN_WORD, word, 0};
+    }
+    if (c == '\'')
+        return (struct token){TOKEN_STRING, take_quoted(rest, false), 0};
+    if (c == '"')
+        return (struct token){TOKEN_QUOTED, take_quoted(rest, false), 0};
+    if (c == '$' && take_dollar_quoted(rest))
+        return (struct token){TOKEN_STRING, {rest->ptr, 0}, 0};
+    advance(rest, 1);
+    return (struct token){TOKEN_OTHER, {rest->ptr - 1, 1}, c};
+}
+
+static bool is(struct token token, const char *word)
+{
+    return token.type == TOKEN_WORD && slice_equal_nocase(token.text, slice_of(word));
+}
+
+static bool is_symbol(struct token token, char symbol)
+{
+    return token.type == TOKEN_OTHER && token.symbol == symbol;
+}
+
+/* Does every server report it, so that it is carried along and harmless? */
+static bool is_reported(struct slice name)
+{
+    static const char *const names[] = {"client_encoding",  "datestyle", "timezone",
+                                        "intervalstyle",    "time",      "names",
+                                        "application_name", "standard_conforming_strings"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (slice_equal_nocase(name, slice_of(names[i])))
+            return true;
+    return false;
+}
+
+/* One statement, as far as it was read. */
+struct statement_scan {
+    unsigned traits;
+    int position; /* of the next word, from 0 */
+    struct token first, previous, before_previous;
+    /* set_config(…): */
+    int depth;
+    struct token name, last;
+};
+
+static unsigned of_set(struct token subject)
+{
+    static const char *const harmless[] = {"local", "transaction", "constraints", "all"};
+    for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
+        if (is(subject, harmless[i]))
+            return 0;
+    return is_reported(subject.text) ? 0 : TRAIT_SET;
+}
+
+/* The word that comes second in its statement, or third after SET SESSION. */
+static unsigned of_second_word(struct token first, struct token second)
+{
+    if (is(first, "set") || is(first, "reset"))
+        return of_set(second);
+    if (is(first, "prepare"))
+        return is(second, "transaction") ? 0 : TRAIT_PREPARE;
+    if (is(first, "deallocate"))
+        return is(second, "all") ? 0 : TRAIT_DEALLOCATE;
+    return 0;
+}
+
+static unsigned of_first_word(struct token first)
+{
+    if (is(first, "listen") || is(first, "unlisten"))
+        return TRAIT_LISTEN;
+    if (is(first, "load"))
+        return TRAIT_LOAD;
+    return is(first, "select") ? TRAIT_READ : 0;
+}
+
+static bool is_session_lock(struct token token)
+{
+    static const char *const names[] = {"pg_advisory_lock", "pg_advisory_lock_shared",
+                                        "pg_try_advisory_lock", "pg_try_advisory_lock_shared"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (slice_equal_nocase(token.text, slice_of(names[i])))
+            return true;
+    return false;
+}
+
+static bool is_temporary(struct token token)
+{
+    return is(token, "temp") || is(token, "temporary");
+}
+
+/* What a word says wherever it stands. */
+static void see_word_anywhere(struct statement_scan *scan, struct token token)
+{
+    if (is_session_lock(token))
+        scan->traits |= TRAIT_LOCK;
+    if (slice_equal_nocase(token.text, SLICE("pg_temp")))
+        scan->traits |= TRAIT_TEMPORARY;
+    if (is_temporary(token) && (is(scan->previous, "into") ||
+                                (is(scan->first, "create") && scan->position <= 4)))
+        scan->traits |= TRAIT_TEMPORARY;
+    if (is(token, "hold") && is(scan->previous, "with") && is(scan->first, "declare"))
+        scan->traits |= TRAIT_CURSOR;
+    if (is(token, "drop") && is(scan->previous, "commit") && is(scan->before_previous, "on"))
+        scan->traits &= ~(unsigned)TRAIT_TEMPORARY;
+    if (is(token, "into") || is(token, "for"))
+        scan->traits &= ~(unsigned)TRAIT_READ;
+}
+
+/* set_config(name, value, is_local) is SET LOCAL when the last argument is true. */
+static void see_in_call(struct statement_scan *scan, struct token token)
+{
+    if (is_symbol(token, '('))
+        scan->depth++;
+    else if (is_symbol(token, ')') && --scan->depth == 0) {
+        bool local = is(scan->last, "true") || (scan->last.type == TOKEN_STRING &&
+                                                slice_equal(scan->last.text, SLICE("t")));
+        bool reported = scan->name.type == TOKEN_STRING && is_reported(scan->name.text);
+        if (!local && !reported)
+            scan->traits |= TRAIT_SET;
+    }
+    if (scan->name.type == TOKEN_END)
+        scan->name = token;
+    scan->last = token;
+}
+
+static void see(struct statement_scan *scan, struct token token)
+{
+    bool is_name = token.type == TOKEN_WORD || token.type == TOKEN_QUOTED;
+    if (scan->depth > 0)
+        see_in_call(scan, token);
+    else if (is_symbol(token, '(') && slice_equal_nocase(scan->previous.text, SLICE("set_config"))) {
+        scan->depth = 1;
+        scan->name = scan->last = (struct token){TOKEN_END, {NULL, 0}, 0};
+    }
+    if (is_name) {
+        bool of_session = scan->position == 1 && is(token, "session") && is(scan->first, "set");
+        see_word_anywhere(scan, token);
+        if (scan->position == 0) {
+            scan->first = token;
+            scan->traits |= of_first_word(token);
+        } else if (scan->position == 1 && !of_session) {
+            scan->traits |= of_second_word(scan->first, token);
+        } else if (scan->position == 2 && is(scan->previous, "session")) {
+            scan->traits |= of_second_word(scan->first, token);
+        } else if (scan->position == 2 && is(scan->previous, "prepare") && is(token, "all")) {
+            scan->traits &= ~(unsigned)TRAIT_DEALLOCATE;
+        }
+        scan->position++;
+    }
+    scan->before_previous = scan->previous;
+    scan->previous = token;
+}
+
+unsigned traits_of(struct slice text)
+{
+    unsigned traits = 0;
+    int count = 0;
+    struct statement_scan scan = {0};
+    if (text.len > TEXT_BYTES_MAX)
+        text.len = TEXT_BYTES_MAX;
+    for (;;) {
+        struct token token = take_token(&text);
+        if (token.type != TOKEN_END && !is_symbol(token, ';')) {
+            see(&scan, token);
+            continue;
+        }
+        traits |= scan.traits;
+        count += scan.position > 0;
+        if (token.type == TOKEN_END)
+            break;
+        scan = (struct statement_scan){0};
+    }
+    return count == 1 ? traits : traits & ~(unsigned)TRAIT_READ;
+}
+
+const char *traits_name(unsigned traits)
+{
+    static const struct {
+        unsigned trait;
+        const char *name;
+    } names[] = {
+        {TRAIT_SET, "SET of a session parameter"},
+        {TRAIT_PREPARE, "SQL-level PREPARE"},
+        {TRAIT_DEALLOCATE, "DEALLOCATE"},
+        {TRAIT_LISTEN, "LISTEN"},
+        {TRAIT_CURSOR, "a cursor WITH HOLD"},
+        {TRAIT_TEMPORARY, "a temporary table"},
+        {TRAIT_LOCK, "a session-level advisory lock"},
+        {TRAIT_LOAD, "LOAD"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (traits & names[i].trait)
+            return names[i].name;
+    return "session state";
+}
+
+/* A name as Postgres reads it: folded to lower case unless quoted, 63 bytes at most. */
+static bool fold_name(struct token token, char ret_name[64])
+{
+    size_t len = 0;
+    if ((token.type != TOKEN_WORD && token.type != TOKEN_QUOTED) || token.text.len == 0)
+        return false;
+    for (size_t i = 0; i < token.text.len && len < 63; i++) {
+        char c = token.text.ptr[i];
+        if (token.type == TOKEN_QUOTED && c == '"')
+            i++; /* it is doubled */
+        ret_name[len++] = token.type == TOKEN_WORD && c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+    }
+    ret_name[len] = 0;
+    return true;
+}
+
+/* Does nothing but a semicolon follow? */
+static bool is_last(struct slice rest)
+{
+    struct token token = take_token(&rest);
+    return token.type == TOKEN_END ||
+           (is_symbol(token, ';') && take_token(&rest).type == TOKEN_END);
+}
+
+bool traits_deallocated(struct slice text, char ret_name[64])
+{
+    if (!is(take_token(&text), "deallocate"))
+        return false;
+    struct token name = take_token(&text);
+    if (is(name, "prepare"))
+        name = take_token(&text);
+    return !is(name, "all") && fold_name(name, ret_name) && is_last(text);
+}
+
+char traits_listen(struct slice text, char ret_channel[64])
+{
+    struct token verb = take_token(&text);
+    bool listen = is(verb, "listen");
+    if (!listen && !is(verb, "unlisten"))
+        return 0;
+    struct token channel = take_token(&text);
+    if (!is_last(text))
+        return 0;
+    if (is_symbol(channel, '*'))
+        return listen ? 0 : '*';
+    return fold_name(channel, ret_channel) ? (listen ? 'L' : 'U') : 0;
+}

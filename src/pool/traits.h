@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a statement's text would leave behind in its session, found without a parser: by the first
+ * words of each statement and a few names anywhere. It errs towards finding something; a text is
+ * looked at once (statements.h keeps the answer). */
+#ifndef WEIR_POOL_TRAITS_H
+#define WEIR_POOL_TRAITS_H
+
+#include "slice.h"
+
+enum trait {
+    TRAIT_SET = 1 << 0,        /* SET, RESET, set_config() of what the server does not report */
+    TRAIT_PREPARE = 1 << 1,    /* SQL-level PREPARE */
+    TRAIT_DEALLOCATE = 1 << 2, /* of one name */
+    TRAIT_LISTEN = 1 << 3,     /* LISTEN, UNLISTEN */
+    TRAIT_CURSOR = 1 << 4,     /* DECLARE … WITH HOLD */
+    TRAIT_TEMPORARY = 1 << 5,  /* CREATE TEMP …, SELECT … INTO TEMP, pg_temp */
+    TRAIT_LOCK = 1 << 6,       /* pg_advisory_lock() and its kin, not those of a transaction */
+    TRAIT_LOAD = 1 << 7,
+    TRAIT_READ = 1 << 8, /* one SELECT that locks nothing, as far as a look can tell */
+};
+
+/* All that would outlive a transaction. */
+enum {
+    TRAITS_SESSION = TRAIT_SET | TRAIT_PREPARE | TRAIT_LISTEN | TRAIT_CURSOR | TRAIT_TEMPORARY |
+                     TRAIT_LOCK | TRAIT_LOAD,
+};
+
+unsigned traits_of(struct slice text);
+/* "SQL-level PREPARE", for messages; the lowest of them. */
+const char *traits_name(unsigned traits);
+
+/* The name in "DEALLOCATE [PREPARE] name", unquoted into ret_name[0..64); false: another form. */
+bool traits_deallocated(struct slice text, char ret_name[64]);
+
+/* For a statement that is LISTEN channel, UNLISTEN channel or UNLISTEN * alone: 'L', 'U' or '*',
+ * and the channel, folded as Postgres does; 0 otherwise. */
+char traits_listen(struct slice text, char ret_channel[64]);
+
+#endif
