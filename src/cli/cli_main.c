@@ -16,6 +16,7 @@ static const struct {
 } commands[] = {
     {"dev", command_dev, "Serve a project while you work on it"},
     {"serve", command_serve, "Serve many workers, in production"},
+    {"pool", command_pool, "Pool connections to Postgres, by itself"},
     {"reload", command_reload, "Make a running weir serve read its configuration again"},
     {"check-config", command_check_config, "Tell every mistake in a configuration"},
     {"doctor", command_doctor, "Tell whether this machine can run weir"},

@@ -164,6 +164,160 @@ TABLE(config_wrangler_limits, "[limits] of a project",
       "They count over the [limits] of weir.toml, and the worker's own table there over both.",
       wrangler_limits_keys);
 
+/* ---- the pool ---- */
+
+#define POOL_SIZES(size, least, reserve, connections, clients)                                     \
+    {"pool_size", CONFIG_COUNT, 1, 100000, size, "pool_size",                                      \
+     "Connections to the database, of one user"},                                                  \
+        {"pool_size_min", CONFIG_COUNT, 0, 100000, least, "pool_size_min",                         \
+         "Connections that are kept open also without clients"},                                   \
+        {"pool_size_reserve", CONFIG_COUNT, 0, 100000, reserve, "pool_size_reserve",               \
+         "Further ones, when a client has waited for `reserve_after`"},                            \
+        {"connections_max", CONFIG_COUNT, 0, 100000, connections, "connections_max",               \
+         "Connections to one database, of all its users; 0: no limit"},                            \
+    {                                                                                              \
+        "clients_max", CONFIG_COUNT, 0, 10000000, clients, "clients_max",                          \
+            "Clients that may be connected; beyond it error 53300"                                 \
+    }
+#define POOL_TIMES(query, transaction, idle)                                                       \
+    {"query_timeout", CONFIG_DURATION, 0, DAY_MS, query, "query_timeout",                          \
+     "A query that runs for longer is cancelled, and its client disconnected; 0: no limit"},       \
+        {"transaction_timeout", CONFIG_DURATION, 0, DAY_MS, transaction, "transaction_timeout",    \
+         "The same for a transaction"},                                                            \
+    {                                                                                              \
+        "idle_transaction_timeout", CONFIG_DURATION, 0, DAY_MS, idle, "idle_transaction_timeout",  \
+            "A transaction in which nothing happens is rolled back, and its client told with 25P03" \
+    }
+#define POOL_MODE(mode)                                                                            \
+    {                                                                                              \
+        "pool_mode", CONFIG_STRING, 0, 0, mode, "pool_mode",                                       \
+            "For how long a client keeps a connection: \"transaction\", \"session\" or \"statement\"" \
+    }
+
+static const struct config_key pool_keys[] = {
+    {"listen", CONFIG_STRINGS, 0, 0, NULL, NULL,
+     "Where clients connect: \"address:port\" and paths of unix sockets (\"/run/weir/.s.PGSQL.6432\"); "
+     "without it 127.0.0.1:6432"},
+    {"auth", CONFIG_STRING, 0, 0, "scram-sha-256", "auth",
+     "\"scram-sha-256\", \"md5\", \"password\", \"cert\" (the certificate's common name is the user), "
+     "\"trust\" (a known user's name is enough) or \"any\""},
+    {"users_file", CONFIG_STRING, 0, 0, NULL, NULL,
+     "File of lines `\"name\" \"secret\"`; a secret is a SCRAM verifier, md5… or a password"},
+    {"admin_users", CONFIG_STRINGS, 0, 0, NULL, "admin_users",
+     "Users of the console, the database `pgbouncer`"},
+    {"stats_users", CONFIG_STRINGS, 0, 0, NULL, "stats_users", "Users that may only SHOW there"},
+    POOL_MODE("transaction"),
+    {"session_state", CONFIG_STRING, 0, 0, "pin", "session_state",
+     "What happens in transaction mode to what would outlive a transaction: \"pin\" (the client keeps its "
+     "connection), \"error\" (0A000) or \"allow\""},
+    POOL_SIZES("20", "0", "0", "0", "10000"),
+    {"reserve_after", CONFIG_DURATION, 0, DAY_MS, "5s", "reserve_after",
+     "Wait after which `pool_size_reserve` counts"},
+    {"queue_max", CONFIG_COUNT, 1, 10000000, "10000", "queue_max",
+     "Clients of one user that wait for a connection; beyond it error 53300"},
+    {"query_wait_timeout", CONFIG_DURATION, 0, DAY_MS, "2m", "query_wait_timeout",
+     "A client waits so long for a connection; beyond it error 57P03. 0: for ever"},
+    POOL_TIMES("0", "0", "10s"),
+    {"client_idle_timeout", CONFIG_DURATION, 0, DAY_MS, "0", "client_idle_timeout",
+     "A client that asks nothing for so long is disconnected; 0: never"},
+    {"client_login_timeout", CONFIG_DURATION, 100, DAY_MS, "60s", "client_login_timeout",
+     "Time for a login"},
+    {"server_connect_timeout", CONFIG_DURATION, 100, DAY_MS, "15s", "server_connect_timeout",
+     "Time for a connection to a database, its login included"},
+    {"server_lifetime", CONFIG_DURATION, 0, DAY_MS, "1h", "server_lifetime",
+     "A connection is closed after this, when it is idle"},
+    {"server_idle_timeout", CONFIG_DURATION, 0, DAY_MS, "10m", "server_idle_timeout",
+     "One that nobody used for so long is closed"},
+    {"cancel_wait_timeout", CONFIG_DURATION, 100, DAY_MS, "10s", "cancel_wait_timeout",
+     "Time for a cancel request"},
+    {"server_reset_query", CONFIG_STRING, 0, 0, "DISCARD ALL", "server_reset_query",
+     "Run when a client that had session state leaves its connection"},
+    {"server_round_robin", CONFIG_BOOL, 0, 0, "false", "server_round_robin",
+     "Use connections in turn, instead of the one that was used last"},
+    {"prepared_statements_max", CONFIG_COUNT, 0, 100000, "256", "prepared_statements_max",
+     "Prepared statements of one connection, the least recently used are closed; 0: names are not "
+     "handled"},
+    {"client_statements_max", CONFIG_COUNT, 1, 1000000, "4096", "client_statements_max",
+     "Prepared statements of one client; beyond it error 53400"},
+    {"client_statements_bytes_max", CONFIG_SIZE, 1024, GB, "16MB", "client_statements_bytes_max",
+     "Their texts together"},
+    {"ignore_startup_parameters", CONFIG_STRINGS, 0, 0, NULL, "ignore_startup_parameters",
+     "Startup parameters of clients that are left out"},
+    {"log_connections", CONFIG_BOOL, 0, 0, "false", "log_connections", "A line for each login"},
+    {"log_errors", CONFIG_BOOL, 0, 0, "true", "log_errors",
+     "A line for each error that ends a client"},
+};
+TABLE(config_pool, "[pool]", "The Postgres pool: the top level of pool.toml, or a table of weir.toml.",
+      pool_keys);
+
+static const struct config_key pool_user_keys[] = {
+    {"name", CONFIG_STRING, 0, 0, NULL, "name", "User's name"},
+    {"password", CONFIG_STRING, 0, 0, NULL, NULL,
+     "Password or SCRAM verifier; a password only where nobody else can read the file"},
+    {"password_file", CONFIG_STRING, 0, 0, NULL, NULL, "File with it"},
+    {"password_env", CONFIG_STRING, 0, 0, NULL, NULL, "Variable of the environment with it"},
+    POOL_MODE(NULL),
+    POOL_SIZES(NULL, NULL, NULL, NULL, NULL),
+    POOL_TIMES(NULL, NULL, NULL),
+};
+TABLE(config_pool_user, "[[pool.users]]", "Who may log in; `[[users]]` in pool.toml.", pool_user_keys);
+
+static const struct config_key pool_database_keys[] = {
+    {"name", CONFIG_STRING, 0, 0, NULL, "name", "What clients ask for; \"*\" is any other name"},
+    {"url", CONFIG_STRING, 0, 0, NULL, NULL,
+     "`postgres://user@host:port,host:port/database?sslmode=verify-full`"},
+    {"host", CONFIG_STRING, 0, 0, NULL, NULL,
+     "Instead of a URL: host, or several with commas, or the directory of a unix socket"},
+    {"port", CONFIG_COUNT, 1, 65535, NULL, NULL, "Port of `host`; without it 5432"},
+    {"database", CONFIG_STRING, 0, 0, NULL, "database", "Its name there, if that is another"},
+    {"user", CONFIG_STRING, 0, 0, NULL, "user",
+     "All connections are this user's; without it they are each client's own"},
+    {"password", CONFIG_STRING, 0, 0, NULL, NULL, "As for users"},
+    {"password_file", CONFIG_STRING, 0, 0, NULL, NULL, "File with it"},
+    {"password_env", CONFIG_STRING, 0, 0, NULL, NULL, "Variable of the environment with it"},
+    {"target_session_attrs", CONFIG_STRING, 0, 0, NULL, "target_session_attrs",
+     "Which of several hosts: \"any\", \"read-write\", \"read-only\", \"primary\", \"standby\" or "
+     "\"prefer-standby\""},
+    {"tls", CONFIG_ANY, 0, 0, NULL, NULL, "Table, see [pool.databases.tls]"},
+    {"settings", CONFIG_ANY, 0, 0, NULL, NULL, "Table of parameters that connections start with"},
+    {"connect_query", CONFIG_STRING, 0, 0, NULL, "connect_query", "Run on each new connection"},
+    {"session_state", CONFIG_STRING, 0, 0, NULL, "session_state", "As for the pool"},
+    POOL_MODE(NULL),
+    POOL_SIZES(NULL, NULL, NULL, NULL, NULL),
+    POOL_TIMES(NULL, NULL, NULL),
+    {"query_wait_timeout", CONFIG_DURATION, 0, DAY_MS, NULL, "query_wait_timeout", "As for the pool"},
+    {"server_lifetime", CONFIG_DURATION, 0, DAY_MS, NULL, "server_lifetime", "As for the pool"},
+};
+TABLE(config_pool_database, "[[pool.databases]]",
+      "A database behind the pool; `[[databases]]` in pool.toml.", pool_database_keys);
+
+#define TLS_FILES                                                                                  \
+    {"certificate_file", CONFIG_STRING, 0, 0, NULL, NULL, "Certificate, with what leads to its root (PEM)"}, \
+        {"key_file", CONFIG_STRING, 0, 0, NULL, NULL, "Its key (PEM)"},                            \
+        {"ca_file", CONFIG_STRING, 0, 0, NULL, NULL, "What the other side is checked by (PEM)"},   \
+        {"protocols", CONFIG_STRING, 0, 0, NULL, "protocols",                                      \
+         "\"secure\" (TLS 1.2 and newer), \"all\", or a list such as \"tlsv1.3\""},                \
+    {                                                                                              \
+        "ciphers", CONFIG_STRING, 0, 0, NULL, "ciphers", "OpenSSL's cipher list"                   \
+    }
+static const struct config_key pool_tls_keys[] = {
+    {"mode", CONFIG_STRING, 0, 0, "disable", "mode",
+     "\"disable\", \"allow\", \"prefer\", \"require\", or \"verify-ca\" and \"verify-full\" where clients "
+     "need a certificate"},
+    TLS_FILES,
+};
+TABLE(config_pool_tls, "[pool.tls]", "TLS towards clients; `[tls]` in pool.toml.", pool_tls_keys);
+
+static const struct config_key pool_server_tls_keys[] = {
+    {"mode", CONFIG_STRING, 0, 0, "prefer", "mode",
+     "\"disable\", \"prefer\", \"require\", \"verify-ca\" or \"verify-full\""},
+    {"direct", CONFIG_BOOL, 0, 0, "false", "direct",
+     "Begin with TLS instead of asking for it (Postgres 17)"},
+    TLS_FILES,
+};
+TABLE(config_pool_server_tls, "[pool.databases.tls]",
+      "TLS towards a database; `[databases.tls]` in pool.toml.", pool_server_tls_keys);
+
 static const char *type_name(enum config_type type)
 {
     static const char *const names[] = {"string", "boolean",          "integer", "duration",
@@ -189,6 +343,9 @@ void config_print_reference(void)
                                                        &config_admin,  &config_http,
                                                        &config_limits, &config_scale,
                                                        &config_worker};
+    static const struct config_table *const pool[] = {&config_pool, &config_pool_user,
+                                                      &config_pool_database, &config_pool_tls,
+                                                      &config_pool_server_tls};
     (void)printf("# Configuration reference\n\nPrinted by `weir help configuration`; a test compares "
                  "this page with the program.\n\nDurations are integers of milliseconds or texts "
                  "such as `\"30s\"`; sizes are integers of bytes or texts such as `\"128MB\"`. "
@@ -196,6 +353,9 @@ void config_print_reference(void)
                  "## weir.toml, for `weir serve`\n");
     for (size_t i = 0; i < ARRAY_LEN(serve); i++)
         print_table(serve[i]);
+    (void)printf("\n## The Postgres pool, for `weir pool`\n");
+    for (size_t i = 0; i < ARRAY_LEN(pool); i++)
+        print_table(pool[i]);
     (void)printf("\n## A project's wrangler configuration\n\nRead by `weir dev` and by `weir serve` "
                  "for each `project`. Variables of the files of secrets beside it come before `vars` "
                  "and are never printed: `.dev.vars.NAME` for [env.NAME] or else `.dev.vars`; without "

@@ -17,7 +17,7 @@ enum control_type {
     CONTROL_COUNTERS,   /* supervisor → gateway, first of all: struct control_counters, fds[0] */
     CONTROL_ASSET_DIR,  /* supervisor → gateway: struct control_asset_dir, fds[0] = O_PATH dir */
     CONTROL_PLAN_END,   /* supervisor → gateway: plan complete, switch to it */
-    CONTROL_PLAN_TAKEN, /* gateway → supervisor */
+    CONTROL_PLAN_TAKEN, /* gateway, pool → supervisor */
 
     /* gateway → supervisor */
     CONTROL_SPAWN,        /* struct control_spawn: one more instance of this deployment, please */

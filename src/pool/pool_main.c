@@ -4,6 +4,7 @@
 #include "pool_main.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -178,7 +179,8 @@ static void take_listeners(struct ipc_message *message)
     close_listeners();
     for (int i = 1; i < message->fds_count && listeners_count < LISTENERS_MAX; i++) {
         struct loop_source *source = &listeners[listeners_count];
-        if (loop_add(pool_process.loop, source, message->fds[i], EPOLLIN, on_listener) < 0)
+        if (fcntl(message->fds[i], F_SETFL, O_NONBLOCK) < 0 ||
+            loop_add(pool_process.loop, source, message->fds[i], EPOLLIN, on_listener) < 0)
             continue;
         listeners_count++;
         message->fds[i] = -1; /* taken over */

@@ -70,6 +70,7 @@ static int part_without(const struct plan *plan, const char *const keys[])
     json_t *copy = json_deep_copy(plan->json);
     size_t index;
     json_t *worker;
+    (void)json_object_del(copy, "pool"); /* it has the secrets of databases */
     json_array_foreach(json_object_get(copy, "workers"), index, worker)
     {
         for (size_t i = 0; keys[i]; i++)
@@ -96,4 +97,9 @@ int plan_gateway_part(const struct plan *plan)
 int plan_broker_part(const struct plan *plan)
 {
     return part_without(plan, (const char *const[]){"bundle", "routes", "assets", "crons", NULL});
+}
+
+int plan_pool_part(const struct plan *plan)
+{
+    return sealed_memfd(json_object_get(plan->json, "pool"));
 }

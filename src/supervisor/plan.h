@@ -27,5 +27,7 @@ const char *plan_text(const json_t *object, const char *key);
  * with JSON, sealed. Negative errno on failure. */
 int plan_gateway_part(const struct plan *plan);
 int plan_broker_part(const struct plan *plan);
+/* What the pool gets, and nobody else: it has secrets. */
+int plan_pool_part(const struct plan *plan);
 
 #endif

@@ -12,7 +12,7 @@
 
 enum { LISTENERS_MAX = 16, CHILD_RESTART_MS_MAX = 10000 };
 
-enum child_kind { CHILD_GATEWAY, CHILD_BROKER, CHILD_NURSERY };
+enum child_kind { CHILD_GATEWAY, CHILD_BROKER, CHILD_NURSERY, CHILD_POOL };
 
 /* A process that is started again when it ends. */
 struct child {
@@ -37,6 +37,14 @@ struct listener {
     bool wanted; /* by the plan in force */
 };
 
+/* One of the pool's: TCP or a unix socket. */
+struct pool_listener {
+    struct listener tcp;
+    char *path; /* NULL: TCP */
+    int fd;
+    bool wanted;
+};
+
 struct supervisor {
     const struct supervisor_options *options;
     struct loop *loop;
@@ -44,7 +52,7 @@ struct supervisor {
     bool dev, stopping, loaded_once;
     struct deployment *deployments;
     uint32_t next_deployment_id, next_template_id, next_instance_id;
-    struct child gateways[GATEWAYS_MAX], broker, nursery;
+    struct child gateways[GATEWAYS_MAX], broker, nursery, pool;
     int gateways_count;
     int counters_fd;     /* messages/counters.h */
     char **worker_names; /* by number; a name keeps its number */
@@ -53,6 +61,8 @@ struct supervisor {
     int cpus[GATEWAYS_MAX];
     struct listener listeners[LISTENERS_MAX], admin;
     int listeners_count;
+    struct pool_listener pool_listeners[LISTENERS_MAX];
+    int pool_listeners_count;
     pid_t loader_pid;
     uint32_t loads_count; /* that have begun */
     int loader_fd;      /* memfd with the plan */
@@ -83,7 +93,17 @@ void templates_end_instances(int gateway); /* -1: all */
 void templates_tidy(void);
 void templates_on_nursery_message(struct ipc_message *message);
 
+/* ---- pool_child.c ---- */
+/* Opens what the plan wants for the pool and is not open; the plan learns the ports. */
+int pool_child_listen(const struct plan *plan, struct error *err) WARN_UNUSED;
+/* Closes what the plan in force does not want, or all. */
+void pool_child_drop_listeners(bool all);
+void pool_child_send_plan(void);
+
 /* ---- supervisor.c ---- */
+/* Binds listener->address and port, `count` sockets of one port. */
+int supervisor_listen(struct listener *listener, int count, struct error *err) WARN_UNUSED;
+void supervisor_close_listener(struct listener *listener);
 /* The CPU that a gateway and its instances keep to; -1: any. */
 int supervisor_cpu(int gateway);
 void supervisor_tell_gateway(int gateway, uint32_t type, const void *payload, uint32_t bytes,

@@ -40,7 +40,7 @@ static void load_begin(void);
 
 static const char *child_name(const struct child *child)
 {
-    static const char *const names[] = {"gateway", "broker", "nursery"};
+    static const char *const names[] = {"gateway", "broker", "nursery", "pool"};
     return names[child->kind];
 }
 
@@ -112,7 +112,7 @@ static bool is_taken(const struct addrinfo *at)
     return bind(fd, at->ai_addr, at->ai_addrlen) < 0 && errno == EADDRINUSE;
 }
 
-static int listener_open(struct listener *listener, int count, struct error *err)
+int supervisor_listen(struct listener *listener, int count, struct error *err)
 {
     AUTO_TEXT port = xasprintf("%d", listener->port);
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
@@ -148,7 +148,7 @@ static int listener_open(struct listener *listener, int count, struct error *err
     return r;
 }
 
-static void listener_close(struct listener *listener)
+void supervisor_close_listener(struct listener *listener)
 {
     while (listener->count > 0)
         fd_close(&listener->fds[--listener->count]);
@@ -159,8 +159,10 @@ static void listener_close(struct listener *listener)
 static void let_listeners_go(void)
 {
     while (supervisor.listeners_count > 0)
-        listener_close(&supervisor.listeners[--supervisor.listeners_count]);
-    listener_close(&supervisor.admin);
+        supervisor_close_listener(&supervisor.listeners[--supervisor.listeners_count]);
+    supervisor_close_listener(&supervisor.admin);
+    for (int i = 0; i < supervisor.pool_listeners_count; i++)
+        fd_close(&supervisor.pool_listeners[i].fd);
 }
 
 static bool listener_is(const struct listener *listener, const char *address, int port)
@@ -186,9 +188,9 @@ static int open_listeners(const struct plan *plan, struct error *err)
         struct listener *listener = &supervisor.listeners[i];
         if (i == supervisor.listeners_count) {
             *listener = (struct listener){.address = xstrdup(address), .port = port};
-            int r = listener_open(listener, supervisor.gateways_count, err);
+            int r = supervisor_listen(listener, supervisor.gateways_count, err);
             if (r < 0) {
-                listener_close(listener);
+                supervisor_close_listener(listener);
                 return r;
             }
             supervisor.listeners_count++;
@@ -200,9 +202,9 @@ static int open_listeners(const struct plan *plan, struct error *err)
     if (json_is_object(admin) && !supervisor.admin.address) {
         supervisor.admin = (struct listener){.address = xstrdup(plan_text(admin, "address")),
                                              .port = (int)plan_integer(admin, "port", 0)};
-        int r = listener_open(&supervisor.admin, 1, err);
+        int r = supervisor_listen(&supervisor.admin, 1, err);
         if (r < 0) {
-            listener_close(&supervisor.admin);
+            supervisor_close_listener(&supervisor.admin);
             return r;
         }
     }
@@ -216,7 +218,7 @@ static void drop_listeners(void)
         if (supervisor.listeners[i].wanted)
             supervisor.listeners[kept++] = supervisor.listeners[i];
         else
-            listener_close(&supervisor.listeners[i]);
+            supervisor_close_listener(&supervisor.listeners[i]);
     }
     supervisor.listeners_count = kept;
 }
@@ -284,6 +286,25 @@ static void send_plan_to_broker(void)
 
 /* ---- children ---- */
 
+/* Everybody works by the new plan. */
+static void tell_if_loaded(void)
+{
+    for (int i = 0; i < supervisor.gateways_count; i++)
+        if (!supervisor.gateways[i].plan_taken)
+            return;
+    if (json_object_get(supervisor.plan.json, "pool") && !supervisor.pool.plan_taken)
+        return;
+    drop_listeners();
+    pool_child_drop_listeners(false);
+    if (supervisor.options->loaded) {
+        char *text = json_dumps(supervisor.plan.json, JSON_COMPACT);
+        supervisor.options->loaded(supervisor.options->context, slice_of(text),
+                                   !supervisor.loaded_once);
+        free(text);
+    }
+    supervisor.loaded_once = true;
+}
+
 static void on_gateway_message(int gateway, struct ipc_message *message)
 {
     switch (message->type) {
@@ -307,17 +328,7 @@ static void on_gateway_message(int gateway, struct ipc_message *message)
     }
     case CONTROL_PLAN_TAKEN: {
         supervisor.gateways[gateway].plan_taken = true;
-        for (int i = 0; i < supervisor.gateways_count; i++)
-            if (!supervisor.gateways[i].plan_taken)
-                return;
-        drop_listeners();
-        if (supervisor.options->loaded) {
-            char *text = json_dumps(supervisor.plan.json, JSON_COMPACT);
-            supervisor.options->loaded(supervisor.options->context, slice_of(text),
-                                       !supervisor.loaded_once);
-            free(text);
-        }
-        supervisor.loaded_once = true;
+        tell_if_loaded();
         return;
     }
     case CONTROL_EVENT_RESULT: {
@@ -345,6 +356,14 @@ static void on_broker_message(const struct ipc_message *message)
         templates_kill(kill_order.instance_id, i, kill_order.reason);
 }
 
+static void on_pool_message(const struct ipc_message *message)
+{
+    if (message->type != CONTROL_PLAN_TAKEN)
+        return;
+    supervisor.pool.plan_taken = true;
+    tell_if_loaded();
+}
+
 static void on_child_ready(struct loop_source *source, uint32_t events)
 {
     struct child *child = CONTAINER_OF(source, struct child, source);
@@ -363,6 +382,8 @@ static void on_child_ready(struct loop_source *source, uint32_t events)
             on_gateway_message(child->number, &message);
         else if (child->kind == CHILD_BROKER)
             on_broker_message(&message);
+        else if (child->kind == CHILD_POOL)
+            on_pool_message(&message);
         else
             templates_on_nursery_message(&message);
         ipc_close_fds(&message);
@@ -388,7 +409,7 @@ static void restart_later(struct child *child)
 
 static void child_start(struct child *child)
 {
-    static const char *const names[] = {"__gateway", "__broker", "__nursery"};
+    static const char *const names[] = {"__gateway", "__broker", "__nursery", "__pool"};
     bool numbered = child->kind == CHILD_GATEWAY;
     AUTO_TEXT number = xasprintf("%d", child->number);
     AUTO_TEXT cpu = xasprintf("%d", numbered ? supervisor_cpu(child->number) : -1);
@@ -415,7 +436,9 @@ static void child_start(struct child *child)
     }
     if (child->kind == CHILD_BROKER)
         send_plan_to_broker();
-    if (child->kind != CHILD_GATEWAY)
+    if (child->kind == CHILD_POOL)
+        pool_child_send_plan();
+    else if (child->kind != CHILD_GATEWAY)
         templates_resume();
 }
 
@@ -431,15 +454,25 @@ static void child_ended(struct child *child, int status)
         templates_end_instances(child->number);
     else if (child->kind == CHILD_BROKER)
         templates_end_instances(-1); /* their channels to it are dead: gateways ask for new ones */
-    else
+    else if (child->kind == CHILD_NURSERY)
         templates_all_gone();
     restart_later(child);
+}
+
+static void start_pool(void)
+{
+    if (supervisor.pool.process.pid == 0 && json_object_get(supervisor.plan.json, "pool"))
+        child_start(&supervisor.pool);
 }
 
 static void start_children(void)
 {
     supervisor.nursery = (struct child){.kind = CHILD_NURSERY, .process.control = -1};
     supervisor.broker = (struct child){.kind = CHILD_BROKER, .process.control = -1};
+    supervisor.pool = (struct child){.kind = CHILD_POOL, .process.control = -1};
+    start_pool();
+    if (supervisor.gateways_count == 0)
+        return; /* a pool and nothing else */
     child_start(&supervisor.nursery);
     child_start(&supervisor.broker);
     for (int i = 0; i < supervisor.gateways_count; i++) {
@@ -549,6 +582,8 @@ static int take_plan(struct slice text, struct error *err)
     supervisor.dev = mode && strcmp(mode, "dev") == 0;
     if (first) {
         count_gateways(plan_integer(plan.json, "gateways", 1));
+        if (json_array_size(json_object_get(plan.json, "listeners")) == 0)
+            supervisor.gateways_count = 0;
         r = make_counters(err);
         if (r < 0) {
             plan_done(&plan);
@@ -560,6 +595,8 @@ static int take_plan(struct slice text, struct error *err)
     r = number_workers(&plan, err);
     if (r == 0)
         r = open_listeners(&plan, err);
+    if (r == 0)
+        r = pool_child_listen(&plan, err);
     if (r < 0) {
         plan_done(&plan);
         return r;
@@ -573,6 +610,10 @@ static int take_plan(struct slice text, struct error *err)
         start_children();
     } else {
         send_plan_to_broker();
+        if (supervisor.pool.process.pid)
+            pool_child_send_plan();
+        else
+            start_pool();
         for (int i = 0; i < supervisor.gateways_count; i++)
             send_plan_to_gateway(i);
     }
@@ -743,7 +784,7 @@ static void on_tidy(struct loop_timer *timer)
 
 static void kill_children(int signal_number)
 {
-    struct child *others[] = {&supervisor.nursery, &supervisor.broker};
+    struct child *others[] = {&supervisor.nursery, &supervisor.broker, &supervisor.pool};
     for (int i = 0; i < supervisor.gateways_count; i++)
         if (supervisor.gateways[i].process.pid)
             (void)kill(supervisor.gateways[i].process.pid, signal_number);
@@ -774,13 +815,26 @@ static void tell_to_drain(int gateway, bool last)
     supervisor_tell_gateway(gateway, CONTROL_DRAIN, &order, sizeof(order), NULL, 0);
 }
 
+/* Last: what the gateways finish may need it. */
+static void tell_pool_to_drain(void)
+{
+    struct control_drain order = {drain_timeout_ms(), true};
+    static bool told;
+    if (!told)
+        (void)supervisor_tell(&supervisor.pool, CONTROL_DRAIN, &order, sizeof(order), NULL, 0);
+    told = true;
+}
+
 static void stop_if_drained(void)
 {
     int left = 0;
     for (int i = 0; i < supervisor.gateways_count; i++)
         left += supervisor.gateways[i].process.pid != 0;
-    if (left == 0)
+    bool pool = supervisor.pool.process.pid != 0;
+    if (left == 0 && !pool)
         loop_stop(supervisor.loop, 0);
+    else if (left == 0)
+        tell_pool_to_drain();
     else if (left == 1 && supervisor.gateways[0].process.pid) /* who has the admin listener */
         tell_to_drain(0, true);
 }
@@ -813,6 +867,8 @@ static void reap(void)
             child_ended(&supervisor.nursery, status);
         else if (pid == supervisor.broker.process.pid)
             child_ended(&supervisor.broker, status);
+        else if (pid == supervisor.pool.process.pid)
+            child_ended(&supervisor.pool, status);
         for (int i = 0; i < supervisor.gateways_count; i++)
             if (pid == supervisor.gateways[i].process.pid)
                 child_ended(&supervisor.gateways[i], status);
@@ -890,7 +946,9 @@ int supervisor_run(const struct supervisor_options *options)
     kill_children(SIGTERM);
     fd_close(&supervisor.nursery.process.control); /* a closed control socket ends each of them */
     fd_close(&supervisor.broker.process.control);
+    fd_close(&supervisor.pool.process.control);
     wait_for_children();
+    pool_child_drop_listeners(true);
     loop_free(&supervisor.loop);
     return code;
 }

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "log.h"
+#include "pool_config.h"
+#include "supervisor.h"
+
+static const char *config_path = "pool.toml";
+static bool as_json;
+
+static int read_plan(json_t **ret_plan, struct config_report *report, struct error *err)
+{
+    struct value root;
+    report->file = config_path;
+    int r = config_read(config_path, &root, err);
+    if (r < 0) {
+        config_error_at(report, err->text);
+        return error_set(err, r, "%s cannot be used", config_path);
+    }
+    json_t *pool = pool_config_plan(&root, "top level", config_path, report);
+    value_done(&root);
+    *ret_plan = json_pack("{s:s, s:[], s:[], s:o}", "mode", "pool", "listeners", "workers", "pool", pool);
+    config_report_sort(report);
+    if (report->errors_count == 0)
+        return 0;
+    json_decref(*ret_plan);
+    return error_set(err, -1, "%s has %d mistake%s", config_path, report->errors_count,
+                     report->errors_count > 1 ? "s" : "");
+}
+
+static int load(void *context, struct buffer *ret_plan, struct error *err)
+{
+    struct config_report report = {.file = config_path};
+    json_t *plan = NULL;
+    (void)context;
+    int r = read_plan(&plan, &report, err);
+    config_report_print(&report, cli_color(STDERR_FILENO));
+    config_report_done(&report);
+    if (r < 0)
+        return r;
+    char *text = json_dumps(plan, JSON_COMPACT);
+    buffer_append_text(ret_plan, text);
+    free(text);
+    json_decref(plan);
+    return 0;
+}
+
+static void say_where(const json_t *listeners)
+{
+    AUTO_BUFFER text = {0};
+    size_t index;
+    json_t *listener;
+    json_array_foreach(listeners, index, listener)
+    {
+        const char *path = json_string_value(json_object_get(listener, "path"));
+        const char *address = json_string_value(json_object_get(listener, "address"));
+        if (path)
+            buffer_printf(&text, "%s%s", index ? ", " : "", path);
+        else
+            buffer_printf(&text, "%s%s:%lld", index ? ", " : "", address,
+                          (long long)json_integer_value(json_object_get(listener, "bound_port")));
+    }
+    buffer_append(&text, "", 1);
+    log_info("pool ready on %s", text.data + text.start);
+}
+
+static void loaded(void *context, struct slice plan, bool first)
+{
+    json_t *json = json_loadb(plan.ptr, plan.len, 0, NULL);
+    const json_t *listeners = json_object_get(json_object_get(json, "pool"), "listeners");
+    (void)context, (void)first;
+    if (as_json) {
+        char *text = json_dumps(listeners, JSON_COMPACT);
+        (void)printf("{\"listeners\":%s}\n", text);
+        (void)fflush(stdout);
+        free(text);
+    }
+    say_where(listeners);
+    json_decref(json);
+}
+
+int command_pool(int argc, char **argv)
+{
+    const struct cli_option options[] = {
+        {"--config", "FILE", "The configuration (default: pool.toml)", &config_path, NULL, NULL},
+        {"--json", NULL, "Print where it listens as JSON, a line each time", NULL, &as_json, NULL}};
+    const struct cli_command command = {
+        "weir pool [--config FILE]",
+        "Lends few connections to Postgres to many clients. SIGHUP reads the configuration again; SIGINT\n"
+        "or SIGTERM lets transactions end, then stops.",
+        options, ARRAY_LEN(options), 0};
+    int code;
+    if (!cli_parse(&command, argc, argv, NULL, &code))
+        return code;
+    log_init("pool", LOG_INFO, false);
+    const struct supervisor_options supervisor_options = {
+        .load = load, .watch_fd = -1, .loaded = loaded, .drain_timeout_ms = 30000};
+    return supervisor_run(&supervisor_options);
+}

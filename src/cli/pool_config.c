@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pool_config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "checks.h"
+#include "postgres_url.h"
+
+enum { SECRET_BYTES_MAX = 64 * 1024, USERS_FILE_BYTES_MAX = 64 * 1024 * 1024 };
+
+struct reader {
+    const char *path;
+    char *dir;
+    bool private_file; /* nobody but its owner reads the configuration: it may have secrets */
+    struct config_report *report;
+};
+
+static const char *const modes[] = {"transaction", "session", "statement", NULL};
+static const char *const methods[] = {"scram-sha-256", "md5", "password", "cert",
+                                      "trust",         "any", NULL};
+static const char *const policies[] = {"pin", "error", "allow", NULL};
+static const char *const tls_modes[] = {"disable",   "allow",       "prefer", "require",
+                                        "verify-ca", "verify-full", NULL};
+static const char *const attrs[] = {"any",     "read-write", "read-only",
+                                    "primary", "standby",    "prefer-standby", NULL};
+
+/* ---- small readers ---- */
+
+static int line_of(const struct value *table, const char *key)
+{
+    const struct value_entry *entry = value_entry(table, key);
+    return entry ? entry->key_line : table ? table->line : 0;
+}
+
+/* One of a few words. */
+static void check_word(const struct reader *reader, const struct value *table, const char *name,
+                       const char *key, const char *const *words)
+{
+    const char *word = value_text(value_get(table, key));
+    AUTO_BUFFER all = {0};
+    if (!word)
+        return;
+    for (size_t i = 0; words[i]; i++) {
+        if (strcmp(words[i], word) == 0)
+            return;
+        buffer_printf(&all, "%s\"%s\"", i ? ", " : "", words[i]);
+    }
+    config_error(reader->report, line_of(table, key), key, "%s %s = \"%s\": expected one of %.*s",
+                 name, key, word, (int)buffer_len(&all), all.data + all.start);
+}
+
+static char *path_of(const struct reader *reader, const char *path)
+{
+    return path[0] == '/' ? xstrdup(path) : xasprintf("%s/%s", reader->dir, path);
+}
+
+/* The text of a file, without its last newline; NULL, and a message, when there is none. */
+static char *file_text(const struct reader *reader, const struct value *table, const char *key,
+                       size_t bytes_max)
+{
+    AUTO_TEXT path = path_of(reader, value_text(value_get(table, key)));
+    AUTO_BUFFER text = {0};
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = 0;
+    while (fd >= 0 && buffer_len(&text) <= bytes_max &&
+           (got = read(fd, buffer_reserve(&text, 65536), 65536)) > 0)
+        text.end += (size_t)got;
+    if (fd < 0 || got < 0 || buffer_len(&text) > bytes_max) {
+        config_error(reader->report, line_of(table, key), key, "%s = \"%s\": cannot read it: %s", key,
+                     path, fd < 0 || got < 0 ? strerror(errno) : "it is too large");
+        return NULL;
+    }
+    size_t len = buffer_len(&text);
+    while (len > 0 && (text.data[len - 1] == '\n' || text.data[len - 1] == '\r'))
+        len--;
+    return xstrndup(text.data ? text.data : "", len);
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    if (text)
+        (void)json_object_set_new(object, key, json_string(text));
+}
+
+/* Puts the secret `what` into object[key]: from what_file, what_env, or what itself where the file
+ * is private. */
+static void read_secret(const struct reader *reader, const struct value *table, const char *name,
+                        const char *what, json_t *object, const char *key)
+{
+    AUTO_TEXT file_key = xasprintf("%s_file", what);
+    AUTO_TEXT env_key = xasprintf("%s_env", what);
+    const char *own = value_text(value_get(table, what));
+    const char *variable = value_text(value_get(table, env_key));
+    if (value_get(table, file_key)) {
+        AUTO_TEXT text = file_text(reader, table, file_key, SECRET_BYTES_MAX);
+        set_text(object, key, text);
+    } else if (variable) {
+        if (!getenv(variable))
+            config_error(reader->report, line_of(table, env_key), env_key,
+                         "%s %s = \"%s\": there is no such variable in the environment", name,
+                         env_key, variable);
+        set_text(object, key, getenv(variable));
+    } else if (own) {
+        bool verifier = strncmp(own, "SCRAM-SHA-256$", 14) == 0;
+        if (!verifier && !reader->private_file)
+            config_error(reader->report, line_of(table, what), what,
+                         "%s %s: others can read this file; make it private (chmod 600 %s), or use "
+                         "%s or %s",
+                         name, what, reader->path, file_key, env_key);
+        set_text(object, key, own);
+    }
+}
+
+/* ---- TLS ---- */
+
+static json_t *read_tls(const struct reader *reader, const struct value *table, const char *name,
+                        const struct config_table *keys)
+{
+    static const char *const files[] = {"certificate", "key", "ca"};
+    json_t *tls = json_object();
+    config_check(table, keys, NULL, reader->report);
+    check_word(reader, table, name, "mode", tls_modes);
+    config_fill(table, keys, tls);
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        AUTO_TEXT file_key = xasprintf("%s_file", files[i]);
+        if (!value_text(value_get(table, file_key)))
+            continue;
+        AUTO_TEXT text = file_text(reader, table, file_key, 1024 * 1024);
+        set_text(tls, files[i], text);
+    }
+    return tls;
+}
+
+static json_t *read_client_tls(const struct reader *reader, const struct value *table)
+{
+    json_t *tls = read_tls(reader, table, "[tls]", &config_pool_tls);
+    const char *mode = json_string_value(json_object_get(tls, "mode"));
+    bool on = mode && strcmp(mode, "disable") != 0;
+    if (on && (!json_object_get(tls, "certificate") || !json_object_get(tls, "key")))
+        config_error(reader->report, line_of(table, "mode"), "mode",
+                     "[tls] mode = \"%s\" needs certificate_file and key_file", mode);
+    if (on && strncmp(mode, "verify", 6) == 0 && !json_object_get(tls, "ca"))
+        config_error(reader->report, line_of(table, "mode"), "mode",
+                     "[tls] mode = \"%s\" needs ca_file, which clients' certificates are checked by",
+                     mode);
+    return tls;
+}
+
+/* ---- users ---- */
+
+static bool has_user(const json_t *users, const char *name)
+{
+    size_t index;
+    json_t *user;
+    json_array_foreach(users, index, user)
+        if (strcmp(json_string_value(json_object_get(user, "name")), name) == 0)
+            return true;
+    return false;
+}
+
+/* "text" at the front of *line, in which "" is a quote; NULL: there is none. */
+static char *take_quoted(const char **line)
+{
+    AUTO_BUFFER text = {0};
+    const char *p = *line + strspn(*line, " \t");
+    if (*p++ != '"')
+        return NULL;
+    for (; *p && (*p != '"' || p[1] == '"'); p++) {
+        p += *p == '"';
+        buffer_append(&text, p, 1);
+    }
+    if (*p != '"')
+        return NULL;
+    *line = p + 1;
+    buffer_append(&text, "", 1);
+    return xstrdup(text.data);
+}
+
+/* Lines of "name" "secret", as PgBouncer's auth_file has them; ; and # begin comments. */
+static void read_users_file(const struct reader *reader, const struct value *table, json_t *users)
+{
+    const char *file = value_text(value_get(table, "users_file"));
+    AUTO_TEXT text = file ? file_text(reader, table, "users_file", USERS_FILE_BYTES_MAX) : NULL;
+    int number = 0;
+    char *save = NULL;
+    for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
+         line = strtok_r(NULL, "\n", &save)) {
+        const char *rest = line + strspn(line, " \t\r");
+        number++;
+        if (*rest == 0 || *rest == ';' || *rest == '#')
+            continue;
+        AUTO_TEXT name = take_quoted(&rest);
+        AUTO_TEXT secret = name ? take_quoted(&rest) : NULL;
+        if (!secret) {
+            config_error(reader->report, line_of(table, "users_file"), "users_file",
+                         "users_file = \"%s\": entry %d is not of the form \"name\" \"secret\"", file,
+                         number);
+            return;
+        }
+        if (!has_user(users, name))
+            (void)json_array_append_new(users,
+                                        json_pack("{s:s, s:s}", "name", name, "secret", secret));
+    }
+}
+
+static void add_user(const struct reader *reader, const struct value *table, json_t *users)
+{
+    json_t *user = json_object();
+    const char *name = value_text(value_get(table, "name"));
+    config_check(table, &config_pool_user, NULL, reader->report);
+    check_word(reader, table, "[[users]]", "pool_mode", modes);
+    config_override(table, &config_pool_user, user);
+    read_secret(reader, table, "[[users]]", "password", user, "secret");
+    if (!name)
+        config_error(reader->report, table->line, "name", "[[users]] needs name = \"…\"");
+    else if (has_user(users, name))
+        config_error(reader->report, table->line, "name", "[[users]] \"%s\" is there twice", name);
+    else {
+        (void)json_array_append_new(users, user);
+        return;
+    }
+    json_decref(user);
+}
+
+/* ---- databases ---- */
+
+static void take_url(const struct reader *reader, const struct value *table, json_t *database)
+{
+    static const char *const copied[] = {"hosts", "database", "user", "password"};
+    const char *url = value_text(value_get(table, "url")), *problem = NULL;
+    json_t *parts = url ? postgres_url_parse(url, &problem) : NULL;
+    if (problem)
+        config_error(reader->report, line_of(table, "url"), "url", "[[databases]] url: %s", problem);
+    for (size_t i = 0; i < ARRAY_LEN(copied) && parts; i++)
+        if (json_object_get(parts, copied[i]))
+            (void)json_object_set(database, copied[i], json_object_get(parts, copied[i]));
+    if (json_object_get(database, "password") && !reader->private_file)
+        config_error(reader->report, line_of(table, "url"), "url",
+                     "[[databases]] url has a password, and others can read this file; make it private "
+                     "(chmod 600 %s), or leave it out and use password_file or password_env",
+                     reader->path);
+    json_t *parameters = json_object_get(parts, "parameters");
+    const char *mode = json_string_value(json_object_get(parameters, "sslmode"));
+    if (mode)
+        (void)json_object_set_new(json_object_get(database, "tls"), "mode", json_string(mode));
+    const char *wanted = json_string_value(json_object_get(parameters, "target_session_attrs"));
+    set_text(database, "target_session_attrs", wanted);
+    json_decref(parts);
+}
+
+static void take_host(const struct value *table, json_t *database)
+{
+    const char *host = value_text(value_get(table, "host"));
+    const struct value *port = value_get(table, "port");
+    if (!host || json_object_get(database, "hosts"))
+        return;
+    json_t *hosts = json_array();
+    AUTO_TEXT list = xstrdup(host);
+    char *save = NULL;
+    for (char *one = strtok_r(list, ", ", &save); one; one = strtok_r(NULL, ", ", &save))
+        (void)json_array_append_new(
+            hosts, json_pack("{s:s, s:i}", "host", one, "port",
+                             port && port->type == VALUE_INTEGER ? (int)port->integer : 5432));
+    (void)json_object_set_new(database, "hosts", hosts);
+}
+
+static void add_database(const struct reader *reader, const struct value *table, json_t *databases)
+{
+    json_t *database = json_object();
+    const char *name = value_text(value_get(table, "name"));
+    const struct value *settings = value_get(table, "settings");
+    config_check(table, &config_pool_database, NULL, reader->report);
+    check_word(reader, table, "[[databases]]", "pool_mode", modes);
+    check_word(reader, table, "[[databases]]", "session_state", policies);
+    check_word(reader, table, "[[databases]]", "target_session_attrs", attrs);
+    (void)json_object_set_new(database, "tls",
+                              read_tls(reader, value_get(table, "tls"), "[databases.tls]",
+                                       &config_pool_server_tls));
+    take_url(reader, table, database);
+    config_override(table, &config_pool_database, database);
+    take_host(table, database);
+    read_secret(reader, table, "[[databases]]", "password", database, "password");
+    if (settings)
+        (void)json_object_set_new(database, "settings", config_json(settings));
+    if (!name)
+        config_error(reader->report, table->line, "name",
+                     "[[databases]] needs name = \"…\", what clients ask for; \"*\" is any name");
+    else if (!json_object_get(database, "hosts"))
+        config_error(reader->report, table->line, "host",
+                     "[[databases]] \"%s\" needs url = \"postgres://…\" or host = \"…\"", name);
+    else if (has_user(databases, name))
+        config_error(reader->report, table->line, "name", "[[databases]] \"%s\" is there twice", name);
+    (void)json_array_append_new(databases, database);
+}
+
+/* ---- listeners ---- */
+
+static void add_listener(const struct reader *reader, const struct value *item, json_t *listeners)
+{
+    const char *text = value_text(item), *colon = text ? strrchr(text, ':') : NULL;
+    if (text && text[0] == '/') {
+        if (strlen(text) > 100)
+            config_error(reader->report, item->line, "listen",
+                         "listen \"%s\": the path of a socket can have 100 bytes", text);
+        (void)json_array_append_new(listeners, json_pack("{s:s}", "path", text));
+        return;
+    }
+    char *end = NULL;
+    long port = colon ? strtol(colon + 1, &end, 10) : 0;
+    if (!colon || *end || port < 0 || port > 65535 || end == colon + 1) {
+        config_error(reader->report, item->line, "listen",
+                     "listen \"%s\": expected \"address:port\" or the path of a socket",
+                     text ? text : "");
+        return;
+    }
+    bool brackets = text[0] == '[' && colon > text + 1 && colon[-1] == ']';
+    AUTO_TEXT address = xstrndup(text + brackets, (size_t)(colon - text) - 2 * (size_t)brackets);
+    const char *wrong = check_address(address);
+    if (wrong)
+        config_error(reader->report, item->line, "listen", "listen \"%s\": %s", text, wrong);
+    (void)json_array_append_new(
+        listeners, json_pack("{s:s, s:i}", "address", address, "port", (int)port));
+}
+
+static void read_listeners(const struct reader *reader, const struct value *table, json_t *plan)
+{
+    const struct value *list = value_get(table, "listen");
+    json_t *listeners = json_array();
+    (void)json_object_set_new(plan, "listeners", listeners);
+    if (!list) {
+        (void)json_array_append_new(
+            listeners, json_pack("{s:s, s:i}", "address", "127.0.0.1", "port", 6432));
+        return;
+    }
+    for (size_t i = 0; list->type == VALUE_ARRAY && i < list->count; i++)
+        add_listener(reader, &list->entries[i].value, listeners);
+}
+
+/* ---- all of it ---- */
+
+static void each(const struct reader *reader, const struct value *table, const char *key,
+                 void add(const struct reader *reader, const struct value *table, json_t *list),
+                 json_t *list)
+{
+    const struct value *array = value_get(table, key);
+    if (array && array->type != VALUE_ARRAY)
+        config_error(reader->report, array->line, key, "write [[%s]], with two brackets", key);
+    for (size_t i = 0; array && array->type == VALUE_ARRAY && i < array->count; i++)
+        if (array->entries[i].value.type == VALUE_TABLE)
+            add(reader, &array->entries[i].value, list);
+}
+
+static void check_sense(const struct reader *reader, const struct value *table, const json_t *plan)
+{
+    json_int_t size = json_integer_value(json_object_get(plan, "pool_size")),
+               least = json_integer_value(json_object_get(plan, "pool_size_min"));
+    const char *auth = json_string_value(json_object_get(plan, "auth"));
+    if (least > size)
+        config_error(reader->report, line_of(table, "pool_size_min"), "pool_size_min",
+                     "pool_size_min = %lld is more than pool_size = %lld", (long long)least,
+                     (long long)size);
+    if (json_array_size(json_object_get(plan, "databases")) == 0)
+        config_error(reader->report, table->line, "databases",
+                     "there is no [[databases]]; add one with name and url");
+    if (auth && strcmp(auth, "any") != 0 && json_array_size(json_object_get(plan, "users")) == 0)
+        config_error(reader->report, line_of(table, "auth"), "users",
+                     "nobody can log in: add [[users]] or users_file, or set auth = \"any\" where "
+                     "everybody who can connect is trusted");
+}
+
+static bool is_private(const char *path)
+{
+    struct stat stat_;
+    return stat(path, &stat_) == 0 && (stat_.st_mode & 077) == 0;
+}
+
+json_t *pool_config_plan(const struct value *table, const char *name, const char *path,
+                         struct config_report *report)
+{
+    static const char *const tables[] = {"listen", "users", "databases", "tls", NULL};
+    struct config_table keys = config_pool;
+    char *real = realpath(path, NULL);
+    struct reader reader = {.path = path, .private_file = is_private(path), .report = report};
+    json_t *plan = json_object(), *users = json_array(), *databases = json_array();
+    keys.name = name;
+    reader.dir = xstrdup(real ? real : ".");
+    if (strrchr(reader.dir, '/'))
+        *strrchr(reader.dir, '/') = 0;
+    free(real);
+    config_check(table, &keys, tables, report);
+    check_word(&reader, table, name, "pool_mode", modes);
+    check_word(&reader, table, name, "auth", methods);
+    check_word(&reader, table, name, "session_state", policies);
+    config_fill(table, &keys, plan);
+    (void)json_object_set_new(plan, "users", users);
+    (void)json_object_set_new(plan, "databases", databases);
+    (void)json_object_set_new(plan, "tls", read_client_tls(&reader, value_get(table, "tls")));
+    read_listeners(&reader, table, plan);
+    each(&reader, table, "users", add_user, users);
+    read_users_file(&reader, table, users);
+    each(&reader, table, "databases", add_database, databases);
+    check_sense(&reader, table, plan);
+    free(reader.dir);
+    return plan;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pool's listeners, which outlive it, and what it is told. It alone gets the plan's part with
+ * the secrets of databases. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "log.h"
+#include "state.h"
+
+enum { BACKLOG = 4096 };
+
+static bool listener_is_for(const struct pool_listener *listener, const json_t *entry)
+{
+    const char *path = plan_text(entry, "path"), *address = plan_text(entry, "address");
+    if (path)
+        return listener->path && strcmp(listener->path, path) == 0;
+    return !listener->path && strcmp(listener->tcp.address, address) == 0 &&
+           listener->tcp.port == (int)plan_integer(entry, "port", 0);
+}
+
+/* Does somebody answer there? Else the file was left behind. */
+static bool is_alive(const struct sockaddr_un *address)
+{
+    AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+}
+
+static int open_unix(const char *path, const char *mode, struct error *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat stat;
+    if (strlen(path) >= sizeof(address.sun_path))
+        return error_set(err, -ENAMETOOLONG, "cannot listen on %s: the path is too long", path);
+    strcpy(address.sun_path, path);
+    if (lstat(path, &stat) == 0 && !S_ISSOCK(stat.st_mode))
+        return error_set(err, -EEXIST, "cannot listen on %s: it is there, and no socket", path);
+    if (is_alive(&address))
+        return error_set(err, -EADDRINUSE,
+                         "cannot listen on %s: another program listens there; stop it or choose "
+                         "another path", path);
+    (void)unlink(path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+        chmod(path, mode ? (mode_t)strtol(mode, NULL, 8) : 0777) < 0 || listen(fd, BACKLOG) < 0) {
+        int r = -errno;
+        fd_close(&fd);
+        return error_set(err, r, "cannot listen on %s: %s", path, strerror(-r));
+    }
+    return fd;
+}
+
+static int open_one(struct pool_listener *listener, const json_t *entry, struct error *err)
+{
+    const char *path = plan_text(entry, "path");
+    *listener = (struct pool_listener){.fd = -1};
+    if (path) {
+        listener->fd = open_unix(path, plan_text(entry, "mode"), err);
+        if (listener->fd >= 0)
+            listener->path = xstrdup(path);
+        return listener->fd < 0 ? listener->fd : 0;
+    }
+    listener->tcp = (struct listener){.address = xstrdup(plan_text(entry, "address")),
+                                      .port = (int)plan_integer(entry, "port", 0)};
+    int r = supervisor_listen(&listener->tcp, 1, err);
+    if (r < 0)
+        supervisor_close_listener(&listener->tcp);
+    else
+        listener->fd = listener->tcp.fds[0];
+    return r;
+}
+
+static void close_one(struct pool_listener *listener)
+{
+    if (listener->path) {
+        (void)unlink(listener->path);
+        fd_close(&listener->fd);
+        text_free(&listener->path);
+    } else {
+        supervisor_close_listener(&listener->tcp);
+    }
+}
+
+static struct pool_listener *find(const json_t *entry)
+{
+    for (int i = 0; i < supervisor.pool_listeners_count; i++)
+        if (listener_is_for(&supervisor.pool_listeners[i], entry))
+            return &supervisor.pool_listeners[i];
+    return NULL;
+}
+
+int pool_child_listen(const struct plan *plan, struct error *err)
+{
+    size_t index;
+    json_t *entry;
+    for (int i = 0; i < supervisor.pool_listeners_count; i++)
+        supervisor.pool_listeners[i].wanted = false;
+    json_array_foreach(json_object_get(json_object_get(plan->json, "pool"), "listeners"), index, entry)
+    {
+        struct pool_listener *listener = find(entry);
+        if (!listener) {
+            if (supervisor.pool_listeners_count == LISTENERS_MAX)
+                return error_set(err, -E2BIG, "more than %d listeners of the pool", LISTENERS_MAX);
+            listener = &supervisor.pool_listeners[supervisor.pool_listeners_count];
+            int r = open_one(listener, entry, err);
+            if (r < 0)
+                return r;
+            supervisor.pool_listeners_count++;
+        }
+        listener->wanted = true;
+        if (!listener->path)
+            (void)json_object_set_new(entry, "bound_port", json_integer(listener->tcp.bound_port));
+    }
+    return 0;
+}
+
+void pool_child_drop_listeners(bool all)
+{
+    int kept = 0;
+    for (int i = 0; i < supervisor.pool_listeners_count; i++)
+        if (supervisor.pool_listeners[i].wanted && !all)
+            supervisor.pool_listeners[kept++] = supervisor.pool_listeners[i];
+        else
+            close_one(&supervisor.pool_listeners[i]);
+    supervisor.pool_listeners_count = kept;
+}
+
+void pool_child_send_plan(void)
+{
+    int fds[IPC_FDS_MAX], count = 0;
+    size_t index;
+    json_t *entry;
+    AUTO_FD part = plan_pool_part(&supervisor.plan);
+    if (part < 0 || supervisor.pool.process.control < 0)
+        return;
+    fds[count++] = part;
+    supervisor.pool.plan_taken = false;
+    json_array_foreach(json_object_get(json_object_get(supervisor.plan.json, "pool"), "listeners"), index, entry)
+    {
+        struct pool_listener *listener = find(entry);
+        if (listener && count < IPC_FDS_MAX)
+            fds[count++] = listener->fd;
+    }
+    (void)supervisor_tell(&supervisor.pool, CONTROL_PLAN, NULL, 0, fds, count);
+}
