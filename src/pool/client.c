@@ -287,6 +287,8 @@ static void take(struct client *client, struct slice bytes)
 static bool may_read(const struct client *client)
 {
     const struct server *server = client->server;
+    if (client->unparsed && server && server->expect.ends > 0)
+        return false; /* it waits for what those bring (must_wait) */
     return (client->stream.readable || client->unparsed) && !client->closed && !client->closing &&
            !client->out && client->state == CLIENT_READY &&
            (!server || (buffer_len(&server->out) == 0 && server->expect.count < EXPECT_MAX));

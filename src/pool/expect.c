@@ -6,9 +6,16 @@
 
 #include "statements.h"
 
-static bool is_asked(enum expect_kind kind)
+/* Counts an entry that comes (1) or goes (-1). */
+static void count(struct expect *expect, const struct expected *entry, int by)
 {
-    return kind < EXPECT_COPY_END;
+    enum expect_kind kind = entry->kind;
+    bool end = kind == EXPECT_QUERY || kind == EXPECT_SYNC || kind == EXPECT_OWN_QUERY;
+    bool parse = kind == EXPECT_PARSE || kind == EXPECT_OWN_PARSE || kind == EXPECT_PARSE_DONE ||
+                 kind == EXPECT_CLOSE_DONE || entry->clears;
+    expect->ends += (uint32_t)(end ? by : 0);
+    expect->uncertain += (uint32_t)(parse ? by : 0);
+    expect->asked += (uint32_t)(kind < EXPECT_COPY_END ? by : 0);
 }
 
 void expect_done(struct expect *expect)
@@ -24,7 +31,9 @@ void expect_done(struct expect *expect)
 void expected_done(struct expected *entry)
 {
     statement_release(&entry->statement);
+    statement_release(&entry->previous);
     text_free(&entry->name);
+    text_free(&entry->called);
     text_free(&entry->refusal);
 }
 
@@ -45,7 +54,7 @@ void expect_push(struct expect *expect, struct expected entry)
     if (expect->count == expect->cap)
         grow(expect);
     expect->list[(expect->head + expect->count++) & (expect->cap - 1)] = entry;
-    expect->asked += is_asked(entry.kind);
+    count(expect, &entry, 1);
 }
 
 struct expected *expect_at(const struct expect *expect, uint32_t i)
@@ -64,15 +73,15 @@ struct expected expect_pop(struct expect *expect)
     struct expected entry = *expect_at(expect, 0);
     expect->head = (expect->head + 1) & (expect->cap - 1);
     expect->count--;
-    expect->asked -= is_asked(entry.kind);
+    count(expect, &entry, -1);
     return entry;
 }
 
 void expect_drop_syncs(struct expect *expect)
 {
-    uint32_t count = expect->count;
+    uint32_t left = expect->count;
     bool ended = false;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < left; i++) {
         struct expected entry = expect_pop(expect);
         ended = ended || entry.kind == EXPECT_COPY_END;
         if (ended || entry.kind != EXPECT_SYNC)

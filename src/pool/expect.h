@@ -29,15 +29,21 @@ enum expect_kind {
 
 struct expected {
     enum expect_kind kind;
-    struct statement *statement; /* of the PARSE kinds and CLOSE_DONE: a reference, or NULL */
+    bool clears; /* of a QUERY: it may take all prepared statements away */
+    bool unnamed;                /* of PARSE and CLOSE kinds: the unnamed statement */
+    struct statement *statement; /* of PARSE and CLOSE kinds: a reference, or NULL */
+    struct statement *previous;  /* of unnamed ones: what the client had, a reference or NULL */
     char *name;    /* the client's for it, when it has one; owned */
+    char *called;  /* what an error is to call it; owned */
     char *refusal; /* fails on purpose: this ErrorResponse goes out instead; owned */
 };
 
 struct expect {
     struct expected *list; /* a ring */
     uint32_t head, count, cap;
-    uint32_t asked; /* entries that the server will answer: all before COPY_END */
+    uint32_t ends;      /* entries that end a batch: QUERY, SYNC, OWN_QUERY */
+    uint32_t uncertain; /* PARSE and CLOSE kinds: what a name means afterwards is not known yet */
+    uint32_t asked;     /* entries that the server will answer: all before COPY_END */
 };
 
 /* Zeroed is empty. */

@@ -105,11 +105,11 @@ static bool keep_or_refuse_state(const struct message *message, enum expect_kind
 
 /* ---- simple query ---- */
 
+/* must_wait has seen to it that the status is that of the moment at which the query would run. */
 static bool deallocate_ours(const struct message *message, struct slice text)
 {
     char name[64];
-    struct server *server = message->server;
-    if (!renames(message->client) || server->status == 'E' || !traits_deallocated(text, name) ||
+    if (!renames(message->client) || message->server->status == 'E' || !traits_deallocated(text, name) ||
         !names_remove(&message->client->names, slice_of(name)))
         return false;
     expect_reply(message, EXPECT_DEALLOCATE_DONE);
@@ -129,7 +129,8 @@ static bool on_query(const struct message *message)
     statement_release(&message->client->unnamed); /* a simple query ends it */
     statement_release(&message->server->unnamed);
     message->client->pool->counters.queries++;
-    expect_reply(message, EXPECT_QUERY);
+    expect_push(&message->server->expect,
+                (struct expected){.kind = EXPECT_QUERY, .clears = traits & TRAIT_DISCARD});
     pass(message);
     return true;
 }
@@ -154,18 +155,25 @@ static void compose_close(struct batch *batch, const char *name)
     wire_end(out, begun);
 }
 
+/* Closes the statement on the server, if it is there. */
+static void unprepare(const struct message *message, struct statement *statement)
+{
+    char name[SERVER_NAME_BYTES];
+    if (!prepared_use(&message->server->prepared, statement))
+        return;
+    statement_server_name(statement, name);
+    compose_close(message->batch, name);
+    expect_push(&message->server->expect, (struct expected){.kind = EXPECT_OWN_CLOSE,
+                                                            .statement = statement_hold(statement)});
+    prepared_remove(&message->server->prepared, statement);
+}
+
 /* The server may have so many statements: room for one more. */
 static void make_room(const struct message *message)
 {
-    char name[SERVER_NAME_BYTES];
     struct prepared *prepared = &message->server->prepared;
-    while (prepared_count(prepared) >= (uint32_t)message->client->pool->config->statements_max) {
-        struct statement *oldest = prepared_oldest(prepared);
-        statement_server_name(oldest, name);
-        compose_close(message->batch, name);
-        expect_reply(message, EXPECT_OWN_CLOSE);
-        prepared_remove(prepared, oldest);
-    }
+    while (prepared_count(prepared) >= (uint32_t)message->client->pool->config->statements_max)
+        unprepare(message, prepared_oldest(prepared));
 }
 
 /* Sends the Parse under our name; kind: for the client, or our own. */
@@ -185,22 +193,21 @@ static void prepare(const struct message *message, struct statement *statement,
 static void on_parse_unnamed(const struct message *message, struct slice body)
 {
     struct client *client = message->client;
+    struct server *server = message->server;
     struct statement *statement = statements_intern(client->pool->statements, body);
-    statement_release(&client->unnamed);
-    statement_release(&message->server->unnamed);
-    client->unnamed = statement;
-    if (keep_or_refuse_state(message, EXPECT_PARSE, statement->traits))
+    if (keep_or_refuse_state(message, EXPECT_PARSE, statement->traits)) {
+        statement_release(&statement);
+        statement_release(&client->unnamed);
         return;
-    message->server->unnamed = statement_hold(statement);
-    expect_reply(message, EXPECT_PARSE);
+    }
+    expect_push(&server->expect, (struct expected){.kind = EXPECT_PARSE,
+                                                   .unnamed = true,
+                                                   .statement = statement_hold(statement),
+                                                   .previous = TAKE(client->unnamed)});
+    statement_release(&server->unnamed);
+    server->unnamed = statement_hold(statement);
+    client->unnamed = statement;
     pass(message);
-}
-
-static void refuse_duplicate(const struct message *message, struct slice name)
-{
-    AUTO_TEXT text =
-        xasprintf("prepared statement \"%.*s\" already exists", (int)name.len, name.ptr);
-    refuse(message, EXPECT_PARSE, &(struct wire_error){"42P05", text, NULL, NULL});
 }
 
 static bool has_room(const struct client *client, struct slice body)
@@ -210,11 +217,29 @@ static bool has_room(const struct client *client, struct slice body)
            client->names.bytes + body.len <= config->client_statements_bytes_max;
 }
 
+/* The server shall say that it is there already, or what else is wrong with the text. */
+static void parse_again(const struct message *message, struct slice name, struct statement *there,
+                        struct slice body)
+{
+    char ours[SERVER_NAME_BYTES];
+    if (!prepared_use(&message->server->prepared, there))
+        prepare(message, there, (struct expected){.kind = EXPECT_OWN_PARSE});
+    statement_server_name(there, ours);
+    struct buffer *out = batch_compose(message->batch);
+    size_t begun = wire_begin(out, 'P');
+    wire_text(out, ours);
+    buffer_append_slice(out, body);
+    wire_end(out, begun);
+    expect_push(&message->server->expect,
+                (struct expected){.kind = EXPECT_PARSE, .called = xstrndup(name.ptr, name.len)});
+}
+
 static void on_parse_named(const struct message *message, struct slice name, struct slice body)
 {
     struct client *client = message->client;
-    if (names_get(&client->names, name)) {
-        refuse_duplicate(message, name);
+    struct statement *there = names_get(&client->names, name);
+    if (there) {
+        parse_again(message, name, there, body);
         return;
     }
     if (!has_room(client, body)) {
@@ -228,10 +253,14 @@ static void on_parse_named(const struct message *message, struct slice name, str
     }
     names_put(&client->names, name, statement);
     char *owned = xstrndup(name.ptr, name.len);
+    if (message->server->status == 'E')
+        unprepare(message, statement); /* the server shall judge: it takes ROLLBACK, say, and no other */
     if (prepared_use(&message->server->prepared, statement)) {
         client->pool->counters.statements_shared++;
         expect_push(&message->server->expect,
-                    (struct expected){EXPECT_PARSE_DONE, statement_hold(statement), owned, NULL});
+                    (struct expected){.kind = EXPECT_PARSE_DONE,
+                                      .statement = statement_hold(statement),
+                                      .name = owned});
         return;
     }
     prepare(message, statement, (struct expected){.kind = EXPECT_PARSE, .name = owned});
@@ -301,6 +330,7 @@ static bool find_unnamed(const struct message *message, enum expect_kind kind)
     statement_release(&server->unnamed);
     server->unnamed = statement_hold(client->unnamed);
     expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_PARSE,
+                                                   .unnamed = true,
                                                    .statement = statement_hold(client->unnamed)});
     return true;
 }
@@ -384,9 +414,14 @@ static bool on_close(const struct message *message)
     if (!wire_take_text(&rest, &name) || rest.len != 0)
         return false;
     if (statement_close && name.len == 0) {
-        statement_release(&client->unnamed);
+        expect_push(&message->server->expect, (struct expected){.kind = EXPECT_CLOSE,
+                                                                .unnamed = true,
+                                                                .previous = TAKE(client->unnamed)});
         statement_release(&message->server->unnamed);
-    } else if (statement_close && renames(client)) {
+        pass(message);
+        return true;
+    }
+    if (statement_close && renames(client)) {
         struct statement *statement = names_get(&client->names, name);
         if (statement || !client->pinned || statement_name_is_ours(name)) {
             struct expected entry = {.kind = EXPECT_CLOSE_DONE};
@@ -472,6 +507,31 @@ static bool on_message(const struct message *message)
     }
 }
 
+/* What a name means depends on how earlier batches end that are still on their way: the message is
+ * taken when that is known. Only first uses of names meet this. */
+static bool must_wait(const struct client *client, struct slice message)
+{
+    const struct expect *expect = &client->server->expect;
+    if (expect->ends == 0 || !renames(client) || message.len <= WIRE_HEADER_BYTES)
+        return false;
+    char first = message.ptr[WIRE_HEADER_BYTES];
+    switch (message.ptr[0]) {
+    case 'P':
+        return first != 0;
+    case 'C':
+        return first == 'S';
+    case 'B':
+    case 'D':
+        return expect->uncertain > 0;
+    case 'Q':
+        return traits_of((struct slice){message.ptr + WIRE_HEADER_BYTES,
+                                        message.len - WIRE_HEADER_BYTES}) &
+               TRAIT_DEALLOCATE;
+    default:
+        return false;
+    }
+}
+
 /* How much of a message must be there before it is handled. */
 static size_t needed(char type, size_t size)
 {
@@ -515,6 +575,10 @@ static int take_message(struct client *client, struct batch *batch, struct slice
     }
     if (rest->len < needed(type, size))
         return 0;
+    if (must_wait(client, (struct slice){rest->ptr, rest->len < size ? rest->len : size})) {
+        client->unparsed = true;
+        return 0;
+    }
     struct message message = {.client = client,
                               .server = client->server,
                               .batch = batch,

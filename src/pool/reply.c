@@ -80,40 +80,63 @@ static void complete(struct reply *reply, enum expect_kind kind, enum expect_kin
 
 /* ---- errors ---- */
 
-/* An entry that came to nothing: what it had changed before its time is undone. */
-static void undo(struct server *server, struct expected *entry)
+/* The server did not get to it, or refused it: the unnamed statement is the one before, or none. */
+static void undo_unnamed(struct server *server, struct expected *entry, bool refused)
 {
     struct client *client = server->client;
-    bool parse = entry->kind == EXPECT_PARSE || entry->kind == EXPECT_OWN_PARSE;
-    if (parse && entry->statement) {
-        if (server->unnamed == entry->statement)
-            statement_release(&server->unnamed);
-        else
-            prepared_remove(&server->prepared, entry->statement);
-    }
-    if (!client || !entry->name)
+    statement_release(&server->unnamed);
+    if (!client)
         return;
+    statement_release(&client->unnamed);
+    if (!refused)
+        client->unnamed = TAKE(entry->previous);
+}
+
+static void undo_name(struct client *client, struct expected *entry)
+{
     struct slice name = slice_of(entry->name);
-    if (entry->kind == EXPECT_CLOSE_DONE && !names_get(&client->names, name))
-        names_put(&client->names, name, TAKE(entry->statement));
-    else if (entry->kind != EXPECT_CLOSE_DONE)
+    if (entry->kind != EXPECT_CLOSE_DONE)
         (void)names_remove(&client->names, name);
+    else if (!names_get(&client->names, name))
+        names_put(&client->names, name, statement_hold(entry->statement));
+}
+
+/* An entry that came to nothing: what it had changed before its time is undone. */
+static void undo(struct server *server, struct expected *entry, bool refused)
+{
+    struct prepared *prepared = &server->prepared;
+    if (entry->unnamed && entry->kind == EXPECT_OWN_PARSE)
+        statement_release(&server->unnamed);
+    else if (entry->unnamed)
+        undo_unnamed(server, entry, refused);
+    else if ((entry->kind == EXPECT_PARSE || entry->kind == EXPECT_OWN_PARSE) && entry->statement)
+        prepared_remove(prepared, entry->statement);
+    else if (entry->kind == EXPECT_OWN_CLOSE && !prepared_use(prepared, entry->statement))
+        prepared_add(prepared, entry->statement);
+    if (entry->name && server->client)
+        undo_name(server->client, entry);
+}
+
+/* The first `count` entries came to nothing; the last is undone first. refused: the first is what
+ * the server complained about. */
+static void undo_first(struct server *server, uint32_t count, bool refused)
+{
+    for (uint32_t i = count; i-- > 0;)
+        undo(server, expect_at(&server->expect, i), refused && i == 0);
+    while (count-- > 0) {
+        struct expected entry = expect_pop(&server->expect);
+        expected_done(&entry);
+    }
 }
 
 /* After an error in an extended query nothing is answered until Sync. */
 static void skip_to_sync(struct server *server)
 {
-    const struct expected *head;
-    server->failed = true;
-    while ((head = expect_head(&server->expect))) {
-        if (head->kind == EXPECT_SYNC) {
-            server->failed = false;
-            return;
-        }
-        struct expected entry = expect_pop(&server->expect);
-        undo(server, &entry);
-        expected_done(&entry);
-    }
+    uint32_t count = 0;
+    while (count < server->expect.count && expect_at(&server->expect, count)->kind != EXPECT_SYNC)
+        count++;
+    server->failed = count == server->expect.count;
+    undo_first(server, count, true);
 }
 
 /* The text of a statement's error that the server's cached plan or its absence is the cause of. */
@@ -124,6 +147,31 @@ static void forget_stale(struct server *server, struct slice body)
     if (head && (head->kind == EXPECT_BIND || head->kind == EXPECT_EXECUTE) &&
         (slice_equal(code, SLICE("0A000")) || slice_equal(code, SLICE("26000"))))
         server->stale = true;
+}
+
+/* An error that names a statement names it as the client does. */
+static void pass_error(struct reply *reply, const char *called)
+{
+    static const char mark[] = "\"weir_";
+    struct slice body = body_of(reply), name = {NULL, 0};
+    const char *found = memmem(body.ptr, body.len, mark, sizeof(mark) - 1);
+    const char *begin = found ? found + 1 : NULL;
+    const char *end = begin ? memchr(begin, '"', (size_t)(body.ptr + body.len - begin)) : NULL;
+    if (end && called)
+        name = slice_of(called);
+    else if (end && reply->server->client)
+        name = names_of_server_name(&reply->server->client->names,
+                                    (struct slice){begin, (size_t)(end - begin)});
+    if (!name.ptr) {
+        pass(reply);
+        return;
+    }
+    struct buffer *out = batch_compose(reply->batch);
+    size_t begun = wire_begin(out, 'E');
+    buffer_append(out, body.ptr, (size_t)(begin - body.ptr));
+    buffer_append_slice(out, name);
+    buffer_append(out, end, (size_t)(body.ptr + body.len - end));
+    wire_end(out, begun);
 }
 
 static void on_error(struct reply *reply)
@@ -137,16 +185,18 @@ static void on_error(struct reply *reply)
         pass(reply);
         return;
     }
-    if (head->refusal)
-        buffer_append(batch_compose(reply->batch), head->refusal,
-                      wire_get_u32(head->refusal + 1) + 1);
-    else if (head->kind != EXPECT_OWN_QUERY)
-        pass(reply);
+    enum expect_kind kind = head->kind;
+    AUTO_TEXT refusal = TAKE(head->refusal);
+    AUTO_TEXT called = TAKE(head->called);
+    forget_stale(server, body_of(reply));
+    if (kind != EXPECT_QUERY && kind != EXPECT_OWN_QUERY)
+        skip_to_sync(server); /* brings names back that the error may speak of */
+    if (refusal)
+        buffer_append(batch_compose(reply->batch), refusal, wire_get_u32(refusal + 1) + 1);
+    else if (kind != EXPECT_OWN_QUERY)
+        pass_error(reply, called);
     else
         server->tainted = true;
-    forget_stale(server, body_of(reply));
-    if (head->kind != EXPECT_QUERY && head->kind != EXPECT_OWN_QUERY)
-        skip_to_sync(server);
 }
 
 /* ---- session state ---- */
@@ -388,15 +438,11 @@ void reply_lost(struct server *server, const char *sqlstate, const char *message
     const struct wire_error error = {sqlstate, message, "The outcome of the transaction is unknown.",
                                      NULL};
     AUTO_BUFFER out = {0};
-    bool open = false; /* an extended query without its Sync */
-    while (server->expect.count > 0) {
-        struct expected entry = expect_pop(&server->expect);
-        bool ends = entry.kind == EXPECT_QUERY || entry.kind == EXPECT_SYNC;
-        undo(server, &entry);
-        expected_done(&entry);
-        open = !ends;
-        if (!ends)
-            continue;
+    uint32_t batches = server->expect.ends, count = server->expect.count;
+    bool open = count > 0 && expect_at(&server->expect, count - 1)->kind != EXPECT_SYNC &&
+                expect_at(&server->expect, count - 1)->kind != EXPECT_QUERY;
+    undo_first(server, count, false);
+    while (batches-- > 0) {
         wire_error(&out, "ERROR", &error);
         wire_ready(&out, 'I');
     }

@@ -250,6 +250,19 @@ bool names_remove(struct names *names, struct slice name)
     return true;
 }
 
+struct slice names_of_server_name(const struct names *names, struct slice server_name)
+{
+    char ours[SERVER_NAME_BYTES];
+    for (uint32_t i = 0; i < names->cap; i++) {
+        if (!names->list[i].text)
+            continue;
+        statement_server_name(names->list[i].statement, ours);
+        if (slice_equal(slice_of(ours), server_name))
+            return (struct slice){names->list[i].text, names->list[i].len};
+    }
+    return (struct slice){NULL, 0};
+}
+
 /* ---- what a server has prepared ---- */
 
 void prepared_init(struct prepared *prepared)

@@ -51,6 +51,8 @@ struct statement *names_get(const struct names *names, struct slice name); /* bo
 /* Takes the reference over; the name is new. */
 void names_put(struct names *names, struct slice name, struct statement *statement);
 bool names_remove(struct names *names, struct slice name);
+/* The name of the statement with that name on servers; ptr NULL: there is none. */
+struct slice names_of_server_name(const struct names *names, struct slice server_name);
 
 /* What a server connection has prepared, the least recently used last. */
 struct prepared {

@@ -169,7 +169,7 @@ static unsigned of_second_word(struct token first, struct token second)
     if (is(first, "prepare"))
         return is(second, "transaction") ? 0 : TRAIT_PREPARE;
     if (is(first, "deallocate"))
-        return is(second, "all") ? 0 : TRAIT_DEALLOCATE;
+        return is(second, "all") ? TRAIT_DISCARD : TRAIT_DEALLOCATE;
     return 0;
 }
 
@@ -179,6 +179,8 @@ static unsigned of_first_word(struct token first)
         return TRAIT_LISTEN;
     if (is(first, "load"))
         return TRAIT_LOAD;
+    if (is(first, "discard"))
+        return TRAIT_DISCARD;
     return is(first, "select") ? TRAIT_READ : 0;
 }
 
@@ -252,7 +254,7 @@ static void see(struct statement_scan *scan, struct token token)
         } else if (scan->position == 2 && is(scan->previous, "session")) {
             scan->traits |= of_second_word(scan->first, token);
         } else if (scan->position == 2 && is(scan->previous, "prepare") && is(token, "all")) {
-            scan->traits &= ~(unsigned)TRAIT_DEALLOCATE;
+            scan->traits = (scan->traits & ~(unsigned)TRAIT_DEALLOCATE) | TRAIT_DISCARD;
         }
         scan->position++;
     }

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// The same messages to Postgres and to the pool: the same replies, whatever the pool does to the messages on
+// the way. Fixed dialogs, then dialogs by chance (WEIR_SEED repeats one).
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+
+import {
+  Wire, bind, close, copyData, copyDone, copyFail, database, describe, execute, flush, parse, query, show, startPool, startPostgres, sync,
+} from "./lib.mjs";
+
+let postgres, pool;
+before(async () => {
+  postgres = await startPostgres();
+  postgres.sql("create table t (id int primary key, v text); insert into t select i, 'v' || i from generate_series(1, 20) i");
+  pool = await startPool(`auth = "any"\npool_size = 2\n${database(postgres)}`);
+});
+
+// Batches of messages; each ends with what brings a ReadyForQuery, and its replies are awaited.
+async function run(port, batches) {
+  const wire = await Wire.login(port);
+  const replies = [];
+  for (const { messages, ready = 1 } of batches) {
+    wire.send(...messages);
+    const got = ready === 0 ? [] : await wire.until("Z", ready);
+    replies.push(...got.filter(({ type }) => type !== "S" && type !== "N").map(show));
+  }
+  wire.close();
+  return replies;
+}
+
+async function same(batches) {
+  const direct = await run(postgres.port, batches);
+  const pooled = await run(pool.port, batches);
+  assert.deepEqual(pooled, direct);
+  return direct;
+}
+
+const batch = (...messages) => ({ messages: [...messages, sync()] });
+const simple = (sql) => ({ messages: [query(sql)] });
+
+test("simple queries", async () => {
+  await same([simple("select 1"), simple("select 1; select 2; select 'x'"), simple(""), simple("select nonsense"), simple("select 1; select 1/0; select 2")]);
+});
+
+test("transactions and their errors", async () => {
+  await same([
+    simple("begin"), simple("insert into t values (100, 'x')"), simple("select count(*) from t"), simple("select 1/0"), simple("select 1"),
+    simple("rollback"), simple("select count(*) from t"), simple("begin; select 1; commit"), simple("commit"),
+  ]);
+});
+
+test("prepared statements: names, the same name again, closing", async () => {
+  await same([
+    batch(parse("a", "select $1::int + 1"), describe("S", "a")),
+    batch(bind("", "a", ["41"]), describe("P", ""), execute()),
+    batch(parse("a", "select 2")),
+    batch(bind("", "a", ["1"]), execute()),
+    batch(close("S", "a")),
+    batch(bind("", "a", ["1"]), execute()),
+    batch(parse("a", "select 'another'"), bind("", "a"), execute()),
+    batch(close("S", "never there")),
+    batch(parse("b", "select syntax error"), bind("", "b"), execute()),
+    batch(parse("b", "select 3"), bind("", "b"), execute()),
+    simple("deallocate b"),
+    batch(bind("", "b"), execute()),
+  ]);
+});
+
+test("the unnamed statement lives until the next one, or a simple query", async () => {
+  await same([
+    batch(parse("", "select 'unnamed ' || $1::text", [25])),
+    batch(bind("", "", ["x"]), execute()),
+    batch(describe("S", "")),
+    batch(bind("", "", ["y"]), describe("P", ""), execute()),
+    simple("select 1"),
+    batch(bind("", "", ["z"]), execute()),
+    batch(parse("", "broken")),
+    batch(bind("", ""), execute()),
+  ]);
+});
+
+test("errors at each place of a pipeline", async () => {
+  const good = (n) => [parse(`g${n}`, `select ${n}`), bind("", `g${n}`), execute()];
+  for (const bad of [parse("bad", "select nope"), bind("", "missing"), bind("", "g0", ["too", "many"]), execute("no portal"), describe("S", "missing")])
+    await same([
+      { messages: [...good(0), sync(), bad, ...good(1), sync(), bind("", "g0"), execute(), sync(), bind("", "g1"), execute(), sync()], ready: 4 },
+      batch(...good(1)), batch(bind("", "g1"), execute()), batch(close("S", "g1"), parse("g1", "select 'new'"), bind("", "g1"), execute()),
+    ]);
+});
+
+test("portals, rows in parts, cursors", async () => {
+  await same([
+    simple("begin"),
+    batch(parse("", "select i from generate_series(1, 7) i"), bind("p", ""), execute("p", 3), execute("p", 3), execute("p", 3), close("P", "p")),
+    simple("declare c cursor for select id from t order by id"), simple("fetch 3 from c"), simple("fetch 2 from c"), simple("commit"),
+  ]);
+});
+
+test("COPY in both directions, and what goes wrong in it", async () => {
+  await same([
+    { messages: [query("copy t to stdout")] },
+    simple("create temp table c (a int) on commit drop"),
+    { messages: [query("begin; create temp table c (a int); copy c from stdin"), copyData("1\n2\n"), copyData("3\n"), copyDone()] },
+    simple("select sum(a) from c"),
+    { messages: [query("copy c from stdin"), copyData("4\n"), copyFail("enough")] },
+    simple("rollback"),
+    { messages: [query("copy t (id) from stdin"), copyData("not a number\n"), copyDone()] },
+    simple("select 1"),
+    { messages: [parse("", "copy t (id) from stdin"), bind("", ""), execute(), sync(), copyData("900\n"), copyDone(), sync()] },
+    simple("delete from t where id = 900"),
+    { messages: [query("copy nowhere from stdin")] },
+    { messages: [copyData("late\n"), copyDone(), query("select 'after'")] },
+  ]);
+});
+
+test("Flush answers without Sync", async () => {
+  const ask = async (port) => {
+    const wire = await Wire.login(port);
+    const all = [];
+    for (const name of ["f", "f2"]) {
+      wire.send(parse(name, "select 5"), flush());
+      all.push(...(await wire.until("1")));
+      wire.send(bind("", name), execute(), flush());
+      all.push(...(await wire.until("C")));
+      wire.send(sync());
+      all.push(...(await wire.until("Z")));
+    }
+    wire.close();
+    return all.map(show);
+  };
+  assert.deepEqual(await ask(pool.port), await ask(postgres.port));
+});
+
+test("large parameters and rows", async () => {
+  const large = "x".repeat(300000);
+  const replies = await same([batch(parse("", "select length($1::text), $1::text"), bind("", "", [large]), execute()), simple(`select '${large}'`)]);
+  assert.ok(replies.some((reply) => reply.length > 300000));
+});
+
+// ---- dialogs by chance ----
+
+function generator(seed) {
+  let state = seed >>> 0 || 1;
+  const random = (n) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    state >>>= 0;
+    return state % n;
+  };
+  const pick = (list) => list[random(list.length)];
+  const name = () => pick(["", "a", "b", "c"]);
+  const sql = () => pick(["select 1", "select $1::int", "select 1/0", "syntax", "select v from t where id = $1::int", "update t set v = v where id = 5", "select pg_sleep(0)", ""]);
+  const one = () =>
+    pick([
+      () => parse(name(), sql()), () => parse(name(), sql()), () => bind("", name(), pick([[], ["1"], ["7"], ["x"]])), () => bind("", name(), ["3"]),
+      () => describe("S", name()), () => describe("P", ""), execute, execute, () => close("S", name()), flush,
+    ])();
+  const dialog = () => {
+    const batches = [];
+    for (let i = 0; i < 6 + random(6); i++) {
+      const messages = [];
+      let ready = 0;
+      const parts = 1 + random(3);
+      for (let p = 0; p < parts; p++) {
+        if (random(4) === 0) {
+          messages.push(query(pick(["begin", "commit", "rollback", "select 1", "select 1/0", "deallocate a", "deallocate all", "select 1; select 2", ""])));
+          ready++;
+        } else {
+          for (let m = 0; m < 1 + random(5); m++) messages.push(one());
+          messages.push(sync());
+          ready++;
+        }
+      }
+      batches.push({ messages, ready });
+    }
+    batches.push(simple("rollback"));
+    return batches;
+  };
+  return { dialog };
+}
+
+// Two names of one session for the same text are one statement to the pool: an error about its parameters may say
+// the other name.
+const anyName = (replies) => replies.map((reply) => reply.replace(/(supplies \d+ parameters, but prepared statement) "\w*"/, '$1 "?"'));
+
+test("dialogs by chance", async () => {
+  const seed = Number(process.env.WEIR_SEED ?? Math.floor(Math.random() * 1e9));
+  const { dialog } = generator(seed);
+  for (let i = 0; i < 150; i++) {
+    const batches = dialog();
+    const direct = await run(postgres.port, batches);
+    const dialogText = batches.map(({ messages }) => messages.map((m) => JSON.stringify(m.toString("latin1"))).join(" ")).join("\n");
+    const pooled = await run(pool.port, batches).catch((error) => [error.message]);
+    assert.deepEqual(anyName(pooled), anyName(direct), `WEIR_SEED=${seed}, dialog ${i}:\n${dialogText}`);
+  }
+});

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+// A private Postgres, `weir pool` before it, and a client that speaks the protocol message by message.
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
+import { appendFileSync, chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+import tls from "node:tls";
+
+import { Weir, freePort, patience } from "../e2e/lib.mjs";
+
+export { freePort, patience };
+
+// Hooks that are made within another hook belong to that one: these are the file's.
+const cleanups = [];
+after(async () => {
+  for (const cleanup of cleanups.reverse()) await cleanup();
+});
+
+const NOBODY = 65534;
+const root = process.getuid() === 0;
+
+function postgresBin() {
+  const base = "/usr/lib/postgresql";
+  const versions = existsSync(base) ? readdirSync(base).filter((v) => existsSync(join(base, v, "bin/postgres"))) : [];
+  if (versions.length === 0) throw new Error("Postgres is missing: apt-get install postgresql-15");
+  return join(base, versions.sort((a, b) => b - a)[0], "bin");
+}
+
+// Postgres refuses to be root.
+function asUser(command, args, options = {}) {
+  const prefix = root ? ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", command] : [command];
+  return execFileSync(prefix[0], [...prefix.slice(1), ...args], { stdio: ["ignore", "pipe", "pipe"], timeout: 60000 * patience, ...options });
+}
+
+export function makeCertificate(dir, name, subject, { ca } = {}) {
+  const at = (file) => join(dir, file);
+  const openssl = (...args) => execFileSync("openssl", args, { stdio: ["ignore", "pipe", "pipe"] });
+  const key = at(`${name}.key`);
+  const certificate = at(`${name}.crt`);
+  const common = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-subj", `/CN=${subject}`];
+  if (ca === undefined) {
+    openssl("req", "-x509", "-days", "2", ...common, "-out", certificate);
+  } else {
+    openssl("req", ...common, "-out", at(`${name}.csr`));
+    writeFileSync(at(`${name}.ext`), `subjectAltName=DNS:${subject},IP:127.0.0.1`);
+    openssl("x509", "-req", "-days", "2", "-in", at(`${name}.csr`), "-CA", ca.certificate, "-CAkey", ca.key, "-CAcreateserial",
+      "-out", certificate, "-extfile", at(`${name}.ext`));
+  }
+  return { key, certificate };
+}
+
+const hba = `
+local all all trust
+host all scram_user 127.0.0.1/32 scram-sha-256
+host all md5_user 127.0.0.1/32 md5
+host all password_user 127.0.0.1/32 password
+hostssl all tls_user 127.0.0.1/32 scram-sha-256
+host all all 127.0.0.1/32 trust
+`;
+
+// {port, dir, sql(text), stop(), start(), restart(), kill()}; gone when the file's tests are over.
+export async function startPostgres(settings = "") {
+  const bin = postgresBin();
+  const dir = mkdtempSync(join(tmpdir(), "weir-pg-"));
+  const data = join(dir, "data");
+  const port = await freePort();
+  if (root) chownSync(dir, NOBODY, NOBODY);
+  const postgres = {
+    dir,
+    port,
+    bin,
+    ctl: (...args) => asUser(join(bin, "pg_ctl"), ["-D", data, "-w", "-t", "30", ...args], { stdio: "ignore" }),
+    sql: (text, database = "postgres") =>
+      execFileSync(join(bin, "psql"), ["-h", dir, "-p", String(port), "-U", "postgres", "-d", database, "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", text], {
+        encoding: "utf8",
+        timeout: 20000 * patience,
+      }).trimEnd(),
+    start: () => postgres.ctl("-l", join(dir, "log"), "start"),
+    stop: (mode = "fast") => postgres.ctl("-m", mode, "stop"),
+    restart: () => postgres.ctl("-l", join(dir, "log"), "-m", "fast", "restart"),
+    kill: () => process.kill(Number(readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")[0]), "SIGKILL"),
+    log: () => readFileSync(join(dir, "log"), "utf8"),
+  };
+  asUser(join(bin, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]);
+  const pair = makeCertificate(dir, "server", "localhost");
+  if (root) chownSync(pair.key, NOBODY, NOBODY);
+  chmodSync(pair.key, 0o600);
+  appendFileSync(
+    join(data, "postgresql.conf"),
+    `port=${port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='${dir}'\nfsync=off\nmax_connections=60\nshared_buffers=32MB\n` +
+      `max_prepared_transactions=5\nssl=on\nssl_cert_file='${pair.certificate}'\nssl_key_file='${pair.key}'\nlog_min_messages=fatal\n` +
+      `log_min_error_statement=panic\n${settings}\n`,
+  );
+  writeFileSync(join(data, "pg_hba.conf"), hba);
+  cleanups.push(() => {
+    try {
+      postgres.stop("immediate");
+    } catch {
+      // it is stopped already
+    }
+    rmSync(dir, { recursive: true, force: true });
+  });
+  postgres.start();
+  postgres.sql(
+    "create role scram_user login password 'scram secret'; create role tls_user login password 'tls secret';" +
+      "create role password_user login password 'clear secret'; set password_encryption = md5;" +
+      "create role md5_user login password 'md5 secret'",
+  );
+  return postgres;
+}
+
+// A verifier as Postgres keeps it.
+export function scramVerifier(password, iterations = 4096) {
+  const salt = randomBytes(16);
+  const salted = pbkdf2Sync(password, salt, iterations, 32, "sha256");
+  const hmac = (text) => createHmac("sha256", salted).update(text).digest();
+  const stored = createHash("sha256").update(hmac("Client Key")).digest("base64");
+  return `SCRAM-SHA-256$${iterations}:${salt.toString("base64")}$${stored}:${hmac("Server Key").toString("base64")}`;
+}
+
+export const database = (postgres, extra = "", name = "*") =>
+  `[[databases]]\nname = "${name}"\nhost = "127.0.0.1"\nport = ${postgres.port}\n${extra}\n[databases.tls]\nmode = "disable"\n`;
+
+// `weir pool` on a port of its own; toml: what follows `listen`. {port, dir, weir, stop(), pid()}
+export async function startPool(toml) {
+  const dir = mkdtempSync(join(tmpdir(), "weir-pool-"));
+  const port = await freePort();
+  const file = join(dir, "pool.toml");
+  const write = (text) => {
+    writeFileSync(file, `listen = ["127.0.0.1:${port}", "${dir}/.s.PGSQL.${port}"]\n${text}`);
+    chmodSync(file, 0o600);
+  };
+  write(toml);
+  chmodSync(dir, 0o755);
+  cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
+  const weir = await Weir.start(["pool", "--config", file]);
+  cleanups.push(() => weir.stop("SIGKILL"));
+  await Promise.race([
+    weir.waitFor("pool ready on"),
+    weir.exited.then(({ code }) => Promise.reject(new Error(`weir pool ended with ${code}:\n${weir.output}`))),
+  ]);
+  return {
+    port,
+    dir,
+    weir,
+    write,
+    stop: (signal) => weir.stop(signal),
+    // Of the process that does the work.
+    pid: () => Number(spawnSync("pgrep", ["-P", String(weir.process.pid), "weir-pool"], { encoding: "utf8" }).stdout),
+  };
+}
+
+// ---- the protocol ----
+
+const text = (value) => Buffer.from(`${value}\0`);
+const int16 = (value) => Buffer.from([(value >> 8) & 255, value & 255]);
+const int32 = (value) => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value >>> 0);
+  return bytes;
+};
+
+export function message(type, ...parts) {
+  const body = Buffer.concat(parts.map((part) => (typeof part === "string" ? text(part) : part)));
+  return Buffer.concat([Buffer.from(type), int32(body.length + 4), body]);
+}
+
+export const query = (sql) => message("Q", sql);
+export const parse = (name, sql, types = []) => message("P", name, sql, int16(types.length), ...types.map(int32));
+export const bind = (portal, name, values = []) =>
+  message("B", portal, name, int16(0), int16(values.length),
+    ...values.flatMap((v) => (v === null ? [int32(0xffffffff)] : [int32(Buffer.byteLength(String(v))), Buffer.from(String(v))])), int16(0));
+export const describe = (kind, name) => message("D", Buffer.from(kind), name);
+export const execute = (portal = "", rows = 0) => message("E", portal, int32(rows));
+export const close = (kind, name) => message("C", Buffer.from(kind), name);
+export const sync = () => message("S");
+export const flush = () => message("H");
+export const copyData = (data) => message("d", Buffer.from(data));
+export const copyDone = () => message("c");
+export const copyFail = (why) => message("f", why);
+export const terminate = () => message("X");
+
+export function startup(parameters, code = 3 << 16) {
+  const body = Buffer.concat([int32(code), ...Object.entries(parameters).flatMap(([k, v]) => [text(k), text(v)]), Buffer.from([0])]);
+  return Buffer.concat([int32(body.length + 4), body]);
+}
+
+export const sslRequest = () => Buffer.concat([int32(8), int32(80877103)]);
+
+export function errorFields(body) {
+  const fields = {};
+  for (let at = 0; body[at] !== 0 && at < body.length; ) {
+    const end = body.indexOf(0, at);
+    fields[String.fromCharCode(body[at])] = body.toString("utf8", at + 1, end);
+    at = end + 1;
+  }
+  return fields;
+}
+
+// What a reply says, in a form that can be compared: the numbers that differ by run are left out.
+export function show({ type, body }) {
+  if (type === "E" || type === "N") {
+    const { S, C, M } = errorFields(body);
+    return `${type} ${S} ${C} ${M}`;
+  }
+  if (type === "T") {
+    const names = [];
+    for (let at = 2, i = 0; i < body.readUInt16BE(0); i++) {
+      const end = body.indexOf(0, at);
+      names.push(`${body.toString("utf8", at, end)}:${body.readUInt32BE(end + 7)}`);
+      at = end + 19;
+    }
+    return `T ${names.join(" ")}`;
+  }
+  if (type === "K") return "K";
+  return `${type} ${body.toString("latin1").replaceAll("\0", "|")}`;
+}
+
+export class Wire {
+  #waiting = [];
+  #buffer = Buffer.alloc(0);
+  messages = [];
+  ended = false;
+
+  constructor(socket) {
+    this.#attach(socket);
+  }
+
+  #attach(socket) {
+    this.socket = socket;
+    socket.on("data", (chunk) => this.#take(chunk));
+    const end = () => {
+      this.ended = true;
+      this.#wake();
+    };
+    socket.on("close", end);
+    socket.on("error", end);
+  }
+
+  static async open(port, host = "127.0.0.1") {
+    const socket = typeof port === "string" ? net.connect(port) : net.connect(port, host);
+    await new Promise((done, fail) => socket.once("connect", done).once("error", fail));
+    socket.setNoDelay(true);
+    return new Wire(socket);
+  }
+
+  // Logs in where no password is asked for.
+  static async login(port, { user = "postgres", database = "postgres", ...parameters } = {}) {
+    const wire = await Wire.open(port);
+    wire.send(startup({ user, database, ...parameters }));
+    await wire.until("Z");
+    return wire;
+  }
+
+  #take(chunk) {
+    this.#buffer = Buffer.concat([this.#buffer, chunk]);
+    while (this.#buffer.length >= 5) {
+      const size = this.#buffer.readUInt32BE(1) + 1;
+      if (this.#buffer.length < size) break;
+      this.messages.push({ type: String.fromCharCode(this.#buffer[0]), body: this.#buffer.subarray(5, size) });
+      this.#buffer = this.#buffer.subarray(size);
+    }
+    this.#wake();
+  }
+
+  #wake() {
+    this.#waiting = this.#waiting.filter((check) => !check());
+  }
+
+  send(...messages) {
+    this.socket.write(Buffer.concat(messages));
+  }
+
+  // Resolves when ready() is true of what came; all messages so far, which are taken.
+  wait(ready, ms = 10000 * patience) {
+    return new Promise((done, fail) => {
+      const timer = setTimeout(() => fail(new Error(`nothing more came; so far: ${this.messages.map(show).join(", ")}`)), ms);
+      const check = () => {
+        if (!ready(this.messages) && !this.ended) return false;
+        clearTimeout(timer);
+        done(this.messages.splice(0));
+        return true;
+      };
+      if (!check()) this.#waiting.push(check);
+    });
+  }
+
+  // Until `count` messages of that type have come.
+  until(type, count = 1, ms) {
+    return this.wait((messages) => messages.filter((m) => m.type === type).length >= count, ms);
+  }
+
+  async query(sql) {
+    this.send(query(sql));
+    return this.until("Z");
+  }
+
+  // Rows of a simple query as arrays of text; throws what the server says.
+  async rows(sql) {
+    const replies = await this.query(sql);
+    const error = replies.find(({ type }) => type === "E");
+    if (error) throw Object.assign(new Error(errorFields(error.body).M), { code: errorFields(error.body).C });
+    return replies.filter(({ type }) => type === "D").map(({ body }) => {
+      const row = [];
+      for (let at = 2; at < body.length; ) {
+        const length = body.readInt32BE(at);
+        row.push(length < 0 ? null : body.toString("utf8", at + 4, at + 4 + length));
+        at += 4 + Math.max(length, 0);
+      }
+      return row;
+    });
+  }
+
+  // The raw byte that answers an SSLRequest, then TLS.
+  async upgrade(options = {}) {
+    const plain = this.socket;
+    plain.removeAllListeners("data");
+    const answer = new Promise((done) => plain.once("data", done));
+    plain.write(sslRequest());
+    const byte = (await answer).toString("latin1");
+    if (byte !== "S") return byte;
+    plain.removeAllListeners("data");
+    const secure = tls.connect({ socket: plain, rejectUnauthorized: false, ...options });
+    await new Promise((done, fail) => secure.once("secureConnect", done).once("error", fail));
+    this.#attach(secure);
+    return byte;
+  }
+
+  close() {
+    this.socket.destroy();
+  }
+}
+
+export const errorOf = (replies) => {
+  const error = replies.find(({ type }) => type === "E");
+  return error && errorFields(error.body);
+};
+
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+export async function eventually(check, ms = 10000 * patience) {
+  const until = Date.now() + ms;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > until) throw error;
+      await sleep(50);
+    }
+  }
+}
