@@ -11,10 +11,11 @@ static void count(struct expect *expect, const struct expected *entry, int by)
 {
     enum expect_kind kind = entry->kind;
     bool end = kind == EXPECT_QUERY || kind == EXPECT_SYNC || kind == EXPECT_OWN_QUERY;
-    bool parse = kind == EXPECT_PARSE || kind == EXPECT_OWN_PARSE || kind == EXPECT_PARSE_DONE ||
-                 kind == EXPECT_CLOSE_DONE || entry->clears;
+    bool names = kind == EXPECT_PARSE || kind == EXPECT_OWN_PARSE || kind == EXPECT_PARSE_DONE ||
+                 kind == EXPECT_CLOSE_DONE;
     expect->ends += (uint32_t)(end ? by : 0);
-    expect->uncertain += (uint32_t)(parse ? by : 0);
+    if (names || entry->clears)
+        *(entry->unnamed ? &expect->uncertain_unnamed : &expect->uncertain) += (uint32_t)by;
     expect->asked += (uint32_t)(kind < EXPECT_COPY_END ? by : 0);
 }
 
@@ -31,7 +32,6 @@ void expect_done(struct expect *expect)
 void expected_done(struct expected *entry)
 {
     statement_release(&entry->statement);
-    statement_release(&entry->previous);
     text_free(&entry->name);
     text_free(&entry->called);
     text_free(&entry->refusal);

@@ -32,7 +32,7 @@ struct expected {
     bool clears; /* of a QUERY: it may take all prepared statements away */
     bool unnamed;                /* of PARSE and CLOSE kinds: the unnamed statement */
     struct statement *statement; /* of PARSE and CLOSE kinds: a reference, or NULL */
-    struct statement *previous;  /* of unnamed ones: what the client had, a reference or NULL */
+    uint32_t serial;             /* of unnamed ones: which change of the client's it is */
     char *name;    /* the client's for it, when it has one; owned */
     char *called;  /* what an error is to call it; owned */
     char *refusal; /* fails on purpose: this ErrorResponse goes out instead; owned */
@@ -42,7 +42,9 @@ struct expect {
     struct expected *list; /* a ring */
     uint32_t head, count, cap;
     uint32_t ends;      /* entries that end a batch: QUERY, SYNC, OWN_QUERY */
-    uint32_t uncertain; /* PARSE and CLOSE kinds: what a name means afterwards is not known yet */
+    /* PARSE and CLOSE kinds, of names and of the unnamed statement: what those mean afterwards is
+     * not known yet. */
+    uint32_t uncertain, uncertain_unnamed;
     uint32_t asked;     /* entries that the server will answer: all before COPY_END */
 };
 

@@ -127,6 +127,8 @@ static bool on_query(const struct message *message)
     if (keep_or_refuse_state(message, EXPECT_QUERY, traits))
         return true;
     statement_release(&message->client->unnamed); /* a simple query ends it */
+    message->client->unnamed_serial++;
+    message->client->unnamed_in_batch = false;
     statement_release(&message->server->unnamed);
     message->client->pool->counters.queries++;
     expect_push(&message->server->expect,
@@ -203,7 +205,9 @@ static void on_parse_unnamed(const struct message *message, struct slice body)
     expect_push(&server->expect, (struct expected){.kind = EXPECT_PARSE,
                                                    .unnamed = true,
                                                    .statement = statement_hold(statement),
-                                                   .previous = TAKE(client->unnamed)});
+                                                   .serial = ++client->unnamed_serial});
+    client->unnamed_in_batch = true;
+    statement_release(&client->unnamed);
     statement_release(&server->unnamed);
     server->unnamed = statement_hold(statement);
     client->unnamed = statement;
@@ -414,10 +418,10 @@ static bool on_close(const struct message *message)
     if (!wire_take_text(&rest, &name) || rest.len != 0)
         return false;
     if (statement_close && name.len == 0) {
-        expect_push(&message->server->expect, (struct expected){.kind = EXPECT_CLOSE,
-                                                                .unnamed = true,
-                                                                .previous = TAKE(client->unnamed)});
+        client->unnamed_serial++;
+        statement_release(&client->unnamed);
         statement_release(&message->server->unnamed);
+        expect_reply(message, EXPECT_CLOSE);
         pass(message);
         return true;
     }
@@ -445,6 +449,7 @@ static bool on_sync(const struct message *message)
 {
     struct server *server = message->server;
     server->failed = false;
+    message->client->unnamed_in_batch = false;
     if (!server->copy_in) /* then it is ignored */
         expect_reply(message, EXPECT_SYNC);
     pass(message);
@@ -507,8 +512,18 @@ static bool on_message(const struct message *message)
     }
 }
 
+/* Is the statement that a Bind or Describe uses the unnamed one? */
+static bool uses_unnamed(struct slice message)
+{
+    struct slice rest = {message.ptr + WIRE_HEADER_BYTES, message.len - WIRE_HEADER_BYTES}, portal;
+    if (message.ptr[0] == 'D')
+        return rest.len > 1 && rest.ptr[1] == 0;
+    return wire_take_text(&rest, &portal) && rest.len > 0 && rest.ptr[0] == 0;
+}
+
 /* What a name means depends on how earlier batches end that are still on their way: the message is
- * taken when that is known. Only first uses of names meet this. */
+ * taken when that is known. Only first uses of names meet this; a batch that brings its own unnamed
+ * statement does not. */
 static bool must_wait(const struct client *client, struct slice message)
 {
     const struct expect *expect = &client->server->expect;
@@ -519,9 +534,12 @@ static bool must_wait(const struct client *client, struct slice message)
     case 'P':
         return first != 0;
     case 'C':
-        return first == 'S';
+        return first == 'S' && message.len > WIRE_HEADER_BYTES + 1 &&
+               message.ptr[WIRE_HEADER_BYTES + 1] != 0;
     case 'B':
     case 'D':
+        if (uses_unnamed(message))
+            return !client->unnamed_in_batch && expect->uncertain_unnamed + expect->uncertain > 0;
         return expect->uncertain > 0;
     case 'Q':
         return traits_of((struct slice){message.ptr + WIRE_HEADER_BYTES,

@@ -57,8 +57,10 @@ struct client {
     uint64_t since_us; /* it waits, or its transaction runs, or it is idle */
     uint32_t number;   /* in pool_process.numbers: its "process id" */
     uint32_t skip;     /* bytes of a message that go on as they are */
+    uint32_t unnamed_serial; /* counts changes of the unnamed statement */
     enum client_state state;
     bool drop_skipped; /* … or go nowhere */
+    bool unnamed_in_batch; /* the batch that is read has brought it */
     bool pinned;       /* keeps its server until it leaves or discards everything */
     bool failed;   /* without a server: messages up to Sync are ignored, as a server would */
     bool unparsed; /* there are whole messages in `in` */

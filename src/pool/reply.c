@@ -80,16 +80,15 @@ static void complete(struct reply *reply, enum expect_kind kind, enum expect_kin
 
 /* ---- errors ---- */
 
-/* The server did not get to it, or refused it: the unnamed statement is the one before, or none. */
-static void undo_unnamed(struct server *server, struct expected *entry, bool refused)
+/* The server did not get to it, or refused it: there is none now, unless a later batch has brought
+ * one. (A server that did not get to it keeps the one before; nobody builds on that after an error.)
+ */
+static void undo_unnamed(struct server *server, const struct expected *entry)
 {
     struct client *client = server->client;
     statement_release(&server->unnamed);
-    if (!client)
-        return;
-    statement_release(&client->unnamed);
-    if (!refused)
-        client->unnamed = TAKE(entry->previous);
+    if (client && client->unnamed_serial == entry->serial)
+        statement_release(&client->unnamed);
 }
 
 static void undo_name(struct client *client, struct expected *entry)
@@ -102,13 +101,13 @@ static void undo_name(struct client *client, struct expected *entry)
 }
 
 /* An entry that came to nothing: what it had changed before its time is undone. */
-static void undo(struct server *server, struct expected *entry, bool refused)
+static void undo(struct server *server, struct expected *entry)
 {
     struct prepared *prepared = &server->prepared;
     if (entry->unnamed && entry->kind == EXPECT_OWN_PARSE)
         statement_release(&server->unnamed);
     else if (entry->unnamed)
-        undo_unnamed(server, entry, refused);
+        undo_unnamed(server, entry);
     else if ((entry->kind == EXPECT_PARSE || entry->kind == EXPECT_OWN_PARSE) && entry->statement)
         prepared_remove(prepared, entry->statement);
     else if (entry->kind == EXPECT_OWN_CLOSE && !prepared_use(prepared, entry->statement))
@@ -117,12 +116,11 @@ static void undo(struct server *server, struct expected *entry, bool refused)
         undo_name(server->client, entry);
 }
 
-/* The first `count` entries came to nothing; the last is undone first. refused: the first is what
- * the server complained about. */
-static void undo_first(struct server *server, uint32_t count, bool refused)
+/* The first `count` entries came to nothing; the last is undone first. */
+static void undo_first(struct server *server, uint32_t count)
 {
     for (uint32_t i = count; i-- > 0;)
-        undo(server, expect_at(&server->expect, i), refused && i == 0);
+        undo(server, expect_at(&server->expect, i));
     while (count-- > 0) {
         struct expected entry = expect_pop(&server->expect);
         expected_done(&entry);
@@ -136,7 +134,7 @@ static void skip_to_sync(struct server *server)
     while (count < server->expect.count && expect_at(&server->expect, count)->kind != EXPECT_SYNC)
         count++;
     server->failed = count == server->expect.count;
-    undo_first(server, count, true);
+    undo_first(server, count);
 }
 
 /* The text of a statement's error that the server's cached plan or its absence is the cause of. */
@@ -219,11 +217,8 @@ static void on_parameter(struct reply *reply)
 static void forget_prepared(struct server *server)
 {
     prepared_clear(&server->prepared);
-    statement_release(&server->unnamed);
-    if (server->client) {
+    if (server->client)
         names_done(&server->client->names);
-        statement_release(&server->client->unnamed);
-    }
 }
 
 /* SQL that the pool must know of is recognised by its tag, without parsing. */
@@ -441,7 +436,7 @@ void reply_lost(struct server *server, const char *sqlstate, const char *message
     uint32_t batches = server->expect.ends, count = server->expect.count;
     bool open = count > 0 && expect_at(&server->expect, count - 1)->kind != EXPECT_SYNC &&
                 expect_at(&server->expect, count - 1)->kind != EXPECT_QUERY;
-    undo_first(server, count, false);
+    undo_first(server, count);
     while (batches-- > 0) {
         wire_error(&out, "ERROR", &error);
         wire_ready(&out, 'I');
