@@ -224,6 +224,7 @@ export class Wire {
   #buffer = Buffer.alloc(0);
   messages = [];
   ended = false;
+  text = ""; // all that came
 
   constructor(socket) {
     this.#attach(socket);
@@ -247,6 +248,12 @@ export class Wire {
     return new Wire(socket);
   }
 
+  static async openTls(port, options) {
+    const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options });
+    await new Promise((done, fail) => socket.once("secureConnect", done).once("error", fail));
+    return new Wire(socket);
+  }
+
   // Logs in where no password is asked for.
   static async login(port, { user = "postgres", database = "postgres", ...parameters } = {}) {
     const wire = await Wire.open(port);
@@ -256,6 +263,7 @@ export class Wire {
   }
 
   #take(chunk) {
+    this.text += chunk.length < 65536 ? chunk.toString("latin1") : "";
     this.#buffer = Buffer.concat([this.#buffer, chunk]);
     while (this.#buffer.length >= 5) {
       const size = this.#buffer.readUInt32BE(1) + 1;
@@ -312,21 +320,6 @@ export class Wire {
       }
       return row;
     });
-  }
-
-  // The raw byte that answers an SSLRequest, then TLS.
-  async upgrade(options = {}) {
-    const plain = this.socket;
-    plain.removeAllListeners("data");
-    const answer = new Promise((done) => plain.once("data", done));
-    plain.write(sslRequest());
-    const byte = (await answer).toString("latin1");
-    if (byte !== "S") return byte;
-    plain.removeAllListeners("data");
-    const secure = tls.connect({ socket: plain, rejectUnauthorized: false, ...options });
-    await new Promise((done, fail) => secure.once("secureConnect", done).once("error", fail));
-    this.#attach(secure);
-    return byte;
   }
 
   close() {

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ways into the pool, and from it into Postgres.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { before, test } from "node:test";
+
+import { Wire, database, errorOf, makeCertificate, patience, scramVerifier, sslRequest, startPool, startPostgres, startup } from "./lib.mjs";
+
+let postgres;
+before(async () => {
+  postgres = await startPostgres();
+});
+
+// libpq's connection string → the rows of a query, or the error's text.
+function psql(parameters, sql = "select current_user") {
+  const { password, ...rest } = parameters;
+  const text = Object.entries({ connect_timeout: 10, ...rest }).map(([k, v]) => `${k}='${v}'`).join(" ");
+  try {
+    const env = { ...process.env, PGPASSWORD: password ?? "" };
+    return execFileSync(`${postgres.bin}/psql`, [text, "-XAtqc", sql], { env, encoding: "utf8", stdio: "pipe", timeout: 20000 * patience }).trim();
+  } catch (error) {
+    return `failed: ${error.stderr}`;
+  }
+}
+
+const user = (name, secret, extra = "") => `[[users]]\nname = "${name}"\npassword = "${secret}"\n${extra}\n`;
+
+for (const [name, secret] of [["scram_user", "scram secret"], ["md5_user", "md5 secret"], ["password_user", "clear secret"]])
+  test(`to the server: ${name}`, async () => {
+    const pool = await startPool(`auth = "any"\n${database(postgres, `user = "${name}"\npassword = "${secret}"`)}`);
+    assert.equal(psql({ host: "127.0.0.1", port: pool.port, user: "anybody", dbname: "postgres" }), name);
+    await pool.stop();
+  });
+
+test("to the server: SCRAM with channel binding over TLS", async () => {
+  const pool = await startPool(
+    `auth = "any"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${postgres.port}\nuser = "tls_user"\npassword = "tls secret"\n` +
+      `[databases.tls]\nmode = "require"\n`,
+  );
+  assert.equal(psql({ host: "127.0.0.1", port: pool.port, user: "x", dbname: "postgres" }, "select ssl from pg_stat_ssl where pid = pg_backend_pid()"), "t");
+  await pool.stop();
+});
+
+test("to the server: a wrong password is told at once, and so is a database that there is not", async () => {
+  const pool = await startPool(`auth = "any"\n${database(postgres, 'user = "scram_user"\npassword = "wrong"')}`);
+  assert.match(psql({ host: "127.0.0.1", port: pool.port, user: "x", dbname: "postgres" }), /password authentication failed for user "scram_user"/);
+  await pool.stop();
+  const other = await startPool(`auth = "any"\n${database(postgres)}`);
+  assert.match(psql({ host: "127.0.0.1", port: other.port, user: "postgres", dbname: "nowhere" }), /database "nowhere" does not exist/);
+  await other.stop();
+});
+
+test("clients: SCRAM, by a password and by a verifier; wrong passwords and unknown users look the same", async () => {
+  const pool = await startPool(`${user("scram_user", "scram secret")}${user("postgres", scramVerifier("of postgres"))}${database(postgres)}`);
+  const at = { host: "127.0.0.1", port: pool.port, dbname: "postgres" };
+  assert.equal(psql({ ...at, user: "scram_user", password: "scram secret" }), "scram_user");
+  assert.equal(psql({ ...at, user: "postgres", password: "of postgres" }), "postgres");
+  assert.match(psql({ ...at, user: "postgres", password: "another" }), /password authentication failed for user "postgres"/);
+  assert.match(psql({ ...at, user: "nobody here", password: "x" }), /password authentication failed for user "nobody here"/);
+  await pool.stop();
+});
+
+test("clients: md5 and clear passwords", async () => {
+  for (const auth of ["md5", "password"]) {
+    const pool = await startPool(`auth = "${auth}"\n${user("md5_user", "md5 secret")}${database(postgres)}`);
+    const at = { host: "127.0.0.1", port: pool.port, dbname: "postgres", user: "md5_user" };
+    assert.equal(psql({ ...at, password: "md5 secret" }), "md5_user");
+    assert.match(psql({ ...at, password: "wrong" }), /password authentication failed/);
+    await pool.stop();
+  }
+});
+
+test("pass-through: a verifier logs in to the server by what the client proves", async () => {
+  const verifier = postgres.sql("select rolpassword from pg_authid where rolname = 'scram_user'");
+  const pool = await startPool(`${user("scram_user", verifier)}${database(postgres)}`);
+  const at = { host: "127.0.0.1", port: pool.port, dbname: "postgres", user: "scram_user" };
+  assert.match(psql({ ...at, password: "wrong" }), /password authentication failed/);
+  assert.equal(psql({ ...at, password: "scram secret" }), "scram_user");
+  await pool.stop();
+});
+
+test("trust: known users only; any: everybody", async () => {
+  const pool = await startPool(`auth = "trust"\n${user("postgres", "x")}${database(postgres)}`);
+  const at = { host: "127.0.0.1", port: pool.port, dbname: "postgres" };
+  assert.equal(psql({ ...at, user: "postgres" }), "postgres");
+  assert.match(psql({ ...at, user: "scram_user" }), /no user "scram_user"/);
+  await pool.stop();
+});
+
+test("TLS from clients: modes, channel binding, certificates, direct", async () => {
+  const ca = makeCertificate(postgres.dir, "ca", "test authority");
+  const server = makeCertificate(postgres.dir, "pool", "localhost", { ca });
+  const client = makeCertificate(postgres.dir, "client", "postgres", { ca });
+  const tls = `[tls]\nmode = "require"\ncertificate_file = "${server.certificate}"\nkey_file = "${server.key}"\n`;
+  const pool = await startPool(`${user("postgres", "secret")}${tls}${database(postgres)}`);
+  const at = { host: "localhost", hostaddr: "127.0.0.1", port: pool.port, dbname: "postgres", user: "postgres", password: "secret" };
+  assert.equal(psql({ ...at, sslmode: "verify-full", sslrootcert: ca.certificate, channel_binding: "require" }), "postgres");
+  assert.match(psql({ ...at, sslmode: "disable" }), /TLS only/);
+  // Direct TLS, as of Postgres 17: with its ALPN it is taken, without it refused.
+  for (const [ALPNProtocols, type] of [[["postgresql"], "R"], [undefined, "E"]]) {
+    const direct = await Wire.openTls(pool.port, { ALPNProtocols });
+    direct.send(startup({ user: "postgres", database: "postgres" }));
+    assert.equal((await direct.wait((messages) => messages.length > 0))[0]?.type, type);
+    direct.close();
+  }
+  await pool.stop();
+  const strict = await startPool(`auth = "cert"\n${user("postgres", "x")}[tls]\nmode = "verify-full"\ncertificate_file = "${server.certificate}"\n` +
+    `key_file = "${server.key}"\nca_file = "${ca.certificate}"\n${database(postgres)}`);
+  const to = { ...at, port: strict.port, sslmode: "verify-full", sslrootcert: ca.certificate };
+  assert.equal(psql({ ...to, sslcert: client.certificate, sslkey: client.key }), "postgres");
+  assert.match(psql({ ...to, user: "scram_user", sslcert: client.certificate, sslkey: client.key }), /certificate authentication failed/);
+  assert.match(psql({ ...to, sslcert: "", sslkey: "" }), /failed:/);
+  await strict.stop();
+});
+
+test("bytes that come in the clear after an SSLRequest are not taken for what comes through TLS", async () => {
+  const pair = makeCertificate(postgres.dir, "early", "localhost");
+  const tls = `[tls]\nmode = "prefer"\ncertificate_file = "${pair.certificate}"\nkey_file = "${pair.key}"\n`;
+  const pool = await startPool(`auth = "any"\n${tls}${database(postgres)}`);
+  const wire = await Wire.open(pool.port);
+  wire.send(sslRequest(), startup({ user: "postgres", database: "postgres" }));
+  await wire.wait(() => false);
+  assert.ok(wire.ended && !wire.text.includes("server_version"), wire.text);
+  await pool.stop();
+});
+
+test("startup packets: protocol 3.2 and options are negotiated, nonsense is refused", async () => {
+  const pool = await startPool(`auth = "any"\n${database(postgres)}`);
+  const newer = await Wire.open(pool.port);
+  newer.send(startup({ user: "postgres", database: "postgres", "_pq_.wish": "1" }, (3 << 16) | 2));
+  const replies = await newer.until("Z");
+  assert.equal(replies[0].type, "v");
+  assert.match(replies[0].body.toString("latin1"), /_pq_\.wish/);
+  newer.close();
+  for (const [packet, code] of [
+    [startup({ database: "postgres" }), "08P01"],
+    [startup({ user: "postgres" }, 2 << 16), "0A000"],
+    [startup({ user: "postgres", "bad name;": "x" }), "08P01"],
+    [startup({ user: "postgres", replication: "database" }), "0A000"],
+    [Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 3, 0, 0]), "08P01"],
+  ]) {
+    const wire = await Wire.open(pool.port);
+    wire.send(packet);
+    assert.equal(errorOf(await wire.until("E"))?.C, code);
+    wire.close();
+  }
+  await pool.stop();
+});
+
+test("startup parameters and options hold for the session, on whatever server", async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 2\n${database(postgres)}`);
+  const one = await Wire.login(pool.port, { application_name: "one", options: "-c statement_timeout=4321 -c search_path=pg_catalog,public" });
+  const two = await Wire.login(pool.port, { application_name: "two", TimeZone: "Asia/Tokyo" });
+  for (let i = 0; i < 3; i++) {
+    assert.deepEqual(await one.rows("select current_setting('application_name'), current_setting('statement_timeout'), current_setting('search_path')"), [
+      ["one", "4321ms", "pg_catalog,public"],
+    ]);
+    assert.deepEqual(await two.rows("select current_setting('application_name'), current_setting('statement_timeout'), current_setting('TimeZone')"), [
+      ["two", "0", "Asia/Tokyo"],
+    ]);
+  }
+  await pool.stop();
+});
+
+test("half-open logins are ended, and the pool goes on", async () => {
+  const pool = await startPool(`auth = "any"\nclient_login_timeout = "1s"\n${database(postgres)}`);
+  const half = await Promise.all(Array.from({ length: 50 }, () => Wire.open(pool.port)));
+  half.forEach((wire, i) => wire.send(startup({ user: "postgres" }).subarray(0, i % 12)));
+  await Promise.all(half.map((wire) => wire.wait(() => false, 10000 * patience)));
+  assert.ok(half.every((wire) => wire.ended));
+  const wire = await Wire.login(pool.port);
+  assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  await pool.stop();
+});
