@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many clients on few connections: who gets one, what is told to those who do not, and that no session shows in another.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { before, test } from "node:test";
+
+import { Wire, bind, close, copyData, database, errorOf, eventually, execute, message, parse, patience, query, sleep, startPool, startPostgres, sync } from "./lib.mjs";
+
+let postgres;
+before(async () => {
+  postgres = await startPostgres();
+  postgres.sql("create table t (id int primary key, v text)");
+});
+
+const open = (extra, of = "") => startPool(`auth = "any"\nadmin_users = ["postgres"]\n${extra}\n${database(postgres, of)}`);
+const backends = (where = "true") => Number(postgres.sql(`select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and ${where}`));
+const values = (rows) => rows.map(([value]) => value);
+
+test("twenty clients share two connections", async () => {
+  const pool = await open("pool_size = 2");
+  const clients = await Promise.all(Array.from({ length: 20 }, () => Wire.login(pool.port)));
+  const pids = new Set();
+  for (let round = 0; round < 5; round++)
+    for (const rows of await Promise.all(clients.map((client) => client.rows("select pg_backend_pid(), pg_sleep(0.002)")))) pids.add(rows[0][0]);
+  assert.equal(pids.size, 2);
+  assert.equal(backends(), 2);
+  await pool.stop();
+  await eventually(() => assert.equal(backends(), 0));
+});
+
+test("a transaction keeps its connection, and the next one may get another", async () => {
+  const pool = await open("pool_size = 2");
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await a.rows("begin");
+  const [[own]] = await a.rows("select pg_backend_pid()");
+  for (let i = 0; i < 3; i++) assert.notEqual((await b.rows("select pg_backend_pid()"))[0][0], own);
+  assert.equal((await a.rows("select pg_backend_pid()"))[0][0], own);
+  await a.rows("commit");
+  assert.equal((await b.rows("select pg_backend_pid()"))[0][0], own, "the connection that was used last is used next");
+  await pool.stop();
+});
+
+test("who waits for too long is told 57P03 with a hint, and its session goes on", async () => {
+  const pool = await open('pool_size = 1\nquery_wait_timeout = "300ms"');
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await a.rows("begin");
+  const error = errorOf(await b.query("select 1"));
+  assert.equal(error.C, "57P03");
+  assert.equal(error.S, "ERROR");
+  assert.match(error.H, /pool_size/);
+  b.send(parse("", "select 2"), bind("", ""), execute(), sync());
+  assert.equal(errorOf(await b.until("Z")).C, "57P03");
+  await a.rows("commit");
+  assert.deepEqual(await b.rows("select 3"), [["3"]]);
+  await pool.stop();
+});
+
+test("a queue that is full answers 53300 at once", async () => {
+  const pool = await open("pool_size = 1\nqueue_max = 2");
+  const [a, ...others] = await Promise.all(Array.from({ length: 4 }, () => Wire.login(pool.port)));
+  await a.rows("begin");
+  others.slice(0, 2).forEach((client) => client.send(query("select 'waited'")));
+  await sleep(100);
+  assert.equal(errorOf(await others[2].query("select 1")).C, "53300");
+  await a.rows("commit");
+  for (const client of others.slice(0, 2)) assert.equal(errorOf(await client.until("Z")), undefined);
+  await pool.stop();
+});
+
+test("too many clients are refused at login", async () => {
+  const pool = await open("clients_max = 3");
+  const clients = await Promise.all(Array.from({ length: 3 }, () => Wire.login(pool.port)));
+  const late = await Wire.login(pool.port).catch(() => null);
+  assert.ok(late.ended || late === null);
+  clients[0].close();
+  await eventually(async () => assert.equal((await Wire.login(pool.port)).ended, false));
+  await pool.stop();
+});
+
+test("the reserve opens when somebody has waited", async () => {
+  const pool = await open('pool_size = 1\npool_size_reserve = 1\nreserve_after = "200ms"');
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await a.rows("begin");
+  const began = Date.now();
+  assert.deepEqual(await b.rows("select 1"), [["1"]]);
+  assert.ok(Date.now() - began >= 190, `after ${Date.now() - began} ms`);
+  await pool.stop();
+});
+
+test("the minimum is open before anybody comes, and connections have a lifetime", async () => {
+  const pool = await open('pool_size_min = 2\nserver_lifetime = "500ms"', 'user = "postgres"').then(async (started) => {
+    started.write(`auth = "any"\npool_size_min = 2\nserver_lifetime = "500ms"\n${database(postgres, 'user = "postgres"', "postgres")}`);
+    started.weir.process.kill("SIGHUP");
+    return started;
+  });
+  await eventually(() => assert.equal(backends(), 2));
+  const first = postgres.sql("select string_agg(pid::text, ',' order by pid) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()");
+  await eventually(() => {
+    const now = postgres.sql("select string_agg(pid::text, ',' order by pid) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()");
+    assert.notEqual(now, first);
+    assert.equal(now.split(",").length, 2);
+  });
+  await pool.stop();
+});
+
+test("nothing of a session shows in another's", async () => {
+  const pool = await open("pool_size = 1");
+  const secrets = {
+    "set search_path to pg_catalog, secret_path": ["show search_path", /secret_path/],
+    "select set_config('app.tenant', 'secret tenant', false)": ["select current_setting('app.tenant', true)", /secret/],
+    "create temp table secret_table as select 1": ["select count(*) from pg_class where relname = 'secret_table'", /[^0]/],
+    "prepare secret_statement as select 'secret'": ["select count(*) from pg_prepared_statements where name = 'secret_statement'", /[^0]/],
+    "listen secret_channel": ["select string_agg(c, ',') from pg_listening_channels() c", /secret/],
+    "select pg_advisory_lock(77)": ["select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()", /[^0]/],
+    "declare secret_cursor cursor with hold for select 1": ["select count(*) from pg_cursors where name = 'secret_cursor'", /[^0]/],
+    "set timezone = 'Asia/Tokyo'": ["show timezone", /Tokyo/],
+    "set session authorization scram_user": ["select session_user", /scram/],
+    "set role scram_user": ["select current_user", /scram/],
+  };
+  for (const [leave, [look, found]] of Object.entries(secrets)) {
+    const one = await Wire.login(pool.port);
+    await one.rows(leave);
+    one.send(message("X"));
+    one.close();
+    const other = await Wire.login(pool.port);
+    const seen = String((await other.rows(look))[0]?.[0]);
+    assert.doesNotMatch(seen, found, leave);
+    other.close();
+  }
+  // A transaction that its client left open.
+  const lost = await Wire.login(pool.port);
+  await lost.rows("begin");
+  await lost.rows("insert into t values (1, 'half')");
+  lost.close();
+  const other = await Wire.login(pool.port);
+  assert.deepEqual(await other.rows("select count(*) from t"), [["0"]]);
+  // The unnamed statement of another.
+  const mine = await Wire.login(pool.port);
+  mine.send(parse("", "select 'mine'"), sync());
+  await mine.until("Z");
+  other.send(bind("", ""), execute(), sync());
+  assert.equal(errorOf(await other.until("Z")).C, "26000");
+  // A name of ours that a client guesses.
+  other.send(bind("", "weir_1"), execute(), sync());
+  assert.equal(errorOf(await other.until("Z")).C, "26000");
+  await pool.stop();
+});
+
+test("session state: pinned, refused or let through", async () => {
+  for (const [policy, check] of [
+    ["pin", async (a, b) => {
+      await a.rows("set statement_timeout = 12345");
+      const [[own]] = await a.rows("select pg_backend_pid()");
+      for (let i = 0; i < 3; i++) assert.notEqual((await b.rows("select pg_backend_pid()"))[0][0], own);
+      assert.deepEqual(await a.rows("show statement_timeout"), [["12345ms"]]);
+      await a.rows("discard all");
+      assert.equal((await b.rows("select pg_backend_pid()"))[0][0], own, "DISCARD ALL gives it back");
+      assert.deepEqual(await b.rows("show statement_timeout"), [["0"]]);
+    }],
+    ["error", async (a) => {
+      const error = errorOf(await a.query("set statement_timeout = 12345"));
+      assert.equal(error.C, "0A000");
+      assert.match(error.H, /pool_mode of session/);
+      await a.rows("begin");
+      await a.rows("set local statement_timeout = 12345");
+      assert.deepEqual(await a.rows("select set_config('app.x', 'y', true)"), [["y"]]);
+      a.send(parse("l", "listen x"), sync());
+      assert.equal(errorOf(await a.until("Z")).C, "0A000");
+      assert.equal(errorOf(await a.query("select 1")).C, "25P02", "the transaction has failed, as by any error");
+      await a.rows("rollback");
+    }],
+    ["allow", async (a) => {
+      await a.rows("set statement_timeout = 12345");
+    }],
+  ]) {
+    const pool = await open(`pool_size = 2\nsession_state = "${policy}"`);
+    const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+    await check(a, b);
+    await pool.stop();
+  }
+});
+
+test("reported parameters travel with their session", async () => {
+  const pool = await open("pool_size = 1");
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await a.rows("set timezone = 'Asia/Tokyo'");
+  await b.rows("set datestyle = 'SQL, DMY'");
+  assert.deepEqual(await b.rows("select current_setting('timezone') = 'Asia/Tokyo', current_setting('datestyle')"), [["f", "SQL, DMY"]]);
+  assert.deepEqual(await a.rows("select current_setting('timezone'), current_setting('datestyle') = 'SQL, DMY'"), [["Asia/Tokyo", "f"]]);
+  await pool.stop();
+});
+
+test("prepared statements: shared, closed beyond the limit, prepared again after the table changed", async () => {
+  const pool = await open("pool_size = 1\nprepared_statements_max = 5");
+  const clients = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  for (const client of clients) {
+    client.send(parse("same", "select 'shared'"), bind("", "same"), execute(), sync());
+    assert.equal(errorOf(await client.until("Z")), undefined);
+  }
+  assert.deepEqual(await clients[0].rows("select count(*) from pg_prepared_statements"), [["1"]]);
+  for (let i = 0; i < 20; i++) {
+    clients[0].send(parse(`s${i}`, `select ${i}`), bind("", `s${i}`), execute(), sync());
+    await clients[0].until("Z");
+  }
+  assert.deepEqual(await clients[0].rows("select count(*) from pg_prepared_statements"), [["5"]]);
+  for (let i = 0; i < 20; i += 7) {
+    clients[0].send(bind("", `s${i}`), execute(), sync());
+    assert.ok((await clients[0].until("Z")).some(({ type, body }) => type === "D" && body.toString("latin1").endsWith(String(i))));
+  }
+  await clients[0].rows("create table changing (a int); insert into changing values (1)");
+  clients[0].send(parse("c", "select * from changing"), bind("", "c"), execute(), sync());
+  await clients[0].until("Z");
+  await clients[1].rows("alter table changing add b text default 'new'");
+  clients[0].send(bind("", "c"), execute(), sync());
+  await clients[0].until("Z"); // may say that the plan is out of date, once
+  clients[0].send(bind("", "c"), execute(), sync());
+  assert.equal(errorOf(await clients[0].until("Z")), undefined);
+  await pool.stop();
+});
+
+test("session mode: a connection for as long as the client is there, reset after it", async () => {
+  const pool = await open('pool_mode = "session"\npool_size = 1');
+  const a = await Wire.login(pool.port);
+  await a.rows("set statement_timeout = 777");
+  await a.rows("create temp table mine (a int)");
+  const waiting = await Wire.login(pool.port);
+  waiting.send(query("show statement_timeout"));
+  assert.deepEqual(await a.rows("show statement_timeout"), [["777ms"]]);
+  a.close();
+  const replies = await waiting.until("Z");
+  assert.match(replies.find(({ type }) => type === "D").body.toString("latin1"), /0$/);
+  await pool.stop();
+});
+
+test("statement mode refuses transactions", async () => {
+  const pool = await open('pool_mode = "statement"');
+  const a = await Wire.login(pool.port);
+  assert.deepEqual(await a.rows("select 1"), [["1"]]);
+  a.send(query("begin"));
+  const error = errorOf(await a.wait((messages) => messages.some(({ type }) => type === "E")));
+  assert.equal(error.C, "0A000");
+  await pool.stop();
+});
+
+// ---- cancel ----
+
+test("a cancel request ends that session's query and no other's", async () => {
+  const pool = await open("pool_size = 2");
+  const login = async () => {
+    const wire = await Wire.open(pool.port);
+    const { startup } = await import("./lib.mjs");
+    wire.send(startup({ user: "postgres", database: "postgres" }));
+    const key = (await wire.until("Z")).find(({ type }) => type === "K").body;
+    return { wire, key };
+  };
+  const cancel = async (key) => {
+    const wire = await Wire.open(pool.port);
+    const head = Buffer.alloc(8);
+    head.writeUInt32BE(8 + key.length, 0);
+    head.writeUInt32BE(80877102, 4);
+    wire.send(Buffer.concat([head, key]));
+    await wire.wait(() => false);
+  };
+  const [a, b] = [await login(), await login()];
+  a.wire.send(query("select pg_sleep(20)"));
+  b.wire.send(query("select pg_sleep(1.5)"));
+  await sleep(300);
+  await cancel(a.key);
+  assert.equal(errorOf(await a.wire.until("Z")).C, "57014");
+  assert.equal(errorOf(await b.wire.until("Z")), undefined);
+  const wrong = Buffer.from(b.key);
+  wrong[7] ^= 1;
+  b.wire.send(query("select pg_sleep(0.5)"));
+  await cancel(wrong);
+  await cancel(a.key); // runs nothing
+  assert.equal(errorOf(await b.wire.until("Z")), undefined);
+  await pool.stop();
+});
+
+test("a cancel request that comes late hits nobody", async () => {
+  const pool = await open("pool_size = 1");
+  const wire = await Wire.open(pool.port);
+  const { startup } = await import("./lib.mjs");
+  wire.send(startup({ user: "postgres", database: "postgres" }));
+  const key = (await wire.until("Z")).find(({ type }) => type === "K").body;
+  const other = await Wire.login(pool.port);
+  const head = Buffer.from([0, 0, 0, 16, 4, 210, 22, 46]);
+  for (let i = 0; i < 40; i++) {
+    wire.send(query("select 1"));
+    const request = await Wire.open(pool.port);
+    request.send(Buffer.concat([head, key]));
+    const [, replies] = await Promise.all([wire.until("Z"), other.query("select pg_sleep(0.005)")]);
+    assert.equal(errorOf(replies), undefined, `round ${i}`);
+    request.close();
+  }
+  await pool.stop();
+});
+
+// ---- much data ----
+
+test("a large result to a client that does not read costs bounded memory", async () => {
+  const pool = await open("pool_size = 2");
+  const wire = await Wire.login(pool.port);
+  const pid = pool.pid();
+  const rss = () => Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
+  const before_ = rss();
+  wire.socket.pause();
+  wire.send(query("select repeat('x', 1000) from generate_series(1, 200000)"));
+  await sleep(1500);
+  assert.ok(rss() - before_ < 8 * 1024, `${rss() - before_} KB more`);
+  const other = await Wire.login(pool.port);
+  assert.deepEqual(await other.rows("select 1"), [["1"]]);
+  let bytes = 0;
+  wire.socket.removeAllListeners("data");
+  await new Promise((done) => {
+    wire.socket.on("data", (chunk) => {
+      bytes += chunk.length;
+      if (bytes > 200000 * 1000) done();
+    });
+    wire.socket.resume();
+  });
+  assert.ok(rss() - before_ < 16 * 1024, `${rss() - before_} KB more`);
+  await pool.stop();
+});
+
+test("a large COPY in arrives whole", async () => {
+  const pool = await open("pool_size = 1");
+  const wire = await Wire.login(pool.port);
+  await wire.rows("create table big (a int, b text)");
+  wire.send(query("copy big from stdin"));
+  await wire.until("G");
+  const line = "7\t" + "y".repeat(990) + "\n";
+  for (let i = 0; i < 40; i++) {
+    if (!wire.socket.write(copyData(line.repeat(1000)))) await new Promise((done) => wire.socket.once("drain", done));
+  }
+  wire.send(message("c"));
+  await wire.until("Z", 1, 30000 * patience);
+  assert.deepEqual(values(await wire.rows("select count(*) from big where length(b) = 990")), ["40000"]);
+  await pool.stop();
+});
+
+// ---- the console ----
+
+test("the console shows and commands", async () => {
+  const pool = await open("pool_size = 1");
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const a = await Wire.login(pool.port);
+  await a.rows("select 1");
+  assert.deepEqual((await admin.rows("show pools"))[0].slice(0, 2), ["postgres", "postgres"]);
+  for (const subject of ["clients", "servers", "databases", "stats", "lists", "config", "users", "version"]) assert.ok(Array.isArray(await admin.rows(`show ${subject}`)));
+  await a.rows("begin");
+  admin.send(query("pause"));
+  await sleep(200);
+  assert.equal(admin.messages.length, 0, "PAUSE waits for transactions");
+  await a.rows("commit");
+  await admin.until("Z");
+  a.send(query("select 'after the pause'"));
+  await sleep(300);
+  assert.equal(a.messages.length, 0);
+  await admin.rows("resume");
+  assert.equal(errorOf(await a.until("Z")), undefined);
+  const [[before_]] = await a.rows("select pg_backend_pid()");
+  await admin.rows("reconnect");
+  assert.notEqual((await a.rows("select pg_backend_pid()"))[0][0], before_);
+  await assert.rejects(admin.rows("nonsense"), { code: "42601" });
+  await admin.rows("kill postgres");
+  await eventually(() => assert.ok(a.ended));
+  await pool.stop();
+});
