@@ -159,6 +159,8 @@ void client_close(struct client *client, const struct wire_error *error)
         server_lose_client(client->server);
     if (client->waiting.next)
         list_remove(&client->pool->waiting, &client->waiting);
+    if (client->awaits_pool)
+        client->pool->logins--;
     if (client->pool)
         client->pool->clients--;
     number_release(client);
@@ -214,8 +216,7 @@ static void keep_rest(struct client *client, struct slice rest)
 static void give_back(struct client *client)
 {
     struct server *server = client->server;
-    if (server && server->expect.count == 0 && server->status == 'I' && !client->pinned &&
-        client->skip == 0)
+    if (server && server_is_free(server) && !client->pinned && client->skip == 0)
         server_release(server);
 }
 

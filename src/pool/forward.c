@@ -448,7 +448,7 @@ static bool on_close(const struct message *message)
 static bool on_sync(const struct message *message)
 {
     struct server *server = message->server;
-    server->failed = false;
+    server->failed = server->batch_open = false;
     message->client->unnamed_in_batch = false;
     if (!server->copy_in) /* then it is ignored */
         expect_reply(message, EXPECT_SYNC);
@@ -475,10 +475,12 @@ static bool on_copy(const struct message *message)
 static bool on_message(const struct message *message)
 {
     /* After an error the server ignores everything up to Sync. */
-    if (message->server->failed && !strchr("SX", message->start[0])) {
+    if (message->server->failed && message->start[0] != 'S') {
         message->client->drop_skipped = true;
         return true;
     }
+    if (message->start[0] && strchr("PBDCE", message->start[0]))
+        message->server->batch_open = true;
     switch (message->start[0]) {
     case 'Q':
         return on_query(message);

@@ -208,7 +208,7 @@ bool pool_lend(struct pool *pool, struct client *client)
     if (is_down(pool)) {
         failure_of(pool, &error);
         client_trouble(client, &error);
-        pool_serve_later(pool); /* it may be time for another attempt */
+        pool->probe_wanted = true;
         return false;
     }
     if (pool->waiting.count >= (uint32_t)pool->config->queue_max) {
@@ -340,8 +340,11 @@ static void fit_size(struct pool *pool)
         if (pool_now() - server->used_us > (uint64_t)idle_ms * 1000)
             server_close(server, "");
     }
-    if (total < least && may_connect(pool))
-        connect_one(pool);
+    bool awaited = (pool->logins > 0 || pool->probe_wanted) && pool->connecting.count == 0;
+    if ((total >= least && !awaited) || !may_connect(pool))
+        return;
+    pool->probe_wanted = false;
+    connect_one(pool);
 }
 
 void pool_tick(struct pool *pool)

@@ -98,8 +98,10 @@ static void welcome(struct client *client)
 
 void login_resume(struct client *client, const struct wire_error *error)
 {
-    if (!client->login || client->login->stage != STAGE_POOL)
+    if (!client->awaits_pool)
         return;
+    client->awaits_pool = false;
+    client->pool->logins--;
     if (error)
         client_close(client, error);
     else
@@ -136,10 +138,13 @@ static void enter_pool(struct client *client)
     if (login->scram.keys.has_client_key)
         credentials_learn(client->pool->credentials, &login->scram.keys);
     login->stage = STAGE_POOL;
-    if (client->pool->welcome)
+    if (client->pool->welcome) {
         welcome(client);
-    else
-        pool_open(client->pool);
+        return;
+    }
+    client->awaits_pool = true;
+    client->pool->logins++;
+    pool_open(client->pool);
 }
 
 static void authenticated(struct client *client)

@@ -63,6 +63,7 @@ struct client {
     bool unnamed_in_batch; /* the batch that is read has brought it */
     bool pinned;       /* keeps its server until it leaves or discards everything */
     bool failed;   /* without a server: messages up to Sync are ignored, as a server would */
+    bool awaits_pool; /* counted in its pool's logins */
     bool unparsed; /* there are whole messages in `in` */
     bool broken;   /* could not be written to */
     bool may_command;    /* on the console: more than SHOW */
@@ -102,6 +103,7 @@ struct server {
     enum server_state state;
     char status;      /* of the last ReadyForQuery */
     bool failed;      /* an error in an extended query: up to Sync messages are ignored */
+    bool batch_open;  /* messages of an extended query were sent, and no Sync after them */
     bool copy_in;
     bool dirty;       /* has session state that a reset takes away */
     bool tainted;     /* to be closed instead of lent again */
@@ -136,7 +138,9 @@ struct pool {
     char failure_sqlstate[6];
     uint64_t retry_us; /* no further attempt before */
     uint32_t clients, failures;
+    uint32_t logins; /* clients whose login waits for the first connection */
     bool paused, to_serve;
+    bool probe_wanted; /* somebody was told that the database is away: is it still? */
     struct pool_counters counters;
 };
 
@@ -202,6 +206,8 @@ void server_close(struct server *server, const char *why);
 void server_free_closed(void);
 /* Reads what is there and sends it to its client. */
 void server_run(struct server *server);
+/* Between two transactions, with nothing under way? */
+bool server_is_free(const struct server *server);
 /* Out to the server; the rest waits. False: the connection is broken and closed. */
 bool server_send(struct server *server, const struct iovec *parts, int count);
 /* Its client has ended its transaction: it is made fit for the next, and lent. */

@@ -412,7 +412,7 @@ struct slice reply_messages(struct server *server, struct slice bytes, bool *ret
     }
     deliver(server, &batch);
     *ret_sound = r >= 0;
-    *ret_free = server->expect.count == 0 && server->status == 'I' && server->skip == 0;
+    *ret_free = server_is_free(server);
     return bytes;
 }
 

@@ -159,6 +159,12 @@ static bool flush(struct server *server)
     return true;
 }
 
+bool server_is_free(const struct server *server)
+{
+    return server->expect.count == 0 && server->status == 'I' && server->skip == 0 &&
+           !server->failed && !server->batch_open && !server->copy_in;
+}
+
 bool server_send(struct server *server, const struct iovec *parts, int count)
 {
     ssize_t sent = 0;
@@ -271,19 +277,15 @@ void server_cancel_done(struct server *server)
 static void finish_for_client(struct server *server, bool copy_in)
 {
     AUTO_BUFFER out = {0};
-    struct expect *expect = &server->expect;
-    const struct expected *last = expect->count ? expect_at(expect, expect->count - 1) : NULL;
     if (copy_in) {
         size_t begun = wire_begin(&out, 'f');
         wire_text(&out, "the client is gone");
         wire_end(&out, begun);
     }
-    bool synced = last && (last->kind == EXPECT_QUERY || last->kind == EXPECT_SYNC ||
-                           last->kind == EXPECT_OWN_QUERY);
-    if ((last && !synced) || server->failed) {
+    if (server->batch_open || server->failed) {
         wire_plain(&out, 'S');
-        expect_push(expect, (struct expected){.kind = EXPECT_SYNC});
-        server->failed = false;
+        expect_push(&server->expect, (struct expected){.kind = EXPECT_SYNC});
+        server->failed = server->batch_open = false;
     }
     struct slice all = buffer_slice(&out);
     if (all.len > 0)
@@ -451,7 +453,7 @@ static void lent_tick(struct server *server)
         client_close(client, &query_too_long);
     else if (server->status != 'I' && passed(client->since_us, limits->transaction_ms))
         client_close(client, &transaction_too_long);
-    else if (!asked && server->status != 'I' &&
+    else if (!asked && (server->status != 'I' || server->batch_open) &&
              passed(server->query_us, limits->idle_transaction_ms))
         take_from_client(server, &transaction_idle);
 }

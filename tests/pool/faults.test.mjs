@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+// What clients see when something goes wrong, and what the pool makes of hostile peers. A fake server plays what
+// no Postgres would do.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import net from "node:net";
+import { before, test } from "node:test";
+
+import { Wire, bind, copyData, database, errorOf, eventually, execute, freePort, message, parse, patience, query, sleep, startPool, startPostgres, startup, sync } from "./lib.mjs";
+
+let postgres;
+before(async () => {
+  postgres = await startPostgres();
+  postgres.sql("create table t (id int primary key)");
+});
+
+const open = (extra = "", of = "") => startPool(`auth = "any"\nadmin_users = ["postgres"]\n${extra}\n${database(postgres, of)}`);
+const idle = () =>
+  eventually(() => assert.equal(postgres.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and state <> 'idle' and pid <> pg_backend_pid()"), "0"));
+
+test("clients that vanish at each point leave no transaction, no lock and no connection behind", async () => {
+  const pool = await open("pool_size = 2");
+  const points = {
+    idle: () => [],
+    "in a transaction": () => [query("begin; insert into t values (1)")],
+    "in a failed transaction": () => [query("begin; insert into t values (1); select 1/0")],
+    "while a query runs": () => [query("begin; insert into t values (1)"), query("select pg_sleep(30)")],
+    "in COPY in": () => [query("begin"), query("copy t from stdin"), copyData("1\n")],
+    "in COPY out": () => [query("copy (select repeat('x', 1000) from generate_series(1, 100000)) to stdout")],
+    "amid a row": () => [query("select repeat('x', 100000000)")],
+    "before Sync": () => [query("begin"), parse("", "insert into t values (1)"), bind("", ""), execute()],
+    "amid a message": () => [query("begin; insert into t values (1)"), query("select 1").subarray(0, 7)],
+    "amid a large message": () => [query("begin"), message("Q", "x".repeat(200000)).subarray(0, 100000)],
+    "after an error, before Sync": () => [parse("", "nonsense")],
+  };
+  for (const [name, messages] of Object.entries(points)) {
+    const wire = await Wire.login(pool.port);
+    wire.socket.on("error", () => {});
+    if (name === "amid a row") wire.socket.pause();
+    if (messages().length > 0) wire.send(...messages());
+    await sleep(60);
+    wire.socket.resetAndDestroy();
+    const others = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+    for (const other of others) {
+      await other.rows("set local lock_timeout = 1000");
+      assert.deepEqual(await other.rows("select count(*) from t"), [["0"]], name);
+      await other.rows("begin; insert into t values (1); rollback");
+      other.close();
+    }
+  }
+  await idle();
+  assert.equal(postgres.sql("select count(*) <= 2 from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"), "t");
+  await pool.stop();
+});
+
+test("a backend that is ended under a query: 08006 or the server's own error, and the session goes on", async () => {
+  const pool = await open("pool_size = 2");
+  const wire = await Wire.login(pool.port);
+  for (const [sql, prepare] of [["select pg_terminate_backend(pg_backend_pid())"], ["select pg_terminate_backend(pg_backend_pid())", "begin"]]) {
+    if (prepare) await wire.rows(prepare);
+    const error = errorOf(await wire.query(sql));
+    assert.ok(["57P01", "08006"].includes(error.C), error.C);
+    assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
+  }
+  // In a transaction, between two queries.
+  await wire.rows("begin");
+  await wire.rows("insert into t values (5)");
+  const [[pid]] = await wire.rows("select pg_backend_pid()");
+  postgres.sql(`select pg_terminate_backend(${pid})`);
+  await sleep(100);
+  const lost = errorOf(await wire.query("commit"));
+  assert.ok(["57P01", "08006"].includes(lost?.C), "a lost transaction must not look committed");
+  assert.deepEqual(await wire.rows("select count(*) from t"), [["0"]]);
+  // The extended protocol, with and without its Sync.
+  wire.send(parse("", "select pg_terminate_backend(pg_backend_pid())"), bind("", ""), execute(), sync());
+  assert.ok(errorOf(await wire.until("Z")));
+  wire.send(parse("", "select 1"), bind("", ""), execute(), sync());
+  assert.equal(errorOf(await wire.until("Z")), undefined);
+  await pool.stop();
+});
+
+test("Postgres restarted: idle sessions do not notice", async () => {
+  const pool = await open("pool_size = 2");
+  const clients = await Promise.all(Array.from({ length: 5 }, () => Wire.login(pool.port)));
+  for (const client of clients) await client.rows("select 1");
+  postgres.restart();
+  for (const client of clients) assert.deepEqual(await eventually(() => client.rows("select 2")), [["2"]]);
+  await pool.stop();
+});
+
+test("Postgres away: queries fail fast with 08xxx, and work again soon after it is back", async () => {
+  const pool = await open();
+  const wire = await Wire.login(pool.port);
+  await wire.rows("select 1");
+  postgres.stop("immediate");
+  await eventually(async () => {
+    const began = Date.now();
+    const error = errorOf(await wire.query("select 1"));
+    assert.match(error.C, /^(08|57P)/);
+    assert.ok(Date.now() - began < 500, "the circuit is open");
+  });
+  const late = await Wire.login(pool.port); // what the pool knows of the database is enough for that
+  assert.match(errorOf(await late.query("select 1")).C, /^(08|57P)/);
+  postgres.start();
+  await eventually(async () => assert.deepEqual(await wire.rows("select 2"), [["2"]]), 15000 * patience);
+  await pool.stop();
+});
+
+test("several hosts: the first that answers, and the primary alone when that is asked for", async () => {
+  const nobody = await freePort();
+  const pool = await startPool(`auth = "any"\n[[databases]]\nname = "*"\nurl = "postgres://127.0.0.1:${nobody},127.0.0.1:${postgres.port}/?sslmode=disable&target_session_attrs=read-write"\n`);
+  const wire = await Wire.login(pool.port);
+  assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  await pool.stop();
+  const standby = await startPool(`auth = "any"\n[[databases]]\nname = "*"\nurl = "postgres://127.0.0.1:${postgres.port}/?sslmode=disable&target_session_attrs=standby"\n`);
+  const refused = await Wire.open(standby.port);
+  refused.send(startup({ user: "postgres", database: "postgres" }));
+  assert.match(errorOf(await refused.until("E", 1, 20000 * patience)).M, /target_session_attrs/);
+  await standby.stop();
+});
+
+test("time limits: of a query, of a transaction that idles, of a login", async () => {
+  const pool = await open('query_timeout = "400ms"\nidle_transaction_timeout = "400ms"\npool_size = 1');
+  const slow = await Wire.login(pool.port);
+  slow.send(query("select pg_sleep(20)"));
+  assert.equal(errorOf(await slow.until("E")).C, "57014");
+  const wire = await Wire.login(pool.port);
+  await wire.rows("begin");
+  await wire.rows("insert into t values (7)");
+  const other = await Wire.login(pool.port);
+  assert.deepEqual(await other.rows("select count(*) from t"), [["0"]], "the idle transaction gave its connection back");
+  assert.equal(errorOf(await wire.query("select 1")).C, "25P03");
+  assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
+  await idle();
+  await pool.stop();
+});
+
+test("a reload keeps clients, and a stop lets transactions end", async () => {
+  const pool = await open("pool_size = 2");
+  const wire = await Wire.login(pool.port);
+  await wire.rows("begin");
+  pool.weir.process.kill("SIGHUP");
+  await pool.weir.waitFor("pool ready on", pool.weir.output.length);
+  assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  await wire.rows("commit");
+  assert.deepEqual(await wire.rows("select 2"), [["2"]]);
+  await wire.rows("begin");
+  const stopped = pool.stop("SIGTERM");
+  await sleep(300);
+  assert.equal(errorOf(await wire.query("select 'during the stop'")), undefined);
+  assert.equal(errorOf(await wire.query("commit")), undefined);
+  assert.equal((await stopped).code, 0);
+});
+
+// ---- hostile peers ----
+
+// A server that answers the startup packet with what `play` writes.
+async function fakeServer(play) {
+  const server = net.createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => play(socket));
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return { port: server.address().port, close: () => server.close() };
+}
+
+const auth = (code, rest = Buffer.alloc(0)) => {
+  const head = Buffer.alloc(4);
+  head.writeUInt32BE(code);
+  return message("R", head, rest);
+};
+const welcome = Buffer.concat([auth(0), message("S", "server_version", "15"), message("K", Buffer.alloc(8)), message("Z", Buffer.from("I"))]);
+
+for (const [name, play] of Object.entries({
+  "closes at once": (socket) => socket.end(),
+  "says nothing": () => {},
+  "sends garbage": (socket) => socket.write("garbage that is no protocol at all, really"),
+  "claims a message of 1 GiB": (socket) => socket.write(Buffer.from([0x52, 0x3f, 0xff, 0xff, 0xff, 0, 0, 0, 0])),
+  "claims a length below four": (socket) => socket.write(Buffer.from([0x52, 0, 0, 0, 1])),
+  "errs without a SQLSTATE": (socket) => socket.write(message("E", Buffer.from("MWho knows\0\0"))),
+  "asks for SCRAM with an endless nonce": (socket) => {
+    socket.write(auth(10, Buffer.from("SCRAM-SHA-256\0\0")));
+    socket.once("data", (data) => {
+      const nonce = data.toString("latin1").match(/r=([^,]*)/)[1];
+      socket.write(auth(11, Buffer.from(`r=${nonce}${"x".repeat(5000)},s=c2FsdA==,i=4096`)));
+    });
+  },
+  "asks for a billion iterations": (socket) => {
+    socket.write(auth(10, Buffer.from("SCRAM-SHA-256\0\0")));
+    socket.once("data", (data) => socket.write(auth(11, Buffer.from(`r=${data.toString("latin1").match(/r=([^,]*)/)[1]}abc,s=c2FsdA==,i=1000000000`))));
+  },
+  "says yes without proving that it knows the password": (socket) => {
+    socket.write(auth(10, Buffer.from("SCRAM-SHA-256\0\0")));
+    socket.once("data", () => socket.write(welcome));
+  },
+}))
+  test(`a server that ${name}`, async () => {
+    const server = await fakeServer(play);
+    const pool = await startPool(
+      `auth = "any"\nserver_connect_timeout = "700ms"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.port}\nuser = "u"\npassword = "p"\n[databases.tls]\nmode = "disable"\n`,
+    );
+    const wire = await Wire.open(pool.port);
+    wire.send(startup({ user: "postgres", database: "postgres" }));
+    const error = errorOf(await wire.until("E", 1, 15000 * patience));
+    assert.match(error.C, /^(08|28)/);
+    assert.equal(error.S, "FATAL");
+    server.close();
+    await pool.stop();
+  });
+
+for (const [name, reply] of Object.entries({
+  "answers what was not asked": message("1"),
+  "ends a query twice": Buffer.concat([message("C", "SELECT 1"), message("Z", Buffer.from("I")), message("Z", Buffer.from("I"))]),
+  "sends a row that never ends, and goes": Buffer.from([0x44, 0x3f, 0xff, 0xff, 0xff, 1, 2, 3]),
+  "sends a message without a type": Buffer.from([0, 0, 0, 0, 5, 1]),
+}))
+  test(`a server that ${name} after its login`, async () => {
+    const server = await fakeServer((socket) => {
+      socket.write(welcome);
+      socket.on("data", () => {
+        socket.write(reply);
+        if (name.endsWith("goes")) socket.end();
+      });
+    });
+    const pool = await startPool(`auth = "any"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.port}\n[databases.tls]\nmode = "disable"\n`);
+    const wire = await Wire.login(pool.port);
+    wire.send(query("select 1"));
+    await wire.wait((messages) => messages.some(({ type }) => type === "E" || type === "Z"));
+    await eventually(async () => {
+      const other = await Wire.login(pool.port);
+      assert.ok(!other.ended);
+      other.close();
+    });
+    server.close();
+    await pool.stop();
+  });
+
+test("clients that send nonsense after their login are ended with 08P01, and nobody else", async () => {
+  const pool = await open("pool_size = 2");
+  const good = await Wire.login(pool.port);
+  const rss = () => Number(readFileSync(`/proc/${pool.pid()}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
+  const before_ = rss();
+  for (const bytes of [
+    Buffer.from([0x51, 0, 0, 0, 1]), Buffer.from([0x51, 0xff, 0xff, 0xff, 0xff]), Buffer.from([0, 0, 0, 0, 8, 0, 0, 0, 0]),
+    Buffer.from([0x50, 0x7f, 0xff, 0xff, 0xff]), message("P", Buffer.from("no end")), message("B", Buffer.from("no end")),
+    message("D", Buffer.from("S")), message("C", Buffer.from("Sno end")), message("p", "a password"), message("P", "", "select 1", Buffer.from([0, 9])),
+    Buffer.concat([Buffer.from([0x50, 0x3f, 0xff, 0xff, 0xff]), Buffer.alloc(100000, 0x61)]),
+  ]) {
+    const bad = await Wire.login(pool.port);
+    bad.send(bytes);
+    const replies = await bad.wait((messages) => messages.some(({ type }) => type === "E"));
+    assert.match(errorOf(replies)?.C ?? "closed", /08P01|54000/, bytes.subarray(0, 20).toString("hex"));
+    bad.close();
+    assert.deepEqual(await good.rows("select 1"), [["1"]]);
+  }
+  assert.ok(rss() - before_ < 4096, `${rss() - before_} KB more`);
+  await pool.stop();
+});
+
+test("random bytes at each stage crash nothing", async () => {
+  const pool = await open("pool_size = 2");
+  const pid = pool.pid();
+  let seed = 12345;
+  const random = (n) => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) % n;
+  for (let i = 0; i < 150; i++) {
+    const wire = i % 2 ? await Wire.login(pool.port) : await Wire.open(pool.port);
+    const types = "QPBDESCHFdcfXp";
+    const parts = Array.from({ length: 1 + random(6) }, () => {
+      const body = Buffer.from(Array.from({ length: random(60) }, () => (random(3) ? random(256) : 0)));
+      return random(5) ? message(types[random(types.length)], body) : body;
+    });
+    wire.socket.on("error", () => {});
+    wire.send(...parts);
+    await sleep(5);
+    wire.close();
+  }
+  const wire = await eventually(() => Wire.login(pool.port));
+  assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  assert.equal(pool.pid(), pid, "the pool is the same process");
+  await pool.stop();
+});
