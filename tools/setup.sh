@@ -32,6 +32,17 @@ need_node() {
   need_packages nodejs npm
 }
 
+# Postgres's server program, without the cluster that Debian's package would make and start.
+need_postgres() {
+  local config=/etc/postgresql-common/createcluster.conf
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return 0
+  if [ ! -e "$config" ]; then
+    as_root mkdir -p "${config%/*}"
+    echo 'create_main_cluster = false' | as_root tee "$config" >/dev/null
+  fi
+  need_packages postgresql-15
+}
+
 build_packages=(gcc libc6-dev meson ninja-build pkg-config
   libjavascriptcoregtk-4.1-dev libseccomp-dev libjansson-dev libcurl4-openssl-dev libssl-dev libicu-dev
   zlib1g-dev libbrotli-dev libzstd-dev libcmocka-dev)

@@ -4,7 +4,7 @@
 #ifndef WEIR_POOL_CREDENTIALS_H
 #define WEIR_POOL_CREDENTIALS_H
 
-#include "config.h"
+#include "pool_plan.h"
 #include "secret.h"
 
 struct credentials {

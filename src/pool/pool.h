@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 
 #include "buffer.h"
-#include "config.h"
+#include "pool_plan.h"
 #include "expect.h"
 #include "list.h"
 #include "loop.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config.h"
+#include "pool_plan.h"
 #include "wire.h"
 
 enum { NAME_BYTES_MAX = 127, PARAMETERS_MAX = 100 };

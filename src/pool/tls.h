@@ -6,7 +6,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#include "config.h"
+#include "pool_plan.h"
 
 struct tls_context; /* what connections of one configuration share */
 struct tls;         /* a connection's */

@@ -199,6 +199,15 @@ static bool is_temporary(struct token token)
     return is(token, "temp") || is(token, "temporary");
 }
 
+static bool may_precede_temporary(struct token token)
+{
+    static const char *const words[] = {"create", "local", "global", "replace", "into"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (is(token, words[i]))
+            return true;
+    return false;
+}
+
 /* What a word says wherever it stands. */
 static void see_word_anywhere(struct statement_scan *scan, struct token token)
 {
@@ -206,8 +215,7 @@ static void see_word_anywhere(struct statement_scan *scan, struct token token)
         scan->traits |= TRAIT_LOCK;
     if (slice_equal_nocase(token.text, SLICE("pg_temp")))
         scan->traits |= TRAIT_TEMPORARY;
-    if (is_temporary(token) && (is(scan->previous, "into") ||
-                                (is(scan->first, "create") && scan->position <= 4)))
+    if (is_temporary(token) && may_precede_temporary(scan->previous))
         scan->traits |= TRAIT_TEMPORARY;
     if (is(token, "hold") && is(scan->previous, "with") && is(scan->first, "declare"))
         scan->traits |= TRAIT_CURSOR;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pool's part of the plan as structs (docs/plan.md says what the keys mean). Immutable once
  * read: a reload makes a new one, and what refers to the old one holds a reference. */
-#ifndef WEIR_POOL_CONFIG_H
-#define WEIR_POOL_CONFIG_H
+#ifndef WEIR_POOL_PLAN_H
+#define WEIR_POOL_PLAN_H
 
 #include <stdbool.h>
 #include <stdint.h>

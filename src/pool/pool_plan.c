@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
+#include "pool_plan.h"
 
 #include <errno.h>
 #include <jansson.h>

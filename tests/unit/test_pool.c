@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pool's modules that know no socket. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "params.h"
+#include "scram.h"
+#include "statements.h"
+#include "traits.h"
+
+static const struct {
+    const char *text;
+    unsigned traits;
+} texts[] = {
+    {"select 1", TRAIT_READ},
+    {"select 1;", TRAIT_READ},
+    {"select 1; select 2", 0},
+    {"select * from t for update", 0},
+    {"insert into t values (1)", 0},
+    {"set x = 1", TRAIT_SET},
+    {"SET SESSION x TO 1", TRAIT_SET},
+    {"set local x = 1", 0},
+    {"set transaction read only", 0},
+    {"set session characteristics as transaction read only", TRAIT_SET},
+    {"/* a /* nested */ comment */ -- and another\n set x = 1", TRAIT_SET},
+    {"set timezone = 'UTC'", 0},
+    {"set time zone 'UTC'", 0},
+    {"SET \"search_path\" TO a", TRAIT_SET},
+    {"set role r", TRAIT_SET},
+    {"reset x", TRAIT_SET},
+    {"select 'set x = 1'", TRAIT_READ},
+    {"select $$; set x = 1$$", TRAIT_READ},
+    {"select $tag$; set x = 1$tag$; set x = 1", TRAIT_SET},
+    {"select e'\\'; set x = 1 --'", TRAIT_READ},
+    {"select set_config('a', 'b', false)", TRAIT_SET | TRAIT_READ},
+    {"select set_config('a', f(1, 2), true)", TRAIT_READ},
+    {"select set_config('a', $1, $2)", TRAIT_SET | TRAIT_READ},
+    {"begin; prepare p as select 1", TRAIT_PREPARE},
+    {"prepare transaction 'x'", 0},
+    {"deallocate p", TRAIT_DEALLOCATE},
+    {"deallocate prepare p", TRAIT_DEALLOCATE},
+    {"deallocate prepare all", TRAIT_DISCARD},
+    {"deallocate all", TRAIT_DISCARD},
+    {"discard all", TRAIT_DISCARD},
+    {"listen c", TRAIT_LISTEN},
+    {"notify c", 0},
+    {"declare c cursor with hold for select 1", TRAIT_CURSOR},
+    {"declare c cursor for select 1", 0},
+    {"create temp table x ()", TRAIT_TEMPORARY},
+    {"create or replace temporary view v as select 1", TRAIT_TEMPORARY},
+    {"create temp table x () on commit drop", 0},
+    {"create table temp ()", 0},
+    {"select 1 into temp x", TRAIT_TEMPORARY},
+    {"select pg_advisory_lock(1)", TRAIT_LOCK | TRAIT_READ},
+    {"select pg_advisory_xact_lock(1)", TRAIT_READ},
+    {"load 'x'", TRAIT_LOAD},
+    {"", 0},
+    {"'unfinished", 0},
+    {"$x$unfinished", 0},
+    {"/* unfinished", 0},
+};
+
+static void finds_what_outlives_a_transaction(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (traits_of(slice_of(texts[i].text)) != texts[i].traits)
+            fail_msg("\"%s\": %x instead of %x", texts[i].text,
+                     traits_of(slice_of(texts[i].text)), texts[i].traits);
+}
+
+static void reads_names_as_postgres_does(void **state)
+{
+    char name[64];
+    (void)state;
+    assert_true(traits_deallocated(SLICE("DEALLOCATE Mixed"), name));
+    assert_string_equal(name, "mixed");
+    assert_true(traits_deallocated(SLICE("deallocate prepare \"Mixed \"\"Q\"\"\" ;"), name));
+    assert_string_equal(name, "Mixed \"Q\"");
+    assert_false(traits_deallocated(SLICE("deallocate a; select 1"), name));
+    assert_int_equal(traits_listen(SLICE("LISTEN Channel"), name), 'L');
+    assert_string_equal(name, "channel");
+    assert_int_equal(traits_listen(SLICE("unlisten *"), name), '*');
+    assert_int_equal(traits_listen(SLICE("listen a; select 1"), name), 0);
+}
+
+/* RFC 7677, section 3: user "user", password "pencil". */
+static void proves_as_the_standard_shows(void **state)
+{
+    static const uint8_t salt[] = {0x5b, 0x6d, 0x99, 0x68, 0x9d, 0x12, 0x35, 0x8e,
+                                   0xec, 0xa0, 0x4b, 0x14, 0x12, 0x36, 0xfa, 0x81};
+    struct scram scram = {0};
+    AUTO_BUFFER final = {0};
+    (void)state;
+    buffer_append_text(&scram.gs2, "n,,");
+    buffer_append_text(&scram.auth, "n=user,r=rOprNGfwEbeRWgbNEkqO");
+    strcpy(scram.nonce, "rOprNGfwEbeRWgbNEkqO");
+    assert_true(scram_client_final(
+        &scram, "pencil",
+        SLICE("r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"),
+        &final));
+    assert_memory_equal(scram.keys.salt, salt, sizeof(salt));
+    buffer_append(&final, "", 1);
+    assert_string_equal(final.data + final.start,
+                        "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+                        "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+    assert_true(scram_client_verify(&scram, SLICE("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")));
+    assert_false(scram_client_verify(&scram, SLICE("v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")));
+    scram_done(&scram);
+}
+
+static void exchange(const char *password, bool plus, const char *binding, bool *ret_in, bool *ret_proven)
+{
+    struct scram client = {.plus = plus, .could_plus = plus, .binding = SLICE("certificate")};
+    struct scram server = {.plus = plus, .could_plus = plus, .known = true, .binding = slice_of(binding)};
+    static const uint8_t salt[] = "sixteen bytes ..";
+    AUTO_BUFFER one = {0}, two = {0}, three = {0}, four = {0};
+    scram_derive("s\xc3\xa9same", salt, 16, 100, &server.keys);
+    server.keys.has_client_key = false;
+    scram_client_first(&client, &one);
+    assert_true(scram_server_first(&server, buffer_slice(&one), &two));
+    assert_true(scram_client_final(&client, password, buffer_slice(&two), &three));
+    *ret_in = scram_server_final(&server, buffer_slice(&three), &four);
+    *ret_proven = *ret_in && scram_client_verify(&client, buffer_slice(&four));
+    if (*ret_in) /* pass-through: the proof gave the key away */
+        assert_memory_equal(server.keys.client_key, client.keys.client_key, SCRAM_KEY_BYTES);
+    scram_done(&client);
+    scram_done(&server);
+}
+
+static void logs_in_and_refuses(void **state)
+{
+    bool in, proven;
+    (void)state;
+    exchange("s\xc3\xa9same", false, "", &in, &proven);
+    assert_true(in && proven);
+    exchange("se\xcc\x81same", false, "", &in, &proven); /* the same after SASLprep */
+    assert_true(in && proven);
+    exchange("s\xc3\xa9same", true, "certificate", &in, &proven);
+    assert_true(in && proven);
+    exchange("s\xc3\xa9same", true, "another one", &in, &proven);
+    assert_false(in);
+    exchange("wrong", false, "", &in, &proven);
+    assert_false(in);
+}
+
+static void keeps_sets_of_parameters_once(void **state)
+{
+    (void)state;
+    struct params *a = params_with(params_with(params_empty(), SLICE("TimeZone"), SLICE("UTC")),
+                                   SLICE("a"), SLICE("1"));
+    struct params *b = params_with(params_with(params_empty(), SLICE("A"), SLICE("1")),
+                                   SLICE("TimeZone"), SLICE("x"));
+    AUTO_BUFFER sql = {0};
+    assert_ptr_not_equal(a, b);
+    params_append_sql(b, a, &sql);
+    buffer_append(&sql, "", 1);
+    assert_string_equal(sql.data, "SELECT pg_catalog.set_config('TimeZone','UTC',false)");
+    a = params_with(a, SLICE("x.y"), SLICE("it's \\ here"));
+    buffer_reset(&sql, 0);
+    params_append_sql(b, a, &sql);
+    buffer_append(&sql, "", 1);
+    assert_string_equal(sql.data, "SELECT pg_catalog.set_config('TimeZone','UTC',false),"
+                                  "pg_catalog.set_config('x.y',E'it''s \\\\ here',false)");
+    buffer_reset(&sql, 0);
+    params_append_sql(a, b, &sql);
+    buffer_append(&sql, "", 1);
+    assert_string_equal(sql.data, "RESET \"x\".\"y\";SELECT pg_catalog.set_config('TimeZone','x',false)");
+    params_release(&a);
+    params_release(&b);
+}
+
+static void shares_statements_and_finds_names(void **state)
+{
+    (void)state;
+    struct statements *table = statements_new();
+    struct names names = {0};
+    char name[16];
+    for (int i = 0; i < 500; i++) {
+        int name_len = snprintf(name, sizeof(name), "n%d", i);
+        char text[32] = {0};
+        int text_len = snprintf(text, sizeof(text), "select %d", i % 50) + 3; /* NUL, no types */
+        names_put(&names, (struct slice){name, (size_t)name_len},
+                  statements_intern(table, (struct slice){text, (size_t)text_len}));
+    }
+    assert_ptr_equal(names_get(&names, SLICE("n3")), names_get(&names, SLICE("n53")));
+    for (int i = 0; i < 500; i += 2) {
+        int len = snprintf(name, sizeof(name), "n%d", i);
+        assert_true(names_remove(&names, (struct slice){name, (size_t)len}));
+    }
+    for (int i = 0; i < 500; i++) {
+        int len = snprintf(name, sizeof(name), "n%d", i);
+        assert_true((names_get(&names, (struct slice){name, (size_t)len}) != NULL) == (i % 2 == 1));
+    }
+    assert_int_equal(names.count, 250);
+    names_done(&names);
+    statements_free(&table);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_what_outlives_a_transaction),
+        cmocka_unit_test(reads_names_as_postgres_does),
+        cmocka_unit_test(proves_as_the_standard_shows),
+        cmocka_unit_test(logs_in_and_refuses),
+        cmocka_unit_test(keeps_sets_of_parameters_once),
+        cmocka_unit_test(shares_statements_and_finds_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
