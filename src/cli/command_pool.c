@@ -23,7 +23,8 @@ static int read_plan(json_t **ret_plan, struct config_report *report, struct err
     }
     json_t *pool = pool_config_plan(&root, "top level", config_path, report);
     value_done(&root);
-    *ret_plan = json_pack("{s:s, s:[], s:[], s:o}", "mode", "pool", "listeners", "workers", "pool", pool);
+    *ret_plan =
+        json_pack("{s:s, s:[], s:[], s:o}", "mode", "pool", "listeners", "workers", "pool", pool);
     config_report_sort(report);
     if (report->errors_count == 0)
         return 0;
@@ -88,11 +89,11 @@ int command_pool(int argc, char **argv)
     const struct cli_option options[] = {
         {"--config", "FILE", "The configuration (default: pool.toml)", &config_path, NULL, NULL},
         {"--json", NULL, "Print where it listens as JSON, a line each time", NULL, &as_json, NULL}};
-    const struct cli_command command = {
-        "weir pool [--config FILE]",
-        "Lends few connections to Postgres to many clients. SIGHUP reads the configuration again; SIGINT\n"
-        "or SIGTERM lets transactions end, then stops.",
-        options, ARRAY_LEN(options), 0};
+    const struct cli_command command = {"weir pool [--config FILE]",
+                                        "Lends few connections to Postgres to many clients. SIGHUP "
+                                        "reads the configuration again; SIGINT\n"
+                                        "or SIGTERM lets transactions end, then stops.",
+                                        options, ARRAY_LEN(options), 0};
     int code;
     if (!cli_parse(&command, argc, argv, NULL, &code))
         return code;

@@ -12,6 +12,7 @@
 #include "bundler.h"
 #include "checks.h"
 #include "cli.h"
+#include "pool_config.h"
 #include "project.h"
 
 enum { TREE_DIRS_MAX = 1024 };
@@ -455,7 +456,7 @@ static json_t *plan_of(const struct value *root, const char *dir, bool color,
                        struct config_report *report)
 {
     static const char *const tables[] = {"listener", "admin", "http", "limits",
-                                         "scale",    "worker", NULL};
+                                         "scale",    "worker", "pool", NULL};
     json_t *plan = json_object();
     config_check(root, &config_root, tables, report);
     config_fill(root, &config_root, plan);
@@ -508,7 +509,9 @@ int loader_serve(const char *path, const struct serve_options *options, struct b
     if (options->build)
         r = bundler_init(&context.bundler, options->data_dir ? options->data_dir : data_dir, false,
                          false, err);
-    const struct value *workers = value_get(&root, "worker");
+    const struct value *workers = value_get(&root, "worker"), *pool = value_get(&root, "pool");
+    if (pool)
+        (void)json_object_set_new(plan, "pool", pool_config_plan(pool, "[pool]", path, report));
     if (r == 0 && (!workers || workers->type != VALUE_ARRAY))
         config_error(report, workers ? workers->line : 0, "worker",
                      "there is no [[worker]]; add one with project = \"…\"");

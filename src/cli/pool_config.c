@@ -26,8 +26,8 @@ static const char *const methods[] = {"scram-sha-256", "md5", "password", "cert"
 static const char *const policies[] = {"pin", "error", "allow", NULL};
 static const char *const tls_modes[] = {"disable",   "allow",       "prefer", "require",
                                         "verify-ca", "verify-full", NULL};
-static const char *const attrs[] = {"any",     "read-write", "read-only",
-                                    "primary", "standby",    "prefer-standby", NULL};
+static const char *const attrs[] = {"any",     "read-write",     "read-only", "primary",
+                                    "standby", "prefer-standby", NULL};
 
 /* ---- small readers ---- */
 
@@ -71,8 +71,8 @@ static char *file_text(const struct reader *reader, const struct value *table, c
            (got = read(fd, buffer_reserve(&text, 65536), 65536)) > 0)
         text.end += (size_t)got;
     if (fd < 0 || got < 0 || buffer_len(&text) > bytes_max) {
-        config_error(reader->report, line_of(table, key), key, "%s = \"%s\": cannot read it: %s", key,
-                     path, fd < 0 || got < 0 ? strerror(errno) : "it is too large");
+        config_error(reader->report, line_of(table, key), key, "%s = \"%s\": cannot read it: %s",
+                     key, path, fd < 0 || got < 0 ? strerror(errno) : "it is too large");
         return NULL;
     }
     size_t len = buffer_len(&text);
@@ -145,9 +145,9 @@ static json_t *read_client_tls(const struct reader *reader, const struct value *
         config_error(reader->report, line_of(table, "mode"), "mode",
                      "[tls] mode = \"%s\" needs certificate_file and key_file", mode);
     if (on && strncmp(mode, "verify", 6) == 0 && !json_object_get(tls, "ca"))
-        config_error(reader->report, line_of(table, "mode"), "mode",
-                     "[tls] mode = \"%s\" needs ca_file, which clients' certificates are checked by",
-                     mode);
+        config_error(
+            reader->report, line_of(table, "mode"), "mode",
+            "[tls] mode = \"%s\" needs ca_file, which clients' certificates are checked by", mode);
     return tls;
 }
 
@@ -157,9 +157,9 @@ static bool has_user(const json_t *users, const char *name)
 {
     size_t index;
     json_t *user;
-    json_array_foreach(users, index, user)
-        if (strcmp(json_string_value(json_object_get(user, "name")), name) == 0)
-            return true;
+    json_array_foreach(users, index,
+                       user) if (strcmp(json_string_value(json_object_get(user, "name")), name) ==
+                                 0) return true;
     return false;
 }
 
@@ -198,8 +198,8 @@ static void read_users_file(const struct reader *reader, const struct value *tab
         AUTO_TEXT secret = name ? take_quoted(&rest) : NULL;
         if (!secret) {
             config_error(reader->report, line_of(table, "users_file"), "users_file",
-                         "users_file = \"%s\": entry %d is not of the form \"name\" \"secret\"", file,
-                         number);
+                         "users_file = \"%s\": entry %d is not of the form \"name\" \"secret\"",
+                         file, number);
             return;
         }
         if (!has_user(users, name))
@@ -235,15 +235,17 @@ static void take_url(const struct reader *reader, const struct value *table, jso
     const char *url = value_text(value_get(table, "url")), *problem = NULL;
     json_t *parts = url ? postgres_url_parse(url, &problem) : NULL;
     if (problem)
-        config_error(reader->report, line_of(table, "url"), "url", "[[databases]] url: %s", problem);
+        config_error(reader->report, line_of(table, "url"), "url", "[[databases]] url: %s",
+                     problem);
     for (size_t i = 0; i < ARRAY_LEN(copied) && parts; i++)
         if (json_object_get(parts, copied[i]))
             (void)json_object_set(database, copied[i], json_object_get(parts, copied[i]));
     if (json_object_get(database, "password") && !reader->private_file)
-        config_error(reader->report, line_of(table, "url"), "url",
-                     "[[databases]] url has a password, and others can read this file; make it private "
-                     "(chmod 600 %s), or leave it out and use password_file or password_env",
-                     reader->path);
+        config_error(
+            reader->report, line_of(table, "url"), "url",
+            "[[databases]] url has a password, and others can read this file; make it private "
+            "(chmod 600 %s), or leave it out and use password_file or password_env",
+            reader->path);
     json_t *parameters = json_object_get(parts, "parameters");
     const char *mode = json_string_value(json_object_get(parameters, "sslmode"));
     if (mode)
@@ -278,9 +280,9 @@ static void add_database(const struct reader *reader, const struct value *table,
     check_word(reader, table, "[[databases]]", "pool_mode", modes);
     check_word(reader, table, "[[databases]]", "session_state", policies);
     check_word(reader, table, "[[databases]]", "target_session_attrs", attrs);
-    (void)json_object_set_new(database, "tls",
-                              read_tls(reader, value_get(table, "tls"), "[databases.tls]",
-                                       &config_pool_server_tls));
+    (void)json_object_set_new(
+        database, "tls",
+        read_tls(reader, value_get(table, "tls"), "[databases.tls]", &config_pool_server_tls));
     take_url(reader, table, database);
     config_override(table, &config_pool_database, database);
     take_host(table, database);
@@ -294,7 +296,8 @@ static void add_database(const struct reader *reader, const struct value *table,
         config_error(reader->report, table->line, "host",
                      "[[databases]] \"%s\" needs url = \"postgres://…\" or host = \"…\"", name);
     else if (has_user(databases, name))
-        config_error(reader->report, table->line, "name", "[[databases]] \"%s\" is there twice", name);
+        config_error(reader->report, table->line, "name", "[[databases]] \"%s\" is there twice",
+                     name);
     (void)json_array_append_new(databases, database);
 }
 
@@ -323,8 +326,8 @@ static void add_listener(const struct reader *reader, const struct value *item, 
     const char *wrong = check_address(address);
     if (wrong)
         config_error(reader->report, item->line, "listen", "listen \"%s\": %s", text, wrong);
-    (void)json_array_append_new(
-        listeners, json_pack("{s:s, s:i}", "address", address, "port", (int)port));
+    (void)json_array_append_new(listeners,
+                                json_pack("{s:s, s:i}", "address", address, "port", (int)port));
 }
 
 static void read_listeners(const struct reader *reader, const struct value *table, json_t *plan)
@@ -333,8 +336,8 @@ static void read_listeners(const struct reader *reader, const struct value *tabl
     json_t *listeners = json_array();
     (void)json_object_set_new(plan, "listeners", listeners);
     if (!list) {
-        (void)json_array_append_new(
-            listeners, json_pack("{s:s, s:i}", "address", "127.0.0.1", "port", 6432));
+        (void)json_array_append_new(listeners,
+                                    json_pack("{s:s, s:i}", "address", "127.0.0.1", "port", 6432));
         return;
     }
     for (size_t i = 0; list->type == VALUE_ARRAY && i < list->count; i++)

@@ -65,7 +65,8 @@ static bool add_host(json_t *hosts, const char *text, size_t len)
         json_decref(host);
         host = json_string("/var/run/postgresql");
     }
-    return json_array_append_new(hosts, json_pack("{s:o, s:i}", "host", host, "port", (int)port)) == 0;
+    return json_array_append_new(hosts, json_pack("{s:o, s:i}", "host", host, "port", (int)port)) ==
+           0;
 }
 
 static bool add_hosts(json_t *parts, const char *text, size_t len)

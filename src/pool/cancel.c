@@ -88,9 +88,9 @@ void cancel_for(uint32_t number, uint32_t key)
 {
     struct client *client = client_find(number, key);
     if (client && client->state == CLIENT_WAITING)
-        client_stop_waiting(client, &(struct wire_error){
-                                        "57014", "canceling statement due to user request", NULL,
-                                        NULL});
+        client_stop_waiting(
+            client,
+            &(struct wire_error){"57014", "canceling statement due to user request", NULL, NULL});
     else if (client && client->server && client->server->expect.count > 0)
         cancel_query(client->server);
 }

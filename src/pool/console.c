@@ -22,16 +22,19 @@ void console_open(struct client *client, const char *user)
 {
     static const struct {
         const char *name, *value;
-    } reported[] = {{"server_version", "1.25.0/weir"}, {"client_encoding", "UTF8"},
-                    {"server_encoding", "UTF8"},       {"DateStyle", "ISO"},
-                    {"TimeZone", "GMT"},               {"standard_conforming_strings", "on"},
+    } reported[] = {{"server_version", "1.25.0/weir"},
+                    {"client_encoding", "UTF8"},
+                    {"server_encoding", "UTF8"},
+                    {"DateStyle", "ISO"},
+                    {"TimeZone", "GMT"},
+                    {"standard_conforming_strings", "on"},
                     {"is_superuser", "on"}};
     AUTO_BUFFER out = {0};
     wire_auth(&out, AUTH_CODE_OK, (struct slice){NULL, 0});
     client->params = params_empty();
     for (size_t i = 0; i < ARRAY_LEN(reported); i++)
-        client->params = params_with(client->params, slice_of(reported[i].name),
-                                     slice_of(reported[i].value));
+        client->params =
+            params_with(client->params, slice_of(reported[i].name), slice_of(reported[i].value));
     client->startup_params = params_hold(client->params);
     client->may_command = pool_process.config->auth == AUTH_ANY ||
                           config_lists(pool_process.config->admin_users, user);

@@ -92,7 +92,8 @@ static void show_pools(struct buffer *out)
 static void show_clients(struct buffer *out)
 {
     static const char *const states[] = {"login", "active", "waiting", "active"};
-    columns(out, "type user database state #id #server_pid application_name tls #prepared_statements");
+    columns(out,
+            "type user database state #id #server_pid application_name tls #prepared_statements");
     const struct list *all = &pool_process.clients;
     for (const struct link *link = list_first(all); link; link = list_next(all, link)) {
         const struct client *client = CONTAINER_OF(link, struct client, link);
@@ -175,11 +176,11 @@ static void show_stats(struct buffer *out)
                  "#statements_parsed #statements_shared #statements_replayed #cancels");
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
         const struct pool_counters *c = &pool->counters;
-        const uint64_t values[] = {c->transactions, c->queries,           c->received_bytes,
-                                   c->sent_bytes,   c->transaction_us,    c->query_us,
-                                   c->wait_us,      c->waits,             c->pins,
-                                   c->statements_parsed, c->statements_shared, c->replays,
-                                   c->cancels};
+        const uint64_t values[] = {
+            c->transactions,   c->queries,           c->received_bytes,    c->sent_bytes,
+            c->transaction_us, c->query_us,          c->wait_us,           c->waits,
+            c->pins,           c->statements_parsed, c->statements_shared, c->replays,
+            c->cancels};
         size_t begun = row(out, 2 + ARRAY_LEN(values));
         text(out, pool->database_name);
         text(out, pool->user);
@@ -276,11 +277,10 @@ bool console_show(const char *subject, struct buffer *out)
     static const struct {
         const char *name;
         void (*show)(struct buffer *out);
-    } subjects[] = {{"POOLS", show_pools},         {"CLIENTS", show_clients},
-                    {"SERVERS", show_servers},     {"DATABASES", show_databases},
-                    {"STATS", show_stats},         {"LISTS", show_lists},
-                    {"CONFIG", show_config},       {"USERS", show_users},
-                    {"VERSION", show_version}};
+    } subjects[] = {
+        {"POOLS", show_pools},         {"CLIENTS", show_clients}, {"SERVERS", show_servers},
+        {"DATABASES", show_databases}, {"STATS", show_stats},     {"LISTS", show_lists},
+        {"CONFIG", show_config},       {"USERS", show_users},     {"VERSION", show_version}};
     for (size_t i = 0; i < ARRAY_LEN(subjects); i++)
         if (strcasecmp(subject, subjects[i].name) == 0) {
             subjects[i].show(out);

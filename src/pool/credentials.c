@@ -13,7 +13,8 @@ struct credentials *credentials_new(const struct pool_config *config,
     const char *secret = database->password ? database->password : known ? known->secret : NULL;
     made->user = xstrdup(name);
     if (secret_form(secret, &made->keys) != SECRET_SCRAM && secret)
-        made->password = xstrdup(secret); /* md5's form is as good as a password where md5 is asked */
+        made->password =
+            xstrdup(secret); /* md5's form is as good as a password where md5 is asked */
     (void)mlock(&made->keys, sizeof(made->keys)); /* may not be allowed: then it may be swapped */
     return made;
 }

@@ -11,14 +11,14 @@
 struct statement;
 
 enum expect_kind {
-    EXPECT_QUERY,      /* simple query or function call, until ReadyForQuery */
-    EXPECT_SYNC,       /* ReadyForQuery */
-    EXPECT_PARSE,      /* ParseComplete for the client */
-    EXPECT_BIND,       /* BindComplete */
-    EXPECT_DESCRIBE,   /* RowDescription or NoData, after ParameterDescription for statements */
-    EXPECT_EXECUTE,    /* up to CommandComplete, EmptyQueryResponse or PortalSuspended */
-    EXPECT_CLOSE,      /* CloseComplete for the client */
-    EXPECT_OWN_QUERY,  /* ours: not for the client … */
+    EXPECT_QUERY,     /* simple query or function call, until ReadyForQuery */
+    EXPECT_SYNC,      /* ReadyForQuery */
+    EXPECT_PARSE,     /* ParseComplete for the client */
+    EXPECT_BIND,      /* BindComplete */
+    EXPECT_DESCRIBE,  /* RowDescription or NoData, after ParameterDescription for statements */
+    EXPECT_EXECUTE,   /* up to CommandComplete, EmptyQueryResponse or PortalSuspended */
+    EXPECT_CLOSE,     /* CloseComplete for the client */
+    EXPECT_OWN_QUERY, /* ours: not for the client … */
     EXPECT_OWN_PARSE,
     EXPECT_OWN_CLOSE,
     EXPECT_COPY_END,   /* CopyDone or CopyFail of the client: no reply, but an end to COPY */
@@ -29,23 +29,23 @@ enum expect_kind {
 
 struct expected {
     enum expect_kind kind;
-    bool clears; /* of a QUERY: it may take all prepared statements away */
+    bool clears;                 /* of a QUERY: it may take all prepared statements away */
     bool unnamed;                /* of PARSE and CLOSE kinds: the unnamed statement */
     struct statement *statement; /* of PARSE and CLOSE kinds: a reference, or NULL */
     uint32_t serial;             /* of unnamed ones: which change of the client's it is */
-    char *name;    /* the client's for it, when it has one; owned */
-    char *called;  /* what an error is to call it; owned */
-    char *refusal; /* fails on purpose: this ErrorResponse goes out instead; owned */
+    char *name;                  /* the client's for it, when it has one; owned */
+    char *called;                /* what an error is to call it; owned */
+    char *refusal;               /* fails on purpose: this ErrorResponse goes out instead; owned */
 };
 
 struct expect {
     struct expected *list; /* a ring */
     uint32_t head, count, cap;
-    uint32_t ends;      /* entries that end a batch: QUERY, SYNC, OWN_QUERY */
+    uint32_t ends; /* entries that end a batch: QUERY, SYNC, OWN_QUERY */
     /* PARSE and CLOSE kinds, of names and of the unnamed statement: what those mean afterwards is
      * not known yet. */
     uint32_t uncertain, uncertain_unnamed;
-    uint32_t asked;     /* entries that the server will answer: all before COPY_END */
+    uint32_t asked; /* entries that the server will answer: all before COPY_END */
 };
 
 /* Zeroed is empty. */

@@ -109,8 +109,8 @@ static bool keep_or_refuse_state(const struct message *message, enum expect_kind
 static bool deallocate_ours(const struct message *message, struct slice text)
 {
     char name[64];
-    if (!renames(message->client) || message->server->status == 'E' || !traits_deallocated(text, name) ||
-        !names_remove(&message->client->names, slice_of(name)))
+    if (!renames(message->client) || message->server->status == 'E' ||
+        !traits_deallocated(text, name) || !names_remove(&message->client->names, slice_of(name)))
         return false;
     expect_reply(message, EXPECT_DEALLOCATE_DONE);
     return true;
@@ -165,8 +165,9 @@ static void unprepare(const struct message *message, struct statement *statement
         return;
     statement_server_name(statement, name);
     compose_close(message->batch, name);
-    expect_push(&message->server->expect, (struct expected){.kind = EXPECT_OWN_CLOSE,
-                                                            .statement = statement_hold(statement)});
+    expect_push(
+        &message->server->expect,
+        (struct expected){.kind = EXPECT_OWN_CLOSE, .statement = statement_hold(statement)});
     prepared_remove(&message->server->prepared, statement);
 }
 
@@ -258,7 +259,8 @@ static void on_parse_named(const struct message *message, struct slice name, str
     names_put(&client->names, name, statement);
     char *owned = xstrndup(name.ptr, name.len);
     if (message->server->status == 'E')
-        unprepare(message, statement); /* the server shall judge: it takes ROLLBACK, say, and no other */
+        unprepare(message,
+                  statement); /* the server shall judge: it takes ROLLBACK, say, and no other */
     if (prepared_use(&message->server->prepared, statement)) {
         client->pool->counters.statements_shared++;
         expect_push(&message->server->expect,
@@ -322,9 +324,9 @@ static bool find_unnamed(const struct message *message, enum expect_kind kind)
     struct client *client = message->client;
     struct server *server = message->server;
     if (!client->unnamed) {
-        refuse(message, kind,
-               &(struct wire_error){"26000", "unnamed prepared statement does not exist", NULL,
-                                    NULL});
+        refuse(
+            message, kind,
+            &(struct wire_error){"26000", "unnamed prepared statement does not exist", NULL, NULL});
         return false;
     }
     if (server->unnamed == client->unnamed)

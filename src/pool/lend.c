@@ -8,8 +8,8 @@
 #include "pool.h"
 
 static const struct wire_error queue_full = {
-    "53300", "too many clients wait for a connection to this database",
-    "queue_max is reached.", "Raise pool_size, or send fewer queries at once."};
+    "53300", "too many clients wait for a connection to this database", "queue_max is reached.",
+    "Raise pool_size, or send fewer queries at once."};
 
 static uint32_t servers_of(const struct pool *pool)
 {
@@ -312,10 +312,11 @@ static void end_long_waits(struct pool *pool)
             xasprintf("%u connections are in use, %u clients wait; query_wait_timeout is %lld ms.",
                       pool->lent.count, pool->waiting.count, (long long)limit_ms);
         stop_waiting(client);
-        client_trouble(client, &(struct wire_error){
-                                   "57P03", "no connection to the database became free in time",
-                                   detail, "The pool is exhausted: raise pool_size, or shorten "
-                                           "transactions."});
+        client_trouble(client,
+                       &(struct wire_error){
+                           "57P03", "no connection to the database became free in time", detail,
+                           "The pool is exhausted: raise pool_size, or shorten "
+                           "transactions."});
         pool_again(client);
     }
 }

@@ -339,8 +339,7 @@ static void on_startup(struct client *client, uint32_t code, struct slice body)
 
 static void begin_tls(struct client *client)
 {
-    client->stream.tls =
-        tls_new(pool_process.tls, client->stream.source.fd, NULL);
+    client->stream.tls = tls_new(pool_process.tls, client->stream.source.fd, NULL);
     client->login->stage = STAGE_TLS;
 }
 
@@ -439,8 +438,7 @@ static bool run_tls(struct client *client)
     int r = tls_handshake(client->stream.tls);
     if (r < 0) {
         if (pool_process.config->log_errors)
-            log_info("client %u: TLS failed: %s", client->number,
-                     tls_failure(client->stream.tls));
+            log_info("client %u: TLS failed: %s", client->number, tls_failure(client->stream.tls));
         client_close(client, NULL);
     } else if (r > 0 && login->direct_tls && !tls_has_alpn(client->stream.tls)) {
         fail(client, "08P01", "direct TLS needs ALPN \"postgresql\"");

@@ -117,8 +117,9 @@ struct params *params_with(struct params *params, struct slice name, struct slic
     for (size_t i = 0; i < count; i++) {
         const struct param *old = i == at ? NULL : &params->list[i > at && !found ? i - 1 : i];
         /* A known name keeps its spelling, so that sets stay comparable. */
-        made->list[i].name = old ? xstrdup(old->name) : found ? xstrdup(params->list[at].name)
-                                                              : TAKE(key);
+        made->list[i].name = old     ? xstrdup(old->name)
+                             : found ? xstrdup(params->list[at].name)
+                                     : TAKE(key);
         made->list[i].value = old ? xstrdup(old->value) : xstrndup(value.ptr, value.len);
     }
     params_release(&params);

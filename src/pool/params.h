@@ -15,8 +15,8 @@ struct params *params_hold(struct params *params);
 void params_release(struct params **params);
 
 /* The set with name = value; takes the reference to `params` over. */
-struct params *params_with(struct params *params, struct slice name,
-                           struct slice value) __attribute__((warn_unused_result));
+struct params *params_with(struct params *params, struct slice name, struct slice value)
+    __attribute__((warn_unused_result));
 
 /* ptr NULL: not in it. */
 struct slice params_get(const struct params *params, const char *name);

@@ -28,15 +28,15 @@ enum {
     READ_BYTES = 64 * 1024, /* of the one buffer that everything is read into */
     TICK_MS = 100,
     MESSAGE_KEPT_BYTES_MAX = 16 * 1024 * 1024, /* a message that must be seen whole */
-    EXPECT_MAX = 8192, /* answers that are outstanding: then a client is not read from */
+    EXPECT_MAX = 8192,  /* answers that are outstanding: then a client is not read from */
     CONNECTING_MAX = 4, /* at once, of one pool */
 };
 
 enum client_state {
     CLIENT_LOGIN,
-    CLIENT_READY, /* between two messages, with or without a server */
+    CLIENT_READY,   /* between two messages, with or without a server */
     CLIENT_WAITING, /* in its pool's queue */
-    CLIENT_ADMIN, /* of the console */
+    CLIENT_ADMIN,   /* of the console */
 };
 
 struct client {
@@ -54,23 +54,23 @@ struct client {
     struct login *login;       /* until it is in */
     char *trouble; /* an ErrorResponse for its next query, about what happened behind its back */
     uint64_t cancel_key;
-    uint64_t since_us; /* it waits, or its transaction runs, or it is idle */
-    uint32_t number;   /* in pool_process.numbers: its "process id" */
-    uint32_t skip;     /* bytes of a message that go on as they are */
+    uint64_t since_us;       /* it waits, or its transaction runs, or it is idle */
+    uint32_t number;         /* in pool_process.numbers: its "process id" */
+    uint32_t skip;           /* bytes of a message that go on as they are */
     uint32_t unnamed_serial; /* counts changes of the unnamed statement */
     enum client_state state;
-    bool drop_skipped; /* … or go nowhere */
+    bool drop_skipped;     /* … or go nowhere */
     bool unnamed_in_batch; /* the batch that is read has brought it */
-    bool pinned;       /* keeps its server until it leaves or discards everything */
-    bool failed;   /* without a server: messages up to Sync are ignored, as a server would */
-    bool awaits_pool; /* counted in its pool's logins */
-    bool unparsed; /* there are whole messages in `in` */
-    bool broken;   /* could not be written to */
+    bool pinned;           /* keeps its server until it leaves or discards everything */
+    bool failed;         /* without a server: messages up to Sync are ignored, as a server would */
+    bool awaits_pool;    /* counted in its pool's logins */
+    bool unparsed;       /* there are whole messages in `in` */
+    bool broken;         /* could not be written to */
     bool may_command;    /* on the console: more than SHOW */
     bool command_runs;   /* … and a command waits for transactions to end */
     const char *command; /* … which */
-    bool closing;  /* after what is in `out` */
-    bool closed;   /* freed at the end of the turn */
+    bool closing;        /* after what is in `out` */
+    bool closed;         /* freed at the end of the turn */
 };
 
 enum server_state {
@@ -82,7 +82,7 @@ enum server_state {
 
 struct server {
     struct stream stream;
-    struct link link; /* of its pool's list for its state */
+    struct link link;  /* of its pool's list for its state */
     struct link again; /* of those that go on in the next turn */
     struct sockaddr_storage address;
     socklen_t address_len;
@@ -93,7 +93,7 @@ struct server {
     struct prepared prepared;
     struct statement *unnamed; /* what is its unnamed statement: a reference, NULL: unknown */
     struct buffer in, out;
-    struct server_login *login; /* while connecting */
+    struct server_login *login;          /* while connecting */
     uint64_t born_us, used_us, query_us; /* query_us: when its first unanswered message went out */
     uint32_t cancel_key_bytes;
     char cancel_key[256];
@@ -101,15 +101,15 @@ struct server {
     uint32_t skip;
     uint32_t cancels; /* cancel requests for it that are under way */
     enum server_state state;
-    char status;      /* of the last ReadyForQuery */
-    bool failed;      /* an error in an extended query: up to Sync messages are ignored */
-    bool batch_open;  /* messages of an extended query were sent, and no Sync after them */
+    char status;     /* of the last ReadyForQuery */
+    bool failed;     /* an error in an extended query: up to Sync messages are ignored */
+    bool batch_open; /* messages of an extended query were sent, and no Sync after them */
     bool copy_in;
-    bool dirty;       /* has session state that a reset takes away */
-    bool tainted;     /* to be closed instead of lent again */
-    bool closed;      /* freed at the end of the turn */
-    char binding[64]; /* of TLS, for SCRAM */
-    bool stale;       /* a plan that it keeps is out of date */
+    bool dirty;        /* has session state that a reset takes away */
+    bool tainted;      /* to be closed instead of lent again */
+    bool closed;       /* freed at the end of the turn */
+    char binding[64];  /* of TLS, for SCRAM */
+    bool stale;        /* a plan that it keeps is out of date */
     bool drop_skipped; /* what is skipped is not for the client */
 };
 
@@ -128,13 +128,13 @@ struct pool {
     enum state_policy state;
     char *database_name, *user; /* as the client says them */
     struct pool_limits limits;
-    struct credentials *credentials; /* for logging in to servers */
-    struct tls_context *tls;         /* towards servers; NULL until it is needed */
+    struct credentials *credentials;              /* for logging in to servers */
+    struct tls_context *tls;                      /* towards servers; NULL until it is needed */
     struct list connecting, idle, lent, cleaning; /* servers; idle: the last used first */
-    struct list waiting; /* clients, the longest waiting first */
+    struct list waiting;                          /* clients, the longest waiting first */
     struct statements *statements;
     struct params *welcome; /* what a server reported when it was new; NULL: none was yet */
-    char *failure; /* why the last connection failed, while none has worked since */
+    char *failure;          /* why the last connection failed, while none has worked since */
     char failure_sqlstate[6];
     uint64_t retry_us; /* no further attempt before */
     uint32_t clients, failures;

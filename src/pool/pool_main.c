@@ -155,8 +155,8 @@ static void on_listener(struct loop_source *source, uint32_t events)
             return;
         struct sockaddr_storage address;
         socklen_t len = sizeof(address);
-        bool tcp = getsockname(fd, (struct sockaddr *)&address, &len) == 0 &&
-                   address.ss_family != AF_UNIX;
+        bool tcp =
+            getsockname(fd, (struct sockaddr *)&address, &len) == 0 && address.ss_family != AF_UNIX;
         if (tcp)
             (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
         if (tcp)

@@ -13,15 +13,23 @@ struct word {
     int value;
 };
 
-static const struct word modes[] = {
-    {"session", POOL_SESSION}, {"transaction", POOL_TRANSACTION}, {"statement", POOL_STATEMENT}, {0}};
-static const struct word methods[] = {{"scram-sha-256", AUTH_SCRAM}, {"md5", AUTH_MD5},
-                                      {"password", AUTH_PASSWORD},   {"cert", AUTH_CERT},
-                                      {"trust", AUTH_TRUST},         {"any", AUTH_ANY},
+static const struct word modes[] = {{"session", POOL_SESSION},
+                                    {"transaction", POOL_TRANSACTION},
+                                    {"statement", POOL_STATEMENT},
+                                    {0}};
+static const struct word methods[] = {{"scram-sha-256", AUTH_SCRAM},
+                                      {"md5", AUTH_MD5},
+                                      {"password", AUTH_PASSWORD},
+                                      {"cert", AUTH_CERT},
+                                      {"trust", AUTH_TRUST},
+                                      {"any", AUTH_ANY},
                                       {0}};
-static const struct word tls_modes[] = {{"disable", TLS_DISABLE},     {"allow", TLS_ALLOW},
-                                        {"prefer", TLS_PREFER},       {"require", TLS_REQUIRE},
-                                        {"verify-ca", TLS_VERIFY_CA}, {"verify-full", TLS_VERIFY_FULL},
+static const struct word tls_modes[] = {{"disable", TLS_DISABLE},
+                                        {"allow", TLS_ALLOW},
+                                        {"prefer", TLS_PREFER},
+                                        {"require", TLS_REQUIRE},
+                                        {"verify-ca", TLS_VERIFY_CA},
+                                        {"verify-full", TLS_VERIFY_FULL},
                                         {0}};
 static const struct word policies[] = {
     {"pin", STATE_PIN}, {"error", STATE_ERROR}, {"allow", STATE_ALLOW}, {0}};
@@ -135,8 +143,8 @@ static void read_hosts(const json_t *array, struct database_config *database)
     database->hosts = xcalloc(database->hosts_count + 1, sizeof(*database->hosts));
     for (size_t i = 0; i < database->hosts_count; i++) {
         const json_t *host = json_array_get(array, i);
-        database->hosts[i] = (struct host_config){text(host, "host", ""),
-                                                  (uint16_t)integer(host, "port", 5432)};
+        database->hosts[i] =
+            (struct host_config){text(host, "host", ""), (uint16_t)integer(host, "port", 5432)};
     }
 }
 
@@ -147,7 +155,7 @@ static void read_settings(json_t *object, struct database_config *database)
     database->settings = xcalloc(json_object_size(object) + 1, sizeof(*database->settings));
     json_object_foreach(object, name, value) if (json_is_string(value))
         database->settings[database->settings_count++] =
-            (struct setting){xstrdup(name), xstrdup(json_string_value(value))};
+        (struct setting){xstrdup(name), xstrdup(json_string_value(value))};
 }
 
 static struct cache_config read_cache(const json_t *object)
@@ -188,8 +196,8 @@ static int read_database(const json_t *object, const struct pool_config *config,
 
 static int read_general(const json_t *root, struct pool_config *config, struct error *err)
 {
-    static const struct pool_limits defaults = {POOL_TRANSACTION, 20,     0, 0, 0,     10000,
-                                                120000,           0,      0, 10000, 3600000};
+    static const struct pool_limits defaults = {POOL_TRANSACTION, 20, 0, 0,     0,      10000,
+                                                120000,           0,  0, 10000, 3600000};
     int auth, state;
     config->auth_query = text(root, "auth_query", NULL);
     config->auth_user = text(root, "auth_user", NULL);
@@ -305,8 +313,9 @@ static void free_database(struct database_config *database)
     }
     wipe(&database->password);
     free_tls(&database->tls);
-    char *texts[] = {database->name,       database->id,        database->database, database->user,
-                     database->auth_query, database->auth_user, database->connect_query};
+    char *texts[] = {database->name,         database->id,         database->database,
+                     database->user,         database->auth_query, database->auth_user,
+                     database->connect_query};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         free(texts[i]);
     free(database->hosts);

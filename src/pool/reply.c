@@ -81,7 +81,8 @@ static void complete(struct reply *reply, enum expect_kind kind, enum expect_kin
 /* ---- errors ---- */
 
 /* The server did not get to it, or refused it: there is none now, unless a later batch has brought
- * one. (A server that did not get to it keeps the one before; nobody builds on that after an error.)
+ * one. (A server that did not get to it keeps the one before; nobody builds on that after an
+ * error.)
  */
 static void undo_unnamed(struct server *server, const struct expected *entry)
 {
@@ -430,8 +431,8 @@ void reply_settle(struct server *server)
 void reply_lost(struct server *server, const char *sqlstate, const char *message)
 {
     struct client *client = server->client;
-    const struct wire_error error = {sqlstate, message, "The outcome of the transaction is unknown.",
-                                     NULL};
+    const struct wire_error error = {sqlstate, message,
+                                     "The outcome of the transaction is unknown.", NULL};
     AUTO_BUFFER out = {0};
     uint32_t batches = server->expect.ends, count = server->expect.count;
     bool open = count > 0 && expect_at(&server->expect, count - 1)->kind != EXPECT_SYNC &&

@@ -9,7 +9,6 @@
 
 #include "common.h"
 
-
 static char *prepare(const UStringPrepProfile *profile, const UChar *text, int32_t len, int32_t cap)
 {
     UErrorCode status = U_ZERO_ERROR;

@@ -15,7 +15,8 @@ void scram_done(struct scram *scram)
     secret_wipe(scram, sizeof(*scram));
 }
 
-/* Takes "x=value" up to a comma or the end from the front; false: another attribute stands there. */
+/* Takes "x=value" up to a comma or the end from the front; false: another attribute stands there.
+ */
 static bool take_attribute(struct slice *rest, char name, struct slice *ret_value)
 {
     if (rest->len < 2 || rest->ptr[0] != name || rest->ptr[1] != '=')
@@ -206,9 +207,8 @@ bool scram_client_final(struct scram *scram, const char *password, struct slice 
     long iterations = strtol(count_text, NULL, 10);
     ssize_t salt_len = base64_decode(salt_text, salt, sizeof(salt));
     if (!is_nonce(nonce) || !slice_starts_with(nonce, slice_of(scram->nonce)) ||
-        nonce.len == strlen(scram->nonce) || iterations < 1 ||
-        iterations > SCRAM_ITERATIONS_MAX || salt_len <= 0 ||
-        !find_keys(scram, password, salt, (size_t)salt_len, (int)iterations))
+        nonce.len == strlen(scram->nonce) || iterations < 1 || iterations > SCRAM_ITERATIONS_MAX ||
+        salt_len <= 0 || !find_keys(scram, password, salt, (size_t)salt_len, (int)iterations))
         return false;
     AUTO_BUFFER final = {0};
     buffer_append_text(&final, "c=");

@@ -15,13 +15,13 @@ enum { SCRAM_NONCE_TEXT_BYTES_MAX = 256, SCRAM_MESSAGE_BYTES_MAX = 1024 };
 /* One exchange; scram_done wipes it. */
 struct scram {
     struct scram_keys keys;
-    bool known;             /* server: the keys are somebody's, not a mock's */
-    bool plus;              /* the mechanism is the one with channel binding */
-    bool could_plus;        /* we offered it (server), or could have (client) */
-    struct slice binding;   /* certificate hash; borrowed */
+    bool known;           /* server: the keys are somebody's, not a mock's */
+    bool plus;            /* the mechanism is the one with channel binding */
+    bool could_plus;      /* we offered it (server), or could have (client) */
+    struct slice binding; /* certificate hash; borrowed */
     char nonce[SCRAM_NONCE_TEXT_BYTES_MAX + 1];
-    struct buffer gs2;      /* the client's header */
-    struct buffer auth;     /* AuthMessage, as far as it is known */
+    struct buffer gs2;  /* the client's header */
+    struct buffer auth; /* AuthMessage, as far as it is known */
 };
 
 void scram_done(struct scram *scram);

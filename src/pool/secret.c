@@ -73,7 +73,8 @@ enum secret_form secret_form(const char *text, struct scram_keys *ret_keys)
 
 /* ---- SCRAM ---- */
 
-void hmac_sha256(const uint8_t *key, size_t key_len, struct slice text, uint8_t ret[SCRAM_KEY_BYTES])
+void hmac_sha256(const uint8_t *key, size_t key_len, struct slice text,
+                 uint8_t ret[SCRAM_KEY_BYTES])
 {
     unsigned len = SCRAM_KEY_BYTES;
     if (!HMAC(EVP_sha256(), key, (int)key_len, (const uint8_t *)text.ptr, text.len, ret, &len))
@@ -130,9 +131,8 @@ static void md5_text(struct slice a, struct slice b, char ret_text[MD5_TEXT_BYTE
 {
     uint8_t digest[16];
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    if (!ctx || !EVP_DigestInit_ex(ctx, EVP_md5(), NULL) ||
-        !EVP_DigestUpdate(ctx, a.ptr, a.len) || !EVP_DigestUpdate(ctx, b.ptr, b.len) ||
-        !EVP_DigestFinal_ex(ctx, digest, NULL))
+    if (!ctx || !EVP_DigestInit_ex(ctx, EVP_md5(), NULL) || !EVP_DigestUpdate(ctx, a.ptr, a.len) ||
+        !EVP_DigestUpdate(ctx, b.ptr, b.len) || !EVP_DigestFinal_ex(ctx, digest, NULL))
         abort();
     EVP_MD_CTX_free(ctx);
     memcpy(ret_text, "md5", 3);

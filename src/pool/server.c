@@ -202,8 +202,8 @@ static bool server_query(struct server *server, const char *sql)
 static bool is_worn(const struct server *server)
 {
     int64_t lifetime_ms = server->pool->limits.server_lifetime_ms;
-    return server->tainted || (lifetime_ms > 0 &&
-                               pool_now() - server->born_us > (uint64_t)lifetime_ms * 1000);
+    return server->tainted ||
+           (lifetime_ms > 0 && pool_now() - server->born_us > (uint64_t)lifetime_ms * 1000);
 }
 
 static void make_idle(struct server *server)
@@ -393,8 +393,9 @@ void server_run(struct server *server)
         struct slice rest = reply_messages(server, bytes, &sound, &free);
         keep_rest(server, rest);
         if (!sound) {
-            log_warn("database %s: the server does not follow the protocol; its connection is closed",
-                     server->pool->database_name);
+            log_warn(
+                "database %s: the server does not follow the protocol; its connection is closed",
+                server->pool->database_name);
             server_close(server, "the database does not follow the protocol");
             return;
         }

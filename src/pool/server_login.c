@@ -165,8 +165,7 @@ static void send_password(struct server *server, const char *text)
 
 static bool wants_tls(const struct server *server)
 {
-    return server->pool->database->tls.mode >= TLS_PREFER &&
-           host_of(server)->host[0] != '/';
+    return server->pool->database->tls.mode >= TLS_PREFER && host_of(server)->host[0] != '/';
 }
 
 static void begin_tls(struct server *server)
@@ -436,8 +435,9 @@ static void continue_scram(struct server *server, struct slice text)
     AUTO_BUFFER final = {0}, out = {0};
     if (!login->scram_runs ||
         !scram_client_final(&login->scram, credentials->password, text, &final)) {
-        cannot_log_in(server, "its SCRAM message can not be answered (another salt than that of the "
-                              "client's verifier?)");
+        cannot_log_in(server,
+                      "its SCRAM message can not be answered (another salt than that of the "
+                      "client's verifier?)");
         return;
     }
     credentials->keys = login->scram.keys; /* the next login needs no derivation */
@@ -558,7 +558,8 @@ static void on_message(struct server *server, char type, struct slice body)
     } else if (type == 'S' && !auth && wire_take_text(&body, &name) &&
                wire_take_text(&body, &value)) {
         server->params = params_with(server->params, name, value);
-    } else if (type == 'K' && !auth && body.len >= 8 && body.len <= 4 + sizeof(server->cancel_key)) {
+    } else if (type == 'K' && !auth && body.len >= 8 &&
+               body.len <= 4 + sizeof(server->cancel_key)) {
         server->backend_pid = wire_get_u32(body.ptr);
         server->cancel_key_bytes = (uint32_t)body.len - 4;
         memcpy(server->cancel_key, body.ptr + 4, body.len - 4);
@@ -599,8 +600,7 @@ static void read_messages(struct server *server)
 {
     while (!server->closed && server->login && server->stream.readable &&
            server->login->phase >= PHASE_AUTH) {
-        ssize_t got =
-            stream_read(&server->stream, buffer_reserve(&server->in, 4096), 4096);
+        ssize_t got = stream_read(&server->stream, buffer_reserve(&server->in, 4096), 4096);
         if (got == -EAGAIN)
             return;
         if (got <= 0) {

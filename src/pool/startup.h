@@ -9,8 +9,8 @@
 struct startup {
     char *user, *database; /* owned; database: the user's name if none is given */
     bool replication;
-    struct params *params;   /* all others, those of `options` too */
-    struct buffer unknown;   /* names of protocol options (_pq_.…), each with its NUL */
+    struct params *params; /* all others, those of `options` too */
+    struct buffer unknown; /* names of protocol options (_pq_.…), each with its NUL */
     uint32_t unknown_count;
     char problem[160]; /* what is wrong with it, when startup_read says so */
 };

@@ -10,7 +10,8 @@
 
 int stream_open(struct stream *stream, struct loop *loop, int fd, loop_source_fn *on_ready)
 {
-    int r = loop_add(loop, &stream->source, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_ready);
+    int r =
+        loop_add(loop, &stream->source, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_ready);
     if (r == 0)
         stream->readable = false;
     return r;

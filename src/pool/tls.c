@@ -129,8 +129,10 @@ static int configure(struct tls_context *context, const struct tls_settings *set
     SSL_CTX *ssl = context->ssl;
     const char *ciphers = settings->ciphers;
     if (!set_protocols(ssl, settings->protocols))
-        return error_set(err, -EINVAL, "tls protocols \"%s\": none of them is known; there are "
-                                       "secure, all, tlsv1.2 and tlsv1.3", settings->protocols);
+        return error_set(err, -EINVAL,
+                         "tls protocols \"%s\": none of them is known; there are "
+                         "secure, all, tlsv1.2 and tlsv1.3",
+                         settings->protocols);
     if (ciphers && strcmp(ciphers, "default") != 0 && strcmp(ciphers, "secure") != 0 &&
         SSL_CTX_set_cipher_list(ssl, ciphers) != 1)
         return error_set(err, -EINVAL, "tls ciphers \"%s\": %s", ciphers, openssl_text());
@@ -318,8 +320,8 @@ size_t tls_binding(const struct tls *tls, char ret[TLS_BINDING_BYTES_MAX])
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
     int digest_nid = NID_undef;
-    X509 *certificate = tls->for_clients ? SSL_get_certificate(tls->ssl)
-                                         : SSL_get0_peer_certificate(tls->ssl);
+    X509 *certificate =
+        tls->for_clients ? SSL_get_certificate(tls->ssl) : SSL_get0_peer_certificate(tls->ssl);
     if (!certificate ||
         !OBJ_find_sigid_algs(X509_get_signature_nid(certificate), &digest_nid, NULL))
         return 0;

@@ -133,9 +133,14 @@ static bool is_symbol(struct token token, char symbol)
 /* Does every server report it, so that it is carried along and harmless? */
 static bool is_reported(struct slice name)
 {
-    static const char *const names[] = {"client_encoding",  "datestyle", "timezone",
-                                        "intervalstyle",    "time",      "names",
-                                        "application_name", "standard_conforming_strings"};
+    static const char *const names[] = {"client_encoding",
+                                        "datestyle",
+                                        "timezone",
+                                        "intervalstyle",
+                                        "time",
+                                        "names",
+                                        "application_name",
+                                        "standard_conforming_strings"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (slice_equal_nocase(name, slice_of(names[i])))
             return true;
@@ -231,8 +236,8 @@ static void see_in_call(struct statement_scan *scan, struct token token)
     if (is_symbol(token, '('))
         scan->depth++;
     else if (is_symbol(token, ')') && --scan->depth == 0) {
-        bool local = is(scan->last, "true") || (scan->last.type == TOKEN_STRING &&
-                                                slice_equal(scan->last.text, SLICE("t")));
+        bool local = is(scan->last, "true") ||
+                     (scan->last.type == TOKEN_STRING && slice_equal(scan->last.text, SLICE("t")));
         bool reported = scan->name.type == TOKEN_STRING && is_reported(scan->name.text);
         if (!local && !reported)
             scan->traits |= TRAIT_SET;
@@ -247,7 +252,8 @@ static void see(struct statement_scan *scan, struct token token)
     bool is_name = token.type == TOKEN_WORD || token.type == TOKEN_QUOTED;
     if (scan->depth > 0)
         see_in_call(scan, token);
-    else if (is_symbol(token, '(') && slice_equal_nocase(scan->previous.text, SLICE("set_config"))) {
+    else if (is_symbol(token, '(') &&
+             slice_equal_nocase(scan->previous.text, SLICE("set_config"))) {
         scan->depth = 1;
         scan->name = scan->last = (struct token){TOKEN_END, {NULL, 0}, 0};
     }

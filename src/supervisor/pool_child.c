@@ -43,7 +43,8 @@ static int open_unix(const char *path, const char *mode, struct error *err)
     if (is_alive(&address))
         return error_set(err, -EADDRINUSE,
                          "cannot listen on %s: another program listens there; stop it or choose "
-                         "another path", path);
+                         "another path",
+                         path);
     (void)unlink(path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
@@ -100,7 +101,8 @@ int pool_child_listen(const struct plan *plan, struct error *err)
     json_t *entry;
     for (int i = 0; i < supervisor.pool_listeners_count; i++)
         supervisor.pool_listeners[i].wanted = false;
-    json_array_foreach(json_object_get(json_object_get(plan->json, "pool"), "listeners"), index, entry)
+    json_array_foreach(json_object_get(json_object_get(plan->json, "pool"), "listeners"), index,
+                       entry)
     {
         struct pool_listener *listener = find(entry);
         if (!listener) {
@@ -140,7 +142,8 @@ void pool_child_send_plan(void)
         return;
     fds[count++] = part;
     supervisor.pool.plan_taken = false;
-    json_array_foreach(json_object_get(json_object_get(supervisor.plan.json, "pool"), "listeners"), index, entry)
+    json_array_foreach(json_object_get(json_object_get(supervisor.plan.json, "pool"), "listeners"),
+                       index, entry)
     {
         struct pool_listener *listener = find(entry);
         if (listener && count < IPC_FDS_MAX)

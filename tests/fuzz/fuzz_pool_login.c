@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a stranger sends before it is known who it is: the first byte chooses a startup packet, SCRAM
- * messages to either side, a secret, or a query's text. */
+/* What a stranger sends before it is known who it is: the first byte chooses a startup packet,
+ * SCRAM messages to either side, a secret, or a query's text. */
 #include <stdlib.h>
 #include <string.h>
 

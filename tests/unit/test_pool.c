@@ -71,8 +71,8 @@ static void finds_what_outlives_a_transaction(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (traits_of(slice_of(texts[i].text)) != texts[i].traits)
-            fail_msg("\"%s\": %x instead of %x", texts[i].text,
-                     traits_of(slice_of(texts[i].text)), texts[i].traits);
+            fail_msg("\"%s\": %x instead of %x", texts[i].text, traits_of(slice_of(texts[i].text)),
+                     texts[i].traits);
 }
 
 static void reads_names_as_postgres_does(void **state)
@@ -101,24 +101,28 @@ static void proves_as_the_standard_shows(void **state)
     buffer_append_text(&scram.gs2, "n,,");
     buffer_append_text(&scram.auth, "n=user,r=rOprNGfwEbeRWgbNEkqO");
     strcpy(scram.nonce, "rOprNGfwEbeRWgbNEkqO");
-    assert_true(scram_client_final(
-        &scram, "pencil",
-        SLICE("r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"),
-        &final));
+    assert_true(scram_client_final(&scram, "pencil",
+                                   SLICE("r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s="
+                                         "W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"),
+                                   &final));
     assert_memory_equal(scram.keys.salt, salt, sizeof(salt));
     buffer_append(&final, "", 1);
     assert_string_equal(final.data + final.start,
                         "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
                         "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
-    assert_true(scram_client_verify(&scram, SLICE("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")));
-    assert_false(scram_client_verify(&scram, SLICE("v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")));
+    assert_true(
+        scram_client_verify(&scram, SLICE("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")));
+    assert_false(
+        scram_client_verify(&scram, SLICE("v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")));
     scram_done(&scram);
 }
 
-static void exchange(const char *password, bool plus, const char *binding, bool *ret_in, bool *ret_proven)
+static void exchange(const char *password, bool plus, const char *binding, bool *ret_in,
+                     bool *ret_proven)
 {
     struct scram client = {.plus = plus, .could_plus = plus, .binding = SLICE("certificate")};
-    struct scram server = {.plus = plus, .could_plus = plus, .known = true, .binding = slice_of(binding)};
+    struct scram server = {
+        .plus = plus, .could_plus = plus, .known = true, .binding = slice_of(binding)};
     static const uint8_t salt[] = "sixteen bytes ..";
     AUTO_BUFFER one = {0}, two = {0}, three = {0}, four = {0};
     scram_derive("s\xc3\xa9same", salt, 16, 100, &server.keys);
@@ -171,7 +175,8 @@ static void keeps_sets_of_parameters_once(void **state)
     buffer_reset(&sql, 0);
     params_append_sql(a, b, &sql);
     buffer_append(&sql, "", 1);
-    assert_string_equal(sql.data, "RESET \"x\".\"y\";SELECT pg_catalog.set_config('TimeZone','x',false)");
+    assert_string_equal(sql.data,
+                        "RESET \"x\".\"y\";SELECT pg_catalog.set_config('TimeZone','x',false)");
     params_release(&a);
     params_release(&b);
 }
