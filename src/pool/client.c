@@ -8,6 +8,7 @@
 
 #include "console.h"
 #include "forward.h"
+#include "listen.h"
 #include "log.h"
 #include "pool.h"
 #include "reply.h"
@@ -123,6 +124,9 @@ static void free_parts(struct client *client)
 {
     login_free(&client->login);
     text_free(&client->trouble);
+    if (client->late)
+        buffer_done(client->late);
+    free(TAKE(client->late));
     names_done(&client->names);
     statement_release(&client->unnamed);
     params_release(&client->params);
@@ -161,6 +165,7 @@ void client_close(struct client *client, const struct wire_error *error)
         list_remove(&client->pool->waiting, &client->waiting);
     if (client->awaits_pool)
         client->pool->logins--;
+    listen_forget(client);
     if (client->pool)
         client->pool->clients--;
     number_release(client);
@@ -288,6 +293,8 @@ static void take(struct client *client, struct slice bytes)
 static bool may_read(const struct client *client)
 {
     const struct server *server = client->server;
+    if (client->awaits_listen)
+        return false;
     if (client->unparsed && server && server->expect.ends > 0)
         return false; /* it waits for what those bring (must_wait) */
     return (client->stream.readable || client->unparsed) && !client->closed && !client->closing &&

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "batch.h"
+#include "listen.h"
 #include "pool.h"
 #include "traits.h"
 
@@ -116,12 +117,23 @@ static bool deallocate_ours(const struct message *message, struct slice text)
     return true;
 }
 
+/* Outside of a transaction; in one, what it asks for holds at its end and may come to nothing. */
+static bool may_listen(const struct message *message)
+{
+    const struct client *client = message->client;
+    const struct server *server = message->server;
+    return client->pool->mode != POOL_SESSION && client->pool->state != STATE_ALLOW &&
+           !client->pinned && server->status == 'I' && !server->batch_open;
+}
+
 static bool on_query(const struct message *message)
 {
     struct slice text = body_of(message);
     if (text.len > 0 && message->have == message->size)
         text.len--;
     unsigned traits = traits_of(text);
+    if ((traits & TRAIT_LISTEN) && may_listen(message) && listen_query(message->client, text))
+        return true;
     if ((traits & TRAIT_DEALLOCATE) && deallocate_ours(message, text))
         return true;
     if (keep_or_refuse_state(message, EXPECT_QUERY, traits))
@@ -548,7 +560,7 @@ static bool must_wait(const struct client *client, struct slice message)
     case 'Q':
         return traits_of((struct slice){message.ptr + WIRE_HEADER_BYTES,
                                         message.len - WIRE_HEADER_BYTES}) &
-               TRAIT_DEALLOCATE;
+               (TRAIT_DEALLOCATE | TRAIT_LISTEN);
     default:
         return false;
     }
@@ -655,11 +667,12 @@ struct slice forward_messages(struct client *client, struct slice bytes,
     buffer_reset(&composed, READ_BYTES * 4);
     if (bytes.len > 0 && bytes.ptr[0] != 'X')
         restore_params(client, &batch);
-    while (bytes.len > 0 && r > 0)
+    while (bytes.len > 0 && r > 0 && !client->awaits_listen)
         if (client->skip > 0)
             take_skipped(client, &batch, &bytes);
         else
             r = take_message(client, &batch, &bytes, ret_error);
+    client->unparsed = client->unparsed || (client->awaits_listen && bytes.len > 0);
     int count = batch_parts(&batch, parts);
     *ret_end = r < 0;
     if (count > 0)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "credentials.h"
+#include "listen.h"
 #include "log.h"
 #include "pool.h"
 
@@ -75,6 +76,7 @@ static struct pool *new_pool(const struct database_config *database, const char 
     list_init(&pool->idle);
     list_init(&pool->lent);
     list_init(&pool->cleaning);
+    list_init(&pool->listening);
     list_init(&pool->waiting);
     pool->statements = statements_new();
     pool->credentials = credentials_new(pool->config, database, user);
@@ -356,5 +358,6 @@ void pool_tick(struct pool *pool)
     tick_servers(&pool->idle);
     end_long_waits(pool);
     fit_size(pool);
+    listen_tick(pool);
     pool_serve(pool);
 }

@@ -48,10 +48,12 @@ struct client {
     struct server *server;
     struct params *params, *startup_params;
     struct names names;
-    struct statement *unnamed; /* what its unnamed statement is: a reference */
-    struct buffer *in;         /* the beginning of a message, when there is one */
-    struct buffer *out;        /* what it did not take yet */
-    struct login *login;       /* until it is in */
+    struct statement *unnamed;          /* what its unnamed statement is: a reference */
+    struct buffer *in;                  /* the beginning of a message, when there is one */
+    struct buffer *out;                 /* what it did not take yet */
+    struct login *login;                /* until it is in */
+    struct subscription *subscriptions; /* what it listens to */
+    struct buffer *late;                /* notifications that came in the middle of a row */
     char *trouble; /* an ErrorResponse for its next query, about what happened behind its back */
     uint64_t cancel_key;
     uint64_t since_us;       /* it waits, or its transaction runs, or it is idle */
@@ -63,6 +65,7 @@ struct client {
     bool unnamed_in_batch; /* the batch that is read has brought it */
     bool pinned;           /* keeps its server until it leaves or discards everything */
     bool failed;         /* without a server: messages up to Sync are ignored, as a server would */
+    bool awaits_listen;  /* its LISTEN does not hold yet */
     bool awaits_pool;    /* counted in its pool's logins */
     bool unparsed;       /* there are whole messages in `in` */
     bool broken;         /* could not be written to */
@@ -77,7 +80,8 @@ enum server_state {
     SERVER_CONNECTING, /* up to its first ReadyForQuery */
     SERVER_IDLE,
     SERVER_LENT,
-    SERVER_CLEANING, /* nobody's: rolls back, resets, waits for a cancel request */
+    SERVER_LISTENING, /* for all clients (listen.c) */
+    SERVER_CLEANING,  /* nobody's: rolls back, resets, waits for a cancel request */
 };
 
 struct server {
@@ -109,6 +113,7 @@ struct server {
     bool tainted;      /* to be closed instead of lent again */
     bool closed;       /* freed at the end of the turn */
     char binding[64];  /* of TLS, for SCRAM */
+    bool listens;      /* is for notifications only */
     bool stale;        /* a plan that it keeps is out of date */
     bool drop_skipped; /* what is skipped is not for the client */
 };
@@ -128,10 +133,13 @@ struct pool {
     enum state_policy state;
     char *database_name, *user; /* as the client says them */
     struct pool_limits limits;
-    struct credentials *credentials;              /* for logging in to servers */
-    struct tls_context *tls;                      /* towards servers; NULL until it is needed */
-    struct list connecting, idle, lent, cleaning; /* servers; idle: the last used first */
-    struct list waiting;                          /* clients, the longest waiting first */
+    struct credentials *credentials; /* for logging in to servers */
+    struct tls_context *tls;         /* towards servers; NULL until it is needed */
+    struct list connecting, idle, lent, cleaning,
+        listening;            /* servers; idle: the last used first */
+    struct server *listener;  /* the one that listens, or is to; NULL: none */
+    struct channel *channels; /* that somebody listens to */
+    struct list waiting;      /* clients, the longest waiting first */
     struct statements *statements;
     struct params *welcome; /* what a server reported when it was new; NULL: none was yet */
     char *failure;          /* why the last connection failed, while none has worked since */
@@ -210,6 +218,8 @@ void server_run(struct server *server);
 bool server_is_free(const struct server *server);
 /* Out to the server; the rest waits. False: the connection is broken and closed. */
 bool server_send(struct server *server, const struct iovec *parts, int count);
+/* A query of our own; label (NULL: none) comes back in its expected entry. False: it is closed. */
+bool server_query(struct server *server, const char *sql, const char *label);
 /* Its client has ended its transaction: it is made fit for the next, and lent. */
 void server_release(struct server *server);
 /* Its client is gone, in the middle of something perhaps. */

@@ -4,6 +4,7 @@
 #include "reply.h"
 
 #include "batch.h"
+#include "listen.h"
 #include "pool.h"
 
 enum { NOTE_BYTES_MAX = 64 * 1024 }; /* of messages that are looked into; longer ones only pass */
@@ -239,6 +240,7 @@ static void on_tag(struct server *server, struct slice tag)
     params_release(&client->params);
     client->params = params_hold(client->startup_params);
     client->pinned = client->pool->mode == POOL_SESSION;
+    listen_forget(client);
 }
 
 static void on_complete(struct reply *reply)
@@ -285,6 +287,8 @@ static void on_ready(struct reply *reply)
         return;
     }
     struct expected entry = expect_pop(&server->expect);
+    if (server->listens)
+        listen_done(server, &entry);
     expected_done(&entry);
     server->status = body_of(reply).ptr[0];
     server->copy_in = false;
@@ -327,6 +331,9 @@ static void on_message(struct reply *reply)
     case 'Z':
         on_ready(reply);
         break;
+    case 'A':
+        listen_notify(reply->server, body_of(reply));
+        break;
     default:
         reply->sound = false;
     }
@@ -362,7 +369,7 @@ static int take_message(struct reply *reply, struct slice *rest)
         return 0;
     uint32_t length = wire_get_u32(rest->ptr + 1);
     size_t size = (size_t)length + 1;
-    bool data = is_data(rest->ptr[0]);
+    bool data = is_data(rest->ptr[0]) && !(rest->ptr[0] == 'A' && reply->server->listens);
     if (length < 4 || length > WIRE_LENGTH_MAX || (!data && size > NOTE_BYTES_MAX))
         return -1;
     if (!data && rest->len < size)

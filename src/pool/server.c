@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cancel.h"
+#include "listen.h"
 #include "log.h"
 #include "pool.h"
 #include "reply.h"
@@ -22,6 +23,8 @@ static struct list *list_of(struct server *server)
         return &pool->idle;
     case SERVER_LENT:
         return &pool->lent;
+    case SERVER_LISTENING:
+        return &pool->listening;
     default:
         return &pool->cleaning;
     }
@@ -122,6 +125,8 @@ void server_close(struct server *server, const char *why)
     stream_close(&server->stream, pool_process.loop);
     list_remove(list_of(server), &server->link);
     list_push_back(&pool_process.closed_servers, &server->link);
+    if (server->listens)
+        listen_lost(pool);
     pool_serve_later(pool);
 }
 
@@ -187,11 +192,12 @@ bool server_send(struct server *server, const struct iovec *parts, int count)
     return true;
 }
 
-static bool server_query(struct server *server, const char *sql)
+bool server_query(struct server *server, const char *sql, const char *label)
 {
     AUTO_BUFFER out = {0};
     wire_query(&out, sql);
-    expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_QUERY});
+    expect_push(&server->expect,
+                (struct expected){.kind = EXPECT_OWN_QUERY, .name = label ? xstrdup(label) : NULL});
     statement_release(&server->unnamed);
     struct slice all = buffer_slice(&out);
     return server_send(server, &(struct iovec){(void *)(uintptr_t)all.ptr, all.len}, 1);
@@ -228,13 +234,13 @@ static void clean(struct server *server)
     if (server->state != SERVER_CLEANING)
         server_become(server, SERVER_CLEANING);
     if (server->status != 'I') {
-        (void)server_query(server, "ROLLBACK");
+        (void)server_query(server, "ROLLBACK", NULL);
     } else if (server->dirty && *reset) {
         server->dirty = false;
         prepared_clear(&server->prepared);
         params_release(&server->params);
         server->params = params_hold(server->base_params);
-        (void)server_query(server, reset);
+        (void)server_query(server, reset, NULL);
     } else {
         server->dirty = false;
         make_idle(server);
@@ -369,6 +375,7 @@ static void after_replies(struct server *server, bool free)
                                                   NULL, "Use a pool_mode of transaction."});
         return;
     }
+    listen_flush(client);
     if (free && !client->pinned && client->skip == 0 && !client->unparsed)
         server_release(server);
     else if (server->expect.count < EXPECT_MAX / 2)
@@ -415,7 +422,10 @@ void server_is_up(struct server *server)
 {
     server_login_free(&server->login);
     server->base_params = params_hold(server->params);
-    make_idle(server);
+    if (server->listens)
+        listen_begin(server);
+    else
+        make_idle(server);
     if (!server->pool->welcome)
         server->pool->welcome = params_hold(server->params);
     pool_connect_worked(server->pool);

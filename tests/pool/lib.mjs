@@ -285,7 +285,10 @@ export class Wire {
   // Resolves when ready() is true of what came; all messages so far, which are taken.
   wait(ready, ms = 10000 * patience) {
     return new Promise((done, fail) => {
-      const timer = setTimeout(() => fail(new Error(`nothing more came; so far: ${this.messages.map(show).join(", ")}`)), ms);
+      const timer = setTimeout(() => {
+        this.#waiting = this.#waiting.filter((waiting) => waiting !== check);
+        fail(new Error(`nothing more came; so far: ${this.messages.map(show).join(", ")}`));
+      }, ms);
       const check = () => {
         if (!ready(this.messages) && !this.ended) return false;
         clearTimeout(timer);

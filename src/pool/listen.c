@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "listen.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "pool.h"
+#include "traits.h"
+
+struct subscription {
+    struct link link;          /* of its channel */
+    struct subscription *next; /* of its client */
+    struct client *client;
+    struct channel *channel;
+};
+
+struct channel {
+    struct channel *next; /* of its pool */
+    struct list subscriptions;
+    bool active; /* the connection listens */
+    char name[64];
+};
+
+/* ---- answers ---- */
+
+static void answer(struct client *client, const char *tag)
+{
+    AUTO_BUFFER out = {0};
+    size_t begun = wire_begin(&out, 'C');
+    wire_text(&out, tag);
+    wire_end(&out, begun);
+    wire_ready(&out, 'I');
+    client->awaits_listen = false;
+    client_send_buffer(client, &out);
+    pool_again(client);
+}
+
+static void refuse(struct client *client, const char *why)
+{
+    AUTO_BUFFER out = {0};
+    wire_error(&out, "ERROR", &(struct wire_error){"08006", "cannot listen", why, NULL});
+    wire_ready(&out, 'I');
+    client->awaits_listen = false;
+    client_send_buffer(client, &out);
+    pool_again(client);
+}
+
+/* ---- channels ---- */
+
+static struct channel *find_channel(struct pool *pool, const char *name)
+{
+    struct channel *channel = pool->channels;
+    while (channel && strcmp(channel->name, name) != 0)
+        channel = channel->next;
+    return channel;
+}
+
+static struct channel *add_channel(struct pool *pool, const char *name)
+{
+    struct channel *channel = xcalloc(1, sizeof(*channel));
+    (void)snprintf(channel->name, sizeof(channel->name), "%s", name);
+    list_init(&channel->subscriptions);
+    channel->next = pool->channels;
+    return pool->channels = channel;
+}
+
+/* LISTEN or UNLISTEN on the listening connection, if there is one. */
+static void tell(struct pool *pool, const char *verb, const char *name)
+{
+    AUTO_BUFFER sql = {0};
+    if (!pool->listener || pool->listener->state != SERVER_LISTENING)
+        return; /* it learns all channels when it is up */
+    buffer_printf(&sql, "%s \"", verb);
+    for (const char *p = name; *p; p++)
+        buffer_append(&sql, *p == '"' ? "\"\"" : p, *p == '"' ? 2 : 1);
+    buffer_append(&sql, "\"", 2);
+    (void)server_query(pool->listener, sql.data + sql.start, name);
+}
+
+static void drop_channel(struct pool *pool, struct channel *channel)
+{
+    struct channel **place = &pool->channels;
+    while (*place != channel)
+        place = &(*place)->next;
+    *place = channel->next;
+    tell(pool, "UNLISTEN", channel->name);
+    free(channel);
+}
+
+static void drop_subscription(struct client *client, struct subscription **place)
+{
+    struct subscription *subscription = *place;
+    struct channel *channel = subscription->channel;
+    *place = subscription->next;
+    list_remove(&channel->subscriptions, &subscription->link);
+    free(subscription);
+    if (channel->subscriptions.count == 0)
+        drop_channel(client->pool, channel);
+}
+
+static struct subscription **find_subscription(struct client *client, const char *name)
+{
+    struct subscription **place = &client->subscriptions;
+    while (*place && strcmp((*place)->channel->name, name) != 0)
+        place = &(*place)->next;
+    return place;
+}
+
+static void subscribe(struct client *client, const char *name)
+{
+    struct pool *pool = client->pool;
+    struct channel *channel = find_channel(pool, name);
+    if (!channel) {
+        channel = add_channel(pool, name);
+        tell(pool, "LISTEN", name);
+    }
+    struct subscription *made = xcalloc(1, sizeof(*made));
+    made->client = client;
+    made->channel = channel;
+    made->next = client->subscriptions;
+    client->subscriptions = made;
+    list_push_back(&channel->subscriptions, &made->link);
+}
+
+void listen_forget(struct client *client)
+{
+    while (client->subscriptions)
+        drop_subscription(client, &client->subscriptions);
+}
+
+static void start(struct pool *pool)
+{
+    if (pool->listener)
+        return;
+    pool->listener = server_new(pool);
+    pool->listener->listens = true;
+    server_login_start(pool->listener);
+}
+
+bool listen_query(struct client *client, struct slice text)
+{
+    char name[64];
+    char verb = traits_listen(text, name);
+    if (!verb)
+        return false;
+    if (verb == '*') {
+        listen_forget(client);
+    } else if (verb == 'U') {
+        struct subscription **place = find_subscription(client, name);
+        if (*place)
+            drop_subscription(client, place);
+    } else {
+        if (!*find_subscription(client, name))
+            subscribe(client, name);
+        client->awaits_listen = !(*find_subscription(client, name))->channel->active;
+        if (client->awaits_listen)
+            start(client->pool);
+    }
+    if (!client->awaits_listen && !client->closed)
+        answer(client, verb == 'L' ? "LISTEN" : "UNLISTEN");
+    return true;
+}
+
+/* ---- the listening connection ---- */
+
+void listen_begin(struct server *server)
+{
+    struct pool *pool = server->pool;
+    server_become(server, SERVER_LISTENING);
+    for (struct channel *channel = pool->channels; channel; channel = channel->next)
+        tell(pool, "LISTEN", channel->name);
+    pool_serve_later(pool);
+}
+
+void listen_done(struct server *server, const struct expected *entry)
+{
+    struct channel *channel = entry->name ? find_channel(server->pool, entry->name) : NULL;
+    if (!channel || channel->active)
+        return;
+    channel->active = true;
+    const struct list *all = &channel->subscriptions;
+    for (struct link *link = list_first(all); link; link = list_next(all, link)) {
+        struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
+        if (client->awaits_listen)
+            answer(client, "LISTEN");
+    }
+}
+
+void listen_flush(struct client *client)
+{
+    struct buffer *late = client->late;
+    if (!late || (client->server && client->server->skip > 0))
+        return;
+    client->late = NULL;
+    client_send_buffer(client, late);
+    buffer_done(late);
+    free(late);
+}
+
+static void deliver(struct client *client, const struct buffer *message)
+{
+    if (!client->late)
+        client->late = xcalloc(1, sizeof(*client->late));
+    buffer_append_slice(client->late, buffer_slice(message));
+    listen_flush(client);
+}
+
+void listen_notify(struct server *server, struct slice body)
+{
+    struct slice rest = body, name;
+    uint32_t pid;
+    AUTO_BUFFER message = {0};
+    if (!wire_take_u32(&rest, &pid) || !wire_take_text(&rest, &name))
+        return;
+    struct channel *channel = find_channel(server->pool, name.ptr);
+    if (!channel)
+        return;
+    size_t begun = wire_begin(&message, 'A');
+    buffer_append_slice(&message, body);
+    wire_end(&message, begun);
+    const struct list *all = &channel->subscriptions;
+    for (struct link *link = list_first(all); link; link = list_next(all, link))
+        deliver(CONTAINER_OF(link, struct subscription, link)->client, &message);
+}
+
+void listen_lost(struct pool *pool)
+{
+    pool->listener = NULL;
+    for (struct channel *channel = pool->channels, *next; channel; channel = next) {
+        struct link *link = list_first(&channel->subscriptions), *after;
+        next = channel->next;
+        channel->active = false;
+        for (; link; link = after) {
+            struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
+            after = list_next(&channel->subscriptions, link);
+            if (client->awaits_listen)
+                refuse(client, pool->failure);
+        }
+    }
+    if (pool->channels)
+        log_warn(
+            "database %s: the connection that listens was lost; notifications may be, too, until "
+            "it is back",
+            pool->database_name);
+}
+
+void listen_tick(struct pool *pool)
+{
+    if (!pool->channels || pool->listener || pool_now() < pool->retry_us || pool->paused)
+        return;
+    start(pool);
+}

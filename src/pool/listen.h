@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LISTEN in transaction mode: one connection of a pool listens for all its clients, channels are
+ * counted, and notifications go to everybody who listens. */
+#ifndef WEIR_POOL_LISTEN_H
+#define WEIR_POOL_LISTEN_H
+
+#include <stdbool.h>
+
+#include "slice.h"
+
+struct client;
+struct expected;
+struct pool;
+struct server;
+
+/* A simple query. True: it was LISTEN or UNLISTEN alone, and is answered when it holds; until then
+ * the client is not read from (client->awaits_listen). */
+bool listen_query(struct client *client, struct slice text);
+/* The client leaves, or says DISCARD ALL. */
+void listen_forget(struct client *client);
+/* What was kept while the client was in the middle of a row. */
+void listen_flush(struct client *client);
+
+/* The listening connection: it is up; a LISTEN of it is through; it has brought a notification (the
+ * body of the message); it is gone. */
+void listen_begin(struct server *server);
+void listen_done(struct server *server, const struct expected *entry);
+void listen_notify(struct server *server, struct slice body);
+void listen_lost(struct pool *pool);
+/* Makes the connection anew if it is missing. */
+void listen_tick(struct pool *pool);
+
+#endif

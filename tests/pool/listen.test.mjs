@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// LISTEN and NOTIFY in transaction mode: many listeners, one connection.
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+
+import { Wire, database, errorOf, eventually, query, sleep, startPool, startPostgres } from "./lib.mjs";
+
+let postgres;
+before(async () => {
+  postgres = await startPostgres();
+});
+
+const open = (extra) => startPool(`auth = "any"\nadmin_users = ["postgres"]\n${extra}\n${database(postgres)}`);
+const notification = ({ body }) => {
+  const [channel, payload] = body.toString("utf8", 4).split("\0");
+  return `${channel}: ${payload}`;
+};
+const nextNotification = async (wire) => notification((await wire.until("A")).find(({ type }) => type === "A"));
+
+test("listeners share one connection, and each hears its channels alone", async () => {
+  const pool = await open("pool_size = 1");
+  const clients = await Promise.all(Array.from({ length: 10 }, () => Wire.login(pool.port)));
+  const replies = await Promise.all(clients.map((client, i) => client.query(i % 2 ? "listen odd" : 'LISTEN "Even"')));
+  assert.deepEqual(replies[0].map(({ type }) => type), ["C", "Z"]);
+  assert.equal(replies[0][0].body.toString("latin1"), "LISTEN\0");
+  const speaker = await Wire.login(pool.port);
+  await speaker.rows("notify odd, 'to the odd'");
+  await speaker.rows("select pg_notify('Even', 'to the even')");
+  for (const [i, client] of clients.entries()) assert.equal(await nextNotification(client), i % 2 ? "odd: to the odd" : "Even: to the even");
+  // They go on asking: the one connection is not theirs.
+  for (const client of clients) assert.deepEqual(await client.rows("select 1"), [["1"]]);
+  assert.equal(postgres.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"), "2");
+  await clients[1].rows("unlisten odd");
+  await clients[3].rows("unlisten *");
+  clients[5].close();
+  await sleep(100);
+  await speaker.rows("notify odd, 'again'");
+  assert.equal(await nextNotification(clients[7]), "odd: again");
+  await sleep(100);
+  assert.ok(![...clients[1].messages, ...clients[3].messages].some(({ type }) => type === "A"));
+  await pool.stop();
+});
+
+test("a notification holds from the moment LISTEN is answered", async () => {
+  const pool = await open("pool_size = 2");
+  const [listener, speaker] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  for (let i = 0; i < 20; i++) {
+    await listener.rows(`listen c${i}`);
+    await speaker.rows(`notify c${i}, 'p${i}'`);
+    assert.equal(await nextNotification(listener), `c${i}: p${i}`);
+  }
+  await pool.stop();
+});
+
+test("in a pipeline LISTEN is answered in its place", async () => {
+  const pool = await open("pool_size = 2");
+  const wire = await Wire.login(pool.port);
+  wire.send(query("select 'one'"), query("listen p"), query("select 'two'"), query("unlisten p"), query("select 'three'"));
+  const tags = (await wire.until("Z", 5)).filter(({ type }) => type === "C").map(({ body }) => body.toString("latin1", 0, body.length - 1));
+  assert.deepEqual(tags, ["SELECT 1", "LISTEN", "SELECT 1", "UNLISTEN", "SELECT 1"]);
+  await pool.stop();
+});
+
+test("notifications never come in the middle of a message", async () => {
+  const pool = await open("pool_size = 2");
+  const [listener, speaker] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await listener.rows("listen busy");
+  listener.send(query("select repeat('x', 3000000) from generate_series(1, 10)"));
+  for (let i = 0; i < 50; i++) await speaker.rows(`notify busy, '${i}'`);
+  const all = await listener.wait((messages) => messages.filter(({ type }) => type === "A").length === 50 && messages.some(({ type }) => type === "Z"), 20000);
+  assert.equal(all.filter(({ type, body }) => type === "D" && body.length === 3000006).length, 10);
+  assert.deepEqual(all.filter(({ type }) => type === "A").map(notification), Array.from({ length: 50 }, (_, i) => `busy: ${i}`));
+  await pool.stop();
+});
+
+test("a listening connection that is lost comes back with its channels", async () => {
+  const pool = await open("pool_size = 2");
+  const [listener, speaker] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await listener.rows("listen back");
+  postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%' and pid <> pg_backend_pid()");
+  await eventually(async () => {
+    await speaker.rows("notify back, 'again'");
+    assert.ok((await listener.wait((messages) => messages.some(({ type }) => type === "A"), 300)).length > 0);
+  });
+  await pool.stop();
+});
+
+test("LISTEN in a transaction pins, as other session state does", async () => {
+  const pool = await open("pool_size = 2");
+  const [listener, speaker] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await listener.rows("begin");
+  await listener.rows("listen late");
+  await listener.rows("commit");
+  await speaker.rows("notify late, 'heard'");
+  await listener.rows("select 1").catch(() => {});
+  await eventually(async () => {
+    listener.send(query("select 1"));
+    const replies = await listener.until("Z");
+    assert.equal(errorOf(replies), undefined);
+    assert.ok(replies.some(({ type }) => type === "A") || listener.messages.some(({ type }) => type === "A") || listener.text.includes("late\0heard"));
+  });
+  await pool.stop();
+});
