@@ -199,7 +199,7 @@ static void prepare(const struct message *message, struct statement *statement,
     make_room(message);
     statement_server_name(statement, name);
     compose_parse(message->batch, name, statement);
-    prepared_add(&message->server->prepared, statement);
+    prepared_add(&message->server->prepared, statement, message->client->pool->generation);
     entry.statement = statement_hold(statement);
     expect_push(&message->server->expect, entry);
     message->client->pool->counters.statements_parsed++;
@@ -270,9 +270,11 @@ static void on_parse_named(const struct message *message, struct slice name, str
     }
     names_put(&client->names, name, statement);
     char *owned = xstrndup(name.ptr, name.len);
-    if (message->server->status == 'E')
-        unprepare(message,
-                  statement); /* the server shall judge: it takes ROLLBACK, say, and no other */
+    /* A failed transaction takes ROLLBACK, say, and no other: the server shall judge. And what was
+     * prepared before types or tables changed may mean something else now. */
+    if (message->server->status == 'E' ||
+        !prepared_since(&message->server->prepared, statement, client->pool->generation))
+        unprepare(message, statement);
     if (prepared_use(&message->server->prepared, statement)) {
         client->pool->counters.statements_shared++;
         expect_push(&message->server->expect,

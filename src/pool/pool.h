@@ -107,6 +107,7 @@ struct server {
     enum server_state state;
     char status;     /* of the last ReadyForQuery */
     bool failed;     /* an error in an extended query: up to Sync messages are ignored */
+    bool changed_schema; /* in the transaction that runs */
     bool batch_open; /* messages of an extended query were sent, and no Sync after them */
     bool copy_in;
     bool dirty;        /* has session state that a reset takes away */
@@ -141,6 +142,7 @@ struct pool {
     struct channel *channels; /* that somebody listens to */
     struct list waiting;      /* clients, the longest waiting first */
     struct statements *statements;
+    uint64_t generation; /* counts changes of tables and types that passed */
     struct params *welcome; /* what a server reported when it was new; NULL: none was yet */
     char *failure;          /* why the last connection failed, while none has worked since */
     char failure_sqlstate[6];

@@ -113,7 +113,7 @@ static void undo(struct server *server, struct expected *entry)
     else if ((entry->kind == EXPECT_PARSE || entry->kind == EXPECT_OWN_PARSE) && entry->statement)
         prepared_remove(prepared, entry->statement);
     else if (entry->kind == EXPECT_OWN_CLOSE && !prepared_use(prepared, entry->statement))
-        prepared_add(prepared, entry->statement);
+        prepared_add(prepared, entry->statement, 0);
     if (entry->name && server->client)
         undo_name(server->client, entry);
 }
@@ -243,12 +243,24 @@ static void on_tag(struct server *server, struct slice tag)
     listen_forget(client);
 }
 
+/* CREATE, ALTER and DROP, and the ROLLBACK that takes them back. */
+static void note_schema(struct server *server, struct slice tag)
+{
+    bool change = slice_starts_with(tag, SLICE("CREATE ")) ||
+                  slice_starts_with(tag, SLICE("ALTER ")) || slice_starts_with(tag, SLICE("DROP "));
+    bool undone = server->changed_schema && slice_starts_with(tag, SLICE("ROLLBACK"));
+    server->changed_schema = server->changed_schema || change;
+    server->pool->generation += change || undone;
+}
+
 static void on_complete(struct reply *reply)
 {
     enum expect_kind head = head_kind(reply);
     reply->server->copy_in = false;
-    if (reply->start[0] == 'C' && reply->start[WIRE_HEADER_BYTES] == 'D')
+    if (reply->start[0] == 'C' && memchr("ACDR", reply->start[WIRE_HEADER_BYTES], 4)) {
+        note_schema(reply->server, body_of(reply));
         on_tag(reply->server, body_of(reply));
+    }
     if (head == EXPECT_OWN_QUERY)
         return;
     if (head == EXPECT_EXECUTE) {
@@ -292,6 +304,7 @@ static void on_ready(struct reply *reply)
     expected_done(&entry);
     server->status = body_of(reply).ptr[0];
     server->copy_in = false;
+    server->changed_schema = server->changed_schema && server->status != 'I';
     if (head != EXPECT_OWN_QUERY)
         pass(reply);
     settle(server, reply->batch);

@@ -27,6 +27,7 @@ struct prepared_entry {
     struct link recent;
     struct prepared_entry *next;
     struct statement *statement;
+    uint64_t generation;
 };
 
 static const char NAME_PREFIX[] = "weir_";
@@ -300,12 +301,20 @@ bool prepared_use(struct prepared *prepared, const struct statement *statement)
     return true;
 }
 
-void prepared_add(struct prepared *prepared, struct statement *statement)
+bool prepared_since(const struct prepared *prepared, const struct statement *statement,
+                    uint64_t generation)
+{
+    const struct prepared_entry *entry = *prepared_place(prepared, statement->id);
+    return entry && entry->generation >= generation;
+}
+
+void prepared_add(struct prepared *prepared, struct statement *statement, uint64_t generation)
 {
     struct prepared_entry **place = prepared_place(prepared, statement->id);
     assert(!*place);
     *place = xcalloc(1, sizeof(**place));
     (*place)->statement = statement_hold(statement);
+    (*place)->generation = generation;
     list_push_front(&prepared->recent, &(*place)->recent);
 }
 

@@ -64,7 +64,10 @@ void prepared_init(struct prepared *prepared);
 void prepared_done(struct prepared *prepared);
 /* Is it there? Then it is the most recently used now. */
 bool prepared_use(struct prepared *prepared, const struct statement *statement);
-void prepared_add(struct prepared *prepared, struct statement *statement);
+/* Is it there, and of no older generation? */
+bool prepared_since(const struct prepared *prepared, const struct statement *statement,
+                    uint64_t generation);
+void prepared_add(struct prepared *prepared, struct statement *statement, uint64_t generation);
 void prepared_remove(struct prepared *prepared, const struct statement *statement);
 void prepared_clear(struct prepared *prepared);
 uint32_t prepared_count(const struct prepared *prepared);

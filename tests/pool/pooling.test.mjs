@@ -218,6 +218,21 @@ test("prepared statements: shared, closed beyond the limit, prepared again after
   await pool.stop();
 });
 
+test("a statement that is prepared anew after a type changed means the new type", async () => {
+  const pool = await open("pool_size = 1");
+  const insert = async () => {
+    const wire = await Wire.login(pool.port);
+    await wire.rows("drop table if exists moods; drop type if exists mood; create type mood as enum ('good'); create table moods (m mood[])");
+    wire.send(parse("i", "insert into moods values ($1)"), bind("", "i", ["{good}"]), execute(), sync());
+    const error = errorOf(await wire.until("Z"));
+    wire.close();
+    return error;
+  };
+  assert.equal(await insert(), undefined);
+  assert.equal(await insert(), undefined);
+  await pool.stop();
+});
+
 test("session mode: a connection for as long as the client is there, reset after it", async () => {
   const pool = await open('pool_mode = "session"\npool_size = 1');
   const a = await Wire.login(pool.port);
