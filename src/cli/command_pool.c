@@ -6,31 +6,38 @@
 
 #include "cli.h"
 #include "log.h"
+#include "pgbouncer_ini.h"
 #include "pool_config.h"
 #include "supervisor.h"
 
-static const char *config_path = "pool.toml";
+static const char *config_path = "pool.toml", *ini_path;
 static bool as_json;
 
-static int read_plan(json_t **ret_plan, struct config_report *report, struct error *err)
+static json_t *read_toml(struct config_report *report, struct error *err)
 {
     struct value root;
-    report->file = config_path;
-    int r = config_read(config_path, &root, err);
-    if (r < 0) {
+    if (config_read(config_path, &root, err) < 0) {
         config_error_at(report, err->text);
-        return error_set(err, r, "%s cannot be used", config_path);
+        return NULL;
     }
     json_t *pool = pool_config_plan(&root, "top level", config_path, report);
     value_done(&root);
-    *ret_plan =
-        json_pack("{s:s, s:[], s:[], s:o}", "mode", "pool", "listeners", "workers", "pool", pool);
+    return pool;
+}
+
+static int read_plan(json_t **ret_plan, struct config_report *report, struct error *err)
+{
+    const char *path = report->file = ini_path ? ini_path : config_path;
+    json_t *pool = ini_path ? pgbouncer_ini_plan(ini_path, report) : read_toml(report, err);
     config_report_sort(report);
-    if (report->errors_count == 0)
+    if (pool && report->errors_count == 0) {
+        *ret_plan = json_pack("{s:s, s:[], s:[], s:o}", "mode", "pool", "listeners", "workers",
+                              "pool", pool);
         return 0;
-    json_decref(*ret_plan);
-    return error_set(err, -1, "%s has %d mistake%s", config_path, report->errors_count,
-                     report->errors_count > 1 ? "s" : "");
+    }
+    json_decref(pool);
+    return error_set(err, -1, "%s has %d mistake%s", path, report->errors_count,
+                     report->errors_count == 1 ? "" : "s");
 }
 
 static int load(void *context, struct buffer *ret_plan, struct error *err)
@@ -88,8 +95,10 @@ int command_pool(int argc, char **argv)
 {
     const struct cli_option options[] = {
         {"--config", "FILE", "The configuration (default: pool.toml)", &config_path, NULL, NULL},
+        {"--pgbouncer-ini", "FILE", "Run a configuration of PgBouncer's instead", &ini_path, NULL,
+         NULL},
         {"--json", NULL, "Print where it listens as JSON, a line each time", NULL, &as_json, NULL}};
-    const struct cli_command command = {"weir pool [--config FILE]",
+    const struct cli_command command = {"weir pool [--config FILE | --pgbouncer-ini FILE]",
                                         "Lends few connections to Postgres to many clients. SIGHUP "
                                         "reads the configuration again; SIGINT\n"
                                         "or SIGTERM lets transactions end, then stops.",

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A database that answers at once, so that what is measured is the pooler: one row for every query,
+ * whatever it asks. pool_backend PORT; it serves until it is ended. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BUFFER_BYTES = 64 * 1024, EVENTS = 64 };
+
+struct connection {
+    int fd;
+    bool started;
+    size_t in_len, out_len;
+    char in[BUFFER_BYTES], out[BUFFER_BYTES];
+};
+
+static void put(struct connection *c, const char *bytes, size_t len)
+{
+    if (c->out_len + len > sizeof(c->out))
+        abort();
+    memcpy(c->out + c->out_len, bytes, len);
+    c->out_len += len;
+}
+#define PUT(c, text) put((c), (text), sizeof(text) - 1)
+
+static uint32_t get_u32(const char *p)
+{
+    uint32_t value;
+    memcpy(&value, p, 4);
+    return ntohl(value);
+}
+
+static void put_row(struct connection *c)
+{
+    PUT(c, "D\0\0\0\013\0\1\0\0\0\0011");
+    PUT(c, "C\0\0\0\015SELECT 1\0");
+}
+
+static void put_columns(struct connection *c)
+{
+    PUT(c, "T\0\0\0\041\0\1?column?\0\0\0\0\0\0\0\0\0\0\027\0\4\xff\xff\xff\xff\0\0");
+}
+
+static void answer(struct connection *c, char type, const char *body)
+{
+    switch (type) {
+    case 'Q':
+        put_columns(c);
+        put_row(c);
+        PUT(c, "Z\0\0\0\5I");
+        break;
+    case 'P':
+        PUT(c, "1\0\0\0\4");
+        break;
+    case 'B':
+        PUT(c, "2\0\0\0\4");
+        break;
+    case 'C':
+        PUT(c, "3\0\0\0\4");
+        break;
+    case 'D':
+        if (body[0] == 'S')
+            PUT(c, "t\0\0\0\6\0\0");
+        put_columns(c);
+        break;
+    case 'E':
+        put_row(c);
+        break;
+    case 'S':
+        PUT(c, "Z\0\0\0\5I");
+        break;
+    default:
+        break;
+    }
+}
+
+static void start(struct connection *c, uint32_t code)
+{
+    if (code == 80877103) { /* TLS: no */
+        PUT(c, "N");
+        return;
+    }
+    c->started = true;
+    PUT(c, "R\0\0\0\10\0\0\0\0");
+    PUT(c, "S\0\0\0\031server_version\00015.0\0\0");
+    PUT(c, "S\0\0\0\031client_encoding\0UTF8\0");
+    PUT(c, "S\0\0\0\043standard_conforming_strings\0on\0");
+    PUT(c, "K\0\0\0\014\0\0\0\1\0\0\0\1");
+    PUT(c, "Z\0\0\0\5I");
+}
+
+/* False: the peer says goodbye. */
+static bool take(struct connection *c)
+{
+    size_t at = 0;
+    for (;;) {
+        size_t head = c->started ? 1 : 0;
+        if (c->in_len - at < head + 4)
+            break;
+        size_t size = get_u32(c->in + at + head) + head;
+        if (c->in_len - at < size)
+            break;
+        if (!c->started)
+            start(c, get_u32(c->in + at + 4));
+        else if (c->in[at] == 'X')
+            return false;
+        else
+            answer(c, c->in[at], c->in + at + 5);
+        at += size;
+    }
+    memmove(c->in, c->in + at, c->in_len - at);
+    c->in_len -= at;
+    return true;
+}
+
+static bool serve(struct connection *c)
+{
+    ssize_t got = recv(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
+    if (got <= 0)
+        return got < 0 && errno == EAGAIN;
+    c->in_len += (size_t)got;
+    c->out_len = 0;
+    bool stays = take(c);
+    return c->out_len == 0
+               ? stays
+               : send(c->fd, c->out, c->out_len, MSG_NOSIGNAL) == (ssize_t)c->out_len && stays;
+}
+
+static void accept_one(int epoll, int listener)
+{
+    int on = 1, fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    struct connection *c = calloc(1, sizeof(*c));
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+    if (!c)
+        abort();
+    c->fd = fd;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+int main(int argc, char **argv)
+{
+    int on = 1, epoll = epoll_create1(0), listener = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 0)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct epoll_event events[EVENTS], event = {.events = EPOLLIN, .data.ptr = NULL};
+    (void)setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(listener, 1024) < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) < 0) {
+        perror("pool_backend");
+        return 1;
+    }
+    for (;;) {
+        int count = epoll_wait(epoll, events, EVENTS, -1);
+        for (int i = 0; i < count; i++) {
+            struct connection *c = events[i].data.ptr;
+            if (!c) {
+                accept_one(epoll, listener);
+            } else if (!serve(c)) {
+                (void)close(c->fd);
+                free(c);
+            }
+        }
+    }
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pgbouncer_ini.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common.h"
+
+enum { INCLUDES_MAX = 10, LINE_BYTES_MAX = 16 * 1024 };
+
+enum ini_type { INI_TEXT, INI_COUNT, INI_SECONDS, INI_BOOL, INI_LIST, INI_FILE, INI_NOTHING };
+
+/* A key of theirs and ours; INI_NOTHING: of no consequence here, and not worth a note. */
+struct ini_key {
+    const char *name;
+    enum ini_type type;
+    const char *plan_name;
+};
+
+struct ini {
+    json_t *plan, *server_tls, *listen; /* listen: what listeners are made of, in the end */
+    struct config_report *report;
+    const char *section_kind;
+    int includes;
+};
+
+static const struct ini_key general_keys[] = {
+    {"auth_type", INI_TEXT, "auth"},
+    {"pool_mode", INI_TEXT, "pool_mode"},
+    {"admin_users", INI_LIST, "admin_users"},
+    {"stats_users", INI_LIST, "stats_users"},
+    {"default_pool_size", INI_COUNT, "pool_size"},
+    {"min_pool_size", INI_COUNT, "pool_size_min"},
+    {"reserve_pool_size", INI_COUNT, "pool_size_reserve"},
+    {"reserve_pool_timeout", INI_SECONDS, "reserve_after"},
+    {"max_client_conn", INI_COUNT, "clients_max"},
+    {"max_db_connections", INI_COUNT, "connections_max"},
+    {"query_wait_timeout", INI_SECONDS, "query_wait_timeout"},
+    {"query_timeout", INI_SECONDS, "query_timeout"},
+    {"transaction_timeout", INI_SECONDS, "transaction_timeout"},
+    {"idle_transaction_timeout", INI_SECONDS, "idle_transaction_timeout"},
+    {"client_idle_timeout", INI_SECONDS, "client_idle_timeout"},
+    {"client_login_timeout", INI_SECONDS, "client_login_timeout"},
+    {"server_lifetime", INI_SECONDS, "server_lifetime"},
+    {"server_idle_timeout", INI_SECONDS, "server_idle_timeout"},
+    {"server_connect_timeout", INI_SECONDS, "server_connect_timeout"},
+    {"cancel_wait_timeout", INI_SECONDS, "cancel_wait_timeout"},
+    {"server_reset_query", INI_TEXT, "server_reset_query"},
+    {"server_reset_query_always", INI_BOOL, "server_reset_query_always"},
+    {"server_round_robin", INI_BOOL, "server_round_robin"},
+    {"max_prepared_statements", INI_COUNT, "prepared_statements_max"},
+    {"ignore_startup_parameters", INI_LIST, "ignore_startup_parameters"},
+    {"log_connections", INI_BOOL, "log_connections"},
+    {"log_pooler_errors", INI_BOOL, "log_errors"},
+    {"log_disconnections", INI_NOTHING, NULL},
+    {"track_extra_parameters", INI_NOTHING, NULL}, /* all that are reported are tracked */
+    {"server_login_retry", INI_NOTHING, NULL},     /* the pool's own probes are quicker */
+    {"server_check_delay", INI_NOTHING, NULL},
+    {"server_check_query", INI_NOTHING, NULL},
+    {"pidfile", INI_NOTHING, NULL},
+    {"logfile", INI_NOTHING, NULL},
+    {"tcp_keepalive", INI_NOTHING, NULL},
+    {"tcp_keepidle", INI_NOTHING, NULL},
+    {"tcp_keepintvl", INI_NOTHING, NULL},
+    {"tcp_keepcnt", INI_NOTHING, NULL},
+    {"so_reuseport", INI_NOTHING, NULL},
+    {"pkt_buf", INI_NOTHING, NULL},
+    {"max_packet_size", INI_NOTHING, NULL},
+    {"listen_backlog", INI_NOTHING, NULL},
+    {"sbuf_loopcnt", INI_NOTHING, NULL},
+    {"dns_max_ttl", INI_NOTHING, NULL},
+    {"dns_nxdomain_ttl", INI_NOTHING, NULL},
+    {"stats_period", INI_NOTHING, NULL},
+    {"verbose", INI_NOTHING, NULL},
+    {"user", INI_NOTHING, NULL}, /* the pool becomes nobody by itself */
+};
+
+static const struct ini_key tls_keys[] = {
+    {"sslmode", INI_TEXT, "mode"},          {"key_file", INI_FILE, "key"},
+    {"cert_file", INI_FILE, "certificate"}, {"ca_file", INI_FILE, "ca"},
+    {"protocols", INI_TEXT, "protocols"},   {"ciphers", INI_TEXT, "ciphers"},
+};
+
+static const struct ini_key database_keys[] = {
+    {"dbname", INI_TEXT, "database"},
+    {"user", INI_TEXT, "user"},
+    {"password", INI_TEXT, "password"},
+    {"pool_mode", INI_TEXT, "pool_mode"},
+    {"pool_size", INI_COUNT, "pool_size"},
+    {"min_pool_size", INI_COUNT, "pool_size_min"},
+    {"reserve_pool", INI_COUNT, "pool_size_reserve"},
+    {"reserve_pool_size", INI_COUNT, "pool_size_reserve"},
+    {"max_db_connections", INI_COUNT, "connections_max"},
+    {"max_db_client_connections", INI_COUNT, "clients_max"},
+    {"server_lifetime", INI_SECONDS, "server_lifetime"},
+    {"connect_query", INI_TEXT, "connect_query"},
+};
+
+static const struct ini_key user_keys[] = {
+    {"pool_mode", INI_TEXT, "pool_mode"},
+    {"pool_size", INI_COUNT, "pool_size"},
+    {"reserve_pool_size", INI_COUNT, "pool_size_reserve"},
+    {"query_timeout", INI_SECONDS, "query_timeout"},
+    {"idle_transaction_timeout", INI_SECONDS, "idle_transaction_timeout"},
+    {"transaction_timeout", INI_SECONDS, "transaction_timeout"},
+};
+
+static void note(struct ini *ini, int line, const char *key)
+{
+    char *text = xasprintf("%s:%d: %s is not carried over: the pool has nothing like it yet",
+                           ini->report->file, line, key);
+    (void)json_array_append_new(json_object_get(ini->plan, "notes"), json_string(text));
+    free(text);
+}
+
+static char *trim(char *text)
+{
+    text += strspn(text, " \t\r\n");
+    for (size_t len = strlen(text); len > 0 && strchr(" \t\r\n", text[len - 1]); len--)
+        text[len - 1] = 0;
+    return text;
+}
+
+static char *read_file(struct ini *ini, int line, const char *key, const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char *text = xcalloc(1, 1);
+    size_t len = 0, got;
+    char part[4096];
+    if (!file) {
+        config_error(ini->report, line, key, "%s = \"%s\": cannot read it", key, path);
+        return text;
+    }
+    while ((got = fread(part, 1, sizeof(part), file)) > 0 && len < 1 << 26) {
+        text = xrealloc(text, len + got + 1);
+        memcpy(text + len, part, got);
+        text[len += got] = 0;
+    }
+    (void)fclose(file);
+    return text;
+}
+
+static json_t *list_of(const char *value)
+{
+    json_t *list = json_array();
+    AUTO_TEXT copy = xstrdup(value);
+    char *save = NULL;
+    for (char *word = strtok_r(copy, ", \t", &save); word; word = strtok_r(NULL, ", \t", &save))
+        (void)json_array_append_new(list, json_string(word));
+    return list;
+}
+
+/* The value in the plan's form; NULL, and a message, when it is none. */
+static json_t *value_of(struct ini *ini, int line, const struct ini_key *key, const char *value)
+{
+    char *end;
+    double number = strtod(value, &end);
+    bool is_number = end != value && !*end && number >= 0 && number < 1e9;
+    switch (key->type) {
+    case INI_COUNT:
+        if (is_number)
+            return json_integer((json_int_t)number);
+        break;
+    case INI_SECONDS:
+        if (is_number)
+            return json_integer((json_int_t)(number * 1000));
+        break;
+    case INI_BOOL:
+        return json_boolean(strchr("1tTyY", value[0]) != NULL && value[0]);
+    case INI_LIST:
+        return list_of(value);
+    case INI_FILE: {
+        AUTO_TEXT text = read_file(ini, line, key->name, value);
+        return json_string(text);
+    }
+    default:
+        return json_string(value);
+    }
+    config_error(ini->report, line, key->name, "%s = \"%s\": expected a number", key->name, value);
+    return NULL;
+}
+
+static const struct ini_key *find(const struct ini_key *keys, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(keys[i].name, name) == 0)
+            return &keys[i];
+    return NULL;
+}
+
+static bool set(struct ini *ini, int line, const struct ini_key *keys, size_t count,
+                const char *name, const char *value, json_t *into)
+{
+    const struct ini_key *key = find(keys, count, name);
+    if (!key)
+        return false;
+    json_t *json = key->plan_name ? value_of(ini, line, key, value) : NULL;
+    if (json)
+        (void)json_object_set_new(into, key->plan_name, json);
+    return true;
+}
+
+/* ---- [pgbouncer] ---- */
+
+static void set_auth(struct ini *ini, int line)
+{
+    const char *type = json_string_value(json_object_get(ini->plan, "auth"));
+    static const char *const known[] = {"scram-sha-256", "md5", "cert", "trust", "any"};
+    if (type && strcmp(type, "plain") == 0)
+        (void)json_object_set_new(ini->plan, "auth", json_string("password"));
+    else
+        for (size_t i = 0; type && i < ARRAY_LEN(known); i++)
+            if (strcmp(known[i], type) == 0)
+                return;
+    if (type && strcmp(type, "plain") != 0)
+        config_error(ini->report, line, "auth_type",
+                     "auth_type = \"%s\" is not carried over; use scram-sha-256, md5, plain, cert, "
+                     "trust or any",
+                     type);
+}
+
+/* "text" at the front of *line, in which "" is a quote. */
+static char *take_quoted(const char **line)
+{
+    const char *p = *line + strspn(*line, " \t");
+    char *text = xcalloc(1, strlen(p) + 1);
+    size_t len = 0;
+    if (*p++ != '"') {
+        free(text);
+        return NULL;
+    }
+    for (; *p && (*p != '"' || p[1] == '"'); p++) {
+        p += *p == '"';
+        text[len++] = *p;
+    }
+    *line = p + (*p == '"');
+    return text;
+}
+
+static json_t *user_named(struct ini *ini, const char *name)
+{
+    json_t *users = json_object_get(ini->plan, "users"), *user;
+    size_t index;
+    json_array_foreach(users, index,
+                       user) if (strcmp(json_string_value(json_object_get(user, "name")), name) ==
+                                 0) return user;
+    user = json_pack("{s:s}", "name", name);
+    (void)json_array_append_new(users, user);
+    return user;
+}
+
+static void read_users(struct ini *ini, int line, const char *path)
+{
+    AUTO_TEXT text = read_file(ini, line, "auth_file", path);
+    char *save = NULL;
+    for (char *row = strtok_r(text, "\n", &save); row; row = strtok_r(NULL, "\n", &save)) {
+        const char *rest = row;
+        AUTO_TEXT name = take_quoted(&rest);
+        AUTO_TEXT secret = name ? take_quoted(&rest) : NULL;
+        if (secret)
+            (void)json_object_set_new(user_named(ini, name), "secret", json_string(secret));
+    }
+}
+
+static void on_general(struct ini *ini, int line, const char *name, const char *value)
+{
+    static const char *const listen_keys[] = {"listen_addr", "listen_port", "unix_socket_dir",
+                                              "unix_socket_mode"};
+    for (size_t i = 0; i < ARRAY_LEN(listen_keys); i++)
+        if (strcmp(name, listen_keys[i]) == 0) {
+            (void)json_object_set_new(ini->listen, name, json_string(value));
+            return;
+        }
+    if (strcmp(name, "auth_file") == 0)
+        read_users(ini, line, value);
+    else if (strncmp(name, "client_tls_", 11) == 0 &&
+             set(ini, line, tls_keys, ARRAY_LEN(tls_keys), name + 11, value,
+                 json_object_get(ini->plan, "tls")))
+        return;
+    else if (strncmp(name, "server_tls_", 11) == 0 &&
+             set(ini, line, tls_keys, ARRAY_LEN(tls_keys), name + 11, value, ini->server_tls))
+        return;
+    else if (!set(ini, line, general_keys, ARRAY_LEN(general_keys), name, value, ini->plan))
+        note(ini, line, name);
+    if (strcmp(name, "auth_type") == 0)
+        set_auth(ini, line);
+}
+
+/* ---- [databases], [users] ---- */
+
+/* The next "key=value" of a connection string; 'quoted values' double their quotes. */
+static bool take_pair(char **text, char **ret_key, char **ret_value)
+{
+    char *p = *text + strspn(*text, " \t"), *out;
+    char *equals = strchr(p, '=');
+    if (!*p || !equals)
+        return false;
+    *equals = 0;
+    *ret_key = trim(p);
+    p = equals + 1 + strspn(equals + 1, " \t");
+    bool quoted = *p == '\'';
+    *ret_value = out = p += quoted;
+    for (; *p && (quoted ? *p != '\'' || p[1] == '\'' : !isspace((unsigned char)*p)); p++) {
+        p += quoted && *p == '\'';
+        *out++ = *p;
+    }
+    *text = *p ? p + 1 : p;
+    *out = 0;
+    return true;
+}
+
+static void add_hosts(json_t *database, const char *host, int port)
+{
+    json_t *hosts = json_array();
+    AUTO_TEXT copy = xstrdup(host);
+    char *save = NULL;
+    for (char *one = strtok_r(copy, ",", &save); one; one = strtok_r(NULL, ",", &save))
+        (void)json_array_append_new(hosts, json_pack("{s:s, s:i}", "host", one, "port", port));
+    (void)json_object_set_new(database, "hosts", hosts);
+}
+
+static void on_database(struct ini *ini, int line, const char *name, const char *value)
+{
+    static const char *const settings[] = {"client_encoding", "datestyle", "timezone"};
+    AUTO_TEXT copy = xstrdup(value);
+    char *rest = copy, *key, *text;
+    const char *host = "/var/run/postgresql";
+    int port = 5432;
+    json_t *database = json_pack("{s:s, s:{}}", "name", name, "settings");
+    while (take_pair(&rest, &key, &text)) {
+        bool setting = false;
+        for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+            setting = setting || strcmp(key, settings[i]) == 0;
+        if (strcmp(key, "host") == 0)
+            host = text;
+        else if (strcmp(key, "port") == 0)
+            port = atoi(text);
+        else if (setting)
+            (void)json_object_set_new(json_object_get(database, "settings"), key,
+                                      json_string(text));
+        else if (!set(ini, line, database_keys, ARRAY_LEN(database_keys), key, text, database))
+            note(ini, line, key);
+    }
+    add_hosts(database, host, port);
+    (void)json_array_append_new(json_object_get(ini->plan, "databases"), database);
+}
+
+static void on_user(struct ini *ini, int line, const char *name, const char *value)
+{
+    AUTO_TEXT copy = xstrdup(value);
+    char *rest = copy, *key, *text;
+    json_t *user = user_named(ini, name);
+    while (take_pair(&rest, &key, &text))
+        if (!set(ini, line, user_keys, ARRAY_LEN(user_keys), key, text, user))
+            note(ini, line, key);
+}
+
+/* ---- the file ---- */
+
+static void read_ini(struct ini *ini, const char *path);
+
+static void on_line(struct ini *ini, int line, char *text)
+{
+    char *equals = strchr(text, '=');
+    if (strncmp(text, "%include", 8) == 0) {
+        read_ini(ini, trim(text + 8));
+    } else if (text[0] == '[') {
+        static const char *const sections[] = {"databases", "users", "pgbouncer", "peers"};
+        ini->section_kind = NULL;
+        for (size_t i = 0; i < ARRAY_LEN(sections); i++)
+            if (strncmp(text + 1, sections[i], strlen(sections[i])) == 0)
+                ini->section_kind = sections[i];
+        if (!ini->section_kind)
+            config_error(ini->report, line, NULL, "%s: there is no such section", text);
+    } else if (!equals || !ini->section_kind) {
+        config_error(ini->report, line, NULL, "\"%s\": expected key = value in a section", text);
+    } else {
+        *equals = 0;
+        const char *name = trim(text), *value = trim(equals + 1);
+        if (strcmp(ini->section_kind, "pgbouncer") == 0)
+            on_general(ini, line, name, value);
+        else if (strcmp(ini->section_kind, "databases") == 0)
+            on_database(ini, line, name, value);
+        else if (strcmp(ini->section_kind, "users") == 0)
+            on_user(ini, line, name, value);
+        else
+            note(ini, line, "peers");
+    }
+}
+
+static void read_ini(struct ini *ini, const char *path)
+{
+    char line[LINE_BYTES_MAX];
+    FILE *file = ini->includes++ < INCLUDES_MAX ? fopen(path, "re") : NULL;
+    const char *outer = ini->report->file;
+    if (!file) {
+        config_error(ini->report, 0, NULL, "cannot read %s", path);
+        return;
+    }
+    ini->report->file = path;
+    for (int number = 1; fgets(line, sizeof(line), file); number++) {
+        char *text = trim(line);
+        if (*text && *text != ';' && *text != '#')
+            on_line(ini, number, text);
+    }
+    (void)fclose(file);
+    ini->report->file = outer;
+}
+
+static void make_listeners(struct ini *ini)
+{
+    json_t *listeners = json_object_get(ini->plan, "listeners");
+    const char *address = json_string_value(json_object_get(ini->listen, "listen_addr"));
+    const char *port_text = json_string_value(json_object_get(ini->listen, "listen_port"));
+    const char *dir = json_string_value(json_object_get(ini->listen, "unix_socket_dir"));
+    const char *mode = json_string_value(json_object_get(ini->listen, "unix_socket_mode"));
+    int port = port_text ? atoi(port_text) : 6432;
+    json_t *addresses = list_of(address ? address : ""), *one;
+    size_t index;
+    json_array_foreach(addresses, index, one)
+    {
+        const char *text = json_string_value(one);
+        (void)json_array_append_new(listeners,
+                                    json_pack("{s:s, s:i}", "address",
+                                              strcmp(text, "*") == 0           ? "0.0.0.0"
+                                              : strcmp(text, "localhost") == 0 ? "127.0.0.1"
+                                                                               : text,
+                                              "port", port));
+    }
+    json_decref(addresses);
+    if (dir && !*dir)
+        return;
+    AUTO_TEXT path = xasprintf("%s/.s.PGSQL.%d", dir ? dir : "/tmp", port);
+    (void)json_array_append_new(
+        listeners, json_pack("{s:s, s:s}", "path", path, "mode", mode ? mode : "0777"));
+}
+
+json_t *pgbouncer_ini_plan(const char *path, struct config_report *report)
+{
+    struct ini ini = {.report = report, .server_tls = json_object(), .listen = json_object()};
+    size_t index;
+    json_t *database;
+    /* Their defaults, where ours are others. */
+    ini.plan = json_pack(
+        "{s:s, s:s, s:i, s:i, s:i, s:i, s:{}, s:[], s:[], s:[], s:[]}", "auth", "md5", "pool_mode",
+        "session", "clients_max", 100, "idle_transaction_timeout", 0, "query_wait_timeout", 120000,
+        "prepared_statements_max", 200, "tls", "users", "databases", "listeners", "notes");
+    report->file = path;
+    read_ini(&ini, path);
+    make_listeners(&ini);
+    json_array_foreach(json_object_get(ini.plan, "databases"), index, database)(void)
+        json_object_set(database, "tls", ini.server_tls);
+    if (json_array_size(json_object_get(ini.plan, "databases")) == 0)
+        config_error(report, 0, "databases", "there is no database in [databases]");
+    json_decref(ini.server_tls);
+    json_decref(ini.listen);
+    return ini.plan;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A configuration of PgBouncer's (https://www.pgbouncer.org/config.html) as the pool's part of the
+ * plan. What has no counterpart is told in the plan's `notes`. */
+#ifndef WEIR_PGBOUNCER_INI_H
+#define WEIR_PGBOUNCER_INI_H
+
+#include "report.h"
+
+/* A new reference, also when there are mistakes, which go to report. */
+json_t *pgbouncer_ini_plan(const char *path, struct config_report *report);
+
+#endif

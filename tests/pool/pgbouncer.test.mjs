@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// A configuration of PgBouncer's, run as it is.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, test } from "node:test";
+
+import { Wire, errorOf, freePort, patience, query, startPostgres } from "./lib.mjs";
+import { Weir } from "../e2e/lib.mjs";
+
+let postgres;
+before(async () => {
+  postgres = await startPostgres();
+});
+
+async function start(name, ini, files = {}) {
+  const dir = join(postgres.dir, name);
+  mkdirSync(dir);
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(dir, file), text);
+  writeFileSync(join(dir, "b.ini"), ini.replaceAll("DIR", dir));
+  const weir = await Weir.start(["pool", "--pgbouncer-ini", join(dir, "b.ini")]);
+  await Promise.race([weir.waitFor("pool ready on"), weir.exited]);
+  return { weir, dir };
+}
+
+test("an ordinary one: users, databases, sizes, console; what is not carried over is told", async () => {
+  const port = await freePort();
+  const { weir, dir } = await start(
+    "ordinary",
+    `;; comment
+%include DIR/databases.ini
+[users]
+postgres = pool_mode=transaction
+[pgbouncer]
+listen_addr = localhost
+listen_port = ${port}
+unix_socket_dir = DIR
+auth_type = scram-sha-256
+auth_file = DIR/users.txt
+admin_users = postgres, other
+pool_mode = session
+default_pool_size = 2
+max_client_conn = 50
+query_wait_timeout = 1.5
+server_tls_sslmode = disable
+ignore_startup_parameters = extra_float_digits
+auth_hba_file = DIR/hba.conf
+stats_period = 60
+`,
+    {
+      "users.txt": '"postgres" "it""s secret"\n"other" "md5aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"\n',
+      "databases.ini": `[databases]\napp = host=127.0.0.1 port=${postgres.port} dbname=postgres user=postgres connect_query='select ''quoted''' timezone=Asia/Tokyo\n* = host=127.0.0.1 port=${postgres.port}\n`,
+    },
+  );
+  assert.match(weir.output, /auth_hba_file is not carried over/);
+  assert.doesNotMatch(weir.output, /stats_period/);
+  const psql = (database, sql, host = "127.0.0.1") =>
+    execFileSync(`${postgres.bin}/psql`, ["-h", host, "-p", String(port), "-U", "postgres", "-d", database, "-XAtqc", sql], {
+      env: { ...process.env, PGPASSWORD: 'it"s secret' }, encoding: "utf8", timeout: 20000 * patience, stdio: ["ignore", "pipe", "pipe"],
+    }).trim();
+  assert.equal(psql("app", "show timezone"), "Asia/Tokyo");
+  assert.equal(psql("postgres", "select 1", dir), "1");
+  assert.match(psql("pgbouncer", "show config"), /query_wait_timeout\|1500/);
+  assert.match(psql("pgbouncer", "show databases"), /app\|127\.0\.0\.1/);
+  assert.equal((await weir.stop("SIGTERM")).code, 0);
+});
+
+test("mistakes are told with file and line", async () => {
+  const { weir } = await start("mistakes", "[databases]\napp = host=x\n[nonsense]\n[pgbouncer]\ndefault_pool_size = many\nauth_type = pam\nno equals here\n");
+  const { code } = await weir.exited;
+  assert.equal(code, 1);
+  for (const line of [/b\.ini:3: \[nonsense\]: there is no such section/, /b\.ini:5: default_pool_size = "many": expected a number/, /b\.ini:6: auth_type = "pam"/, /b\.ini:7: /])
+    assert.match(weir.output, line);
+});
+
+test("session pooling is the default there, and stays it", async () => {
+  const port = await freePort();
+  const { weir } = await start("session", `[databases]\n* = host=127.0.0.1 port=${postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = any\n`);
+  const wire = await Wire.login(port);
+  await wire.rows("set statement_timeout = 1234");
+  const other = await Wire.login(port);
+  other.send(query("show statement_timeout"));
+  assert.equal(errorOf(await other.until("Z")), undefined);
+  assert.deepEqual(await wire.rows("show statement_timeout"), [["1234ms"]]);
+  await weir.stop();
+});
