@@ -7,6 +7,7 @@
 #include "listen.h"
 #include "log.h"
 #include "pool.h"
+#include "tls.h"
 
 static const struct wire_error queue_full = {
     "53300", "too many clients wait for a connection to this database", "queue_max is reached.",
@@ -89,8 +90,8 @@ struct pool *lend_pool(const struct database_config *database, const char *datab
                        const char *user)
 {
     for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
-        if (pool->database == database && strcmp(pool->database_name, database_name) == 0 &&
-            strcmp(pool->user, user) == 0)
+        if (!pool->retired && pool->database == database &&
+            strcmp(pool->database_name, database_name) == 0 && strcmp(pool->user, user) == 0)
             return pool;
     return new_pool(database, database_name, user);
 }
@@ -225,11 +226,38 @@ bool pool_lend(struct pool *pool, struct client *client)
 void lend_take_config(void)
 {
     for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
-        pool_serve_later(pool);
+        pool->retired = true; /* it serves the clients that it has, and no others */
     for (size_t i = 0; i < pool_process.config->databases_count; i++) {
         const struct database_config *database = &pool_process.config->databases[i];
         if (database->user && strcmp(database->name, "*") != 0)
             (void)lend_pool(database, database->name, database->user); /* its minimum is opened */
+    }
+}
+
+static void free_pool(struct pool *pool)
+{
+    struct pool **place = &pool_process.pools;
+    while (*place != pool)
+        place = &(*place)->next;
+    *place = pool->next;
+    statements_free(&pool->statements);
+    credentials_free(&pool->credentials);
+    tls_context_free(&pool->tls);
+    params_release(&pool->welcome);
+    config_release(&pool->config);
+    free(pool->database_name);
+    free(pool->user);
+    free(pool->failure);
+    free(pool);
+}
+
+void lend_free_retired(void)
+{
+    for (struct pool *pool = pool_process.pools, *next; pool; pool = next) {
+        next = pool->next;
+        if (pool->retired && pool->clients == 0 && servers_of(pool) == 0 && !pool->listener &&
+            pool_process.closed_servers.count + pool_process.closed_clients.count == 0)
+            free_pool(pool);
     }
 }
 
@@ -337,10 +365,12 @@ static void fit_size(struct pool *pool)
 {
     int64_t idle_ms = pool->config->server_idle_ms;
     struct link *link = list_last(&pool->idle);
-    uint32_t total = servers_of(pool), least = (uint32_t)pool->limits.size_min;
-    if (link && total > least && idle_ms > 0) {
+    bool unwanted = pool->retired && pool->clients == 0;
+    uint32_t total = servers_of(pool);
+    uint32_t least = pool->retired ? 0 : (uint32_t)pool->limits.size_min;
+    if (link && total > least && (idle_ms > 0 || unwanted)) {
         struct server *server = CONTAINER_OF(link, struct server, link);
-        if (pool_now() - server->used_us > (uint64_t)idle_ms * 1000)
+        if (unwanted || pool_now() - server->used_us > (uint64_t)idle_ms * 1000)
             server_close(server, "");
     }
     bool awaited = (pool->logins > 0 || pool->probe_wanted) && pool->connecting.count == 0;

@@ -32,7 +32,8 @@ struct login {
     enum stage stage;
     bool direct_tls;
     struct startup startup;
-    const char *secret; /* of the user, borrowed from the configuration; NULL: none */
+    struct pool_config *config; /* held: what it began with */
+    struct user_config *user;   /* NULL: there is none of that name */
     struct scram scram;
     uint8_t salt[4];
     char binding[TLS_BINDING_BYTES_MAX];
@@ -50,6 +51,7 @@ void login_free(struct login **login)
         return;
     startup_done(&l->startup);
     scram_done(&l->scram);
+    config_release(&l->config);
     free(l);
 }
 
@@ -176,23 +178,12 @@ static void begin_scram(struct client *client)
     struct scram *scram = &login->scram;
     static const char both[] = SCRAM_MECHANISM_PLUS "\0" SCRAM_MECHANISM "\0";
     static const char one[] = SCRAM_MECHANISM "\0";
-    struct scram_keys keys;
-    uint8_t salt[16];
-    switch (secret_form(login->secret, &keys)) {
-    case SECRET_SCRAM:
-        scram->known = true;
-        break;
-    case SECRET_PASSWORD: /* the salt changes, the password does not */
-        if (RAND_bytes(salt, sizeof(salt)) != 1)
-            abort();
-        scram_derive(login->secret, salt, sizeof(salt), SCRAM_ITERATIONS, &keys);
-        scram->known = true;
-        break;
-    default:
-        scram_mock(login->startup.user, &keys);
-    }
-    keys.has_client_key = false;
-    scram->keys = keys;
+    const struct scram_keys *keys = login->user ? config_user_keys(login->user) : NULL;
+    scram->known = keys != NULL;
+    if (keys)
+        scram->keys = *keys;
+    else
+        scram_mock(login->startup.user, &scram->keys);
     size_t binding = client->stream.tls ? tls_binding(client->stream.tls, login->binding) : 0;
     scram->binding = (struct slice){login->binding, binding};
     scram->could_plus = binding > 0;
@@ -204,10 +195,9 @@ static void begin_scram(struct client *client)
 static void begin_auth(struct client *client)
 {
     struct login *login = client->login;
-    const struct pool_config *config = pool_process.config;
-    const struct user_config *user = config_user(config, login->startup.user);
+    const struct pool_config *config = login->config = config_hold(pool_process.config);
+    struct user_config *user = login->user = config_user(config, login->startup.user);
     struct scram_keys keys;
-    login->secret = user ? user->secret : NULL;
     switch (config->auth) {
     case AUTH_ANY:
         authenticated(client);
@@ -231,7 +221,7 @@ static void begin_auth(struct client *client)
         ask(client, AUTH_CODE_PASSWORD, (struct slice){NULL, 0}, STAGE_PASSWORD);
         break;
     case AUTH_MD5:
-        if (secret_form(login->secret, &keys) != SECRET_SCRAM) {
+        if (secret_form(user ? user->secret : NULL, &keys) != SECRET_SCRAM) {
             if (RAND_bytes(login->salt, sizeof(login->salt)) != 1)
                 abort();
             ask(client, AUTH_CODE_MD5, (struct slice){(const char *)login->salt, 4}, STAGE_MD5);
@@ -282,10 +272,9 @@ static void on_password(struct client *client, struct slice body)
         fail(client, "08P01", "the password message is malformed");
         return;
     }
-    const char *user = login->startup.user;
-    bool ok = login->stage == STAGE_MD5
-                  ? secret_check_md5(login->secret, user, login->salt, text.ptr)
-                  : secret_check_password(login->secret, user, text.ptr);
+    const char *user = login->startup.user, *secret = login->user ? login->user->secret : NULL;
+    bool ok = login->stage == STAGE_MD5 ? secret_check_md5(secret, user, login->salt, text.ptr)
+                                        : secret_check_password(secret, user, text.ptr);
     if (ok)
         authenticated(client);
     else

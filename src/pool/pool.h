@@ -105,10 +105,10 @@ struct server {
     uint32_t skip;
     uint32_t cancels; /* cancel requests for it that are under way */
     enum server_state state;
-    char status;     /* of the last ReadyForQuery */
-    bool failed;     /* an error in an extended query: up to Sync messages are ignored */
+    char status;         /* of the last ReadyForQuery */
+    bool failed;         /* an error in an extended query: up to Sync messages are ignored */
     bool changed_schema; /* in the transaction that runs */
-    bool batch_open; /* messages of an extended query were sent, and no Sync after them */
+    bool batch_open;     /* messages of an extended query were sent, and no Sync after them */
     bool copy_in;
     bool dirty;        /* has session state that a reset takes away */
     bool tainted;      /* to be closed instead of lent again */
@@ -142,7 +142,7 @@ struct pool {
     struct channel *channels; /* that somebody listens to */
     struct list waiting;      /* clients, the longest waiting first */
     struct statements *statements;
-    uint64_t generation; /* counts changes of tables and types that passed */
+    uint64_t generation;    /* counts changes of tables and types that passed */
     struct params *welcome; /* what a server reported when it was new; NULL: none was yet */
     char *failure;          /* why the last connection failed, while none has worked since */
     char failure_sqlstate[6];
@@ -150,6 +150,7 @@ struct pool {
     uint32_t clients, failures;
     uint32_t logins; /* clients whose login waits for the first connection */
     bool paused, to_serve;
+    bool retired;      /* of an older plan */
     bool probe_wanted; /* somebody was told that the database is away: is it still? */
     struct pool_counters counters;
 };
@@ -249,7 +250,8 @@ void pool_connect_worked(struct pool *pool);
 void pool_open(struct pool *pool);
 void pool_tick(struct pool *pool);
 void pool_count(uint64_t *histogram, uint64_t us);
-/* The plan has changed: pools go over to it. */
+/* The plan has changed: new clients get pools of it, and those of the old one end with theirs. */
 void lend_take_config(void);
+void lend_free_retired(void);
 
 #endif

@@ -135,6 +135,7 @@ static void on_tick(struct loop_timer *timer)
         return;
     for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
         pool_tick(pool);
+    lend_free_retired();
     cancel_tick();
     if (count++ % 10 == 0) /* clients may be many, and their limits are of seconds */
         tick_clients();

@@ -3,9 +3,8 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
-
-#include "secret.h"
 
 /* A word and the value of an enum. */
 struct word {
@@ -336,6 +335,9 @@ void config_release(struct pool_config **config)
     for (size_t i = 0; i < c->users_count && c->users; i++) {
         free(c->users[i].name);
         wipe(&c->users[i].secret);
+        if (c->users[i].keys)
+            secret_wipe(c->users[i].keys, sizeof(*c->users[i].keys));
+        free(c->users[i].keys);
     }
     for (size_t i = 0; i < c->databases_count && c->databases; i++)
         free_database(&c->databases[i]);
@@ -367,10 +369,34 @@ const struct database_config *config_database(const struct pool_config *config, 
     return any;
 }
 
-const struct user_config *config_user(const struct pool_config *config, const char *name)
+struct user_config *config_user(const struct pool_config *config, const char *name)
 {
     struct user_config wanted = {.name = (char *)(uintptr_t)name};
     return bsearch(&wanted, config->users, config->users_count, sizeof(wanted), compare_users);
+}
+
+const struct scram_keys *config_user_keys(struct user_config *user)
+{
+    struct scram_keys keys;
+    uint8_t salt[16];
+    if (user->keys)
+        return user->keys;
+    switch (secret_form(user->secret, &keys)) {
+    case SECRET_SCRAM:
+        break;
+    case SECRET_PASSWORD:
+        if (RAND_bytes(salt, sizeof(salt)) != 1)
+            abort();
+        scram_derive(user->secret, salt, sizeof(salt), SCRAM_ITERATIONS, &keys);
+        keys.has_client_key = false; /* the client has to prove that it has it */
+        secret_wipe(keys.client_key, sizeof(keys.client_key));
+        break;
+    default:
+        return NULL;
+    }
+    user->keys = xcalloc(1, sizeof(*user->keys));
+    *user->keys = keys;
+    return user->keys;
 }
 
 bool config_lists(char *const *list, const char *name)

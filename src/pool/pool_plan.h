@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "secret.h"
 #include "slice.h"
 
 enum pool_mode { POOL_SESSION, POOL_TRANSACTION, POOL_STATEMENT };
@@ -40,7 +41,8 @@ struct pool_limits {
 
 struct user_config {
     char *name;
-    char *secret; /* NULL: none; wiped by config_release */
+    char *secret;            /* NULL: none; wiped by config_release */
+    struct scram_keys *keys; /* of the secret, once they were asked for */
     struct pool_limits limits;
 };
 
@@ -109,7 +111,10 @@ void config_release(struct pool_config **config);
 
 /* By exact name, else "*", else NULL. */
 const struct database_config *config_database(const struct pool_config *config, const char *name);
-const struct user_config *config_user(const struct pool_config *config, const char *name);
+struct user_config *config_user(const struct pool_config *config, const char *name);
+/* What a SCRAM login of the user is checked by: of its verifier, or derived from its password once
+ * (a millisecond). NULL: its secret is of another form, or there is none. */
+const struct scram_keys *config_user_keys(struct user_config *user);
 /* Is it in the NULL-terminated list? */
 bool config_lists(char *const *list, const char *name);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The same messages to Postgres and to the pool: the same replies, whatever the pool does to the messages on
-// the way. Fixed dialogs, then dialogs by chance (WEIR_SEED repeats one).
+// the way. Fixed dialogs, then dialogs by chance (WEIR_SEED=random
+// for others each time, a number repeats them).
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
@@ -196,7 +197,7 @@ function open(replies) {
   let status = "Z I";
   return replies.map((reply) => {
     if (reply.startsWith("Z")) status = reply;
-    if (status === "Z E" && /^E ERROR (25P02|08P01|22P02|42P05)/.test(reply)) return "E in a failed transaction";
+    if (status === "Z E" && reply.startsWith("E ERROR")) return "E in a failed transaction";
     return reply.replace(/(supplies \d+ parameters, but prepared statement) "\w*"/, '$1 "?"');
   });
 }
@@ -206,7 +207,8 @@ const usesUnnamed = (made) => (made[0] === 0x42 && made[6] === 0) || (made[0] ==
 const usesPortal = (made) => made[0] === 0x45 || (made[0] === 0x44 && made[5] === 0x50);
 
 test("dialogs by chance", async () => {
-  const seed = Number(process.env.WEIR_SEED ?? Math.floor(Math.random() * 1e9));
+  const given = process.env.WEIR_SEED ?? "20261125"; // the same each time, so that a failure is of the change at hand
+  const seed = given === "random" ? Math.floor(Math.random() * 1e9) : Number(given);
   const { dialog } = generator(seed);
   for (let i = 0; i < 150; i++) {
     const batches = dialog();

@@ -144,11 +144,26 @@ test("a reload keeps clients, and a stop lets transactions end", async () => {
   assert.deepEqual(await wire.rows("select 1"), [["1"]]);
   await wire.rows("commit");
   assert.deepEqual(await wire.rows("select 2"), [["2"]]);
-  await wire.rows("begin");
+  // New clients get what the new plan says; the old connections go when nobody uses them.
+  pool.write(`auth = "any"\npool_size = 3\n${database(postgres)}`);
+  pool.weir.process.kill("SIGHUP");
+  await eventually(async () => {
+    const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+    const size = (await admin.rows("show config")).find(([key]) => key === "pool_size")[1];
+    admin.close();
+    assert.equal(size, "3");
+  });
+  const newer = await Wire.login(pool.port);
+  assert.deepEqual(await newer.rows("select 1"), [["1"]]);
+  wire.close();
+  await eventually(() => assert.equal(postgres.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"), "1"));
+  newer.close();
+  const last = await Wire.login(pool.port);
+  await last.rows("begin");
   const stopped = pool.stop("SIGTERM");
   await sleep(300);
-  assert.equal(errorOf(await wire.query("select 'during the stop'")), undefined);
-  assert.equal(errorOf(await wire.query("commit")), undefined);
+  assert.equal(errorOf(await last.query("select 'during the stop'")), undefined);
+  assert.equal(errorOf(await last.query("commit")), undefined);
   assert.equal((await stopped).code, 0);
 });
 
