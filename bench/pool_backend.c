@@ -90,7 +90,7 @@ static void start(struct connection *c, uint32_t code)
     }
     c->started = true;
     PUT(c, "R\0\0\0\10\0\0\0\0");
-    PUT(c, "S\0\0\0\031server_version\00015.0\0\0");
+    PUT(c, "S\0\0\0\030server_version\00015.0\0");
     PUT(c, "S\0\0\0\031client_encoding\0UTF8\0");
     PUT(c, "S\0\0\0\043standard_conforming_strings\0on\0");
     PUT(c, "K\0\0\0\014\0\0\0\1\0\0\0\1");
