@@ -208,17 +208,17 @@ static void set_auth(struct ini *ini, int line)
 {
     const char *type = json_string_value(json_object_get(ini->plan, "auth"));
     static const char *const known[] = {"scram-sha-256", "md5", "cert", "trust", "any"};
-    if (type && strcmp(type, "plain") == 0)
-        (void)json_object_set_new(ini->plan, "auth", json_string("password"));
-    else
-        for (size_t i = 0; type && i < ARRAY_LEN(known); i++)
-            if (strcmp(known[i], type) == 0)
-                return;
-    if (type && strcmp(type, "plain") != 0)
-        config_error(ini->report, line, "auth_type",
-                     "auth_type = \"%s\" is not carried over; use scram-sha-256, md5, plain, cert, "
-                     "trust or any",
-                     type);
+    if (strcmp(type, "plain") == 0) {
+        (void)json_object_set_new(ini->plan, "auth", json_string("password")); /* frees type */
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (strcmp(known[i], type) == 0)
+            return;
+    config_error(ini->report, line, "auth_type",
+                 "auth_type = \"%s\" is not carried over; use scram-sha-256, md5, plain, cert, "
+                 "trust or any",
+                 type);
 }
 
 /* "text" at the front of *line, in which "" is a quote. */

@@ -27,8 +27,9 @@ static bool listener_is_for(const struct pool_listener *listener, const json_t *
 /* Does somebody answer there? Else the file was left behind. */
 static bool is_alive(const struct sockaddr_un *address)
 {
-    AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+    AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+                       (errno != ECONNREFUSED && errno != ENOENT));
 }
 
 static int open_unix(const char *path, const char *mode, struct error *err)

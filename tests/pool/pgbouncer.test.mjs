@@ -85,3 +85,16 @@ test("session pooling is the default there, and stays it", async () => {
   assert.deepEqual(await wire.rows("show statement_timeout"), [["1234ms"]]);
   await weir.stop();
 });
+
+test("auth_type plain is a clear password", async () => {
+  const port = await freePort();
+  const ini = `[databases]\n* = host=127.0.0.1 port=${postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = plain\nauth_file = DIR/users.txt\n`;
+  const { weir } = await start("plain", ini, { "users.txt": '"postgres" "clear"\n' });
+  const ask = (password) =>
+    execFileSync(`${postgres.bin}/psql`, ["-h", "127.0.0.1", "-p", String(port), "-U", "postgres", "-d", "postgres", "-XAtqc", "select 1"], {
+      env: { ...process.env, PGPASSWORD: password }, encoding: "utf8", timeout: 20000 * patience, stdio: ["ignore", "pipe", "pipe"],
+    }).trim();
+  assert.equal(ask("clear"), "1");
+  assert.throws(() => ask("wrong"), /password authentication failed/);
+  await weir.stop();
+});
