@@ -53,7 +53,11 @@ need_npm() {
   stamp="$dir/node_modules/.weir-lock"
   if [ -f "$stamp" ] && cmp -s "$stamp" "$dir/package-lock.json"; then return 0; fi
   say "npm packages of ${dir#"$root"/}"
-  (cd "$dir" && npm ci --no-audit --no-fund --loglevel=error)
+  # Node may deadlock as it ends (nodejs/node#54918), npm with it: a second time is for that, and for the network.
+  (cd "$dir" && for _ in 1 2 3; do
+    if timeout 600 npm ci --no-audit --no-fund --loglevel=error; then exit 0; fi
+    say "npm ci failed or took more than 10 minutes; again"
+  done; exit 1) || die "npm ci failed in ${dir#"$root"/}; see above"
   cp "$dir/package-lock.json" "$stamp"
 }
 
