@@ -252,10 +252,11 @@ static json_t *manifest_of(const struct bundler *bundler, const struct project *
 {
     const char *binding = json_string_value(json_object_get(project->assets, "binding"));
     json_t *manifest = json_pack(
-        "{s:s, s:s, s:s, s:s, s:O, s:b, s:{s:O, s:s?}, s:O}", "name", project->name, "main",
+        "{s:s, s:s, s:s, s:s, s:O, s:b, s:{s:O, s:s?, s:O}, s:O}", "name", project->name, "main",
         main_name, "syntax", service_worker ? "service-worker" : "modules", "compatibility_date",
         project->compatibility_date, "compatibility_flags", project->compatibility_flags, "dev",
-        bundler->dev, "env", "vars", project->vars, "assets", binding, "modules", modules);
+        bundler->dev, "env", "vars", project->vars, "assets", binding, "databases", project->databases,
+        "modules", modules);
     if (getenv("WEIR_TEST_HOOKS")) /* a test build's natives; no other build has them */
         (void)json_object_set_new(manifest, "test_hooks", json_true());
     return manifest;

@@ -17,6 +17,7 @@ static const struct {
     {"dev", command_dev, "Serve a project while you work on it"},
     {"serve", command_serve, "Serve many workers, in production"},
     {"pool", command_pool, "Pool connections to Postgres, by itself"},
+    {"db", command_db, "The project's private Postgres: a prompt, its URL, start and stop"},
     {"reload", command_reload, "Make a running weir serve read its configuration again"},
     {"check-config", command_check_config, "Tell every mistake in a configuration"},
     {"doctor", command_doctor, "Tell whether this machine can run weir"},

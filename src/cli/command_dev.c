@@ -12,6 +12,7 @@
 #include "cli.h"
 #include "loader.h"
 #include "log.h"
+#include "private_postgres.h"
 #include "project.h"
 #include "state_dir.h"
 #include "supervisor.h"
@@ -172,7 +173,9 @@ int command_dev(int argc, char **argv)
                                                     .loaded = loaded,
                                                     .drain_timeout_ms = 2000,
                                                     .hangup_stops = true};
+    int hold = private_postgres_hold(project_dir); /* a load may start it */
     code = supervisor_run(&supervisor_options);
+    private_postgres_release(project_dir, hold);
     state_dir_remove(data_dir);
     return code;
 }

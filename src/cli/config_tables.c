@@ -126,6 +126,17 @@ static const struct config_key assets_keys[] = {
 };
 TABLE(config_assets, "[assets]", "Static files of a project.", assets_keys);
 
+static const struct config_key hyperdrive_keys[] = {
+    {"binding", CONFIG_STRING, 0, 0, NULL, NULL, "Its name in `env`"},
+    {"id", CONFIG_STRING, 0, 0, NULL, NULL,
+     "Under `weir serve` the `id`, or else the `name`, of one of [[pool.databases]]"},
+    {"localConnectionString", CONFIG_STRING, 0, 0, NULL, NULL,
+     "For `weir dev`: a `postgres://` URL; without it, and without the variable "
+     "`CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_<binding>`, the project's private Postgres"},
+};
+TABLE(config_hyperdrive, "[[hyperdrive]]", "A Postgres database, reached through the pool.",
+      hyperdrive_keys);
+
 static const struct config_key wrangler_keys[] = {
     {"name", CONFIG_STRING, 0, 0, NULL, NULL, "Name of the worker"},
     {"main", CONFIG_STRING, 0, 0, NULL, NULL, "Entry file (.js, .mjs, .ts, .tsx)"},
@@ -133,6 +144,7 @@ static const struct config_key wrangler_keys[] = {
     {"compatibility_flags", CONFIG_STRINGS, 0, 0, NULL, NULL, "Flags such as \"nodejs_compat\""},
     {"vars", CONFIG_ANY, 0, 0, NULL, NULL, "Table of strings and JSON values, found in env"},
     {"assets", CONFIG_ANY, 0, 0, NULL, NULL, "Table, see [assets]"},
+    {"hyperdrive", CONFIG_ANY, 0, 0, NULL, NULL, "Array of tables, see [[hyperdrive]]"},
     {"rules", CONFIG_ANY, 0, 0, NULL, NULL,
      "Array of {type, globs, fallthrough}: module types Text, Data, CompiledWasm, ESModule, CommonJS; "
      "the defaults are Text for `**/*.txt`, `**/*.html`, `**/*.sql`, Data for `**/*.bin`, CompiledWasm "
@@ -264,6 +276,8 @@ TABLE(config_pool_user, "[[pool.users]]", "Who may log in; `[[users]]` in pool.t
 
 static const struct config_key pool_database_keys[] = {
     {"name", CONFIG_STRING, 0, 0, NULL, "name", "What clients ask for; \"*\" is any other name"},
+    {"id", CONFIG_STRING, 0, 0, NULL, "id",
+     "The id by which a worker's [[hyperdrive]] names it, if that is not its name"},
     {"url", CONFIG_STRING, 0, 0, NULL, NULL,
      "`postgres://user@host:port,host:port/database?sslmode=verify-full`"},
     {"host", CONFIG_STRING, 0, 0, NULL, NULL,
@@ -364,5 +378,6 @@ void config_print_reference(void)
                  "in the end.\n");
     print_table(&config_wrangler);
     print_table(&config_assets);
+    print_table(&config_hyperdrive);
     print_table(&config_wrangler_limits);
 }

@@ -12,6 +12,7 @@
 #include "bundler.h"
 #include "checks.h"
 #include "cli.h"
+#include "hyperdrive.h"
 #include "pool_config.h"
 #include "project.h"
 
@@ -36,9 +37,9 @@ static void set_version(json_t *worker, const char *bundle_version)
 /* The worker's part of the plan. limits, scale: defaults already filled; taken over. */
 static json_t *worker_of(const struct project *project, json_t *limits, json_t *scale)
 {
-    json_t *worker = json_pack("{s:s, s:O, s:o, s:o, s:O, s:[]}", "name", project->name, "routes",
-                               project->routes, "limits", limits, "scale", scale, "crons",
-                               project->crons, "egress_allow");
+    json_t *worker = json_pack("{s:s, s:O, s:o, s:o, s:O, s:[], s:O}", "name", project->name,
+                               "routes", project->routes, "limits", limits, "scale", scale, "crons",
+                               project->crons, "egress_allow", "databases", project->databases);
     (void)json_object_update(limits, project->limits);
     (void)json_object_set(worker, "assets", project->assets ? project->assets : json_null());
     (void)json_object_set_new(worker, "bundle", json_null());
@@ -173,13 +174,19 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
     AUTO_BUFFER warnings = {0};
     config_report_append(&report, false, &warnings);
     config_report_done(&report);
+    json_t *pool = NULL;
     add_vars(&project, options->vars);
-    r = bundler_init(&bundler, options->data_dir, true, color, err);
+    r = hyperdrive_dev(&project, &pool, err);
+    if (r == 0)
+        r = bundler_init(&bundler, options->data_dir, true, color, err);
     if (r < 0) {
+        json_decref(pool);
         project_done(&project);
         return r;
     }
     json_t *plan = dev_plan(options, bundler.data_dir);
+    if (pool)
+        (void)json_object_set_new(plan, "pool", pool);
     json_t *worker = worker_of(&project, defaults_of(&config_limits, NULL),
                                defaults_of(&config_scale, NULL));
     struct error failure = {""};
@@ -262,6 +269,7 @@ struct serve_context {
     const struct value *limits, *scale;
     struct config_report *report;
     json_t *workers, *routes; /* routes: whose they are, by their canonical form */
+    const json_t *pool;       /* of the plan, or NULL */
     bool build, has_default;
 };
 
@@ -382,6 +390,7 @@ static void add_worker(struct serve_context *context, const struct value *entry)
         config_error(context->report, entry->line, "name",
                      "[[worker]] the name \"%s\" is taken; give this one name = \"…\"",
                      project.name);
+    hyperdrive_serve(&project, context->pool, entry->line, context->report);
     json_t *worker = worker_of(&project, defaults_of(&config_limits, context->limits),
                                defaults_of(&config_scale, context->scale));
     config_override(limits, &config_limits, json_object_get(worker, "limits"));
@@ -512,6 +521,7 @@ int loader_serve(const char *path, const struct serve_options *options, struct b
     const struct value *workers = value_get(&root, "worker"), *pool = value_get(&root, "pool");
     if (pool)
         (void)json_object_set_new(plan, "pool", pool_config_plan(pool, "[pool]", path, report));
+    context.pool = json_object_get(plan, "pool");
     if (r == 0 && (!workers || workers->type != VALUE_ARRAY))
         config_error(report, workers ? workers->line : 0, "worker",
                      "there is no [[worker]]; add one with project = \"…\"");

@@ -229,30 +229,51 @@ static void add_user(const struct reader *reader, const struct value *table, jso
 
 /* ---- databases ---- */
 
-static void take_url(const struct reader *reader, const struct value *table, json_t *database)
+static bool is_word(const char *word, const char *const *words)
+{
+    while (*words && strcmp(*words, word) != 0)
+        words++;
+    return *words != NULL;
+}
+
+const char *pool_config_apply_url(const char *url, json_t *database)
 {
     static const char *const copied[] = {"hosts", "database", "user", "password"};
-    const char *url = value_text(value_get(table, "url")), *problem = NULL;
-    json_t *parts = url ? postgres_url_parse(url, &problem) : NULL;
-    if (problem)
-        config_error(reader->report, line_of(table, "url"), "url", "[[databases]] url: %s",
-                     problem);
+    const char *problem = NULL;
+    json_t *parts = postgres_url_parse(url, &problem);
     for (size_t i = 0; i < ARRAY_LEN(copied) && parts; i++)
         if (json_object_get(parts, copied[i]))
             (void)json_object_set(database, copied[i], json_object_get(parts, copied[i]));
+    const json_t *parameters = json_object_get(parts, "parameters");
+    const char *mode = json_string_value(json_object_get(parameters, "sslmode"));
+    const char *wanted = json_string_value(json_object_get(parameters, "target_session_attrs"));
+    if (mode && !is_word(mode, tls_modes))
+        problem = "sslmode is none of disable, allow, prefer, require, verify-ca and verify-full";
+    else if (wanted && !is_word(wanted, attrs))
+        problem = "target_session_attrs is none of any, read-write, read-only, primary, standby and "
+                  "prefer-standby";
+    if (mode && !json_object_get(database, "tls"))
+        (void)json_object_set_new(database, "tls", json_object());
+    if (mode)
+        (void)json_object_set_new(json_object_get(database, "tls"), "mode", json_string(mode));
+    set_text(database, "target_session_attrs", wanted);
+    json_decref(parts);
+    return problem;
+}
+
+static void take_url(const struct reader *reader, const struct value *table, json_t *database)
+{
+    const char *url = value_text(value_get(table, "url"));
+    const char *problem = url ? pool_config_apply_url(url, database) : NULL;
+    if (problem)
+        config_error(reader->report, line_of(table, "url"), "url", "[[databases]] url: %s",
+                     problem);
     if (json_object_get(database, "password") && !reader->private_file)
         config_error(
             reader->report, line_of(table, "url"), "url",
             "[[databases]] url has a password, and others can read this file; make it private "
             "(chmod 600 %s), or leave it out and use password_file or password_env",
             reader->path);
-    json_t *parameters = json_object_get(parts, "parameters");
-    const char *mode = json_string_value(json_object_get(parameters, "sslmode"));
-    if (mode)
-        (void)json_object_set_new(json_object_get(database, "tls"), "mode", json_string(mode));
-    const char *wanted = json_string_value(json_object_get(parameters, "target_session_attrs"));
-    set_text(database, "target_session_attrs", wanted);
-    json_decref(parts);
 }
 
 static void take_host(const struct value *table, json_t *database)
@@ -370,10 +391,13 @@ static void check_sense(const struct reader *reader, const struct value *table, 
     if (json_array_size(json_object_get(plan, "databases")) == 0)
         config_error(reader->report, table->line, "databases",
                      "there is no [[databases]]; add one with name and url");
-    if (auth && strcmp(auth, "any") != 0 && json_array_size(json_object_get(plan, "users")) == 0)
+    /* Workers do not log in: they are known by their channels. */
+    if (auth && strcmp(auth, "any") != 0 && json_array_size(json_object_get(plan, "users")) == 0 &&
+        json_array_size(json_object_get(plan, "listeners")) > 0)
         config_error(reader->report, line_of(table, "auth"), "users",
                      "nobody can log in: add [[users]] or users_file, or set auth = \"any\" where "
-                     "everybody who can connect is trusted");
+                     "everybody who can connect is trusted, or listen = [] where only workers use "
+                     "it");
 }
 
 static bool is_private(const char *path)

@@ -24,7 +24,7 @@ static const char *const accepted[] = {
 /* Known to wrangler and not served here yet. */
 static const char *const unserved[] = {
     "kv_namespaces", "d1_databases", "r2_buckets", "durable_objects", "migrations", "services",
-    "queues", "hyperdrive", "workflows", "ai", "browser", "images", "vectorize", "send_email",
+    "queues", "workflows", "ai", "browser", "images", "vectorize", "send_email",
     "analytics_engine_datasets", "dispatch_namespaces", "mtls_certificates", "secrets_store_secrets",
     "pipelines", "version_metadata", "ratelimits", "unsafe", "containers", "worker_loaders",
     "wasm_modules", "text_blobs", "data_blobs", "site", "pages_build_output_dir", "cloudchamber",
@@ -346,6 +346,59 @@ static void take_assets(struct project *project, struct config_report *report)
                     report);
 }
 
+static bool is_label(const char *text)
+{
+    size_t len = strlen(text);
+    return len > 0 && len <= 63 && text[0] != '-' && text[len - 1] != '-' &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == len;
+}
+
+static bool is_identifier(const char *text)
+{
+    return !strchr("0123456789", text[0]) &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$") ==
+               strlen(text);
+}
+
+static void add_hyperdrive(struct project *project, const struct value *entry,
+                           struct config_report *report)
+{
+    config_check(entry, &config_hyperdrive, NULL, report);
+    const char *binding = value_text(value_get(entry, "binding")),
+               *id = value_text(value_get(entry, "id")),
+               *url = value_text(value_get(entry, "localConnectionString"));
+    size_t index;
+    json_t *other;
+    if (!binding || !is_identifier(binding)) {
+        config_error(report, entry->line, "binding",
+                     "[[hyperdrive]] needs binding = \"…\", its name in env, such as \"DB\"");
+        return;
+    }
+    if (!id || !is_label(id)) {
+        config_error(report, entry->line, "id",
+                     "[[hyperdrive]] \"%s\" needs id = \"…\" of at most 63 letters, digits, - and _",
+                     binding);
+        return;
+    }
+    json_array_foreach(project->hyperdrive, index, other)
+    {
+        if (strcmp(json_string_value(json_object_get(other, "binding")), binding) == 0)
+            config_error(report, entry->line, "binding",
+                         "[[hyperdrive]] the binding \"%s\" is there twice", binding);
+    }
+    (void)json_array_append_new(project->hyperdrive, json_pack("{s:s, s:s, s:s?}", "binding", binding,
+                                                               "id", id, "url", url));
+}
+
+static void take_hyperdrive(struct project *project, struct config_report *report)
+{
+    const struct value *list = own(project, "hyperdrive");
+    if (list && list->type != VALUE_ARRAY)
+        config_error(report, list->line, "hyperdrive", "write [[hyperdrive]], with two brackets");
+    for (size_t i = 0; list && list->type == VALUE_ARRAY && i < list->count; i++)
+        add_hyperdrive(project, &list->entries[i].value, report);
+}
+
 static void take_main(struct project *project, struct config_report *report)
 {
     const struct value *main_value = inherited(project, "main");
@@ -410,6 +463,8 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
                               .secrets_paths = json_array(),
                               .routes = json_array(),
                               .crons = json_array(),
+                              .hyperdrive = json_array(),
+                              .databases = json_array(),
                               .limits = json_object(),
                               .compatibility_flags = json_array()};
     *ret_project = project;
@@ -461,6 +516,7 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
         take_routes(&project, report);
         take_crons(&project, report);
         take_assets(&project, report);
+        take_hyperdrive(&project, report);
         take_main(&project, report);
         take_module_root(&project);
     }
@@ -484,6 +540,8 @@ void project_done(struct project *project)
     json_decref(project->secrets_paths);
     json_decref(project->routes);
     json_decref(project->crons);
+    json_decref(project->hyperdrive);
+    json_decref(project->databases);
     json_decref(project->limits);
     json_decref(project->assets);
     *project = (struct project){.name = NULL};

@@ -18,6 +18,8 @@ struct project {
     json_t *compatibility_flags; /* array */
     json_t *vars;                /* object: vars and .dev.vars */
     json_t *routes, *crons;      /* arrays of strings */
+    json_t *hyperdrive;          /* array of {binding, id, url?}: what [[hyperdrive]] says */
+    json_t *databases; /* array of {binding, host, database, user}: what it comes to (hyperdrive.h) */
     json_t *limits;              /* object, as in the plan */
     json_t *assets;              /* as in the plan, or NULL */
     struct rules *rules;

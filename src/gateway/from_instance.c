@@ -218,6 +218,7 @@ static int on_frame(struct instance *instance, const struct ring_frame *frame)
         return on_abort(instance, frame);
     case FRAME_EVENT:
     case FRAME_RETIRE:
+    case FRAME_START_TLS:
         break;
     }
     return -EPROTO;

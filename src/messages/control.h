@@ -32,7 +32,7 @@ enum control_type {
     CONTROL_RETIRE,        /* memory is short: give the instance back that is idle for longest */
     CONTROL_DRAIN, /* struct control_drain: stop listening, finish what is in flight, then exit 0 */
 
-    /* supervisor → broker */
+    /* supervisor → broker, pool */
     CONTROL_ATTACH, /* struct control_instance, fds = channel */
     CONTROL_DETACH, /* struct control_gone */
 
@@ -44,7 +44,8 @@ enum control_type {
     /* supervisor ↔ template (over its own socket) */
     CONTROL_TEMPLATE_READY, /* template → supervisor: struct control_template_ready */
     CONTROL_TEMPLATE_FAILED, /* template → supervisor: struct control_gone + text: start-up error */
-    CONTROL_FORK,            /* struct control_instance, fds = gateway channel + broker channel */
+    CONTROL_FORK,            /* struct control_instance, fds = channels of the gateway, the
+                                broker and, where there are databases, the pool */
     CONTROL_END,             /* struct control_kill: SIGKILL this instance */
     CONTROL_EXIT,            /* template → supervisor: struct control_gone (wait status) */
 };

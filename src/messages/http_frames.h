@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames on the two channels of an instance: gateway ↔ instance and broker ↔ instance.
+/* Frames on the channels of an instance: gateway ↔ instance, broker ↔ instance, and pool ↔ instance
+ * where the worker has databases.
  * Payload = the fixed struct, then the bytes its lengths announce, exactly. All integers native
  * endian (one machine). The receiver checks every length against the frame's bytes.
  *
@@ -12,6 +13,12 @@
  *   instance → gateway/broker exchanges (assets, outbound fetch): slots of the instance's choosing,
  *   ids from EXCHANGE_ID_BASE on, so that both kinds share the gateway's channel.
  * The frame header's slot field carries the slot, aux the low 32 bits of the id.
+ *
+ * A socket (connect() of cloudflare:sockets) is an exchange, too: FRAME_REQUEST with FRAME_SOCKET,
+ * method "CONNECT", the URL "host:port"; FRAME_RESPONSE when it is open, and again when TLS that was
+ * asked for later is; FRAME_BODY both ways, each with its own FRAME_FIN. It lives until FRAME_ERROR
+ * or FRAME_ABORT. The broker connects to anybody whom the egress policy allows, the pool to itself,
+ * for the hosts of the worker's database bindings.
  *
  * Flow control: each side may have FLOW_WINDOW_BYTES of body in flight a direction; the receiver
  * gives credit back with FRAME_CREDIT as it consumes. */
@@ -28,6 +35,7 @@ enum {
     HEAD_BYTES_MAX = 200 * 1024, /* url + headers; a head longer than a frame comes in parts */
     GATEWAY_RING_BYTES = 1024 * 1024,
     BROKER_RING_BYTES = 1024 * 1024,
+    POOL_RING_BYTES = 256 * 1024,
     SLOTS_MAX = 1024, /* requests in flight on one instance */
     BODY_BYTES_UNKNOWN = -1,
 };
@@ -56,6 +64,9 @@ enum frame_type {
     FRAME_EVENT,
     /* gateway → instance: finish what is in flight, then exit */
     FRAME_RETIRE,
+    /* instance → broker: struct frame_start_tls + host: the socket, whose bytes so far went in the
+     * clear, goes on with TLS, towards a server with a certificate for host */
+    FRAME_START_TLS,
 };
 
 enum frame_flags {
@@ -67,6 +78,7 @@ enum frame_flags {
     FRAME_PASS_THROUGH = 1 << 5, /* error after passThroughOnException: try assets */
     FRAME_TLS = 1 << 6,          /* the client came over TLS */
     FRAME_RETRYABLE = 1 << 7,    /* error before the handler ran */
+    FRAME_SOCKET = 1 << 8,       /* not HTTP: a socket; with FRAME_TLS: TLS at once */
 };
 
 struct frame_request {
@@ -114,6 +126,13 @@ struct frame_abort {
     uint32_t reason;
     uint32_t reserved;
 };
+
+struct frame_start_tls {
+    uint64_t id;
+    uint32_t host_bytes;
+    uint32_t reserved;
+};
+static_assert(sizeof(struct frame_start_tls) == 16, "layout");
 
 enum error_kind {
     ERROR_KIND_EXCEPTION = 1101, /* uncaught, rejected, not a Response, never settles */

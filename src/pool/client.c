@@ -335,10 +335,8 @@ void client_run(struct client *client)
         pool_again(client); /* others have their turn */
 }
 
-static void on_ready(struct loop_source *source, uint32_t events)
+void client_event(struct client *client, uint32_t events)
 {
-    struct client *client =
-        CONTAINER_OF(CONTAINER_OF(source, struct stream, source), struct client, stream);
     stream_take_events(&client->stream, events);
     if (client->out && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
         flush(client);
@@ -355,19 +353,32 @@ static void on_ready(struct loop_source *source, uint32_t events)
         client_run(client);
 }
 
-static struct client *client_new(void)
+static void on_ready(struct loop_source *source, uint32_t events)
 {
-    struct client *client = xcalloc(1, sizeof(*client));
+    client_event(CONTAINER_OF(CONTAINER_OF(source, struct stream, source), struct client, stream),
+                 events);
+}
+
+static struct client *client_new(size_t bytes)
+{
+    struct client *client = xcalloc(1, bytes);
     list_push_back(&pool_process.clients, &client->link);
     number_take(client);
     client->since_us = pool_now();
+    client->login = login_new();
+    return client;
+}
+
+struct client *client_over(const struct stream_carrier *carrier, size_t bytes)
+{
+    struct client *client = client_new(bytes);
+    client->stream.carrier = carrier;
     return client;
 }
 
 void client_accept(int fd, bool tcp)
 {
-    struct client *client = client_new();
-    client->login = login_new();
+    struct client *client = client_new(sizeof(*client));
     client->stream.fd_is_tcp = tcp;
     if (stream_open(&client->stream, pool_process.loop, fd, on_ready) < 0) {
         (void)close(fd);

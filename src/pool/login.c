@@ -14,6 +14,7 @@
 #include "scram.h"
 #include "startup.h"
 #include "tls.h"
+#include "worker.h"
 
 enum stage {
     STAGE_FIRST,   /* nothing has come yet */
@@ -192,6 +193,21 @@ static void begin_scram(struct client *client)
         STAGE_SASL);
 }
 
+/* A worker is who its channel belongs to: it has no password to show, nor to lose. */
+static void admit_worker(struct client *client)
+{
+    const struct startup *startup = &client->login->startup;
+    const struct binding_config *binding = worker_binding(client);
+    if (strcmp(startup->database, binding->database) == 0 &&
+        strcmp(startup->user, binding->user) == 0)
+        enter_pool(client);
+    else
+        fail(client, "28000",
+             "%s is the database \"%s\" for the user \"%s\", and no other; connect with the "
+             "binding's connectionString",
+             binding->host, binding->database, binding->user);
+}
+
 static void begin_auth(struct client *client)
 {
     struct login *login = client->login;
@@ -322,7 +338,10 @@ static void on_startup(struct client *client, uint32_t code, struct slice body)
         fail(client, "0A000", "replication connections do not go through the pool");
     } else {
         negotiate(client, code);
-        begin_auth(client);
+        if (client->stream.carrier)
+            admit_worker(client);
+        else
+            begin_auth(client);
     }
 }
 

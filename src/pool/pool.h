@@ -180,6 +180,11 @@ void pool_serve_later(struct pool *pool);
 /* ---- client.c ---- */
 /* A connection was accepted; takes fd over. */
 void client_accept(int fd, bool tcp);
+/* A client over another carrier than a socket: the beginning of an allocation of bytes, which is freed
+ * with it after the carrier was closed. */
+struct client *client_over(const struct stream_carrier *carrier, size_t bytes);
+/* EPOLLIN: there is something to read; EPOLLOUT: room to write; EPOLLRDHUP: no more will come. */
+void client_event(struct client *client, uint32_t events);
 /* Reads what is there and sends it on; called when there may be something, or a server came. */
 void client_run(struct client *client);
 /* To the client, as far as it takes it; the rest waits. */

@@ -28,6 +28,7 @@
 #include "resolve.h"
 #include "sandbox.h"
 #include "tls.h"
+#include "worker.h"
 
 enum { LISTENERS_MAX = 16, ACCEPTS_PER_TURN = 64, PLAN_BYTES_MAX = 64 * 1024 * 1024 };
 
@@ -99,8 +100,10 @@ static void run_again(void)
 static void end_turn(void *owner)
 {
     (void)owner;
+    worker_read_all();
     run_again();
     serve_pools();
+    worker_flush_all();
     client_free_closed();
     server_free_closed();
 }
@@ -247,6 +250,25 @@ static void drain(const struct ipc_message *message)
     loop_timer_start(pool_process.loop, &drain_timer, order.timeout_ms, on_drain_over);
 }
 
+static void attach(struct ipc_message *message)
+{
+    struct control_instance order;
+    if (message->bytes != sizeof(order) || message->fds_count != CHANNEL_FDS)
+        return;
+    memcpy(&order, message->payload, sizeof(order));
+    worker_attach(&order, message->fds);
+    message->fds_count = 0; /* taken over */
+}
+
+static void detach(const struct ipc_message *message)
+{
+    struct control_gone gone;
+    if (message->bytes < sizeof(gone))
+        return;
+    memcpy(&gone, message->payload, sizeof(gone));
+    worker_detach(gone.instance_id);
+}
+
 static void on_control(struct loop_source *source, uint32_t events)
 {
     static struct ipc_message message;
@@ -255,6 +277,10 @@ static void on_control(struct loop_source *source, uint32_t events)
     while ((r = ipc_recv(source->fd, &message)) > 0) {
         if (message.type == CONTROL_PLAN && message.fds_count >= 1)
             take_plan(&message);
+        else if (message.type == CONTROL_ATTACH)
+            attach(&message);
+        else if (message.type == CONTROL_DETACH)
+            detach(&message);
         else if (message.type == CONTROL_DRAIN)
             drain(&message);
         ipc_close_fds(&message);

@@ -238,6 +238,24 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     return 0;
 }
 
+static int read_worker(const json_t *object, struct worker_config *worker, struct error *err)
+{
+    const json_t *databases = json_object_get(object, "databases");
+    worker->deployment_id = (uint32_t)integer(object, "deployment_id", 0);
+    worker->bindings_count = json_array_size(databases);
+    worker->bindings = xcalloc(worker->bindings_count + 1, sizeof(*worker->bindings));
+    for (size_t i = 0; i < worker->bindings_count; i++) {
+        const json_t *entry = json_array_get(databases, i);
+        struct binding_config *binding = &worker->bindings[i];
+        binding->host = text(entry, "host", NULL);
+        binding->database = text(entry, "database", NULL);
+        binding->user = text(entry, "user", NULL);
+        if (!binding->host || !binding->database || !binding->user)
+            return error_set(err, -EINVAL, "workers[].databases[]: needs host, database and user");
+    }
+    return 0;
+}
+
 static int read_all(const json_t *root, struct pool_config *config, struct error *err)
 {
     const json_t *users = json_object_get(root, "users");
@@ -254,6 +272,12 @@ static int read_all(const json_t *root, struct pool_config *config, struct error
     config->databases = xcalloc(config->databases_count + 1, sizeof(*config->databases));
     for (size_t i = 0; i < config->databases_count; i++)
         if (read_database(json_array_get(databases, i), config, &config->databases[i], err) < 0)
+            return -EINVAL;
+    const json_t *workers = json_object_get(root, "workers");
+    config->workers_count = json_array_size(workers);
+    config->workers = xcalloc(config->workers_count + 1, sizeof(*config->workers));
+    for (size_t i = 0; i < config->workers_count; i++)
+        if (read_worker(json_array_get(workers, i), &config->workers[i], err) < 0)
             return -EINVAL;
     return 0;
 }
@@ -321,6 +345,16 @@ static void free_database(struct database_config *database)
     free(database->settings);
 }
 
+static void free_worker(struct worker_config *worker)
+{
+    for (size_t i = 0; worker->bindings && i < worker->bindings_count; i++) {
+        free(worker->bindings[i].host);
+        free(worker->bindings[i].database);
+        free(worker->bindings[i].user);
+    }
+    free(worker->bindings);
+}
+
 struct pool_config *config_hold(struct pool_config *config)
 {
     config->references++;
@@ -341,6 +375,9 @@ void config_release(struct pool_config **config)
     }
     for (size_t i = 0; i < c->databases_count && c->databases; i++)
         free_database(&c->databases[i]);
+    for (size_t i = 0; i < c->workers_count && c->workers; i++)
+        free_worker(&c->workers[i]);
+    free(c->workers);
     free(c->users);
     free(c->databases);
     free_tls(&c->tls);
@@ -356,6 +393,14 @@ void config_release(struct pool_config **config)
 }
 
 /* ---- questions ---- */
+
+const struct worker_config *config_worker_of(const struct pool_config *config, uint32_t deployment_id)
+{
+    for (size_t i = 0; i < config->workers_count; i++)
+        if (config->workers[i].deployment_id == deployment_id)
+            return &config->workers[i];
+    return NULL;
+}
 
 const struct database_config *config_database(const struct pool_config *config, const char *name)
 {

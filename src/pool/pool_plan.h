@@ -79,6 +79,17 @@ struct database_config {
     struct cache_config cache;
 };
 
+/* A database of a worker: what it connects to as `host` is `database`, as `user`. */
+struct binding_config {
+    char *host, *database, *user;
+};
+
+struct worker_config {
+    uint32_t deployment_id;
+    struct binding_config *bindings;
+    size_t bindings_count;
+};
+
 struct pool_config {
     uint32_t references;
     enum auth_method auth;
@@ -89,6 +100,8 @@ struct pool_config {
     struct tls_settings tls;
     struct database_config *databases;
     size_t databases_count;
+    struct worker_config *workers;
+    size_t workers_count;
     struct pool_limits limits; /* complete: no -1 */
     int queue_max;
     int64_t reserve_after_ms, client_idle_ms, client_login_ms, server_connect_ms, server_retry_ms;
@@ -109,6 +122,8 @@ struct pool_config *config_hold(struct pool_config *config);
 /* The last one frees it and wipes its secrets. */
 void config_release(struct pool_config **config);
 
+/* NULL: it has no databases. */
+const struct worker_config *config_worker_of(const struct pool_config *config, uint32_t deployment_id);
 /* By exact name, else "*", else NULL. */
 const struct database_config *config_database(const struct pool_config *config, const char *name);
 struct user_config *config_user(const struct pool_config *config, const char *name);

@@ -439,7 +439,7 @@ static void on_fetch_frame(enum exchange_target target, const struct ring_frame 
         const char *headers = payload + sizeof(response);
         const char *url = headers + response.headers_bytes, *body = url + response.url_bytes;
         bool fin = response.flags & FRAME_FIN;
-        if (fin)
+        if (fin && !exchange->is_socket)
             end_exchange(exchange);
         const JSValueRef args[] = {
             number(target),
@@ -456,7 +456,7 @@ static void on_fetch_frame(enum exchange_target target, const struct ring_frame 
     } else if (frame->type == FRAME_BODY) {
         struct frame_body body;
         memcpy(&body, payload, sizeof(body));
-        if (body.flags & FRAME_FIN)
+        if ((body.flags & FRAME_FIN) && !exchange->is_socket) /* a socket's other half lives on */
             end_exchange(exchange);
         const JSValueRef args[] = {number(target), number(library_id(id)),
                                    bytes_or_null(payload + sizeof(body), body.bytes),
@@ -539,13 +539,14 @@ static void on_gateway_frame(const struct ring_frame *frame, const char *payload
         break;
     case FRAME_DONE:
     case FRAME_LOG:
+    case FRAME_START_TLS:
         return; /* not for us */
     }
     on_fetch_frame(TARGET_GATEWAY, frame, payload);
 }
 
 /* Reads a batch. True if there was something. */
-static bool drain(struct channel *channel, bool from_gateway)
+static bool drain(struct channel *channel, enum exchange_target target)
 {
     if (!channel->memory)
         return false;
@@ -553,10 +554,10 @@ static bool drain(struct channel *channel, bool from_gateway)
     const void *payload;
     int count = 0, r;
     while (count < FRAMES_PER_TURN && (r = ring_peek(&channel->in, &frame, &payload)) > 0) {
-        if (from_gateway)
+        if (target == TARGET_GATEWAY)
             on_gateway_frame(&frame, payload);
         else
-            on_fetch_frame(TARGET_BROKER, &frame, payload);
+            on_fetch_frame(target, &frame, payload);
         ring_release(&channel->in, &frame);
         count++;
     }
@@ -579,7 +580,7 @@ static void flush(void)
 /* Waits for a bell or a timer. False: nobody can wake us any more. */
 static bool wait_for_work(int timeout_ms)
 {
-    struct channel *channels[] = {&instance.gateway, &instance.broker};
+    struct channel *channels[] = {&instance.gateway, &instance.broker, &instance.pool};
     struct pollfd fds[ARRAY_LEN(channels)];
     bool idle = true;
     for (size_t i = 0; i < ARRAY_LEN(channels); i++) {
@@ -603,20 +604,24 @@ static void make_compact(void)
     instance.body_bytes = 0;
 }
 
-int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHANNEL_FDS])
+int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHANNEL_FDS],
+                   const int pool_fds[CHANNEL_FDS])
 {
     if (channel_open(&instance.gateway, CHANNEL_INSTANCE, gateway_fds) < 0 ||
-        (broker_fds && channel_open(&instance.broker, CHANNEL_INSTANCE, broker_fds) < 0))
+        (broker_fds && channel_open(&instance.broker, CHANNEL_INSTANCE, broker_fds) < 0) ||
+        (pool_fds && channel_open(&instance.pool, CHANNEL_INSTANCE, pool_fds) < 0))
         return 1;
     instance.outboxes[TARGET_GATEWAY].channel = &instance.gateway;
     instance.outboxes[TARGET_BROKER].channel = &instance.broker;
+    instance.outboxes[TARGET_POOL].channel = &instance.pool;
     instance.serving = true;
     bool compact = false; /* owed since the last work */
     bool settled = false; /* the library looked for requests that nothing can answer any more */
     for (;;) {
         instance.batch_cpu_us = clock_thread_cpu_us();
-        bool busy = drain(&instance.gateway, true);
-        busy |= drain(&instance.broker, false);
+        bool busy = drain(&instance.gateway, TARGET_GATEWAY);
+        busy |= drain(&instance.broker, TARGET_BROKER);
+        busy |= drain(&instance.pool, TARGET_POOL);
         int timeout_ms = instance_timers();
         flush();
         if (instance.in_flight == 0 && (instance.retiring || instance.spent) &&

@@ -18,19 +18,21 @@ struct slot {
     bool done_with_fin; /* the library is done; the last body frame says so */
 };
 
-/* An exchange that the worker opened: outbound fetch (broker) or assets (gateway). */
+/* An exchange that the worker opened: outbound fetch (broker), assets (gateway), a socket (broker or
+ * pool). */
 struct exchange {
     uint64_t id; /* the library's; 0: free */
+    bool is_socket;
     struct outflow request;
 };
 
-enum exchange_target { TARGET_BROKER, TARGET_GATEWAY, TARGETS };
+enum exchange_target { TARGET_BROKER, TARGET_GATEWAY, TARGET_POOL, TARGETS };
 
 struct instance {
     struct engine engine;
     struct library library;
     JSObjectRef native; /* what the library holds of us */
-    struct channel gateway, broker;
+    struct channel gateway, broker, pool;
     struct outbox outboxes[TARGETS];
     struct slot slots[SLOTS_MAX];
     struct exchange exchanges[TARGETS][SLOTS_MAX];
@@ -70,9 +72,10 @@ void instance_limit_cpu(uint32_t cpu_ms_max);
 void instance_keep_to_cpu(int cpu);
 /* What the booted worker can do: bit 0 fetch, bit 1 scheduled. */
 uint32_t instance_handlers(void);
-/* Takes over the channels and serves until retired or the gateway is gone. Returns the exit code.
- */
-int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHANNEL_FDS]);
+/* Takes over the channels and serves until retired or the gateway is gone. broker_fds and pool_fds may
+ * be NULL: none. Returns the exit code. */
+int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHANNEL_FDS],
+                   const int pool_fds[CHANNEL_FDS]);
 
 /* One call into the library; afterwards microtasks are done. An argument that is NULL could not be
  * made for lack of memory. False: it threw or was stopped, and its request was told. */

@@ -325,7 +325,7 @@ ENGINE_FUNCTION(fetch_start)
     if (first.len > 0)
         memcpy(room + sizeof(request) + buffer_len(&head_text), first.ptr, first.len);
     outbox_commit(outbox, FRAME_REQUEST, slot_index, id, bytes);
-    *exchange = (struct exchange){.id = id};
+    *exchange = (struct exchange){.id = id, .is_socket = request.flags & FRAME_SOCKET};
     exchange->request.credit = FLOW_WINDOW_BYTES - (int64_t)first.len;
     if (whole && first.len < body.len)
         outflow_write(&exchange->request, outbox, slot_index, id,
@@ -377,6 +377,27 @@ ENGINE_FUNCTION(fetch_credit)
         outbox_send(&instance.outboxes[target], FRAME_CREDIT, slot, exchange->id, &credit,
                     sizeof(credit));
     }
+    return JSValueMakeUndefined(ctx);
+}
+
+/* socketStartTls(id, host): of a socket of the broker, after all that was written */
+ENGINE_FUNCTION(socket_start_tls)
+{
+    uint32_t slot;
+    uint64_t id = argument_id(ctx, argc, argv, 0) + EXCHANGE_ID_BASE;
+    struct exchange *exchange =
+        instance.serving && argc > 1 ? exchange_of(TARGET_BROKER, id, id, &slot) : NULL;
+    if (!exchange)
+        return JSValueMakeUndefined(ctx);
+    head_text.start = head_text.end = 0;
+    engine_append_latin1(ctx, argv[1], &head_text);
+    struct frame_start_tls order = {.id = id, .host_bytes = (uint32_t)buffer_len(&head_text)};
+    uint32_t bytes = (uint32_t)sizeof(order) + order.host_bytes;
+    struct outbox *outbox = &instance.outboxes[TARGET_BROKER];
+    char *room = outbox_reserve(outbox, bytes);
+    memcpy(room, &order, sizeof(order));
+    memcpy(room + sizeof(order), head_text.data, order.host_bytes);
+    outbox_commit(outbox, FRAME_START_TLS, slot, id, bytes);
     return JSValueMakeUndefined(ctx);
 }
 
@@ -518,6 +539,7 @@ static const struct {
     {"fetchBody", fetch_body},
     {"fetchAbort", fetch_abort},
     {"fetchCredit", fetch_credit},
+    {"socketStartTls", socket_start_tls},
     {"setTimer", set_timer},
     {"makeRoom", make_room},
     {"now", now},

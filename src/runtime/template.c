@@ -164,13 +164,16 @@ static void become_instance(const struct ipc_message *message, int cpu)
         seed = (double)(random >> 11);
     JSValueRef argument = JSValueMakeNumber(instance.engine.ctx, seed);
     (void)instance_call(instance.library.after_fork, 1, &argument);
-    _exit(instance_serve(message->fds, message->fds + CHANNEL_FDS));
+    bool has_pool = message->fds_count == 3 * CHANNEL_FDS;
+    _exit(instance_serve(message->fds, message->fds + CHANNEL_FDS,
+                         has_pool ? message->fds + 2 * CHANNEL_FDS : NULL));
 }
 
 static void fork_instance(struct ipc_message *message)
 {
     struct control_instance order;
-    if (message->bytes != sizeof(order) || message->fds_count != 2 * CHANNEL_FDS)
+    if (message->bytes != sizeof(order) ||
+        (message->fds_count != 2 * CHANNEL_FDS && message->fds_count != 3 * CHANNEL_FDS))
         return;
     memcpy(&order, message->payload, sizeof(order));
     size_t place = 0;

@@ -50,6 +50,7 @@ void deployment_update(struct deployment *deployment, const json_t *worker, bool
         .startup_cpu_ms_max = limit(limits, "startup_cpu_ms", 1000),
         .subrequests_max = limit(limits, "subrequests", 1000),
     };
+    deployment->has_databases = json_array_size(json_object_get(worker, "databases")) > 0;
     const char *bundle = plan_text(worker, "bundle");
     text_free(&deployment->bundle_path);
     deployment->bundle_path = bundle ? xstrdup(bundle) : NULL;

@@ -38,6 +38,7 @@ struct deployment {
     uint32_t id;
     char *name, *version, *bundle_path; /* bundle_path NULL: assets only */
     bool current;                       /* in the plan in force */
+    bool has_databases;                 /* its instances have a channel to the pool */
     struct control_template limits;
     struct cron crons[CRONS_MAX];
     char *cron_texts[CRONS_MAX];

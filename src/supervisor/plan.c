@@ -91,15 +91,28 @@ int plan_gateway_part(const struct plan *plan)
         (void)json_object_set_new(worker, "has_code",
                                   json_boolean(json_is_string(json_object_get(worker, "bundle"))));
     }
-    return part_without(plan, (const char *const[]){"bundle", "egress_allow", NULL});
+    return part_without(plan, (const char *const[]){"bundle", "egress_allow", "databases", NULL});
 }
 
 int plan_broker_part(const struct plan *plan)
 {
-    return part_without(plan, (const char *const[]){"bundle", "routes", "assets", "crons", NULL});
+    return part_without(plan, (const char *const[]){"bundle", "routes", "assets", "crons", "databases", NULL});
 }
 
 int plan_pool_part(const struct plan *plan)
 {
-    return sealed_memfd(json_object_get(plan->json, "pool"));
+    json_t *part = json_copy(json_object_get(plan->json, "pool")), *workers = json_array(), *worker;
+    size_t index;
+    json_array_foreach(json_object_get(plan->json, "workers"), index, worker)
+    {
+        if (json_array_size(json_object_get(worker, "databases")) > 0)
+            (void)json_array_append_new(
+                workers, json_pack("{s:O, s:O}", "deployment_id",
+                                   json_object_get(worker, "deployment_id"), "databases",
+                                   json_object_get(worker, "databases")));
+    }
+    (void)json_object_set_new(part, "workers", workers);
+    int fd = sealed_memfd(part);
+    json_decref(part);
+    return fd;
 }

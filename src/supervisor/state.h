@@ -85,10 +85,11 @@ void templates_start(struct deployment *deployment);
 void templates_kill(uint32_t instance_id, int gateway, uint32_t reason);
 /* Everything in the nursery is gone. */
 void templates_all_gone(void);
-/* The nursery or the broker is there (again): what waited for it goes on. */
+/* The nursery, the broker or the pool is there (again): what waited for it goes on. */
 void templates_resume(void);
-/* The instances of one gateway have lost it, or all have lost the broker: end them. */
-void templates_end_instances(int gateway); /* -1: all */
+/* The instances of one gateway have lost it, or all (-1) have lost the broker, or those with databases
+ * the pool: ends them. */
+void templates_end_instances(int gateway, bool of_databases);
 /* Frees what no plan wants any more, evicts the least recently used beyond the memory budget. */
 void templates_tidy(void);
 void templates_on_nursery_message(struct ipc_message *message);

@@ -346,7 +346,8 @@ static void on_gateway_message(int gateway, struct ipc_message *message)
     }
 }
 
-static void on_broker_message(const struct ipc_message *message)
+/* From the broker or the pool: an instance broke the protocol. */
+static void on_kill_order(const struct ipc_message *message)
 {
     struct control_kill kill_order;
     if (message->type != CONTROL_KILL || message->bytes != sizeof(kill_order))
@@ -358,6 +359,7 @@ static void on_broker_message(const struct ipc_message *message)
 
 static void on_pool_message(const struct ipc_message *message)
 {
+    on_kill_order(message);
     if (message->type != CONTROL_PLAN_TAKEN)
         return;
     supervisor.pool.plan_taken = true;
@@ -381,7 +383,7 @@ static void on_child_ready(struct loop_source *source, uint32_t events)
         if (child->kind == CHILD_GATEWAY)
             on_gateway_message(child->number, &message);
         else if (child->kind == CHILD_BROKER)
-            on_broker_message(&message);
+            on_kill_order(&message);
         else if (child->kind == CHILD_POOL)
             on_pool_message(&message);
         else
@@ -438,7 +440,7 @@ static void child_start(struct child *child)
         send_plan_to_broker();
     if (child->kind == CHILD_POOL)
         pool_child_send_plan();
-    else if (child->kind != CHILD_GATEWAY)
+    if (child->kind != CHILD_GATEWAY)
         templates_resume();
 }
 
@@ -451,9 +453,11 @@ static void child_ended(struct child *child, int status)
         return;
     log_error("%s %s; starting it again", child_name(child), process_status_text(status));
     if (child->kind == CHILD_GATEWAY)
-        templates_end_instances(child->number);
+        templates_end_instances(child->number, false);
     else if (child->kind == CHILD_BROKER)
-        templates_end_instances(-1); /* their channels to it are dead: gateways ask for new ones */
+        templates_end_instances(-1, false); /* their channels to it are dead: gateways ask for new ones */
+    else if (child->kind == CHILD_POOL)
+        templates_end_instances(-1, true);
     else if (child->kind == CHILD_NURSERY)
         templates_all_gone();
     restart_later(child);

@@ -49,28 +49,36 @@ static void forget_instance(struct deployment *deployment, uint32_t instance_id,
     tell_gone(CONTROL_INSTANCE_GONE, deployment, instance_id, ref->gateway, status, text);
     struct control_gone gone = {instance_id, deployment->id, status, 0};
     (void)supervisor_tell(&supervisor.broker, CONTROL_DETACH, &gone, sizeof(gone), NULL, 0);
+    if (deployment->has_databases)
+        (void)supervisor_tell(&supervisor.pool, CONTROL_DETACH, &gone, sizeof(gone), NULL, 0);
     deployment_remove_instance(deployment, instance_id);
     deployment->used_ms = loop_now_ms(supervisor.loop);
 }
 
-/* Two channels, three messages: the gateway may write requests before the instance even runs. */
+/* Two channels and three messages, or three and four: the gateway may write requests before the
+ * instance even runs. */
 static void fork_instance(struct deployment *deployment, int gateway)
 {
     struct control_instance order = {supervisor.next_instance_id++, deployment->id,
                                      supervisor_cpu(gateway)};
-    int fds[2 * CHANNEL_FDS];
+    int fds[3 * CHANNEL_FDS], fds_count = (deployment->has_databases ? 3 : 2) * CHANNEL_FDS;
     memset(fds, -1, sizeof(fds));
     int r = channel_create(GATEWAY_RING_BYTES, fds);
     if (r == 0)
         r = channel_create(BROKER_RING_BYTES, fds + CHANNEL_FDS);
+    if (r == 0 && deployment->has_databases)
+        r = channel_create(POOL_RING_BYTES, fds + 2 * CHANNEL_FDS);
     if (r == 0)
         r = supervisor_send(&deployment->unsent, &deployment->source, CONTROL_FORK, &order,
-                            sizeof(order), fds, 2 * CHANNEL_FDS);
+                            sizeof(order), fds, fds_count);
     if (r == 0) {
         deployment_add_instance(deployment, order.instance_id, gateway);
         supervisor_tell_gateway(gateway, CONTROL_INSTANCE, &order, sizeof(order), fds, CHANNEL_FDS);
         (void)supervisor_tell(&supervisor.broker, CONTROL_ATTACH, &order, sizeof(order),
                               fds + CHANNEL_FDS, CHANNEL_FDS);
+        if (deployment->has_databases)
+            (void)supervisor_tell(&supervisor.pool, CONTROL_ATTACH, &order, sizeof(order),
+                                  fds + 2 * CHANNEL_FDS, CHANNEL_FDS);
     } else {
         log_error("%s: cannot make an instance: %s", deployment->name, strerror(-r));
         tell_gone(CONTROL_SPAWN_FAILED, deployment, 0, gateway, 0, "");
@@ -81,8 +89,9 @@ static void fork_instance(struct deployment *deployment, int gateway)
 
 static void fork_waiting(struct deployment *deployment)
 {
-    if (supervisor.broker.process.control < 0) /* templates_resume, when it is back */
-        return;
+    if (supervisor.broker.process.control < 0 ||
+        (deployment->has_databases && supervisor.pool.process.control < 0))
+        return; /* templates_resume, when it is back */
     for (int gateway = 0; gateway < supervisor.gateways_count; gateway++)
         for (; deployment->waiting[gateway]; deployment->waiting[gateway]--)
             fork_instance(deployment, gateway);
@@ -386,9 +395,11 @@ void templates_all_gone(void)
         }
 }
 
-void templates_end_instances(int gateway)
+void templates_end_instances(int gateway, bool of_databases)
 {
     for (struct deployment *d = supervisor.deployments; d; d = d->next) {
+        if (of_databases && !d->has_databases)
+            continue;
         for (struct instance_ref *ref = d->instances; ref; ref = ref->next) {
             if (gateway < 0 || ref->gateway == gateway)
                 end_instance(d, ref->instance_id, KILL_IDLE);

@@ -2,6 +2,7 @@
 // Modules that are not in the bundle: cloudflare:* and node:*.
 
 import { nodeModule } from "./node/index.js";
+import { connect } from "./sockets.js";
 import { workersModule } from "./workers-module.js";
 
 const cache = new Map();
@@ -11,11 +12,7 @@ function cloudflare(name) {
     case "cloudflare:workers":
       return workersModule();
     case "cloudflare:sockets":
-      return {
-        connect() {
-          throw new Error("connect() of cloudflare:sockets is not available on this server yet");
-        },
-      };
+      return { connect };
     default:
       return undefined;
   }

@@ -20,7 +20,7 @@ import {
   onResponseCredit,
   onTerminated,
 } from "./worker.js";
-import { onFetchBody, onFetchCredit, onFetchError, onFetchResponse } from "./fetch.js";
+import { onFetchBody, onFetchCredit, onFetchError, onFetchResponse } from "./exchanges.js";
 import { onTimer } from "./timers.js";
 
 function start(functions) {

@@ -14,7 +14,7 @@ import { signalAbort } from "./abort.js";
 import { DOMException } from "./dom-exception.js";
 import { enterRequest } from "./context.js";
 import { clearTimersOf, startTimer, stopTimer } from "./timers.js";
-import { dropExchangesOf } from "./fetch.js";
+import { dropExchangesOf } from "./exchanges.js";
 import { BodySink } from "./sink.js";
 import { KIND_EXCEPTION, logException, logText, messageOf, stackOf } from "./errors.js";
 

@@ -17,7 +17,9 @@ import { isResponse } from "./response.js";
 import { NativeSource, streamFromSource } from "./streams.js";
 import { URL } from "./url.js";
 import { current, enterRequest, setPhase } from "./context.js";
-import { TARGET_ASSETS, fetchFrom } from "./fetch.js";
+import { TARGET_ASSETS } from "./exchanges.js";
+import { fetchFrom } from "./fetch.js";
+import { Hyperdrive } from "./hyperdrive.js";
 import { failHung, findContext, openContext, setSubrequestsMax } from "./request-context.js";
 import { ExecutionContext } from "./execution-context.js";
 import { messageOf, stackOf } from "./errors.js";
@@ -146,11 +148,12 @@ class Fetcher {
 }
 ObjectDefineProperty(Fetcher.prototype, SymbolToStringTag, { value: "Fetcher", configurable: true });
 
-function makeEnvironment({ vars = {}, assets = null } = {}) {
+function makeEnvironment({ vars = {}, assets = null, databases = [] } = {}) {
   const made = {};
   const names = ObjectKeys(vars);
   for (let i = 0; i < names.length; i++) made[names[i]] = vars[names[i]];
   if (assets) made[assets] = new Fetcher(TARGET_ASSETS);
+  for (let i = 0; i < databases.length; i++) made[databases[i].binding] = new Hyperdrive(databases[i]);
   return made;
 }
 

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hyperdrive.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pool_config.h"
+#include "private_postgres.h"
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+/* The host is a name that only the worker's own connect() knows. */
+static void add_database(struct project *project, const json_t *drive, const char *database,
+                         const char *user)
+{
+    AUTO_TEXT host = xasprintf("%s.hyperdrive.local", text_of(drive, "id"));
+    for (char *c = host; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    (void)json_array_append_new(
+        project->databases, json_pack("{s:s, s:s, s:s, s:s}", "binding", text_of(drive, "binding"),
+                                      "host", host, "database", database, "user", user));
+}
+
+/* ---- weir dev ---- */
+
+/* As wrangler has it. */
+static const char *url_of_environment(const char *binding)
+{
+    static const char *const prefixes[] = {"CLOUDFLARE", "WRANGLER"};
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+        AUTO_TEXT name =
+            xasprintf("%s_HYPERDRIVE_LOCAL_CONNECTION_STRING_%s", prefixes[i], binding);
+        if (getenv(name))
+            return getenv(name);
+    }
+    return NULL;
+}
+
+static bool is_taken(const json_t *databases, const char *name)
+{
+    size_t index;
+    json_t *database;
+    json_array_foreach(databases, index, database)
+    {
+        if (strcmp(text_of(database, "name"), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int add_dev(struct project *project, const json_t *drive, json_t *databases,
+                   struct error *err)
+{
+    const char *binding = text_of(drive, "binding"), *url = url_of_environment(binding);
+    AUTO_TEXT private = NULL;
+    url = url ? url : text_of(drive, "url");
+    if (!url) {
+        private = private_postgres_url(project->dir, err);
+        if (!private)
+            return -1;
+        url = private;
+    }
+    json_t *database = json_object();
+    const char *problem = pool_config_apply_url(url, database);
+    if (!problem && !text_of(database, "user"))
+        problem = "it names no user";
+    if (problem) {
+        json_decref(database);
+        return error_set(err, -EINVAL,
+                         "[[hyperdrive]] \"%s\": the connection string can not be used: %s; it is "
+                         "like postgres://user:password@host:5432/database",
+                         binding, problem);
+    }
+    const char *user = text_of(database, "user"), *name = text_of(database, "database");
+    AUTO_TEXT own = xstrdup(name ? name : user);
+    if (!name) /* as libpq has it */
+        (void)json_object_set_new(database, "database", json_string(own));
+    for (int i = 2; is_taken(databases, own); i++) {
+        free(own);
+        own = xasprintf("%s_%d", name ? name : user, i);
+    }
+    (void)json_object_set_new(database, "name", json_string(own));
+    add_database(project, drive, own, user);
+    (void)json_array_append_new(databases, database);
+    return 0;
+}
+
+int hyperdrive_dev(struct project *project, json_t **ret_pool, struct error *err)
+{
+    json_t *databases = json_array(), *drive;
+    size_t index;
+    int r = 0;
+    *ret_pool = NULL;
+    json_array_foreach(project->hyperdrive, index, drive)
+    {
+        if (r == 0)
+            r = add_dev(project, drive, databases, err);
+    }
+    if (r == 0 && json_array_size(databases) > 0)
+        *ret_pool = json_pack("{s:[], s:O}", "listeners", "databases", databases);
+    json_decref(databases);
+    return r;
+}
+
+/* ---- weir serve ---- */
+
+static const json_t *find_database(const json_t *pool, const char *id)
+{
+    static const char *const keys[] = {"id", "name"};
+    size_t index;
+    json_t *database;
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        json_array_foreach(json_object_get(pool, "databases"), index, database)
+        {
+            const char *known = text_of(database, keys[i]);
+            if (known && strcmp(known, id) == 0)
+                return database;
+        }
+    return NULL;
+}
+
+void hyperdrive_serve(struct project *project, const json_t *pool, int line,
+                      struct config_report *report)
+{
+    size_t index;
+    json_t *drive;
+    json_array_foreach(project->hyperdrive, index, drive)
+    {
+        const char *binding = text_of(drive, "binding"), *id = text_of(drive, "id");
+        const json_t *database = find_database(pool, id);
+        const char *name = text_of(database, "name"), *user = text_of(database, "user");
+        if (!name)
+            config_error(report, line, "hyperdrive",
+                         "[[worker]] \"%s\": its [[hyperdrive]] \"%s\" asks for the database "
+                         "id = \"%s\"; add [[pool.databases]] with that id, a name and a url",
+                         project->name, binding, id);
+        else if (!user)
+            config_error(
+                report, line, "hyperdrive",
+                "[[worker]] \"%s\": the database \"%s\" of its [[hyperdrive]] \"%s\" needs "
+                "user = \"…\" in [[pool.databases]], or in its url",
+                project->name, name, binding);
+        else
+            add_database(project, drive, name, user);
+    }
+}
