@@ -76,6 +76,19 @@ static int on_abort(struct attachment *attachment, const struct ring_frame *fram
     return 0;
 }
 
+static int on_start_tls(struct attachment *attachment, const struct ring_frame *frame)
+{
+    struct frame_start_tls order;
+    if (frame->bytes < sizeof(order))
+        return -EPROTO;
+    memcpy(&order, payload, sizeof(order));
+    if (order.host_bytes > HEAD_BYTES_MAX || sizeof(order) + order.host_bytes != frame->bytes)
+        return -EPROTO;
+    struct exchange *exchange = exchange_find(attachment, order.id);
+    struct slice host = {payload + sizeof(order), order.host_bytes};
+    return exchange ? exchange_start_tls(exchange, host) : 0;
+}
+
 static int on_frame(struct attachment *attachment, const struct ring_frame *frame)
 {
     switch (frame->type) {
@@ -87,6 +100,8 @@ static int on_frame(struct attachment *attachment, const struct ring_frame *fram
         return on_credit(attachment, frame);
     case FRAME_ABORT:
         return on_abort(attachment, frame);
+    case FRAME_START_TLS:
+        return on_start_tls(attachment, frame);
     default:
         return -EPROTO;
     }

@@ -3,6 +3,7 @@
  *
  *   attachment: an instance's channel. Its frames are hostile (attachment.c).
  *   exchange:   one fetch of an instance, from its FRAME_REQUEST to the end of its answer.
+ *               A worker's socket is one, too, which libcurl only connects (socket.c).
  *   transfer:   the exchange's side towards the network: an easy handle (transfer.c).
  *   pool:       a multi handle with the open connections of one deployment and nobody else's.
  *
@@ -108,6 +109,11 @@ struct exchange {
     int64_t body_window;                                 /* what the instance may still send */
     uint32_t credit_owed;
 
+    /* a socket (FRAME_SOCKET; socket.c) */
+    struct socket *socket; /* NULL: not connected yet, or closed */
+    bool tls_wanted;       /* … after so many bytes of body in the clear: */
+    size_t clear_bytes;
+
     /* the answer */
     int redirects;
     struct response_headers answer;
@@ -150,6 +156,8 @@ int exchange_open(struct attachment *attachment, uint32_t slot, const struct fra
 struct exchange *exchange_find(struct attachment *attachment, uint64_t id);
 int exchange_body(struct exchange *exchange, struct slice bytes, bool fin);
 int exchange_credit(struct exchange *exchange, uint32_t bytes);
+/* Of a socket: TLS from here on, towards host. 0, or -EPROTO. */
+int exchange_start_tls(struct exchange *exchange, struct slice host);
 /* The instance does not want it any more: no frame will carry its id again. */
 void exchange_abort(struct exchange *exchange);
 /* Decodes and keeps body bytes for the instance; false: no room, come again after credit. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker.h"
+#include "socket.h"
 
 /* ---- the request ---- */
 
@@ -81,8 +82,11 @@ int exchange_open(struct attachment *attachment, uint32_t slot, const struct fra
     struct slice headers = {url.ptr + url.len, request->headers_bytes};
     struct slice body = {headers.ptr + headers.len, request->inline_bytes};
     bool has_body = request->flags & FRAME_HAS_BODY, fin = request->flags & FRAME_FIN;
+    bool is_socket = request->flags & FRAME_SOCKET;
     if (slot >= SLOTS_MAX || request->id < EXCHANGE_ID_BASE || request->id <= attachment->last_id ||
-        !slot_is_free(attachment, slot) || !is_method(method) ||
+        !slot_is_free(attachment, slot) ||
+        (is_socket ? !has_body || request->body_bytes >= 0 || headers.len > 0
+                   : !is_method(method)) ||
         (!has_body && (!fin || body.len > 0)) || request->body_bytes < BODY_BYTES_UNKNOWN ||
         url.len == 0 || memchr(url.ptr, 0, url.len))
         return -EPROTO;
@@ -103,12 +107,14 @@ int exchange_open(struct attachment *attachment, uint32_t slot, const struct fra
                                     : HEAD_TIMEOUT_MS;
     exchange->answer.length = -1;
     exchange->progress_ms = loop_now_ms(broker.loop);
-    memcpy(exchange->method, method.ptr, method.len);
+    if (!is_socket)
+        memcpy(exchange->method, method.ptr, method.len);
+    exchange->tls_wanted = is_socket && (request->flags & FRAME_TLS);
     if (request_headers_take(&exchange->headers, headers) < 0 ||
         exchange_body(exchange, body, fin) < 0)
         return -EPROTO; /* the attachment breaks, and this ends with it */
     attachment_mark(attachment);
-    AUTO_TEXT url_text = xstrndup(url.ptr, url.len);
+    AUTO_TEXT url_text = xasprintf("%s%.*s", is_socket ? "http://" : "", (int)url.len, url.ptr);
     uint32_t kind = set_url(exchange, url_text);
     if (kind)
         exchange_end(exchange, kind, "Invalid URL, or its scheme is neither http nor https.");
@@ -156,6 +162,23 @@ int exchange_body(struct exchange *exchange, struct slice bytes, bool fin)
     buffer_append_slice(&exchange->body, bytes);
     if (exchange->in_multi)
         transfer_resume(exchange);
+    if (exchange->socket)
+        socket_run(exchange);
+    return 0;
+}
+
+int exchange_start_tls(struct exchange *exchange, struct slice host)
+{
+    if (!(exchange->flags & FRAME_SOCKET) || (exchange->flags & FRAME_TLS) || host.len == 0 ||
+        memchr(host.ptr, 0, host.len))
+        return -EPROTO;
+    free(exchange->host);
+    exchange->host = xstrndup(host.ptr, host.len);
+    exchange->flags |= FRAME_TLS;
+    exchange->tls_wanted = true;
+    exchange->clear_bytes = buffer_len(&exchange->body);
+    if (exchange->socket)
+        socket_run(exchange);
     return 0;
 }
 
@@ -208,6 +231,8 @@ int exchange_credit(struct exchange *exchange, uint32_t bytes)
     attachment_mark(exchange->attachment);
     if (exchange->in_multi)
         transfer_resume(exchange);
+    if (exchange->socket)
+        socket_run(exchange);
     return 0;
 }
 
@@ -340,7 +365,8 @@ bool exchange_flush(struct exchange *exchange)
         return false;
     if (buffer_len(&exchange->pending) == 0)
         buffer_reset(&exchange->pending, 0);
-    if (failed || exchange->fin_sent)
+    /* A socket can be written to when it is read to its end. */
+    if (failed || (exchange->fin_sent && !(exchange->flags & FRAME_SOCKET)))
         exchange_abort(exchange); /* nothing more carries its id; an upload may still be going */
     return true;
 }
@@ -359,7 +385,7 @@ static void leave_attachment(struct exchange *exchange)
 void exchange_abort(struct exchange *exchange)
 {
     leave_attachment(exchange);
-    if (transfer_stop(exchange))
+    if (!socket_linger(exchange) && transfer_stop(exchange))
         exchange_free(exchange);
 }
 

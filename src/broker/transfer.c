@@ -3,6 +3,7 @@
  * handles are taken out of a multi between its calls, never inside. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -10,6 +11,7 @@
 
 #include "broker.h"
 #include "log.h"
+#include "socket.h"
 
 enum { DISCARDED_BYTES_MAX = 64 * 1024 }; /* of a redirect's body, to keep its connection */
 
@@ -368,8 +370,13 @@ static void set_options(struct exchange *exchange)
     SET(easy, CURLOPT_WRITEDATA, exchange);
     if (broker.ca_file)
         SET(easy, CURLOPT_CAINFO, broker.ca_file);
-    set_headers(exchange);
-    set_method(exchange);
+    if (exchange->flags & FRAME_SOCKET) {
+        SET(easy, CURLOPT_CONNECT_ONLY, 1L);
+        SET(easy, CURLOPT_FRESH_CONNECT, 1L);
+    } else {
+        set_headers(exchange);
+        set_method(exchange);
+    }
     curl_free(url);
 }
 
@@ -503,8 +510,28 @@ static void end_whole(struct exchange *exchange)
         exchange_end(exchange, 0, NULL);
 }
 
+/* A copy of the descriptor of a connection that libcurl only made; it closes its own. */
+static int connected_fd(const struct exchange *exchange)
+{
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    (void)curl_easy_getinfo(exchange->easy, CURLINFO_ACTIVESOCKET, &fd);
+    return fd == CURL_SOCKET_BAD ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static void on_connected(struct exchange *exchange, int fd)
+{
+    exchange->pool = NULL; /* who reads results settles it */
+    loop_timer_stop(broker.loop, &exchange->deadline);
+    if (fd < 0)
+        exchange_end(exchange, ERROR_KIND_CONNECT, "Network connection lost.");
+    else
+        socket_take(exchange, fd);
+}
+
 static void on_result(struct exchange *exchange, CURLcode result)
 {
+    bool is_socket = (exchange->flags & FRAME_SOCKET) && result == CURLE_OK;
+    int fd = is_socket && exchange->attachment ? connected_fd(exchange) : -1;
     leave_multi(exchange);
     exchange->resolving = false;
     if (exchange->attachment && exchange->redirecting && !exchange->fin &&
@@ -520,6 +547,8 @@ static void on_result(struct exchange *exchange, CURLcode result)
         attachment_mark(exchange->attachment);
     else if (result != CURLE_OK)
         end_failed(exchange, result);
+    else if (is_socket)
+        on_connected(exchange, fd);
     else
         end_whole(exchange);
 }

@@ -52,7 +52,7 @@ class Connection extends Exchange {
     markHandled(this.opened.promise);
   }
 
-  onResponse(status, block) {
+  onResponse(status, block, url, redirects, inline, fin) {
     const info = { remoteAddress: undefined, localAddress: undefined };
     const lines = StringSplit.call(block, "\n");
     for (let i = 0; i < lines.length; i++) {
@@ -63,6 +63,7 @@ class Connection extends Exchange {
       else if (name === "local-address") info.localAddress = value;
     }
     this.opened.resolve(info);
+    if (inline !== null || fin) this.onBody(inline, fin);
   }
 
   onBody(bytes, fin) {
