@@ -11,7 +11,7 @@ import tls from "node:tls";
 
 import { Weir, freePort, patience } from "../e2e/lib.mjs";
 
-export { freePort, patience };
+export { Weir, freePort, patience };
 
 // Hooks that are made within another hook belong to that one: these are the file's.
 const cleanups = [];

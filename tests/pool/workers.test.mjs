@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+// Unmodified drivers in a worker, through a Hyperdrive binding: the worker's channel to the pool.
+import assert from "node:assert/strict";
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import { before, test } from "node:test";
+
+import { descendants, dev, project, wrangler } from "../e2e/lib.mjs";
+import { Weir, eventually, freePort, patience, sleep, startPostgres } from "./lib.mjs";
+
+let postgres, url;
+before(async () => {
+  postgres = await startPostgres();
+  url = `postgres://scram_user:scram%20secret@127.0.0.1:${postgres.port}/postgres?sslmode=disable`;
+  postgres.sql("create table posts (id serial primary key, title text not null); grant all on posts, posts_id_seq to scram_user");
+});
+
+const connections = () =>
+  Number(postgres.sql("select count(*) from pg_stat_activity where usename = 'scram_user' and backend_type = 'client backend'"));
+
+const binding = (local = url, id = "test-db") =>
+  `compatibility_flags = ["nodejs_compat"]\n[[hyperdrive]]\nbinding = "DB"\nid = "${id}"\n${local ? `localConnectionString = "${local}"\n` : ""}`;
+
+async function withWorker(source, body, extra = binding()) {
+  const made = project({ "wrangler.toml": wrangler(extra), "src/index.js": source });
+  try {
+    const server = await dev(made.dir);
+    try {
+      await body({ ...server, dir: made.dir });
+    } finally {
+      await server.stop();
+    }
+  } finally {
+    made.remove();
+  }
+}
+
+const drivers = `
+  import { Client, Pool } from "pg";
+  import postgres from "postgres";
+  import { drizzle } from "drizzle-orm/node-postgres";
+  import { drizzle as drizzleJs } from "drizzle-orm/postgres-js";
+  import { pgTable, serial, text } from "drizzle-orm/pg-core";
+  import { eq } from "drizzle-orm";
+  import { Kysely, PostgresDialect } from "kysely";
+  const posts = pgTable("posts", { id: serial("id").primaryKey(), title: text("title").notNull() });
+  export default {
+    async fetch(request, env, ctx) {
+      const { pathname, searchParams } = new URL(request.url);
+      switch (pathname) {
+        case "/binding": return Response.json({ ...env.DB, tag: String(env.DB) });
+        case "/pg": {
+          const client = new Client({ connectionString: env.DB.connectionString });
+          await client.connect();
+          const { rows } = await client.query("select $1::int + 1 as n, $2::text as t, current_user as u", [41, "é"]);
+          ctx.waitUntil(client.end());
+          return Response.json(rows[0]);
+        }
+        case "/pg-parts": {
+          const { host, port, user, password, database } = env.DB;
+          const pool = new Pool({ host, port, user, password, database, max: 3 });
+          const all = await Promise.all(Array.from({ length: 9 }, (_, i) => pool.query({ name: "n", text: "select $1::int as i", values: [i] })));
+          ctx.waitUntil(pool.end());
+          return Response.json(all.map(({ rows }) => rows[0].i));
+        }
+        case "/postgres": {
+          const sql = postgres(env.DB.connectionString, { prepare: searchParams.get("prepare") !== "false", max: 2 });
+          const rows = await sql\`select \${41}::int + 1 as n, \${["a", "b"]}::text[] as list\`;
+          const inside = await sql.begin(async (tx) => [...(await tx\`select 1 as a\`), ...(await tx\`select 2 as a\`)]);
+          ctx.waitUntil(sql.end());
+          return Response.json({ rows, inside });
+        }
+        case "/drizzle": {
+          const client = new Client({ connectionString: env.DB.connectionString });
+          await client.connect();
+          const db = drizzle(client);
+          const [made] = await db.insert(posts).values({ title: "drizzle" }).returning();
+          const found = await db.select().from(posts).where(eq(posts.id, made.id));
+          const sql = postgres(env.DB.connectionString);
+          const again = await drizzleJs(sql).select().from(posts).where(eq(posts.id, made.id));
+          ctx.waitUntil(Promise.all([client.end(), sql.end()]));
+          return Response.json({ found, again });
+        }
+        case "/kysely": {
+          const db = new Kysely({ dialect: new PostgresDialect({ pool: new Pool({ connectionString: env.DB.connectionString }) }) });
+          const made = await db.transaction().execute((tx) => tx.insertInto("posts").values({ title: "kysely" }).returning("title").executeTakeFirst());
+          ctx.waitUntil(db.destroy());
+          return Response.json(made);
+        }
+        case "/error": {
+          const sql = postgres(env.DB.connectionString);
+          try { await sql\`select * from nowhere\`; return new Response("no error", { status: 500 }); }
+          catch (error) { return Response.json({ code: error.code, message: error.message, after: [...(await sql\`select 1 as one\`)] }); }
+          finally { ctx.waitUntil(sql.end()); }
+        }
+        case "/large": {
+          const sql = postgres(env.DB.connectionString);
+          let rows = 0, bytes = 0;
+          await sql\`select i, repeat('x', 1000) as t from generate_series(1, 20000) i\`.cursor(500, (part) => { for (const row of part) { rows++; bytes += row.t.length; } });
+          const [{ t }] = await sql\`select repeat('y', 3000000) as t\`;
+          const [{ n }] = await sql\`select length(\${"z".repeat(2000000)}::text) as n\`;
+          ctx.waitUntil(sql.end());
+          return Response.json({ rows, bytes, one: t.length, n });
+        }
+        case "/hold": { // a transaction that this instance will not end
+          const client = new Client({ connectionString: env.DB.connectionString });
+          await client.connect();
+          await client.query("begin");
+          await client.query("lock table posts in access exclusive mode");
+          if (searchParams.get("spin")) for (;;);
+          if (searchParams.get("leave")) return new Response("left");
+          await new Promise((done) => setTimeout(done, 60000));
+          return new Response("?");
+        }
+        case "/other": {
+          const client = new Client({ ...env.DB, connectionString: undefined, database: searchParams.get("database") ?? env.DB.database, user: searchParams.get("user") ?? env.DB.user });
+          try { await client.connect(); return new Response("connected"); }
+          catch (error) { return Response.json({ code: error.code, message: error.message }); }
+        }
+      }
+      return new Response(null, { status: 404 });
+    },
+  };`;
+
+test("pg, postgres.js, Drizzle and Kysely run unmodified", { timeout: 120000 * patience }, () =>
+  withWorker(drivers, async ({ fetch }) => {
+    const get = async (path) => (await fetch(path)).json();
+    const made = await get("/binding");
+    assert.deepEqual(made, {
+      host: "test-db.hyperdrive.local", port: 5432, user: "scram_user", password: "by-channel", database: "postgres", tag: "[object Hyperdrive]",
+      connectionString: "postgresql://scram_user:by-channel@test-db.hyperdrive.local:5432/postgres?sslmode=disable",
+    });
+    assert.deepEqual(await get("/pg"), { n: 42, t: "é", u: "scram_user" });
+    assert.deepEqual(await get("/pg-parts"), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    const both = { rows: [{ n: 42, list: ["a", "b"] }], inside: [{ a: 1 }, { a: 2 }] };
+    assert.deepEqual(await get("/postgres"), both);
+    assert.deepEqual(await get("/postgres?prepare=false"), both);
+    const { found, again } = await get("/drizzle");
+    assert.equal(found[0].title, "drizzle");
+    assert.deepEqual(found, again);
+    assert.deepEqual(await get("/kysely"), { title: "kysely" });
+    assert.deepEqual(await get("/error"), { code: "42P01", message: 'relation "nowhere" does not exist', after: [{ one: 1 }] });
+    assert.deepEqual(await get("/large"), { rows: 20000, bytes: 20000000, one: 3000000, n: 2000000 });
+    // A hundred requests, each with connections of its own, share what a pool holds.
+    const answers = await Promise.all(Array.from({ length: 100 }, () => get("/pg")));
+    assert.ok(answers.every(({ n }) => n === 42));
+    assert.ok(connections() <= 20, `${connections()} connections`);
+  }));
+
+test("a transaction that its instance leaves behind is rolled back", { timeout: 120000 * patience }, () =>
+  withWorker(drivers, async ({ fetch, weir }) => {
+    const locked = () => Number(postgres.sql("select count(*) from pg_locks where mode = 'AccessExclusiveLock' and relation = 'posts'::regclass"));
+    const free = () => eventually(() => assert.equal(locked(), 0));
+    // The request ends and the transaction does not.
+    assert.equal(await (await fetch("/hold?leave=1")).text(), "left");
+    await free();
+    // Its client goes away.
+    const abort = new AbortController();
+    const hanging = fetch("/hold", { signal: abort.signal }).catch(() => {});
+    await eventually(() => assert.equal(locked(), 1));
+    abort.abort();
+    await hanging;
+    await free();
+    // Its instance is killed.
+    const spinning = fetch("/hold?spin=1").catch(() => {});
+    await eventually(() => assert.equal(locked(), 1));
+    for (const { pid, name } of descendants(weir.process.pid)) if (name === "weir-instance") process.kill(pid, "SIGKILL");
+    await spinning;
+    await free();
+    assert.equal((await (await fetch("/pg")).json()).n, 42);
+  }));
+
+test("a worker reaches its own database as its own user, and nothing else of the pool", { timeout: 60000 * patience }, () =>
+  withWorker(drivers, async ({ fetch }) => {
+    const refused = {
+      code: "28000",
+      message: 'test-db.hyperdrive.local is the database "postgres" for the user "scram_user", and no other; connect with the binding\'s connectionString',
+    };
+    assert.deepEqual(await (await fetch("/other?database=template1")).json(), refused);
+    assert.deepEqual(await (await fetch("/other?user=postgres")).json(), refused);
+    assert.deepEqual(await (await fetch("/other?database=pgbouncer")).json(), refused);
+    assert.equal(await (await fetch("/other")).text(), "connected");
+  }));
+
+test("weir serve: the binding names a database of [pool], whose password the worker never has", { timeout: 120000 * patience }, async () => {
+  const made = project({
+    "w/wrangler.toml": wrangler(binding(null)),
+    "w/src/index.js": `import postgres from "postgres";
+      export default { async fetch(request, env) {
+        const sql = postgres(env.DB.connectionString, { max: 1 });
+        const [row] = await sql\`select current_user as u, current_setting('application_name') as app\`;
+        await sql.end();
+        return Response.json({ ...row, seen: JSON.stringify(env) });
+      } };`,
+  });
+  const port = await freePort();
+  const write = (database) => {
+    made.write("weir.toml", `[[listener]]\nport = ${port}\n[[worker]]\nproject = "w"\ndefault = true\n[pool]\nlisten = []\n${database}`);
+    chmodSync(join(made.dir, "weir.toml"), 0o600);
+  };
+  const right = `[[pool.databases]]\nname = "main"\nid = "test-db"\ndatabase = "postgres"\nurl = "${url}"\n`;
+  const config = join(made.dir, "weir.toml");
+  try {
+    const check = async (database) => {
+      write(database);
+      const weir = await Weir.start(["check-config", "--config", config]);
+      return { code: (await weir.exited).code, output: weir.output };
+    };
+    const missing = await check(right.replace("test-db", "another"));
+    assert.equal(missing.code, 1);
+    assert.match(missing.output, /weir\.toml:3: .*its \[\[hyperdrive\]\] "DB" asks for the database id = "test-db"; add \[\[pool\.databases\]\]/);
+    const nobody = await check(`[[pool.databases]]\nname = "test-db"\nhost = "127.0.0.1"\n`);
+    assert.match(nobody.output, /the database "test-db" of its \[\[hyperdrive\]\] "DB" needs user/);
+    assert.equal((await check(right)).code, 0);
+    const weir = await Weir.start(["serve", "--config", config]);
+    try {
+      await weir.waitFor("serving: 1 worker");
+      const get = async () => (await fetch(`http://127.0.0.1:${port}/`)).json();
+      const answer = await eventually(get);
+      assert.equal(answer.u, "scram_user");
+      assert.ok(!answer.seen.includes("scram secret"), answer.seen);
+      assert.match(answer.seen, /"database":"main"/);
+      // The pool dies: its instances go with it, and others come.
+      process.kill(descendants(weir.process.pid).find(({ name }) => name === "weir-pool").pid, "SIGKILL");
+      await sleep(300);
+      await eventually(async () => assert.equal((await get()).u, "scram_user"));
+      // Everything but the listener goes away and comes back with a reload.
+      write(right.replace("postgres://", "postgresql://"));
+      weir.process.kill("SIGHUP");
+      await sleep(500);
+      await eventually(async () => assert.equal((await get()).u, "scram_user"));
+    } finally {
+      await weir.stop();
+    }
+  } finally {
+    made.remove();
+  }
+});
+
+test("what is wrong with [[hyperdrive]] is told with file and line", { timeout: 60000 * patience }, async () => {
+  for (const [toml, message] of [
+    [`[hyperdrive]\nbinding = "DB"`, /wrangler\.toml:4.*write \[\[hyperdrive\]\], with two brackets/],
+    [`[[hyperdrive]]\nid = "x"`, /wrangler\.toml:4.*\[\[hyperdrive\]\] needs binding = /],
+    [`[[hyperdrive]]\nbinding = "DB"`, /wrangler\.toml:4.*"DB" needs id = /],
+    [`[[hyperdrive]]\nbinding = "DB"\nid = "x"\nlocalConnectionString = "mysql://x"`, /"DB": the connection string can not be used: it does not begin with postgres:/],
+    [`[[hyperdrive]]\nbinding = "DB"\nid = "x"\nlocalConnectionString = "postgres://u@h/d?sslmode=maybe"`, /sslmode is none of disable/],
+  ]) {
+    const made = project({ "wrangler.toml": wrangler(toml), "src/index.js": "export default {}" });
+    try {
+      const weir = await Weir.start(["dev", made.dir, "--port", "0"]);
+      await weir.exited;
+      assert.match(weir.output, message);
+    } finally {
+      made.remove();
+    }
+  }
+});
+
+test("pg over TLS that begins later, to Postgres itself: no pool in between", { timeout: 60000 * patience }, async () => {
+  const made = project({
+    "wrangler.toml": wrangler(`compatibility_flags = ["nodejs_compat"]`),
+    "src/index.js": `import { Client } from "pg";
+      export default { async fetch(request, env, ctx) {
+        const client = new Client({ host: "localhost", port: ${postgres.port}, user: "tls_user", password: "tls secret", database: "postgres", ssl: true });
+        await client.connect();
+        const { rows } = await client.query("select ssl, version from pg_stat_ssl where pid = pg_backend_pid()");
+        await client.end();
+        return Response.json(rows);
+      } };`,
+  });
+  chmodSync(postgres.dir, 0o755); // as root the broker is nobody
+  const port = await freePort();
+  const weir = await Weir.start(["dev", made.dir, "--port", String(port)], { env: { SSL_CERT_FILE: join(postgres.dir, "server.crt") } });
+  try {
+    await weir.waitFor("ready on");
+    assert.deepEqual(await (await fetch(`http://127.0.0.1:${port}/`)).json(), [{ ssl: true, version: "TLSv1.3" }]);
+  } finally {
+    await weir.stop();
+    made.remove();
+  }
+});
