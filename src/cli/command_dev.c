@@ -86,16 +86,38 @@ static void print_warnings(const char *warnings)
     before = xstrdup(warnings);
 }
 
+/* "postgres 127.0.0.1:5432/app", of the binding's database. */
+static void print_database(const json_t *plan, const json_t *binding)
+{
+    size_t index;
+    json_t *database;
+    json_array_foreach(json_object_get(json_object_get(plan, "pool"), "databases"), index, database)
+    {
+        if (!json_equal(json_object_get(database, "name"), json_object_get(binding, "database")))
+            continue;
+        const json_t *host = json_array_get(json_object_get(database, "hosts"), 0);
+        (void)printf("  %-8s postgres %s:%lld/%s\n",
+                     json_string_value(json_object_get(binding, "binding")),
+                     json_string_value(json_object_get(host, "host")),
+                     (long long)json_integer_value(json_object_get(host, "port")),
+                     json_string_value(json_object_get(database, "database")));
+    }
+}
+
 static void print_banner(const json_t *plan, const json_t *worker)
 {
-    const char *bold = dev.options.color ? "\033[1m" : "", *dim = dev.options.color ? "\033[2m" : "",
-               *off = dev.options.color ? "\033[0m" : "";
+    const char *bold = dev.options.color ? "\033[1m" : "",
+               *dim = dev.options.color ? "\033[2m" : "", *off = dev.options.color ? "\033[0m" : "";
     const json_t *assets = json_object_get(worker, "assets");
     (void)printf("%sweir %s%s  %s%s%s\n\n", bold, WEIR_VERSION, off, dim,
                  json_string_value(json_object_get(worker, "config")), off);
     (void)printf("  worker   %s\n", json_string_value(json_object_get(worker, "name")));
     if (json_is_object(assets))
         (void)printf("  assets   %s\n", json_string_value(json_object_get(assets, "directory")));
+    size_t index;
+    json_t *binding;
+    json_array_foreach(json_object_get(worker, "databases"), index, binding)
+        print_database(plan, binding);
     print_address(json_array_get(json_object_get(plan, "listeners"), 0), bold, off);
     (void)printf("\n%sCtrl-C stops it; a change of a source file reloads it.%s\n", dim, off);
 }
@@ -139,7 +161,8 @@ int command_dev(int argc, char **argv)
     static struct cli_values vars;
     dev.options = (struct dev_options){.address = "127.0.0.1", .color = cli_color(STDOUT_FILENO)};
     const struct cli_option options[] = {
-        {"--ip", "ADDRESS", "Address to listen on (default: 127.0.0.1)", &dev.options.address, NULL},
+        {"--ip", "ADDRESS", "Address to listen on (default: 127.0.0.1)", &dev.options.address,
+         NULL},
         {"--port", "PORT", "Port to listen on (default: 8787; 0: any that is free)", &port, NULL},
         {"--env", "NAME", "Use [env.NAME] of the configuration", &dev.options.env, NULL},
         {"--var", "NAME:VALUE", "Set a variable; may be given several times", .ret_values = &vars},
@@ -158,7 +181,8 @@ int command_dev(int argc, char **argv)
     log_init("dev", LOG_INFO, false);
     struct error err = {""};
     AUTO_TEXT config = project_find(dir ? dir : ".", true, &err);
-    AUTO_TEXT project_dir = config ? xstrndup(config, (size_t)(strrchr(config, '/') - config)) : NULL;
+    AUTO_TEXT project_dir =
+        config ? xstrndup(config, (size_t)(strrchr(config, '/') - config)) : NULL;
     AUTO_TEXT data_dir = config ? state_dir_private(project_dir, &err) : NULL;
     if (!data_dir) {
         (void)fprintf(stderr, "weir: %s\n", err.text);

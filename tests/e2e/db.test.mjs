@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// The private Postgres of a project: weir dev starts and stops it, weir db looks after it; and examples/blog on it.
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import pg from "pg";
+
+import { dev, patience, project, root, weirPath, wrangler } from "./lib.mjs";
+
+const db = (dir, args, options = {}) =>
+  spawnSync(weirPath, ["db", ...args, "--project", dir], { encoding: "utf8", timeout: 60000 * patience, ...options });
+
+// Every process below /proc whose command line has the text: [{uid, args}].
+const processesWith = (text) =>
+  readdirSync("/proc").filter((entry) => /^\d+$/.test(entry)).flatMap((pid) => {
+    try {
+      const args = readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ");
+      return args.includes(text) ? [{ uid: Number(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))[1]), args }] : [];
+    } catch {
+      return []; // ended meanwhile
+    }
+  });
+
+const counter = {
+  "wrangler.toml": wrangler(`compatibility_flags = ["nodejs_compat"]\n[[hyperdrive]]\nbinding = "DB"\nid = "own"\n`),
+  "src/index.js": `import postgres from "postgres";
+    export default { async fetch(request, env, ctx) {
+      const sql = postgres(env.DB.connectionString, { onnotice() {} });
+      await sql\`create table if not exists hits (at timestamptz default now())\`;
+      await sql\`insert into hits default values\`;
+      const [{ count }] = await sql\`select count(*)::int from hits\`;
+      ctx.waitUntil(sql.end());
+      return Response.json(count);
+    } };`,
+};
+
+test("weir dev makes a Postgres, keeps its data, and stops it in the end", { timeout: 240000 * patience }, async () => {
+  const made = project(counter);
+  const { dir } = made;
+  try {
+    assert.equal(db(dir, ["status"]).status, 1);
+    assert.match(db(dir, ["status"]).stdout, /not made yet/);
+    const first = await dev(dir);
+    assert.equal(await (await first.fetch("/")).json(), 1);
+    assert.equal(await (await first.fetch("/")).json(), 2);
+    assert.match(first.weir.output, /making a private Postgres in .*\.weir\/postgres/);
+    assert.match(first.weir.output, /^ {2}DB {7}postgres .*\/weir$/m);
+    assert.deepEqual(JSON.parse(db(dir, ["status", "--json"]).stdout), { exists: true, running: true });
+
+    // It runs as nobody important, and its password is in no command line and no log.
+    const url = db(dir, ["url"]).stdout.trim();
+    const { password, port } = new URL(url);
+    assert.match(password, /^[0-9a-f]{32}$/);
+    const servers = processesWith(`-p ${port} `);
+    assert.ok(servers.length > 0);
+    assert.ok(servers.every(({ uid }) => uid !== 0), JSON.stringify(servers));
+    assert.deepEqual(processesWith(password), []);
+    assert.ok(!first.weir.output.includes(password));
+
+    // Ordinary tools reach it, who have the password.
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    assert.equal((await client.query("select count(*)::int as n from hits")).rows[0].n, 2);
+    await client.end();
+    const stranger = new pg.Client({ connectionString: url.replace(password, "guessed") });
+    await assert.rejects(stranger.connect(), /password authentication failed/);
+    assert.equal(db(dir, [], { input: "select count(*) as hits from hits;\n" }).stdout.replaceAll(/\s+/g, " ").trim(), "hits ------ 2 (1 row)");
+
+    // Another weir dev shares it: it goes with the last.
+    const second = await dev(dir);
+    await first.stop();
+    assert.equal(await (await second.fetch("/")).json(), 3);
+    await second.stop();
+    assert.equal(db(dir, ["status"]).stdout, "stopped\n");
+    assert.deepEqual(processesWith(`-p ${port} `), []);
+
+    const third = await dev(dir);
+    assert.equal(await (await third.fetch("/")).json(), 4);
+    assert.ok(!third.weir.output.includes("making a private"));
+    await third.stop();
+
+    // By hand.
+    assert.equal(db(dir, ["start"]).status, 0);
+    assert.equal(db(dir, ["status"]).status, 0);
+    assert.equal(db(dir, ["stop"]).status, 0);
+    assert.equal(db(dir, ["stop"]).status, 0);
+    assert.equal(db(dir, ["status"]).status, 1);
+    assert.equal(db(dir, ["reset"]).status, 0);
+    assert.match(db(dir, ["status"]).stdout, /not made yet/);
+    const fourth = await dev(dir);
+    assert.equal(await (await fourth.fetch("/")).json(), 1);
+    await fourth.stop();
+    assert.equal(db(dir, ["nonsense"]).status, 2);
+    const nowhere = spawnSync(weirPath, ["db", "url", "--project", tmpdir()], { encoding: "utf8" });
+    assert.equal(nowhere.status, 1);
+    assert.match(nowhere.stderr, /has no wrangler\.toml/);
+  } finally {
+    db(dir, ["reset"]);
+    made.remove();
+  }
+});
+
+test("examples/blog creates and lists posts", { timeout: 120000 * patience }, async () => {
+  const parent = mkdtempSync(join(tmpdir(), "weir-test-"));
+  const dir = join(parent, "blog");
+  execFileSync("chmod", ["755", parent]);
+  cpSync(join(root, "examples/blog"), dir, { recursive: true, filter: (path) => !/node_modules|\.weir/.test(path) });
+  symlinkSync(join(root, "examples/blog/node_modules"), join(dir, "node_modules"));
+  try {
+    const blog = await dev(dir);
+    const json = async (path, init) => {
+      const response = await blog.fetch(path, init);
+      return [response.status, response.status === 204 ? null : await response.json()];
+    };
+    const post = (body) => json("/api/posts", { method: "POST", body: JSON.stringify(body) });
+    try {
+      assert.deepEqual(await json("/api/posts"), [200, []]);
+      const [status, first] = await post({ title: "First", body: "It's a <post>" });
+      assert.equal(status, 201);
+      assert.equal((await post({ title: "x'); drop table posts; --" }))[0], 201);
+      assert.deepEqual(await post({ title: " " }), [400, { error: "A post needs a title." }]);
+      assert.deepEqual((await json("/api/posts"))[1].map(({ title }) => title), ["x'); drop table posts; --", "First"]);
+      assert.deepEqual(await json(`/api/posts/${first.id}`), [200, first]);
+      assert.equal((await json("/api/posts/999"))[0], 404);
+      assert.equal((await json("/api/posts/none"))[0], 404);
+      const form = await blog.fetch("/posts", { method: "POST", body: new URLSearchParams({ title: "By form" }) });
+      assert.equal(form.status, 303);
+      const page = await (await blog.fetch("/")).text();
+      assert.match(page, /^<!doctype html><html/);
+      assert.match(page, /By form/);
+      assert.match(page, /It&#39;s a &lt;post&gt;/);
+      assert.equal((await json(`/api/posts/${first.id}`, { method: "DELETE" }))[0], 204);
+      assert.equal((await json(`/api/posts/${first.id}`, { method: "DELETE" }))[0], 404);
+    } finally {
+      await blog.stop();
+    }
+  } finally {
+    db(dir, ["reset"]);
+    rmSync(parent, { recursive: true, force: true });
+  }
+});
