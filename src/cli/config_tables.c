@@ -255,6 +255,11 @@ static const struct config_key pool_keys[] = {
      "Their texts together"},
     {"ignore_startup_parameters", CONFIG_STRINGS, 0, 0, NULL, "ignore_startup_parameters",
      "Startup parameters of clients that are left out"},
+    {"metrics_listen", CONFIG_STRING, 0, 0, NULL, NULL,
+     "\"address:port\" where Prometheus finds `/metrics`; without it nowhere. It asks for no password: "
+     "loopback, or a network of your own"},
+    {"slow_query", CONFIG_DURATION, 0, DAY_MS, "0", "slow_query",
+     "A query that takes so long is logged, its strings and numbers left out; 0: none"},
     {"log_connections", CONFIG_BOOL, 0, 0, "false", "log_connections", "A line for each login"},
     {"log_errors", CONFIG_BOOL, 0, 0, "true", "log_errors",
      "A line for each error that ends a client"},

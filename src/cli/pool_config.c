@@ -365,6 +365,23 @@ static void read_listeners(const struct reader *reader, const struct value *tabl
         add_listener(reader, &list->entries[i].value, listeners);
 }
 
+static void read_metrics_listener(const struct reader *reader, const struct value *table,
+                                  json_t *plan)
+{
+    const struct value *item = value_get(table, "metrics_listen");
+    json_t *listeners = json_object_get(plan, "listeners");
+    size_t before = json_array_size(listeners);
+    if (!item)
+        return;
+    if (value_text(item) && value_text(item)[0] == '/')
+        config_error(reader->report, item->line, "metrics_listen",
+                     "metrics_listen = \"%s\": expected \"address:port\"", value_text(item));
+    else
+        add_listener(reader, item, listeners);
+    if (json_array_size(listeners) > before)
+        (void)json_object_set_new(json_array_get(listeners, before), "metrics", json_true());
+}
+
 /* ---- all of it ---- */
 
 static void each(const struct reader *reader, const struct value *table, const char *key,
@@ -432,6 +449,7 @@ json_t *pool_config_plan(const struct value *table, const char *name, const char
     read_users_file(&reader, table, users);
     each(&reader, table, "databases", add_database, databases);
     check_sense(&reader, table, plan);
+    read_metrics_listener(&reader, table, plan);
     free(reader.dir);
     return plan;
 }

@@ -276,10 +276,13 @@ static void take(struct client *client, struct slice bytes)
         return;
     }
     uint64_t now = pool_now();
-    if (server->expect.count == 0)
+    if (server->expect.count == 0) {
         server->query_us = now;
+        text_free(&server->query_text);
+    }
     if (server->status == 'I' && server->expect.count == 0)
         client->since_us = now;
+    server->asked = true;
     struct slice rest = forward_messages(client, bytes, &error, &end);
     if (end) {
         client_close(client, error);

@@ -143,6 +143,7 @@ static bool on_query(const struct message *message)
     message->client->unnamed_in_batch = false;
     statement_release(&message->server->unnamed);
     message->client->pool->counters.queries++;
+    server_note_query(message->server, text);
     expect_push(&message->server->expect,
                 (struct expected){.kind = EXPECT_QUERY, .clears = traits & TRAIT_DISCARD});
     pass(message);
@@ -383,14 +384,18 @@ static void on_use(const struct message *message, enum expect_kind kind, struct 
     } else if (name.len == 0) {
         if (!find_unnamed(message, kind))
             return;
+        if (message->client->unnamed)
+            server_note_query(message->server, statement_text(message->client->unnamed));
         pass(message);
     } else {
         if (!find_statement(message, kind, name, &statement))
             return;
-        if (statement)
+        if (statement) {
+            server_note_query(message->server, statement_text(statement));
             pass_renamed(message, before, name, statement);
-        else
+        } else {
             pass(message);
+        }
     }
     expect_reply(message, kind);
 }

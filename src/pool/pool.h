@@ -113,7 +113,9 @@ struct server {
     bool dirty;        /* has session state that a reset takes away */
     bool tainted;      /* to be closed instead of lent again */
     bool closed;       /* freed at the end of the turn */
+    char *query_text;  /* of the query under way, where slow ones are logged; else NULL */
     char binding[64];  /* of TLS, for SCRAM */
+    bool asked;        /* something, since it was lent */
     bool listens;      /* is for notifications only */
     bool stale;        /* a plan that it keeps is out of date */
     bool drop_skipped; /* what is skipped is not for the client */
@@ -228,6 +230,8 @@ bool server_is_free(const struct server *server);
 bool server_send(struct server *server, const struct iovec *parts, int count);
 /* A query of our own; label (NULL: none) comes back in its expected entry. False: it is closed. */
 bool server_query(struct server *server, const char *sql, const char *label);
+/* The text of what its client asks now, for the log should it be slow. */
+void server_note_query(struct server *server, struct slice text);
 /* Its client has ended its transaction: it is made fit for the next, and lent. */
 void server_release(struct server *server);
 /* Its client is gone, in the middle of something perhaps. */

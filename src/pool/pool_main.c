@@ -24,6 +24,7 @@
 #include "credentials.h"
 #include "ipc.h"
 #include "log.h"
+#include "metrics.h"
 #include "pool.h"
 #include "resolve.h"
 #include "sandbox.h"
@@ -35,6 +36,7 @@ enum { LISTENERS_MAX = 16, ACCEPTS_PER_TURN = 64, PLAN_BYTES_MAX = 64 * 1024 * 1
 struct pool_process pool_process;
 
 static struct loop_source control, listeners[LISTENERS_MAX];
+static bool is_metrics[LISTENERS_MAX]; /* for Prometheus */
 static int listeners_count;
 static struct loop_timer ticker, drain_timer;
 
@@ -140,6 +142,7 @@ static void on_tick(struct loop_timer *timer)
         pool_tick(pool);
     lend_free_retired();
     cancel_tick();
+    metrics_tick();
     if (count++ % 10 == 0) /* clients may be many, and their limits are of seconds */
         tick_clients();
     if (pool_process.draining && is_drained())
@@ -150,6 +153,7 @@ static void on_tick(struct loop_timer *timer)
 
 static void on_listener(struct loop_source *source, uint32_t events)
 {
+    bool metrics = is_metrics[source - listeners];
     (void)events;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         int on = 1, fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -165,7 +169,10 @@ static void on_listener(struct loop_source *source, uint32_t events)
             (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
         if (tcp)
             (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-        client_accept(fd, tcp);
+        if (metrics)
+            metrics_accept(fd);
+        else
+            client_accept(fd, tcp);
     }
 }
 
@@ -186,6 +193,7 @@ static void take_listeners(struct ipc_message *message)
         if (fcntl(message->fds[i], F_SETFL, O_NONBLOCK) < 0 ||
             loop_add(pool_process.loop, source, message->fds[i], EPOLLIN, on_listener) < 0)
             continue;
+        is_metrics[listeners_count] = pool_process.config->metrics_listeners & 1u << (i - 1);
         listeners_count++;
         message->fds[i] = -1; /* taken over */
     }

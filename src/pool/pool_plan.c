@@ -273,6 +273,13 @@ static int read_all(const json_t *root, struct pool_config *config, struct error
     for (size_t i = 0; i < config->databases_count; i++)
         if (read_database(json_array_get(databases, i), config, &config->databases[i], err) < 0)
             return -EINVAL;
+    json_t *listeners = json_object_get(root, "listeners"), *listener;
+    size_t index;
+    json_array_foreach(listeners, index, listener)
+    {
+        if (index < 32 && json_is_true(json_object_get(listener, "metrics")))
+            config->metrics_listeners |= 1u << index;
+    }
     const json_t *workers = json_object_get(root, "workers");
     config->workers_count = json_array_size(workers);
     config->workers = xcalloc(config->workers_count + 1, sizeof(*config->workers));

@@ -114,6 +114,7 @@ struct pool_config {
     enum state_policy state;
     char **track_parameters, **ignore_startup_parameters;
     char **notes;
+    uint32_t metrics_listeners; /* bit i: listener i is for Prometheus */
 };
 
 /* text: the JSON of the plan's `pool`. 0, or -EINVAL with the key in err. */

@@ -10,8 +10,9 @@
 #include "log.h"
 #include "pool.h"
 #include "reply.h"
+#include "traits.h"
 
-enum { READS_MAX = 8, IN_BYTES_KEPT = 16 * 1024 };
+enum { READS_MAX = 8, IN_BYTES_KEPT = 16 * 1024, QUERY_LOGGED_BYTES_MAX = 1000 };
 
 static struct list *list_of(struct server *server)
 {
@@ -79,6 +80,7 @@ int server_open(struct server *server, int fd)
 static void free_server(struct server *server)
 {
     server_login_free(&server->login);
+    text_free(&server->query_text);
     expect_done(&server->expect);
     prepared_done(&server->prepared);
     statement_release(&server->unnamed);
@@ -261,9 +263,12 @@ void server_release(struct server *server)
 {
     struct pool_counters *counters = &server->pool->counters;
     uint64_t now = pool_now();
-    counters->transactions++;
-    counters->transaction_us += now - server->client->since_us;
-    server->client->since_us = now;
+    if (server->asked) {
+        counters->transactions++;
+        counters->transaction_us += now - server->client->since_us;
+        server->client->since_us = now;
+    }
+    server->asked = false;
     part(server);
     if (server->dirty || server->cancels > 0 || server->pool->config->reset_always)
         clean(server);
@@ -349,9 +354,23 @@ static bool idle_messages(struct server *server)
     return server->expect.count == 0 && !server->client;
 }
 
+/* The first of a batch stands for it. */
+void server_note_query(struct server *server, struct slice text)
+{
+    if (server->pool->config->slow_query_ms > 0 && !server->query_text)
+        server->query_text = traits_outline(text, QUERY_LOGGED_BYTES_MAX);
+}
+
 static void count_query(struct server *server)
 {
     uint64_t us = pool_now() - server->query_us;
+    int64_t slow_ms = server->pool->config->slow_query_ms;
+    if (slow_ms > 0 && us >= (uint64_t)slow_ms * 1000)
+        log_warn("slow query: %llu ms, user %s, database %s, client %u: %s",
+                 (unsigned long long)us / 1000, server->pool->user, server->pool->database_name,
+                 server->client ? server->client->number : 0,
+                 server->query_text ? server->query_text : "(several)");
+    text_free(&server->query_text);
     server->pool->counters.query_us += us;
     pool_count(server->pool->counters.query_histogram, us);
 }

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "buffer.h"
 #include "common.h"
 
 enum { TEXT_BYTES_MAX = 64 * 1024 }; /* beyond it there is data, not statements */
@@ -365,4 +366,52 @@ char traits_listen(struct slice text, char ret_channel[64])
     if (is_symbol(channel, '*'))
         return listen ? 0 : '*';
     return fold_name(channel, ret_channel) ? (listen ? 'L' : 'U') : 0;
+}
+
+/* ---- for a log ---- */
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* A number that begins here: its digits, point, exponent, and 0x, 0o, 0b forms. */
+static void skip_number(struct slice *rest)
+{
+    while (rest->len > 0 && (is_word(rest->ptr[0]) || rest->ptr[0] == '.'))
+        advance(rest, 1);
+}
+
+char *traits_outline(struct slice text, size_t bytes_max)
+{
+    AUTO_BUFFER out = {0};
+    struct slice rest = text;
+    while (rest.len > 0 && buffer_len(&out) < bytes_max) {
+        const char *before = rest.ptr;
+        skip_space(&rest);
+        if (rest.ptr != before && buffer_len(&out) > 0 && rest.len > 0)
+            buffer_append(&out, " ", 1);
+        if (rest.len == 0)
+            break;
+        const char *begin = rest.ptr;
+        bool number = is_digit(*begin) || (*begin == '.' && rest.len > 1 && is_digit(begin[1]));
+        bool parameter = *begin == '$' && rest.len > 1 && is_digit(begin[1]);
+        struct token token = {TOKEN_OTHER};
+        if (number || parameter) {
+            advance(&rest, 1);
+            skip_number(&rest);
+        } else {
+            token = take_token(&rest);
+        }
+        if (number || token.type == TOKEN_STRING) /* also of a kind that has a letter before it */
+            buffer_append(&out, "?", 1);
+        else
+            buffer_append(&out, begin, (size_t)(rest.ptr - begin));
+    }
+    size_t len = buffer_len(&out) < bytes_max ? buffer_len(&out) : bytes_max;
+    char *line = xstrndup(out.data ? out.data + out.start : "", len);
+    for (char *c = line; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = ' '; /* in a quoted name */
+    return line;
 }

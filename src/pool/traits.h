@@ -30,6 +30,10 @@ unsigned traits_of(struct slice text);
 /* "SQL-level PREPARE", for messages; the lowest of them. */
 const char *traits_name(unsigned traits);
 
+/* The text for a log: on one line, without comments, with ? for every string and number, so that
+ * nobody's data are in it; cut after bytes_max. Malloc'ed. */
+char *traits_outline(struct slice text, size_t bytes_max);
+
 /* The name in "DEALLOCATE [PREPARE] name", unquoted into ret_name[0..64); false: another form. */
 bool traits_deallocated(struct slice text, char ret_name[64]);
 

@@ -75,6 +75,31 @@ static void finds_what_outlives_a_transaction(void **state)
                      texts[i].traits);
 }
 
+static void outlines_a_text_without_its_data(void **state)
+{
+    static const struct {
+        const char *text, *outline;
+    } cases[] = {
+        {"select 1", "select ?"},
+        {"select  *\n from t -- all\n where a = 'it''s' and b=1.5e3", "select * from t where a = ? and b=?"},
+        {"select $1, $22::int, x1, \"1 two\"", "select $1, $22::int, x1, \"1 two\""},
+        {"select e'\\'secret', $$secret$$, $a$ $$secret $a$", "select ?, ?, ?"},
+        {"select U&'secret', B'101', x'ff', N'secret'", "select U&?, B?, x?, N?"},
+        {"select .5, 0xff, 1_000", "select ?, ?, ?"},
+        {"/* secret /* in */ here */select 'unended secret", "select ?"},
+        {"", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char *line = traits_outline(slice_of(cases[i].text), 100);
+        assert_string_equal(line, cases[i].outline);
+        free(line);
+    }
+    char *cut = traits_outline(slice_of("select a, b, c, d, e"), 10);
+    assert_string_equal(cut, "select a, ");
+    free(cut);
+}
+
 static void reads_names_as_postgres_does(void **state)
 {
     char name[64];
@@ -212,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_what_outlives_a_transaction),
+        cmocka_unit_test(outlines_a_text_without_its_data),
         cmocka_unit_test(reads_names_as_postgres_does),
         cmocka_unit_test(proves_as_the_standard_shows),
         cmocka_unit_test(logs_in_and_refuses),

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "metrics.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "pool.h"
+
+/* ---- the text ---- */
+
+struct gauge {
+    const char *name, *labels, *help;
+    uint64_t (*value)(const struct pool *pool);
+};
+
+static uint64_t clients_active(const struct pool *p)
+{
+    return p->clients - p->waiting.count;
+}
+static uint64_t clients_waiting(const struct pool *p)
+{
+    return p->waiting.count;
+}
+static uint64_t servers_lent(const struct pool *p)
+{
+    return p->lent.count;
+}
+static uint64_t servers_idle(const struct pool *p)
+{
+    return p->idle.count;
+}
+static uint64_t servers_connecting(const struct pool *p)
+{
+    return p->connecting.count;
+}
+static uint64_t servers_cleaning(const struct pool *p)
+{
+    return p->cleaning.count;
+}
+static uint64_t servers_listening(const struct pool *p)
+{
+    return p->listening.count;
+}
+static uint64_t failures(const struct pool *p)
+{
+    return p->failures;
+}
+static uint64_t size(const struct pool *p)
+{
+    return p->retired ? 0 : (uint64_t)p->limits.size;
+}
+
+/* Rows of one name stand together. */
+static const struct gauge gauges[] = {
+    {"weir_pool_clients", "state=\"active\"", "Clients, by what they do.", clients_active},
+    {"weir_pool_clients", "state=\"waiting\"", NULL, clients_waiting},
+    {"weir_pool_servers", "state=\"active\"", "Connections to the database.", servers_lent},
+    {"weir_pool_servers", "state=\"idle\"", NULL, servers_idle},
+    {"weir_pool_servers", "state=\"connecting\"", NULL, servers_connecting},
+    {"weir_pool_servers", "state=\"cleaning\"", NULL, servers_cleaning},
+    {"weir_pool_servers", "state=\"listening\"", NULL, servers_listening},
+    {"weir_pool_servers_max", "", "Connections that there may be (pool_size).", size},
+    {"weir_pool_connect_failures", "", "Failed connections since the last that worked.", failures},
+};
+
+static const struct {
+    const char *name, *help;
+    size_t offset; /* in struct pool_counters */
+} counters[] = {
+#define COUNTER(field, help)                                                                       \
+    {                                                                                              \
+        "weir_pool_" #field "_total", help, offsetof(struct pool_counters, field)                  \
+    }
+    COUNTER(transactions, "Transactions that ended."),
+    COUNTER(queries, "Queries, simple ones and Executes."),
+    COUNTER(received_bytes, "Bytes from clients."),
+    COUNTER(sent_bytes, "Bytes to clients."),
+    COUNTER(waits, "Clients that had to wait for a connection."),
+    COUNTER(pins, "Clients that keep their connection because of session state."),
+    COUNTER(replays, "Unnamed statements that were parsed again for their client."),
+    COUNTER(statements_parsed, "Prepared statements that were parsed on a connection."),
+    COUNTER(statements_shared, "Prepared statements that were there already."),
+    COUNTER(cancels, "Cancel requests that were passed on."),
+};
+
+static bool is_same(const struct pool *a, const struct pool *b)
+{
+    return strcmp(a->database_name, b->database_name) == 0 && strcmp(a->user, b->user) == 0;
+}
+
+/* Pools of an older plan count with the one that took their place. */
+static bool is_first(const struct pool *pool)
+{
+    const struct pool *other = pool_process.pools;
+    while (other != pool && !is_same(other, pool))
+        other = other->next;
+    return other == pool;
+}
+
+static void label_value(struct buffer *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            buffer_append(out, "\\", 1);
+        if (*text == '\n')
+            buffer_append(out, "\\n", 2);
+        else
+            buffer_append(out, text, 1);
+    }
+}
+
+/* name{database="…",user="…",more} */
+static void series(struct buffer *out, const char *name, const char *suffix,
+                   const struct pool *pool, const char *more)
+{
+    buffer_printf(out, "%s%s{database=\"", name, suffix);
+    label_value(out, pool->database_name);
+    buffer_append_text(out, "\",user=\"");
+    label_value(out, pool->user);
+    buffer_printf(out, *more ? "\",%s} " : "\"%s} ", more);
+}
+
+static void head(struct buffer *out, const char *name, const char *type, const char *help)
+{
+    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void write_gauge(struct buffer *out, const struct gauge *gauge)
+{
+    if (gauge->help)
+        head(out, gauge->name, "gauge", gauge->help);
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
+        uint64_t value = 0;
+        if (!is_first(pool))
+            continue;
+        for (const struct pool *p = pool; p; p = p->next)
+            value += is_same(p, pool) ? gauge->value(p) : 0;
+        series(out, gauge->name, "", pool, gauge->labels);
+        buffer_printf(out, "%" PRIu64 "\n", value);
+    }
+}
+
+static uint64_t count_at(const struct pool *pool, size_t offset)
+{
+    uint64_t value = 0, one;
+    for (const struct pool *p = pool; p; p = p->next) {
+        if (!is_same(p, pool))
+            continue;
+        memcpy(&one, (const char *)&p->counters + offset, sizeof(one));
+        value += one;
+    }
+    return value;
+}
+
+enum { BUCKETS = 24, BUCKETS_SHOWN_FROM = 4 }; /* below 16 µs there is no telling */
+
+/* Bucket i of the counters is of what has i bits of microseconds: less than 2^i. */
+static void write_histogram(struct buffer *out, const char *name, const char *help,
+                            size_t histogram, size_t sum)
+{
+    head(out, name, "histogram", help);
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
+        uint64_t below = 0;
+        if (!is_first(pool))
+            continue;
+        for (size_t i = 0; i < BUCKETS; i++) {
+            char le[48];
+            below += count_at(pool, histogram + i * sizeof(uint64_t));
+            if (i < BUCKETS_SHOWN_FROM || i == BUCKETS - 1)
+                continue; /* the last has everything above, too */
+            (void)snprintf(le, sizeof(le), "le=\"%.6f\"", (double)(1ull << i) / 1e6);
+            series(out, name, "_bucket", pool, le);
+            buffer_printf(out, "%" PRIu64 "\n", below);
+        }
+        series(out, name, "_bucket", pool, "le=\"+Inf\"");
+        buffer_printf(out, "%" PRIu64 "\n", below);
+        series(out, name, "_sum", pool, "");
+        buffer_printf(out, "%.6f\n", (double)count_at(pool, sum) / 1e6);
+        series(out, name, "_count", pool, "");
+        buffer_printf(out, "%" PRIu64 "\n", below);
+    }
+}
+
+void metrics_write(struct buffer *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(gauges); i++)
+        write_gauge(out, &gauges[i]);
+    for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
+        head(out, counters[i].name, "counter", counters[i].help);
+        for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
+            if (!is_first(pool))
+                continue;
+            series(out, counters[i].name, "", pool, "");
+            buffer_printf(out, "%" PRIu64 "\n", count_at(pool, counters[i].offset));
+        }
+    }
+    write_histogram(out, "weir_pool_wait_seconds", "How long clients waited for a connection.",
+                    offsetof(struct pool_counters, wait_histogram),
+                    offsetof(struct pool_counters, wait_us));
+    write_histogram(out, "weir_pool_query_seconds", "From a query to the end of its answer.",
+                    offsetof(struct pool_counters, query_histogram),
+                    offsetof(struct pool_counters, query_us));
+}
+
+/* ---- HTTP, as much as a scraper needs ---- */
+
+enum { CONNECTIONS_MAX = 16, REQUEST_BYTES_MAX = 8192, CONNECTION_US_MAX = 10 * 1000 * 1000 };
+
+struct scrape {
+    struct loop_source source;
+    struct buffer in, out;
+    uint64_t since_us;
+    bool open;
+};
+
+static struct scrape scrapes[CONNECTIONS_MAX];
+
+static void end(struct scrape *scrape)
+{
+    loop_remove(pool_process.loop, &scrape->source);
+    (void)close(scrape->source.fd);
+    buffer_done(&scrape->in);
+    buffer_done(&scrape->out);
+    scrape->open = false;
+}
+
+static void answer(struct scrape *scrape, struct slice request)
+{
+    static const char get[] = "GET /metrics";
+    AUTO_BUFFER body = {0};
+    size_t len = sizeof(get) - 1;
+    bool found =
+        request.len > len && memcmp(request.ptr, get, len) == 0 && strchr(" ?", request.ptr[len]);
+    if (found)
+        metrics_write(&body);
+    else
+        buffer_append_text(&body, "There is /metrics here, for GET.\n");
+    buffer_printf(&scrape->out,
+                  "HTTP/1.1 %s\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+                  "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+                  found ? "200 OK" : "404 Not Found", buffer_len(&body));
+    buffer_append_slice(&scrape->out, buffer_slice(&body));
+}
+
+static void write_out(struct scrape *scrape)
+{
+    while (buffer_len(&scrape->out) > 0) {
+        struct slice rest = buffer_slice(&scrape->out);
+        ssize_t sent = send(scrape->source.fd, rest.ptr, rest.len, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EAGAIN)
+            return;
+        if (sent <= 0)
+            break;
+        buffer_consume(&scrape->out, (size_t)sent);
+    }
+    (void)shutdown(scrape->source.fd, SHUT_WR);
+    end(scrape);
+}
+
+static void on_ready(struct loop_source *source, uint32_t events)
+{
+    struct scrape *scrape = CONTAINER_OF(source, struct scrape, source);
+    (void)events;
+    while (buffer_len(&scrape->out) == 0) {
+        ssize_t got = recv(source->fd, buffer_reserve(&scrape->in, 2048), 2048, 0);
+        if (got < 0 && errno == EAGAIN)
+            return;
+        if (got <= 0 || buffer_len(&scrape->in) + (size_t)got > REQUEST_BYTES_MAX) {
+            end(scrape);
+            return;
+        }
+        scrape->in.end += (size_t)got;
+        struct slice request = buffer_slice(&scrape->in);
+        if (memmem(request.ptr, request.len, "\r\n\r\n", 4))
+            answer(scrape, request);
+    }
+    write_out(scrape);
+}
+
+void metrics_accept(int fd)
+{
+    struct scrape *scrape = scrapes;
+    while (scrape < scrapes + CONNECTIONS_MAX && scrape->open)
+        scrape++;
+    if (scrape == scrapes + CONNECTIONS_MAX ||
+        loop_add(pool_process.loop, &scrape->source, fd, EPOLLIN | EPOLLOUT | EPOLLET, on_ready) <
+            0) {
+        (void)close(fd);
+        return;
+    }
+    scrape->open = true;
+    scrape->since_us = pool_now();
+}
+
+void metrics_tick(void)
+{
+    for (struct scrape *scrape = scrapes; scrape < scrapes + CONNECTIONS_MAX; scrape++)
+        if (scrape->open && pool_now() - scrape->since_us > CONNECTION_US_MAX)
+            end(scrape);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an operator sees: counts for Prometheus, and slow queries without their data.
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+
+import { raw } from "../e2e/lib.mjs";
+import { Wire, bind, database, eventually, execute, freePort, parse as parseMessage, startPool, startPostgres, sync } from "./lib.mjs";
+
+let postgres;
+before(async () => {
+  postgres = await startPostgres();
+});
+
+// {name{labels}: value}, after a look at the format.
+function parse(text) {
+  const values = {};
+  const typed = new Set();
+  for (const line of text.trimEnd().split("\n")) {
+    const type = /^# TYPE (\S+) (counter|gauge|histogram)$/.exec(line);
+    if (type) {
+      assert.ok(!typed.has(type[1]), `${type[1]} comes twice`);
+      typed.add(type[1]);
+    } else if (!line.startsWith("# HELP ")) {
+      const [, series, value] = /^([a-z_]+\{(?:[a-z]+="[^"]*",?)*\}) (\S+)$/.exec(line) ?? assert.fail(line);
+      assert.ok(typed.has(series.replace(/\{.*/, "")) || typed.has(series.replace(/_(bucket|sum|count)\{.*/, "")), series);
+      assert.ok(!(series in values), `${series} comes twice`);
+      values[series] = Number(value);
+    }
+  }
+  return values;
+}
+
+test("counts and histograms for Prometheus, also across a reload", async () => {
+  const metrics = await freePort();
+  const toml = (size) => `auth = "any"\npool_size = ${size}\nmetrics_listen = "127.0.0.1:${metrics}"\n${database(postgres)}`;
+  const pool = await startPool(toml(1));
+  const scrape = async () => {
+    const response = await fetch(`http://127.0.0.1:${metrics}/metrics`);
+    assert.match(response.headers.get("content-type"), /^text\/plain; version=0\.0\.4/);
+    return parse(await response.text());
+  };
+  const one = await Wire.login(pool.port);
+  const two = await Wire.login(pool.port);
+  await one.rows("begin");
+  const waiting = two.rows("select pg_sleep(0.05)");
+  const labels = 'database="postgres",user="postgres"';
+  await eventually(async () => assert.equal((await scrape())[`weir_pool_clients{${labels},state="waiting"}`], 1));
+  await one.rows("commit");
+  await waiting;
+  const seen = await scrape();
+  assert.equal(seen[`weir_pool_clients{${labels},state="active"}`], 2);
+  assert.equal(seen[`weir_pool_servers{${labels},state="idle"}`], 1);
+  assert.equal(seen[`weir_pool_servers_max{${labels}}`], 1);
+  assert.equal(seen[`weir_pool_queries_total{${labels}}`], 3);
+  assert.equal(seen[`weir_pool_transactions_total{${labels}}`], 2);
+  assert.equal(seen[`weir_pool_waits_total{${labels}}`], 1);
+  const buckets = Object.entries(seen).filter(([name]) => name.startsWith("weir_pool_query_seconds_bucket")).map(([, value]) => value);
+  assert.deepEqual(buckets, [...buckets].sort((a, b) => a - b));
+  assert.equal(buckets.at(-1), seen[`weir_pool_query_seconds_count{${labels}}`]);
+  assert.ok(seen[`weir_pool_query_seconds_sum{${labels}}`] >= 0.05);
+  assert.ok(seen[`weir_pool_query_seconds_bucket{${labels},le="0.032768"}`] < buckets.at(-1));
+  // Old pool and new pool are one series, and nothing goes back.
+  pool.write(toml(2));
+  pool.weir.process.kill("SIGHUP");
+  const three = await eventually(async () => {
+    const wire = await Wire.login(pool.port);
+    await wire.rows("select 1");
+    assert.equal((await scrape())[`weir_pool_servers_max{${labels}}`], 2);
+    return wire;
+  });
+  const later = await scrape();
+  assert.ok(later[`weir_pool_queries_total{${labels}}`] > 3);
+  three.close();
+  // It is for Prometheus and nothing else.
+  assert.equal((await fetch(`http://127.0.0.1:${metrics}/`)).status, 404);
+  assert.equal((await fetch(`http://127.0.0.1:${metrics}/metrics`, { method: "POST" })).status, 404);
+  assert.equal(await raw(metrics, "x".repeat(100000)), "");
+  assert.match(await raw(metrics, "GET /metrics HTTP/1.0\r\n\r\n"), /weir_pool_queries_total/);
+});
+
+test("slow queries are logged without what is in them", async () => {
+  const pool = await startPool(`auth = "any"\nslow_query = 100\n${database(postgres)}`);
+  const wire = await Wire.login(pool.port);
+  await wire.rows("select pg_sleep(0.15), 'a secret', 4711 -- more secrets");
+  await pool.weir.waitFor(/slow query: \d+ ms, user postgres, database postgres, client \d+: select pg_sleep\(\?\), \?, \?\n/);
+  wire.send(parseMessage("named", "select $1::text, pg_sleep($2::float), 'fixed secret'"), sync());
+  await wire.until("Z");
+  wire.send(bind("", "named", ["bound secret", "0.15"]), execute(), sync());
+  await wire.until("Z");
+  await pool.weir.waitFor(/slow query: .*: select \$1::text, pg_sleep\(\$2::float\), \?\n/);
+  await wire.rows("select 'quick'");
+  assert.ok(!/secret|4711|quick/.test(pool.weir.output), pool.weir.output);
+});
