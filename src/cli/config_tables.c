@@ -215,6 +215,13 @@ static const struct config_key pool_keys[] = {
      "\"trust\" (a known user's name is enough) or \"any\""},
     {"users_file", CONFIG_STRING, 0, 0, NULL, NULL,
      "File of lines `\"name\" \"secret\"`; a secret is a SCRAM verifier, md5… or a password"},
+    {"auth_user", CONFIG_STRING, 0, 0, NULL, "auth_user",
+     "Who looks up, in the database, users that are not listed here; without it nobody does"},
+    {"auth_query", CONFIG_STRING, 0, 0, NULL, "auth_query",
+     "What it asks: a query with `$1`, the user's name, that gives one row of name and secret; without it "
+     "`pg_authid` is asked. Its search_path is pg_catalog: write names with their schema"},
+    {"auth_database", CONFIG_STRING, 0, 0, NULL, "auth_database",
+     "Where; without it in the database that the user logs in to"},
     {"admin_users", CONFIG_STRINGS, 0, 0, NULL, "admin_users",
      "Users of the console, the database `pgbouncer`"},
     {"stats_users", CONFIG_STRINGS, 0, 0, NULL, "stats_users", "Users that may only SHOW there"},

@@ -29,6 +29,9 @@ struct ini {
 static const struct ini_key general_keys[] = {
     {"auth_type", INI_TEXT, "auth"},
     {"pool_mode", INI_TEXT, "pool_mode"},
+    {"auth_user", INI_TEXT, "auth_user"},
+    {"auth_query", INI_TEXT, "auth_query"},
+    {"auth_dbname", INI_TEXT, "auth_database"},
     {"admin_users", INI_LIST, "admin_users"},
     {"stats_users", INI_LIST, "stats_users"},
     {"default_pool_size", INI_COUNT, "pool_size"},
@@ -87,6 +90,8 @@ static const struct ini_key database_keys[] = {
     {"dbname", INI_TEXT, "database"},
     {"user", INI_TEXT, "user"},
     {"password", INI_TEXT, "password"},
+    {"auth_user", INI_TEXT, "auth_user"},
+    {"auth_query", INI_TEXT, "auth_query"},
     {"pool_mode", INI_TEXT, "pool_mode"},
     {"pool_size", INI_COUNT, "pool_size"},
     {"min_pool_size", INI_COUNT, "pool_size_min"},

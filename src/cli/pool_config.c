@@ -409,7 +409,14 @@ static void check_sense(const struct reader *reader, const struct value *table, 
         config_error(reader->report, table->line, "databases",
                      "there is no [[databases]]; add one with name and url");
     /* Workers do not log in: they are known by their channels. */
+    const char *query = json_string_value(json_object_get(plan, "auth_query"));
+    bool looks_up = json_string_value(json_object_get(plan, "auth_user"));
+    if (query && (!looks_up || !strstr(query, "$1")))
+        config_error(reader->report, line_of(table, "auth_query"), "auth_query",
+                     !looks_up ? "auth_query needs auth_user = \"…\", who asks it"
+                               : "auth_query has no $1, which stands for the user's name");
     if (auth && strcmp(auth, "any") != 0 && json_array_size(json_object_get(plan, "users")) == 0 &&
+        !looks_up &&
         json_array_size(json_object_get(plan, "listeners")) > 0)
         config_error(reader->report, line_of(table, "auth"), "users",
                      "nobody can log in: add [[users]] or users_file, or set auth = \"any\" where "

@@ -10,6 +10,8 @@
 #include "console.h"
 #include "credentials.h"
 #include "log.h"
+#include "login.h"
+#include "lookup.h"
 #include "pool.h"
 #include "scram.h"
 #include "startup.h"
@@ -24,7 +26,8 @@ enum stage {
     STAGE_SASL_FINAL,
     STAGE_MD5,
     STAGE_PASSWORD,
-    STAGE_POOL, /* waits for the first server of its pool */
+    STAGE_LOOKUP, /* waits for what auth_query says of its user */
+    STAGE_POOL,   /* waits for the first server of its pool */
 };
 
 enum { ANSWER_BYTES_MAX = 4096, TLS_RECORD_HANDSHAKE = 0x16 };
@@ -33,8 +36,9 @@ struct login {
     enum stage stage;
     bool direct_tls;
     struct startup startup;
-    struct pool_config *config; /* held: what it began with */
-    struct user_config *user;   /* NULL: there is none of that name */
+    struct pool_config *config;    /* held: what it began with */
+    struct user_config *user;      /* NULL: there is none of that name */
+    struct user_config *looked_up; /* what auth_query said, if it was asked; owned */
     struct scram scram;
     uint8_t salt[4];
     char binding[TLS_BINDING_BYTES_MAX];
@@ -52,6 +56,14 @@ void login_free(struct login **login)
         return;
     startup_done(&l->startup);
     scram_done(&l->scram);
+    if (l->looked_up) {
+        secret_wipe(l->looked_up->secret, strlen(l->looked_up->secret));
+        free(l->looked_up->secret);
+        if (l->looked_up->keys)
+            secret_wipe(l->looked_up->keys, sizeof(*l->looked_up->keys));
+        free(l->looked_up->keys);
+        free(l->looked_up);
+    }
     config_release(&l->config);
     free(l);
 }
@@ -72,7 +84,9 @@ static void fail(struct client *client, const char *sqlstate, const char *format
 
 static void fail_password(struct client *client)
 {
-    /* The same for a user that there is not. */
+    /* The same for a user that there is not. It may have a new password by now. */
+    if (client->login->looked_up)
+        lookup_forget(client->login->startup.database, client->login->startup.user);
     fail(client, "28P01", "password authentication failed for user \"%s\"",
          client->login->startup.user);
 }
@@ -127,6 +141,7 @@ static bool admit(struct client *client)
 static void enter_pool(struct client *client)
 {
     struct login *login = client->login;
+    struct scram_keys keys;
     const struct database_config *database =
         config_database(pool_process.config, login->startup.database);
     if (!database) {
@@ -140,6 +155,10 @@ static void enter_pool(struct client *client)
         return;
     if (login->scram.keys.has_client_key)
         credentials_learn(client->pool->credentials, &login->scram.keys);
+    enum secret_form form =
+        login->looked_up ? secret_form(login->looked_up->secret, &keys) : SECRET_NONE;
+    if (form == SECRET_MD5 || form == SECRET_PASSWORD)
+        credentials_learn_password(client->pool->credentials, login->looked_up->secret);
     login->stage = STAGE_POOL;
     if (client->pool->welcome) {
         welcome(client);
@@ -208,13 +227,13 @@ static void admit_worker(struct client *client)
              binding->host, binding->database, binding->user);
 }
 
-static void begin_auth(struct client *client)
+/* It is known who the user is, or that there is none. */
+static void ask_for_proof(struct client *client)
 {
     struct login *login = client->login;
-    const struct pool_config *config = login->config = config_hold(pool_process.config);
-    struct user_config *user = login->user = config_user(config, login->startup.user);
+    struct user_config *user = login->user;
     struct scram_keys keys;
-    switch (config->auth) {
+    switch (login->config->auth) {
     case AUTH_ANY:
         authenticated(client);
         break;
@@ -248,6 +267,71 @@ static void begin_auth(struct client *client)
     default:
         begin_scram(client);
     }
+}
+
+static void take_secret(struct login *login, const char *secret)
+{
+    static const struct pool_limits silent = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    login->user = login->looked_up = xcalloc(1, sizeof(*login->looked_up));
+    login->user->name = login->startup.user;
+    login->user->secret = xstrdup(secret);
+    login->user->limits = silent;
+}
+
+static void begin_auth(struct client *client)
+{
+    struct login *login = client->login;
+    const char *secret = NULL;
+    login->config = config_hold(pool_process.config);
+    login->user = config_user(login->config, login->startup.user);
+    enum auth_method auth = login->config->auth;
+    if (!login->user && auth != AUTH_ANY && auth != AUTH_CERT) {
+        /* Before it may lead to a login: what waits is found by its stage. */
+        login->stage = STAGE_LOOKUP;
+        switch (lookup_user(login->startup.database, login->startup.user, &secret)) {
+        case LOOKUP_PENDING:
+            return;
+        case LOOKUP_FOUND:
+            take_secret(login, secret);
+            break;
+        default:
+            break;
+        }
+    }
+    ask_for_proof(client);
+}
+
+void login_looked_up(const char *database, const char *user, const char *secret,
+                     const char *problem)
+{
+    struct link *link = list_first(&pool_process.clients), *next;
+    for (; link; link = next) {
+        struct client *client = CONTAINER_OF(link, struct client, link);
+        struct login *login = client->login;
+        next = list_next(&pool_process.clients, link);
+        if (client->closed || client->closing || client->state != CLIENT_LOGIN || !login ||
+            login->stage != STAGE_LOOKUP || strcmp(login->startup.user, user) != 0 ||
+            strcmp(login->startup.database, database) != 0)
+            continue;
+        if (problem) {
+            fail(client, "08006", "the user can not be looked up now; see the pool's log");
+            continue;
+        }
+        if (secret)
+            take_secret(login, secret);
+        ask_for_proof(client);
+        if (!client->closed)
+            login_run(client); /* it may have gone on without waiting */
+    }
+}
+
+void login_enter(struct client *client, const char *database, const char *user)
+{
+    struct startup *startup = &client->login->startup;
+    startup->database = xstrdup(database);
+    startup->user = xstrdup(user);
+    startup->params = params_with(params_empty(), SLICE("search_path"), SLICE("pg_catalog"));
+    enter_pool(client);
 }
 
 static void on_sasl_first(struct client *client, struct slice body)
@@ -291,6 +375,12 @@ static void on_password(struct client *client, struct slice body)
     const char *user = login->startup.user, *secret = login->user ? login->user->secret : NULL;
     bool ok = login->stage == STAGE_MD5 ? secret_check_md5(secret, user, login->salt, text.ptr)
                                         : secret_check_password(secret, user, text.ptr);
+    if (ok && login->looked_up &&
+        login->stage == STAGE_PASSWORD) { /* with that the database lets it in */
+        secret_wipe(login->looked_up->secret, strlen(login->looked_up->secret));
+        free(login->looked_up->secret);
+        login->looked_up->secret = xstrndup(text.ptr, text.len);
+    }
     if (ok)
         authenticated(client);
     else
@@ -462,18 +552,18 @@ static void take_messages(struct client *client)
 {
     bool more = true;
     while (more && in_login(client) && client->login->stage != STAGE_TLS &&
-           client->login->stage != STAGE_POOL)
+           client->login->stage < STAGE_LOOKUP)
         more = client->login->stage <= STAGE_STARTUP ? take_startup(client) : take_answer(client);
 }
 
 void login_run(struct client *client)
 {
-    if (client->login->stage == STAGE_POOL) {
+    if (client->login->stage >= STAGE_LOOKUP) {
         if (client->stream.hung_up)
             client_close(client, NULL);
         return; /* what it has sent already stays in its socket */
     }
-    while (in_login(client) && client->stream.readable && client->login->stage != STAGE_POOL) {
+    while (in_login(client) && client->stream.readable && client->login->stage < STAGE_LOOKUP) {
         if (client->login->stage == STAGE_FIRST && !client->stream.carrier)
             look_for_direct_tls(client);
         if (client->login->stage == STAGE_TLS && !run_tls(client))

@@ -204,7 +204,7 @@ void client_tick(struct client *client, const struct pool_config *config);
 void client_stop_waiting(struct client *client, const struct wire_error *error);
 struct client *client_find(uint32_t number, uint32_t key);
 
-/* ---- login.c ---- */
+/* ---- login.c; login.h has the rest ---- */
 struct login *login_new(void);
 void login_free(struct login **login);
 /* Reads on in the login. */

@@ -24,6 +24,7 @@
 #include "credentials.h"
 #include "ipc.h"
 #include "log.h"
+#include "lookup.h"
 #include "metrics.h"
 #include "pool.h"
 #include "resolve.h"
@@ -104,6 +105,8 @@ static void end_turn(void *owner)
     (void)owner;
     worker_read_all();
     run_again();
+    serve_pools();
+    lookup_settle();
     serve_pools();
     worker_flush_all();
     client_free_closed();
