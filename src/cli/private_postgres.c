@@ -527,19 +527,13 @@ int private_postgres_remove(const char *project_dir, struct error *err)
 
 /* ---- who holds it ---- */
 
-static char *hold_path(const char *project_dir)
-{
-    return xasprintf("%s/.weir/postgres.lock", project_dir);
-}
-
 int private_postgres_hold(const char *project_dir)
 {
     AUTO_TEXT state = xasprintf("%s/.weir", project_dir);
-    AUTO_TEXT path = hold_path(project_dir);
     struct error err = {""};
     if (state_dir_make(state, &err) < 0)
         return -EACCES;
-    AUTO_FD fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    AUTO_FD fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || flock(fd, LOCK_SH) < 0)
         return -errno;
     int result = fd;

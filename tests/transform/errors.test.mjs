@@ -25,7 +25,7 @@ const errors = [
   ["name of a text module", { "index.js": "import { x } from './a.txt'", "a.txt": "" }, `index.js:1:10: "./a.txt" has no export named "x"; a text module has only a default export`],
   ["unknown attribute", { "index.js": "import x from './a.json' with { kind: 'json' }", "a.json": "1" }, `index.js:1:33: unknown import attribute "kind"; only "type" exists`],
   ["wrong attribute type", { "index.js": "import x from './a.txt' with { type: 'json' }", "a.txt": "1" }, `index.js:1:1: "./a.txt" is imported with type "json" but is text`],
-  ["unavailable node module", { "index.js": "import 'node:fs'" }, /^index\.js:1:1: "node:fs" is not available; available are node:assert, .*node:util/],
+  ["unavailable node module", { "index.js": "import 'node:http2'" }, /^index\.js:1:1: "node:http2" is not available; available are node:assert, .*node:util/],
   ["unknown platform module", { "index.js": "import 'cloudflare:nothing'" }, /^index\.js:1:1: "cloudflare:nothing" does not exist here; there are cloudflare:workers/],
   ["using", { "index.js": "{ using x = null }" }, `index.js:1:3: "using" declarations are not supported; bundle with target es2024`],
   ["CommonJS syntax", { "index.js": "import './a.cjs'", "a.cjs": "\nexport let x" }, "a.cjs:2:1: "],
@@ -102,7 +102,7 @@ test("text survives: UTF-8 of all lengths, a byte order mark, malformed bytes", 
 });
 
 test("errors name the author's file where there is a source map", async () => {
-  const source = 'import { b } from "node:fs";\nlog(b);';
+  const source = 'import { b } from "node:http2";\nlog(b);';
   const { outputFiles } = await build({
     stdin: { contents: `// author\n\n${source}`, sourcefile: "src/author.ts", loader: "ts" },
     bundle: true, format: "esm", external: ["node:*"], write: false, sourcemap: "external", outfile: "src/out.js",
@@ -113,7 +113,7 @@ test("errors name the author's file where there is a source map", async () => {
   const [main, { offset, bytes }] = manifest.modules;
   const options = { modules: [{ ...main, map: { offset, bytes } }] };
   const [answer] = transform([makeBundle({ "index.js": code, "map.txt": map }, options)]);
-  assert.match(answer.error, /^src\/author\.ts:3:\d+: "node:fs" is not available/);
+  assert.match(answer.error, /^src\/author\.ts:3:\d+: "node:http2" is not available/);
 });
 
 test("a service-worker script stays as it is, but for its syntax check", () => {

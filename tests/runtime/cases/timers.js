@@ -3,13 +3,14 @@
 const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 test("timers run in the order of their time, microtasks between them", async () => {
   const order = [];
-  setTimeout(() => order.push("b"), 2);
-  setTimeout(() => { order.push("a"); queueMicrotask(() => order.push("micro")); }, 1);
-  setTimeout(() => order.push("a2"), 1);
+  // Far enough apart for a machine that pauses between these lines.
+  setTimeout(() => order.push("b"), 200);
+  setTimeout(() => { order.push("a"); queueMicrotask(() => order.push("micro")); }, 100);
+  setTimeout(() => order.push("a2"), 100);
   setTimeout(() => order.push("now"), 0);
   setTimeout(() => order.push("negative"), -1);
   queueMicrotask(() => order.push("first"));
-  await rest(10);
+  await rest(250);
   equal(order, ["first", "now", "negative", "a", "micro", "a2", "b"]);
 });
 test("arguments, this, and never too early", async () => {
