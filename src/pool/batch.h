@@ -34,6 +34,11 @@ static inline struct buffer *batch_compose(struct batch *batch)
     return batch->composed;
 }
 
+static inline bool batch_is_empty(const struct batch *batch)
+{
+    return batch->run.len == 0 && buffer_len(batch->composed) == 0;
+}
+
 /* Fills parts for one write; returns how many. */
 static inline int batch_parts(const struct batch *batch, struct iovec parts[2])
 {

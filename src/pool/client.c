@@ -300,6 +300,8 @@ static bool may_read(const struct client *client)
         return false;
     if (client->unparsed && server && server->expect.ends > 0)
         return false; /* it waits for what those bring (must_wait) */
+    if (server && server->retries)
+        return false;
     return (client->stream.readable || client->unparsed) && !client->closed && !client->closing &&
            !client->out && client->state == CLIENT_READY &&
            (!server || (buffer_len(&server->out) == 0 && server->expect.count < EXPECT_MAX));

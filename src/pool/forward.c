@@ -320,7 +320,9 @@ static bool find_statement(const struct message *message, enum expect_kind kind,
     struct client *client = message->client;
     *ret_statement = names_get(&client->names, name);
     if (*ret_statement) {
-        if (!prepared_use(&message->server->prepared, *ret_statement)) {
+        if (prepared_use(&message->server->prepared, *ret_statement)) {
+            message->server->reuses = true;
+        } else {
             client->pool->counters.replays++;
             prepare(message, *ret_statement, (struct expected){.kind = EXPECT_OWN_PARSE});
         }
@@ -416,6 +418,7 @@ static bool on_describe(const struct message *message)
     if (rest.len < 2 || rest.ptr[rest.len - 1] != 0)
         return false;
     struct slice before = {rest.ptr, 1};
+    message->server->describes = true;
     rest.ptr++, rest.len--;
     if (!wire_take_text(&rest, &name) || rest.len != 0)
         return false;
@@ -662,6 +665,18 @@ static void restore_params(struct client *client, struct batch *batch)
     expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_QUERY});
 }
 
+/* Alone on its way, whole and small, the batch is kept: should a plan prove out of date before
+ * anything was answered, the pool can ask again (reply.c). */
+static void keep_batch(struct client *client, struct slice bytes)
+{
+    struct server *server = client->server;
+    const struct expect *expect = &server->expect;
+    bool ended = expect->count > 0 && expect_at(expect, expect->count - 1)->kind == EXPECT_SYNC;
+    if (server->reuses && ended && client->skip == 0 && !client->pinned &&
+        bytes.len <= AGAIN_BYTES_MAX)
+        buffer_append_slice(&server->asked_again, bytes);
+}
+
 struct slice forward_messages(struct client *client, struct slice bytes,
                               const struct wire_error **ret_error, bool *ret_end)
 {
@@ -669,9 +684,13 @@ struct slice forward_messages(struct client *client, struct slice bytes,
     struct batch batch = {.composed = &composed};
     struct iovec parts[2];
     struct server *server = client->server;
+    struct slice all = bytes;
+    bool alone = server_is_free(server);
     int r = 1;
     *ret_error = NULL;
     buffer_reset(&composed, READ_BYTES * 4);
+    buffer_reset(&server->asked_again, AGAIN_BYTES_MAX);
+    server->reuses = server->describes = false;
     if (bytes.len > 0 && bytes.ptr[0] != 'X')
         restore_params(client, &batch);
     while (bytes.len > 0 && r > 0 && !client->awaits_listen)
@@ -680,6 +699,8 @@ struct slice forward_messages(struct client *client, struct slice bytes,
         else
             r = take_message(client, &batch, &bytes, ret_error);
     client->unparsed = client->unparsed || (client->awaits_listen && bytes.len > 0);
+    if (alone && r > 0 && bytes.len == 0)
+        keep_batch(client, all);
     int count = batch_parts(&batch, parts);
     *ret_end = r < 0;
     if (count > 0)

@@ -28,8 +28,9 @@ enum {
     READ_BYTES = 64 * 1024, /* of the one buffer that everything is read into */
     TICK_MS = 100,
     MESSAGE_KEPT_BYTES_MAX = 16 * 1024 * 1024, /* a message that must be seen whole */
-    EXPECT_MAX = 8192,  /* answers that are outstanding: then a client is not read from */
-    CONNECTING_MAX = 4, /* at once, of one pool */
+    EXPECT_MAX = 8192,           /* answers that are outstanding: then a client is not read from */
+    CONNECTING_MAX = 4,          /* at once, of one pool */
+    AGAIN_BYTES_MAX = 16 * 1024, /* of a batch that may be asked once more */
 };
 
 enum client_state {
@@ -110,14 +111,18 @@ struct server {
     bool changed_schema; /* in the transaction that runs */
     bool batch_open;     /* messages of an extended query were sent, and no Sync after them */
     bool copy_in;
-    bool dirty;        /* has session state that a reset takes away */
-    bool tainted;      /* to be closed instead of lent again */
-    bool closed;       /* freed at the end of the turn */
-    char *query_text;  /* of the query under way, where slow ones are logged; else NULL */
-    char binding[64];  /* of TLS, for SCRAM */
-    bool asked;        /* something, since it was lent */
-    bool listens;      /* is for notifications only */
-    bool stale;        /* a plan that it keeps is out of date */
+    bool dirty;                /* has session state that a reset takes away */
+    bool tainted;              /* to be closed instead of lent again */
+    bool closed;               /* freed at the end of the turn */
+    struct buffer asked_again; /* the batch under way, should it meet a stale plan; or empty */
+    char *query_text;          /* of the query under way, where slow ones are logged; else NULL */
+    char binding[64];          /* of TLS, for SCRAM */
+    bool asked;                /* something, since it was lent */
+    bool listens;              /* is for notifications only */
+    bool stale;                /* a plan that it keeps is out of date */
+    bool reuses;       /* the batch that is read uses a statement that was prepared before it */
+    bool describes;    /* … and asks what its columns are */
+    bool retries;      /* asks asked_again once more when the server is ready */
     bool drop_skipped; /* what is skipped is not for the client */
 };
 
@@ -182,8 +187,8 @@ void pool_serve_later(struct pool *pool);
 /* ---- client.c ---- */
 /* A connection was accepted; takes fd over. */
 void client_accept(int fd, bool tcp);
-/* A client over another carrier than a socket: the beginning of an allocation of bytes, which is freed
- * with it after the carrier was closed. */
+/* A client over another carrier than a socket: the beginning of an allocation of bytes, which is
+ * freed with it after the carrier was closed. */
 struct client *client_over(const struct stream_carrier *carrier, size_t bytes);
 /* EPOLLIN: there is something to read; EPOLLOUT: room to write; EPOLLRDHUP: no more will come. */
 void client_event(struct client *client, uint32_t events);

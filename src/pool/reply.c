@@ -139,14 +139,34 @@ static void skip_to_sync(struct server *server)
     undo_first(server, count);
 }
 
-/* The text of a statement's error that the server's cached plan or its absence is the cause of. */
-static void forget_stale(struct server *server, struct slice body)
+/* Is the plan that the server has kept, or that it has none, the cause of the error? Then its
+ * statements are prepared anew. True: and the batch is asked once more before the client hears of
+ * it. That takes a batch of which nothing was answered yet, outside of a transaction; and where the
+ * columns may be others than before, the client must be about to be told them. */
+static bool is_stale(struct reply *reply)
 {
-    struct slice code = wire_error_field(body, 'C');
+    struct server *server = reply->server;
+    struct slice body = body_of(reply), code = wire_error_field(body, 'C');
     const struct expected *head = expect_head(&server->expect);
-    if (head && (head->kind == EXPECT_BIND || head->kind == EXPECT_EXECUTE) &&
-        (slice_equal(code, SLICE("0A000")) || slice_equal(code, SLICE("26000"))))
-        server->stale = true;
+    bool uses = head && (head->kind == EXPECT_BIND || head->kind == EXPECT_EXECUTE ||
+                         head->kind == EXPECT_DESCRIBE);
+    bool absent = slice_equal(code, SLICE("26000"));
+    bool changed = slice_equal(code, SLICE("0A000")) &&
+                   slice_equal(wire_error_field(body, 'R'), SLICE("RevalidateCachedQuery"));
+    if (!uses || !(changed || absent) || head->refusal)
+        return false;
+    server->stale = true;
+    return buffer_len(&server->asked_again) > 0 && batch_is_empty(reply->batch) &&
+           server->status == 'I' && server->expect.ends == 1 && (absent || server->describes);
+}
+
+/* Nothing of this is for the client: after the server is ready, everything is asked again. */
+static void ask_again(struct server *server)
+{
+    skip_to_sync(server);
+    expect_head(&server->expect)->kind = EXPECT_OWN_QUERY;
+    server->retries = true;
+    server->stale = false;
 }
 
 /* An error that names a statement names it as the client does. */
@@ -188,7 +208,10 @@ static void on_error(struct reply *reply)
     enum expect_kind kind = head->kind;
     AUTO_TEXT refusal = TAKE(head->refusal);
     AUTO_TEXT called = TAKE(head->called);
-    forget_stale(server, body_of(reply));
+    if (is_stale(reply)) {
+        ask_again(server);
+        return;
+    }
     if (kind != EXPECT_QUERY && kind != EXPECT_OWN_QUERY)
         skip_to_sync(server); /* brings names back that the error may speak of */
     if (refusal)
@@ -259,7 +282,8 @@ static void on_complete(struct reply *reply)
     reply->server->copy_in = false;
     if (reply->start[0] == 'C' && memchr("ACDR", reply->start[WIRE_HEADER_BYTES], 4)) {
         note_schema(reply->server, body_of(reply));
-        on_tag(reply->server, body_of(reply));
+        if (head != EXPECT_OWN_QUERY) /* we know what we asked for */
+            on_tag(reply->server, body_of(reply));
     }
     if (head == EXPECT_OWN_QUERY)
         return;
@@ -413,8 +437,10 @@ static void deliver(struct server *server, const struct batch *batch)
 {
     struct iovec parts[2];
     int count = batch_parts(batch, parts);
-    if (server->client && count > 0)
+    if (server->client && count > 0) {
+        buffer_reset(&server->asked_again, AGAIN_BYTES_MAX); /* answered, in part at least */
         client_send(server->client, parts, count);
+    }
 }
 
 struct slice reply_messages(struct server *server, struct slice bytes, bool *ret_sound,

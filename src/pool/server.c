@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cancel.h"
+#include "forward.h"
 #include "listen.h"
 #include "log.h"
 #include "pool.h"
@@ -88,6 +89,7 @@ static void free_server(struct server *server)
     params_release(&server->base_params);
     buffer_done(&server->in);
     buffer_done(&server->out);
+    buffer_done(&server->asked_again);
     free(server);
 }
 
@@ -253,7 +255,7 @@ static void part(struct server *server)
 {
     struct client *client = server->client;
     server->client = NULL;
-    server->copy_in = server->failed = false;
+    server->copy_in = server->failed = server->retries = false;
     client->server = NULL;
     server->dirty = server->dirty || client->pinned;
     client->pinned = client->pool->mode == POOL_SESSION;
@@ -375,6 +377,26 @@ static void count_query(struct server *server)
     pool_count(server->pool->counters.query_histogram, us);
 }
 
+/* With statements that are prepared anew: all are forgotten first. */
+static void ask_again(struct server *server)
+{
+    struct client *client = server->client;
+    const struct wire_error *error;
+    bool end;
+    if (prepared_count(&server->prepared) > 0) {
+        prepared_clear(&server->prepared);
+        (void)server_query(server, "DEALLOCATE ALL", NULL);
+        return;
+    }
+    AUTO_BUFFER bytes = server->asked_again;
+    server->asked_again = (struct buffer){0};
+    server->retries = false;
+    server->pool->counters.replays++;
+    (void)forward_messages(client, buffer_slice(&bytes), &error, &end);
+    if (end) /* what passed once passes again */
+        client_close(client, error);
+}
+
 static void after_replies(struct server *server, bool free)
 {
     struct client *client = server->client;
@@ -395,7 +417,9 @@ static void after_replies(struct server *server, bool free)
         return;
     }
     listen_flush(client);
-    if (free && !client->pinned && client->skip == 0 && !client->unparsed)
+    if (server->retries && server->expect.count == 0)
+        ask_again(server);
+    else if (free && !client->pinned && client->skip == 0 && !client->unparsed)
         server_release(server);
     else if (server->expect.count < EXPECT_MAX / 2)
         client_run(client); /* it may have waited for room */
