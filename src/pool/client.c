@@ -162,10 +162,12 @@ void client_close(struct client *client, const struct wire_error *error)
     if (client->server)
         server_lose_client(client->server);
     if (client->waiting.next)
-        list_remove(&client->pool->waiting, &client->waiting);
+        pool_stop_waiting(client);
     if (client->awaits_pool)
         client->pool->logins--;
     listen_forget(client);
+    if (client->tenant)
+        tenant_leave(&client->pool->tenants, &client->tenant);
     if (client->pool)
         client->pool->clients--;
     number_release(client);
@@ -415,8 +417,7 @@ void client_welcome(struct client *client, struct buffer *out)
 
 void client_stop_waiting(struct client *client, const struct wire_error *error)
 {
-    list_remove(&client->pool->waiting, &client->waiting);
-    client->state = CLIENT_READY;
+    pool_stop_waiting(client);
     client_trouble(client, error);
     pool_again(client);
 }

@@ -9,6 +9,8 @@
 #include "pool.h"
 #include "tls.h"
 
+enum { SPARE_AFTER_US = 500000 };
+
 static const struct wire_error queue_full = {
     "53300", "too many clients wait for a connection to this database", "queue_max is reached.",
     "Raise pool_size, or send fewer queries at once."};
@@ -124,6 +126,20 @@ static void resume_logins(struct pool *pool, const struct wire_error *error)
 
 /* ---- more servers ---- */
 
+/* The last connection that the database may have is for whoever waits and has fewest. */
+static bool has_room(const struct pool *pool)
+{
+    int max = pool->limits.connections_max;
+    uint32_t total = servers_of_database(pool->database);
+    if (max <= 0 || total + 1 < (uint32_t)max)
+        return true;
+    for (const struct pool *other = pool_process.pools; other; other = other->next)
+        if (other->database == pool->database && other->waiting.count + other->logins > 0 &&
+            servers_of(other) < servers_of(pool))
+            return false;
+    return total < (uint32_t)max;
+}
+
 static bool may_connect(const struct pool *pool)
 {
     uint64_t now = pool_now();
@@ -139,10 +155,7 @@ static bool may_connect(const struct pool *pool)
         now - CONTAINER_OF(first, struct client, waiting)->since_us >
             (uint64_t)pool->config->reserve_after_ms * 1000)
         size += pool->limits.size_reserve;
-    if (total >= (uint32_t)size)
-        return false;
-    return pool->limits.connections_max <= 0 ||
-           servers_of_database(pool->database) < (uint32_t)pool->limits.connections_max;
+    return total < (uint32_t)size && has_room(pool);
 }
 
 void pool_count(uint64_t *histogram, uint64_t us)
@@ -157,6 +170,42 @@ static void connect_one(struct pool *pool)
     server_login_start(server);
 }
 
+/* Long enough that giving one up is no loss: making one costs more than it has brought. */
+static bool has_long_idle(const struct pool *pool)
+{
+    const struct link *last = list_last(&pool->idle);
+    return last && pool_now() - CONTAINER_OF(last, struct server, link)->used_us > SPARE_AFTER_US;
+}
+
+/* The database has as many connections as it may, and users of it that have more than this one:
+ * whoever has most gives one up, now if it idles, else after its transaction. */
+static void take_from_others(const struct pool *pool)
+{
+    struct pool *richest = NULL;
+    const struct pool_limits *limits = &pool->limits;
+    uint32_t own = servers_of(pool), most = own + 1, leaving = pool->connecting.count;
+    if (limits->connections_max <= 0 || own >= (uint32_t)limits->size ||
+        servers_of_database(pool->database) < (uint32_t)limits->connections_max)
+        return;
+    for (struct pool *other = pool_process.pools; other; other = other->next) {
+        if (other == pool || other->database != pool->database)
+            continue;
+        leaving += other->leaving;
+        bool idles = other->waiting.count == 0 && has_long_idle(other);
+        if (idles || servers_of(other) > most) {
+            richest = other;
+            most = idles ? UINT32_MAX : servers_of(other);
+        }
+    }
+    if (!richest || leaving > 0)
+        return;
+    struct link *idle = list_last(&richest->idle), *lent = list_last(&richest->lent);
+    if (idle)
+        server_close(CONTAINER_OF(idle, struct server, link), "");
+    else if (lent)
+        server_leave(CONTAINER_OF(lent, struct server, link));
+}
+
 void pool_open(struct pool *pool)
 {
     struct wire_error error;
@@ -164,13 +213,17 @@ void pool_open(struct pool *pool)
         failure_of(pool, &error);
         resume_logins(pool, &error);
     } else if (pool->connecting.count == 0) {
-        connect_one(pool);
+        take_from_others(pool);
+        if (may_connect(pool))
+            connect_one(pool); /* else the tick does, as soon as it may */
     }
 }
 
 /* So many clients wait that are not served by those that are on their way. */
 static void connect_for_waiting(struct pool *pool)
 {
+    if (pool->waiting.count > pool->connecting.count)
+        take_from_others(pool);
     while (pool->waiting.count > pool->connecting.count && may_connect(pool)) {
         uint32_t before = pool->connecting.count;
         connect_one(pool);
@@ -185,6 +238,7 @@ static void link_up(struct client *client, struct server *server)
 {
     client->server = server;
     server->client = client;
+    tenant_lend(&client->pool->tenants, client->tenant);
     client->pinned = client->pinned || client->pool->mode == POOL_SESSION;
     server_become(server, SERVER_LENT);
 }
@@ -194,7 +248,34 @@ static void wait_in_queue(struct pool *pool, struct client *client)
     client->state = CLIENT_WAITING;
     client->since_us = pool_now();
     list_push_back(&pool->waiting, &client->waiting);
+    tenant_wait(&pool->tenants, client);
     pool->counters.waits++;
+}
+
+void pool_stop_waiting(struct client *client)
+{
+    uint64_t waited = pool_now() - client->since_us;
+    list_remove(&client->pool->waiting, &client->waiting);
+    tenant_stop_waiting(client);
+    client->state = CLIENT_READY;
+    client->pool->counters.wait_us += waited;
+    pool_count(client->pool->counters.wait_histogram, waited);
+}
+
+void pool_take_back(struct client *client, uint64_t used_us)
+{
+    tenant_give_back(&client->pool->tenants, client->tenant, used_us);
+}
+
+/* Room in the queue: if there is none, whoever has most waiting gives way to who has less. */
+static bool make_room(struct pool *pool, struct client *newcomer)
+{
+    if (pool->waiting.count < (uint32_t)pool->config->queue_max)
+        return true;
+    struct client *refused = tenant_to_refuse(&pool->tenants, newcomer->tenant);
+    if (refused)
+        client_stop_waiting(refused, &queue_full);
+    return refused != NULL;
 }
 
 bool pool_lend(struct pool *pool, struct client *client)
@@ -214,7 +295,7 @@ bool pool_lend(struct pool *pool, struct client *client)
         pool->probe_wanted = true;
         return false;
     }
-    if (pool->waiting.count >= (uint32_t)pool->config->queue_max) {
+    if (!make_room(pool, client)) {
         client_trouble(client, &queue_full);
         return false;
     }
@@ -261,26 +342,28 @@ void lend_free_retired(void)
     }
 }
 
-static void stop_waiting(struct client *client)
-{
-    uint64_t waited = pool_now() - client->since_us;
-    list_remove(&client->pool->waiting, &client->waiting);
-    client->state = CLIENT_READY;
-    client->pool->counters.wait_us += waited;
-    pool_count(client->pool->counters.wait_histogram, waited);
-}
-
 void pool_serve(struct pool *pool)
 {
-    struct link *waiting, *idle;
-    while (!pool->paused && !pool_process.paused && (waiting = list_first(&pool->waiting)) &&
+    struct client *client;
+    struct link *idle;
+    while (!pool->paused && !pool_process.paused && (client = tenant_next(&pool->tenants)) &&
            (idle = list_first(&pool->idle))) {
-        struct client *client = CONTAINER_OF(waiting, struct client, waiting);
-        stop_waiting(client);
+        pool_stop_waiting(client);
         link_up(client, CONTAINER_OF(idle, struct server, link));
         client_run(client);
     }
     connect_for_waiting(pool);
+    if (pool->logins > 0 && servers_of(pool) == 0)
+        pool_open(pool);
+}
+
+void pool_closed_one(struct pool *pool)
+{
+    pool_serve_later(pool);
+    for (struct pool *other = pool_process.pools; other && pool->limits.connections_max > 0;
+         other = other->next)
+        if (other->database == pool->database && other->waiting.count + other->logins > 0)
+            pool_serve_later(other);
 }
 
 /* ---- connections that do or do not come about ---- */
@@ -323,7 +406,7 @@ void pool_connect_failed(struct pool *pool, const struct wire_error *error)
     resume_logins(pool, &kept);
     for (struct link *link; (link = list_first(&pool->waiting));) {
         struct client *client = CONTAINER_OF(link, struct client, waiting);
-        stop_waiting(client);
+        pool_stop_waiting(client);
         client_trouble(client, &kept);
         pool_again(client);
     }
@@ -341,7 +424,7 @@ static void end_long_waits(struct pool *pool)
         AUTO_TEXT detail =
             xasprintf("%u connections are in use, %u clients wait; query_wait_timeout is %lld ms.",
                       pool->lent.count, pool->waiting.count, (long long)limit_ms);
-        stop_waiting(client);
+        pool_stop_waiting(client);
         client_trouble(client,
                        &(struct wire_error){
                            "57P03", "no connection to the database became free in time", detail,
@@ -374,7 +457,10 @@ static void fit_size(struct pool *pool)
             server_close(server, "");
     }
     bool awaited = (pool->logins > 0 || pool->probe_wanted) && pool->connecting.count == 0;
-    if ((total >= least && !awaited) || !may_connect(pool))
+    if (total >= least && !awaited)
+        return;
+    take_from_others(pool);
+    if (!may_connect(pool))
         return;
     pool->probe_wanted = false;
     connect_one(pool);

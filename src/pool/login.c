@@ -138,6 +138,15 @@ static bool admit(struct client *client)
     return true;
 }
 
+/* Whose share of the connections it uses. */
+static void join_tenant(struct client *client)
+{
+    struct slice name = params_get(client->login->startup.params, "application_name");
+    uint32_t deployment_id = client->stream.carrier ? worker_deployment(client) : 0;
+    client->tenant =
+        tenant_join(&client->pool->tenants, deployment_id, deployment_id ? SLICE("") : name);
+}
+
 static void enter_pool(struct client *client)
 {
     struct login *login = client->login;
@@ -150,6 +159,7 @@ static void enter_pool(struct client *client)
     }
     client->pool = lend_pool(database, login->startup.database, login->startup.user);
     client->pool->clients++;
+    join_tenant(client);
     client->pinned = client->pool->mode == POOL_SESSION;
     if (!admit(client))
         return;

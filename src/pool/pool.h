@@ -21,6 +21,7 @@
 #include "params.h"
 #include "statements.h"
 #include "stream.h"
+#include "tenant.h"
 #include "wire.h"
 
 enum {
@@ -44,8 +45,10 @@ struct client {
     struct stream stream;
     struct link link;    /* of pool_process.clients */
     struct link waiting; /* of its pool's queue */
+    struct link turn;    /* of its tenant's part of it */
     struct link again;   /* of those that go on in the next turn */
     struct pool *pool;   /* NULL before it has logged in, and for the console */
+    struct tenant *tenant;
     struct server *server;
     struct params *params, *startup_params;
     struct names names;
@@ -113,6 +116,7 @@ struct server {
     bool copy_in;
     bool dirty;                /* has session state that a reset takes away */
     bool tainted;              /* to be closed instead of lent again */
+    bool leaves;               /* tainted, and counted in its pool's leaving */
     bool closed;               /* freed at the end of the turn */
     struct buffer asked_again; /* the batch under way, should it meet a stale plan; or empty */
     char *query_text;          /* of the query under way, where slow ones are logged; else NULL */
@@ -148,6 +152,7 @@ struct pool {
     struct server *listener;  /* the one that listens, or is to; NULL: none */
     struct channel *channels; /* that somebody listens to */
     struct list waiting;      /* clients, the longest waiting first */
+    struct tenants tenants;   /* whose turn it is */
     struct statements *statements;
     uint64_t generation;    /* counts changes of tables and types that passed */
     struct params *welcome; /* what a server reported when it was new; NULL: none was yet */
@@ -155,7 +160,8 @@ struct pool {
     char failure_sqlstate[6];
     uint64_t retry_us; /* no further attempt before */
     uint32_t clients, failures;
-    uint32_t logins; /* clients whose login waits for the first connection */
+    uint32_t leaving; /* lent connections that another user of the database is to have */
+    uint32_t logins;  /* clients whose login waits for the first connection */
     bool paused, to_serve;
     bool retired;      /* of an older plan */
     bool probe_wanted; /* somebody was told that the database is away: is it still? */
@@ -239,6 +245,8 @@ bool server_query(struct server *server, const char *sql, const char *label);
 void server_note_query(struct server *server, struct slice text);
 /* Its client has ended its transaction: it is made fit for the next, and lent. */
 void server_release(struct server *server);
+/* To be closed after its transaction, for another user of the database. */
+void server_leave(struct server *server);
 /* Its client is gone, in the middle of something perhaps. */
 void server_lose_client(struct server *server);
 void server_tick(struct server *server);
@@ -255,6 +263,12 @@ struct pool *lend_pool(const struct database_config *database, const char *datab
                        const char *user);
 /* A server for the client, now. False: it waits in the queue, or was refused (its trouble). */
 bool pool_lend(struct pool *pool, struct client *client);
+/* Its client has given it back, after so long; nothing more is to be paid for it. */
+void pool_take_back(struct client *client, uint64_t used_us);
+/* One of its connections is closed: whoever may have one instead is served when the turn ends. */
+void pool_closed_one(struct pool *pool);
+/* Out of the queue. */
+void pool_stop_waiting(struct client *client);
 /* Servers are free, or may be made: to those who wait. */
 void pool_serve(struct pool *pool);
 /* A connection could not be made; error is kept for those who ask. */

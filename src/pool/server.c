@@ -101,6 +101,7 @@ static void tell_client(struct server *server, const char *why)
     bool cut = server->skip > 0 || client->skip > 0;
     if (!cut)
         reply_lost(server, "08006", why);
+    pool_take_back(client, pool_now() - client->since_us);
     server->client = NULL;
     client->server = NULL;
     client->skip = 0;
@@ -117,6 +118,8 @@ void server_close(struct server *server, const char *why)
     if (server->closed)
         return;
     server->closed = true;
+    if (server->leaves)
+        pool->leaving--;
     if (server->client)
         tell_client(server, why);
     if (server->state != SERVER_CONNECTING && stream_is_open(&server->stream)) {
@@ -131,7 +134,7 @@ void server_close(struct server *server, const char *why)
     list_push_back(&pool_process.closed_servers, &server->link);
     if (server->listens)
         listen_lost(pool);
-    pool_serve_later(pool);
+    pool_closed_one(pool);
 }
 
 void server_free_closed(void)
@@ -251,9 +254,11 @@ static void clean(struct server *server)
     }
 }
 
-static void part(struct server *server)
+static void part(struct server *server, uint64_t used_us)
 {
     struct client *client = server->client;
+    pool_take_back(client, server->asked ? used_us : 0);
+    server->asked = false;
     server->client = NULL;
     server->copy_in = server->failed = server->retries = false;
     client->server = NULL;
@@ -264,18 +269,25 @@ static void part(struct server *server)
 void server_release(struct server *server)
 {
     struct pool_counters *counters = &server->pool->counters;
-    uint64_t now = pool_now();
+    uint64_t now = pool_now(), used_us = now - server->client->since_us;
     if (server->asked) {
         counters->transactions++;
-        counters->transaction_us += now - server->client->since_us;
+        counters->transaction_us += used_us;
         server->client->since_us = now;
     }
-    server->asked = false;
-    part(server);
+    part(server, used_us);
     if (server->dirty || server->cancels > 0 || server->pool->config->reset_always)
         clean(server);
     else
         make_idle(server);
+}
+
+void server_leave(struct server *server)
+{
+    if (server->leaves)
+        return;
+    server->leaves = server->tainted = true;
+    server->pool->leaving++;
 }
 
 void server_cancel_done(struct server *server)
@@ -309,7 +321,7 @@ void server_lose_client(struct server *server)
 {
     bool cut = server->client->skip > 0 || buffer_len(&server->out) > 0;
     bool copy_in = server->copy_in, failed = server->failed;
-    part(server);
+    part(server, pool_now() - server->client->since_us);
     if (cut) { /* in the middle of a message */
         server_close(server, "");
         return;

@@ -18,7 +18,7 @@ enum {
 
 struct attachment {
     struct attachment *next;
-    uint32_t instance_id;
+    uint32_t instance_id, deployment_id;
     struct channel channel;
     struct outbox outbox;
     struct loop_source bell;
@@ -70,6 +70,11 @@ static struct socket *socket_of(struct stream *stream)
 const struct binding_config *worker_binding(const struct client *client)
 {
     return CONTAINER_OF(client, const struct socket, client)->binding;
+}
+
+uint32_t worker_deployment(const struct client *client)
+{
+    return CONTAINER_OF(client, const struct socket, client)->attachment->deployment_id;
 }
 
 static ssize_t carrier_read(struct stream *stream, void *dst, size_t cap)
@@ -410,6 +415,7 @@ void worker_attach(const struct control_instance *order, int fds[CHANNEL_FDS])
         pool_process.config ? config_worker_of(pool_process.config, order->deployment_id) : NULL;
     struct attachment *attachment = xcalloc(1, sizeof(*attachment));
     attachment->instance_id = order->instance_id;
+    attachment->deployment_id = order->deployment_id;
     attachment->outbox.channel = &attachment->channel;
     int r = channel_open(&attachment->channel, CHANNEL_SERVER, fds);
     if (r == 0 && worker)

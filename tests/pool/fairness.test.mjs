@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who waits for a connection with whom, and who is served first.
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+
+import { Wire, database, errorOf, eventually, sleep, startPool, startPostgres } from "./lib.mjs";
+
+let postgres;
+before(async () => {
+  postgres = await startPostgres();
+  postgres.sql("create role other login");
+});
+
+const open = (settings, extra = "") => startPool(`auth = "any"\n${settings}\n${database(postgres, extra)}`);
+const login = (pool, application_name, user = "postgres") => Wire.login(pool.port, { user, application_name });
+const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
+
+// How long a short query takes, from when it is sent.
+async function times(wire, count) {
+  const list = [];
+  for (let i = 0; i < count; i++) {
+    const begun = performance.now();
+    assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+    list.push(performance.now() - begun);
+  }
+  return list;
+}
+
+test("a tenant with two hundred clients that always wait does not hold up one with a single client", async () => {
+  const pool = await open("pool_size = 2");
+  const crowd = await Promise.all(Array.from({ length: 200 }, () => login(pool, "crowd")));
+  let going = true;
+  const busy = crowd.map(async (wire) => {
+    while (going) await wire.rows("select pg_sleep(0.01)");
+  });
+  const [same, other] = await Promise.all([login(pool, "crowd"), login(pool, "single")]);
+  await sleep(300);
+  const [last, first] = [await times(same, 2), await times(other, 20)];
+  going = false;
+  await Promise.all(busy);
+  // One of a crowd waits for a hundred others; the single one for the end of a transaction.
+  assert.ok(median(first) * 10 < median(last), `${median(first)} ms, and ${median(last)} ms in the crowd`);
+  await pool.stop();
+});
+
+test("who was away does not save up time", async () => {
+  const pool = await open("pool_size = 1");
+  const [a, b, away] = await Promise.all([login(pool, "a"), login(pool, "b"), login(pool, "away")]);
+  let going = true;
+  const counts = { a: 0, b: 0 };
+  const busy = [["a", a], ["b", b]].map(async ([name, wire]) => {
+    while (going) {
+      await wire.rows("select pg_sleep(0.005)");
+      counts[name]++;
+    }
+  });
+  await sleep(1000);
+  assert.ok(counts.a > 20 && Math.abs(counts.a - counts.b) < counts.a / 5, JSON.stringify(counts));
+  const before = { ...counts };
+  for (let i = 0; i < 30; i++) await away.rows("select pg_sleep(0.005)");
+  assert.ok(counts.a - before.a >= 20, `${counts.a - before.a} while the newcomer had 30`);
+  going = false;
+  await Promise.all(busy);
+  await pool.stop();
+});
+
+test("a queue that one tenant has filled takes another's client, and refuses the last of the long line", async () => {
+  const pool = await open("pool_size = 1\nqueue_max = 4");
+  const holder = await login(pool, "crowd");
+  await holder.rows("begin");
+  const crowd = [];
+  for (let i = 0; i < 4; i++) {
+    crowd.push(await login(pool, "crowd"));
+    crowd[i].socket.write(Buffer.from("Q\0\0\0\x0dselect 1\0", "latin1"));
+    await sleep(20);
+  }
+  const single = await login(pool, "single");
+  const answer = single.rows("select 'in'");
+  assert.equal(errorOf(await crowd[3].until("Z")).C, "53300");
+  await holder.rows("commit");
+  assert.deepEqual(await answer, [["in"]]);
+  for (const wire of crowd.slice(0, 3)) assert.equal(errorOf(await wire.until("Z")), undefined);
+  await pool.stop();
+});
+
+test("users of a database with a limit of its own give connections up to each other", async () => {
+  const pool = await open("pool_size = 4", "connections_max = 4");
+  const many = await Promise.all(Array.from({ length: 12 }, () => login(pool, "many")));
+  let going = true;
+  const busy = many.map(async (wire) => {
+    while (going) await wire.rows("select pg_sleep(0.02)");
+  });
+  await sleep(200);
+  const other = await login(pool, "one", "other");
+  await eventually(() => other.rows("select 1"));
+  assert.ok(median(await times(other, 10)) < 100);
+  // A backend that was told to end needs a moment for it.
+  await eventually(() => assert.ok(Number(postgres.sql("select count(*) from pg_stat_activity where application_name in ('many', 'one')")) <= 4));
+  going = false;
+  await Promise.all(busy);
+  await pool.stop();
+});
