@@ -305,6 +305,8 @@ static const struct config_key pool_database_keys[] = {
      "Which of several hosts: \"any\", \"read-write\", \"read-only\", \"primary\", \"standby\" or "
      "\"prefer-standby\""},
     {"tls", CONFIG_ANY, 0, 0, NULL, NULL, "Table, see [pool.databases.tls]"},
+    {"cache", CONFIG_ANY, 0, 0, NULL, NULL,
+     "Table, see [pool.databases.cache]; without it results are not cached"},
     {"settings", CONFIG_ANY, 0, 0, NULL, NULL, "Table of parameters that connections start with"},
     {"connect_query", CONFIG_STRING, 0, 0, NULL, "connect_query", "Run on each new connection"},
     {"session_state", CONFIG_STRING, 0, 0, NULL, "session_state", "As for the pool"},
@@ -344,6 +346,21 @@ static const struct config_key pool_server_tls_keys[] = {
 TABLE(config_pool_server_tls, "[pool.databases.tls]",
       "TLS towards a database; `[databases.tls]` in pool.toml.", pool_server_tls_keys);
 
+static const struct config_key pool_cache_keys[] = {
+    {"max_age", CONFIG_DURATION, 0, 24LL * 3600 * 1000, "60s", "max_age",
+     "How long a result is given out as it is; 0: nothing is cached"},
+    {"stale_while_revalidate", CONFIG_DURATION, 0, 24LL * 3600 * 1000, "15s",
+     "stale_while_revalidate", "How much longer, while it is fetched anew"},
+    {"bytes_max", CONFIG_SIZE, 0, 64LL * 1024 * 1024 * 1024, "64MB", "bytes_max",
+     "Of the results of one user of the database; the one used longest ago goes first"},
+    {"result_bytes_max", CONFIG_SIZE, 0, 256LL * 1024 * 1024, "1MB", "result_bytes_max",
+     "A larger result is not cached"},
+};
+TABLE(config_pool_cache, "[pool.databases.cache]",
+      "Results of read-only statements, for clients outside of a transaction; `[databases.cache]` in "
+      "pool.toml. An empty table turns it on.",
+      pool_cache_keys);
+
 static const char *type_name(enum config_type type)
 {
     static const char *const names[] = {"string", "boolean",          "integer", "duration",
@@ -371,7 +388,7 @@ void config_print_reference(void)
                                                        &config_worker};
     static const struct config_table *const pool[] = {&config_pool, &config_pool_user,
                                                       &config_pool_database, &config_pool_tls,
-                                                      &config_pool_server_tls};
+                                                      &config_pool_server_tls, &config_pool_cache};
     (void)printf("# Configuration reference\n\nPrinted by `weir help configuration`; a test compares "
                  "this page with the program.\n\nDurations are integers of milliseconds or texts "
                  "such as `\"30s\"`; sizes are integers of bytes or texts such as `\"128MB\"`. "

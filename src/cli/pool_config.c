@@ -292,6 +292,16 @@ static void take_host(const struct value *table, json_t *database)
     (void)json_object_set_new(database, "hosts", hosts);
 }
 
+static void read_cache(const struct reader *reader, const struct value *table, json_t *database)
+{
+    if (!table)
+        return;
+    json_t *cache = json_object();
+    config_check(table, &config_pool_cache, NULL, reader->report);
+    config_fill(table, &config_pool_cache, cache);
+    (void)json_object_set_new(database, "cache", cache);
+}
+
 static void add_database(const struct reader *reader, const struct value *table, json_t *databases)
 {
     json_t *database = json_object();
@@ -304,6 +314,7 @@ static void add_database(const struct reader *reader, const struct value *table,
     (void)json_object_set_new(
         database, "tls",
         read_tls(reader, value_get(table, "tls"), "[databases.tls]", &config_pool_server_tls));
+    read_cache(reader, value_get(table, "cache"), database);
     take_url(reader, table, database);
     config_override(table, &config_pool_database, database);
     take_host(table, database);

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "cache.h"
 #include "console.h"
 #include "forward.h"
 #include "listen.h"
@@ -309,6 +310,25 @@ static bool may_read(const struct client *client)
            (!server || (buffer_len(&server->out) == 0 && server->expect.count < EXPECT_MAX));
 }
 
+/* For a client without a server, before it gets one: what the cache knows is answered, and the rest
+ * is kept. Bytes taken as stream_read says them; 0: the client has ended. */
+static ssize_t ask_cache(struct client *client)
+{
+    struct slice bytes;
+    ssize_t got = 1;
+    if (client->unparsed) {
+        bytes = buffer_slice(client->in);
+    } else {
+        got = read_more(client, &bytes);
+        if (got <= 0)
+            return got;
+    }
+    bytes = cache_answer(client, bytes);
+    keep_rest(client, bytes);
+    client->unparsed = bytes.len > 0;
+    return got;
+}
+
 void client_run(struct client *client)
 {
     int reads = 0;
@@ -319,6 +339,17 @@ void client_run(struct client *client)
     for (; reads < READS_MAX && may_read(client); reads++) {
         struct slice bytes;
         bool needs_server = !client->server && !client->failed && !client->trouble;
+        if (needs_server && client->pool->cache) {
+            ssize_t got = ask_cache(client);
+            if (got == -EAGAIN)
+                break;
+            if (got <= 0) {
+                client_close(client, NULL);
+                return;
+            }
+            if (!client->unparsed || client->out)
+                continue;
+        }
         if (needs_server && !pool_lend(client->pool, client) && !client->trouble)
             return; /* it waits */
         if (client->unparsed) {

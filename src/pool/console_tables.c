@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache.h"
 #include "credentials.h"
 #include "pool.h"
 
@@ -190,6 +191,24 @@ static void show_stats(struct buffer *out)
     }
 }
 
+static void show_cache(struct buffer *out)
+{
+    columns(out, "database user #bytes #results #hits #stale #misses");
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
+        if (!pool->cache)
+            continue;
+        size_t begun = row(out, 7);
+        text(out, pool->database_name);
+        text(out, pool->user);
+        number(out, cache_bytes(pool->cache));
+        number(out, cache_results(pool->cache));
+        number(out, pool->counters.cache_hits);
+        number(out, pool->counters.cache_stale);
+        number(out, pool->counters.cache_misses);
+        wire_end(out, begun);
+    }
+}
+
 static void show_lists(struct buffer *out)
 {
     uint64_t pools = 0, servers = 0, used = 0;
@@ -277,10 +296,11 @@ bool console_show(const char *subject, struct buffer *out)
     static const struct {
         const char *name;
         void (*show)(struct buffer *out);
-    } subjects[] = {
-        {"POOLS", show_pools},         {"CLIENTS", show_clients}, {"SERVERS", show_servers},
-        {"DATABASES", show_databases}, {"STATS", show_stats},     {"LISTS", show_lists},
-        {"CONFIG", show_config},       {"USERS", show_users},     {"VERSION", show_version}};
+    } subjects[] = {{"POOLS", show_pools},     {"CLIENTS", show_clients},
+                    {"SERVERS", show_servers}, {"DATABASES", show_databases},
+                    {"STATS", show_stats},     {"LISTS", show_lists},
+                    {"CONFIG", show_config},   {"USERS", show_users},
+                    {"VERSION", show_version}, {"CACHE", show_cache}};
     for (size_t i = 0; i < ARRAY_LEN(subjects); i++)
         if (strcasecmp(subject, subjects[i].name) == 0) {
             subjects[i].show(out);

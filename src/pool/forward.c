@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "batch.h"
+#include "cache.h"
 #include "listen.h"
 #include "pool.h"
 #include "traits.h"
@@ -691,6 +692,9 @@ struct slice forward_messages(struct client *client, struct slice bytes,
     buffer_reset(&composed, READ_BYTES * 4);
     buffer_reset(&server->asked_again, AGAIN_BYTES_MAX);
     server->reuses = server->describes = false;
+    cache_unwatch(server);
+    if (alone && client->pool->cache)
+        cache_watch(client, bytes);
     if (bytes.len > 0 && bytes.ptr[0] != 'X')
         restore_params(client, &batch);
     while (bytes.len > 0 && r > 0 && !client->awaits_listen)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache.h"
 #include "credentials.h"
 #include "listen.h"
 #include "log.h"
@@ -84,6 +85,7 @@ static struct pool *new_pool(const struct database_config *database, const char 
     pool->statements = statements_new();
     pool->credentials = credentials_new(pool->config, database, user);
     set_limits(pool);
+    pool->cache = cache_new(&database->cache);
     pool->next = pool_process.pools;
     return pool_process.pools = pool;
 }
@@ -321,6 +323,7 @@ static void free_pool(struct pool *pool)
     while (*place != pool)
         place = &(*place)->next;
     *place = pool->next;
+    cache_free(&pool->cache);
     statements_free(&pool->statements);
     credentials_free(&pool->credentials);
     tls_context_free(&pool->tls);
@@ -336,7 +339,8 @@ void lend_free_retired(void)
 {
     for (struct pool *pool = pool_process.pools, *next; pool; pool = next) {
         next = pool->next;
-        if (pool->retired && pool->clients == 0 && servers_of(pool) == 0 && !pool->listener &&
+        if (pool->retired && pool->clients == 0 && pool->questions == 0 && servers_of(pool) == 0 &&
+            !pool->listener &&
             pool_process.closed_servers.count + pool_process.closed_clients.count == 0)
             free_pool(pool);
     }

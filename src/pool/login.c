@@ -142,7 +142,7 @@ static bool admit(struct client *client)
 static void join_tenant(struct client *client)
 {
     struct slice name = params_get(client->login->startup.params, "application_name");
-    uint32_t deployment_id = client->stream.carrier ? worker_deployment(client) : 0;
+    uint32_t deployment_id = worker_deployment(client);
     client->tenant =
         tenant_join(&client->pool->tenants, deployment_id, deployment_id ? SLICE("") : name);
 }

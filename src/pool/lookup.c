@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "login.h"
+#include "own.h"
 #include "secret.h"
 
 enum {
@@ -27,15 +28,6 @@ struct entry {
     char *problem; /* why it could not be found out; NULL: it could */
     uint64_t known_us;
     bool pending, done; /* a question is under way; it has an answer that nobody was told */
-};
-
-/* One question. */
-struct question {
-    struct client client; /* first: they are one allocation */
-    struct entry *entry;  /* NULL: over */
-    struct buffer in, reply;
-    char *secret, *problem;
-    bool asked;
 };
 
 static struct entry *buckets[BUCKETS];
@@ -89,34 +81,24 @@ static void forget_old(void)
 
 /* ---- a question ---- */
 
-static struct question *question_of(struct stream *stream)
+static void answered(void *context, struct slice replies, const char *problem)
 {
-    return CONTAINER_OF(CONTAINER_OF(stream, struct client, stream), struct question, client);
-}
-
-static ssize_t carrier_read(struct stream *stream, void *dst, size_t cap)
-{
-    struct question *question = question_of(stream);
-    struct slice rest = buffer_slice(&question->in);
-    size_t len = rest.len < cap ? rest.len : cap;
-    stream->readable = false;
-    if (len == 0)
-        return -EAGAIN;
-    memcpy(dst, rest.ptr, len);
-    buffer_consume(&question->in, len);
-    return (ssize_t)len;
-}
-
-/* The answer is there, or there will be none. */
-static void finish(struct question *question)
-{
-    struct entry *entry = TAKE(question->entry);
-    if (!entry)
-        return;
+    struct entry *entry = context;
+    struct slice body;
+    char type;
     wipe(&entry->secret);
     text_free(&entry->problem);
-    entry->secret = TAKE(question->secret);
-    entry->problem = TAKE(question->problem);
+    while (own_next(&replies, &type, &body))
+        if (type == 'D' && body.len >= 2) { /* "name, secret", or the secret alone */
+            struct slice secret = own_column(body, wire_get_u16(body.ptr) > 1 ? 1 : 0);
+            if (secret.ptr && !entry->secret)
+                entry->secret = xstrndup(secret.ptr, secret.len);
+        } else if (type == 'E' && !entry->problem) {
+            struct slice text = own_error_text(body);
+            entry->problem = xstrndup(text.ptr, text.len);
+        }
+    if (problem && !entry->problem)
+        entry->problem = xstrdup(problem);
     entry->known_us = pool_now();
     entry->pending = false;
     entry->done = any_done = true;
@@ -128,130 +110,14 @@ static const char *query_text(const struct entry *entry)
     return database && database->auth_query ? database->auth_query : default_query;
 }
 
-static void ask(struct question *question)
-{
-    struct buffer *in = &question->in;
-    const char *user = question->entry->user;
-    size_t begun = wire_begin(in, 'P');
-    wire_text(in, "");
-    wire_text(in, query_text(question->entry));
-    wire_u16(in, 0);
-    wire_end(in, begun);
-    begun = wire_begin(in, 'B');
-    wire_text(in, "");
-    wire_text(in, "");
-    wire_u16(in, 0);
-    wire_u16(in, 1);
-    wire_u32(in, (uint32_t)strlen(user));
-    buffer_append_text(in, user);
-    wire_u16(in, 0);
-    wire_end(in, begun);
-    begun = wire_begin(in, 'E');
-    wire_text(in, "");
-    wire_u32(in, 1);
-    wire_end(in, begun);
-    wire_plain(in, 'S');
-    question->asked = true;
-    question->client.stream.readable = true;
-}
-
-/* The last column of the row: "name, secret", or the secret alone. */
-static void take_row(struct question *question, struct slice body)
-{
-    uint16_t count = 0;
-    if (question->secret || body.len < 2)
-        return;
-    count = (uint16_t)((unsigned char)body.ptr[0] << 8 | (unsigned char)body.ptr[1]);
-    body.ptr += 2;
-    body.len -= 2;
-    for (uint16_t i = 0; i < count; i++) {
-        uint32_t len;
-        if (!wire_take_u32(&body, &len))
-            return;
-        bool null = len == UINT32_MAX;
-        if (!null && len > body.len)
-            return;
-        if (!null && i == (count > 1 ? 1 : 0))
-            question->secret = xstrndup(body.ptr, len);
-        body.ptr += null ? 0 : len;
-        body.len -= null ? 0 : len;
-    }
-}
-
-/* Its message, whatever else it has or lacks (CVE-2026-6666). */
-static void take_error(struct question *question, struct slice body)
-{
-    struct slice text;
-    while (body.len > 1) {
-        char field = body.ptr[0];
-        body.ptr++;
-        body.len--;
-        if (!wire_take_text(&body, &text))
-            return;
-        if (field == 'M' && !question->problem)
-            question->problem = xstrndup(text.ptr, text.len);
-    }
-}
-
-static void take_replies(struct question *question)
-{
-    while (question->entry && buffer_len(&question->reply) >= WIRE_HEADER_BYTES) {
-        struct slice all = buffer_slice(&question->reply);
-        uint32_t length = wire_get_u32(all.ptr + 1);
-        if (length < 4 || length > REPLY_BYTES_MAX) {
-            question->problem = xstrdup("the answer to auth_query is too long");
-            finish(question);
-            return;
-        }
-        if (all.len < (size_t)length + 1)
-            return;
-        struct slice body = {all.ptr + WIRE_HEADER_BYTES, length - 4};
-        if (all.ptr[0] == 'D')
-            take_row(question, body);
-        else if (all.ptr[0] == 'E')
-            take_error(question, body);
-        else if (all.ptr[0] == 'Z' && question->asked)
-            finish(question);
-        else if (all.ptr[0] == 'Z')
-            ask(question);
-        buffer_consume(&question->reply, (size_t)length + 1);
-    }
-}
-
-static ssize_t carrier_write(struct stream *stream, const struct iovec *parts, int count)
-{
-    struct question *question = question_of(stream);
-    ssize_t all = 0;
-    for (int i = 0; i < count; i++) {
-        buffer_append(&question->reply, parts[i].iov_base, parts[i].iov_len);
-        all += (ssize_t)parts[i].iov_len;
-    }
-    take_replies(question);
-    return all;
-}
-
-static void carrier_close(struct stream *stream)
-{
-    struct question *question = question_of(stream);
-    if (question->entry && !question->problem)
-        question->problem = xstrdup("the connection for auth_query was lost");
-    finish(question);
-    wipe(&question->secret);
-    text_free(&question->problem);
-    buffer_done(&question->in);
-    secret_wipe(question->reply.data, question->reply.cap);
-    buffer_done(&question->reply);
-}
-
-static const struct stream_carrier carrier = {carrier_read, carrier_write, carrier_close};
-
 static void begin(struct entry *entry, const struct database_config *database)
 {
-    struct question *question = (struct question *)client_over(&carrier, sizeof(*question));
+    AUTO_BUFFER batch = {0};
     const char *where = pool_process.config->auth_database;
-    question->entry = entry;
     entry->pending = true;
-    login_enter(&question->client, where ? where : entry->database, database->auth_user);
+    own_compose(&batch, query_text(entry), entry->user);
+    own_ask(where ? where : entry->database, database->auth_user, NULL, &batch, REPLY_BYTES_MAX,
+            answered, entry);
 }
 
 /* ---- for logins ---- */
@@ -291,24 +157,11 @@ void lookup_forget(const char *database, const char *user)
         forget(place);
 }
 
-/* Questions that have their answer leave their connection. */
-static void close_finished(void)
-{
-    struct link *link = list_first(&pool_process.clients), *next;
-    for (; link; link = next) {
-        struct client *client = CONTAINER_OF(link, struct client, link);
-        next = list_next(&pool_process.clients, link);
-        if (client->stream.carrier == &carrier && !question_of(&client->stream)->entry)
-            client_close(client, NULL);
-    }
-}
-
 void lookup_settle(void)
 {
     if (!any_done)
         return;
     any_done = false;
-    close_finished();
     for (size_t i = 0; i < BUCKETS; i++)
         for (struct entry *entry = buckets[i]; entry; entry = entry->next) {
             if (!entry->done)

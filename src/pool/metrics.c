@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cache.h"
 #include "pool.h"
 
 /* ---- the text ---- */
@@ -46,6 +47,10 @@ static uint64_t servers_listening(const struct pool *p)
 {
     return p->listening.count;
 }
+static uint64_t cached_bytes(const struct pool *p)
+{
+    return cache_bytes(p->cache);
+}
 static uint64_t failures(const struct pool *p)
 {
     return p->failures;
@@ -65,6 +70,7 @@ static const struct gauge gauges[] = {
     {"weir_pool_servers", "state=\"cleaning\"", NULL, servers_cleaning},
     {"weir_pool_servers", "state=\"listening\"", NULL, servers_listening},
     {"weir_pool_servers_max", "", "Connections that there may be (pool_size).", size},
+    {"weir_pool_cache_bytes", "", "Results that are kept.", cached_bytes},
     {"weir_pool_connect_failures", "", "Failed connections since the last that worked.", failures},
 };
 
@@ -82,10 +88,13 @@ static const struct {
     COUNTER(sent_bytes, "Bytes to clients."),
     COUNTER(waits, "Clients that had to wait for a connection."),
     COUNTER(pins, "Clients that keep their connection because of session state."),
-    COUNTER(replays, "Unnamed statements that were parsed again for their client."),
+    COUNTER(replays, "Statements that were parsed again for their client."),
     COUNTER(statements_parsed, "Prepared statements that were parsed on a connection."),
     COUNTER(statements_shared, "Prepared statements that were there already."),
     COUNTER(cancels, "Cancel requests that were passed on."),
+    COUNTER(cache_hits, "Results that came from the cache."),
+    COUNTER(cache_stale, "Of these, such as were older than max_age."),
+    COUNTER(cache_misses, "Results that may be cached and came from the database."),
 };
 
 static bool is_same(const struct pool *a, const struct pool *b)

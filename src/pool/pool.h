@@ -118,6 +118,7 @@ struct server {
     bool tainted;              /* to be closed instead of lent again */
     bool leaves;               /* tainted, and counted in its pool's leaving */
     bool closed;               /* freed at the end of the turn */
+    struct watch *watch;       /* the result that comes is to be kept (cache.h); NULL: it is not */
     struct buffer asked_again; /* the batch under way, should it meet a stale plan; or empty */
     char *query_text;          /* of the query under way, where slow ones are logged; else NULL */
     char binding[64];          /* of TLS, for SCRAM */
@@ -134,6 +135,7 @@ struct pool_counters {
     uint64_t transactions, queries, received_bytes, sent_bytes;
     uint64_t transaction_us, query_us, wait_us;
     uint64_t waits, pins, replays, statements_parsed, statements_shared, cancels;
+    uint64_t cache_hits, cache_stale, cache_misses;   /* stale ones are hits, too */
     uint64_t wait_histogram[24], query_histogram[24]; /* by the binary logarithm of microseconds */
 };
 
@@ -154,6 +156,8 @@ struct pool {
     struct list waiting;      /* clients, the longest waiting first */
     struct tenants tenants;   /* whose turn it is */
     struct statements *statements;
+    struct cache *cache;    /* NULL: none */
+    uint32_t questions;     /* of its own that are under way: it must stay (own.h) */
     uint64_t generation;    /* counts changes of tables and types that passed */
     struct params *welcome; /* what a server reported when it was new; NULL: none was yet */
     char *failure;          /* why the last connection failed, while none has worked since */

@@ -25,6 +25,7 @@
 #include "ipc.h"
 #include "log.h"
 #include "lookup.h"
+#include "own.h"
 #include "metrics.h"
 #include "pool.h"
 #include "resolve.h"
@@ -107,6 +108,7 @@ static void end_turn(void *owner)
     run_again();
     serve_pools();
     lookup_settle();
+    own_begin_all();
     serve_pools();
     worker_flush_all();
     client_free_closed();

@@ -4,6 +4,7 @@
 #include "reply.h"
 
 #include "batch.h"
+#include "cache.h"
 #include "listen.h"
 #include "pool.h"
 
@@ -439,6 +440,8 @@ static void deliver(struct server *server, const struct batch *batch)
     int count = batch_parts(batch, parts);
     if (server->client && count > 0) {
         buffer_reset(&server->asked_again, AGAIN_BYTES_MAX); /* answered, in part at least */
+        if (server->watch)
+            cache_note(server, parts, count);
         client_send(server->client, parts, count);
     }
 }
@@ -460,6 +463,8 @@ struct slice reply_messages(struct server *server, struct slice bytes, bool *ret
     deliver(server, &batch);
     *ret_sound = r >= 0;
     *ret_free = server_is_free(server);
+    if (*ret_free && server->watch)
+        cache_keep(server);
     return bytes;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "cache.h"
 #include "cancel.h"
 #include "forward.h"
 #include "listen.h"
@@ -82,6 +83,7 @@ static void free_server(struct server *server)
 {
     server_login_free(&server->login);
     text_free(&server->query_text);
+    cache_unwatch(server);
     expect_done(&server->expect);
     prepared_done(&server->prepared);
     statement_release(&server->unnamed);
@@ -261,6 +263,7 @@ static void part(struct server *server, uint64_t used_us)
     server->asked = false;
     server->client = NULL;
     server->copy_in = server->failed = server->retries = false;
+    cache_unwatch(server);
     client->server = NULL;
     server->dirty = server->dirty || client->pinned;
     client->pinned = client->pool->mode == POOL_SESSION;

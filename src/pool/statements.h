@@ -13,6 +13,9 @@
 
 struct statements; /* a table */
 
+/* Of keeping its results (approve.h). */
+enum approval { APPROVAL_UNKNOWN, APPROVAL_PENDING, APPROVAL_NO, APPROVAL_YES };
+
 struct statement {
     struct statement *next; /* of its bucket */
     struct statements *table;
@@ -21,6 +24,8 @@ struct statement {
     uint32_t references;
     uint32_t id; /* unique in its table */
     uint32_t traits;
+    enum approval approval;
+    uint64_t approval_generation; /* of the pool, when it was asked */
     uint32_t body_bytes;
     char body[]; /* of a Parse message after its name: text, NUL, count and types of parameters */
 };

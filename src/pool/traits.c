@@ -187,7 +187,7 @@ static unsigned of_first_word(struct token first)
         return TRAIT_LOAD;
     if (is(first, "discard"))
         return TRAIT_DISCARD;
-    return is(first, "select") ? TRAIT_READ : 0;
+    return is(first, "select") || is(first, "with") ? TRAIT_READ : 0;
 }
 
 static bool is_session_lock(struct token token)

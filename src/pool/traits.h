@@ -17,7 +17,7 @@ enum trait {
     TRAIT_LOCK = 1 << 6,       /* pg_advisory_lock() and its kin, not those of a transaction */
     TRAIT_LOAD = 1 << 7,
     TRAIT_DISCARD = 1 << 9, /* DISCARD, DEALLOCATE ALL */
-    TRAIT_READ = 1 << 8,    /* one SELECT that locks nothing, as far as a look can tell */
+    TRAIT_READ = 1 << 8,    /* one SELECT that writes nothing, as far as a look can tell */
 };
 
 /* All that would outlive a transaction. */

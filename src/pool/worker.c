@@ -72,11 +72,6 @@ const struct binding_config *worker_binding(const struct client *client)
     return CONTAINER_OF(client, const struct socket, client)->binding;
 }
 
-uint32_t worker_deployment(const struct client *client)
-{
-    return CONTAINER_OF(client, const struct socket, client)->attachment->deployment_id;
-}
-
 static ssize_t carrier_read(struct stream *stream, void *dst, size_t cap)
 {
     struct socket *socket = socket_of(stream);
@@ -153,6 +148,13 @@ static void carrier_close(struct stream *stream)
 }
 
 static const struct stream_carrier carrier = {carrier_read, carrier_write, carrier_close};
+
+uint32_t worker_deployment(const struct client *client)
+{
+    return client->stream.carrier == &carrier
+               ? CONTAINER_OF(client, const struct socket, client)->attachment->deployment_id
+               : 0;
+}
 
 /* ---- frames from the instance ---- */
 

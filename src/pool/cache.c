@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "approve.h"
+#include "own.h"
+#include "traits.h"
+
+enum {
+    BUCKETS = 4096,
+    SHAPE_BYTES = 8,
+    ENTRY_BYTES = 256, /* what an entry costs besides its texts, roughly */
+};
+
+/* What a batch asks. Its shape: the types of its messages without Parse; 'd' is a Describe of the
+ * statement. */
+struct request {
+    struct statement *statement; /* a reference */
+    struct params *params;       /* a reference, or NULL while it is only looked for */
+    char shape[SHAPE_BYTES];
+    bool parses;         /* it brings its statement along … */
+    struct slice name;   /* … under this name */
+    struct slice values; /* of Bind, after its names */
+    size_t size;
+};
+
+struct entry {
+    struct entry *next;
+    struct link recent;
+    struct pool *pool;
+    struct request request; /* values: owned */
+    uint64_t hash, made_us;
+    char *reply; /* from after ParseComplete up to before ReadyForQuery */
+    size_t reply_bytes;
+    bool renewing, dropped;
+};
+
+struct watch {
+    struct request request; /* values: owned */
+    struct buffer reply;
+};
+
+struct cache {
+    const struct cache_config *config;
+    uint64_t key, bytes;
+    struct list recent; /* entries, the last used first */
+    struct entry *buckets[BUCKETS];
+};
+
+struct cache *cache_new(const struct cache_config *config)
+{
+    if (!config->enabled || config->max_age_ms <= 0)
+        return NULL;
+    struct cache *cache = xcalloc(1, sizeof(*cache));
+    cache->config = config;
+    list_init(&cache->recent);
+    if (getrandom(&cache->key, sizeof(cache->key), 0) != sizeof(cache->key))
+        abort();
+    return cache;
+}
+
+uint64_t cache_bytes(const struct cache *cache)
+{
+    return cache ? cache->bytes : 0;
+}
+
+uint32_t cache_results(const struct cache *cache)
+{
+    return cache ? cache->recent.count : 0;
+}
+
+/* ---- requests ---- */
+
+static void request_done(struct request *request, bool owns_values)
+{
+    statement_release(&request->statement);
+    params_release(&request->params);
+    if (owns_values)
+        free((void *)(uintptr_t)request->values.ptr);
+    *request = (struct request){0};
+}
+
+/* One that outlives the bytes that it was read from. */
+static struct request request_take(struct request *request, struct params *params)
+{
+    struct request taken = *request;
+    taken.params = params_hold(params);
+    taken.name = (struct slice){NULL, 0};
+    char *values = xcalloc(1, request->values.len + 1);
+    if (request->values.len > 0)
+        memcpy(values, request->values.ptr, request->values.len);
+    taken.values.ptr = values;
+    *request = (struct request){0};
+    return taken;
+}
+
+static bool append(struct request *request, char type)
+{
+    size_t len = strlen(request->shape);
+    if (len + 1 >= SHAPE_BYTES || strchr(request->shape, type))
+        return false;
+    request->shape[len] = type;
+    return true;
+}
+
+static bool read_query(struct client *client, struct slice body, struct request *request)
+{
+    AUTO_BUFFER statement = {0};
+    if (body.len < 2 || memchr(body.ptr, 0, body.len) != body.ptr + body.len - 1)
+        return false;
+    buffer_append_slice(&statement, body);
+    wire_u16(&statement, 0);
+    request->statement = statements_intern(client->pool->statements, buffer_slice(&statement));
+    return append(request, 'Q');
+}
+
+static bool read_parse(struct client *client, struct slice body, struct request *request)
+{
+    const struct pool_config *config = client->pool->config;
+    struct slice rest, text;
+    if (request->statement || request->shape[0] || !wire_take_text(&body, &request->name))
+        return false;
+    rest = body;
+    if (!wire_take_text(&rest, &text) || rest.len < 2 ||
+        rest.len != 2 + (size_t)wire_get_u16(rest.ptr) * 4)
+        return false;
+    if (request->name.len > 0 &&
+        (names_get(&client->names, request->name) ||
+         client->names.count >= (uint32_t)config->client_statements_max ||
+         client->names.bytes + body.len > config->client_statements_bytes_max))
+        return false;
+    request->parses = true;
+    request->statement = statements_intern(client->pool->statements, body);
+    return true;
+}
+
+/* The statement that a Bind or a Describe names. */
+static bool read_name(const struct client *client, struct slice name, struct request *request)
+{
+    if (request->statement)
+        return slice_equal(request->name, name);
+    struct statement *statement = name.len > 0 ? names_get(&client->names, name) : client->unnamed;
+    if (!statement)
+        return false;
+    request->name = name;
+    request->statement = statement_hold(statement);
+    return true;
+}
+
+/* A text such as 'now' means something else each time. */
+static bool values_stay(struct slice values)
+{
+    uint16_t formats, count;
+    uint32_t len;
+    if (values.len < 2)
+        return false;
+    formats = wire_get_u16(values.ptr);
+    if (values.len < 4 + (size_t)formats * 2)
+        return false;
+    values.ptr += 2 + (size_t)formats * 2;
+    values.len -= 2 + (size_t)formats * 2;
+    count = wire_get_u16(values.ptr);
+    values.ptr += 2;
+    values.len -= 2;
+    for (uint16_t i = 0; i < count; i++) {
+        if (!wire_take_u32(&values, &len) || (len != UINT32_MAX && len > values.len) ||
+            (len != UINT32_MAX && approve_moves((struct slice){values.ptr, len})))
+            return false;
+        values.ptr += len == UINT32_MAX ? 0 : len;
+        values.len -= len == UINT32_MAX ? 0 : len;
+    }
+    return true;
+}
+
+static bool read_bind(const struct client *client, struct slice body, struct request *request)
+{
+    struct slice portal, name;
+    if (!wire_take_text(&body, &portal) || !wire_take_text(&body, &name) || portal.len > 0 ||
+        !read_name(client, name, request) || !values_stay(body))
+        return false;
+    request->values = body;
+    return append(request, 'B');
+}
+
+static bool read_describe(const struct client *client, struct slice body, struct request *request)
+{
+    bool bound = strchr(request->shape, 'B') != NULL;
+    if (body.len < 2 || body.ptr[body.len - 1] != 0)
+        return false;
+    struct slice name = {body.ptr + 1, body.len - 2};
+    if (body.ptr[0] == 'S')
+        return read_name(client, name, request) && append(request, 'd');
+    return bound && name.len == 0 && append(request, 'D');
+}
+
+static bool read_execute(struct slice body, struct request *request)
+{
+    return body.len == 5 && body.ptr[0] == 0 && wire_get_u32(body.ptr + 1) == 0 &&
+           strchr(request->shape, 'B') && append(request, 'E');
+}
+
+/* The batch at the front of the bytes, if it is whole and asks for one result. */
+static bool read_request(struct client *client, struct slice bytes, struct request *ret)
+{
+    struct slice rest = bytes, body;
+    char type;
+    bool sound = true, ended = false;
+    *ret = (struct request){0};
+    if (own_is(client) || client->pinned || client->pool->mode == POOL_SESSION ||
+        client->skip > 0 || client->pool->config->statements_max <= 0)
+        return false;
+    while (sound && !ended && own_next(&rest, &type, &body))
+        switch (type) {
+        case 'Q':
+            sound = !ret->statement && read_query(client, body, ret);
+            ended = true;
+            break;
+        case 'P':
+            sound = read_parse(client, body, ret);
+            break;
+        case 'B':
+            sound = read_bind(client, body, ret);
+            break;
+        case 'D':
+            sound = read_describe(client, body, ret);
+            break;
+        case 'E':
+            sound = read_execute(body, ret);
+            break;
+        case 'S':
+            sound = strchr(ret->shape, 'E') != NULL && append(ret, 'S');
+            ended = true;
+            break;
+        default:
+            sound = false;
+        }
+    ret->size = bytes.len - rest.len;
+    if (sound && ended && (ret->statement->traits & TRAIT_READ))
+        return true;
+    request_done(ret, false);
+    return false;
+}
+
+/* ---- entries ---- */
+
+static uint64_t hash_of(const struct cache *cache, const struct request *request,
+                        const struct params *params)
+{
+    const uint64_t multiplier = 0x9e3779b97f4a7c15u;
+    uint64_t hash = cache->key ^ request->statement->hash;
+    hash = (hash ^ (uint64_t)(uintptr_t)params) * multiplier;
+    for (const char *c = request->shape; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * multiplier;
+    for (size_t i = 0; i < request->values.len; i++)
+        hash = (hash ^ (unsigned char)request->values.ptr[i]) * multiplier;
+    return hash ^ hash >> 32;
+}
+
+static struct entry **entry_place(struct cache *cache, const struct request *request,
+                                  const struct params *params)
+{
+    uint64_t hash = hash_of(cache, request, params);
+    struct entry **place = &cache->buckets[hash % BUCKETS];
+    for (; *place; place = &(*place)->next) {
+        const struct entry *e = *place;
+        if (e->hash == hash && e->request.statement == request->statement &&
+            e->request.params == params && strcmp(e->request.shape, request->shape) == 0 &&
+            slice_equal(e->request.values, request->values))
+            break;
+    }
+    return place;
+}
+
+static uint64_t entry_cost(const struct entry *entry)
+{
+    return ENTRY_BYTES + entry->reply_bytes + entry->request.values.len;
+}
+
+static void entry_free(struct entry *entry)
+{
+    request_done(&entry->request, true);
+    free(entry->reply);
+    free(entry);
+}
+
+/* Out of the cache; one that is being fetched anew is freed when that is over. */
+static void entry_drop(struct cache *cache, struct entry *entry)
+{
+    struct entry **place = &cache->buckets[entry->hash % BUCKETS];
+    while (*place != entry)
+        place = &(*place)->next;
+    *place = entry->next;
+    list_remove(&cache->recent, &entry->recent);
+    cache->bytes -= entry_cost(entry);
+    entry->dropped = true;
+    if (!entry->renewing)
+        entry_free(entry);
+}
+
+void cache_free(struct cache **cache)
+{
+    struct cache *c = TAKE(*cache);
+    if (!c)
+        return;
+    for (struct link *link; (link = list_first(&c->recent));)
+        entry_drop(c, CONTAINER_OF(link, struct entry, recent));
+    free(c);
+}
+
+static void make_room(struct cache *cache)
+{
+    struct link *last;
+    while (cache->bytes > cache->config->bytes_max && (last = list_last(&cache->recent)))
+        entry_drop(cache, CONTAINER_OF(last, struct entry, recent));
+}
+
+/* The part of a batch's replies that is kept; false: something else happened than a result. */
+static bool find_result(const struct request *request, struct slice replies, struct slice *ret)
+{
+    struct slice rest = replies, body = {NULL, 0};
+    const char *begin = replies.ptr, *end = NULL;
+    char type;
+    bool result = false;
+    while (!end && own_next(&rest, &type, &body)) {
+        if (type == '1' && request->parses && begin == replies.ptr)
+            begin = rest.ptr;
+        else if (type == 'C')
+            result = slice_starts_with(body, SLICE("SELECT "));
+        else if (type == 'Z')
+            end = body.ptr - WIRE_HEADER_BYTES;
+        else if (!strchr("2tTnD", type))
+            return false;
+    }
+    *ret = (struct slice){begin, end ? (size_t)(end - begin) : 0};
+    return end && result && rest.len == 0 && body.len == 1 && body.ptr[0] == 'I';
+}
+
+static void set_reply(struct cache *cache, struct entry *entry, struct slice reply)
+{
+    cache->bytes += reply.len;
+    cache->bytes -= entry->reply_bytes;
+    entry->reply = xrealloc(entry->reply, reply.len);
+    memcpy(entry->reply, reply.ptr, reply.len);
+    entry->reply_bytes = reply.len;
+    entry->made_us = pool_now();
+}
+
+/* ---- results that grow old ---- */
+
+static void renewed(void *context, struct slice replies, const char *problem)
+{
+    struct entry *entry = context;
+    struct cache *cache = entry->pool->cache;
+    struct slice reply;
+    entry->pool->questions--;
+    entry->renewing = false;
+    if (entry->dropped) {
+        entry_free(entry);
+        return;
+    }
+    if (problem || !find_result(&entry->request, replies, &reply)) {
+        entry_drop(cache, entry);
+        return;
+    }
+    set_reply(cache, entry, reply);
+    make_room(cache);
+}
+
+static void compose_name(struct buffer *batch, char type, char kind)
+{
+    size_t begun = wire_begin(batch, type);
+    buffer_append(batch, &kind, 1);
+    wire_text(batch, "");
+    wire_end(batch, begun);
+}
+
+static void compose(struct buffer *batch, const struct request *request)
+{
+    const struct statement *statement = request->statement;
+    size_t begun;
+    if (request->shape[0] == 'Q') {
+        wire_query(batch, statement_text(statement).ptr);
+        return;
+    }
+    begun = wire_begin(batch, 'P');
+    wire_text(batch, "");
+    buffer_append(batch, statement->body, statement->body_bytes);
+    wire_end(batch, begun);
+    for (const char *c = request->shape; *c; c++) {
+        if (*c == 'd')
+            compose_name(batch, 'D', 'S');
+        else if (*c == 'D')
+            compose_name(batch, 'D', 'P');
+        else if (*c == 'S')
+            wire_plain(batch, 'S');
+        if (*c != 'B' && *c != 'E')
+            continue;
+        begun = wire_begin(batch, *c);
+        wire_text(batch, "");
+        if (*c == 'B') {
+            wire_text(batch, "");
+            buffer_append_slice(batch, request->values);
+        } else {
+            wire_u32(batch, 0);
+        }
+        wire_end(batch, begun);
+    }
+}
+
+static void renew(struct entry *entry)
+{
+    struct pool *pool = entry->pool;
+    AUTO_BUFFER batch = {0};
+    entry->renewing = true;
+    entry->request.parses = entry->request.shape[0] != 'Q'; /* as compose asks */
+    pool->questions++;
+    compose(&batch, &entry->request);
+    own_ask(pool->database_name, pool->user, entry->request.params, &batch,
+            pool->cache->config->result_bytes_max + READ_BYTES, renewed, entry);
+}
+
+/* ---- answers ---- */
+
+/* What the messages that are answered here would have changed in the session. */
+static void apply(struct client *client, struct request *request)
+{
+    if (request->shape[0] == 'Q' || (request->parses && request->name.len == 0)) {
+        client->unnamed_serial++;
+        statement_release(&client->unnamed);
+    }
+    if (request->parses && request->name.len > 0)
+        names_put(&client->names, request->name, statement_hold(request->statement));
+    else if (request->parses)
+        client->unnamed = statement_hold(request->statement);
+}
+
+static void answer(struct client *client, struct request *request, const struct entry *entry)
+{
+    static const char parsed[] = {'1', 0, 0, 0, 4}, ready[] = {'Z', 0, 0, 0, 5, 'I'};
+    const struct iovec parts[] = {
+        {(void *)(uintptr_t)parsed, request->parses ? sizeof(parsed) : 0},
+        {entry->reply, entry->reply_bytes},
+        {(void *)(uintptr_t)ready, sizeof(ready)},
+    };
+    apply(client, request);
+    client_send(client, parts, 3);
+}
+
+/* NULL: it is not known, or no longer. */
+static struct entry *find(struct client *client, const struct request *request)
+{
+    struct cache *cache = client->pool->cache;
+    struct entry *entry = *entry_place(cache, request, client->params);
+    if (!entry)
+        return NULL;
+    uint64_t age_us = pool_now() - entry->made_us;
+    uint64_t fresh_us = (uint64_t)cache->config->max_age_ms * 1000;
+    if (age_us > fresh_us + (uint64_t)cache->config->stale_ms * 1000) {
+        entry_drop(cache, entry);
+        return NULL;
+    }
+    if (age_us > fresh_us) {
+        client->pool->counters.cache_stale++;
+        if (!entry->renewing)
+            renew(entry);
+    }
+    list_remove(&cache->recent, &entry->recent);
+    list_push_front(&cache->recent, &entry->recent);
+    return entry;
+}
+
+struct slice cache_answer(struct client *client, struct slice bytes)
+{
+    struct request request;
+    while (bytes.len > 0 && !client->out && read_request(client, bytes, &request)) {
+        struct entry *entry = find(client, &request);
+        if (entry) {
+            client->pool->counters.cache_hits++;
+            bytes.ptr += request.size;
+            bytes.len -= request.size;
+            answer(client, &request, entry);
+        }
+        request_done(&request, false);
+        if (!entry)
+            break;
+    }
+    return bytes;
+}
+
+/* ---- results that come ---- */
+
+void cache_unwatch(struct server *server)
+{
+    struct watch *watch = TAKE(server->watch);
+    if (!watch)
+        return;
+    request_done(&watch->request, true);
+    buffer_done(&watch->reply);
+    free(watch);
+}
+
+void cache_watch(struct client *client, struct slice bytes)
+{
+    struct server *server = client->server;
+    struct request request;
+    if (!read_request(client, bytes, &request))
+        return;
+    if (request.size == bytes.len && approve(client->pool, request.statement)) {
+        client->pool->counters.cache_misses++;
+        server->watch = xcalloc(1, sizeof(*server->watch));
+        server->watch->request = request_take(&request, client->params);
+        return;
+    }
+    request_done(&request, false);
+}
+
+void cache_note(struct server *server, const struct iovec *parts, int count)
+{
+    struct buffer *reply = &server->watch->reply;
+    for (int i = 0; i < count; i++)
+        buffer_append(reply, parts[i].iov_base, parts[i].iov_len);
+    if (buffer_len(reply) > server->pool->cache->config->result_bytes_max + READ_BYTES)
+        cache_unwatch(server);
+}
+
+void cache_keep(struct server *server)
+{
+    struct watch *watch = server->watch;
+    struct cache *cache = server->pool->cache;
+    struct slice reply;
+    if (!find_result(&watch->request, buffer_slice(&watch->reply), &reply) ||
+        reply.len > cache->config->result_bytes_max) {
+        cache_unwatch(server);
+        return;
+    }
+    struct entry **place = entry_place(cache, &watch->request, watch->request.params);
+    if (*place)
+        entry_drop(cache, *place);
+    struct entry *entry = xcalloc(1, sizeof(*entry));
+    entry->pool = server->pool;
+    entry->request = watch->request;
+    watch->request = (struct request){0};
+    entry->hash = hash_of(cache, &entry->request, entry->request.params);
+    entry->next = cache->buckets[entry->hash % BUCKETS];
+    cache->buckets[entry->hash % BUCKETS] = entry;
+    list_push_front(&cache->recent, &entry->recent);
+    cache->bytes += entry_cost(entry);
+    set_reply(cache, entry, reply);
+    cache_unwatch(server);
+    make_room(cache);
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// Results that are kept: which, for whom, and for how long.
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+
+import pg from "pg";
+import postgresJs from "postgres";
+
+import { Wire, bind, database, describe, errorOf, eventually, execute, parse, patience, query, show, sleep, startPool, startPostgres, sync } from "./lib.mjs";
+
+let postgres;
+before(async () => {
+  postgres = await startPostgres();
+  postgres.sql(
+    "create table facts (id int primary key, text text); insert into facts values (1, 'one'), (2, 'two');" +
+      "create view plain as select text from facts; create view moving as select text, now() from facts;" +
+      "create view above as select * from moving; create table guarded (a int); alter table guarded enable row level security;" +
+      "create function fixed(int) returns int immutable language sql as 'select $1'; create sequence numbers;" +
+      "create function drifting(int) returns int volatile language sql as 'select $1';" +
+      "create function shadowed(int) returns int immutable language sql as 'select $1';" +
+      "create function shadowed(text) returns text volatile language sql as 'select $1';" +
+      "create role other login; grant all on facts to other",
+  );
+});
+
+const open = (cache = "", settings = "") =>
+  startPool(`auth = "any"\n${settings}\n${database(postgres)}\n[databases.cache]\n${cache}\n`);
+const prepared = (name, sql, values = []) => [parse(name, sql), bind("", name, values), describe("P", ""), execute(), sync()];
+
+// Asks until the pool knows whether it may keep the result, then says whether it does: whoever changes the table behind its
+// back shows it.
+async function isKept(wire, sql) {
+  const ask = async () => (await wire.rows(sql)).flat().join();
+  for (let i = 0; i < 4; i++) await ask(), await sleep(15);
+  const old = await ask();
+  postgres.sql("update facts set text = text || '.' where id = 1");
+  return (await ask()) === old;
+}
+
+test("what may be kept, and what may not", async () => {
+  const pool = await open();
+  const wire = await Wire.login(pool.port);
+  const text = "(select text from facts where id = 1)";
+  for (const sql of [
+    `select ${text}`,
+    "select text from facts where id = 1",
+    "SELECT lower(text), count(*) FROM facts WHERE id = 1 GROUP BY text HAVING count(*) > 0 ORDER BY 1 LIMIT 3;",
+    "with f as (select * from facts) select f.text from f where id in (1, 3) union all select 'x'",
+    "select text from plain",
+    "select fixed(id), text, case when id = 1 then array[id] else null end from facts f where id = 1",
+    "select f.text, json_agg(g.text) from facts f join public.facts g on f.id = g.id where f.id = 1 group by 1",
+    "select row_number() over (order by id), text from facts",
+    "select text, to_char(id, '999'), date_trunc('day', date '2001-01-01') from facts where id = 1",
+    "/* a hint */ select text from facts where id = 1 -- now()",
+    "select text, 'for update, into, now()' from facts where id = 1",
+  ])
+    assert.equal(await isKept(wire, sql), true, sql);
+  for (const sql of [
+    `select ${text}, now()`,
+    `select ${text}, current_timestamp`,
+    `select ${text}, current_user`,
+    `select ${text}, random()`,
+    `select ${text}, 'now'::timestamptz is null`,
+    `select ${text}, date ' today' is null`,
+    `select ${text}, nextval('numbers')`,
+    `select ${text}, drifting(1)`,
+    `select ${text}, shadowed(1)`,
+    "select text from facts where id = 1 for update",
+    "select text from facts tablesample system (100) where id = 1",
+    "select text from moving",
+    "select text from above",
+    "select text, (select count(*) from guarded) from facts where id = 1",
+    "select text, (select count(*) from pg_class where relname = 'none') from facts where id = 1",
+    "with u as (update facts set id = id where id = 1 returning text) select text from u",
+    "table facts",
+    "values ((select text from facts where id = 1))",
+    `select ${text}; select 1`,
+    `select ${text}, pg_backend_pid()`,
+    `select ${text}, current_setting('TimeZone')`,
+  ])
+    assert.equal(await isKept(wire, sql), false, sql);
+  await pool.stop();
+});
+
+test("a result is its own: values, types, parameters, users, and forms of asking apart", async () => {
+  const pool = await open();
+  const wire = await Wire.login(pool.port);
+  const sql = "select text from facts where id = $1";
+  const ask = async (client, messages) => {
+    client.send(...messages);
+    return (await client.until("Z")).map(show);
+  };
+  const warm = async (client, messages) => {
+    for (let i = 0; i < 4; i++) await ask(client, messages()), await sleep(15);
+    return ask(client, messages());
+  };
+  postgres.sql("update facts set text = 'one' where id = 1");
+  let n = 0;
+  const named = (value) => () => prepared(`s${n++}`, sql, [value]);
+  assert.deepEqual(await warm(wire, named(1)), ["1 ", "2 ", "T text:25", "D |\x01|||\x03one", "C SELECT 1|", "Z I"]);
+  assert.deepEqual((await warm(wire, named(2)))[3], "D |\x01|||\x03two");
+  postgres.sql("update facts set text = upper(text)");
+  assert.deepEqual((await ask(wire, named(1)()))[3], "D |\x01|||\x03one");
+  assert.deepEqual((await ask(wire, named(2)()))[3], "D |\x01|||\x03two");
+  // The name that came with an answer of the cache is one: and without its Parse, and without the columns, it is another form.
+  const kept = `s${n - 2}`;
+  assert.deepEqual(await ask(wire, [bind("", kept, [1]), describe("P", ""), execute(), sync()]), ["2 ", "T text:25", "D |\x01|||\x03one", "C SELECT 1|", "Z I"]);
+  assert.deepEqual(await ask(wire, [bind("", kept, [1]), execute(), sync()]), ["2 ", "D |\x01|||\x03ONE", "C SELECT 1|", "Z I"]);
+  // So is the unnamed statement; and a simple query ends it.
+  assert.deepEqual((await ask(wire, prepared("", sql, [1])))[3], "D |\x01|||\x03one");
+  assert.deepEqual((await ask(wire, [bind("", "", [2]), describe("P", ""), execute(), sync()]))[2], "D |\x01|||\x03two");
+  await warm(wire, () => [query("select text from facts where id = 2")]);
+  wire.send(bind("", "", [2]), describe("P", ""), execute(), sync());
+  assert.equal(errorOf(await wire.until("Z")).C, "26000");
+  // Who has other parameters, or is another, sees for itself.
+  const dated = await Wire.login(pool.port, { DateStyle: "German" });
+  assert.deepEqual((await ask(dated, named(1)()))[3], "D |\x01|||\x03ONE");
+  const other = await Wire.login(pool.port, { user: "other" });
+  assert.deepEqual((await ask(other, named(1)()))[3], "D |\x01|||\x03ONE");
+  // In a transaction the database is asked.
+  await wire.rows("begin");
+  assert.deepEqual((await ask(wire, named(1)()))[3], "D |\x01|||\x03ONE");
+  await wire.rows("rollback");
+  // 'now' as a value is another each time.
+  const moment = () => prepared(`s${n++}`, "select text, $1::timestamptz from facts where id = 1", ["now"]);
+  await warm(wire, moment);
+  postgres.sql("update facts set text = 'new'");
+  assert.match((await ask(wire, moment()))[3], /new/);
+  // Errors are not results.
+  for (let i = 0; i < 3; i++) {
+    wire.send(...prepared(`s${n++}`, "select id / (id - 1) from facts where id = $1", [1]));
+    assert.equal(errorOf(await wire.until("Z")).C, "22012");
+  }
+  await pool.stop();
+});
+
+test("a pipeline is answered in order, from the cache and from the database", async () => {
+  const pool = await open();
+  const wire = await Wire.login(pool.port);
+  for (let i = 0; i < 4; i++) await wire.rows("select 'kept'"), await sleep(15);
+  wire.send(query("select 'kept'"), query("select 'kept'"), query("select now() is null"), query("select 'kept'"));
+  const rows = (await wire.until("Z", 4)).filter(({ type }) => type === "D").map(({ body }) => body.toString("utf8", 6));
+  assert.deepEqual(rows, ["kept", "kept", "f", "kept"]);
+  await pool.stop();
+});
+
+test("after max_age the old result is given out while it is fetched anew; after that it is gone", async () => {
+  const pool = await open('max_age = "1s"\nstale_while_revalidate = "1s"');
+  const wire = await Wire.login(pool.port);
+  const ask = async () => (await wire.rows("select text from facts where id = 2"))[0][0];
+  const set = (text) => postgres.sql(`update facts set text = '${text}' where id = 2`);
+  set("first");
+  for (let i = 0; i < 4; i++) await ask(), await sleep(15);
+  set("second");
+  assert.equal(await ask(), "first");
+  await sleep(1100);
+  assert.equal(await ask(), "first"); // stale, and asks
+  await eventually(async () => assert.equal(await ask(), "second"), 800);
+  set("third");
+  assert.equal(await ask(), "second");
+  await sleep(2200);
+  assert.equal(await ask(), "third");
+  await pool.stop();
+});
+
+test("memory is bounded, and large results are not kept", { timeout: 60000 * patience }, async () => {
+  const pool = await open('bytes_max = "1MB"\nresult_bytes_max = "100KB"', 'log_errors = false');
+  const wire = await Wire.login(pool.port);
+  await isKept(wire, "select repeat('x', 50000), text from facts where id = 1");
+  assert.equal(await isKept(wire, "select repeat('x', 50000), text from facts where id = 1"), true);
+  assert.equal(await isKept(wire, "select repeat('x', 200000), text from facts where id = 1"), false);
+  for (let i = 0; i < 60; i++) {
+    wire.send(...prepared("", "select repeat('x', 50000), $1::text, text from facts where id = 1", [i]));
+    await wire.until("Z");
+  }
+  assert.equal(await isKept(wire, "select repeat('x', 50000), text from facts where id = 1"), true); // asked again, kept again
+  const shown = await Wire.login(pool.port, { database: "pgbouncer" });
+  const bytes = Number((await shown.rows("show cache")).find((row) => row[1] === "postgres")[2]);
+  assert.ok(bytes > 500000 && bytes <= 1048576, String(bytes));
+  await pool.stop();
+});
+
+test("pg and postgres.js are answered from the cache", async () => {
+  const pool = await open();
+  const url = `postgres://postgres@127.0.0.1:${pool.port}/postgres?sslmode=disable`;
+  const client = new pg.Client(url);
+  await client.connect();
+  const sql = postgresJs(url, { max: 1 });
+  const asks = {
+    pg: async () => (await client.query("select text from facts where id = $1", [1])).rows[0].text,
+    named: async () => (await client.query({ name: "n", text: "select text from facts where id = $1", values: [1] })).rows[0].text,
+    js: async () => (await sql`select text from facts where id = ${1}`)[0].text,
+  };
+  for (const [name, ask] of Object.entries(asks)) {
+    postgres.sql("update facts set text = 'old'");
+    for (let i = 0; i < 4; i++) await ask(), await sleep(15);
+    const old = await ask();
+    postgres.sql("update facts set text = 'changed'");
+    assert.equal(await ask(), old, name);
+    assert.equal(old, "old", name);
+  }
+  await client.end();
+  await sql.end();
+  await pool.stop();
+});
