@@ -23,6 +23,7 @@ struct request {
     bool parses;         /* it brings its statement along … */
     struct slice name;   /* … under this name */
     struct slice values; /* of Bind, after its names */
+    uint64_t told;       /* what the client knows of its columns (statements.h) */
     size_t size;
 };
 
@@ -145,6 +146,7 @@ static bool read_name(const struct client *client, struct slice name, struct req
     if (!statement)
         return false;
     request->name = name;
+    request->told = name.len > 0 ? *names_told(&client->names, name) : 0;
     request->statement = statement_hold(statement);
     return true;
 }
@@ -251,6 +253,7 @@ static uint64_t hash_of(const struct cache *cache, const struct request *request
     const uint64_t multiplier = 0x9e3779b97f4a7c15u;
     uint64_t hash = cache->key ^ request->statement->hash;
     hash = (hash ^ (uint64_t)(uintptr_t)params) * multiplier;
+    hash = (hash ^ request->told) * multiplier;
     for (const char *c = request->shape; *c; c++)
         hash = (hash ^ (unsigned char)*c) * multiplier;
     for (size_t i = 0; i < request->values.len; i++)
@@ -266,7 +269,8 @@ static struct entry **entry_place(struct cache *cache, const struct request *req
     for (; *place; place = &(*place)->next) {
         const struct entry *e = *place;
         if (e->hash == hash && e->request.statement == request->statement &&
-            e->request.params == params && strcmp(e->request.shape, request->shape) == 0 &&
+            e->request.params == params && e->request.told == request->told &&
+            strcmp(e->request.shape, request->shape) == 0 &&
             slice_equal(e->request.values, request->values))
             break;
     }

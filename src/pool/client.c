@@ -220,6 +220,12 @@ static void keep_rest(struct client *client, struct slice rest)
     }
 }
 
+void client_keep(struct client *client, struct slice rest)
+{
+    assert(!client->in);
+    keep_rest(client, rest);
+}
+
 /* The server it got was not needed after all. */
 static void give_back(struct client *client)
 {
@@ -303,7 +309,7 @@ static bool may_read(const struct client *client)
         return false;
     if (client->unparsed && server && server->expect.ends > 0)
         return false; /* it waits for what those bring (must_wait) */
-    if (server && server->retries)
+    if (server && (server->retries || (client->unparsed && server->verifies)))
         return false;
     return (client->stream.readable || client->unparsed) && !client->closed && !client->closing &&
            !client->out && client->state == CLIENT_READY &&

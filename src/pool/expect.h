@@ -21,6 +21,7 @@ enum expect_kind {
     EXPECT_OWN_QUERY, /* ours: not for the client … */
     EXPECT_OWN_PARSE,
     EXPECT_OWN_CLOSE,
+    EXPECT_OWN_DESCRIBE,
     EXPECT_COPY_END,   /* CopyDone or CopyFail of the client: no reply, but an end to COPY */
     EXPECT_PARSE_DONE, /* … and these we answer, no message was sent */
     EXPECT_CLOSE_DONE,
@@ -31,7 +32,7 @@ struct expected {
     enum expect_kind kind;
     bool clears;                 /* of a QUERY: it may take all prepared statements away */
     bool unnamed;                /* of PARSE and CLOSE kinds: the unnamed statement */
-    struct statement *statement; /* of PARSE and CLOSE kinds: a reference, or NULL */
+    struct statement *statement; /* of PARSE, CLOSE and DESCRIBE kinds: a reference, or NULL */
     uint32_t serial;             /* of unnamed ones: which change of the client's it is */
     char *name;                  /* the client's for it, when it has one; owned */
     char *called;                /* what an error is to call it; owned */

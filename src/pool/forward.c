@@ -313,6 +313,57 @@ static bool on_parse(const struct message *message)
     return true;
 }
 
+/* ---- what a statement returns ---- */
+
+/* A client that was told the columns of a statement once reads all results by that, and a statement
+ * that is prepared on another connection, later, may return others. So a connection on which a
+ * statement is not known to return what this client was told is asked first; until it has answered
+ * (reply.c), the Bind waits. True: it does. */
+static bool verify(const struct message *message)
+{
+    struct client *client = message->client;
+    struct server *server = message->server;
+    struct slice rest = body_of(message), portal, name;
+    if (!renames(client) || server->status == 'E' || server->failed ||
+        !wire_take_text(&rest, &portal) || !wire_take_text(&rest, &name) || name.len == 0)
+        return false;
+    struct statement *statement = names_get(&client->names, name);
+    if (!statement || *names_told(&client->names, name) == 0)
+        return false;
+    const uint64_t *result = prepared_result(&server->prepared, statement);
+    if (result && *result != 0)
+        return false;
+    if (!result) {
+        client->pool->counters.replays++;
+        prepare(message, statement, (struct expected){.kind = EXPECT_OWN_PARSE});
+    }
+    char ours[SERVER_NAME_BYTES];
+    struct buffer *out = batch_compose(message->batch);
+    statement_server_name(statement, ours);
+    size_t begun = wire_begin(out, 'D');
+    buffer_append(out, "S", 1);
+    wire_text(out, ours);
+    wire_end(out, begun);
+    wire_plain(out, 'H');
+    expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_DESCRIBE,
+                                                   .statement = statement_hold(statement)});
+    server->verifies = server->batch_open = true;
+    return true;
+}
+
+/* As Postgres says it of a plan in a session of its own, routine and all: there are drivers that
+ * know it and prepare anew. */
+static const struct wire_error changed_result = {"0A000", "cached plan must not change result type",
+                                                 NULL, NULL, "RevalidateCachedQuery"};
+
+static bool has_changed(const struct message *message, struct slice name,
+                        const struct statement *statement)
+{
+    const uint64_t *told = names_told(&message->client->names, name);
+    const uint64_t *result = prepared_result(&message->server->prepared, statement);
+    return *told != 0 && result && *result != 0 && *result != *told;
+}
+
 /* Makes sure that the server has what the client means by `name`. False: it was refused; *ret is
  * NULL when the name is to go on as it is. */
 static bool find_statement(const struct message *message, enum expect_kind kind, struct slice name,
@@ -321,6 +372,10 @@ static bool find_statement(const struct message *message, enum expect_kind kind,
     struct client *client = message->client;
     *ret_statement = names_get(&client->names, name);
     if (*ret_statement) {
+        if (kind == EXPECT_BIND && has_changed(message, name, *ret_statement)) {
+            refuse(message, kind, &changed_result);
+            return false;
+        }
         if (prepared_use(&message->server->prepared, *ret_statement)) {
             message->server->reuses = true;
         } else {
@@ -400,7 +455,12 @@ static void on_use(const struct message *message, enum expect_kind kind, struct 
             pass(message);
         }
     }
-    expect_reply(message, kind);
+    struct expected entry = {.kind = kind};
+    if (kind == EXPECT_DESCRIBE && statement) {
+        entry.statement = statement_hold(statement);
+        entry.called = xstrndup(name.ptr, name.len);
+    }
+    expect_push(&message->server->expect, entry);
 }
 
 static bool on_bind(const struct message *message)
@@ -631,6 +691,10 @@ static int take_message(struct client *client, struct batch *batch, struct slice
                               .have = rest->len < size ? rest->len : size,
                               .size = size};
     client->drop_skipped = false;
+    if (type == 'B' && verify(&message)) {
+        client->unparsed = true;
+        return 0;
+    }
     if (!on_message(&message))
         return -1;
     client->skip = (uint32_t)(size - message.have);

@@ -125,10 +125,12 @@ struct server {
     bool asked;                /* something, since it was lent */
     bool listens;              /* is for notifications only */
     bool stale;                /* a plan that it keeps is out of date */
-    bool reuses;       /* the batch that is read uses a statement that was prepared before it */
-    bool describes;    /* … and asks what its columns are */
-    bool retries;      /* asks asked_again once more when the server is ready */
-    bool drop_skipped; /* what is skipped is not for the client */
+    bool verifies; /* is asked what a statement returns: until then its client is not read on */
+    uint64_t described; /* what the Describe that is answered has said so far */
+    bool reuses;        /* the batch that is read uses a statement that was prepared before it */
+    bool describes;     /* … and asks what its columns are */
+    bool retries;       /* asks asked_again once more when the server is ready */
+    bool drop_skipped;  /* what is skipped is not for the client */
 };
 
 struct pool_counters {
@@ -204,6 +206,8 @@ struct client *client_over(const struct stream_carrier *carrier, size_t bytes);
 void client_event(struct client *client, uint32_t events);
 /* Reads what is there and sends it on; called when there may be something, or a server came. */
 void client_run(struct client *client);
+/* Bytes of a batch that could not be sent on yet; nothing that came after them was read. */
+void client_keep(struct client *client, struct slice rest);
 /* To the client, as far as it takes it; the rest waits. */
 void client_send(struct client *client, const struct iovec *parts, int count);
 void client_send_buffer(struct client *client, struct buffer *bytes);

@@ -30,7 +30,7 @@ static struct slice body_of(const struct reply *reply)
 
 static bool is_own(enum expect_kind kind)
 {
-    return kind == EXPECT_OWN_QUERY || kind == EXPECT_OWN_PARSE || kind == EXPECT_OWN_CLOSE;
+    return kind >= EXPECT_OWN_QUERY && kind <= EXPECT_OWN_DESCRIBE;
 }
 
 static void answer(struct server *server, struct batch *batch, enum expect_kind kind)
@@ -115,6 +115,8 @@ static void undo(struct server *server, struct expected *entry)
         prepared_remove(prepared, entry->statement);
     else if (entry->kind == EXPECT_OWN_CLOSE && !prepared_use(prepared, entry->statement))
         prepared_add(prepared, entry->statement, 0);
+    if (entry->kind == EXPECT_OWN_DESCRIBE)
+        server->verifies = false;
     if (entry->name && server->client)
         undo_name(server->client, entry);
 }
@@ -377,6 +379,54 @@ static void on_message(struct reply *reply)
     }
 }
 
+/* ---- what statements return ---- */
+
+static uint64_t mix(uint64_t hash, const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3u;
+    return hash;
+}
+
+/* ParameterDescription, then RowDescription or NoData: types and formats, not names, as one number;
+ * 0: too long to look at. */
+static uint64_t describe(const struct reply *reply, uint64_t so_far)
+{
+    struct slice rest = body_of(reply), name;
+    if (reply->start[0] == 't')
+        return reply->have < reply->size ? 0 : mix(0xcbf29ce484222325u, rest.ptr, rest.len);
+    if (reply->start[0] == 'n' || so_far == 0 || reply->have < reply->size || rest.len < 2)
+        return reply->start[0] == 'n' && so_far != 0 ? mix(so_far, "n", 1) : 0;
+    rest.ptr += 2;
+    rest.len -= 2;
+    while (wire_take_text(&rest, &name) && rest.len >= 18) {
+        so_far = mix(mix(so_far, rest.ptr + 6, 4), rest.ptr + 16, 2);
+        rest.ptr += 18;
+        rest.len -= 18;
+    }
+    return so_far;
+}
+
+/* The answer to a Describe of a statement is whole: this server and this client know it now. */
+static void note_description(struct server *server, const struct expected *entry)
+{
+    if (!entry->statement)
+        return;
+    uint64_t *result = prepared_result(&server->prepared, entry->statement);
+    if (result)
+        *result = server->described;
+    if (entry->kind == EXPECT_OWN_DESCRIBE) {
+        server->verifies = false;
+        if (result && *result == 0)
+            *result = 1; /* not what anybody was told */
+    }
+    if (!entry->called || !server->client)
+        return;
+    struct slice name = slice_of(entry->called);
+    if (names_get(&server->client->names, name) == entry->statement)
+        *names_told(&server->client->names, name) = server->described;
+}
+
 /* These are passed on as they come; the first bytes say what must be noted. */
 static void on_data(struct reply *reply)
 {
@@ -389,8 +439,13 @@ static void on_data(struct reply *reply)
         server->drop_skipped = true; /* of a LISTEN that is not this client's */
     if (!server->drop_skipped)
         pass(reply);
-    if ((type == 'T' || type == 'n') && head == EXPECT_DESCRIBE) {
+    if (head != EXPECT_DESCRIBE && head != EXPECT_OWN_DESCRIBE)
+        return;
+    if (type == 't' || type == 'T' || type == 'n')
+        server->described = describe(reply, server->described);
+    if (type == 'T' || type == 'n') {
         struct expected entry = expect_pop(&server->expect);
+        note_description(server, &entry);
         expected_done(&entry);
     }
 }
@@ -398,6 +453,13 @@ static void on_data(struct reply *reply)
 static bool is_data(char type)
 {
     return type != 0 && strchr("DdTntHWVcNAv", type);
+}
+
+/* Of a statement that is described: to be seen whole. */
+static bool is_description(struct reply *reply, char type)
+{
+    enum expect_kind head = head_kind(reply);
+    return (type == 't' || type == 'T') && (head == EXPECT_DESCRIBE || head == EXPECT_OWN_DESCRIBE);
 }
 
 /* 1: taken; 0: more must come; -1: not the protocol. */
@@ -410,7 +472,8 @@ static int take_message(struct reply *reply, struct slice *rest)
     bool data = is_data(rest->ptr[0]) && !(rest->ptr[0] == 'A' && reply->server->listens);
     if (length < 4 || length > WIRE_LENGTH_MAX || (!data && size > NOTE_BYTES_MAX))
         return -1;
-    if (!data && rest->len < size)
+    if (rest->len < size &&
+        (!data || (size <= NOTE_BYTES_MAX && is_description(reply, rest->ptr[0]))))
         return 0;
     reply->start = rest->ptr;
     reply->size = size;

@@ -262,7 +262,7 @@ static void part(struct server *server, uint64_t used_us)
     pool_take_back(client, server->asked ? used_us : 0);
     server->asked = false;
     server->client = NULL;
-    server->copy_in = server->failed = server->retries = false;
+    server->copy_in = server->failed = server->retries = server->verifies = false;
     cache_unwatch(server);
     client->server = NULL;
     server->dirty = server->dirty || client->pinned;
@@ -407,9 +407,11 @@ static void ask_again(struct server *server)
     server->asked_again = (struct buffer){0};
     server->retries = false;
     server->pool->counters.replays++;
-    (void)forward_messages(client, buffer_slice(&bytes), &error, &end);
+    struct slice rest = forward_messages(client, buffer_slice(&bytes), &error, &end);
     if (end) /* what passed once passes again */
         client_close(client, error);
+    else
+        client_keep(client, rest);
 }
 
 static void after_replies(struct server *server, bool free)

@@ -21,13 +21,14 @@ struct name {
     char *text; /* NULL: free */
     uint32_t len;
     struct statement *statement;
+    uint64_t told;
 };
 
 struct prepared_entry {
     struct link recent;
     struct prepared_entry *next;
     struct statement *statement;
-    uint64_t generation;
+    uint64_t generation, result;
 };
 
 static const char NAME_PREFIX[] = "weir_";
@@ -212,13 +213,19 @@ struct statement *names_get(const struct names *names, struct slice name)
     return names->cap ? name_place(names, name)->statement : NULL;
 }
 
+uint64_t *names_told(const struct names *names, struct slice name)
+{
+    struct name *place = names->cap ? name_place(names, name) : NULL;
+    return place && place->text ? &place->told : NULL;
+}
+
 void names_put(struct names *names, struct slice name, struct statement *statement)
 {
     if ((names->count + 1) * 4 > names->cap * 3)
         names_resize(names);
     struct name *place = name_place(names, name);
     assert(!place->text);
-    *place = (struct name){xstrndup(name.ptr, name.len), (uint32_t)name.len, statement};
+    *place = (struct name){xstrndup(name.ptr, name.len), (uint32_t)name.len, statement, 0};
     names->count++;
     names->bytes += name_cost(place);
 }
@@ -306,6 +313,12 @@ bool prepared_since(const struct prepared *prepared, const struct statement *sta
 {
     const struct prepared_entry *entry = *prepared_place(prepared, statement->id);
     return entry && entry->generation >= generation;
+}
+
+uint64_t *prepared_result(const struct prepared *prepared, const struct statement *statement)
+{
+    struct prepared_entry *entry = *prepared_place(prepared, statement->id);
+    return entry ? &entry->result : NULL;
 }
 
 void prepared_add(struct prepared *prepared, struct statement *statement, uint64_t generation)

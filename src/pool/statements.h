@@ -55,6 +55,9 @@ void names_done(struct names *names);
 struct statement *names_get(const struct names *names, struct slice name); /* borrowed, or NULL */
 /* Takes the reference over; the name is new. */
 void names_put(struct names *names, struct slice name, struct statement *statement);
+/* What the client was told that the statement takes and returns, as one number (reply.c); 0:
+ * nothing. Borrowed; NULL: there is no such name. */
+uint64_t *names_told(const struct names *names, struct slice name);
 bool names_remove(struct names *names, struct slice name);
 /* The name of the statement with that name on servers; ptr NULL: there is none. */
 struct slice names_of_server_name(const struct names *names, struct slice server_name);
@@ -72,6 +75,8 @@ bool prepared_use(struct prepared *prepared, const struct statement *statement);
 /* Is it there, and of no older generation? */
 bool prepared_since(const struct prepared *prepared, const struct statement *statement,
                     uint64_t generation);
+/* What it takes and returns on this server; 0: not known. Borrowed; NULL: it is not there. */
+uint64_t *prepared_result(const struct prepared *prepared, const struct statement *statement);
 void prepared_add(struct prepared *prepared, struct statement *statement, uint64_t generation);
 void prepared_remove(struct prepared *prepared, const struct statement *statement);
 void prepared_clear(struct prepared *prepared);

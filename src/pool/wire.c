@@ -88,6 +88,7 @@ void wire_error(struct buffer *out, const char *severity, const struct wire_erro
     error_field(out, 'M', error->message);
     error_field(out, 'D', error->detail);
     error_field(out, 'H', error->hint);
+    error_field(out, 'R', error->routine);
     buffer_append(out, "", 1);
     wire_end(out, begun);
 }

@@ -65,6 +65,7 @@ void wire_auth(struct buffer *out, enum auth_code code, struct slice rest);
 struct wire_error {
     const char *sqlstate;
     const char *message, *detail, *hint;
+    const char *routine; /* where drivers look at it; else NULL */
 };
 void wire_error(struct buffer *out, const char *severity, const struct wire_error *error);
 
