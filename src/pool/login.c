@@ -473,7 +473,8 @@ static bool take_startup(struct client *client)
         return false;
     uint32_t length = wire_get_u32(bytes.ptr), code = wire_get_u32(bytes.ptr + 4);
     if (length < 8 || length > STARTUP_BYTES_MAX) {
-        fail(client, "08P01", "the startup packet has an impossible length");
+        /* Not a client of Postgres, or one that left at once: it gets no answer, as from Postgres. */
+        client_close(client, NULL);
         return false;
     }
     if (bytes.len < length)

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { before, test } from "node:test";
 
-import { Wire, database, errorOf, makeCertificate, patience, scramVerifier, sslRequest, startPool, startPostgres, startup } from "./lib.mjs";
+import { Wire, database, errorOf, makeCertificate, patience, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -137,7 +137,9 @@ test("startup packets: protocol 3.2 and options are negotiated, nonsense is refu
     [startup({ user: "postgres" }, 2 << 16), "0A000"],
     [startup({ user: "postgres", "bad name;": "x" }), "08P01"],
     [startup({ user: "postgres", replication: "database" }), "0A000"],
-    [Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 3, 0, 0]), "08P01"],
+    // No client of Postgres, or one that leaves before it has said hello (node-postgres): no answer, as from Postgres.
+    [Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 3, 0, 0]), undefined],
+    [Buffer.concat([terminate(), startup({ user: "postgres" })]), undefined],
   ]) {
     const wire = await Wire.open(pool.port);
     wire.send(packet);

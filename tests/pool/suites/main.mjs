@@ -18,7 +18,7 @@ import { root } from "../../e2e/lib.mjs";
 import { startPool, startPostgres } from "../lib.mjs";
 
 const names = readdirSync(import.meta.dirname ?? new URL(".", import.meta.url).pathname)
-  .filter((file) => /^[a-z_]+\.mjs$/.test(file) && !["main.mjs", "postgres_js_harness.mjs"].includes(file))
+  .filter((file) => /^[a-z_]+\.mjs$/.test(file) && !["main.mjs", "pytest.mjs", "postgres_js_harness.mjs"].includes(file))
   .map((file) => basename(file, ".mjs"));
 
 function usage(why) {

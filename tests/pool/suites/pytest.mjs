@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Debian's pytest, and what each of its tests said.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const unescape = (text) =>
+  text.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code)).replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&quot;", '"').replaceAll("&amp;", "&");
+
+// Map of "file::test" => "" or why it failed; skipped ones are left out.
+export async function pytest(execute, dir, args, env = {}, seconds = 1500) {
+  const report = join(dir, "report.xml");
+  const { output, status } = await execute("/usr/bin/python3", ["-m", "pytest", "-q", "-W", "ignore", "--tb=short", `--junit-xml=${report}`, ...args], { cwd: dir, env, seconds });
+  const results = new Map();
+  let xml;
+  try {
+    xml = readFileSync(report, "utf8");
+  } catch {
+    throw new Error(`pytest ended with ${status}:\n${output.slice(-3000)}`);
+  }
+  for (const [, head, body] of xml.matchAll(/<testcase ([^>]*?)(?:\/>|>(.*?)<\/testcase>)/gs)) {
+    if (/<skipped/.test(body ?? "")) continue;
+    const name = `${head.match(/classname="([^"]*)"/)[1]}::${unescape(head.match(/ name="([^"]*)"/)[1])}`;
+    const failure = body?.match(/<(?:failure|error)[^>]*message="([^"]*)"/);
+    results.set(name, failure ? unescape(failure[1]).split("\n")[0].slice(0, 200) : "");
+  }
+  return results;
+}
