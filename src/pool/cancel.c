@@ -87,11 +87,17 @@ void cancel_query(struct server *server)
 void cancel_for(uint32_t number, uint32_t key)
 {
     struct client *client = client_find(number, key);
-    if (client && client->state == CLIENT_WAITING)
+    if (client)
+        cancel_of_client(client);
+}
+
+void cancel_of_client(struct client *client)
+{
+    if (client->state == CLIENT_WAITING)
         client_stop_waiting(
             client,
             &(struct wire_error){"57014", "canceling statement due to user request", NULL, NULL});
-    else if (client && client->server && client->server->expect.count > 0)
+    else if (client->server && client->server->expect.count > 0)
         cancel_query(client->server);
 }
 

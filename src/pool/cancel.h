@@ -6,10 +6,12 @@
 
 #include <stdint.h>
 
+struct client;
 struct server;
 
 /* A client's request: forwarded if that session's query still runs. */
 void cancel_for(uint32_t number, uint32_t key);
+void cancel_of_client(struct client *client);
 /* Asks the server to stop what it runs. */
 void cancel_query(struct server *server);
 void cancel_tick(void);

@@ -48,9 +48,16 @@ static void number_release(struct client *client)
     client->number = 0;
 }
 
+struct client *client_of_number(uint64_t number)
+{
+    uint64_t i = number - SESSION_NUMBERS;
+    return number >= SESSION_NUMBERS && i < pool_process.numbers_cap ? pool_process.numbers[i]
+                                                                     : NULL;
+}
+
 struct client *client_find(uint32_t number, uint32_t key)
 {
-    struct client *client = number < pool_process.numbers_cap ? pool_process.numbers[number] : NULL;
+    struct client *client = client_of_number(number);
     return client && (uint32_t)client->cancel_key == key ? client : NULL;
 }
 
@@ -335,9 +342,16 @@ static ssize_t ask_cache(struct client *client)
     return got;
 }
 
+static const struct wire_error admin_shutdown = {
+    "57P01", "terminating connection due to administrator command", NULL, NULL, NULL};
+
 void client_run(struct client *client)
 {
     int reads = 0;
+    if (client->terminated && client->state != CLIENT_LOGIN) {
+        client_close(client, &admin_shutdown);
+        return;
+    }
     if (client->broken || (client->state == CLIENT_WAITING && client->stream.hung_up)) {
         client_close(client, NULL);
         return;
@@ -438,7 +452,7 @@ void client_welcome(struct client *client, struct buffer *out)
         wire_parameter(out, name, value);
     }
     size_t begun = wire_begin(out, 'K');
-    wire_u32(out, client->number);
+    wire_u32(out, SESSION_NUMBERS + client->number);
     wire_u32(out, (uint32_t)client->cancel_key);
     wire_end(out, begun);
     wire_ready(out, 'I');

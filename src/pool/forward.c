@@ -9,6 +9,7 @@
 #include "cache.h"
 #include "listen.h"
 #include "pool.h"
+#include "signals.h"
 #include "traits.h"
 
 enum {
@@ -127,6 +128,8 @@ static bool may_listen(const struct message *message)
            !client->pinned && server->status == 'I' && !server->batch_open;
 }
 
+static void show_own_statements(const struct message *message);
+
 static bool on_query(const struct message *message)
 {
     struct slice text = body_of(message);
@@ -139,6 +142,10 @@ static bool on_query(const struct message *message)
         return true;
     if (keep_or_refuse_state(message, EXPECT_QUERY, traits))
         return true;
+    if (traits & TRAIT_SIGNAL)
+        signals_in_query(message->client, text);
+    if ((traits & TRAIT_PREPARED) && renames(message->client) && message->server->status != 'E')
+        show_own_statements(message);
     statement_release(&message->client->unnamed); /* a simple query ends it */
     message->client->unnamed_serial++;
     message->client->unnamed_in_batch = false;
@@ -205,6 +212,20 @@ static void prepare(const struct message *message, struct statement *statement,
     entry.statement = statement_hold(statement);
     expect_push(&message->server->expect, entry);
     message->client->pool->counters.statements_parsed++;
+}
+
+/* Who asks what is prepared in its session is to see its own statements, and no other client's. */
+static void show_own_statements(const struct message *message)
+{
+    struct client *client = message->client;
+    struct prepared *prepared = &message->server->prepared;
+    struct statement *statement;
+    uint32_t room = (uint32_t)client->pool->config->statements_max;
+    while ((statement = prepared_other(prepared, &client->names)))
+        unprepare(message, statement);
+    for (uint32_t i = 0; i < client->names.cap && prepared_count(prepared) < room; i++)
+        if ((statement = names_at(&client->names, i)) && !prepared_use(prepared, statement))
+            prepare(message, statement, (struct expected){.kind = EXPECT_OWN_PARSE});
 }
 
 static void on_parse_unnamed(const struct message *message, struct slice body)
@@ -469,6 +490,14 @@ static bool on_bind(const struct message *message)
     const char *begin = rest.ptr;
     if (!wire_take_text(&rest, &portal) || !wire_take_text(&rest, &name))
         return false;
+    struct client *client = message->client;
+    const struct statement *statement = !renames(client) ? NULL
+                                        : name.len > 0   ? names_get(&client->names, name)
+                                                         : client->unnamed;
+    if (statement && (statement->traits & TRAIT_SIGNAL))
+        signals_in_bind(client, statement, rest);
+    if (statement && (statement->traits & TRAIT_PREPARED) && message->server->status != 'E')
+        show_own_statements(message);
     on_use(message, EXPECT_BIND, (struct slice){begin, portal.len + 1}, name);
     return true;
 }

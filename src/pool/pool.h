@@ -31,6 +31,7 @@ enum {
     MESSAGE_KEPT_BYTES_MAX = 16 * 1024 * 1024, /* a message that must be seen whole */
     EXPECT_MAX = 8192,           /* answers that are outstanding: then a client is not read from */
     CONNECTING_MAX = 4,          /* at once, of one pool */
+    SESSION_NUMBERS = 1 << 30,   /* added to what clients are told: no process has such an id */
     AGAIN_BYTES_MAX = 16 * 1024, /* of a batch that may be asked once more */
 };
 
@@ -73,6 +74,7 @@ struct client {
     bool awaits_pool;    /* counted in its pool's logins */
     bool unparsed;       /* there are whole messages in `in` */
     bool broken;         /* could not be written to */
+    bool terminated;     /* by pg_terminate_backend() of its number */
     bool may_command;    /* on the console: more than SHOW */
     bool command_runs;   /* … and a command waits for transactions to end */
     const char *command; /* … which */
@@ -115,6 +117,7 @@ struct server {
     bool batch_open;     /* messages of an extended query were sent, and no Sync after them */
     bool copy_in;
     bool dirty;                /* has session state that a reset takes away */
+    bool fatal;                /* it has told its client that the session is over */
     bool tainted;              /* to be closed instead of lent again */
     bool leaves;               /* tainted, and counted in its pool's leaving */
     bool closed;               /* freed at the end of the turn */
@@ -221,6 +224,8 @@ void client_welcome(struct client *client, struct buffer *out);
 void client_tick(struct client *client, const struct pool_config *config);
 /* Out of the queue, with an error. */
 void client_stop_waiting(struct client *client, const struct wire_error *error);
+/* By what it was told as its process id. NULL: there is none. */
+struct client *client_of_number(uint64_t number);
 struct client *client_find(uint32_t number, uint32_t key);
 
 /* ---- login.c; login.h has the rest ---- */

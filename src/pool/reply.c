@@ -197,6 +197,14 @@ static void pass_error(struct reply *reply, const char *called)
     wire_end(out, begun);
 }
 
+/* The client hears that its session is over: then it is. */
+static void note_fatal(struct reply *reply)
+{
+    struct slice severity = wire_error_field(body_of(reply), 'V');
+    reply->server->fatal =
+        slice_equal(severity, SLICE("FATAL")) || slice_equal(severity, SLICE("PANIC"));
+}
+
 static void on_error(struct reply *reply)
 {
     struct server *server = reply->server;
@@ -205,6 +213,7 @@ static void on_error(struct reply *reply)
     server->copy_in = false;
     if (!head) { /* on its way out: an administrator ends it, say */
         server->tainted = true;
+        note_fatal(reply);
         pass(reply);
         return;
     }
@@ -219,10 +228,12 @@ static void on_error(struct reply *reply)
         skip_to_sync(server); /* brings names back that the error may speak of */
     if (refusal)
         buffer_append(batch_compose(reply->batch), refusal, wire_get_u32(refusal + 1) + 1);
-    else if (kind != EXPECT_OWN_QUERY)
-        pass_error(reply, called);
-    else
+    else if (kind == EXPECT_OWN_QUERY)
         server->tainted = true;
+    else
+        pass_error(reply, called);
+    if (!refusal && kind != EXPECT_OWN_QUERY)
+        note_fatal(reply);
 }
 
 /* ---- session state ---- */

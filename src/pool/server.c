@@ -101,13 +101,15 @@ static void tell_client(struct server *server, const char *why)
     struct client *client = server->client;
     struct wire_error error = {"08006", why, "The outcome of the transaction is unknown.", NULL};
     bool cut = server->skip > 0 || client->skip > 0;
-    if (!cut)
+    if (!cut && !server->fatal)
         reply_lost(server, "08006", why);
     pool_take_back(client, pool_now() - client->since_us);
     server->client = NULL;
     client->server = NULL;
     client->skip = 0;
-    if (cut || client->pool->mode == POOL_SESSION || client->pinned)
+    if (server->fatal)
+        client_close(client, NULL); /* as the server has told it */
+    else if (cut || client->pool->mode == POOL_SESSION || client->pinned)
         client_close(client, &error); /* in the middle of a message, or its session is gone */
     else
         pool_again(client);

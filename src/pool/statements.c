@@ -258,6 +258,11 @@ bool names_remove(struct names *names, struct slice name)
     return true;
 }
 
+struct statement *names_at(const struct names *names, uint32_t i)
+{
+    return names->list[i].statement;
+}
+
 struct slice names_of_server_name(const struct names *names, struct slice server_name)
 {
     char ours[SERVER_NAME_BYTES];
@@ -363,4 +368,23 @@ struct statement *prepared_oldest(const struct prepared *prepared)
 {
     struct link *last = list_last(&prepared->recent);
     return last ? CONTAINER_OF(last, struct prepared_entry, recent)->statement : NULL;
+}
+
+static bool names_mean(const struct names *names, const struct statement *statement)
+{
+    for (uint32_t i = 0; i < names->cap; i++)
+        if (names->list[i].statement == statement)
+            return true;
+    return false;
+}
+
+struct statement *prepared_other(const struct prepared *prepared, const struct names *names)
+{
+    for (struct link *link = list_first(&prepared->recent); link;
+         link = list_next(&prepared->recent, link)) {
+        struct statement *statement = CONTAINER_OF(link, struct prepared_entry, recent)->statement;
+        if (!names_mean(names, statement))
+            return statement;
+    }
+    return NULL;
 }

@@ -59,6 +59,8 @@ void names_put(struct names *names, struct slice name, struct statement *stateme
  * nothing. Borrowed; NULL: there is no such name. */
 uint64_t *names_told(const struct names *names, struct slice name);
 bool names_remove(struct names *names, struct slice name);
+/* The i-th, i < cap; NULL: that place is free. */
+struct statement *names_at(const struct names *names, uint32_t i);
 /* The name of the statement with that name on servers; ptr NULL: there is none. */
 struct slice names_of_server_name(const struct names *names, struct slice server_name);
 
@@ -81,6 +83,8 @@ void prepared_add(struct prepared *prepared, struct statement *statement, uint64
 void prepared_remove(struct prepared *prepared, const struct statement *statement);
 void prepared_clear(struct prepared *prepared);
 uint32_t prepared_count(const struct prepared *prepared);
+/* One that none of the names means (borrowed); NULL: there is none. */
+struct statement *prepared_other(const struct prepared *prepared, const struct names *names);
 /* The least recently used one (borrowed), NULL if there is none. */
 struct statement *prepared_oldest(const struct prepared *prepared);
 

@@ -219,6 +219,12 @@ static void see_word_anywhere(struct statement_scan *scan, struct token token)
 {
     if (is_session_lock(token))
         scan->traits |= TRAIT_LOCK;
+    if (slice_equal_nocase(token.text, SLICE("pg_terminate_backend")) ||
+        slice_equal_nocase(token.text, SLICE("pg_cancel_backend")))
+        scan->traits |= TRAIT_SIGNAL;
+    if (slice_equal_nocase(token.text, SLICE("pg_prepared_statements")) ||
+        slice_equal_nocase(token.text, SLICE("pg_prepared_statement")))
+        scan->traits |= TRAIT_PREPARED;
     if (slice_equal_nocase(token.text, SLICE("pg_temp")))
         scan->traits |= TRAIT_TEMPORARY;
     if (is_temporary(token) && may_precede_temporary(scan->previous))

@@ -16,8 +16,10 @@ enum trait {
     TRAIT_TEMPORARY = 1 << 5,  /* CREATE TEMP …, SELECT … INTO TEMP, pg_temp */
     TRAIT_LOCK = 1 << 6,       /* pg_advisory_lock() and its kin, not those of a transaction */
     TRAIT_LOAD = 1 << 7,
-    TRAIT_DISCARD = 1 << 9, /* DISCARD, DEALLOCATE ALL */
-    TRAIT_READ = 1 << 8,    /* one SELECT that writes nothing, as far as a look can tell */
+    TRAIT_DISCARD = 1 << 9,   /* DISCARD, DEALLOCATE ALL */
+    TRAIT_SIGNAL = 1 << 10,   /* pg_terminate_backend(), pg_cancel_backend() */
+    TRAIT_PREPARED = 1 << 11, /* pg_prepared_statements */
+    TRAIT_READ = 1 << 8,      /* one SELECT that writes nothing, as far as a look can tell */
 };
 
 /* All that would outlive a transaction. */

@@ -53,29 +53,54 @@ test("clients that vanish at each point leave no transaction, no lock and no con
   await pool.stop();
 });
 
-test("a backend that is ended under a query: 08006 or the server's own error, and the session goes on", async () => {
+test("a backend that an administrator ends ends its session, as Postgres says; other sessions go on", async () => {
   const pool = await open("pool_size = 2");
-  const wire = await Wire.login(pool.port);
-  for (const [sql, prepare] of [["select pg_terminate_backend(pg_backend_pid())"], ["select pg_terminate_backend(pg_backend_pid())", "begin"]]) {
-    if (prepare) await wire.rows(prepare);
-    const error = errorOf(await wire.query(sql));
-    assert.ok(["57P01", "08006"].includes(error.C), error.C);
-    assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
+  const kill = "select pg_terminate_backend(pg_backend_pid())";
+  const other = await Wire.login(pool.port);
+  for (const messages of [[query(kill)], [query("begin"), query(kill)], [parse("", kill), bind("", ""), execute(), sync()]]) {
+    const wire = await Wire.login(pool.port);
+    wire.send(...messages);
+    const error = errorOf(await wire.wait(() => wire.ended));
+    assert.equal(`${error.S} ${error.C}`, "FATAL 57P01");
+    assert.deepEqual(await other.rows("select 'goes on'"), [["goes on"]]);
   }
   // In a transaction, between two queries.
+  const wire = await Wire.login(pool.port);
   await wire.rows("begin");
   await wire.rows("insert into t values (5)");
   const [[pid]] = await wire.rows("select pg_backend_pid()");
   postgres.sql(`select pg_terminate_backend(${pid})`);
-  await sleep(100);
-  const lost = errorOf(await wire.query("commit"));
-  assert.ok(["57P01", "08006"].includes(lost?.C), "a lost transaction must not look committed");
-  assert.deepEqual(await wire.rows("select count(*) from t"), [["0"]]);
-  // The extended protocol, with and without its Sync.
-  wire.send(parse("", "select pg_terminate_backend(pg_backend_pid())"), bind("", ""), execute(), sync());
-  assert.ok(errorOf(await wire.until("Z")));
-  wire.send(parse("", "select 1"), bind("", ""), execute(), sync());
-  assert.equal(errorOf(await wire.until("Z")), undefined);
+  assert.equal(errorOf(await wire.wait(() => wire.ended)).C, "57P01");
+  assert.deepEqual(await other.rows("select count(*) from t"), [["0"]]);
+  await pool.stop();
+});
+
+test("a backend that is gone without a word: 08006 where something was under way, and the session goes on", { timeout: 60000 * patience }, async () => {
+  const pool = await open("pool_size = 2");
+  const [wire, idle] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  const kill = (pid) => process.kill(Number(pid), "SIGKILL"); // Postgres restarts all of its processes then
+  for (const ask of [query("select pg_sleep(10)"), Buffer.concat([parse("", "select pg_sleep(10)"), bind("", ""), execute(), sync()])]) {
+    wire.send(ask);
+    const pid = await eventually(() => {
+      const found = postgres.sql("select pid from pg_stat_activity where wait_event = 'PgSleep'");
+      assert.match(found, /^\d+$/);
+      return found;
+    });
+    kill(pid);
+    const error = errorOf(await wire.until("Z"));
+    assert.equal(error.C, "08006");
+    assert.match(error.D, /unknown/);
+    assert.deepEqual(await eventually(() => wire.rows("select 'goes on'")), [["goes on"]]);
+    assert.deepEqual(await eventually(() => idle.rows("select 'did not notice'")), [["did not notice"]]);
+  }
+  // A transaction between two queries must not look committed.
+  await wire.rows("begin");
+  await wire.rows("insert into t values (6)");
+  const [[pid]] = await wire.rows("select pg_backend_pid()");
+  kill(pid);
+  await sleep(200);
+  assert.equal(errorOf(await wire.query("commit"))?.C, "08006");
+  assert.deepEqual(await eventually(() => wire.rows("select count(*) from t")), [["0"]]);
   await pool.stop();
 });
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, test } from "node:test";
 
-import { Wire, bind, close, copyData, database, describe, errorOf, eventually, execute, message, parse, patience, query, show, sleep, startPool, startPostgres, sync } from "./lib.mjs";
+import { Wire, bind, close, copyData, database, describe, errorOf, eventually, execute, message, parse, patience, query, show, sleep, startPool, startPostgres, startup, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -140,6 +140,21 @@ test("nothing of a session shows in another's", async () => {
   await mine.until("Z");
   other.send(bind("", ""), execute(), sync());
   assert.equal(errorOf(await other.until("Z")).C, "26000");
+  // Statements of others, in the view of what is prepared: a client sees its own, those that its connection has not, too.
+  for (const [wire, name] of [[mine, "my"], [other, "their"]]) {
+    wire.send(parse(name, `select '${name} secret'`), sync());
+    await wire.until("Z");
+  }
+  const look = "select statement from pg_prepared_statements";
+  for (const [wire, name] of [[mine, "my"], [other, "their"], [mine, "my"]]) {
+    assert.deepEqual(await wire.rows(look), [[`select '${name} secret'`]]);
+    wire.send(parse("", look), bind("", ""), execute(), sync());
+    const [row, ...more] = (await wire.until("Z")).filter(({ type }) => type === "D").map(({ body }) => body.toString("utf8", 6));
+    assert.equal(row, `select '${name} secret'`);
+    assert.equal(more.length, 0);
+    wire.send(bind("", name), execute(), sync());
+    assert.equal(errorOf(await wire.until("Z")), undefined);
+  }
   // A name of ours that a client guesses.
   other.send(bind("", "weir_1"), execute(), sync());
   assert.equal(errorOf(await other.until("Z")).C, "26000");
@@ -363,6 +378,33 @@ test("a cancel request ends that session's query and no other's", async () => {
   await cancel(wrong);
   await cancel(a.key); // runs nothing
   assert.equal(errorOf(await b.wire.until("Z")), undefined);
+  await pool.stop();
+});
+
+test("pg_terminate_backend and pg_cancel_backend know the numbers of sessions", async () => {
+  const pool = await open("pool_size = 3");
+  postgres.sql("create role somebody login");
+  const open_ = async (user = "postgres") => {
+    const wire = await Wire.open(pool.port);
+    wire.send(startup({ user, database: "postgres" }));
+    const key = (await wire.until("Z")).find(({ type }) => type === "K");
+    return { wire, number: key.body.readUInt32BE(0) };
+  };
+  const [one, two, other, stranger] = [await open_(), await open_(), await open_(), await open_("somebody")];
+  assert.ok(one.number > 4194304, "no process has such a number");
+  two.wire.send(query("select pg_sleep(20)"));
+  await sleep(100);
+  await one.wire.rows(`SELECT pg_cancel_backend( ${two.number} )`);
+  assert.equal(errorOf(await two.wire.until("Z")).C, "57014");
+  one.wire.send(parse("", "select pg_terminate_backend($1)"), bind("", "", [two.number]), execute(), sync());
+  await one.wire.until("Z");
+  assert.equal(errorOf(await two.wire.wait(() => two.wire.ended)).C, "57P01");
+  // Not another user's, and one's own at once.
+  await one.wire.rows(`select pg_terminate_backend(${stranger.number})`);
+  assert.deepEqual(await stranger.wire.rows("select 1").catch((error) => error.code), [["1"]]);
+  await other.wire.rows("begin");
+  assert.equal(errorOf(await one.wire.query(`select pg_terminate_backend(${one.number}::int)`)).C, "57P01");
+  await other.wire.rows("commit");
   await pool.stop();
 });
 
