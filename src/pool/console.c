@@ -18,7 +18,13 @@ bool console_admits(const char *user)
            config->auth == AUTH_ANY;
 }
 
-void console_open(struct client *client, const char *user)
+bool console_may_command(const char *user)
+{
+    const struct pool_config *config = pool_process.config;
+    return config->auth == AUTH_ANY || config_lists(config->admin_users, user);
+}
+
+void console_open(struct client *client, bool may_command)
 {
     static const struct {
         const char *name, *value;
@@ -36,8 +42,7 @@ void console_open(struct client *client, const char *user)
         client->params =
             params_with(client->params, slice_of(reported[i].name), slice_of(reported[i].value));
     client->startup_params = params_hold(client->params);
-    client->may_command = pool_process.config->auth == AUTH_ANY ||
-                          config_lists(pool_process.config->admin_users, user);
+    client->may_command = may_command;
     client_welcome(client, &out);
     client_send_buffer(client, &out);
     console_run(client);

@@ -11,7 +11,8 @@
 struct client;
 
 bool console_admits(const char *user);
-void console_open(struct client *client, const char *user);
+bool console_may_command(const char *user);
+void console_open(struct client *client, bool may_command);
 void console_run(struct client *client);
 void console_tick(struct client *client);
 

@@ -35,6 +35,7 @@ void expected_done(struct expected *entry)
     text_free(&entry->name);
     text_free(&entry->called);
     text_free(&entry->refusal);
+    text_free(&entry->resets);
 }
 
 static void grow(struct expect *expect)

@@ -36,6 +36,7 @@ struct expected {
     uint32_t serial;             /* of unnamed ones: which change of the client's it is */
     char *name;                  /* the client's for it, when it has one; owned */
     char *called;                /* what an error is to call it; owned */
+    char *resets;                /* of a QUERY: the parameter that it resets, or "all"; owned */
     char *refusal;               /* fails on purpose: this ErrorResponse goes out instead; owned */
 };
 

@@ -152,8 +152,12 @@ static bool on_query(const struct message *message)
     statement_release(&message->server->unnamed);
     message->client->pool->counters.queries++;
     server_note_query(message->server, text);
+    char reset[64];
+    bool resets = (traits & TRAIT_RESET) && traits_reset(text, reset);
     expect_push(&message->server->expect,
-                (struct expected){.kind = EXPECT_QUERY, .clears = traits & TRAIT_DISCARD});
+                (struct expected){.kind = EXPECT_QUERY,
+                                  .clears = traits & TRAIT_DISCARD,
+                                  .resets = resets ? xstrdup(reset) : NULL});
     pass(message);
     return true;
 }
@@ -746,8 +750,7 @@ static void take_skipped(struct client *client, struct batch *batch, struct slic
 static void restore_params(struct client *client, struct batch *batch)
 {
     struct server *server = client->server;
-    if (server->params == client->params || server->expect.count > 0 || client->pinned ||
-        server->status != 'I')
+    if (server->params == client->params || server->expect.count > 0 || server->status != 'I')
         return;
     struct buffer *out = batch_compose(batch);
     size_t begun = wire_begin(out, 'Q');

@@ -183,8 +183,9 @@ static void authenticated(struct client *client)
 {
     struct login *login = client->login;
     if (strcmp(login->startup.database, CONSOLE_DATABASE) == 0) {
-        if (console_admits(login->startup.user))
-            console_open(client, login->startup.user);
+        const char *user = login->startup.user;
+        if (console_admits(user))
+            console_open(client, console_may_command(user));
         else
             fail(client, "28000", "user \"%s\" may not use the console", login->startup.user);
         return;
@@ -423,6 +424,19 @@ static void negotiate(struct client *client, uint32_t code)
     client_send_buffer(client, &out);
 }
 
+/* As with PgBouncer, whoever runs the pool, or root, gets to the console by a unix socket as the
+ * user "pgbouncer", without a password. */
+static bool is_owner(const struct client *client)
+{
+    const struct startup *startup = &client->login->startup;
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    return !client->stream.fd_is_tcp && strcmp(startup->database, CONSOLE_DATABASE) == 0 &&
+           strcmp(startup->user, CONSOLE_DATABASE) == 0 &&
+           getsockopt(client->stream.source.fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+           (peer.uid == pool_process.owner || peer.uid == 0);
+}
+
 static void on_startup(struct client *client, uint32_t code, struct slice body)
 {
     struct login *login = client->login;
@@ -440,6 +454,8 @@ static void on_startup(struct client *client, uint32_t code, struct slice body)
         negotiate(client, code);
         if (client->stream.carrier)
             admit_worker(client);
+        else if (is_owner(client))
+            console_open(client, true);
         else
             begin_auth(client);
     }
@@ -473,7 +489,8 @@ static bool take_startup(struct client *client)
         return false;
     uint32_t length = wire_get_u32(bytes.ptr), code = wire_get_u32(bytes.ptr + 4);
     if (length < 8 || length > STARTUP_BYTES_MAX) {
-        /* Not a client of Postgres, or one that left at once: it gets no answer, as from Postgres. */
+        /* Not a client of Postgres, or one that left at once: it gets no answer, as from Postgres.
+         */
         client_close(client, NULL);
         return false;
     }

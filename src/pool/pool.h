@@ -132,6 +132,7 @@ struct server {
     uint64_t described; /* what the Describe that is answered has said so far */
     bool reuses;        /* the batch that is read uses a statement that was prepared before it */
     bool describes;     /* … and asks what its columns are */
+    bool resets;        /* the command that runs is a RESET */
     bool retries;       /* asks asked_again once more when the server is ready */
     bool drop_skipped;  /* what is skipped is not for the client */
 };
@@ -185,6 +186,7 @@ struct pool_process {
     struct list clients, again, servers_again, closed_clients, closed_servers;
     struct client **numbers;
     uint32_t numbers_cap, numbers_free; /* none below numbers_free is free */
+    uid_t owner;                        /* who has started it */
     bool draining, paused, to_serve;
     char read_buffer[READ_BYTES];
 };

@@ -330,6 +330,7 @@ int pool_main(int argc, char **argv)
         return 1;
     loop_before_sleep(pool_process.loop, end_turn, NULL);
     loop_timer_start(pool_process.loop, &ticker, TICK_MS, on_tick);
+    pool_process.owner = geteuid();
     if (sandbox_drop_user(&err) < 0) {
         log_error("%s", err.text);
         return 1;

@@ -3,6 +3,8 @@
  * are passed on without a look. */
 #include "reply.h"
 
+#include <strings.h>
+
 #include "batch.h"
 #include "cache.h"
 #include "listen.h"
@@ -247,8 +249,15 @@ static void on_parameter(struct reply *reply)
         return;
     }
     server->params = params_with(server->params, name, value);
-    if (server->client)
-        server->client->params = params_with(server->client->params, name, value);
+    struct client *client = server->client;
+    if (client) {
+        /* A RESET goes back to what the connection began with; the session began with its own,
+         * which is set before its next transaction. (Postgres reports after the command's end.) */
+        AUTO_TEXT key = xstrndup(name.ptr, name.len);
+        struct slice begun = params_get(client->startup_params, key);
+        client->params =
+            params_with(client->params, name, server->resets && begun.ptr ? begun : value);
+    }
     if (head_kind(reply) != EXPECT_OWN_QUERY)
         pass(reply);
 }
@@ -260,12 +269,35 @@ static void forget_prepared(struct server *server)
         names_done(&server->client->names);
 }
 
+/* The parameter, or all of them, is what the connection began with; the session began with its own,
+ * which is set before its next transaction. */
+static void reset_to_startup(struct server *server, struct client *client, const char *which)
+{
+    struct slice name, value;
+    for (size_t i = 0; i < params_count(client->startup_params); i++) {
+        params_at(client->startup_params, i, &name, &value);
+        if (strcasecmp(which, "all") != 0 && strcasecmp(which, name.ptr) != 0)
+            continue;
+        client->params = params_with(client->params, name, value);
+        if (slice_equal(params_get(server->base_params, name.ptr), value))
+            server->params = params_with(server->params, name, value);
+        else
+            server->params = params_with(server->params, name, SLICE("(reset)"));
+    }
+}
+
 /* SQL that the pool must know of is recognised by its tag, without parsing. */
 static void on_tag(struct server *server, struct slice tag)
 {
     struct client *client = server->client;
     if (slice_equal(tag, SLICE("DEALLOCATE ALL\0")))
         forget_prepared(server);
+    if (slice_equal(tag, SLICE("RESET\0"))) {
+        const struct expected *head = expect_head(&server->expect);
+        server->resets = true;
+        if (client && head && head->resets)
+            reset_to_startup(server, client, head->resets);
+    }
     if (!slice_equal(tag, SLICE("DISCARD ALL\0")))
         return;
     forget_prepared(server);
@@ -341,7 +373,7 @@ static void on_ready(struct reply *reply)
         listen_done(server, &entry);
     expected_done(&entry);
     server->status = body_of(reply).ptr[0];
-    server->copy_in = false;
+    server->copy_in = server->resets = false;
     server->changed_schema = server->changed_schema && server->status != 'I';
     if (head != EXPECT_OWN_QUERY)
         pass(reply);

@@ -185,6 +185,8 @@ static unsigned of_first_word(struct token first)
         return TRAIT_LISTEN;
     if (is(first, "load"))
         return TRAIT_LOAD;
+    if (is(first, "reset"))
+        return TRAIT_RESET;
     if (is(first, "discard"))
         return TRAIT_DISCARD;
     return is(first, "select") || is(first, "with") ? TRAIT_READ : 0;
@@ -358,6 +360,16 @@ bool traits_deallocated(struct slice text, char ret_name[64])
     if (is(name, "prepare"))
         name = take_token(&text);
     return !is(name, "all") && fold_name(name, ret_name) && is_last(text);
+}
+
+bool traits_reset(struct slice text, char ret_name[64])
+{
+    if (!is(take_token(&text), "reset"))
+        return false;
+    struct token name = take_token(&text);
+    if (is(name, "time") && is(take_token(&text), "zone"))
+        name = (struct token){TOKEN_WORD, SLICE("timezone"), 0};
+    return fold_name(name, ret_name) && is_last(text);
 }
 
 char traits_listen(struct slice text, char ret_channel[64])

@@ -19,6 +19,7 @@ enum trait {
     TRAIT_DISCARD = 1 << 9,   /* DISCARD, DEALLOCATE ALL */
     TRAIT_SIGNAL = 1 << 10,   /* pg_terminate_backend(), pg_cancel_backend() */
     TRAIT_PREPARED = 1 << 11, /* pg_prepared_statements */
+    TRAIT_RESET = 1 << 12,    /* RESET, of whatever */
     TRAIT_READ = 1 << 8,      /* one SELECT that writes nothing, as far as a look can tell */
 };
 
@@ -38,6 +39,9 @@ char *traits_outline(struct slice text, size_t bytes_max);
 
 /* The name in "DEALLOCATE [PREPARE] name", unquoted into ret_name[0..64); false: another form. */
 bool traits_deallocated(struct slice text, char ret_name[64]);
+
+/* The name in "RESET name", "all" for all of them; false: another statement. */
+bool traits_reset(struct slice text, char ret_name[64]);
 
 /* For a statement that is LISTEN channel, UNLISTEN channel or UNLISTEN * alone: 'L', 'U' or '*',
  * and the channel, folded as Postgres does; 0 otherwise. */

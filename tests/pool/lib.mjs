@@ -26,7 +26,7 @@ const root = process.getuid() === 0;
 const open = (dir) => dir === "/" || ((statSync(dir).mode & 0o001) !== 0 && open(dirname(dir)));
 const scratch = [tmpdir(), "/tmp", "/var/tmp"].find((dir) => !root || open(dir)) ?? tmpdir();
 
-function postgresBin() {
+export function postgresBin() {
   const base = "/usr/lib/postgresql";
   const versions = existsSync(base) ? readdirSync(base).filter((v) => existsSync(join(base, v, "bin/postgres"))) : [];
   if (versions.length === 0) throw new Error("Postgres is missing: apt-get install postgresql-15");
@@ -34,10 +34,12 @@ function postgresBin() {
 }
 
 // Postgres refuses to be root.
-function asUser(command, args, options = {}) {
-  const prefix = root ? ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", command] : [command];
-  return execFileSync(prefix[0], [...prefix.slice(1), ...args], { stdio: ["ignore", "pipe", "pipe"], timeout: 60000 * patience, ...options });
+export function asUser(command, args, options = {}) {
+  const [program, ...rest] = asUser.command(command, args);
+  return execFileSync(program, rest, { stdio: ["ignore", "pipe", "pipe"], timeout: 60000 * patience, ...options });
 }
+
+asUser.command = (command, args) => [...(root ? ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"] : []), command, ...args];
 
 export function makeCertificate(dir, name, subject, { ca } = {}) {
   const at = (file) => join(dir, file);

@@ -322,6 +322,27 @@ test("a statement that is prepared anew after a type changed means the new type"
   await pool.stop();
 });
 
+test("RESET goes back to what the session began with", async () => {
+  for (const mode of ["session", "transaction"]) {
+    const pool = await open(`pool_size = 2\npool_mode = "${mode}"`);
+    const wire = await Wire.login(pool.port, { user: "postgres", datestyle: "German", search_path: "pg_catalog", options: "-c work_mem=1234kB" });
+    assert.deepEqual([(await wire.rows("show datestyle"))[0][0], (await wire.rows("show search_path"))[0][0], (await wire.rows("show work_mem"))[0][0]], ["German, DMY", "pg_catalog", "1234kB"]);
+    await wire.rows("set datestyle to iso, mdy"); // what the connection began with
+    assert.deepEqual(await wire.rows("show datestyle"), [["ISO, MDY"]]);
+    await wire.rows("reset DateStyle");
+    assert.deepEqual(await wire.rows("show datestyle"), [["German, DMY"]]);
+    await wire.rows("set search_path to public");
+    await wire.rows("set work_mem to 4096");
+    await wire.rows("reset search_path");
+    assert.deepEqual(await wire.rows("show search_path"), [["pg_catalog"]]);
+    assert.deepEqual(await wire.rows("show work_mem"), [["4MB"]]);
+    await wire.rows("reset all");
+    assert.deepEqual(await wire.rows("show work_mem"), [["1234kB"]]);
+    assert.deepEqual(await wire.rows("show datestyle"), [["German, DMY"]]);
+    await pool.stop();
+  }
+});
+
 test("session mode: a connection for as long as the client is there, reset after it", async () => {
   const pool = await open('pool_mode = "session"\npool_size = 1');
   const a = await Wire.login(pool.port);

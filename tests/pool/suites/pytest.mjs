@@ -7,9 +7,10 @@ const unescape = (text) =>
   text.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code)).replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&quot;", '"').replaceAll("&amp;", "&");
 
 // Map of "file::test" => "" or why it failed; skipped ones are left out.
-export async function pytest(execute, dir, args, env = {}, seconds = 1500) {
+export async function pytest(execute, dir, args, env = {}, seconds = 1500, as = (command, rest) => [command, ...rest]) {
   const report = join(dir, "report.xml");
-  const { output, status } = await execute("/usr/bin/python3", ["-m", "pytest", "-q", "-W", "ignore", "--tb=short", `--junit-xml=${report}`, ...args], { cwd: dir, env, seconds });
+  const [command, ...rest] = as("/usr/bin/python3", ["-m", "pytest", "-q", "-W", "ignore", "--tb=short", `--junit-xml=${report}`, ...args]);
+  const { output, status } = await execute(command, rest, { cwd: dir, env, seconds });
   const results = new Map();
   let xml;
   try {
