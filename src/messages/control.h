@@ -33,8 +33,12 @@ enum control_type {
     CONTROL_DRAIN, /* struct control_drain: stop listening, finish what is in flight, then exit 0 */
 
     /* supervisor → broker, pool */
-    CONTROL_ATTACH, /* struct control_instance, fds = channel */
-    CONTROL_DETACH, /* struct control_gone */
+    CONTROL_ATTACH,    /* struct control_instance, fds = channel */
+    CONTROL_DETACH,    /* struct control_gone */
+    CONTROL_TAKE_OVER, /* struct control_take_over, fds[0]: clients will come from it; before the
+                          plan */
+    CONTROL_HAND_OVER, /* fds[0]: stop listening, give the clients to it, exit 0 when none is left
+                        */
 
     /* supervisor → nursery */
     CONTROL_TEMPLATE,      /* struct control_template, fds: bundle, control socket */
@@ -117,6 +121,11 @@ struct control_template_ready {
 
 /* Whoever has the admin listener answers there until the end: it is told again when it is the
  * last. */
+/* To the pool process that takes another's place. */
+struct control_take_over {
+    uint32_t generation; /* how many there were before it */
+};
+
 struct control_drain {
     uint32_t timeout_ms; /* what is not finished by then is cut off */
     uint32_t last;       /* 1: no other gateway is left */

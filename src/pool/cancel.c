@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cancel.h"
 
+#include "handover.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -89,6 +91,8 @@ void cancel_for(uint32_t number, uint32_t key)
     struct client *client = client_find(number, key);
     if (client)
         cancel_of_client(client);
+    else
+        handover_cancel(number, key);
 }
 
 void cancel_of_client(struct client *client)

@@ -34,6 +34,7 @@ static void number_take(struct client *client)
     p->numbers[number] = client;
     p->numbers_free = number + 1;
     client->number = number;
+    client->told_number = SESSION_NUMBERS + p->numbers_base + number;
     if (getrandom(&client->cancel_key, sizeof(client->cancel_key), 0) < 0)
         abort();
 }
@@ -50,9 +51,15 @@ static void number_release(struct client *client)
 
 struct client *client_of_number(uint64_t number)
 {
-    uint64_t i = number - SESSION_NUMBERS;
-    return number >= SESSION_NUMBERS && i < pool_process.numbers_cap ? pool_process.numbers[i]
-                                                                     : NULL;
+    uint64_t i = number - SESSION_NUMBERS - pool_process.numbers_base;
+    struct client *client = i < pool_process.numbers_cap ? pool_process.numbers[i] : NULL;
+    if (client && client->told_number == number)
+        return client;
+    struct link *link = pool_process.taken_over > 0 ? list_first(&pool_process.clients) : NULL;
+    for (; link; link = list_next(&pool_process.clients, link))
+        if (CONTAINER_OF(link, struct client, link)->told_number == number)
+            return CONTAINER_OF(link, struct client, link);
+    return NULL;
 }
 
 struct client *client_find(uint32_t number, uint32_t key)
@@ -434,6 +441,18 @@ struct client *client_over(const struct stream_carrier *carrier, size_t bytes)
     return client;
 }
 
+struct client *client_resume(int fd)
+{
+    struct client *client = client_new(sizeof(*client));
+    login_free(&client->login);
+    client->state = CLIENT_READY;
+    if (stream_open(&client->stream, pool_process.loop, fd, on_ready) == 0)
+        return client;
+    (void)close(fd);
+    client_close(client, NULL);
+    return NULL;
+}
+
 void client_accept(int fd, bool tcp)
 {
     struct client *client = client_new(sizeof(*client));
@@ -452,7 +471,7 @@ void client_welcome(struct client *client, struct buffer *out)
         wire_parameter(out, name, value);
     }
     size_t begun = wire_begin(out, 'K');
-    wire_u32(out, SESSION_NUMBERS + client->number);
+    wire_u32(out, client->told_number);
     wire_u32(out, (uint32_t)client->cancel_key);
     wire_end(out, begun);
     wire_ready(out, 'I');

@@ -29,8 +29,10 @@ enum {
     READ_BYTES = 64 * 1024, /* of the one buffer that everything is read into */
     TICK_MS = 100,
     MESSAGE_KEPT_BYTES_MAX = 16 * 1024 * 1024, /* a message that must be seen whole */
-    EXPECT_MAX = 8192,           /* answers that are outstanding: then a client is not read from */
-    CONNECTING_MAX = 4,          /* at once, of one pool */
+    EXPECT_MAX = 8192,  /* answers that are outstanding: then a client is not read from */
+    CONNECTING_MAX = 4, /* at once, of one pool */
+    NUMBERS_BITS = 20,  /* of a process; each restart has the next million */
+    NUMBERS_GENERATIONS = 1000,
     SESSION_NUMBERS = 1 << 30,   /* added to what clients are told: no process has such an id */
     AGAIN_BYTES_MAX = 16 * 1024, /* of a batch that may be asked once more */
 };
@@ -62,7 +64,8 @@ struct client {
     char *trouble; /* an ErrorResponse for its next query, about what happened behind its back */
     uint64_t cancel_key;
     uint64_t since_us;       /* it waits, or its transaction runs, or it is idle */
-    uint32_t number;         /* in pool_process.numbers: its "process id" */
+    uint32_t number;         /* in pool_process.numbers */
+    uint32_t told_number;    /* its "process id" */
     uint32_t skip;           /* bytes of a message that go on as they are */
     uint32_t unnamed_serial; /* counts changes of the unnamed statement */
     enum client_state state;
@@ -186,6 +189,8 @@ struct pool_process {
     struct list clients, again, servers_again, closed_clients, closed_servers;
     struct client **numbers;
     uint32_t numbers_cap, numbers_free; /* none below numbers_free is free */
+    uint32_t numbers_base;              /* added to them: after a restart others than before */
+    uint32_t taken_over;                /* clients that have numbers of an older process */
     uid_t owner;                        /* who has started it */
     bool draining, paused, to_serve;
     char read_buffer[READ_BYTES];
@@ -207,6 +212,8 @@ void client_accept(int fd, bool tcp);
 /* A client over another carrier than a socket: the beginning of an allocation of bytes, which is
  * freed with it after the carrier was closed. */
 struct client *client_over(const struct stream_carrier *carrier, size_t bytes);
+/* A session of another process goes on (handover.h); takes fd over. NULL: it could not be. */
+struct client *client_resume(int fd);
 /* EPOLLIN: there is something to read; EPOLLOUT: room to write; EPOLLRDHUP: no more will come. */
 void client_event(struct client *client, uint32_t events);
 /* Reads what is there and sends it on; called when there may be something, or a server came. */

@@ -22,6 +22,7 @@
 #include "console.h"
 #include "control.h"
 #include "credentials.h"
+#include "handover.h"
 #include "ipc.h"
 #include "log.h"
 #include "lookup.h"
@@ -110,6 +111,7 @@ static void end_turn(void *owner)
     lookup_settle();
     own_begin_all();
     serve_pools();
+    handover_give();
     worker_flush_all();
     client_free_closed();
     server_free_closed();
@@ -150,7 +152,7 @@ static void on_tick(struct loop_timer *timer)
     metrics_tick();
     if (count++ % 10 == 0) /* clients may be many, and their limits are of seconds */
         tick_clients();
-    if (pool_process.draining && is_drained())
+    if ((pool_process.draining && is_drained()) || handover_is_over())
         loop_stop(pool_process.loop, 0);
 }
 
@@ -282,6 +284,26 @@ static void detach(const struct ipc_message *message)
     worker_detach(gone.instance_id);
 }
 
+static void take_over(struct ipc_message *message)
+{
+    struct control_take_over order;
+    if (message->bytes != sizeof(order) || message->fds_count != 1)
+        return;
+    memcpy(&order, message->payload, sizeof(order));
+    pool_process.numbers_base = order.generation % NUMBERS_GENERATIONS << NUMBERS_BITS;
+    handover_take(message->fds[0]);
+    message->fds[0] = -1;
+}
+
+static void hand_over(struct ipc_message *message)
+{
+    if (message->fds_count != 1)
+        return;
+    close_listeners();
+    handover_begin(message->fds[0]);
+    message->fds[0] = -1;
+}
+
 static void on_control(struct loop_source *source, uint32_t events)
 {
     static struct ipc_message message;
@@ -296,6 +318,10 @@ static void on_control(struct loop_source *source, uint32_t events)
             detach(&message);
         else if (message.type == CONTROL_DRAIN)
             drain(&message);
+        else if (message.type == CONTROL_TAKE_OVER)
+            take_over(&message);
+        else if (message.type == CONTROL_HAND_OVER)
+            hand_over(&message);
         ipc_close_fds(&message);
     }
     if (r == 0 || (r != -EAGAIN && r != -EPROTO))

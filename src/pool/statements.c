@@ -263,6 +263,13 @@ struct statement *names_at(const struct names *names, uint32_t i)
     return names->list[i].statement;
 }
 
+void names_name_at(const struct names *names, uint32_t i, struct slice *ret_name,
+                   uint64_t *ret_told)
+{
+    *ret_name = (struct slice){names->list[i].text, names->list[i].len};
+    *ret_told = names->list[i].told;
+}
+
 struct slice names_of_server_name(const struct names *names, struct slice server_name)
 {
     char ours[SERVER_NAME_BYTES];

@@ -61,6 +61,9 @@ uint64_t *names_told(const struct names *names, struct slice name);
 bool names_remove(struct names *names, struct slice name);
 /* The i-th, i < cap; NULL: that place is free. */
 struct statement *names_at(const struct names *names, uint32_t i);
+/* Its name, and what names_told says of it; the place is not free. */
+void names_name_at(const struct names *names, uint32_t i, struct slice *ret_name,
+                   uint64_t *ret_told);
 /* The name of the statement with that name on servers; ptr NULL: there is none. */
 struct slice names_of_server_name(const struct names *names, struct slice server_name);
 

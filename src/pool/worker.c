@@ -446,6 +446,11 @@ static void unmark(const struct attachment *attachment)
         *place = attachment->next_marked;
 }
 
+bool worker_any(void)
+{
+    return attachments != NULL;
+}
+
 void worker_detach(uint32_t instance_id)
 {
     struct attachment **place = &attachments;

@@ -141,6 +141,12 @@ void pool_child_send_plan(void)
     AUTO_FD part = plan_pool_part(&supervisor.plan);
     if (part < 0 || supervisor.pool.process.control < 0)
         return;
+    if (supervisor.take_over_fd >= 0) {
+        struct control_take_over order = {supervisor.pool_generation};
+        (void)supervisor_tell(&supervisor.pool, CONTROL_TAKE_OVER, &order, sizeof(order),
+                              &supervisor.take_over_fd, 1);
+        fd_close(&supervisor.take_over_fd);
+    }
     fds[count++] = part;
     supervisor.pool.plan_taken = false;
     json_array_foreach(json_object_get(json_object_get(supervisor.plan.json, "pool"), "listeners"),
@@ -151,4 +157,84 @@ void pool_child_send_plan(void)
             fds[count++] = listener->fd;
     }
     (void)supervisor_tell(&supervisor.pool, CONTROL_PLAN, NULL, 0, fds, count);
+}
+
+/* ---- restart ---- */
+
+void pool_child_tell_all(uint32_t type, const void *payload, uint32_t bytes)
+{
+    (void)supervisor_tell(&supervisor.pool, type, payload, bytes, NULL, 0);
+    for (int i = 0; i < OLD_POOLS_MAX; i++)
+        if (supervisor.old_pools[i].process.pid)
+            (void)supervisor_tell(&supervisor.old_pools[i], type, payload, bytes, NULL, 0);
+}
+
+bool pool_child_any(void)
+{
+    bool any = supervisor.pool.process.pid != 0;
+    for (int i = 0; i < OLD_POOLS_MAX; i++)
+        any = any || supervisor.old_pools[i].process.pid != 0;
+    return any;
+}
+
+static struct child *free_place(void)
+{
+    for (int i = 0; i < OLD_POOLS_MAX; i++)
+        if (supervisor.old_pools[i].process.pid == 0)
+            return &supervisor.old_pools[i];
+    return NULL;
+}
+
+void pool_child_restart(void)
+{
+    struct child *old = free_place();
+    int fds[2];
+    if (supervisor.stopping || supervisor.pool.process.pid == 0 ||
+        supervisor.pool.process.control < 0)
+        return;
+    if (!old || supervisor.handing_over) {
+        log_warn("the pool is not restarted: %s",
+                 old ? "a restart is under way" : "too many old ones still have clients");
+        return;
+    }
+    if (ipc_pair(fds) < 0)
+        return;
+    log_info("the pool is started anew; its clients go along");
+    loop_remove(supervisor.loop, &supervisor.pool.source);
+    *old = supervisor.pool;
+    if (supervisor_watch_child(old) < 0)
+        log_warn("the old pool can not be heard any more");
+    supervisor.pool =
+        (struct child){.kind = CHILD_POOL, .process = {.control = -1, .newest = true}};
+    supervisor.pool_generation++;
+    supervisor.handing_over = old;
+    supervisor.handover_fd = fds[0];
+    supervisor.take_over_fd = fds[1];
+    supervisor_start_child(&supervisor.pool);
+}
+
+void pool_child_hand_over(void)
+{
+    struct child *old = TAKE(supervisor.handing_over);
+    if (!old)
+        return;
+    if (old->process.pid)
+        (void)supervisor_tell(old, CONTROL_HAND_OVER, NULL, 0, &supervisor.handover_fd, 1);
+    fd_close(&supervisor.handover_fd);
+}
+
+bool pool_child_old_ended(pid_t pid, int status)
+{
+    for (int i = 0; i < OLD_POOLS_MAX; i++) {
+        struct child *old = &supervisor.old_pools[i];
+        if (old->process.pid != pid)
+            continue;
+        if (status != 0)
+            log_error("an old pool %s", process_status_text(status));
+        loop_remove(supervisor.loop, &old->source);
+        process_forget(&old->process);
+        ipc_queue_clear(&old->unsent);
+        return true;
+    }
+    return false;
 }

@@ -32,8 +32,17 @@ static void keep_environment(char *kept[], int cap)
     kept[count] = NULL;
 }
 
-static void become(int control, const char *const command[]) __attribute__((noreturn));
-static void become(int control, const char *const command[])
+/* The file that we were started from: another one may lie there by now. */
+static char program[4096];
+
+void process_remember_program(void)
+{
+    ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
+    program[len > 0 ? len : 0] = 0;
+}
+
+static void become(int control, const char *const command[], bool newest) __attribute__((noreturn));
+static void become(int control, const char *const command[], bool newest)
 {
     char *environment[16];
     (void)setsid(); /* Ctrl-C at the terminal is for the supervisor, which drains us */
@@ -55,6 +64,8 @@ static void become(int control, const char *const command[])
     char *argv[8] = {"weir"};
     for (size_t i = 0; command[i] && i < ARRAY_LEN(argv) - 2; i++)
         argv[i + 1] = (char *)(uintptr_t)command[i];
+    if (newest && *program)
+        (void)execve(program, argv, environment);
     (void)execve("/proc/self/exe", argv, environment);
     perror("weir: cannot execute itself");
     _exit(127);
@@ -74,7 +85,7 @@ int process_start(struct process *process, const char *const command[], struct e
         return r;
     }
     if (pid == 0)
-        become(pair[1], command);
+        become(pair[1], command, process->newest);
     (void)close(pair[1]);
     *process = (struct process){pid, pair[0]};
     return 0;

@@ -4,6 +4,7 @@
 #ifndef WEIR_PROCESS_H
 #define WEIR_PROCESS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "error.h"
@@ -11,8 +12,11 @@
 struct process {
     pid_t pid;   /* 0: not running */
     int control; /* our end; -1 when not running */
+    bool newest; /* starts what lies where we were started from, not what we are */
 };
 
+/* At the start of the program. */
+void process_remember_program(void);
 /* command: the hidden name and its arguments, NULL at the end. 0 or negative errno. */
 int process_start(struct process *process, const char *const command[],
                   struct error *err) WARN_UNUSED;

@@ -10,7 +10,7 @@
 #include "process.h"
 #include "supervisor.h"
 
-enum { LISTENERS_MAX = 16, CHILD_RESTART_MS_MAX = 10000 };
+enum { LISTENERS_MAX = 16, OLD_POOLS_MAX = 8, CHILD_RESTART_MS_MAX = 10000 };
 
 enum child_kind { CHILD_GATEWAY, CHILD_BROKER, CHILD_NURSERY, CHILD_POOL };
 
@@ -30,7 +30,7 @@ struct child {
 /* A bound address. One socket a gateway (SO_REUSEPORT), so that the kernel spreads connections. */
 struct listener {
     char *address;
-    int port;       /* as configured: 0 for any */
+    int port; /* as configured: 0 for any */
     int bound_port;
     int fds[GATEWAYS_MAX];
     int count;
@@ -53,6 +53,10 @@ struct supervisor {
     struct deployment *deployments;
     uint32_t next_deployment_id, next_template_id, next_instance_id;
     struct child gateways[GATEWAYS_MAX], broker, nursery, pool;
+    struct child old_pools[OLD_POOLS_MAX]; /* after restarts: each until its last client has left */
+    uint32_t pool_generation;
+    struct child *handing_over;    /* the one that waits for the new one to have its plan */
+    int handover_fd, take_over_fd; /* the socket between the two; -1: none, or given to them */
     int gateways_count;
     int counters_fd;     /* messages/counters.h */
     char **worker_names; /* by number; a name keeps its number */
@@ -65,8 +69,8 @@ struct supervisor {
     int pool_listeners_count;
     pid_t loader_pid;
     uint32_t loads_count; /* that have begun */
-    int loader_fd;      /* memfd with the plan */
-    int loader_done_fd; /* pipe: readable when the loader ended */
+    int loader_fd;        /* memfd with the plan */
+    int loader_done_fd;   /* pipe: readable when the loader ended */
     struct loop_source loader_source, signal_source, watch_source;
     struct loop_timer reload_timer, drain_timer, minute_timer, tidy_timer;
     bool reload_again;
@@ -87,8 +91,8 @@ void templates_kill(uint32_t instance_id, int gateway, uint32_t reason);
 void templates_all_gone(void);
 /* The nursery, the broker or the pool is there (again): what waited for it goes on. */
 void templates_resume(void);
-/* The instances of one gateway have lost it, or all (-1) have lost the broker, or those with databases
- * the pool: ends them. */
+/* The instances of one gateway have lost it, or all (-1) have lost the broker, or those with
+ * databases the pool: ends them. */
 void templates_end_instances(int gateway, bool of_databases);
 /* Frees what no plan wants any more, evicts the least recently used beyond the memory budget. */
 void templates_tidy(void);
@@ -100,6 +104,16 @@ int pool_child_listen(const struct plan *plan, struct error *err) WARN_UNUSED;
 /* Closes what the plan in force does not want, or all. */
 void pool_child_drop_listeners(bool all);
 void pool_child_send_plan(void);
+/* To the pool and to those that still have instances of the time before a restart. */
+void pool_child_tell_all(uint32_t type, const void *payload, uint32_t bytes);
+/* SIGUSR2: a new pool process takes the place of the one that runs, and its clients. */
+void pool_child_restart(void);
+/* The new one has its plan: the old one hands over. */
+void pool_child_hand_over(void);
+/* Was it an old pool that ended? */
+bool pool_child_old_ended(pid_t pid, int status);
+/* Is there one, old or not? */
+bool pool_child_any(void);
 
 /* ---- supervisor.c ---- */
 /* Binds listener->address and port, `count` sockets of one port. */
@@ -112,6 +126,9 @@ void supervisor_tell_gateway(int gateway, uint32_t type, const void *payload, ui
 /* To the broker or the nursery. Negative errno: it is away, or has stopped taking messages. */
 int supervisor_tell(struct child *child, uint32_t type, const void *payload, uint32_t bytes,
                     const int *fds, int fds_count);
+void supervisor_start_child(struct child *child);
+/* Its messages are read; it may have been another struct before. 0 or negative errno. */
+int supervisor_watch_child(struct child *child);
 /* What does not fit into the socket's queue waits in the unsent until the source is writable. */
 int supervisor_send(struct ipc_queue *unsent, struct loop_source *source, uint32_t type,
                     const void *payload, uint32_t bytes, const int *fds, int fds_count);

@@ -363,6 +363,7 @@ static void on_pool_message(const struct ipc_message *message)
     if (message->type != CONTROL_PLAN_TAKEN)
         return;
     supervisor.pool.plan_taken = true;
+    pool_child_hand_over();
     tell_if_loaded();
 }
 
@@ -409,6 +410,17 @@ static void restart_later(struct child *child)
     loop_timer_start(supervisor.loop, &child->restart, delay_ms, on_restart);
 }
 
+int supervisor_watch_child(struct child *child)
+{
+    return loop_add(supervisor.loop, &child->source, child->process.control, EPOLLIN,
+                    on_child_ready);
+}
+
+void supervisor_start_child(struct child *child)
+{
+    child_start(child);
+}
+
 static void child_start(struct child *child)
 {
     static const char *const names[] = {"__gateway", "__broker", "__nursery", "__pool"};
@@ -419,8 +431,7 @@ static void child_start(struct child *child)
     struct error err = {""};
     int r = process_start(&child->process, command, &err);
     if (r == 0)
-        r = loop_add(supervisor.loop, &child->source, child->process.control, EPOLLIN,
-                     on_child_ready);
+        r = supervisor_watch_child(child);
     if (r < 0) {
         log_error("%s", err.text[0] ? err.text : strerror(-r));
         restart_later(child);
@@ -455,7 +466,8 @@ static void child_ended(struct child *child, int status)
     if (child->kind == CHILD_GATEWAY)
         templates_end_instances(child->number, false);
     else if (child->kind == CHILD_BROKER)
-        templates_end_instances(-1, false); /* their channels to it are dead: gateways ask for new ones */
+        templates_end_instances(
+            -1, false); /* their channels to it are dead: gateways ask for new ones */
     else if (child->kind == CHILD_POOL)
         templates_end_instances(-1, true);
     else if (child->kind == CHILD_NURSERY)
@@ -543,8 +555,8 @@ static void take_deployments(struct plan *plan)
 }
 
 /* wanted: 0 for one for two CPUs: its instances use about as much as it does. As many as there are
- * CPUs keep to them, each with its instances; that is better for the last percent of latency than for
- * throughput (ARCHITECTURE.md). */
+ * CPUs keep to them, each with its instances; that is better for the last percent of latency than
+ * for throughput (ARCHITECTURE.md). */
 static void count_gateways(int64_t wanted)
 {
     cpu_set_t allowed;
@@ -788,7 +800,10 @@ static void on_tidy(struct loop_timer *timer)
 
 static void kill_children(int signal_number)
 {
-    struct child *others[] = {&supervisor.nursery, &supervisor.broker, &supervisor.pool};
+    struct child *others[3 + OLD_POOLS_MAX] = {&supervisor.nursery, &supervisor.broker,
+                                               &supervisor.pool};
+    for (int i = 0; i < OLD_POOLS_MAX; i++)
+        others[3 + i] = &supervisor.old_pools[i];
     for (int i = 0; i < supervisor.gateways_count; i++)
         if (supervisor.gateways[i].process.pid)
             (void)kill(supervisor.gateways[i].process.pid, signal_number);
@@ -825,7 +840,7 @@ static void tell_pool_to_drain(void)
     struct control_drain order = {drain_timeout_ms(), true};
     static bool told;
     if (!told)
-        (void)supervisor_tell(&supervisor.pool, CONTROL_DRAIN, &order, sizeof(order), NULL, 0);
+        pool_child_tell_all(CONTROL_DRAIN, &order, sizeof(order));
     told = true;
 }
 
@@ -834,7 +849,7 @@ static void stop_if_drained(void)
     int left = 0;
     for (int i = 0; i < supervisor.gateways_count; i++)
         left += supervisor.gateways[i].process.pid != 0;
-    bool pool = supervisor.pool.process.pid != 0;
+    bool pool = pool_child_any();
     if (left == 0 && !pool)
         loop_stop(supervisor.loop, 0);
     else if (left == 0)
@@ -873,6 +888,8 @@ static void reap(void)
             child_ended(&supervisor.broker, status);
         else if (pid == supervisor.pool.process.pid)
             child_ended(&supervisor.pool, status);
+        else
+            (void)pool_child_old_ended(pid, status);
         for (int i = 0; i < supervisor.gateways_count; i++)
             if (pid == supervisor.gateways[i].process.pid)
                 child_ended(&supervisor.gateways[i], status);
@@ -888,6 +905,8 @@ static void on_signal(struct loop_source *source, uint32_t events)
     while (read(source->fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGHUP && !supervisor.options->hangup_stops)
             load_begin();
+        else if (info.ssi_signo == SIGUSR2)
+            pool_child_restart();
         else if (info.ssi_signo != SIGCHLD)
             stop();
     }
@@ -901,6 +920,7 @@ static int watch_signals(void)
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGHUP);
+    (void)sigaddset(&signals, SIGUSR2);
     (void)sigaddset(&signals, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
@@ -932,6 +952,8 @@ int supervisor_run(const struct supervisor_options *options)
     supervisor.next_deployment_id = supervisor.next_template_id = 1;
     supervisor.next_instance_id = supervisor.next_event_id = 1;
     supervisor.loader_fd = supervisor.loader_done_fd = -1;
+    supervisor.handover_fd = supervisor.take_over_fd = -1;
+    process_remember_program();
     int r = watch_signals();
     if (r == 0 && options->watch_fd >= 0)
         r = loop_add(supervisor.loop, &supervisor.watch_source, options->watch_fd, EPOLLIN,
@@ -951,6 +973,9 @@ int supervisor_run(const struct supervisor_options *options)
     fd_close(&supervisor.nursery.process.control); /* a closed control socket ends each of them */
     fd_close(&supervisor.broker.process.control);
     fd_close(&supervisor.pool.process.control);
+    for (int i = 0; i < OLD_POOLS_MAX; i++)
+        if (supervisor.old_pools[i].process.pid)
+            fd_close(&supervisor.old_pools[i].process.control);
     wait_for_children();
     pool_child_drop_listeners(true);
     loop_free(&supervisor.loop);

@@ -50,7 +50,7 @@ static void forget_instance(struct deployment *deployment, uint32_t instance_id,
     struct control_gone gone = {instance_id, deployment->id, status, 0};
     (void)supervisor_tell(&supervisor.broker, CONTROL_DETACH, &gone, sizeof(gone), NULL, 0);
     if (deployment->has_databases)
-        (void)supervisor_tell(&supervisor.pool, CONTROL_DETACH, &gone, sizeof(gone), NULL, 0);
+        pool_child_tell_all(CONTROL_DETACH, &gone, sizeof(gone));
     deployment_remove_instance(deployment, instance_id);
     deployment->used_ms = loop_now_ms(supervisor.loop);
 }

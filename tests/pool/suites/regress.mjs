@@ -21,7 +21,7 @@ export async function run({ dir, postgres, port, only, execute }) {
   const built = await execute("gcc", ["-O1", "-fPIC", "-shared", "-I/usr/include/postgresql/15/server", "-o", library, join(tests, "regress.c")]);
   if (built.status !== 0) throw new Error(`regress.so: ${built.output}`);
   const output = join(tests, "out");
-  await execute("sh", ["-c", 'mkdir -p "$1/out" && chmod -R a+rX "$1" && chmod 777 "$1/out"', "sh", tests]);
+  await execute("sh", ["-c", 'rm -rf "$1/out"; mkdir -p "$1/out" && chmod -R a+rX "$1" && chmod 777 "$1/out"', "sh", tests]);
   chmodSync(output, 0o777);
   postgres.sql("create database regression template template0");
   for (const [name, value] of Object.entries({ lc_messages: "C", lc_monetary: "C", lc_numeric: "C", lc_time: "C", timezone_abbreviations: "Default", bytea_output: "hex" }))

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "handover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "cancel.h"
+#include "credentials.h"
+#include "ipc.h"
+#include "log.h"
+#include "worker.h"
+
+enum { MESSAGE_CLIENT = 1, MESSAGE_KEYS, MESSAGE_CANCEL };
+
+static struct loop_source source = {.fd = -1};
+static bool gives; /* this is the old process */
+static uint32_t given, taken;
+
+/* ---- what a client is ---- */
+
+static void put_u64(struct buffer *out, uint64_t value)
+{
+    wire_u32(out, (uint32_t)(value >> 32));
+    wire_u32(out, (uint32_t)value);
+}
+
+static bool take_u64(struct slice *rest, uint64_t *ret)
+{
+    uint32_t high, low;
+    if (!wire_take_u32(rest, &high) || !wire_take_u32(rest, &low))
+        return false;
+    *ret = (uint64_t)high << 32 | low;
+    return true;
+}
+
+static void put_params(struct buffer *out, const struct params *params)
+{
+    struct slice name, value;
+    wire_u32(out, (uint32_t)params_count(params));
+    for (size_t i = 0; i < params_count(params); i++) {
+        params_at(params, i, &name, &value);
+        wire_text(out, name.ptr);
+        wire_text(out, value.ptr);
+    }
+}
+
+static bool take_params(struct slice *rest, struct params **ret)
+{
+    uint32_t count;
+    struct slice name, value;
+    *ret = params_empty();
+    if (!wire_take_u32(rest, &count))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!wire_take_text(rest, &name) || !wire_take_text(rest, &value))
+            return false;
+        *ret = params_with(*ret, name, value);
+    }
+    return true;
+}
+
+static void put_statement(struct buffer *out, const struct statement *statement)
+{
+    wire_u32(out, statement ? statement->body_bytes : 0);
+    if (statement)
+        buffer_append(out, statement->body, statement->body_bytes);
+}
+
+/* *ret NULL: there is none. */
+static bool take_statement(struct slice *rest, struct statements *table, struct statement **ret)
+{
+    uint32_t bytes;
+    *ret = NULL;
+    if (!wire_take_u32(rest, &bytes) || bytes > rest->len)
+        return false;
+    if (bytes > 0)
+        *ret = statements_intern(table, (struct slice){rest->ptr, bytes});
+    rest->ptr += bytes;
+    rest->len -= bytes;
+    return true;
+}
+
+static void describe(const struct client *client, struct buffer *out)
+{
+    wire_text(out, client->pool->database_name);
+    wire_text(out, client->pool->user);
+    wire_u32(out, client->told_number);
+    put_u64(out, client->cancel_key);
+    wire_u32(out, client->stream.fd_is_tcp);
+    put_params(out, client->startup_params);
+    put_params(out, client->params);
+    put_statement(out, client->unnamed);
+    wire_u32(out, client->names.count);
+    for (uint32_t i = 0; i < client->names.cap; i++) {
+        struct slice name;
+        uint64_t told;
+        const struct statement *statement = names_at(&client->names, i);
+        if (!statement)
+            continue;
+        names_name_at(&client->names, i, &name, &told);
+        wire_text(out, name.ptr);
+        put_u64(out, told);
+        put_statement(out, statement);
+    }
+}
+
+static bool take_names(struct slice *rest, struct client *client)
+{
+    uint32_t count;
+    struct slice name;
+    uint64_t told;
+    struct statement *statement;
+    if (!wire_take_u32(rest, &count))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!wire_take_text(rest, &name) || !take_u64(rest, &told) ||
+            !take_statement(rest, client->pool->statements, &statement) || !statement)
+            return false;
+        names_put(&client->names, name, statement);
+        *names_told(&client->names, name) = told;
+    }
+    return true;
+}
+
+/* ---- the new process ---- */
+
+static bool fill(struct client *client, struct slice rest)
+{
+    struct slice database, user;
+    struct params *startup = NULL, *params = NULL;
+    uint32_t tcp = 0;
+    if (!wire_take_text(&rest, &database) || !wire_take_text(&rest, &user) ||
+        !wire_take_u32(&rest, &client->told_number) || !take_u64(&rest, &client->cancel_key) ||
+        !wire_take_u32(&rest, &tcp))
+        return false;
+    const struct database_config *config = config_database(pool_process.config, database.ptr);
+    if (!config)
+        return false; /* the new plan has it no more */
+    client->stream.fd_is_tcp = tcp;
+    client->pool = lend_pool(config, database.ptr, user.ptr);
+    client->pool->clients++;
+    bool sound = take_params(&rest, &startup);
+    client->startup_params = startup;
+    sound = sound && take_params(&rest, &params);
+    client->params = params ? params : params_empty();
+    client->tenant = tenant_join(&client->pool->tenants, 0,
+                                 params_get(client->startup_params, "application_name"));
+    return sound && take_statement(&rest, client->pool->statements, &client->unnamed) &&
+           take_names(&rest, client);
+}
+
+static void take_client(struct ipc_message *message)
+{
+    static const struct wire_error gone = {"57P01", "the database is not served any more", NULL,
+                                           NULL, NULL};
+    if (message->fds_count != 1)
+        return;
+    struct client *client = client_resume(message->fds[0]);
+    message->fds[0] = -1;
+    if (!client)
+        return;
+    pool_process.taken_over++;
+    taken++;
+    if (!fill(client, (struct slice){message->payload, message->bytes}))
+        client_close(client, &gone);
+    else
+        pool_again(client); /* it may have asked already */
+}
+
+/* What clients proved of themselves, which logs in to databases. */
+static void take_keys(const struct ipc_message *message)
+{
+    struct slice rest = {message->payload, message->bytes}, database, user;
+    struct scram_keys keys;
+    if (!wire_take_text(&rest, &database) || !wire_take_text(&rest, &user) ||
+        rest.len != sizeof(keys))
+        return;
+    const struct database_config *config = config_database(pool_process.config, database.ptr);
+    memcpy(&keys, rest.ptr, sizeof(keys));
+    if (config)
+        credentials_learn(lend_pool(config, database.ptr, user.ptr)->credentials, &keys);
+    secret_wipe(&keys, sizeof(keys));
+}
+
+/* ---- both ---- */
+
+static void end(void)
+{
+    if (source.fd < 0)
+        return;
+    loop_remove(pool_process.loop, &source);
+    (void)close(source.fd);
+    source.fd = -1;
+}
+
+static void on_cancel(const struct ipc_message *message)
+{
+    uint32_t numbers[2];
+    if (message->bytes != sizeof(numbers))
+        return;
+    memcpy(numbers, message->payload, sizeof(numbers));
+    cancel_for(numbers[0], numbers[1]);
+}
+
+static void on_message(struct loop_source *from, uint32_t events)
+{
+    static struct ipc_message message;
+    int r;
+    (void)events;
+    while (source.fd >= 0 && (r = ipc_recv(from->fd, &message)) != -EAGAIN) {
+        if (r <= 0) {
+            if (taken > 0)
+                log_info("%u clients were taken over", taken);
+            end();
+            return;
+        }
+        if (message.type == MESSAGE_CLIENT)
+            take_client(&message);
+        else if (message.type == MESSAGE_KEYS)
+            take_keys(&message);
+        else if (message.type == MESSAGE_CANCEL)
+            on_cancel(&message);
+        secret_wipe(message.payload, message.bytes);
+        ipc_close_fds(&message);
+    }
+}
+
+static void open_channel(int fd)
+{
+    end();
+    if (loop_add(pool_process.loop, &source, fd, EPOLLIN, on_message) < 0)
+        (void)close(fd);
+}
+
+void handover_take(int fd)
+{
+    open_channel(fd);
+}
+
+void handover_cancel(uint32_t number, uint32_t key)
+{
+    const uint32_t numbers[2] = {number, key};
+    if (source.fd >= 0 && !gives)
+        (void)ipc_send(source.fd, MESSAGE_CANCEL, numbers, sizeof(numbers), NULL, 0);
+}
+
+/* ---- the old process ---- */
+
+static void give_keys(const struct pool *pool)
+{
+    AUTO_BUFFER out = {0};
+    if (pool->credentials->password || !pool->credentials->keys.has_client_key)
+        return;
+    wire_text(&out, pool->database_name);
+    wire_text(&out, pool->user);
+    buffer_append(&out, &pool->credentials->keys, sizeof(pool->credentials->keys));
+    struct slice all = buffer_slice(&out);
+    (void)ipc_send(source.fd, MESSAGE_KEYS, all.ptr, (uint32_t)all.len, NULL, 0);
+    secret_wipe(out.data, out.cap);
+}
+
+void handover_begin(int fd)
+{
+    gives = true;
+    open_channel(fd);
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        give_keys(pool);
+}
+
+/* Between two transactions, with nothing of it here but what `describe` says. */
+static bool may_go(const struct client *client)
+{
+    return client->state == CLIENT_READY && !client->server && !client->pinned &&
+           !client->stream.tls && !client->stream.carrier && !client->in && !client->out &&
+           !client->trouble && !client->failed && !client->late && !client->subscriptions &&
+           !client->awaits_listen && client->skip == 0 && !client->broken && !client->closing &&
+           !client->closed && !client->stream.hung_up;
+}
+
+/* False: no more for now. */
+static bool give(struct client *client)
+{
+    AUTO_BUFFER out = {0};
+    describe(client, &out);
+    struct slice all = buffer_slice(&out);
+    if (all.len > IPC_PAYLOAD_BYTES_MAX)
+        return true; /* it has so many statements that it stays */
+    int fd = client->stream.source.fd;
+    if (ipc_send(source.fd, MESSAGE_CLIENT, all.ptr, (uint32_t)all.len, &fd, 1) < 0)
+        return false;
+    given++;
+    client_close(client, NULL); /* of the socket only our descriptor */
+    return true;
+}
+
+void handover_give(void)
+{
+    struct link *link = list_first(&pool_process.clients), *next;
+    bool more = gives && source.fd >= 0;
+    for (; link && more; link = next) {
+        struct client *client = CONTAINER_OF(link, struct client, link);
+        next = list_next(&pool_process.clients, link);
+        if (may_go(client))
+            more = give(client);
+    }
+}
+
+bool handover_is_over(void)
+{
+    if (!gives || pool_process.clients.count > 0 || worker_any())
+        return false;
+    log_info("%u clients were handed over, and the others have left", given);
+    return true;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Online restart: the supervisor starts a second pool process and joins the two by a socket. The
+ * old one stops listening and hands its clients over, each when it is between two transactions: its
+ * socket with the state of its session. Who can not go along stays until it leaves: TLS (its keys
+ * are in this process), pinned sessions, listeners, workers. When nobody is left the old process
+ * ends. */
+#ifndef WEIR_POOL_HANDOVER_H
+#define WEIR_POOL_HANDOVER_H
+
+#include "pool.h"
+
+/* The new process, before its first plan: clients will come from fd, which it takes over. */
+void handover_take(int fd);
+/* The old process: begins. */
+void handover_begin(int fd);
+/* Once a turn: whoever may go goes. */
+void handover_give(void);
+/* Every tick. True: this process has handed over everybody, and ends. */
+bool handover_is_over(void);
+/* A cancel request for a session that is not here: the other process may know it. */
+void handover_cancel(uint32_t number, uint32_t key);
+
+#endif

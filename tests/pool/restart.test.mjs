@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// Online restart: a new pool process takes the place of the one that runs, and clients do not notice.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import net from "node:net";
+import { before, test } from "node:test";
+
+import { Wire, bind, database, errorOf, eventually, execute, makeCertificate, parse, patience, query, sleep, startPool, startPostgres, startup, sync } from "./lib.mjs";
+
+let postgres;
+before(async () => {
+  postgres = await startPostgres();
+});
+
+const pids = (pool) => spawnSync("pgrep", ["-P", String(pool.weir.process.pid), "weir-pool"], { encoding: "utf8" }).stdout.split("\n").filter(Boolean);
+
+// The new process listens, the old one does not any more.
+async function restart(pool) {
+  const before = pids(pool);
+  pool.weir.process.kill("SIGUSR2");
+  await eventually(() => assert.ok(pids(pool).some((pid) => !before.includes(pid))));
+  return before[0];
+}
+const gone = (pool, pid) => eventually(() => assert.ok(!pids(pool).includes(pid), "the old process is there"));
+
+async function loginWithKey(pool, parameters = {}) {
+  const wire = await Wire.open(pool.port);
+  wire.send(startup({ user: "postgres", database: "postgres", ...parameters }));
+  const key = (await wire.until("Z")).find(({ type }) => type === "K").body;
+  return { wire, key };
+}
+function cancel(pool, key) {
+  const socket = net.connect(pool.port, "127.0.0.1");
+  socket.on("error", () => {}).end(Buffer.concat([Buffer.from([0, 0, 0, 16, 4, 210, 22, 46]), key]));
+}
+
+test("clients keep their sessions: prepared statements, parameters, numbers", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 4\n${database(postgres)}`);
+  const one = await loginWithKey(pool, { application_name: "moves", datestyle: "German" });
+  const { wire } = one;
+  wire.send(parse("p", "select $1::int + 1"), bind("", "p", [1]), execute(), sync());
+  await wire.until("Z");
+  wire.send(parse("", "select 'unnamed'"), sync());
+  await wire.until("Z");
+  const busy = await loginWithKey(pool);
+  await busy.wire.rows("begin");
+  await busy.wire.rows("create temp table mine (a int) on commit drop");
+  const old = await restart(pool);
+  const fresh = await eventually(() => Wire.login(pool.port));
+  assert.deepEqual(await fresh.rows("select 'new'"), [["new"]]);
+  // The one that was idle is the new one's; the transaction goes on in the old one.
+  wire.send(bind("", "", []), execute(), sync());
+  assert.match((await wire.until("Z")).find(({ type }) => type === "D").body.toString(), /unnamed/);
+  wire.send(bind("", "p", [41]), execute(), sync());
+  assert.match((await wire.until("Z")).find(({ type }) => type === "D").body.toString(), /42/);
+  assert.deepEqual(await wire.rows("show datestyle"), [["German, DMY"]]);
+  assert.deepEqual(await wire.rows("show application_name"), [["moves"]]);
+  assert.deepEqual(await busy.wire.rows("select count(*) from mine"), [["0"]]);
+  assert.ok(pids(pool).includes(old));
+  // Cancel requests come to the new process and find both.
+  for (const { wire: sleeper, key } of [one, busy]) {
+    sleeper.send(query("select pg_sleep(20)"));
+    await sleep(150);
+    cancel(pool, key);
+    assert.equal(errorOf(await sleeper.until("Z")).C, "57014");
+  }
+  await busy.wire.rows("rollback");
+  await gone(pool, old);
+  assert.deepEqual(await busy.wire.rows("select 'went along'"), [["went along"]]);
+  busy.wire.send(query("select pg_sleep(20)"));
+  await sleep(150);
+  cancel(pool, busy.key);
+  assert.equal(errorOf(await busy.wire.until("Z")).C, "57014");
+  // Once more, with sessions that were moved before.
+  await gone(pool, await restart(pool));
+  wire.send(bind("", "p", [1]), execute(), sync());
+  assert.equal(errorOf(await wire.until("Z")), undefined);
+  await eventually(() => assert.equal(postgres.sql("select count(*) from pg_stat_activity where state = 'idle in transaction'"), "0"));
+  await pool.stop();
+});
+
+test("under load nobody sees an error", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 5\n${database(postgres)}`);
+  let going = true;
+  const clients = await Promise.all(Array.from({ length: 30 }, () => Wire.login(pool.port)));
+  const counts = clients.map(async (wire, i) => {
+    let count = 0;
+    for (; going; count++) {
+      if (i % 3 === 0) {
+        await wire.rows("begin");
+        await wire.rows("select pg_sleep(0.01)");
+        await wire.rows("commit");
+      } else {
+        wire.send(parse("", "select $1::text"), bind("", "", [`${i} ${count}`]), execute(), sync());
+        assert.match((await wire.until("Z")).find(({ type }) => type === "D")?.body.toString("utf8", 6) ?? "", new RegExp(`^${i} ${count}$`));
+      }
+    }
+    return count;
+  });
+  for (let i = 0; i < 3; i++) {
+    await sleep(300);
+    await gone(pool, await restart(pool));
+  }
+  going = false;
+  for (const count of await Promise.all(counts)) assert.ok(count > 10);
+  await pool.stop();
+});
+
+test("who can not go along stays until it leaves; passwords that were only proved are known to the new one", { timeout: 60000 * patience }, async () => {
+  const { certificate, key } = makeCertificate(postgres.dir, "restart", "localhost");
+  const verifier = postgres.sql("select rolpassword from pg_authid where rolname = 'scram_user'");
+  const pool = await startPool(
+    `auth = "scram-sha-256"\n[tls]\nmode = "allow"\ncertificate_file = "${certificate}"\nkey_file = "${key}"\n` +
+      `[[users]]\nname = "scram_user"\npassword = "${verifier}"\n${database(postgres)}`,
+  );
+  const psql = (...args) =>
+    spawnSync("psql", ["-XAtq", ...args], { encoding: "utf8", timeout: 20000 * patience, env: { ...process.env, PGPASSWORD: "scram secret" } });
+  const { default: pg } = await import("pg");
+  const base = { host: "127.0.0.1", port: pool.port, user: "scram_user", database: "postgres", password: "scram secret" };
+  const [plain, encrypted, listener] = [new pg.Client(base), new pg.Client({ ...base, ssl: { rejectUnauthorized: false } }), new pg.Client(base)];
+  for (const client of [plain, encrypted, listener]) await client.connect();
+  const heard = [];
+  listener.on("notification", ({ payload }) => heard.push(payload));
+  await listener.query("listen news");
+  const old = await restart(pool);
+  await sleep(500);
+  // The new process has never seen the password, and logs in to the database for the client that came over.
+  assert.equal((await plain.query("select 1 as one")).rows[0].one, 1);
+  assert.equal((await encrypted.query("select 2 as two")).rows[0].two, 2);
+  await plain.query("notify news, 'heard'");
+  await eventually(() => assert.deepEqual(heard, ["heard"]));
+  assert.ok(pids(pool).includes(old));
+  await encrypted.end();
+  await listener.end();
+  await gone(pool, old);
+  assert.equal(psql(`postgres://scram_user@127.0.0.1:${pool.port}/postgres?sslmode=disable`, "-c", "select 3").stdout, "3\n");
+  await plain.end();
+  await pool.stop();
+});
