@@ -18,6 +18,9 @@ enum control_type {
     CONTROL_ASSET_DIR,  /* supervisor → gateway: struct control_asset_dir, fds[0] = O_PATH dir */
     CONTROL_PLAN_END,   /* supervisor → gateway: plan complete, switch to it */
     CONTROL_PLAN_TAKEN, /* gateway, pool → supervisor */
+    CONTROL_PLAN_REFUSED, /* supervisor → pool: what was to be loaded is wrong; the old plan stays
+                           */
+    CONTROL_RELOAD,       /* pool → supervisor: its administrator asks for what SIGHUP does */
 
     /* gateway → supervisor */
     CONTROL_SPAWN,        /* struct control_spawn: one more instance of this deployment, please */

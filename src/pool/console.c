@@ -3,13 +3,17 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "console_set.h"
 #include "console_tables.h"
+#include "control.h"
+#include "ipc.h"
 #include "pool.h"
 
-enum { COMMAND_BYTES_MAX = 8192, WORDS_MAX = 4 };
+enum { COMMAND_BYTES_MAX = 8192, WORDS_MAX = 4, RELOAD_US_MAX = 60000000 };
 
 bool console_admits(const char *user)
 {
@@ -173,11 +177,47 @@ static void run_command(struct client *client, char *words[WORDS_MAX], int count
         }
         return;
     }
-    if (strcasecmp(words[0], "RELOAD") == 0 && client->may_command) {
-        done(out, "RELOAD"); /* the supervisor reads the file again on SIGHUP */
+    if (strcasecmp(words[0], "RELOAD") == 0 && !client->may_command) {
+        complain(out, "42501", "admin access needed");
         return;
     }
-    complain(out, "42601", "invalid command; there are SHOW, PAUSE, RESUME, RECONNECT and KILL");
+    if (strcasecmp(words[0], "RELOAD") == 0) {
+        (void)ipc_send(CONTROL_FD, CONTROL_RELOAD, NULL, 0, NULL, 0);
+        client->command_runs = true;
+        client->command = "RELOAD";
+        client->since_us = pool_now();
+        return;
+    }
+    complain(out, "42601",
+             "invalid command; there are SHOW, SET, PAUSE, RESUME, RECONNECT, KILL and RELOAD");
+}
+
+/* SET name = value, or name TO value, quoted or not. What drivers set of their session is let pass.
+ */
+static void set(struct client *client, const char *text, struct buffer *out)
+{
+    static const char *const harmless[] = {"extra_float_digits", "client_encoding", "datestyle",
+                                           "application_name",   "timezone",        "session"};
+    char name[64] = "", value[1024] = "";
+    bool parsed =
+        sscanf(text, " %*[sSeEtT] %63[A-Za-z_] = '%1023[^']'", name, value) == 2 ||
+        sscanf(text, " %*[sSeEtT] %63[A-Za-z_] = %1023[^ ;]", name, value) == 2 ||
+        sscanf(text, " %*[sSeEtT] %63[A-Za-z_] %*[tT]%*[oO] '%1023[^']'", name, value) == 2 ||
+        sscanf(text, " %*[sSeEtT] %63[A-Za-z_] %*[tT]%*[oO] %1023[^ ;]", name, value) == 2;
+    for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
+        if (strcasecmp(name, harmless[i]) == 0) {
+            done(out, "SET");
+            return;
+        }
+    AUTO_TEXT problem = NULL;
+    if (!client->may_command)
+        complain(out, "42501", "admin access needed");
+    else if (!parsed)
+        complain(out, "42601", "SET takes name = value");
+    else if ((problem = console_set(name, value)))
+        complain(out, "22023", problem);
+    else
+        done(out, "SET");
 }
 
 static void on_query(struct client *client, const char *text, struct buffer *out)
@@ -195,7 +235,7 @@ static void on_query(struct client *client, const char *text, struct buffer *out
         else
             done(out, "SHOW");
     } else if (strcasecmp(words[0], "SET") == 0) {
-        done(out, "SET"); /* drivers set their session up */
+        set(client, text, out);
     } else {
         run_command(client, words, count, out);
     }
@@ -207,10 +247,17 @@ static void on_query(struct client *client, const char *text, struct buffer *out
 void console_tick(struct client *client)
 {
     AUTO_BUFFER out = {0};
-    if (!client->command_runs || anything_lent())
+    bool reloads = client->command_runs && strcmp(client->command, "RELOAD") == 0;
+    bool late = reloads && (pool_process.refused_us > client->since_us ||
+                            pool_now() - client->since_us > RELOAD_US_MAX);
+    bool goes_on = reloads ? !late && pool_process.taken_us <= client->since_us : anything_lent();
+    if (!client->command_runs || goes_on)
         return;
     client->command_runs = false;
-    done(&out, client->command);
+    if (late)
+        complain(&out, "F0000", "the configuration was not taken; weir's log says why");
+    else
+        done(&out, client->command);
     wire_ready(&out, 'I');
     client_send_buffer(client, &out);
     console_run(client);

@@ -13,7 +13,7 @@
 #include "traits.h"
 
 enum {
-    NAMES_BYTES_MAX = 16 * 1024, /* within which a message's names must end */
+    NAMES_BYTES_MAX = 64 * 1024, /* within which a message's names must end */
     QUERY_LOOK_BYTES = 16 * 1024 /* of a query that is longer than a read */
 };
 

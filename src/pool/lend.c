@@ -335,6 +335,16 @@ static void free_pool(struct pool *pool)
     free(pool);
 }
 
+void lend_set_limits(void)
+{
+    for (struct pool *pool = pool_process.pools; pool; pool = pool->next) {
+        if (pool->retired)
+            continue;
+        set_limits(pool);
+        pool_serve_later(pool);
+    }
+}
+
 void lend_free_retired(void)
 {
     for (struct pool *pool = pool_process.pools, *next; pool; pool = next) {

@@ -191,6 +191,7 @@ struct pool_process {
     uint32_t numbers_cap, numbers_free; /* none below numbers_free is free */
     uint32_t numbers_base;              /* added to them: after a restart others than before */
     uint32_t taken_over;                /* clients that have numbers of an older process */
+    uint64_t taken_us, refused_us;      /* when the plan in force came; when one was wrong */
     uid_t owner;                        /* who has started it */
     bool draining, paused, to_serve;
     char read_buffer[READ_BYTES];
@@ -303,5 +304,7 @@ void pool_count(uint64_t *histogram, uint64_t us);
 /* The plan has changed: new clients get pools of it, and those of the old one end with theirs. */
 void lend_take_config(void);
 void lend_free_retired(void);
+/* The plan in force was changed in its place (console_set.h). */
+void lend_set_limits(void);
 
 #endif

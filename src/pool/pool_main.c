@@ -122,9 +122,12 @@ static void end_turn(void *owner)
 static bool is_drained(void)
 {
     for (const struct link *link = list_first(&pool_process.clients); link;
-         link = list_next(&pool_process.clients, link))
-        if (CONTAINER_OF(link, struct client, link)->server)
+         link = list_next(&pool_process.clients, link)) {
+        /* Who only keeps a connection, in session mode say, is in the middle of nothing. */
+        const struct server *server = CONTAINER_OF(link, struct client, link)->server;
+        if (server && !server_is_free(server))
             return false;
+    }
     return true;
 }
 
@@ -242,6 +245,7 @@ static void take_plan(struct ipc_message *message)
     pool_process.tls = tls;
     config_release(&pool_process.config);
     pool_process.config = config;
+    pool_process.taken_us = pool_now();
     for (char **note = config->notes; *note; note++)
         log_warn("%s", *note);
     lend_take_config();
@@ -318,6 +322,8 @@ static void on_control(struct loop_source *source, uint32_t events)
             detach(&message);
         else if (message.type == CONTROL_DRAIN)
             drain(&message);
+        else if (message.type == CONTROL_PLAN_REFUSED)
+            pool_process.refused_us = pool_now();
         else if (message.type == CONTROL_TAKE_OVER)
             take_over(&message);
         else if (message.type == CONTROL_HAND_OVER)

@@ -401,7 +401,8 @@ void config_release(struct pool_config **config)
 
 /* ---- questions ---- */
 
-const struct worker_config *config_worker_of(const struct pool_config *config, uint32_t deployment_id)
+const struct worker_config *config_worker_of(const struct pool_config *config,
+                                             uint32_t deployment_id)
 {
     for (size_t i = 0; i < config->workers_count; i++)
         if (config->workers[i].deployment_id == deployment_id)
@@ -457,4 +458,22 @@ bool config_lists(char *const *list, const char *name)
         if (strcmp(*list, name) == 0)
             return true;
     return false;
+}
+
+static int value_named(const struct word *words, const char *name)
+{
+    for (; words->word; words++)
+        if (strcmp(words->word, name) == 0)
+            return words->value;
+    return -1;
+}
+
+int config_mode_named(const char *word)
+{
+    return value_named(modes, word);
+}
+
+int config_auth_named(const char *word)
+{
+    return value_named(methods, strcmp(word, "plain") == 0 ? "password" : word);
 }

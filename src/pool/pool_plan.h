@@ -124,13 +124,17 @@ struct pool_config *config_hold(struct pool_config *config);
 void config_release(struct pool_config **config);
 
 /* NULL: it has no databases. */
-const struct worker_config *config_worker_of(const struct pool_config *config, uint32_t deployment_id);
+const struct worker_config *config_worker_of(const struct pool_config *config,
+                                             uint32_t deployment_id);
 /* By exact name, else "*", else NULL. */
 const struct database_config *config_database(const struct pool_config *config, const char *name);
 struct user_config *config_user(const struct pool_config *config, const char *name);
 /* What a SCRAM login of the user is checked by: of its verifier, or derived from its password once
  * (a millisecond). NULL: its secret is of another form, or there is none. */
 const struct scram_keys *config_user_keys(struct user_config *user);
+/* enum pool_mode, enum auth_method by their words in the plan; -1: no such. */
+int config_mode_named(const char *word);
+int config_auth_named(const char *word);
 /* Is it in the NULL-terminated list? */
 bool config_lists(char *const *list, const char *name);
 

@@ -360,6 +360,8 @@ static void on_kill_order(const struct ipc_message *message)
 static void on_pool_message(const struct ipc_message *message)
 {
     on_kill_order(message);
+    if (message->type == CONTROL_RELOAD)
+        load_begin();
     if (message->type != CONTROL_PLAN_TAKEN)
         return;
     supervisor.pool.plan_taken = true;
@@ -704,6 +706,7 @@ static void on_loader_done(struct loop_source *source, uint32_t events)
             loop_stop(supervisor.loop, 1);
         else
             log_warn("the configuration before stays in force");
+        pool_child_tell_all(CONTROL_PLAN_REFUSED, NULL, 0);
         if (supervisor.options->refused)
             supervisor.options->refused(supervisor.options->context, supervisor.loads_count,
                                         err.text);

@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
-import { Wire, errorOf, freePort, patience, query, startPostgres } from "./lib.mjs";
+import { Wire, errorOf, freePort, patience, query, startPostgres, startup } from "./lib.mjs";
 import { Weir } from "../e2e/lib.mjs";
 
 let postgres;
@@ -63,6 +63,44 @@ stats_period = 60
   assert.equal(psql("postgres", "select 1", dir), "1");
   assert.match(psql("pgbouncer", "show config"), /query_wait_timeout\|1500/);
   assert.match(psql("pgbouncer", "show databases"), /app\|127\.0\.0\.1/);
+  assert.equal((await weir.stop("SIGTERM")).code, 0);
+});
+
+test("the console of whoever runs it: SET and RELOAD", async () => {
+  const port = await freePort();
+  const ini = (size) => `[databases]\n* = host=127.0.0.1 port=${postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir = DIR\n` +
+    `auth_type = trust\nauth_file = DIR/users.txt\nserver_tls_sslmode = disable\npool_mode = statement\nstats_users = postgres\ndefault_pool_size = ${size}\n`;
+  const { weir, dir } = await start("owner", ini(3), { "users.txt": '"postgres" "x"\n"pgbouncer" "x"\n' });
+  // By a unix socket, as root or whoever has started it, without being listed; not by TCP.
+  const admin = await Wire.open(join(dir, `.s.PGSQL.${port}`));
+  admin.send(startup({ user: "pgbouncer", database: "pgbouncer" }));
+  await admin.until("Z");
+  const tcp = await Wire.open(port);
+  tcp.send(startup({ user: "pgbouncer", database: "pgbouncer" }));
+  assert.equal(errorOf(await tcp.until("E")).C, "28000");
+  const wire = await Wire.login(port);
+  assert.equal(errorOf(await wire.query("begin")).C, "0A000");
+  for (const [sql, code] of [
+    ["set pool_mode=transaction"], ["SET query_timeout TO '0.2'"], ["set default_pool_size = 7;"], ["set extra_float_digits = 3"],
+    ["set pool_mode=often", "22023"], ["set default_pool_size = -1", "22023"], ["set nonsense = 1", "22023"], ["set pool_mode", "42601"],
+  ])
+    assert.equal(errorOf(await admin.query(sql))?.C, code, sql);
+  const config = async () => Object.fromEntries((await admin.rows("show config")).map(([key, value]) => [key, value]));
+  assert.equal((await config()).pool_size ?? (await config()).default_pool_size, "7");
+  const again = await Wire.login(port);
+  await again.rows("begin");
+  assert.equal(errorOf(await again.query("select pg_sleep(5)")).C, "57014");
+  // Who may only look may not set.
+  const stats = await Wire.login(port, { database: "pgbouncer" });
+  assert.equal(errorOf(await stats.query("set default_pool_size = 1")).C, "42501");
+  assert.equal(errorOf(await stats.query("reload")).C, "42501");
+  // RELOAD answers when the file is in force.
+  writeFileSync(join(dir, "b.ini"), ini(5).replaceAll("DIR", dir));
+  assert.equal(errorOf(await admin.query("RELOAD")), undefined);
+  assert.equal((await config()).pool_size ?? (await config()).default_pool_size, "5");
+  writeFileSync(join(dir, "b.ini"), "[pgbouncer]\nlisten_port = many\n");
+  assert.equal(errorOf(await admin.query("RELOAD")).C, "F0000");
+  assert.equal((await config()).pool_size ?? (await config()).default_pool_size, "5");
   assert.equal((await weir.stop("SIGTERM")).code, 0);
 });
 
