@@ -8,6 +8,7 @@
 #include "log.h"
 #include "pgbouncer_ini.h"
 #include "pool_config.h"
+#include "pool_import.h"
 #include "supervisor.h"
 
 static const char *config_path = "pool.toml", *ini_path;
@@ -98,12 +99,18 @@ int command_pool(int argc, char **argv)
         {"--pgbouncer-ini", "FILE", "Run a configuration of PgBouncer's instead", &ini_path, NULL,
          NULL},
         {"--json", NULL, "Print where it listens as JSON, a line each time", NULL, &as_json, NULL}};
-    const struct cli_command command = {"weir pool [--config FILE | --pgbouncer-ini FILE]",
-                                        "Lends few connections to Postgres to many clients. SIGHUP "
-                                        "reads the configuration again; SIGINT\n"
-                                        "or SIGTERM lets transactions end, then stops.",
-                                        options, ARRAY_LEN(options), 0};
+    const struct cli_command command = {
+        "weir pool [--config FILE | --pgbouncer-ini FILE]",
+        "Lends few connections to Postgres to many clients. SIGHUP "
+        "reads the configuration again; SIGUSR2\n"
+        "starts the program anew and keeps the clients; SIGINT or "
+        "SIGTERM lets transactions end, then\n"
+        "stops. `weir pool import FILE` rewrites a configuration of "
+        "PgBouncer's.",
+        options, ARRAY_LEN(options), 0};
     int code;
+    if (argc > 1 && strcmp(argv[1], "import") == 0)
+        return pool_import(argc - 1, argv + 1);
     if (!cli_parse(&command, argc, argv, NULL, &code))
         return code;
     log_init("pool", LOG_INFO, false);

@@ -24,6 +24,7 @@ struct ini {
     struct config_report *report;
     const char *section_kind;
     int includes;
+    bool files_stay; /* their names are wanted, not what is in them */
 };
 
 static const struct ini_key general_keys[] = {
@@ -177,6 +178,8 @@ static json_t *value_of(struct ini *ini, int line, const struct ini_key *key, co
     case INI_LIST:
         return list_of(value);
     case INI_FILE: {
+        if (ini->files_stay)
+            return json_string(value);
         AUTO_TEXT text = read_file(ini, line, key->name, value);
         return json_string(text);
     }
@@ -202,8 +205,10 @@ static bool set(struct ini *ini, int line, const struct ini_key *keys, size_t co
     if (!key)
         return false;
     json_t *json = key->plan_name ? value_of(ini, line, key, value) : NULL;
+    AUTO_TEXT file_name = xasprintf("%s_file", key->plan_name ? key->plan_name : "");
+    bool is_name = ini->files_stay && key->type == INI_FILE;
     if (json)
-        (void)json_object_set_new(into, key->plan_name, json);
+        (void)json_object_set_new(into, is_name ? file_name : key->plan_name, json);
     return true;
 }
 
@@ -278,7 +283,9 @@ static void on_general(struct ini *ini, int line, const char *name, const char *
             (void)json_object_set_new(ini->listen, name, json_string(value));
             return;
         }
-    if (strcmp(name, "auth_file") == 0)
+    if (strcmp(name, "auth_file") == 0 && ini->files_stay)
+        (void)json_object_set_new(ini->plan, "users_file", json_string(value));
+    else if (strcmp(name, "auth_file") == 0)
         read_users(ini, line, value);
     else if (strncmp(name, "client_tls_", 11) == 0 &&
              set(ini, line, tls_keys, ARRAY_LEN(tls_keys), name + 11, value,
@@ -442,9 +449,12 @@ static void make_listeners(struct ini *ini)
         listeners, json_pack("{s:s, s:s}", "path", path, "mode", mode ? mode : "0777"));
 }
 
-json_t *pgbouncer_ini_plan(const char *path, struct config_report *report)
+static json_t *read_plan(const char *path, bool files_stay, struct config_report *report)
 {
-    struct ini ini = {.report = report, .server_tls = json_object(), .listen = json_object()};
+    struct ini ini = {.report = report,
+                      .server_tls = json_object(),
+                      .listen = json_object(),
+                      .files_stay = files_stay};
     size_t index;
     json_t *database;
     /* Their defaults, where ours are others. */
@@ -462,4 +472,14 @@ json_t *pgbouncer_ini_plan(const char *path, struct config_report *report)
     json_decref(ini.server_tls);
     json_decref(ini.listen);
     return ini.plan;
+}
+
+json_t *pgbouncer_ini_plan(const char *path, struct config_report *report)
+{
+    return read_plan(path, false, report);
+}
+
+json_t *pgbouncer_ini_import(const char *path, struct config_report *report)
+{
+    return read_plan(path, true, report);
 }

@@ -9,4 +9,7 @@
 /* A new reference, also when there are mistakes, which go to report. */
 json_t *pgbouncer_ini_plan(const char *path, struct config_report *report);
 
+/* The same for weir's own file: files that the ini names stay names, as `users_file`, `key_file` …. */
+json_t *pgbouncer_ini_import(const char *path, struct config_report *report);
+
 #endif

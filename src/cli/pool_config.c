@@ -153,14 +153,21 @@ static json_t *read_client_tls(const struct reader *reader, const struct value *
 
 /* ---- users ---- */
 
-static bool has_user(const json_t *users, const char *name)
+static json_t *named(const json_t *list, const char *name)
 {
     size_t index;
-    json_t *user;
-    json_array_foreach(users, index,
-                       user) if (strcmp(json_string_value(json_object_get(user, "name")), name) ==
-                                 0) return true;
-    return false;
+    json_t *one;
+    json_array_foreach(list, index, one)
+    {
+        if (strcmp(json_string_value(json_object_get(one, "name")), name) == 0)
+            return one;
+    }
+    return NULL;
+}
+
+static bool has_user(const json_t *users, const char *name)
+{
+    return named(users, name) != NULL;
 }
 
 /* "text" at the front of *line, in which "" is a quote; NULL: there is none. */
@@ -187,9 +194,8 @@ static void read_users_file(const struct reader *reader, const struct value *tab
     const char *file = value_text(value_get(table, "users_file"));
     AUTO_TEXT text = file ? file_text(reader, table, "users_file", USERS_FILE_BYTES_MAX) : NULL;
     int number = 0;
-    char *save = NULL;
-    for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
-         line = strtok_r(NULL, "\n", &save)) {
+    char *left = text;
+    for (char *line; (line = strsep(&left, "\n"));) {
         const char *rest = line + strspn(line, " \t\r");
         number++;
         if (*rest == 0 || *rest == ';' || *rest == '#')
@@ -198,13 +204,16 @@ static void read_users_file(const struct reader *reader, const struct value *tab
         AUTO_TEXT secret = name ? take_quoted(&rest) : NULL;
         if (!secret) {
             config_error(reader->report, line_of(table, "users_file"), "users_file",
-                         "users_file = \"%s\": entry %d is not of the form \"name\" \"secret\"",
+                         "users_file = \"%s\": line %d is not of the form \"name\" \"secret\"",
                          file, number);
             return;
         }
-        if (!has_user(users, name))
+        json_t *user = named(users, name); /* [[users]] says what else holds for it */
+        if (!user)
             (void)json_array_append_new(users,
                                         json_pack("{s:s, s:s}", "name", name, "secret", secret));
+        else if (!json_object_get(user, "secret"))
+            (void)json_object_set_new(user, "secret", json_string(secret));
     }
 }
 
@@ -250,8 +259,9 @@ const char *pool_config_apply_url(const char *url, json_t *database)
     if (mode && !is_word(mode, tls_modes))
         problem = "sslmode is none of disable, allow, prefer, require, verify-ca and verify-full";
     else if (wanted && !is_word(wanted, attrs))
-        problem = "target_session_attrs is none of any, read-write, read-only, primary, standby and "
-                  "prefer-standby";
+        problem =
+            "target_session_attrs is none of any, read-write, read-only, primary, standby and "
+            "prefer-standby";
     if (mode && !json_object_get(database, "tls"))
         (void)json_object_set_new(database, "tls", json_object());
     if (mode)
@@ -427,8 +437,7 @@ static void check_sense(const struct reader *reader, const struct value *table, 
                      !looks_up ? "auth_query needs auth_user = \"…\", who asks it"
                                : "auth_query has no $1, which stands for the user's name");
     if (auth && strcmp(auth, "any") != 0 && json_array_size(json_object_get(plan, "users")) == 0 &&
-        !looks_up &&
-        json_array_size(json_object_get(plan, "listeners")) > 0)
+        !looks_up && json_array_size(json_object_get(plan, "listeners")) > 0)
         config_error(reader->report, line_of(table, "auth"), "users",
                      "nobody can log in: add [[users]] or users_file, or set auth = \"any\" where "
                      "everybody who can connect is trusted, or listen = [] where only workers use "

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A configuration of PgBouncer's, run as it is.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
 import { Wire, errorOf, freePort, patience, query, startPostgres, startup } from "./lib.mjs";
-import { Weir } from "../e2e/lib.mjs";
+import { Weir, weirPath } from "../e2e/lib.mjs";
 
 let postgres;
 before(async () => {
@@ -66,6 +66,38 @@ stats_period = 60
   assert.equal((await weir.stop("SIGTERM")).code, 0);
 });
 
+test("weir pool import writes the same as a configuration of weir's", async () => {
+  const port = await freePort();
+  const dir = join(postgres.dir, "imported");
+  mkdirSync(dir);
+  writeFileSync(join(dir, "users.txt"), '"postgres" "it""s secret"\n"other" "x"\n', { mode: 0o600 });
+  writeFileSync(
+    join(dir, "b.ini"),
+    `[databases]\napp = host=127.0.0.1 port=${postgres.port} dbname=postgres user=postgres password='a"b\\c' timezone=Asia/Tokyo\n[users]\npostgres = pool_mode=transaction\n[pgbouncer]\n` +
+      `listen_addr = localhost\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = ${dir}/users.txt\nadmin_users = postgres\nserver_tls_sslmode = disable\n` +
+      `query_wait_timeout = 1.5\nauth_hba_file = ${dir}/hba.conf\n`,
+  );
+  const weirRun = (...args) => spawnSync(weirPath, ["pool", "import", ...args], { encoding: "utf8", timeout: 20000 * patience });
+  const toml = join(dir, "pool.toml");
+  const done = weirRun(join(dir, "b.ini"), "--output", toml);
+  assert.equal(done.status, 0, done.stderr);
+  assert.match(done.stderr, /b\.ini:\d+: auth_hba_file is not carried over/);
+  assert.equal(statSync(toml).mode & 0o777, 0o600);
+  assert.equal(weirRun(join(dir, "b.ini"), "--output", toml).status, 1); // not over another
+  assert.equal(weirRun(join(dir, "none.ini")).status, 1);
+  assert.equal(weirRun().status, 2);
+  const weir = await Weir.start(["pool", "--config", toml]);
+  await Promise.race([weir.waitFor("pool ready on"), weir.exited.then(() => Promise.reject(new Error(weir.output)))]);
+  const psql = (database, sql) =>
+    execFileSync(`${postgres.bin}/psql`, ["-h", "127.0.0.1", "-p", String(port), "-U", "postgres", "-d", database, "-XAtqc", sql], {
+      env: { ...process.env, PGPASSWORD: 'it"s secret' }, encoding: "utf8", timeout: 20000 * patience, stdio: ["ignore", "pipe", "pipe"],
+    }).trim();
+  assert.equal(psql("app", "show timezone"), "Asia/Tokyo");
+  assert.match(psql("pgbouncer", "show config"), /query_wait_timeout\|1500/);
+  assert.match(psql("pgbouncer", "show pools"), /app\|postgres\|.*transaction/);
+  assert.equal((await weir.stop("SIGTERM")).code, 0);
+});
+
 test("the console of whoever runs it: SET and RELOAD", async () => {
   const port = await freePort();
   const ini = (size) => `[databases]\n* = host=127.0.0.1 port=${postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir = DIR\n` +
@@ -101,6 +133,7 @@ test("the console of whoever runs it: SET and RELOAD", async () => {
   writeFileSync(join(dir, "b.ini"), "[pgbouncer]\nlisten_port = many\n");
   assert.equal(errorOf(await admin.query("RELOAD")).C, "F0000");
   assert.equal((await config()).pool_size ?? (await config()).default_pool_size, "5");
+  again.close(); // its transaction would be waited for
   assert.equal((await weir.stop("SIGTERM")).code, 0);
 });
 
