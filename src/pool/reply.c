@@ -513,7 +513,9 @@ static int take_message(struct reply *reply, struct slice *rest)
     uint32_t length = wire_get_u32(rest->ptr + 1);
     size_t size = (size_t)length + 1;
     bool data = is_data(rest->ptr[0]) && !(rest->ptr[0] == 'A' && reply->server->listens);
-    if (length < 4 || length > WIRE_LENGTH_MAX || (!data && size > NOTE_BYTES_MAX))
+    /* An error tells of each function that it came through: it may be long. */
+    size_t size_max = rest->ptr[0] == 'E' ? MESSAGE_KEPT_BYTES_MAX : NOTE_BYTES_MAX;
+    if (length < 4 || length > WIRE_LENGTH_MAX || (!data && size > size_max))
         return -1;
     if (rest->len < size &&
         (!data || (size <= NOTE_BYTES_MAX && is_description(reply, rest->ptr[0]))))

@@ -115,6 +115,16 @@ static void tell_client(struct server *server, const char *why)
         pool_again(client);
 }
 
+/* What was sent and not received yet is not to arrive any more, a COMMIT say: its client is told
+ * that it failed. */
+static void give_up(struct server *server)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    if (server->expect.count > 0 && server->stream.source.fd >= 0)
+        (void)setsockopt(server->stream.source.fd, SOL_SOCKET, SO_LINGER, &at_once,
+                         sizeof(at_once));
+}
+
 void server_close(struct server *server, const char *why)
 {
     static const char goodbye[] = {'X', 0, 0, 0, 4};
@@ -122,6 +132,7 @@ void server_close(struct server *server, const char *why)
     if (server->closed)
         return;
     server->closed = true;
+    give_up(server);
     if (server->leaves)
         pool->leaving--;
     if (server->client)
@@ -499,7 +510,8 @@ static bool passed(uint64_t since_us, int64_t limit_ms)
 }
 
 static const struct wire_error query_too_long = {
-    "57014", "canceling statement due to the pool's query_timeout", NULL, NULL};
+    "57014", "canceling statement due to the pool's query_timeout",
+    "Should the database not hear of it in time, the outcome is unknown.", NULL};
 static const struct wire_error transaction_too_long = {
     "25P04", "terminating the transaction due to the pool's transaction_timeout", NULL, NULL};
 static const struct wire_error transaction_idle = {

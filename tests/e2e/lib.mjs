@@ -67,7 +67,8 @@ export class Weir {
 
   static async start(args, options = {}) {
     const weir = new Weir();
-    weir.process = spawn(weirPath, args, {
+    const [program, ...all] = [...(options.within ?? []), weirPath, ...args];
+    weir.process = spawn(program, all, {
       env: { ...process.env, NO_COLOR: "1", ...options.env },
       cwd: options.cwd ?? root,
       stdio: ["ignore", "pipe", "pipe"],

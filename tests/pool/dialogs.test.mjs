@@ -136,6 +136,8 @@ test("large parameters and rows", async () => {
   const large = "x".repeat(300000);
   const replies = await same([batch(parse("", "select length($1::text), $1::text"), bind("", "", [large]), execute()), simple(`select '${large}'`)]);
   assert.ok(replies.some((reply) => reply.length > 300000));
+  const raise = "do $$ begin raise exception using message = repeat('long ', 100000); end $$";
+  assert.ok((await same([simple(raise), batch(parse("", raise), bind("", ""), execute()), simple("select 1")])).some((reply) => reply.length > 500000));
 });
 
 // ---- dialogs by chance ----

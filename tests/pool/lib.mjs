@@ -64,21 +64,25 @@ host all scram_user 127.0.0.1/32 scram-sha-256
 host all md5_user 127.0.0.1/32 md5
 host all password_user 127.0.0.1/32 password
 hostssl all tls_user 127.0.0.1/32 scram-sha-256
-host all all 127.0.0.1/32 trust
+host all all 127.0.0.0/8 trust
+host all all 10.213.77.0/30 trust
 `;
 
 // {port, dir, sql(text), stop(), start(), restart(), kill()}; gone when the file's tests are over.
-export async function startPostgres(settings = "") {
+export async function startPostgres(settings = "", { address = "127.0.0.1", port: wanted, within = [] } = {}) {
   const bin = postgresBin();
   const dir = mkdtempSync(join(scratch, "weir-pg-"));
   const data = join(dir, "data");
-  const port = await freePort();
+  const port = wanted ?? (await freePort());
   if (root) chownSync(dir, NOBODY, NOBODY);
   const postgres = {
     dir,
     port,
     bin,
-    ctl: (...args) => asUser(join(bin, "pg_ctl"), ["-D", data, "-w", "-t", "30", ...args], { stdio: "ignore" }),
+    ctl(...args) {
+      const [program, ...rest] = [...within, ...asUser.command(join(bin, "pg_ctl"), ["-D", data, "-w", "-t", "30", ...args])];
+      execFileSync(program, rest, { stdio: "ignore", timeout: 60000 * patience });
+    },
     sql: (text, database = "postgres") =>
       execFileSync(join(bin, "psql"), ["-h", dir, "-p", String(port), "-U", "postgres", "-d", database, "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", text], {
         encoding: "utf8",
@@ -96,7 +100,7 @@ export async function startPostgres(settings = "") {
   chmodSync(pair.key, 0o600);
   appendFileSync(
     join(data, "postgresql.conf"),
-    `port=${port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='${dir}'\nfsync=off\nmax_connections=60\nshared_buffers=32MB\n` +
+    `port=${port}\nlisten_addresses='${address}'\nunix_socket_directories='${dir}'\nfsync=off\nmax_connections=60\nshared_buffers=32MB\n` +
       `max_prepared_transactions=5\nssl=on\nssl_cert_file='${pair.certificate}'\nssl_key_file='${pair.key}'\nlog_min_messages=fatal\n` +
       `log_min_error_statement=panic\n${settings}\n`,
   );
@@ -131,7 +135,7 @@ export const database = (postgres, extra = "", name = "*") =>
   `[[databases]]\nname = "${name}"\nhost = "127.0.0.1"\nport = ${postgres.port}\n${extra}\n[databases.tls]\nmode = "disable"\n`;
 
 // `weir pool` on a port of its own; toml: what follows `listen`. {port, dir, weir, stop(), pid()}
-export async function startPool(toml) {
+export async function startPool(toml, options = {}) {
   const dir = mkdtempSync(join(scratch, "weir-pool-"));
   const port = await freePort();
   const file = join(dir, "pool.toml");
@@ -142,7 +146,7 @@ export async function startPool(toml) {
   write(toml);
   chmodSync(dir, 0o755);
   cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
-  const weir = await Weir.start(["pool", "--config", file]);
+  const weir = await Weir.start(["pool", "--config", file], options);
   cleanups.push(() => weir.stop("SIGKILL"));
   await Promise.race([
     weir.waitFor("pool ready on"),

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Faults of networks, names, disks and limits: what clients saw, and what is left afterwards.
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { Wire, copyData, copyDone, database, errorOf, eventually, makeCertificate, patience, query, sleep, sslRequest, startPool, startPostgres } from "./lib.mjs";
+
+// Some containers have a root that may do neither.
+const may = (...args) => spawnSync(args[0], args.slice(1), { stdio: "ignore" }).status === 0;
+const able = process.getuid() === 0 && may("unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt") && may("unshare", "-n", "ip", "link", "set", "lo", "up");
+const needsRoot = { skip: able ? false : "mounts and network namespaces are root's", timeout: 90000 * patience };
+
+let postgres;
+before(async () => {
+  postgres = await startPostgres();
+  postgres.sql("create table t (a int)");
+});
+
+const open = (extra = "", to = postgres) => startPool(`auth = "any"\nadmin_users = ["postgres"]\n${extra}\n${database(to)}`);
+const backends = (of = postgres) => Number(of.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"));
+const command = (program, ...args) => execFileSync(program, args, { stdio: ["ignore", "pipe", "pipe"], timeout: 20000 });
+
+// A child of the postmaster each, and the postmaster.
+const processes = () => command("pgrep", "-g", command("ps", "-o", "pgid=", "-p", readFileSync(join(postgres.dir, "data/postmaster.pid"), "utf8").split("\n")[0]).toString().trim()).toString().split("\n").filter(Boolean).map(Number);
+
+test("a server that accepts and never answers: queries and logins end at their limits, and all is well when it wakes", { timeout: 60000 * patience }, async () => {
+  const pool = await open('pool_size = 2\nquery_timeout = "700ms"\nquery_wait_timeout = "1500ms"\nserver_connect_timeout = "1s"\ncancel_wait_timeout = "1s"');
+  const wires = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+  await wires[0].rows("select 1");
+  const stopped = [...processes(), ...postgres.sql("select pid from pg_stat_activity where pid <> pg_backend_pid()").split("\n").map(Number)];
+  for (const pid of stopped) process.kill(pid, "SIGSTOP");
+  try {
+    const begun = Date.now();
+    const errors = await Promise.all(wires.map(async (wire) => errorOf(await wire.query("select 2"))));
+    for (const error of errors) assert.ok(["57014", "57P03", "08006", "08001"].includes(error?.C), JSON.stringify(error));
+    assert.ok(Date.now() - begun < 8000 * patience);
+  } finally {
+    for (const pid of stopped) process.kill(pid, "SIGCONT");
+  }
+  const fresh = await eventually(async () => {
+    const wire = await Wire.login(pool.port);
+    assert.deepEqual(await wire.rows("select 3"), [["3"]]);
+    return wire;
+  });
+  fresh.close();
+  await eventually(() => assert.ok(backends() <= 2, `${backends()} backends`));
+  await pool.stop();
+});
+
+test("a network that swallows everything: 08006 for what was under way, new connections after it", needsRoot, async () => {
+  const name = `weir${process.pid}`;
+  const [ours, theirs] = [`wa${process.pid}`.slice(0, 15), `wb${process.pid}`.slice(0, 15)];
+  const ip = (...args) => command("ip", ...args);
+  after(() => command("sh", "-c", `ip netns del ${name} 2>/dev/null; ip link del ${ours} 2>/dev/null; true`));
+  ip("netns", "add", name);
+  ip("link", "add", ours, "type", "veth", "peer", "name", theirs, "netns", name);
+  ip("addr", "add", "10.213.77.1/30", "dev", ours);
+  ip("link", "set", ours, "up");
+  ip("-n", name, "addr", "add", "10.213.77.2/30", "dev", theirs);
+  ip("-n", name, "link", "set", theirs, "up");
+  const far = await startPostgres("", { address: "10.213.77.2", within: ["ip", "netns", "exec", name] });
+  far.sql("create table t (a int)");
+  const pool = await startPool(
+    `auth = "any"\npool_size = 2\nquery_timeout = "10s"\nquery_wait_timeout = "3s"\nserver_connect_timeout = "1s"\n[[databases]]\nname = "*"\nhost = "10.213.77.2"\nport = ${far.port}\n[databases.tls]\nmode = "disable"\n`,
+  );
+  const [one, two, three] = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+  await one.rows("begin");
+  await one.rows("insert into t values (1)");
+  two.send(query("select pg_sleep(1)"));
+  await sleep(200);
+  ip("-n", name, "link", "set", theirs, "down");
+  // In a transaction, in a query, and with nothing begun: each hears of it, and none of it looks done.
+  const begun = Date.now();
+  one.send(query("commit"));
+  const [commit, slow] = [errorOf(await one.until("Z", 1, 60000 * patience)), errorOf(await two.until("Z", 1, 60000 * patience))];
+  for (const error of [commit, slow]) {
+    assert.ok(["08006", "57014"].includes(error?.C), JSON.stringify(error));
+    assert.match(error.D, /outcome .*is unknown/);
+  }
+  assert.ok(Date.now() - begun < 45000 * patience, `${Date.now() - begun} ms`);
+  const none = errorOf(await three.query("select 1"));
+  assert.match(none.C, /^08|57P03/);
+  ip("-n", name, "link", "set", theirs, "up");
+  await eventually(() => three.rows("select 1"), 20000 * patience);
+  await far.sql("select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction'");
+  // Nobody was told that it was committed, nor that it was not: TCP may still have brought the COMMIT there.
+  assert.match((await three.rows("select count(*) from t"))[0][0], /^[01]$/);
+  await eventually(() => assert.ok(backends(far) <= 2, `${backends(far)} backends`), 30000 * patience);
+  await pool.stop();
+});
+
+test("a name that means another host: new connections go there", needsRoot, async () => {
+  const there = await startPostgres("", { address: "127.0.0.2", port: postgres.port });
+  there.sql("create table only_there (a int)");
+  const hosts = join(there.dir, "hosts");
+  writeFileSync(hosts, "127.0.0.1 localhost\n127.0.0.1 moving.test\n");
+  const pool = await startPool(
+    `auth = "any"\nadmin_users = ["postgres"]\npool_size = 2\n[[databases]]\nname = "*"\nhost = "moving.test"\nport = ${postgres.port}\n[databases.tls]\nmode = "disable"\n`,
+    { within: ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts] },
+  );
+  const [wire, admin] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port, { database: "pgbouncer" })]);
+  const where = async () => (await wire.rows("select inet_server_addr()"))[0][0];
+  assert.match(await where(), /127\.0\.0\.1/);
+  writeFileSync(hosts, "127.0.0.1 localhost\n127.0.0.2 moving.test\n");
+  await admin.rows("reconnect");
+  assert.match(await where(), /127\.0\.0\.2/);
+  // A name that is no more is told, and heals.
+  writeFileSync(hosts, "127.0.0.1 localhost\n");
+  await admin.rows("reconnect");
+  assert.match(errorOf(await wire.query("select 1"))?.C ?? "none", /^08|57P03/);
+  writeFileSync(hosts, "127.0.0.1 localhost\n127.0.0.1 moving.test\n");
+  await eventually(async () => assert.match(await where(), /127\.0\.0\.1/));
+  await pool.stop();
+});
+
+test("a full disk is the server's own error; its transaction comes to nothing, and the session goes on", needsRoot, async () => {
+  const small = join(postgres.dir, "small");
+  mkdirSync(small);
+  command("mount", "-t", "tmpfs", "-o", "size=2M", "tmpfs", small);
+  after(() => command("umount", "-l", small));
+  chownSync(small, 65534, 65534);
+  postgres.sql(`create tablespace small location '${small}'`);
+  postgres.sql("create table filling (a text) tablespace small");
+  const pool = await open("pool_size = 2");
+  const wire = await Wire.login(pool.port);
+  const fill = "insert into filling select repeat(md5(i::text), 30) from generate_series(1, 10000) i";
+  assert.equal(errorOf(await wire.query(fill)).C, "53100");
+  await wire.rows("begin");
+  await wire.rows("insert into filling values ('first')");
+  assert.equal(errorOf(await wire.query(fill)).C, "53100");
+  assert.equal(errorOf(await wire.query("select 1")).C, "25P02");
+  await wire.rows("rollback");
+  wire.send(query("copy filling from stdin"));
+  await wire.until("G");
+  for (let i = 0; i < 40; i++) wire.send(copyData(`${"x".repeat(60000)}${i}\n`.repeat(2)));
+  wire.send(copyDone());
+  const end = errorOf(await wire.until("Z"));
+  assert.ok(end === undefined || end.C === "53100"); // compressed, it may fit
+  await wire.rows("delete from filling");
+  assert.deepEqual(await wire.rows("select count(*) from filling"), [["0"]]);
+  assert.ok(backends() <= 2);
+  await pool.stop();
+  postgres.sql("drop table filling");
+  postgres.sql("drop tablespace small");
+});
+
+test("more connections than the server allows: those that there are serve all", { timeout: 60000 * patience }, async () => {
+  postgres.sql("create role limited login connection limit 2; grant all on t to limited");
+  const pool = await open("pool_size = 10");
+  const wires = await Promise.all(Array.from({ length: 12 }, () => Wire.login(pool.port, { user: "limited" })));
+  const answers = await Promise.all(wires.map((wire) => wire.rows("select pg_sleep(0.05)").then(() => "ok", (error) => error.code)));
+  assert.deepEqual(answers, Array(12).fill("ok"));
+  // When there are none at all, it is told why.
+  postgres.sql("alter role limited connection limit 0");
+  postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'limited'");
+  const refused = await eventually(async () => {
+    const error = errorOf(await wires[0].query("select 1"));
+    assert.equal(error?.C, "53300");
+    return error;
+  });
+  assert.match(refused.M, /too many connections/);
+  postgres.sql("alter role limited connection limit 2");
+  await eventually(() => wires[0].rows("select 1"));
+  await pool.stop();
+});
+
+test("clients that vanish amid TLS leave nothing", { timeout: 60000 * patience }, async () => {
+  const { certificate, key } = makeCertificate(postgres.dir, "vanish", "localhost");
+  const pool = await open(`pool_size = 2\n[tls]\nmode = "allow"\ncertificate_file = "${certificate}"\nkey_file = "${key}"`);
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const clients = async () => (await admin.rows("show clients")).length;
+  const before = await clients();
+  const hello = Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]);
+  for (const bytes of [sslRequest(), Buffer.concat([sslRequest(), hello]), hello, hello.subarray(0, 2)]) {
+    for (let i = 0; i < 50; i++) {
+      const socket = net.connect(pool.port, "127.0.0.1");
+      socket.on("error", () => {}).on("connect", () => socket.write(bytes, () => setTimeout(() => socket.resetAndDestroy(), i % 20)));
+    }
+  }
+  await sleep(300);
+  await eventually(async () => assert.equal(await clients(), before));
+  const wire = await Wire.openTls(pool.port, { ALPNProtocols: ["postgresql"] });
+  wire.socket.destroy();
+  assert.deepEqual(await (await Wire.login(pool.port)).rows("select 1"), [["1"]]);
+  await pool.stop();
+});
