@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "own.h"
 #include "pool.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -58,7 +59,8 @@ static struct pool *start(void)
 {
     static const char plan[] =
         "{\"auth\":\"any\",\"log_errors\":false,\"pool_size\":1,\"prepared_statements_max\":2,"
-        "\"client_statements_max\":4,\"databases\":[{\"name\":\"d\",\"hosts\":[]}]}";
+        "\"client_statements_max\":4,\"databases\":[{\"name\":\"d\",\"hosts\":[],"
+        "\"cache\":{\"max_age\":1,\"stale_while_revalidate\":1000}}]}";
     struct error err;
     if (!pool_process.loop) {
         pool_process.loop = loop_new();
@@ -86,6 +88,7 @@ static struct client *new_client(struct pool *pool)
     client->params = params_hold(pool->welcome);
     client->startup_params = params_hold(pool->welcome);
     client->state = CLIENT_READY;
+    client->tenant = tenant_join(&pool->tenants, 0, SLICE("fuzz"));
     list_push_back(&pool_process.clients, &client->link);
     return client;
 }
@@ -132,12 +135,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             client->stream.readable = true;
             client_run(client);
         }
+        own_begin_all(); /* what the cache asks in its own name */
         pool_serve(pool);
     }
     stalled = false;
     drain_lists();
-    if (!client->closed)
-        client_close(client, NULL);
+    for (struct link *link; (link = list_first(&pool_process.clients));)
+        client_close(CONTAINER_OF(link, struct client, link), NULL);
     if (!server->closed)
         server_close(server, "the end");
     drain_lists();

@@ -33,7 +33,10 @@ static const struct {
     {"set time zone 'UTC'", 0},
     {"SET \"search_path\" TO a", TRAIT_SET},
     {"set role r", TRAIT_SET},
-    {"reset x", TRAIT_SET},
+    {"reset x", TRAIT_SET | TRAIT_RESET},
+    {"with w as (select 1) select * from w", TRAIT_READ},
+    {"select * from Pg_Prepared_Statements", TRAIT_READ | TRAIT_PREPARED},
+    {"select pg_terminate_backend($1)", TRAIT_READ | TRAIT_SIGNAL},
     {"select 'set x = 1'", TRAIT_READ},
     {"select $$; set x = 1$$", TRAIT_READ},
     {"select $tag$; set x = 1$tag$; set x = 1", TRAIT_SET},
@@ -73,6 +76,21 @@ static void finds_what_outlives_a_transaction(void **state)
         if (traits_of(slice_of(texts[i].text)) != texts[i].traits)
             fail_msg("\"%s\": %x instead of %x", texts[i].text, traits_of(slice_of(texts[i].text)),
                      texts[i].traits);
+}
+
+static void reads_what_is_reset(void **state)
+{
+    char name[64];
+    (void)state;
+    assert_true(traits_reset(SLICE("reset DateStyle;"), name));
+    assert_string_equal(name, "datestyle");
+    assert_true(traits_reset(SLICE("/* x */ RESET TIME ZONE"), name));
+    assert_string_equal(name, "timezone");
+    assert_true(traits_reset(SLICE("reset all"), name));
+    assert_string_equal(name, "all");
+    assert_false(traits_reset(SLICE("reset a; reset b"), name));
+    assert_false(traits_reset(SLICE("reset"), name));
+    assert_false(traits_reset(SLICE("set a = 1"), name));
 }
 
 static void outlines_a_text_without_its_data(void **state)
@@ -237,6 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_what_outlives_a_transaction),
+        cmocka_unit_test(reads_what_is_reset),
         cmocka_unit_test(outlines_a_text_without_its_data),
         cmocka_unit_test(reads_names_as_postgres_does),
         cmocka_unit_test(proves_as_the_standard_shows),
