@@ -1,168 +1,229 @@
 // SPDX-License-Identifier: Apache-2.0
 // pgbench through weir's pool, through PgBouncer and to Postgres itself, in one run and in turns: transactions a second,
-// the pooler's CPU time for each, memory of an idle client. Medians of the rounds.
-import { execFileSync } from "node:child_process";
-import { appendFileSync, chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+// the 99th percentile, the pooler's CPU time for each; memory of idle clients; how long a login takes; a worker's first query.
+// Medians of the rounds. A ratio says whether the floor and the aim that the project set itself are met.
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
+import tls from "node:tls";
+import { parseArgs } from "node:util";
 
-import { Server, freePort, median, root, scratch, sleep, weirPath } from "./lib.mjs";
+import pg from "pg";
 
-const quick = process.argv.includes("--quick");
+import { median, root, scratch, sleep } from "./lib.mjs";
+import { PASSWORD, cpuTicks, postgresBin, pssKb, run, startBackend, startPgBouncer, startPostgres, startWeir, startWorker } from "./pool_targets.mjs";
+
+const { values: options } = parseArgs({ options: { quick: { type: "boolean" }, write: { type: "boolean" }, only: { type: "string", default: "" } } });
+const { quick } = options;
 const rounds = quick ? 1 : 3, seconds = quick ? 2 : 4;
-const isRoot = process.getuid() === 0;
-const nobody = isRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : [];
-const postgresBin = join("/usr/lib/postgresql", readdirSync("/usr/lib/postgresql").sort((a, b) => b - a).find((v) => existsSync(`/usr/lib/postgresql/${v}/bin/postgres`)), "bin");
-const asNobody = (command, args) => [...nobody, command, ...args];
-const run = ([command, ...args], options = {}) => execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], ...options });
 
-if (isRoot) chmodSync(scratch, 0o755); // others run as nobody
-
-function directory(name) {
-  const dir = mkdtempSync(join(scratch, `${name}-`));
-  if (isRoot) chownSync(dir, 65534, 65534);
-  return dir;
+const lines = [];
+const say = (...more) => {
+  lines.push(...more);
+  console.log(more.join("\n"));
+};
+// A ratio below the floor is what is wanted, or above it where `above`.
+function judged(ratio, { floor, aim, above = false } = {}) {
+  const meets = (limit) => (above ? ratio >= limit : ratio <= limit);
+  const mark = floor === undefined ? "" : aim !== undefined && meets(aim) ? " (aim met)" : meets(floor) ? " (floor met)" : ` (**floor ${above ? "≥" : "≤"} ${floor}× missed**)`;
+  return `${ratio.toFixed(2)}×${mark}`;
 }
 
-async function listens(port, server) {
-  for (let tries = 0; ; tries++) {
-    const open = await new Promise((done) => net.connect(port, "127.0.0.1").on("connect", function () { this.destroy(); done(true); }).on("error", () => done(false)));
-    if (open) return;
-    if (tries > 200 || server.process.exitCode !== null) throw new Error(`${server.name} did not start:\n${server.output}`);
-    await sleep(50);
-  }
-}
+// ---- pgbench ----
 
-async function startPostgres() {
-  const dir = directory("postgres"), data = join(dir, "data"), port = await freePort();
-  run(asNobody(join(postgresBin, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "--no-sync"]));
-  appendFileSync(join(data, "postgresql.conf"), `port=${port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='${dir}'\nfsync=off\nmax_connections=400\nshared_buffers=128MB\n`);
-  const server = new Server("postgres", ...(([c, ...a]) => [c, a])(asNobody(join(postgresBin, "postgres"), ["-D", data])));
-  await listens(port, server);
-  await sleep(500);
-  run([join(postgresBin, "createdb"), "-h", "127.0.0.1", "-p", String(port), "-U", "postgres", "bench"]);
-  run([join(postgresBin, "pgbench"), "-h", "127.0.0.1", "-p", String(port), "-U", "postgres", "-i", "-q", "-s", "10", "bench"]);
-  return { name: "direct", port, server, pid: null };
-}
-
-async function startBackend() {
-  const port = await freePort();
-  const server = new Server("backend", join(root, "build/bench/pool_backend"), [String(port)]);
-  await listens(port, server);
-  return { name: "direct", port, server, pid: null };
-}
-
-const below = (pid, name) => Number(execFileSync("pgrep", ["-P", String(pid), name], { encoding: "utf8" }));
-
-async function startWeir(to) {
-  const port = await freePort(), dir = directory("weir");
-  writeFileSync(join(dir, "pool.toml"), `listen = ["127.0.0.1:${port}"]\nauth = "any"\npool_size = 20\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${to.port}\n[databases.tls]\nmode = "disable"\n`);
-  const server = new Server("weir", weirPath, ["pool", "--config", join(dir, "pool.toml")]);
-  await listens(port, server);
-  await sleep(300);
-  return { name: "weir", port, server, pid: below(server.process.pid, "weir-pool") };
-}
-
-async function startPgBouncer(to) {
-  const program = process.env.PGBOUNCER ?? "pgbouncer", port = await freePort(), dir = directory("pgbouncer");
-  const version = run([program, "--version"]).match(/\d+\.\d+/)[0];
-  const prepared = Number(version.split(".")[1]) >= 21;
-  writeFileSync(join(dir, "users.txt"), '"postgres" "x"\n');
-  writeFileSync(join(dir, "b.ini"), `[databases]\n* = host=127.0.0.1 port=${to.port}\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=${port}\nauth_type=trust\nauth_file=${dir}/users.txt\npool_mode=transaction\n` +
-    `default_pool_size=20\nmax_client_conn=6000\nlog_connections=0\nlog_disconnections=0\nserver_tls_sslmode=disable\nunix_socket_dir=\n${prepared ? "max_prepared_statements=200\n" : ""}`);
-  if (isRoot) run(["chown", "-R", "65534:65534", dir]);
-  const server = new Server("pgbouncer", ...(([c, ...a]) => [c, a])(asNobody(program, ["-q", join(dir, "b.ini")])));
-  await listens(port, server);
-  return { name: `PgBouncer ${version}`, port, server, pid: server.process.pid, prepared };
-}
-
-const cpuTicks = (pid) => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ").slice(11, 13).reduce((a, b) => a + Number(b), 0);
-const pssKb = (pid) => Number(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8").match(/^Pss:\s+(\d+)/m)[1]);
-
-function pgbench(target, args, clients) {
+function pgbench(target, args, clients, host = "127.0.0.1") {
+  const logs = mkdtempSync(join(scratch, "latency-"));
   const before = target.pid ? cpuTicks(target.pid) : 0;
-  const text = run([join(postgresBin, "pgbench"), "-h", "127.0.0.1", "-p", String(target.port), "-U", "postgres", "-n", "-c", String(clients), "-j", "1", "-T", String(seconds), ...args, "bench"]);
+  const text = run([join(postgresBin, "pgbench"), "-h", host, "-p", String(target.port), "-U", "postgres", "-n", "-c", String(clients), "-j", "1", "-T", String(seconds),
+    "-l", `--log-prefix=${join(logs, "l")}`, "--sampling-rate=0.1", ...args, "bench"]);
+  const cpu = target.pid ? cpuTicks(target.pid) - before : NaN;
   const count = Number(text.match(/actually processed: (\d+)/)[1]);
-  return { tps: Number(text.match(/tps = ([\d.]+)/)[1]), cpu: target.pid ? ((cpuTicks(target.pid) - before) * 10_000) / count : NaN };
+  const latencies = readdirSync(logs).flatMap((file) => readFileSync(join(logs, file), "utf8").trimEnd().split("\n")).map((line) => Number(line.split(" ")[2])).sort((a, b) => a - b);
+  rmSync(logs, { recursive: true });
+  return { tps: Number(text.match(/tps = ([\d.]+)/)[1]), cpu: (cpu * 10_000) / count, p99: (latencies[Math.floor(latencies.length * 0.99)] ?? NaN) / 1000 };
 }
 
-// these: the targets that can do it.
-function compare(title, targets, these, args, clients) {
+// targets: direct, PgBouncer, weir; these: those that can do it.
+function compare(title, targets, these, args, clients, { cpu, tps, host } = {}) {
   const results = new Map(these.map((target) => [target, []]));
   for (let round = 0; round < rounds; round++)
     for (let turn = 0; turn < these.length; turn++) {
       const target = these[(turn + round) % these.length]; // nobody is always first
-      results.get(target).push(pgbench(target, args, clients));
+      results.get(target).push(pgbench(target, args, clients, host?.(target)));
     }
   const middle = (target, key) => median(results.get(target).map((result) => result[key]));
   const [, rival, ours] = targets;
   const cells = targets.map((target) => {
     if (!results.has(target)) return "not possible";
-    const cpu = target.pid ? ` (${middle(target, "cpu").toFixed(1)} µs)` : "";
-    return Math.round(middle(target, "tps")).toLocaleString("en") + cpu;
+    const own = target.pid ? `, ${middle(target, "cpu").toFixed(1)} µs` : "";
+    return `${Math.round(middle(target, "tps")).toLocaleString("en")} (p99 ${middle(target, "p99").toFixed(1)} ms${own})`;
   });
-  const ratio = (key) => (middle(ours, key) / middle(rival, key)).toFixed(2);
-  lines.push(`| ${title} | ${cells.join(" | ")} | ${results.has(rival) ? `${ratio("tps")}× / ${ratio("cpu")}×` : "–"} |`);
-  console.log(lines.at(-1));
+  const ratio = (key) => middle(ours, key) / middle(rival, key);
+  say(`| ${title} | ${cells.join(" | ")} | ${results.has(rival) ? `${judged(ratio("tps"), tps)} | ${judged(ratio("cpu"), cpu)}` : "– | –"} |`);
 }
 
-// Growth of the pooler's own memory for a client that has asked once and is idle.
-async function idleMemory(target, count) {
-  const startup = Buffer.concat([Buffer.from([0, 0, 0, 0, 0, 3, 0, 0]), Buffer.from("user\0postgres\0database\0bench\0\0")]);
-  startup.writeUInt32BE(startup.length);
-  const open = (n) => Promise.all(Array.from({ length: n }, () => new Promise((done, fail) => {
-    const socket = net.connect(target.port, "127.0.0.1", () => socket.write(startup));
-    let asked = false;
-    socket.on("error", fail).on("data", (data) => {
-      if (data.at(-6) !== 0x5a) return;
-      if (asked) return done(socket);
-      asked = true;
-      socket.write(Buffer.from("Q\0\0\0\x0dselect 1\0", "latin1"));
+const modes = ["simple", "extended", "prepared"];
+function table(title, targets) {
+  say("", `**${title}**: transactions a second (99th percentile, CPU of the pooler for each)`, "",
+    `| | ${targets.map(({ name }) => name).join(" | ")} | transactions, weir / PgBouncer | CPU, weir / PgBouncer |`, "|---|---|---|---|---|---|");
+}
+const able = (targets, mode) => targets.filter(({ prepared }) => mode !== "prepared" || prepared);
+const stop = (targets) => Promise.all([...targets].reverse().map((target) => target.stop()));
+
+async function canned() {
+  const direct = await startBackend();
+  const targets = [direct, await startPgBouncer(direct), await startWeir(direct)];
+  const select = join(scratch, "select.sql");
+  writeFileSync(select, "SELECT 1;\n");
+  table("A database that answers at once (the pooler is the limit), 20 connections, TCP", targets);
+  for (const clients of [32, 256])
+    for (const mode of modes) {
+      const decides = clients === 256;
+      const cpu = !decides ? {} : mode === "prepared" ? { floor: 0.7, aim: 0.45 } : { floor: 0.8, aim: 0.6 };
+      const tps = !decides || mode === "simple" ? {} : mode === "prepared" ? { floor: 1.25, aim: 1.6, above: true } : { floor: 1, aim: 1.25, above: true };
+      compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode, "-f", select], clients, { cpu, tps });
+    }
+  await stop(targets);
+}
+
+async function real() {
+  const direct = await startPostgres();
+  const targets = [direct, await startPgBouncer(direct), await startWeir(direct)];
+  const floors = { simple: { floor: 1, aim: 1.15, above: true }, extended: { floor: 1.05, aim: 1.2, above: true }, prepared: { floor: 1.15, aim: 1.4, above: true } };
+  table("A real Postgres, select-only, 20 connections, TCP", targets);
+  for (const clients of quick ? [32, 256] : [32, 256, 1000])
+    for (const mode of modes) compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode, "-S"], clients, { tps: floors[mode] });
+  table("A real Postgres, TPC-B, 20 connections, TCP", targets);
+  for (const clients of quick ? [32] : [32, 256, 1000])
+    for (const mode of modes.filter((m) => m !== "extended")) compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode], clients, { tps: { floor: 1, aim: 1.15, above: true } });
+  await stop(targets.slice(1));
+  const unix = [direct, await startPgBouncer(direct, { unix: true }), await startWeir(direct, { unix: true })];
+  table("The same over unix sockets on both sides, select-only", unix);
+  for (const mode of modes) compare(`32 clients, ${mode}`, unix, able(unix, mode), ["-M", mode, "-S"], 32, { tps: { floor: 1, above: true }, host: ({ dir }) => dir });
+  await stop(unix);
+}
+
+// ---- memory ----
+
+const startup = (user) => {
+  const packet = Buffer.concat([Buffer.from([0, 0, 0, 0, 0, 3, 0, 0]), Buffer.from(`user\0${user}\0database\0bench\0\0`)]);
+  packet.writeUInt32BE(packet.length);
+  return packet;
+};
+const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
+
+const connectTls = (port) =>
+  new Promise((done, fail) => {
+    const socket = net.connect(port, "127.0.0.1", () => socket.write(sslRequest));
+    socket.on("error", fail).once("data", () => {
+      socket.removeAllListeners("error");
+      const secure = tls.connect({ socket, rejectUnauthorized: false }, () => done(secure)).on("error", fail);
     });
-  })));
+  });
+const connectPlain = (port) => new Promise((done, fail) => { const socket = net.connect(port, "127.0.0.1", () => done(socket)).on("error", fail); });
+
+// Growth of the pooler's own memory for a client that has asked once and is idle.
+async function idleMemory(target, count, connect) {
+  const open = (n) => Promise.all(Array.from({ length: n }, async () => {
+    const socket = await connect(target.port);
+    return new Promise((done, fail) => {
+      let asked = false;
+      socket.on("error", fail).on("data", (data) => {
+        if (data.at(-6) !== 0x5a) return;
+        if (asked) return done(socket);
+        asked = true;
+        socket.write(Buffer.from("Q\0\0\0\x0dselect 1\0", "latin1"));
+      });
+      socket.write(startup("postgres"));
+    });
+  }));
   const first = await open(100);
   await sleep(300);
   const before = pssKb(target.pid), sockets = [];
-  for (let i = 0; i < count; i += 200) sockets.push(...(await open(200)));
+  for (let i = 0; i < count; i += 100) sockets.push(...(await open(100)));
   await sleep(500);
   const kb = (pssKb(target.pid) - before) / count;
   [...first, ...sockets].forEach((socket) => socket.destroy());
   return kb;
 }
 
-const lines = [];
-const modes = [["simple", ["-M", "simple"]], ["extended", ["-M", "extended"]], ["prepared", ["-M", "prepared"]]];
-const select = join(scratch, "select.sql");
-writeFileSync(select, "SELECT 1;\n");
-const header = (targets) => `| | ${targets.map(({ name }) => name).join(" | ")} | weir / PgBouncer: transactions / CPU |`;
-
-for (const [what, start, clientCounts, script] of [
-  ["A database that answers at once (the pooler is the limit)", startBackend, [32, 256], ["-f", select]],
-  ["A real Postgres, select-only", startPostgres, quick ? [32] : [32, 256], ["-S"]],
-]) {
-  const direct = await start();
-  const weir = await startWeir(direct), bouncer = await startPgBouncer(direct);
-  const targets = [direct, bouncer, weir];
-  lines.push("", `**${what}**, 20 connections, TCP: transactions a second (CPU of the pooler for each)`, "", header(targets), "|---|---|---|---|---|");
-  console.log(lines.slice(-5).join("\n"));
-  for (const clients of clientCounts)
-    for (const [mode, args] of modes) {
-      const these = mode === "prepared" && !bouncer.prepared ? [direct, weir] : targets;
-      compare(`${clients} clients, ${mode}`, targets, these, [...args, ...script], clients);
+async function memory() {
+  const direct = await startPostgres(), count = quick ? 1000 : 5000;
+  say("", `**Memory of an idle client**, of ${count} that have each asked once, by a pooler that is fresh`, "", "| | PgBouncer | weir | weir / PgBouncer |", "|---|---|---|---|");
+  for (const [name, connect, limits] of [["plain", connectPlain, { floor: 0.5, aim: 0.15 }], ["TLS", connectTls, { floor: 0.7, aim: 0.4 }]]) {
+    const kb = [];
+    for (const start of [startPgBouncer, startWeir]) {
+      const target = await start(direct);
+      kb.push(await idleMemory(target, count, connect));
+      await target.stop();
     }
-  if (start === startPostgres) {
-    const count = quick ? 1000 : 5000;
-    const [ours, theirs] = [await idleMemory(weir, count), await idleMemory(bouncer, count)];
-    lines.push("", `Memory of an idle client (${count} of them, each has asked once): weir ${ours.toFixed(2)} KiB, ${bouncer.name} ${theirs.toFixed(2)} KiB, ${(ours / theirs).toFixed(2)}×.`);
-    console.log(lines.at(-1));
+    say(`| ${name} | ${kb[0].toFixed(2)} KiB | ${kb[1].toFixed(2)} KiB | ${judged(kb[1] / kb[0], limits)} |`);
   }
-  await Promise.all([weir, bouncer, direct].map(({ server }) => server.stop()));
+  await direct.stop();
 }
 
-if (process.argv.includes("--write")) {
+// ---- logins ----
+
+async function loginOnce(settings) {
+  const begun = performance.now(), client = new pg.Client({ database: "bench", ...settings });
+  await client.connect();
+  await client.query("select 1");
+  const ms = performance.now() - begun;
+  await client.end();
+  return ms;
+}
+
+async function logins() {
+  const direct = await startPostgres(), count = quick ? 60 : 300;
+  const poolers = { trust: [await startPgBouncer(direct), await startWeir(direct)], scram: [await startPgBouncer(direct, { auth: "scram" }), await startWeir(direct, { auth: "scram" })] };
+  say("", `**From connect to the first row**, ${count} in turn, from Node with pg: median (99th percentile)`, "", "| | direct | PgBouncer | weir | weir / direct | weir / PgBouncer |", "|---|---|---|---|---|---|");
+  const ways = [
+    ["trust, TCP", "trust", (t) => ({ host: "127.0.0.1", port: t.port, user: "postgres" })],
+    ["trust, unix socket", "trust", (t) => ({ host: t.dir, port: t.port, user: "postgres" })],
+    ["trust, TLS", "trust", (t) => ({ host: "127.0.0.1", port: t.port, user: "postgres", ssl: { rejectUnauthorized: false } })],
+    ["SCRAM, TCP", "scram", (t) => ({ host: "127.0.0.1", port: t.port, user: "scram", password: PASSWORD })],
+    ["SCRAM, TLS", "scram", (t) => ({ host: "127.0.0.1", port: t.port, user: "scram", password: PASSWORD, ssl: { rejectUnauthorized: false } })],
+  ];
+  for (const [name, auth, settings] of ways) {
+    const targets = [direct, ...poolers[auth]], times = targets.map(() => []);
+    for (let i = 0; i < count + 5; i++)
+      for (const [at, target] of targets.entries()) {
+        const ms = await loginOnce(settings(target));
+        if (i >= 5) times[at].push(ms);
+      }
+    const sorted = times.map((list) => list.sort((a, b) => a - b)), middle = sorted.map((list) => list[list.length >> 1]);
+    const cells = sorted.map((list, at) => `${middle[at].toFixed(2)} (${list[Math.floor(list.length * 0.99)].toFixed(2)}) ms`);
+    say(`| ${name} | ${cells.join(" | ")} | ${judged(middle[2] / middle[0], name === "SCRAM, TCP" ? { floor: 0.5, aim: 1 / 3 } : {})} | ${judged(middle[2] / middle[1])} |`);
+  }
+  await stop([direct, ...poolers.trust, ...poolers.scram]);
+}
+
+// ---- a worker ----
+
+async function worker() {
+  const direct = await startPostgres(), weir = await startWorker(direct), count = quick ? 20 : 60;
+  const cold = [], warm = [], plain = [];
+  for (let i = 0; i < count; i++) {
+    await sleep(600); // the instance is gone
+    cold.push((await weir.get()).ms);
+    warm.push((await weir.get()).ms);
+    plain.push(await loginOnce({ host: "127.0.0.1", port: direct.port, user: "scram", password: PASSWORD }));
+  }
+  const [a, b, c] = [cold, warm, plain].map(median);
+  say("", `**Connect and query from a worker** (pg, a new client each time; the middle of ${count})`, "", "| | ms | to a direct SCRAM connection |", "|---|---|---|",
+    `| a cold instance, Hyperdrive binding | ${a.toFixed(2)} | ${judged(a / c, { floor: 0.1, aim: 0.025 })} |`, `| a warm one | ${b.toFixed(2)} | ${judged(b / c)} |`, `| Node, direct, SCRAM | ${c.toFixed(2)} | 1 |`);
+  await stop([direct, weir]);
+}
+
+const parts = { canned, real, memory, logins, worker };
+if (options.only && !parts[options.only]) throw new Error(`--only takes one of ${Object.keys(parts).join(", ")}`);
+for (const [name, part] of Object.entries(parts)) if (!options.only || options.only === name) await part();
+
+if (options.write) {
   const page = join(root, "docs/benchmarks.md"), mark = ["<!-- pool -->", "<!-- /pool -->"];
   const old = readFileSync(page, "utf8"), [from, to] = [old.indexOf(mark[0]), old.indexOf(mark[1])];
+  if (from < 0) throw new Error(`${page} has no ${mark[0]}`);
   const text = `${mark[0]}\n${quick ? "From a quick run; differences below a fifth are noise.\n\n" : ""}${lines.join("\n").trim()}\n`;
-  writeFileSync(page, from < 0 ? `${old}\n## The Postgres pool\n\n\`bench/pool --write\` (\`--quick\`: one round of two seconds instead of the median of three)\n\n${text}${mark[1]}\n` : old.slice(0, from) + text + old.slice(to));
+  writeFileSync(page, old.slice(0, from) + text + old.slice(to));
 }
 process.exit(0);

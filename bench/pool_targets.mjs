@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// What bench/pool.mjs measures: Postgres itself, a backend that answers at once, and the poolers before them.
+// A target is {name, port, dir: of its unix socket, server, pid: of the process that is measured, stop()}.
+import { execFileSync } from "node:child_process";
+import { appendFileSync, chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import { join } from "node:path";
+
+import { Server, freePort, root, scratch, sleep, weirPath } from "./lib.mjs";
+
+const isRoot = process.getuid() === 0;
+const nobody = isRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : [];
+const asNobody = (command, args) => [...nobody, command, ...args];
+const start = (name, [command, ...args], options) => new Server(name, command, args, options);
+
+export const postgresBin = join("/usr/lib/postgresql", readdirSync("/usr/lib/postgresql").sort((a, b) => b - a).find((v) => existsSync(`/usr/lib/postgresql/${v}/bin/postgres`)), "bin");
+export const run = ([command, ...args], options = {}) => execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], ...options });
+export const PASSWORD = "a secret of the benchmark's";
+
+if (isRoot) chmodSync(scratch, 0o755); // others run as nobody
+
+export function directory(name) {
+  const dir = mkdtempSync(join(scratch, `${name}-`));
+  if (isRoot) chownSync(dir, 65534, 65534);
+  return dir;
+}
+
+async function listens(port, server) {
+  for (let tries = 0; ; tries++) {
+    const open = await new Promise((done) => net.connect(port, "127.0.0.1").on("connect", function () { this.destroy(); done(true); }).on("error", () => done(false)));
+    if (open) return;
+    if (tries > 200 || server.process.exitCode !== null) throw new Error(`${server.name} did not start:\n${server.output}`);
+    await sleep(50);
+  }
+}
+
+// For TLS, of every target.
+export function certificate() {
+  const dir = join(scratch, "tls"), pair = { certificate: join(dir, "crt"), key: join(dir, "key") };
+  if (existsSync(dir)) return pair;
+  mkdirSync(dir, { mode: 0o755 });
+  run(["openssl", "req", "-x509", "-days", "2", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", pair.key, "-out", pair.certificate, "-subj", "/CN=localhost"]);
+  if (isRoot) chownSync(pair.key, 65534, 65534);
+  chmodSync(pair.key, 0o600);
+  return pair;
+}
+
+export async function startPostgres() {
+  const dir = directory("postgres"), data = join(dir, "data"), port = await freePort(), pair = certificate();
+  run(asNobody(join(postgresBin, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "--no-sync"]));
+  appendFileSync(join(data, "postgresql.conf"), `port=${port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='${dir}'\nfsync=off\nmax_connections=1100\nshared_buffers=128MB\n` +
+    `ssl=on\nssl_cert_file='${pair.certificate}'\nssl_key_file='${pair.key}'\n`);
+  writeFileSync(join(data, "pg_hba.conf"), "local all all trust\nhost all scram 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n");
+  const server = start("postgres", asNobody(join(postgresBin, "postgres"), ["-D", data]));
+  await listens(port, server);
+  await sleep(500);
+  const on = ["-h", "127.0.0.1", "-p", String(port), "-U", "postgres"];
+  run([join(postgresBin, "createdb"), ...on, "bench"]);
+  run([join(postgresBin, "psql"), ...on, "-qc", `create role scram login password '${PASSWORD.replaceAll("'", "''")}'`, "bench"]);
+  run([join(postgresBin, "pgbench"), ...on, "-i", "-q", "-s", "10", "bench"]);
+  return { name: "direct", port, dir, server, pid: null, prepared: true, stop: () => server.stop() };
+}
+
+export async function startBackend() {
+  const port = await freePort(), server = start("backend", [join(root, "build/bench/pool_backend"), String(port)]);
+  await listens(port, server);
+  return { name: "direct", port, server, pid: null, prepared: true, stop: () => server.stop() };
+}
+
+const below = (pid, name) => Number(execFileSync("pgrep", ["-P", String(pid), name], { encoding: "utf8" }));
+
+// unix: towards the server, too. auth: "trust" or "scram".
+export async function startWeir(to, { unix = false, auth = "trust" } = {}) {
+  const port = await freePort(), dir = directory("weir"), pair = certificate(), config = join(dir, "pool.toml");
+  const users = auth === "scram" ? `auth = "scram-sha-256"\n[[users]]\nname = "scram"\npassword = "${PASSWORD}"\n` : 'auth = "any"\n';
+  writeFileSync(config, `listen = ["127.0.0.1:${port}", "${dir}/.s.PGSQL.${port}"]\npool_size = 20\n${users}[tls]\nmode = "allow"\ncertificate_file = "${pair.certificate}"\nkey_file = "${pair.key}"\n` +
+    `[[databases]]\nname = "*"\nhost = "${unix ? to.dir : "127.0.0.1"}"\nport = ${to.port}\n[databases.tls]\nmode = "disable"\n`, { mode: 0o600 });
+  const server = start("weir", [weirPath, "pool", "--config", config]);
+  await listens(port, server);
+  await sleep(300);
+  return { name: "weir", port, dir, server, pid: below(server.process.pid, "weir-pool"), prepared: true, stop: () => server.stop() };
+}
+
+export async function startPgBouncer(to, { unix = false, auth = "trust" } = {}) {
+  const program = process.env.PGBOUNCER ?? "pgbouncer", port = await freePort(), dir = directory("pgbouncer"), pair = certificate();
+  const version = run([program, "--version"]).match(/\d+\.\d+/)[0];
+  const prepared = Number(version.split(".")[1]) >= 21;
+  writeFileSync(join(dir, "users.txt"), `"postgres" "x"\n"scram" "${PASSWORD}"\n`);
+  writeFileSync(join(dir, "b.ini"), `[databases]\n* = host=${unix ? to.dir : "127.0.0.1"} port=${to.port}\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=${port}\nunix_socket_dir=${dir}\n` +
+    `auth_type=${auth === "scram" ? "scram-sha-256" : "trust"}\nauth_file=${dir}/users.txt\npool_mode=transaction\ndefault_pool_size=20\nmax_client_conn=7000\nlog_connections=0\nlog_disconnections=0\nserver_tls_sslmode=disable\n` +
+    `client_tls_sslmode=allow\nclient_tls_cert_file=${pair.certificate}\nclient_tls_key_file=${pair.key}\n${prepared ? "max_prepared_statements=200\n" : ""}`);
+  if (isRoot) run(["chown", "-R", "65534:65534", dir]);
+  const server = start("pgbouncer", asNobody(program, ["-q", join(dir, "b.ini")]));
+  await listens(port, server);
+  return { name: `PgBouncer ${version}`, port, dir, server, pid: server.process.pid, prepared, stop: () => server.stop() };
+}
+
+// A worker with a Hyperdrive binding whose instances are gone soon after they were used. get() answers its JSON.
+export async function startWorker(to) {
+  const dir = mkdtempSync(join(scratch, "worker-")), port = await freePort(), config = join(dir, "weir.toml");
+  mkdirSync(join(dir, "w"));
+  writeFileSync(join(dir, "w/wrangler.toml"), `name = "w"\nmain = "${join(root, "bench/apps/pool/index.js")}"\ncompatibility_date = "2026-11-01"\ncompatibility_flags = ["nodejs_compat"]\n[[hyperdrive]]\nbinding = "DB"\nid = "bench"\n`);
+  writeFileSync(join(dir, "password"), PASSWORD);
+  writeFileSync(config, `[[listener]]\nport = ${port}\n[[worker]]\nproject = "w"\ndefault = true\nidle_timeout = "200ms"\n[pool]\nlisten = []\n[[pool.databases]]\nname = "bench"\nid = "bench"\nuser = "scram"\npassword_file = "password"\nhost = "127.0.0.1"\nport = ${to.port}\n[pool.databases.tls]\nmode = "disable"\n`, { mode: 0o600 });
+  const server = start("weir", [weirPath, "serve", "--config", config]);
+  const get = async () => (await fetch(`http://127.0.0.1:${port}/`)).json();
+  for (let tries = 0; tries < 200; tries++) {
+    const answer = await get().catch(() => null);
+    if (answer?.one === 1) return { name: "weir", port, server, get, stop: () => server.stop() };
+    if (server.process.exitCode !== null) break;
+    await sleep(100);
+  }
+  throw new Error(`the worker did not answer:\n${server.output}`);
+}
+
+export const cpuTicks = (pid) => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ").slice(11, 13).reduce((a, b) => a + Number(b), 0);
+export const pssKb = (pid) => Number(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8").match(/^Pss:\s+(\d+)/m)[1]);
