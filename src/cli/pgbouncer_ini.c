@@ -205,10 +205,12 @@ static bool set(struct ini *ini, int line, const struct ini_key *keys, size_t co
     if (!key)
         return false;
     json_t *json = key->plan_name ? value_of(ini, line, key, value) : NULL;
-    AUTO_TEXT file_name = xasprintf("%s_file", key->plan_name ? key->plan_name : "");
-    bool is_name = ini->files_stay && key->type == INI_FILE;
-    if (json)
-        (void)json_object_set_new(into, is_name ? file_name : key->plan_name, json);
+    if (json && ini->files_stay && key->type == INI_FILE) {
+        AUTO_TEXT file_name = xasprintf("%s_file", key->plan_name);
+        (void)json_object_set_new(into, file_name, json);
+    } else if (json) {
+        (void)json_object_set_new(into, key->plan_name, json);
+    }
     return true;
 }
 

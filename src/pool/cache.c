@@ -5,6 +5,8 @@
 #include <sys/random.h>
 
 #include "approve.h"
+#include "forward.h"
+#include "hash.h"
 #include "own.h"
 #include "traits.h"
 
@@ -119,18 +121,12 @@ static bool read_query(struct client *client, struct slice body, struct request 
 
 static bool read_parse(struct client *client, struct slice body, struct request *request)
 {
-    const struct pool_config *config = client->pool->config;
-    struct slice rest, text;
-    if (request->statement || request->shape[0] || !wire_take_text(&body, &request->name))
-        return false;
-    rest = body;
-    if (!wire_take_text(&rest, &text) || rest.len < 2 ||
-        rest.len != 2 + (size_t)wire_get_u16(rest.ptr) * 4)
+    struct slice text;
+    if (request->statement || request->shape[0] || !wire_take_text(&body, &request->name) ||
+        !wire_parse_text(body, &text))
         return false;
     if (request->name.len > 0 &&
-        (names_get(&client->names, request->name) ||
-         client->names.count >= (uint32_t)config->client_statements_max ||
-         client->names.bytes + body.len > config->client_statements_bytes_max))
+        (names_get(&client->names, request->name) || !forward_has_room(client, body)))
         return false;
     request->parses = true;
     request->statement = statements_intern(client->pool->statements, body);
@@ -154,25 +150,13 @@ static bool read_name(const struct client *client, struct slice name, struct req
 /* A text such as 'now' means something else each time. */
 static bool values_stay(struct slice values)
 {
-    uint16_t formats, count;
-    uint32_t len;
-    if (values.len < 2)
+    struct slice formats, value;
+    uint16_t count;
+    if (!wire_take_formats(&values, &formats, &count))
         return false;
-    formats = wire_get_u16(values.ptr);
-    if (values.len < 4 + (size_t)formats * 2)
-        return false;
-    values.ptr += 2 + (size_t)formats * 2;
-    values.len -= 2 + (size_t)formats * 2;
-    count = wire_get_u16(values.ptr);
-    values.ptr += 2;
-    values.len -= 2;
-    for (uint16_t i = 0; i < count; i++) {
-        if (!wire_take_u32(&values, &len) || (len != UINT32_MAX && len > values.len) ||
-            (len != UINT32_MAX && approve_moves((struct slice){values.ptr, len})))
+    for (uint16_t i = 0; i < count; i++)
+        if (!wire_take_value(&values, &value) || approve_moves(value))
             return false;
-        values.ptr += len == UINT32_MAX ? 0 : len;
-        values.len -= len == UINT32_MAX ? 0 : len;
-    }
     return true;
 }
 
@@ -210,8 +194,7 @@ static bool read_request(struct client *client, struct slice bytes, struct reque
     char type;
     bool sound = true, ended = false;
     *ret = (struct request){0};
-    if (own_is(client) || client->pinned || client->pool->mode == POOL_SESSION ||
-        client->skip > 0 || client->pool->config->statements_max <= 0)
+    if (own_is(client) || client->pinned || client->skip > 0 || !forward_renames(client))
         return false;
     while (sound && !ended && own_next(&rest, &type, &body))
         switch (type) {
@@ -250,21 +233,14 @@ static bool read_request(struct client *client, struct slice bytes, struct reque
 static uint64_t hash_of(const struct cache *cache, const struct request *request,
                         const struct params *params)
 {
-    const uint64_t multiplier = 0x9e3779b97f4a7c15u;
-    uint64_t hash = cache->key ^ request->statement->hash;
-    hash = (hash ^ (uint64_t)(uintptr_t)params) * multiplier;
-    hash = (hash ^ request->told) * multiplier;
-    for (const char *c = request->shape; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * multiplier;
-    for (size_t i = 0; i < request->values.len; i++)
-        hash = (hash ^ (unsigned char)request->values.ptr[i]) * multiplier;
-    return hash ^ hash >> 32;
+    uint64_t key = cache->key ^ request->statement->hash ^ request->told;
+    key = hash_bytes(key, (struct slice){(const char *)&params, sizeof(params)});
+    return hash_bytes(hash_bytes(key, slice_of(request->shape)), request->values);
 }
 
 static struct entry **entry_place(struct cache *cache, const struct request *request,
-                                  const struct params *params)
+                                  const struct params *params, uint64_t hash)
 {
-    uint64_t hash = hash_of(cache, request, params);
     struct entry **place = &cache->buckets[hash % BUCKETS];
     for (; *place; place = &(*place)->next) {
         const struct entry *e = *place;
@@ -372,44 +348,42 @@ static void renewed(void *context, struct slice replies, const char *problem)
     make_room(cache);
 }
 
-static void compose_name(struct buffer *batch, char type, char kind)
+static void compose_bind(struct buffer *batch, struct slice values)
 {
-    size_t begun = wire_begin(batch, type);
-    buffer_append(batch, &kind, 1);
+    size_t begun = wire_begin(batch, 'B');
     wire_text(batch, "");
+    wire_text(batch, "");
+    buffer_append_slice(batch, values);
+    wire_end(batch, begun);
+}
+
+static void compose_execute(struct buffer *batch)
+{
+    size_t begun = wire_begin(batch, 'E');
+    wire_text(batch, "");
+    wire_u32(batch, 0);
     wire_end(batch, begun);
 }
 
 static void compose(struct buffer *batch, const struct request *request)
 {
     const struct statement *statement = request->statement;
-    size_t begun;
     if (request->shape[0] == 'Q') {
         wire_query(batch, statement_text(statement).ptr);
         return;
     }
-    begun = wire_begin(batch, 'P');
-    wire_text(batch, "");
-    buffer_append(batch, statement->body, statement->body_bytes);
-    wire_end(batch, begun);
+    statement_append_parse(statement, "", batch);
     for (const char *c = request->shape; *c; c++) {
         if (*c == 'd')
-            compose_name(batch, 'D', 'S');
+            wire_target(batch, 'D', 'S', "");
         else if (*c == 'D')
-            compose_name(batch, 'D', 'P');
-        else if (*c == 'S')
+            wire_target(batch, 'D', 'P', "");
+        else if (*c == 'B')
+            compose_bind(batch, request->values);
+        else if (*c == 'E')
+            compose_execute(batch);
+        else
             wire_plain(batch, 'S');
-        if (*c != 'B' && *c != 'E')
-            continue;
-        begun = wire_begin(batch, *c);
-        wire_text(batch, "");
-        if (*c == 'B') {
-            wire_text(batch, "");
-            buffer_append_slice(batch, request->values);
-        } else {
-            wire_u32(batch, 0);
-        }
-        wire_end(batch, begun);
     }
 }
 
@@ -456,7 +430,8 @@ static void answer(struct client *client, struct request *request, const struct 
 static struct entry *find(struct client *client, const struct request *request)
 {
     struct cache *cache = client->pool->cache;
-    struct entry *entry = *entry_place(cache, request, client->params);
+    uint64_t hash = hash_of(cache, request, client->params);
+    struct entry *entry = *entry_place(cache, request, client->params, hash);
     if (!entry)
         return NULL;
     uint64_t age_us = pool_now() - entry->made_us;
@@ -539,16 +514,17 @@ void cache_keep(struct server *server)
         cache_unwatch(server);
         return;
     }
-    struct entry **place = entry_place(cache, &watch->request, watch->request.params);
+    uint64_t hash = hash_of(cache, &watch->request, watch->request.params);
+    struct entry **place = entry_place(cache, &watch->request, watch->request.params, hash);
     if (*place)
         entry_drop(cache, *place);
     struct entry *entry = xcalloc(1, sizeof(*entry));
     entry->pool = server->pool;
     entry->request = watch->request;
     watch->request = (struct request){0};
-    entry->hash = hash_of(cache, &entry->request, entry->request.params);
-    entry->next = cache->buckets[entry->hash % BUCKETS];
-    cache->buckets[entry->hash % BUCKETS] = entry;
+    entry->hash = hash;
+    entry->next = cache->buckets[hash % BUCKETS];
+    cache->buckets[hash % BUCKETS] = entry;
     list_push_front(&cache->recent, &entry->recent);
     cache->bytes += entry_cost(entry);
     set_reply(cache, entry, reply);

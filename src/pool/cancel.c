@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cancel.h"
 
-#include "handover.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "handover.h"
 #include "pool.h"
 
 enum { CANCELS_PER_SERVER_MAX = 2 };

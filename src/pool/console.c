@@ -15,17 +15,15 @@
 
 enum { COMMAND_BYTES_MAX = 8192, WORDS_MAX = 4, RELOAD_US_MAX = 60000000 };
 
-bool console_admits(const char *user)
-{
-    const struct pool_config *config = pool_process.config;
-    return config_lists(config->admin_users, user) || config_lists(config->stats_users, user) ||
-           config->auth == AUTH_ANY;
-}
-
 bool console_may_command(const char *user)
 {
     const struct pool_config *config = pool_process.config;
     return config->auth == AUTH_ANY || config_lists(config->admin_users, user);
+}
+
+bool console_admits(const char *user)
+{
+    return console_may_command(user) || config_lists(pool_process.config->stats_users, user);
 }
 
 void console_open(struct client *client, bool may_command)

@@ -68,7 +68,7 @@ static void refuse(const struct message *message, enum expect_kind kind,
                 (struct expected){.kind = kind, .refusal = wire_error_copy("ERROR", error)});
 }
 
-static bool renames(const struct client *client)
+bool forward_renames(const struct client *client)
 {
     const struct pool *pool = client->pool;
     return pool->mode != POOL_SESSION && pool->config->statements_max > 0;
@@ -112,7 +112,7 @@ static bool keep_or_refuse_state(const struct message *message, enum expect_kind
 static bool deallocate_ours(const struct message *message, struct slice text)
 {
     char name[64];
-    if (!renames(message->client) || message->server->status == 'E' ||
+    if (!forward_renames(message->client) || message->server->status == 'E' ||
         !traits_deallocated(text, name) || !names_remove(&message->client->names, slice_of(name)))
         return false;
     expect_reply(message, EXPECT_DEALLOCATE_DONE);
@@ -144,7 +144,8 @@ static bool on_query(const struct message *message)
         return true;
     if (traits & TRAIT_SIGNAL)
         signals_in_query(message->client, text);
-    if ((traits & TRAIT_PREPARED) && renames(message->client) && message->server->status != 'E')
+    if ((traits & TRAIT_PREPARED) && forward_renames(message->client) &&
+        message->server->status != 'E')
         show_own_statements(message);
     statement_release(&message->client->unnamed); /* a simple query ends it */
     message->client->unnamed_serial++;
@@ -164,24 +165,6 @@ static bool on_query(const struct message *message)
 
 /* ---- extended query ---- */
 
-static void compose_parse(struct batch *batch, const char *name, const struct statement *statement)
-{
-    struct buffer *out = batch_compose(batch);
-    size_t begun = wire_begin(out, 'P');
-    wire_text(out, name);
-    buffer_append(out, statement->body, statement->body_bytes);
-    wire_end(out, begun);
-}
-
-static void compose_close(struct batch *batch, const char *name)
-{
-    struct buffer *out = batch_compose(batch);
-    size_t begun = wire_begin(out, 'C');
-    buffer_append(out, "S", 1);
-    wire_text(out, name);
-    wire_end(out, begun);
-}
-
 /* Closes the statement on the server, if it is there. */
 static void unprepare(const struct message *message, struct statement *statement)
 {
@@ -189,7 +172,7 @@ static void unprepare(const struct message *message, struct statement *statement
     if (!prepared_use(&message->server->prepared, statement))
         return;
     statement_server_name(statement, name);
-    compose_close(message->batch, name);
+    wire_target(batch_compose(message->batch), 'C', 'S', name);
     expect_push(
         &message->server->expect,
         (struct expected){.kind = EXPECT_OWN_CLOSE, .statement = statement_hold(statement)});
@@ -211,7 +194,7 @@ static void prepare(const struct message *message, struct statement *statement,
     char name[SERVER_NAME_BYTES];
     make_room(message);
     statement_server_name(statement, name);
-    compose_parse(message->batch, name, statement);
+    statement_append_parse(statement, name, batch_compose(message->batch));
     prepared_add(&message->server->prepared, statement, message->client->pool->generation);
     entry.statement = statement_hold(statement);
     expect_push(&message->server->expect, entry);
@@ -254,7 +237,7 @@ static void on_parse_unnamed(const struct message *message, struct slice body)
     pass(message);
 }
 
-static bool has_room(const struct client *client, struct slice body)
+bool forward_has_room(const struct client *client, struct slice body)
 {
     const struct pool_config *config = client->pool->config;
     return client->names.count < (uint32_t)config->client_statements_max &&
@@ -286,7 +269,7 @@ static void on_parse_named(const struct message *message, struct slice name, str
         parse_again(message, name, there, body);
         return;
     }
-    if (!has_room(client, body)) {
+    if (!forward_has_room(client, body)) {
         refuse(message, EXPECT_PARSE, &too_many_statements);
         return;
     }
@@ -315,17 +298,10 @@ static void on_parse_named(const struct message *message, struct slice name, str
 
 static bool on_parse(const struct message *message)
 {
-    struct slice body = body_of(message), name, text, types;
-    uint16_t count;
-    if (!wire_take_text(&body, &name))
+    struct slice body = body_of(message), name, text;
+    if (!wire_take_text(&body, &name) || !wire_parse_text(body, &text))
         return false;
-    types = body;
-    if (!wire_take_text(&types, &text) || types.len < 2)
-        return false;
-    count = wire_get_u16(types.ptr);
-    if (types.len != 2 + (size_t)count * 4)
-        return false;
-    if (!renames(message->client)) {
+    if (!forward_renames(message->client)) {
         if (keep_or_refuse_state(message, EXPECT_PARSE, traits_of(text)))
             return true;
         expect_reply(message, EXPECT_PARSE);
@@ -349,7 +325,7 @@ static bool verify(const struct message *message)
     struct client *client = message->client;
     struct server *server = message->server;
     struct slice rest = body_of(message), portal, name;
-    if (!renames(client) || server->status == 'E' || server->failed ||
+    if (!forward_renames(client) || server->status == 'E' || server->failed ||
         !wire_take_text(&rest, &portal) || !wire_take_text(&rest, &name) || name.len == 0)
         return false;
     struct statement *statement = names_get(&client->names, name);
@@ -365,10 +341,7 @@ static bool verify(const struct message *message)
     char ours[SERVER_NAME_BYTES];
     struct buffer *out = batch_compose(message->batch);
     statement_server_name(statement, ours);
-    size_t begun = wire_begin(out, 'D');
-    buffer_append(out, "S", 1);
-    wire_text(out, ours);
-    wire_end(out, begun);
+    wire_target(out, 'D', 'S', ours);
     wire_plain(out, 'H');
     expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_DESCRIBE,
                                                    .statement = statement_hold(statement)});
@@ -430,7 +403,7 @@ static bool find_unnamed(const struct message *message, enum expect_kind kind)
     if (server->unnamed == client->unnamed)
         return true;
     client->pool->counters.replays++;
-    compose_parse(message->batch, "", client->unnamed);
+    statement_append_parse(client->unnamed, "", batch_compose(message->batch));
     statement_release(&server->unnamed);
     server->unnamed = statement_hold(client->unnamed);
     expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_PARSE,
@@ -462,7 +435,7 @@ static void on_use(const struct message *message, enum expect_kind kind, struct 
                    struct slice name)
 {
     struct statement *statement = NULL;
-    if (!renames(message->client)) {
+    if (!forward_renames(message->client)) {
         pass(message);
     } else if (name.len == 0) {
         if (!find_unnamed(message, kind))
@@ -495,9 +468,9 @@ static bool on_bind(const struct message *message)
     if (!wire_take_text(&rest, &portal) || !wire_take_text(&rest, &name))
         return false;
     struct client *client = message->client;
-    const struct statement *statement = !renames(client) ? NULL
-                                        : name.len > 0   ? names_get(&client->names, name)
-                                                         : client->unnamed;
+    const struct statement *statement = !forward_renames(client) ? NULL
+                                        : name.len > 0           ? names_get(&client->names, name)
+                                                                 : client->unnamed;
     if (statement && (statement->traits & TRAIT_SIGNAL))
         signals_in_bind(client, statement, rest);
     if (statement && (statement->traits & TRAIT_PREPARED) && message->server->status != 'E')
@@ -543,7 +516,7 @@ static bool on_close(const struct message *message)
         pass(message);
         return true;
     }
-    if (statement_close && renames(client)) {
+    if (statement_close && forward_renames(client)) {
         struct statement *statement = names_get(&client->names, name);
         if (statement || !client->pinned || statement_name_is_ours(name)) {
             struct expected entry = {.kind = EXPECT_CLOSE_DONE};
@@ -647,7 +620,7 @@ static bool uses_unnamed(struct slice message)
 static bool must_wait(const struct client *client, struct slice message)
 {
     const struct expect *expect = &client->server->expect;
-    if (expect->ends == 0 || !renames(client) || message.len <= WIRE_HEADER_BYTES)
+    if (expect->ends == 0 || !forward_renames(client) || message.len <= WIRE_HEADER_BYTES)
         return false;
     char first = message.ptr[WIRE_HEADER_BYTES];
     switch (message.ptr[0]) {

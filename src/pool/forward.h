@@ -13,4 +13,9 @@ struct client;
 struct slice forward_messages(struct client *client, struct slice bytes,
                               const struct wire_error **ret_error, bool *ret_end);
 
+/* Are its statements under names of ours on servers? */
+bool forward_renames(const struct client *client);
+/* May it have one more named statement, of this Parse's body? */
+bool forward_has_room(const struct client *client, struct slice body);
+
 #endif

@@ -132,8 +132,10 @@ static void resume_logins(struct pool *pool, const struct wire_error *error)
 static bool has_room(const struct pool *pool)
 {
     int max = pool->limits.connections_max;
+    if (max <= 0)
+        return true;
     uint32_t total = servers_of_database(pool->database);
-    if (max <= 0 || total + 1 < (uint32_t)max)
+    if (total + 1 < (uint32_t)max)
         return true;
     for (const struct pool *other = pool_process.pools; other; other = other->next)
         if (other->database == pool->database && other->waiting.count + other->logins > 0 &&

@@ -166,36 +166,21 @@ bool own_next(struct slice *replies, char *ret_type, struct slice *ret_body)
 
 struct slice own_column(struct slice row, unsigned wanted)
 {
-    uint32_t len;
+    struct slice value = {NULL, 0};
     if (row.len < 2 || wanted >= wire_get_u16(row.ptr))
-        return (struct slice){NULL, 0};
+        return value;
     row.ptr += 2;
     row.len -= 2;
-    for (unsigned i = 0; wire_take_u32(&row, &len); i++) {
-        bool null = len == UINT32_MAX;
-        if (!null && len > row.len)
+    for (unsigned i = 0; i <= wanted; i++)
+        if (!wire_take_value(&row, &value))
             break;
-        if (i == wanted)
-            return null ? (struct slice){NULL, 0} : (struct slice){row.ptr, len};
-        row.ptr += null ? 0 : len;
-        row.len -= null ? 0 : len;
-    }
-    return (struct slice){NULL, 0};
+    return value;
 }
 
 struct slice own_error_text(struct slice body)
 {
-    struct slice text;
-    while (body.len > 1) {
-        char field = body.ptr[0];
-        body.ptr++;
-        body.len--;
-        if (!wire_take_text(&body, &text))
-            break;
-        if (field == 'M')
-            return text;
-    }
-    return SLICE("the server says nothing more");
+    struct slice text = wire_error_field(body, 'M');
+    return text.ptr ? text : SLICE("the server says nothing more");
 }
 
 void own_compose(struct buffer *batch, const char *sql, const char *parameter)

@@ -7,6 +7,7 @@
 
 #include "batch.h"
 #include "cache.h"
+#include "hash.h"
 #include "listen.h"
 #include "pool.h"
 
@@ -424,26 +425,20 @@ static void on_message(struct reply *reply)
 
 /* ---- what statements return ---- */
 
-static uint64_t mix(uint64_t hash, const char *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3u;
-    return hash;
-}
-
 /* ParameterDescription, then RowDescription or NoData: types and formats, not names, as one number;
  * 0: too long to look at. */
 static uint64_t describe(const struct reply *reply, uint64_t so_far)
 {
     struct slice rest = body_of(reply), name;
     if (reply->start[0] == 't')
-        return reply->have < reply->size ? 0 : mix(0xcbf29ce484222325u, rest.ptr, rest.len);
+        return reply->have < reply->size ? 0 : hash_bytes(1, rest);
     if (reply->start[0] == 'n' || so_far == 0 || reply->have < reply->size || rest.len < 2)
-        return reply->start[0] == 'n' && so_far != 0 ? mix(so_far, "n", 1) : 0;
+        return reply->start[0] == 'n' && so_far != 0 ? hash_bytes(so_far, SLICE("n")) : 0;
     rest.ptr += 2;
     rest.len -= 2;
     while (wire_take_text(&rest, &name) && rest.len >= 18) {
-        so_far = mix(mix(so_far, rest.ptr + 6, 4), rest.ptr + 16, 2);
+        so_far = hash_bytes(so_far, (struct slice){rest.ptr + 6, 4});
+        so_far = hash_bytes(so_far, (struct slice){rest.ptr + 16, 2});
         rest.ptr += 18;
         rest.len -= 18;
     }

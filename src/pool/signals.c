@@ -78,35 +78,22 @@ void signals_in_query(struct client *client, struct slice text)
 /* Parameter number i, from 1, as text or in binary. */
 static bool value_of(struct slice values, uint64_t i, uint64_t *ret)
 {
-    uint16_t formats, count;
-    uint32_t len = 0;
-    if (values.len < 2)
+    struct slice formats, value;
+    uint16_t count;
+    if (!wire_take_formats(&values, &formats, &count) || i == 0 || i > count)
         return false;
-    formats = wire_get_u16(values.ptr);
-    if (values.len < 4 + (size_t)formats * 2 || i == 0)
-        return false;
-    const char *format = values.ptr + 2;
-    values.ptr += 2 + (size_t)formats * 2;
-    values.len -= 2 + (size_t)formats * 2;
-    count = wire_get_u16(values.ptr);
-    values.ptr += 2;
-    values.len -= 2;
-    if (i > count)
-        return false;
-    for (uint64_t at = 1; at <= i; at++) {
-        if (!wire_take_u32(&values, &len) || len == UINT32_MAX || len > values.len)
+    for (uint64_t at = 1; at <= i; at++)
+        if (!wire_take_value(&values, &value))
             return false;
-        if (at < i)
-            values.ptr += len, values.len -= len;
-    }
-    bool binary = formats == 1   ? wire_get_u16(format) == 1
-                  : formats >= i ? wire_get_u16(format + (i - 1) * 2) == 1
-                                 : false;
+    if (!value.ptr)
+        return false;
+    size_t given = formats.len / 2, at = given == 1 ? 0 : i - 1; /* one holds for all */
+    bool binary = at < given && wire_get_u16(formats.ptr + at * 2) == 1;
     if (!binary)
-        return take_number(&(struct slice){values.ptr, len}, ret);
+        return take_number(&value, ret);
     *ret = 0;
-    for (uint32_t at = 0; at < len && len <= 8; at++)
-        *ret = *ret << 8 | (unsigned char)values.ptr[at];
+    for (size_t byte = 0; byte < value.len && value.len <= 8; byte++)
+        *ret = *ret << 8 | (unsigned char)value.ptr[byte];
     return true;
 }
 

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "hash.h"
 #include "traits.h"
+#include "wire.h"
 
 struct statements {
     uint64_t key;
@@ -32,22 +34,6 @@ struct prepared_entry {
 };
 
 static const char NAME_PREFIX[] = "weir_";
-
-/* Keyed, so that no tenant can choose texts that collide. Eight bytes a step. */
-static uint64_t hash_bytes(uint64_t key, struct slice bytes)
-{
-    const uint64_t multiplier = 0x9e3779b97f4a7c15u;
-    uint64_t hash = key ^ bytes.len * multiplier, word;
-    for (; bytes.len >= 8; bytes.ptr += 8, bytes.len -= 8) {
-        memcpy(&word, bytes.ptr, 8);
-        hash = (hash ^ word) * multiplier;
-        hash ^= hash >> 29;
-    }
-    word = 0;
-    memcpy(&word, bytes.ptr, bytes.len);
-    hash = (hash ^ word ^ key) * multiplier;
-    return hash ^ hash >> 32;
-}
 
 struct statements *statements_new(void)
 {
@@ -152,6 +138,14 @@ void statement_release(struct statement **statement)
 struct slice statement_text(const struct statement *statement)
 {
     return slice_of(statement->body);
+}
+
+void statement_append_parse(const struct statement *statement, const char *name, struct buffer *out)
+{
+    size_t begun = wire_begin(out, 'P');
+    wire_text(out, name);
+    buffer_append(out, statement->body, statement->body_bytes);
+    wire_end(out, begun);
 }
 
 void statement_server_name(const struct statement *statement, char ret_name[SERVER_NAME_BYTES])

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "buffer.h"
 #include "list.h"
 #include "slice.h"
 
@@ -40,6 +41,9 @@ struct statement *statements_intern(struct statements *table, struct slice body)
 struct statement *statement_hold(struct statement *statement);
 void statement_release(struct statement **statement);
 struct slice statement_text(const struct statement *statement);
+/* A Parse of it under that name. */
+void statement_append_parse(const struct statement *statement, const char *name,
+                            struct buffer *out);
 /* Its name on servers. */
 void statement_server_name(const struct statement *statement, char ret_name[SERVER_NAME_BYTES]);
 /* Would a client's own name be taken for one of ours? */

@@ -12,7 +12,6 @@
 #include "slice.h"
 
 struct client;
-struct pool;
 struct tenant;
 
 struct tenants { /* of a pool */

@@ -79,6 +79,14 @@ static void error_field(struct buffer *out, char field, const char *text)
     wire_text(out, text);
 }
 
+void wire_target(struct buffer *out, char type, char kind, const char *name)
+{
+    size_t begun = wire_begin(out, type);
+    buffer_append(out, &kind, 1);
+    wire_text(out, name);
+    wire_end(out, begun);
+}
+
 void wire_error(struct buffer *out, const char *severity, const struct wire_error *error)
 {
     size_t begun = wire_begin(out, strcmp(severity, "NOTICE") == 0 ? 'N' : 'E');
@@ -121,6 +129,40 @@ bool wire_take_u32(struct slice *rest, uint32_t *ret_value)
     rest->ptr += 4;
     rest->len -= 4;
     return true;
+}
+
+bool wire_take_value(struct slice *rest, struct slice *ret_value)
+{
+    uint32_t len;
+    *ret_value = (struct slice){NULL, 0};
+    if (!wire_take_u32(rest, &len))
+        return false;
+    if (len == UINT32_MAX)
+        return true;
+    if (len > rest->len)
+        return false;
+    *ret_value = (struct slice){rest->ptr, len};
+    rest->ptr += len;
+    rest->len -= len;
+    return true;
+}
+
+bool wire_take_formats(struct slice *rest, struct slice *ret_formats, uint16_t *ret_count)
+{
+    size_t bytes = rest->len >= 2 ? (size_t)wire_get_u16(rest->ptr) * 2 : 0;
+    if (rest->len < 4 + bytes)
+        return false;
+    *ret_formats = (struct slice){rest->ptr + 2, bytes};
+    *ret_count = wire_get_u16(rest->ptr + 2 + bytes);
+    rest->ptr += 4 + bytes;
+    rest->len -= 4 + bytes;
+    return true;
+}
+
+bool wire_parse_text(struct slice body, struct slice *ret_text)
+{
+    return wire_take_text(&body, ret_text) && body.len >= 2 &&
+           body.len == 2 + (size_t)wire_get_u16(body.ptr) * 4;
 }
 
 struct slice wire_error_field(struct slice body, char field)

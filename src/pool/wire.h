@@ -61,6 +61,9 @@ void wire_ready(struct buffer *out, char status);
 void wire_parameter(struct buffer *out, struct slice name, struct slice value);
 void wire_auth(struct buffer *out, enum auth_code code, struct slice rest);
 
+/* Describe ('D') or Close ('C') of a statement ('S') or portal ('P'). */
+void wire_target(struct buffer *out, char type, char kind, const char *name);
+
 /* What we say ourselves. Texts are ours or came through wire's own checks; NULL: left out. */
 struct wire_error {
     const char *sqlstate;
@@ -78,5 +81,13 @@ struct slice wire_error_field(struct slice body, char field);
 /* Takes a NUL-terminated text from the front of *rest; false: there is no NUL. */
 bool wire_take_text(struct slice *rest, struct slice *ret_text) WARN_UNUSED;
 bool wire_take_u32(struct slice *rest, uint32_t *ret_value) WARN_UNUSED;
+/* A length and so many bytes, of a Bind or a row; ptr NULL: it is null. False: it is cut short. */
+bool wire_take_value(struct slice *rest, struct slice *ret_value) WARN_UNUSED;
+/* What stands before the values of a Bind: their formats, two bytes each, and how many there are.
+ */
+bool wire_take_formats(struct slice *rest, struct slice *ret_formats,
+                       uint16_t *ret_count) WARN_UNUSED;
+/* The text in a Parse's body after its name; false: text and types do not fill the body. */
+bool wire_parse_text(struct slice body, struct slice *ret_text) WARN_UNUSED;
 
 #endif

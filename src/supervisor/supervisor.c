@@ -35,7 +35,6 @@ enum {
 
 struct supervisor supervisor;
 
-static void child_start(struct child *child);
 static void load_begin(void);
 
 static const char *child_name(const struct child *child)
@@ -398,7 +397,7 @@ static void on_child_ready(struct loop_source *source, uint32_t events)
 static void on_restart(struct loop_timer *timer)
 {
     if (!supervisor.stopping)
-        child_start(CONTAINER_OF(timer, struct child, restart));
+        supervisor_start_child(CONTAINER_OF(timer, struct child, restart));
 }
 
 static void restart_later(struct child *child)
@@ -419,11 +418,6 @@ int supervisor_watch_child(struct child *child)
 }
 
 void supervisor_start_child(struct child *child)
-{
-    child_start(child);
-}
-
-static void child_start(struct child *child)
 {
     static const char *const names[] = {"__gateway", "__broker", "__nursery", "__pool"};
     bool numbered = child->kind == CHILD_GATEWAY;
@@ -480,7 +474,7 @@ static void child_ended(struct child *child, int status)
 static void start_pool(void)
 {
     if (supervisor.pool.process.pid == 0 && json_object_get(supervisor.plan.json, "pool"))
-        child_start(&supervisor.pool);
+        supervisor_start_child(&supervisor.pool);
 }
 
 static void start_children(void)
@@ -491,12 +485,12 @@ static void start_children(void)
     start_pool();
     if (supervisor.gateways_count == 0)
         return; /* a pool and nothing else */
-    child_start(&supervisor.nursery);
-    child_start(&supervisor.broker);
+    supervisor_start_child(&supervisor.nursery);
+    supervisor_start_child(&supervisor.broker);
     for (int i = 0; i < supervisor.gateways_count; i++) {
         supervisor.gateways[i] =
             (struct child){.kind = CHILD_GATEWAY, .number = i, .process.control = -1};
-        child_start(&supervisor.gateways[i]);
+        supervisor_start_child(&supervisor.gateways[i]);
     }
 }
 

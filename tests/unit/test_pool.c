@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "hash.h"
 #include "params.h"
 #include "scram.h"
 #include "statements.h"
@@ -78,6 +79,17 @@ static void finds_what_outlives_a_transaction(void **state)
                      texts[i].traits);
 }
 
+static void hashes_by_key_and_bytes(void **state)
+{
+    uint64_t one = hash_bytes(1, SLICE("a")), two = hash_bytes(2, SLICE("a"));
+    (void)state;
+    assert_true(one != two);
+    assert_true(hash_bytes(1, SLICE("")) != hash_bytes(2, SLICE("")));
+    assert_true(hash_bytes(one, SLICE("b")) != hash_bytes(two, SLICE("b")));
+    assert_true(hash_bytes(1, SLICE("12345678a")) != hash_bytes(1, SLICE("12345678b")));
+    assert_true(hash_bytes(1, SLICE("12345678a")) != hash_bytes(2, SLICE("12345678a")));
+}
+
 static void reads_what_is_reset(void **state)
 {
     char name[64];
@@ -99,7 +111,8 @@ static void outlines_a_text_without_its_data(void **state)
         const char *text, *outline;
     } cases[] = {
         {"select 1", "select ?"},
-        {"select  *\n from t -- all\n where a = 'it''s' and b=1.5e3", "select * from t where a = ? and b=?"},
+        {"select  *\n from t -- all\n where a = 'it''s' and b=1.5e3",
+         "select * from t where a = ? and b=?"},
         {"select $1, $22::int, x1, \"1 two\"", "select $1, $22::int, x1, \"1 two\""},
         {"select e'\\'secret', $$secret$$, $a$ $$secret $a$", "select ?, ?, ?"},
         {"select U&'secret', B'101', x'ff', N'secret'", "select U&?, B?, x?, N?"},
@@ -255,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_what_outlives_a_transaction),
+        cmocka_unit_test(hashes_by_key_and_bytes),
         cmocka_unit_test(reads_what_is_reset),
         cmocka_unit_test(outlines_a_text_without_its_data),
         cmocka_unit_test(reads_names_as_postgres_does),

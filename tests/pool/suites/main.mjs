@@ -8,7 +8,7 @@
 // where context is {dir: scratch copy of the source, port and socketDir: of the pool, or of Postgres with --direct,
 // postgres, only: RegExp, execute: see below}.
 import { spawn, spawnSync } from "node:child_process";
-import { createWriteStream, chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { createWriteStream, chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { after, test } from "node:test";
