@@ -8,7 +8,6 @@ import { database, makeCertificate } from "../lib.mjs";
 export const bar = 75;
 export const settings = "";
 export const known = {
-  "client/query-error-handling-prepared-statement-tests.js": "ends a backend, and expects its session to end with it",
   "connection-pool/error-tests.js": "ends idle backends, and expects sessions to end with them",
   "gh-issues/130-tests.js": "ends an idle backend, and expects the session to end with it",
 };
