@@ -14,10 +14,11 @@ enum {
     BUCKETS = 4096,
     SHAPE_BYTES = 8,
     ENTRY_BYTES = 256, /* what an entry costs besides its texts, roughly */
+    BATCH_BYTES_MAX = 16 * 1024, /* of one whose end is waited for */
 };
 
 /* What a batch asks. Its shape: the types of its messages without Parse; 'd' is a Describe of the
- * statement. */
+ * statement, and "dH" asks for nothing else. */
 struct request {
     struct statement *statement; /* a reference */
     struct params *params;       /* a reference, or NULL while it is only looked for */
@@ -35,7 +36,9 @@ struct entry {
     struct pool *pool;
     struct request request; /* values: owned */
     uint64_t hash, made_us;
-    char *reply; /* from after ParseComplete up to before ReadyForQuery */
+    uint64_t generation; /* of the pool, when it was made */
+    uint64_t described;  /* what a 'd' was told (statement_described); 0: there is none */
+    char *reply;         /* from after ParseComplete up to before ReadyForQuery */
     size_t reply_bytes;
     bool renewing, dropped;
 };
@@ -142,7 +145,7 @@ static bool read_name(const struct client *client, struct slice name, struct req
     if (!statement)
         return false;
     request->name = name;
-    request->told = name.len > 0 ? *names_told(&client->names, name) : 0;
+    request->told = name.len > 0 ? *names_told(&client->names, name) : client->unnamed_told;
     request->statement = statement_hold(statement);
     return true;
 }
@@ -216,6 +219,10 @@ static bool read_request(struct client *client, struct slice bytes, struct reque
             break;
         case 'S':
             sound = strchr(ret->shape, 'E') != NULL && append(ret, 'S');
+            ended = true;
+            break;
+        case 'H':
+            sound = strcmp(ret->shape, "d") == 0 && append(ret, 'H');
             ended = true;
             break;
         default:
@@ -296,13 +303,26 @@ static void make_room(struct cache *cache)
         entry_drop(cache, CONTAINER_OF(last, struct entry, recent));
 }
 
-/* The part of a batch's replies that is kept; false: something else happened than a result. */
-static bool find_result(const struct request *request, struct slice replies, struct slice *ret)
+static bool describes(const struct request *request)
+{
+    return strchr(request->shape, 'd') != NULL;
+}
+
+/* What of a batch's replies is kept. */
+struct result {
+    struct slice reply;
+    uint64_t described;
+};
+
+/* False: something else happened than a result. */
+static bool find_result(const struct request *request, struct slice replies, struct result *ret)
 {
     struct slice rest = replies, body = {NULL, 0};
     const char *begin = replies.ptr, *end = NULL;
     char type;
-    bool result = false;
+    bool only_describes = strcmp(request->shape, "dH") == 0;
+    bool result = only_describes, in_description = false;
+    *ret = (struct result){.described = 0};
     while (!end && own_next(&rest, &type, &body)) {
         if (type == '1' && request->parses && begin == replies.ptr)
             begin = rest.ptr;
@@ -312,18 +332,30 @@ static bool find_result(const struct request *request, struct slice replies, str
             end = body.ptr - WIRE_HEADER_BYTES;
         else if (!strchr("2tTnD", type))
             return false;
+        if (type == 't' || (in_description && type != 'Z'))
+            ret->described = statement_described(ret->described, type, body);
+        in_description = type == 't';
     }
-    *ret = (struct slice){begin, end ? (size_t)(end - begin) : 0};
-    return end && result && rest.len == 0 && body.len == 1 && body.ptr[0] == 'I';
+    if (end && (body.len != 1 || body.ptr[0] != 'I'))
+        return false;
+    if (!end && only_describes)
+        end = rest.ptr; /* its batch goes on */
+    ret->reply = (struct slice){begin, end ? (size_t)(end - begin) : 0};
+    return ret->reply.len > 0 && result && rest.len == 0 && !in_description &&
+           describes(request) == (ret->described != 0);
 }
 
-static void set_reply(struct cache *cache, struct entry *entry, struct slice reply)
+static void set_result(struct entry *entry, const struct result *result)
 {
+    struct cache *cache = entry->pool->cache;
+    struct slice reply = result->reply;
     cache->bytes += reply.len;
     cache->bytes -= entry->reply_bytes;
     entry->reply = xrealloc(entry->reply, reply.len);
     memcpy(entry->reply, reply.ptr, reply.len);
     entry->reply_bytes = reply.len;
+    entry->described = result->described;
+    entry->generation = entry->pool->generation;
     entry->made_us = pool_now();
 }
 
@@ -333,18 +365,18 @@ static void renewed(void *context, struct slice replies, const char *problem)
 {
     struct entry *entry = context;
     struct cache *cache = entry->pool->cache;
-    struct slice reply;
+    struct result result;
     entry->pool->questions--;
     entry->renewing = false;
     if (entry->dropped) {
         entry_free(entry);
         return;
     }
-    if (problem || !find_result(&entry->request, replies, &reply)) {
+    if (problem || !find_result(&entry->request, replies, &result)) {
         entry_drop(cache, entry);
         return;
     }
-    set_reply(cache, entry, reply);
+    set_result(entry, &result);
     make_room(cache);
 }
 
@@ -383,7 +415,7 @@ static void compose(struct buffer *batch, const struct request *request)
         else if (*c == 'E')
             compose_execute(batch);
         else
-            wire_plain(batch, 'S');
+            wire_plain(batch, 'S'); /* also instead of a Flush */
     }
 }
 
@@ -402,27 +434,30 @@ static void renew(struct entry *entry)
 /* ---- answers ---- */
 
 /* What the messages that are answered here would have changed in the session. */
-static void apply(struct client *client, struct request *request)
+static void apply(struct client *client, struct request *request, const struct entry *entry)
 {
-    if (request->shape[0] == 'Q' || (request->parses && request->name.len == 0)) {
-        client->unnamed_serial++;
-        statement_release(&client->unnamed);
-    }
-    if (request->parses && request->name.len > 0)
-        names_put(&client->names, request->name, statement_hold(request->statement));
+    bool unnamed = request->name.len == 0;
+    if (request->shape[0] == 'Q')
+        client_set_unnamed(client, NULL);
+    else if (request->parses && unnamed)
+        client_set_unnamed(client, statement_hold(request->statement));
     else if (request->parses)
-        client->unnamed = statement_hold(request->statement);
+        names_put(&client->names, request->name, statement_hold(request->statement));
+    if (describes(request))
+        *(unnamed ? &client->unnamed_told : names_told(&client->names, request->name)) =
+            entry->described;
 }
 
 static void answer(struct client *client, struct request *request, const struct entry *entry)
 {
     static const char parsed[] = {'1', 0, 0, 0, 4}, ready[] = {'Z', 0, 0, 0, 5, 'I'};
+    bool ends = !strchr(request->shape, 'H');
     const struct iovec parts[] = {
         {(void *)(uintptr_t)parsed, request->parses ? sizeof(parsed) : 0},
         {entry->reply, entry->reply_bytes},
-        {(void *)(uintptr_t)ready, sizeof(ready)},
+        {(void *)(uintptr_t)ready, ends ? sizeof(ready) : 0},
     };
-    apply(client, request);
+    apply(client, request, entry);
     client_send(client, parts, 3);
 }
 
@@ -436,7 +471,9 @@ static struct entry *find(struct client *client, const struct request *request)
         return NULL;
     uint64_t age_us = pool_now() - entry->made_us;
     uint64_t fresh_us = (uint64_t)cache->config->max_age_ms * 1000;
-    if (age_us > fresh_us + (uint64_t)cache->config->stale_ms * 1000) {
+    /* Who hears that a statement returns something else now asks what it is. */
+    bool outdated = entry->described != 0 && entry->generation != entry->pool->generation;
+    if (outdated || age_us > fresh_us + (uint64_t)cache->config->stale_ms * 1000) {
         entry_drop(cache, entry);
         return NULL;
     }
@@ -448,6 +485,19 @@ static struct entry *find(struct client *client, const struct request *request)
     list_remove(&cache->recent, &entry->recent);
     list_push_front(&cache->recent, &entry->recent);
     return entry;
+}
+
+bool cache_awaits(struct slice bytes)
+{
+    struct slice rest = bytes, body;
+    char type;
+    while (own_next(&rest, &type, &body))
+        if (!strchr("PBDE", type) || type == 0)
+            return false;
+    if (rest.len > 0 && (rest.ptr[0] == 0 || !strchr("PBDESHQ", rest.ptr[0])))
+        return false;
+    uint32_t length = rest.len < WIRE_HEADER_BYTES ? 4 : wire_get_u32(rest.ptr + 1);
+    return length >= 4 && length < BATCH_BYTES_MAX && bytes.len < BATCH_BYTES_MAX;
 }
 
 struct slice cache_answer(struct client *client, struct slice bytes)
@@ -508,9 +558,9 @@ void cache_keep(struct server *server)
 {
     struct watch *watch = server->watch;
     struct cache *cache = server->pool->cache;
-    struct slice reply;
-    if (!find_result(&watch->request, buffer_slice(&watch->reply), &reply) ||
-        reply.len > cache->config->result_bytes_max) {
+    struct result result;
+    if (!find_result(&watch->request, buffer_slice(&watch->reply), &result) ||
+        result.reply.len > cache->config->result_bytes_max) {
         cache_unwatch(server);
         return;
     }
@@ -527,7 +577,7 @@ void cache_keep(struct server *server)
     cache->buckets[hash % BUCKETS] = entry;
     list_push_front(&cache->recent, &entry->recent);
     cache->bytes += entry_cost(entry);
-    set_reply(cache, entry, reply);
+    set_result(entry, &result);
     cache_unwatch(server);
     make_room(cache);
 }

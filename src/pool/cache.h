@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Results of read-only statements, kept as the bytes of their replies, for a database that asks for
  * it. A client that is in no transaction and whose batch asks one approved statement (approve.h) is
- * answered without a connection. A result is found by all that it depends on: the statement with
+ * answered without a connection, also if it asks first what the statement returns (up to Flush). A result is found by all that it depends on: the statement with
  * its types, the values, the formats, the session's parameters; a pool is of one database and user.
  * After max_age a result is still given out while a client of our own fetches it anew, for
  * stale_while_revalidate; after that it counts no more. */
@@ -21,6 +21,10 @@ uint32_t cache_results(const struct cache *cache);
 /* Answers the batches at the front of what a client without a server sends, as far as they are
  * known; returns the rest. */
 struct slice cache_answer(struct client *client, struct slice bytes);
+
+/* Are these nothing, or the beginning of a batch that may be known once it is whole? Drivers in workers send
+ * each message on its own. */
+bool cache_awaits(struct slice bytes);
 
 /* A batch goes to a server that has nothing else to do: is its result to be kept? */
 void cache_watch(struct client *client, struct slice bytes);

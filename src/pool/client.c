@@ -240,6 +240,14 @@ void client_keep(struct client *client, struct slice rest)
     keep_rest(client, rest);
 }
 
+void client_set_unnamed(struct client *client, struct statement *statement)
+{
+    statement_release(&client->unnamed);
+    client->unnamed = statement;
+    client->unnamed_told = 0;
+    client->unnamed_serial++;
+}
+
 /* The server it got was not needed after all. */
 static void give_back(struct client *client)
 {
@@ -331,7 +339,8 @@ static bool may_read(const struct client *client)
 }
 
 /* For a client without a server, before it gets one: what the cache knows is answered, and the rest
- * is kept. Bytes taken as stream_read says them; 0: the client has ended. */
+ * is kept; it is unparsed if the database must answer. Bytes taken as stream_read says them; 0: the
+ * client has ended. */
 static ssize_t ask_cache(struct client *client)
 {
     struct slice bytes;
@@ -343,9 +352,10 @@ static ssize_t ask_cache(struct client *client)
         if (got <= 0)
             return got;
     }
-    bytes = cache_answer(client, bytes);
+    if (!cache_awaits(bytes))
+        bytes = cache_answer(client, bytes);
+    client->unparsed = !cache_awaits(bytes);
     keep_rest(client, bytes);
-    client->unparsed = bytes.len > 0;
     return got;
 }
 

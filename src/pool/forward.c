@@ -147,8 +147,7 @@ static bool on_query(const struct message *message)
     if ((traits & TRAIT_PREPARED) && forward_renames(message->client) &&
         message->server->status != 'E')
         show_own_statements(message);
-    statement_release(&message->client->unnamed); /* a simple query ends it */
-    message->client->unnamed_serial++;
+    client_set_unnamed(message->client, NULL); /* a simple query ends it */
     message->client->unnamed_in_batch = false;
     statement_release(&message->server->unnamed);
     message->client->pool->counters.queries++;
@@ -215,6 +214,13 @@ static void show_own_statements(const struct message *message)
             prepare(message, statement, (struct expected){.kind = EXPECT_OWN_PARSE});
 }
 
+static void set_server_unnamed(struct server *server, struct statement *statement)
+{
+    statement_release(&server->unnamed);
+    server->unnamed = statement_hold(statement);
+    server->unnamed_result = 0;
+}
+
 static void on_parse_unnamed(const struct message *message, struct slice body)
 {
     struct client *client = message->client;
@@ -222,18 +228,16 @@ static void on_parse_unnamed(const struct message *message, struct slice body)
     struct statement *statement = statements_intern(client->pool->statements, body);
     if (keep_or_refuse_state(message, EXPECT_PARSE, statement->traits)) {
         statement_release(&statement);
-        statement_release(&client->unnamed);
+        client_set_unnamed(client, NULL);
         return;
     }
+    client_set_unnamed(client, statement);
+    set_server_unnamed(server, statement);
     expect_push(&server->expect, (struct expected){.kind = EXPECT_PARSE,
                                                    .unnamed = true,
                                                    .statement = statement_hold(statement),
-                                                   .serial = ++client->unnamed_serial});
+                                                   .serial = client->unnamed_serial});
     client->unnamed_in_batch = true;
-    statement_release(&client->unnamed);
-    statement_release(&server->unnamed);
-    server->unnamed = statement_hold(statement);
-    client->unnamed = statement;
     pass(message);
 }
 
@@ -316,6 +320,34 @@ static bool on_parse(const struct message *message)
 
 /* ---- what a statement returns ---- */
 
+/* The server gets the client's unnamed statement, which it does not have. */
+static void prepare_unnamed(const struct message *message)
+{
+    struct client *client = message->client;
+    client->pool->counters.replays++;
+    statement_append_parse(client->unnamed, "", batch_compose(message->batch));
+    set_server_unnamed(message->server, client->unnamed);
+    expect_push(&message->server->expect,
+                (struct expected){.kind = EXPECT_OWN_PARSE,
+                                  .unnamed = true,
+                                  .statement = statement_hold(client->unnamed)});
+}
+
+/* As names_told, also of the unnamed statement (an empty name). */
+static uint64_t told(const struct client *client, struct slice name)
+{
+    return name.len == 0 ? client->unnamed_told : *names_told(&client->names, name);
+}
+
+/* As prepared_result. */
+static const uint64_t *result_of(const struct server *server, struct slice name,
+                                 const struct statement *statement)
+{
+    if (name.len > 0)
+        return prepared_result(&server->prepared, statement);
+    return server->unnamed == statement ? &server->unnamed_result : NULL;
+}
+
 /* A client that was told the columns of a statement once reads all results by that, and a statement
  * that is prepared on another connection, later, may return others. So a connection on which a
  * statement is not known to return what this client was told is asked first; until it has answered
@@ -326,24 +358,29 @@ static bool verify(const struct message *message)
     struct server *server = message->server;
     struct slice rest = body_of(message), portal, name;
     if (!forward_renames(client) || server->status == 'E' || server->failed ||
-        !wire_take_text(&rest, &portal) || !wire_take_text(&rest, &name) || name.len == 0)
+        !wire_take_text(&rest, &portal) || !wire_take_text(&rest, &name))
         return false;
-    struct statement *statement = names_get(&client->names, name);
-    if (!statement || *names_told(&client->names, name) == 0)
+    bool unnamed = name.len == 0;
+    struct statement *statement = unnamed ? client->unnamed : names_get(&client->names, name);
+    if (!statement || told(client, name) == 0)
         return false;
-    const uint64_t *result = prepared_result(&server->prepared, statement);
+    const uint64_t *result = result_of(server, name, statement);
     if (result && *result != 0)
         return false;
-    if (!result) {
+    if (!result && unnamed) {
+        prepare_unnamed(message);
+    } else if (!result) {
         client->pool->counters.replays++;
         prepare(message, statement, (struct expected){.kind = EXPECT_OWN_PARSE});
     }
-    char ours[SERVER_NAME_BYTES];
+    char ours[SERVER_NAME_BYTES] = "";
     struct buffer *out = batch_compose(message->batch);
-    statement_server_name(statement, ours);
+    if (!unnamed)
+        statement_server_name(statement, ours);
     wire_target(out, 'D', 'S', ours);
     wire_plain(out, 'H');
     expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_DESCRIBE,
+                                                   .unnamed = unnamed,
                                                    .statement = statement_hold(statement)});
     server->verifies = server->batch_open = true;
     return true;
@@ -357,9 +394,12 @@ static const struct wire_error changed_result = {"0A000", "cached plan must not 
 static bool has_changed(const struct message *message, struct slice name,
                         const struct statement *statement)
 {
-    const uint64_t *told = names_told(&message->client->names, name);
-    const uint64_t *result = prepared_result(&message->server->prepared, statement);
-    return *told != 0 && result && *result != 0 && *result != *told;
+    uint64_t was = told(message->client, name);
+    const uint64_t *result = result_of(message->server, name, statement);
+    if (was == 0 || !result || *result == 0 || *result == was)
+        return false;
+    message->client->pool->generation++; /* somebody has changed a table */
+    return true;
 }
 
 /* Makes sure that the server has what the client means by `name`. False: it was refused; *ret is
@@ -400,15 +440,13 @@ static bool find_unnamed(const struct message *message, enum expect_kind kind)
             &(struct wire_error){"26000", "unnamed prepared statement does not exist", NULL, NULL});
         return false;
     }
+    if (kind == EXPECT_BIND && has_changed(message, (struct slice){"", 0}, client->unnamed)) {
+        refuse(message, kind, &changed_result);
+        return false;
+    }
     if (server->unnamed == client->unnamed)
         return true;
-    client->pool->counters.replays++;
-    statement_append_parse(client->unnamed, "", batch_compose(message->batch));
-    statement_release(&server->unnamed);
-    server->unnamed = statement_hold(client->unnamed);
-    expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_PARSE,
-                                                   .unnamed = true,
-                                                   .statement = statement_hold(client->unnamed)});
+    prepare_unnamed(message);
     return true;
 }
 
@@ -457,6 +495,10 @@ static void on_use(const struct message *message, enum expect_kind kind, struct 
     if (kind == EXPECT_DESCRIBE && statement) {
         entry.statement = statement_hold(statement);
         entry.called = xstrndup(name.ptr, name.len);
+    } else if (kind == EXPECT_DESCRIBE && name.len == 0 && forward_renames(message->client)) {
+        entry.unnamed = true;
+        entry.statement = statement_hold(message->client->unnamed);
+        entry.serial = message->client->unnamed_serial;
     }
     expect_push(&message->server->expect, entry);
 }
@@ -509,8 +551,7 @@ static bool on_close(const struct message *message)
     if (!wire_take_text(&rest, &name) || rest.len != 0)
         return false;
     if (statement_close && name.len == 0) {
-        client->unnamed_serial++;
-        statement_release(&client->unnamed);
+        client_set_unnamed(client, NULL);
         statement_release(&message->server->unnamed);
         expect_reply(message, EXPECT_CLOSE);
         pass(message);
@@ -730,6 +771,7 @@ static void restore_params(struct client *client, struct batch *batch)
     params_append_sql(server->params, client->params, out);
     buffer_append(out, "", 1);
     wire_end(out, begun);
+    statement_release(&server->unnamed); /* a simple query ends it */
     params_release(&server->params);
     server->params = params_hold(client->params);
     expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_QUERY});

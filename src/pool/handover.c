@@ -92,6 +92,7 @@ static void describe(const struct client *client, struct buffer *out)
     put_params(out, client->startup_params);
     put_params(out, client->params);
     put_statement(out, client->unnamed);
+    put_u64(out, client->unnamed_told);
     wire_u32(out, client->names.count);
     for (uint32_t i = 0; i < client->names.cap; i++) {
         struct slice name;
@@ -148,7 +149,7 @@ static bool fill(struct client *client, struct slice rest)
     client->tenant = tenant_join(&client->pool->tenants, 0,
                                  params_get(client->startup_params, "application_name"));
     return sound && take_statement(&rest, client->pool->statements, &client->unnamed) &&
-           take_names(&rest, client);
+           take_u64(&rest, &client->unnamed_told) && take_names(&rest, client);
 }
 
 static void take_client(struct ipc_message *message)

@@ -56,6 +56,7 @@ struct client {
     struct params *params, *startup_params;
     struct names names;
     struct statement *unnamed;          /* what its unnamed statement is: a reference */
+    uint64_t unnamed_told;              /* … and what it was told of it, as names_told */
     struct buffer *in;                  /* the beginning of a message, when there is one */
     struct buffer *out;                 /* what it did not take yet */
     struct login *login;                /* until it is in */
@@ -105,6 +106,7 @@ struct server {
     struct expect expect;
     struct prepared prepared;
     struct statement *unnamed; /* what is its unnamed statement: a reference, NULL: unknown */
+    uint64_t unnamed_result;   /* what it takes and returns here; 0: not known */
     struct buffer in, out;
     struct server_login *login;          /* while connecting */
     uint64_t born_us, used_us, query_us; /* query_us: when its first unanswered message went out */
@@ -221,6 +223,8 @@ void client_event(struct client *client, uint32_t events);
 void client_run(struct client *client);
 /* Bytes of a batch that could not be sent on yet; nothing that came after them was read. */
 void client_keep(struct client *client, struct slice rest);
+/* Its unnamed statement is another now, or none (NULL); takes the reference over. */
+void client_set_unnamed(struct client *client, struct statement *statement);
 /* To the client, as far as it takes it; the rest waits. */
 void client_send(struct client *client, const struct iovec *parts, int count);
 void client_send_buffer(struct client *client, struct buffer *bytes);

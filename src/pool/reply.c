@@ -94,7 +94,7 @@ static void undo_unnamed(struct server *server, const struct expected *entry)
     struct client *client = server->client;
     statement_release(&server->unnamed);
     if (client && client->unnamed_serial == entry->serial)
-        statement_release(&client->unnamed);
+        client_set_unnamed(client, NULL);
 }
 
 static void undo_name(struct client *client, struct expected *entry)
@@ -112,7 +112,7 @@ static void undo(struct server *server, struct expected *entry)
     struct prepared *prepared = &server->prepared;
     if (entry->unnamed && entry->kind == EXPECT_OWN_PARSE)
         statement_release(&server->unnamed);
-    else if (entry->unnamed)
+    else if (entry->unnamed && entry->kind == EXPECT_PARSE)
         undo_unnamed(server, entry);
     else if ((entry->kind == EXPECT_PARSE || entry->kind == EXPECT_OWN_PARSE) && entry->statement)
         prepared_remove(prepared, entry->statement);
@@ -162,6 +162,7 @@ static bool is_stale(struct reply *reply)
     if (!uses || !(changed || absent) || head->refusal)
         return false;
     server->stale = true;
+    server->pool->generation += changed;
     return buffer_len(&server->asked_again) > 0 && batch_is_empty(reply->batch) &&
            server->status == 'I' && server->expect.ends == 1 && (absent || server->describes);
 }
@@ -425,44 +426,29 @@ static void on_message(struct reply *reply)
 
 /* ---- what statements return ---- */
 
-/* ParameterDescription, then RowDescription or NoData: types and formats, not names, as one number;
- * 0: too long to look at. */
-static uint64_t describe(const struct reply *reply, uint64_t so_far)
-{
-    struct slice rest = body_of(reply), name;
-    if (reply->start[0] == 't')
-        return reply->have < reply->size ? 0 : hash_bytes(1, rest);
-    if (reply->start[0] == 'n' || so_far == 0 || reply->have < reply->size || rest.len < 2)
-        return reply->start[0] == 'n' && so_far != 0 ? hash_bytes(so_far, SLICE("n")) : 0;
-    rest.ptr += 2;
-    rest.len -= 2;
-    while (wire_take_text(&rest, &name) && rest.len >= 18) {
-        so_far = hash_bytes(so_far, (struct slice){rest.ptr + 6, 4});
-        so_far = hash_bytes(so_far, (struct slice){rest.ptr + 16, 2});
-        rest.ptr += 18;
-        rest.len -= 18;
-    }
-    return so_far;
-}
-
 /* The answer to a Describe of a statement is whole: this server and this client know it now. */
 static void note_description(struct server *server, const struct expected *entry)
 {
     if (!entry->statement)
         return;
-    uint64_t *result = prepared_result(&server->prepared, entry->statement);
+    struct client *client = server->client;
+    uint64_t *result = !entry->unnamed ? prepared_result(&server->prepared, entry->statement)
+                       : server->unnamed == entry->statement ? &server->unnamed_result
+                                                             : NULL;
     if (result)
         *result = server->described;
     if (entry->kind == EXPECT_OWN_DESCRIBE) {
         server->verifies = false;
         if (result && *result == 0)
             *result = 1; /* not what anybody was told */
+    } else if (client && entry->unnamed && client->unnamed_serial == entry->serial) {
+        client->unnamed_told = server->described;
     }
-    if (!entry->called || !server->client)
+    if (!entry->called || !client)
         return;
     struct slice name = slice_of(entry->called);
-    if (names_get(&server->client->names, name) == entry->statement)
-        *names_told(&server->client->names, name) = server->described;
+    if (names_get(&client->names, name) == entry->statement)
+        *names_told(&client->names, name) = server->described;
 }
 
 /* These are passed on as they come; the first bytes say what must be noted. */
@@ -480,7 +466,9 @@ static void on_data(struct reply *reply)
     if (head != EXPECT_DESCRIBE && head != EXPECT_OWN_DESCRIBE)
         return;
     if (type == 't' || type == 'T' || type == 'n')
-        server->described = describe(reply, server->described);
+        server->described = reply->have == reply->size
+                                ? statement_described(server->described, type, body_of(reply))
+                                : 0;
     if (type == 'T' || type == 'n') {
         struct expected entry = expect_pop(&server->expect);
         note_description(server, &entry);
@@ -566,7 +554,7 @@ struct slice reply_messages(struct server *server, struct slice bytes, bool *ret
     deliver(server, &batch);
     *ret_sound = r >= 0;
     *ret_free = server_is_free(server);
-    if (*ret_free && server->watch)
+    if (server->watch && (*ret_free || (server->expect.count == 0 && server->batch_open)))
         cache_keep(server);
     return bytes;
 }

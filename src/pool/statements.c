@@ -153,6 +153,26 @@ void statement_server_name(const struct statement *statement, char ret_name[SERV
     (void)snprintf(ret_name, SERVER_NAME_BYTES, "%s%" PRIx32, NAME_PREFIX, statement->id);
 }
 
+uint64_t statement_described(uint64_t so_far, char type, struct slice body)
+{
+    struct slice name;
+    if (type == 't')
+        return hash_bytes(1, body);
+    if (so_far == 0 || type == 'n')
+        return so_far != 0 ? hash_bytes(so_far, SLICE("n")) : 0;
+    if (body.len < 2)
+        return 0;
+    body.ptr += 2;
+    body.len -= 2;
+    while (wire_take_text(&body, &name) && body.len >= 18) {
+        so_far = hash_bytes(so_far, (struct slice){body.ptr + 6, 4});
+        so_far = hash_bytes(so_far, (struct slice){body.ptr + 16, 2});
+        body.ptr += 18;
+        body.len -= 18;
+    }
+    return so_far;
+}
+
 bool statement_name_is_ours(struct slice name)
 {
     return slice_starts_with(name, SLICE(NAME_PREFIX));

@@ -46,6 +46,10 @@ void statement_append_parse(const struct statement *statement, const char *name,
                             struct buffer *out);
 /* Its name on servers. */
 void statement_server_name(const struct statement *statement, char ret_name[SERVER_NAME_BYTES]);
+/* What ParameterDescription, then RowDescription or NoData say that it takes and returns, as one
+ * number: types and formats, not names. so_far is 0, then what the one before gave; 0: it can not
+ * be said. */
+uint64_t statement_described(uint64_t so_far, char type, struct slice body);
 /* Would a client's own name be taken for one of ours? */
 bool statement_name_is_ours(struct slice name);
 
@@ -59,7 +63,7 @@ void names_done(struct names *names);
 struct statement *names_get(const struct names *names, struct slice name); /* borrowed, or NULL */
 /* Takes the reference over; the name is new. */
 void names_put(struct names *names, struct slice name, struct statement *statement);
-/* What the client was told that the statement takes and returns, as one number (reply.c); 0:
+/* What the client was told that the statement takes and returns (statement_described); 0:
  * nothing. Borrowed; NULL: there is no such name. */
 uint64_t *names_told(const struct names *names, struct slice name);
 bool names_remove(struct names *names, struct slice name);

@@ -6,7 +6,7 @@ import { before, test } from "node:test";
 import pg from "pg";
 import postgresJs from "postgres";
 
-import { Wire, bind, database, describe, errorOf, eventually, execute, parse, patience, query, show, sleep, startPool, startPostgres, sync } from "./lib.mjs";
+import { Wire, bind, database, describe, errorOf, eventually, execute, flush, parse, patience, query, show, sleep, startPool, startPostgres, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -201,5 +201,80 @@ test("pg and postgres.js are answered from the cache", async () => {
   }
   await client.end();
   await sql.end();
+  await pool.stop();
+});
+
+test("messages may come one at a time, and a statement may be described first", async () => {
+  const pool = await open();
+  const wire = await Wire.login(pool.port);
+  const sql = "select text from facts where id = $1";
+  const set = (text) => postgres.sql(`update facts set text = '${text}' where id = 1`);
+  let n = 0;
+  // As postgres.js asks: what the statement takes and returns, and only then the query.
+  const ask = async (client, name, slowly) => {
+    const send = async (...messages) => {
+      if (!slowly) return client.send(...messages);
+      for (const message of messages) client.send(message.subarray(0, 3)), await sleep(3), client.send(message.subarray(3)), await sleep(3);
+    };
+    await send(parse(name, sql), describe("S", name), flush());
+    const told = await client.until("T");
+    await send(bind("", name, [1]), execute(), sync());
+    return [...told, ...(await client.until("Z"))].map(show);
+  };
+  set("old");
+  const answer = ["1 ", "t |\x01|||\x17", "T text:25", "2 ", "D |\x01|||\x03old", "C SELECT 1|", "Z I"];
+  for (const name of [() => `s${n++}`, () => ""]) {
+    set("old");
+    for (let i = 0; i < 5; i++) assert.deepEqual(await ask(wire, name(), i === 3), answer), await sleep(15);
+    const transactions = async () => (await (await Wire.login(pool.port, { database: "pgbouncer" })).rows("show stats")).find((row) => row[0] === "postgres")[1];
+    const before = await transactions();
+    for (let i = 0; i < 4; i++) assert.deepEqual(await ask(wire, name(), i % 2 === 1), answer);
+    assert.equal(await transactions(), before);
+    set("new");
+    assert.deepEqual(await ask(wire, name()), answer);
+  }
+  // A batch that is never whole takes no connection, and one of another kind is not held up.
+  const stalled = await Wire.login(pool.port);
+  stalled.send(parse("", sql), bind("", "", [1]));
+  await sleep(30);
+  const console = await Wire.login(pool.port, { database: "pgbouncer" });
+  const active = async () => (await console.rows("show pools")).find((row) => row[0] === "postgres")[6];
+  assert.equal(await active(), "0");
+  stalled.send(parse("long", `select 1 /* ${"x".repeat(40000)} */`));
+  stalled.send(sync());
+  assert.equal((await stalled.until("Z")).at(-1).body.toString(), "I");
+  await pool.stop();
+});
+
+test("who was told the columns by the cache hears that they have changed, and is told anew", async () => {
+  const pool = await open();
+  const wire = await Wire.login(pool.port);
+  postgres.sql("create table changing (a int); insert into changing values (7)");
+  const sql = "select * from changing where a = $1";
+  const told = async (name) => {
+    wire.send(parse(name, sql), describe("S", name), flush());
+    return show((await wire.until("T")).at(-1));
+  };
+  let n = 0;
+  for (const name of [() => `s${n++}`, () => ""]) {
+    for (let i = 0; i < 4; i++) {
+      await told(name());
+      wire.send(sync());
+      await wire.until("Z");
+      await sleep(15);
+    }
+    const last = name();
+    const before = await told(last);
+    postgres.sql(`alter table changing add column b${n} text default 'x'`);
+    wire.send(bind("", last, [7]), execute(), sync());
+    const error = errorOf(await wire.until("Z"));
+    assert.equal(error.C, "0A000");
+    assert.equal(error.R, "RevalidateCachedQuery");
+    const again = name();
+    const after = await told(again);
+    assert.notEqual(after, before);
+    wire.send(bind("", again, [7]), execute(), sync());
+    assert.match(show((await wire.until("Z"))[1]), /x/);
+  }
   await pool.stop();
 });

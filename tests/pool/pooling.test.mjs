@@ -261,51 +261,52 @@ test("a plan that a change of its table makes stale is replaced before the clien
   await pool.stop();
 });
 
-test("who was told the columns of a statement is never given others", async () => {
-  const pool = await open("pool_size = 2");
-  const [told, holder, late] = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
-  const types = (messages) => messages.map(({ type }) => type).join("");
-  const use = async () => {
-    told.send(bind("", "t"), execute(), sync());
-    return told.until("Z");
-  };
-  await told.rows("create table told (a int); insert into told values (1)");
-  told.send(parse("t", "select * from told"), describe("S", "t"), sync());
-  assert.equal(types(await told.until("Z")), "1tTZ");
-  assert.equal(types(await use()), "2DCZ");
-  // On another connection the statement is prepared, and described once, before it is used.
-  await holder.rows("begin");
-  await late.rows("begin");
-  await holder.rows("commit");
-  assert.equal(types(await use()), "2DCZ");
-  assert.equal(types(await use()), "2DCZ");
-  told.send(bind("", "t"), execute(), bind("", "t"), execute(), sync(), bind("", "t"), execute(), sync());
-  assert.equal(types(await told.until("Z", 2)), "2DC2DCZ2DCZ");
-  await late.rows("commit");
-  // Behind the pool's back, on connections that have it and on one that does not: it is an error that drivers know.
-  postgres.sql("alter table told alter a type text");
-  for (let i = 0; i < 4; i++) {
-    if (i === 2) postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name <> 'psql'");
-    const error = await eventually(async () => {
-      const replies = await use();
-      assert.equal(types(replies), "EZ");
-      assert.equal(errorOf(replies).C, "0A000");
-      return errorOf(replies);
-    });
-    assert.equal(error.M, "cached plan must not change result type");
-    assert.equal(error.R, "RevalidateCachedQuery");
-  }
-  // Others are not concerned, and who prepares it anew knows.
-  late.send(parse("mine", "select * from told"), describe("S", "mine"), sync(), bind("", "mine"), execute(), sync());
-  assert.equal(types(await late.until("Z", 2)), "1tTZ2DCZ");
-  told.send(close("S", "t"), parse("t", "select * from told"), describe("S", "t"), bind("", "t"), execute(), sync());
-  assert.equal(types(await told.until("Z")), "31tT2DCZ");
-  assert.equal(types(await use()), "2DCZ");
-  await told.rows("drop table told");
-  told.send(bind("", "t"), execute(), sync(), query("select 1"));
-  assert.equal(types(await told.until("Z", 2)), "EZTDCZ");
-  await pool.stop();
-});
+for (const [kind, name] of [["a named", "t"], ["the unnamed", ""]])
+  test(`who was told the columns of ${kind} statement is never given others`, async () => {
+    const pool = await open("pool_size = 2");
+    const [told, holder, late] = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+    const types = (messages) => messages.map(({ type }) => type).join("");
+    const use = async () => {
+      told.send(bind("", name), execute(), sync());
+      return told.until("Z");
+    };
+    await told.rows("create table told (a int); insert into told values (1)");
+    told.send(parse(name, "select * from told"), describe("S", name), sync());
+    assert.equal(types(await told.until("Z")), "1tTZ");
+    assert.equal(types(await use()), "2DCZ");
+    // On another connection the statement is prepared, and described once, before it is used.
+    await holder.rows("begin");
+    await late.rows("begin");
+    await holder.rows("commit");
+    assert.equal(types(await use()), "2DCZ");
+    assert.equal(types(await use()), "2DCZ");
+    told.send(bind("", name), execute(), bind("", name), execute(), sync(), bind("", name), execute(), sync());
+    assert.equal(types(await told.until("Z", 2)), "2DC2DCZ2DCZ");
+    await late.rows("commit");
+    // Behind the pool's back, on connections that have it and on one that does not: it is an error that drivers know.
+    postgres.sql("alter table told alter a type text");
+    for (let i = 0; i < 4; i++) {
+      if (i === 2) postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name <> 'psql'");
+      const error = await eventually(async () => {
+        const replies = await use();
+        assert.equal(types(replies), "EZ");
+        assert.equal(errorOf(replies).C, "0A000");
+        return errorOf(replies);
+      });
+      assert.equal(error.M, "cached plan must not change result type");
+      assert.equal(error.R, "RevalidateCachedQuery");
+    }
+    // Others are not concerned, and who prepares it anew knows.
+    late.send(parse("mine", "select * from told"), describe("S", "mine"), sync(), bind("", "mine"), execute(), sync());
+    assert.equal(types(await late.until("Z", 2)), "1tTZ2DCZ");
+    told.send(close("S", name), parse(name, "select * from told"), describe("S", name), bind("", name), execute(), sync());
+    assert.equal(types(await told.until("Z")), "31tT2DCZ");
+    assert.equal(types(await use()), "2DCZ");
+    await told.rows("drop table told");
+    told.send(bind("", name), execute(), sync(), query("select 1"));
+    assert.equal(types(await told.until("Z", 2)), "EZTDCZ");
+    await pool.stop();
+  });
 
 test("a statement that is prepared anew after a type changed means the new type", async () => {
   const pool = await open("pool_size = 1");

@@ -279,3 +279,50 @@ test("pg over TLS that begins later, to Postgres itself: no pool in between", { 
     made.remove();
   }
 });
+
+test("[pool.databases.cache]: what workers ask is answered from the cache, whatever their driver; a restart of the pool's process is not noticed", { timeout: 120000 * patience }, async () => {
+  postgres.sql("create table cached (id int primary key, text text); insert into cached values (1, 'old'); grant all on cached to scram_user");
+  const made = project({
+    "w/wrangler.toml": wrangler(binding(null)),
+    "w/src/index.js": `import postgres from "postgres";
+      import { Client } from "pg";
+      export default { async fetch(request, env) {
+        const { pathname } = new URL(request.url);
+        if (pathname === "/pg") {
+          const client = new Client(env.DB.connectionString);
+          await client.connect();
+          const { rows } = await client.query("select text from cached where id = $1", [1]);
+          await client.end();
+          return new Response(rows[0].text);
+        }
+        const sql = postgres(env.DB.connectionString, { max: 1, prepare: pathname === "/js" });
+        const [row] = await sql\`select text from cached where id = \${1}\`;
+        await sql.end();
+        return new Response(row.text);
+      } };`,
+  });
+  const port = await freePort();
+  made.write("weir.toml", `[[listener]]\nport = ${port}\n[[worker]]\nproject = "w"\ndefault = true\n[pool]\nlisten = []\n[[pool.databases]]\nname = "test-db"\ndatabase = "postgres"\nurl = "${url}"\n[pool.databases.cache]\nmax_age = "10m"\n`);
+  chmodSync(join(made.dir, "weir.toml"), 0o600);
+  const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  try {
+    await weir.waitFor("serving: 1 worker");
+    const get = async (path) => (await fetch(`http://127.0.0.1:${port}${path}`)).text();
+    const set = (text) => postgres.sql(`update cached set text = '${text}'`);
+    for (const path of ["/pg", "/js", "/js-unnamed"]) {
+      set("old");
+      for (let i = 0; i < 6; i++) assert.equal(await eventually(() => get(path)), "old", path), await sleep(20);
+      set("new");
+      assert.equal(await get(path), "old", path);
+    }
+    // Instances that run stay with the old process of the pool; those that come have the new one, with a cache of its own.
+    weir.process.kill("SIGUSR2");
+    await weir.waitFor("the pool is started anew");
+    for (let i = 0; i < 5; i++) assert.equal(await get("/pg"), "old");
+    for (const { pid, name } of descendants(weir.process.pid)) if (name === "weir-instance") process.kill(pid, "SIGKILL");
+    await eventually(async () => assert.equal(await get("/pg"), "new"));
+  } finally {
+    await weir.stop();
+    made.remove();
+  }
+});
