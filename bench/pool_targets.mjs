@@ -101,7 +101,7 @@ export async function startWorker(to) {
   mkdirSync(join(dir, "w"));
   writeFileSync(join(dir, "w/wrangler.toml"), `name = "w"\nmain = "${join(root, "bench/apps/pool/index.js")}"\ncompatibility_date = "2026-11-01"\ncompatibility_flags = ["nodejs_compat"]\n[[hyperdrive]]\nbinding = "DB"\nid = "bench"\n`);
   writeFileSync(join(dir, "password"), PASSWORD);
-  writeFileSync(config, `[[listener]]\nport = ${port}\n[[worker]]\nproject = "w"\ndefault = true\nidle_timeout = "200ms"\n[pool]\nlisten = []\n[[pool.databases]]\nname = "bench"\nid = "bench"\nuser = "scram"\npassword_file = "password"\nhost = "127.0.0.1"\nport = ${to.port}\n[pool.databases.tls]\nmode = "disable"\n`, { mode: 0o600 });
+  writeFileSync(config, `[[listener]]\nport = ${port}\n[[worker]]\nproject = "w"\ndefault = true\n[worker.scale]\nidle_timeout = "200ms"\n[pool]\nlisten = []\n[[pool.databases]]\nname = "bench"\nid = "bench"\nuser = "scram"\npassword_file = "password"\nhost = "127.0.0.1"\nport = ${to.port}\n[pool.databases.tls]\nmode = "disable"\n`, { mode: 0o600 });
   const server = start("weir", [weirPath, "serve", "--config", config]);
   const get = async () => (await fetch(`http://127.0.0.1:${port}/`)).json();
   for (let tries = 0; tries < 200; tries++) {

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "hot_pages.h"
 #include "instance.h"
 #include "ipc.h"
 
@@ -39,6 +40,8 @@ static struct {
         uint32_t instance_id; /* 0: free */
         pid_t pid;
     } children[INSTANCES_MAX];
+    uint32_t children_count;
+    pid_t watched; /* whose pages are looked at (hot_pages.h); 0: nobody's */
 } template;
 
 int template_threads(int task_fd)
@@ -147,9 +150,17 @@ static void load_worker(void)
     engine_compact(&instance.engine);
 }
 
-static void become_instance(const struct ipc_message *message, int cpu) __attribute__((noreturn));
-static void become_instance(const struct ipc_message *message, int cpu)
+static void stop_watching(void)
 {
+    hot_pages_give_up();
+    template.watched = 0;
+}
+
+static void become_instance(const struct ipc_message *message, int cpu, bool watched)
+    __attribute__((noreturn));
+static void become_instance(const struct ipc_message *message, int cpu, bool watched)
+{
+    hot_pages_take(watched);
     double seed = 0;
     uint64_t random = 0;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -185,15 +196,23 @@ static void fork_instance(struct ipc_message *message)
     }
     while (template_threads(template.task_fd) > 1) /* a fork would copy their locks, held */
         (void)poll(NULL, 0, THREADS_WAIT_MS);
+    bool watched = hot_pages_begin(template.children_count == 0);
     pid_t pid = fork();
     if (pid == 0)
-        become_instance(message, order.cpu);
+        become_instance(message, order.cpu, watched);
     if (pid < 0) {
+        if (watched)
+            hot_pages_give_up();
         tell(CONTROL_EXIT, order.instance_id, 0, "cannot fork");
         return;
     }
     template.children[place].instance_id = order.instance_id;
     template.children[place].pid = pid;
+    template.children_count++;
+    if (watched)
+        template.watched = pid;
+    else if (template.watched)
+        stop_watching(); /* two share pages with us: which one does not can not be seen */
 }
 
 static void kill_instance(const struct ipc_message *message)
@@ -212,11 +231,14 @@ static void reap(void)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == template.watched)
+            stop_watching();
         for (size_t i = 0; i < INSTANCES_MAX; i++) {
             if (template.children[i].pid != pid || !template.children[i].instance_id)
                 continue;
             tell(CONTROL_EXIT, template.children[i].instance_id, status, "");
             template.children[i].instance_id = 0;
+            template.children_count--;
         }
     }
 }
@@ -238,8 +260,13 @@ static void serve_supervisor(void)
     (void)sigaction(SIGCHLD, &action, NULL);
     static struct ipc_message message;
     for (;;) {
-        struct pollfd ready = {template.start.control, POLLIN, 0};
-        (void)ppoll(&ready, 1, NULL, &none);
+        struct pollfd ready[] = {{template.start.control, POLLIN, 0},
+                                 {hot_pages_fd(), POLLIN, 0}};
+        (void)ppoll(ready, ARRAY_LEN(ready), NULL, &none);
+        if (ready[1].revents && template.watched) {
+            hot_pages_learn();
+            template.watched = 0;
+        }
         reap();
         int r;
         while ((r = ipc_recv(template.start.control, &message)) > 0) {
@@ -263,7 +290,17 @@ void template_run(struct template_start *start)
     template.task_fd = openat(start->proc_fd, "self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     AUTO_FD smaps_fd = openat(start->proc_fd, "self/smaps_rollup", O_RDONLY | O_CLOEXEC);
     uint64_t space_bytes = address_space_bytes(start->proc_fd);
-    const int keep[] = {0, 1, 2, start->bundle_fd, start->control, template.task_fd, smaps_fd};
+    int page_fds[2];
+    hot_pages_open(start->proc_fd, page_fds);
+    const int keep[] = {0,
+                        1,
+                        2,
+                        start->bundle_fd,
+                        start->control,
+                        template.task_fd,
+                        smaps_fd,
+                        page_fds[0],
+                        page_fds[1]};
     sandbox_close_fds(0, keep, ARRAY_LEN(keep));
     if (sandbox_drop_capabilities(&err) < 0) {
         tell(CONTROL_TEMPLATE_FAILED, 0, 0, err.text);
