@@ -10,16 +10,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "secret.h"
+#include "tls_records.h"
+
 struct tls_context {
     SSL_CTX *ssl;
     enum tls_mode mode;
     bool for_clients;
 };
 
+/* Of a client's handshake, while it runs. */
+struct secrets {
+    unsigned char peer[TLS_SECRET_BYTES_MAX], own[TLS_SECRET_BYTES_MAX];
+    size_t peer_bytes, own_bytes;
+};
+
 struct tls {
-    SSL *ssl;
-    bool for_clients;
-    char failure[200];
+    SSL *ssl; /* NULL: after the handshake, records go on without it */
+    struct tls_records *records;
+    struct secrets *secrets;
+    int fd;
+    bool for_clients, has_alpn;
+    uint8_t binding_bytes;
+    char binding[TLS_BINDING_BYTES_MAX];
+    char *peer_name, *failure;
 };
 
 static const unsigned char ALPN[] = "\012postgresql";
@@ -123,6 +137,53 @@ static bool set_protocols(SSL_CTX *ssl, const char *words)
     return any;
 }
 
+/* ---- from OpenSSL to records of our own ---- */
+
+static size_t read_hex(const char *hex, unsigned char *ret, size_t cap)
+{
+    size_t bytes = 0;
+    for (unsigned byte; bytes < cap && sscanf(hex + 2 * bytes, "%2x", &byte) == 1; bytes++)
+        ret[bytes] = (unsigned char)byte;
+    return bytes;
+}
+
+/* A line of NSS's key log: what it is, the client's random bytes, the secret; that is the interface
+ * that OpenSSL has for them. They stay here. */
+static void note_secret(const SSL *ssl, const char *line)
+{
+    struct tls *tls = SSL_get_app_data(ssl);
+    const char *secret = strrchr(line, ' ');
+    if (!tls || !tls->secrets || !secret)
+        return;
+    if (strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24) == 0)
+        tls->secrets->peer_bytes = read_hex(secret + 1, tls->secrets->peer, TLS_SECRET_BYTES_MAX);
+    else if (strncmp(line, "SERVER_TRAFFIC_SECRET_0 ", 24) == 0)
+        tls->secrets->own_bytes = read_hex(secret + 1, tls->secrets->own, TLS_SECRET_BYTES_MAX);
+}
+
+static void drop_secrets(struct tls *tls)
+{
+    if (tls->secrets)
+        secret_wipe(tls->secrets, sizeof(*tls->secrets));
+    free(TAKE(tls->secrets));
+}
+
+/* A client's handshake with TLS 1.3 is done: what follows needs no OpenSSL connection. No record of
+ * the keys has passed yet: we give no tickets, and OpenSSL reads no further than it must. */
+static void leave_openssl(struct tls *tls)
+{
+    struct secrets *secrets = tls->secrets;
+    if (SSL_version(tls->ssl) == TLS1_3_VERSION && !SSL_has_pending(tls->ssl) &&
+        secrets->peer_bytes > 0 && secrets->own_bytes == secrets->peer_bytes)
+        tls->records = tls_records_new(
+            tls->fd, SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(tls->ssl)), secrets->peer,
+            secrets->own);
+    if (tls->records)
+        SSL_free(TAKE(tls->ssl));
+}
+
+/* ---- configurations ---- */
+
 static int configure(struct tls_context *context, const struct tls_settings *settings,
                      struct error *err)
 {
@@ -179,9 +240,11 @@ struct tls_context *tls_context_new(const struct tls_settings *settings, bool fo
                                           SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF); /* tickets hold the state */
     (void)SSL_CTX_set_session_id_context(context->ssl, id, sizeof(id) - 1);
-    if (for_clients)
+    if (for_clients) {
         SSL_CTX_set_alpn_select_cb(context->ssl, select_alpn, NULL);
-    else
+        (void)SSL_CTX_set_num_tickets(context->ssl, 0); /* as Postgres: nobody resumes */
+        SSL_CTX_set_keylog_callback(context->ssl, note_secret);
+    } else
         (void)SSL_CTX_set_alpn_protos(context->ssl, ALPN, sizeof(ALPN) - 1);
     return context;
 }
@@ -211,26 +274,75 @@ struct tls *tls_new(struct tls_context *context, int fd, const char *host)
 {
     struct tls *tls = xcalloc(1, sizeof(*tls));
     tls->for_clients = context->for_clients;
+    tls->fd = fd;
     tls->ssl = SSL_new(context->ssl);
-    if (!tls->ssl || SSL_set_fd(tls->ssl, fd) != 1)
+    if (!tls->ssl || SSL_set_fd(tls->ssl, fd) != 1 || SSL_set_app_data(tls->ssl, tls) != 1)
         abort();
-    if (context->for_clients)
+    if (context->for_clients) {
+        tls->secrets = xcalloc(1, sizeof(*tls->secrets));
         SSL_set_accept_state(tls->ssl);
-    else
+    } else {
         SSL_set_connect_state(tls->ssl);
+    }
     if (host)
         name_server(tls->ssl, host, context->mode == TLS_VERIFY_FULL);
     return tls;
 }
 
+/* ---- who the peer is ---- */
+
+static void note_binding(struct tls *tls)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    int digest_nid = NID_undef;
+    X509 *certificate =
+        tls->for_clients ? SSL_get_certificate(tls->ssl) : SSL_get0_peer_certificate(tls->ssl);
+    if (!certificate ||
+        !OBJ_find_sigid_algs(X509_get_signature_nid(certificate), &digest_nid, NULL))
+        return;
+    /* md5 and sha1 are raised to sha256, and so is a signature without a digest of its own. */
+    if (digest_nid == NID_md5 || digest_nid == NID_sha1 || digest_nid == NID_undef)
+        digest_nid = NID_sha256;
+    const EVP_MD *md = EVP_get_digestbynid(digest_nid);
+    if (!md || X509_digest(certificate, md, digest, &len) != 1 || len > TLS_BINDING_BYTES_MAX)
+        return;
+    memcpy(tls->binding, digest, len);
+    tls->binding_bytes = (uint8_t)len;
+}
+
+static void note_name(struct tls *tls)
+{
+    char name[256];
+    X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
+    if (!certificate || SSL_get_verify_result(tls->ssl) != X509_V_OK)
+        return;
+    int len = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name,
+                                        sizeof(name));
+    if (len > 0 && strlen(name) == (size_t)len)
+        tls->peer_name = xstrdup(name);
+}
+
+/* OpenSSL may be gone when somebody asks. */
+static void note_peer(struct tls *tls)
+{
+    const unsigned char *name = NULL;
+    unsigned len = 0;
+    SSL_get0_alpn_selected(tls->ssl, &name, &len);
+    tls->has_alpn = len > 0;
+    note_binding(tls);
+    note_name(tls);
+}
+
+/* ---- connections ---- */
+
 static void note_failure(struct tls *tls)
 {
     long verified = SSL_get_verify_result(tls->ssl);
-    if (verified != X509_V_OK)
-        (void)snprintf(tls->failure, sizeof(tls->failure), "certificate: %s",
-                       X509_verify_cert_error_string(verified));
-    else
-        (void)snprintf(tls->failure, sizeof(tls->failure), "%s", openssl_text());
+    text_free(&tls->failure);
+    tls->failure = verified != X509_V_OK
+                       ? xasprintf("certificate: %s", X509_verify_cert_error_string(verified))
+                       : xstrdup(openssl_text());
     ERR_clear_error();
 }
 
@@ -238,8 +350,13 @@ int tls_handshake(struct tls *tls)
 {
     ERR_clear_error();
     int r = SSL_do_handshake(tls->ssl);
-    if (r == 1)
+    if (r == 1) {
+        note_peer(tls);
+        if (tls->for_clients)
+            leave_openssl(tls);
+        drop_secrets(tls);
         return 1;
+    }
     int error = SSL_get_error(tls->ssl, r);
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
         return 0;
@@ -249,7 +366,7 @@ int tls_handshake(struct tls *tls)
 
 const char *tls_failure(const struct tls *tls)
 {
-    return tls->failure;
+    return tls->failure ? tls->failure : "";
 }
 
 static ssize_t result_of(struct tls *tls, int r)
@@ -269,6 +386,8 @@ static ssize_t result_of(struct tls *tls, int r)
 ssize_t tls_read(struct tls *tls, void *dst, size_t cap)
 {
     size_t got = 0;
+    if (tls->records)
+        return tls_records_read(tls->records, dst, cap);
     ERR_clear_error();
     int r = SSL_read_ex(tls->ssl, dst, cap, &got);
     return r == 1 ? (ssize_t)got : result_of(tls, r);
@@ -277,6 +396,8 @@ ssize_t tls_read(struct tls *tls, void *dst, size_t cap)
 ssize_t tls_writev(struct tls *tls, const struct iovec *parts, int count)
 {
     size_t sent = 0, total = 0;
+    if (tls->records)
+        return tls_records_writev(tls->records, parts, count);
     ERR_clear_error();
     for (int i = 0; i < count; i++) {
         int r = SSL_write_ex(tls->ssl, parts[i].iov_base, parts[i].iov_len, &sent);
@@ -293,6 +414,10 @@ ssize_t tls_writev(struct tls *tls, const struct iovec *parts, int count)
 
 void tls_shutdown(struct tls *tls)
 {
+    if (tls->records) {
+        tls_records_shutdown(tls->records);
+        return;
+    }
     ERR_clear_error();
     if (SSL_is_init_finished(tls->ssl))
         (void)SSL_shutdown(tls->ssl);
@@ -302,51 +427,28 @@ void tls_shutdown(struct tls *tls)
 void tls_free(struct tls **tls)
 {
     struct tls *t = TAKE(*tls);
-    if (t)
-        SSL_free(t->ssl);
+    if (!t)
+        return;
+    SSL_free(t->ssl);
+    tls_records_free(&t->records);
+    drop_secrets(t);
+    text_free(&t->peer_name);
+    text_free(&t->failure);
     free(t);
 }
 
 bool tls_has_alpn(const struct tls *tls)
 {
-    const unsigned char *name = NULL;
-    unsigned len = 0;
-    SSL_get0_alpn_selected(tls->ssl, &name, &len);
-    return len > 0;
+    return tls->has_alpn;
 }
 
 size_t tls_binding(const struct tls *tls, char ret[TLS_BINDING_BYTES_MAX])
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    int digest_nid = NID_undef;
-    X509 *certificate =
-        tls->for_clients ? SSL_get_certificate(tls->ssl) : SSL_get0_peer_certificate(tls->ssl);
-    if (!certificate ||
-        !OBJ_find_sigid_algs(X509_get_signature_nid(certificate), &digest_nid, NULL))
-        return 0;
-    /* md5 and sha1 are raised to sha256, and so is a signature without a digest of its own. */
-    if (digest_nid == NID_md5 || digest_nid == NID_sha1 || digest_nid == NID_undef)
-        digest_nid = NID_sha256;
-    const EVP_MD *md = EVP_get_digestbynid(digest_nid);
-    if (!md || X509_digest(certificate, md, digest, &len) != 1 || len > TLS_BINDING_BYTES_MAX)
-        return 0;
-    memcpy(ret, digest, len);
-    return len;
+    memcpy(ret, tls->binding, tls->binding_bytes);
+    return tls->binding_bytes;
 }
 
 char *tls_peer_name(const struct tls *tls)
 {
-    char name[256];
-    X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
-    if (!certificate || SSL_get_verify_result(tls->ssl) != X509_V_OK)
-        return NULL;
-    int len = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name,
-                                        sizeof(name));
-    return len > 0 && strlen(name) == (size_t)len ? xstrdup(name) : NULL;
-}
-
-const char *tls_version(const struct tls *tls)
-{
-    return SSL_get_version(tls->ssl);
+    return tls->peer_name ? xstrdup(tls->peer_name) : NULL;
 }

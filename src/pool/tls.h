@@ -36,6 +36,5 @@ bool tls_has_alpn(const struct tls *tls);
 size_t tls_binding(const struct tls *tls, char ret[TLS_BINDING_BYTES_MAX]);
 /* The common name of a client's verified certificate, to be freed; NULL: there is none. */
 char *tls_peer_name(const struct tls *tls);
-const char *tls_version(const struct tls *tls);
 
 #endif
