@@ -10,6 +10,7 @@
 #include "credentials.h"
 #include "ipc.h"
 #include "log.h"
+#include "tls.h"
 #include "worker.h"
 
 enum { MESSAGE_CLIENT = 1, MESSAGE_KEYS, MESSAGE_CANCEL };
@@ -82,8 +83,13 @@ static bool take_statement(struct slice *rest, struct statements *table, struct 
     return true;
 }
 
+/* The secrets of TLS come first, into memory that is not moved after that. */
 static void describe(const struct client *client, struct buffer *out)
 {
+    (void)buffer_reserve(out, IPC_PAYLOAD_BYTES_MAX);
+    wire_u32(out, client->stream.tls != NULL);
+    if (client->stream.tls)
+        tls_describe(client->stream.tls, out);
     wire_text(out, client->pool->database_name);
     wire_text(out, client->pool->user);
     wire_u32(out, client->told_number);
@@ -131,7 +137,11 @@ static bool fill(struct client *client, struct slice rest)
 {
     struct slice database, user;
     struct params *startup = NULL, *params = NULL;
-    uint32_t tcp = 0;
+    uint32_t tcp = 0, tls = 0;
+    if (!wire_take_u32(&rest, &tls))
+        return false;
+    if (tls && !(client->stream.tls = tls_resume(client->stream.source.fd, &rest)))
+        return false;
     if (!wire_take_text(&rest, &database) || !wire_take_text(&rest, &user) ||
         !wire_take_u32(&rest, &client->told_number) || !take_u64(&rest, &client->cancel_key) ||
         !wire_take_u32(&rest, &tcp))
@@ -274,7 +284,7 @@ void handover_begin(int fd)
 static bool may_go(const struct client *client)
 {
     return client->state == CLIENT_READY && !client->server && !client->pinned &&
-           !client->stream.tls && !client->stream.carrier && !client->in && !client->out &&
+           (!client->stream.tls || tls_may_move(client->stream.tls)) && !client->stream.carrier && !client->in && !client->out &&
            !client->trouble && !client->failed && !client->late && !client->subscriptions &&
            !client->awaits_listen && client->skip == 0 && !client->broken && !client->closing &&
            !client->closed && !client->stream.hung_up;
@@ -286,12 +296,14 @@ static bool give(struct client *client)
     AUTO_BUFFER out = {0};
     describe(client, &out);
     struct slice all = buffer_slice(&out);
-    if (all.len > IPC_PAYLOAD_BYTES_MAX)
-        return true; /* it has so many statements that it stays */
-    int fd = client->stream.source.fd;
-    if (ipc_send(source.fd, MESSAGE_CLIENT, all.ptr, (uint32_t)all.len, &fd, 1) < 0)
-        return false;
+    int fd = client->stream.source.fd, r = -E2BIG; /* it has so many statements that it stays */
+    if (all.len <= IPC_PAYLOAD_BYTES_MAX)
+        r = ipc_send(source.fd, MESSAGE_CLIENT, all.ptr, (uint32_t)all.len, &fd, 1);
+    secret_wipe(out.data, out.cap);
+    if (r < 0)
+        return r == -E2BIG;
     given++;
+    tls_free(&client->stream.tls); /* without a word: it goes on elsewhere */
     client_close(client, NULL); /* of the socket only our descriptor */
     return true;
 }

@@ -412,6 +412,28 @@ ssize_t tls_writev(struct tls *tls, const struct iovec *parts, int count)
     return (ssize_t)total;
 }
 
+bool tls_may_move(const struct tls *tls)
+{
+    return tls->records && tls_records_may_move(tls->records);
+}
+
+void tls_describe(const struct tls *tls, struct buffer *out)
+{
+    tls_records_describe(tls->records, out);
+}
+
+struct tls *tls_resume(int fd, struct slice *rest)
+{
+    struct tls_records *records = tls_records_resume(fd, rest);
+    if (!records)
+        return NULL;
+    struct tls *tls = xcalloc(1, sizeof(*tls));
+    tls->records = records;
+    tls->fd = fd;
+    tls->for_clients = true;
+    return tls;
+}
+
 void tls_shutdown(struct tls *tls)
 {
     if (tls->records) {

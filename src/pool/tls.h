@@ -6,6 +6,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "buffer.h"
 #include "pool_plan.h"
 
 struct tls_context; /* what connections of one configuration share */
@@ -29,6 +30,13 @@ ssize_t tls_writev(struct tls *tls, const struct iovec *parts, int count);
 /* Says goodbye, if that can be done without waiting. */
 void tls_shutdown(struct tls *tls);
 void tls_free(struct tls **tls);
+
+/* A client's connection goes on in another process (handover.h): not with TLS 1.2, and not while
+ * something of it waits here. The description has its secrets. */
+bool tls_may_move(const struct tls *tls);
+void tls_describe(const struct tls *tls, struct buffer *out);
+/* NULL: that is no description. Takes it from the front of *rest. */
+struct tls *tls_resume(int fd, struct slice *rest);
 
 /* Did the peer agree to speak Postgres's protocol (ALPN "postgresql")? */
 bool tls_has_alpn(const struct tls *tls);

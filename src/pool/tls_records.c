@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "buffer.h"
 #include "common.h"
 #include "secret.h"
 
@@ -123,6 +122,50 @@ struct tls_records *tls_records_new(int fd, uint16_t number, const unsigned char
     memcpy(records->out.secret, own_secret, suite->secret_bytes);
     take_secret(suite, &records->in);
     take_secret(suite, &records->out);
+    return records;
+}
+
+bool tls_records_may_move(const struct tls_records *records)
+{
+    return !records->came && !records->plain && !records->to_send && !records->ended &&
+           !records->broken;
+}
+
+struct description {
+    uint16_t suite;
+    bool owes_update;
+    unsigned char in[TLS_SECRET_BYTES_MAX], out[TLS_SECRET_BYTES_MAX];
+    uint64_t in_sequence, out_sequence;
+};
+
+void tls_records_describe(const struct tls_records *records, struct buffer *out)
+{
+    struct description description = {.suite = records->suite->number,
+                                      .owes_update = records->owes_update,
+                                      .in_sequence = records->in.sequence,
+                                      .out_sequence = records->out.sequence};
+    memcpy(description.in, records->in.secret, TLS_SECRET_BYTES_MAX);
+    memcpy(description.out, records->out.secret, TLS_SECRET_BYTES_MAX);
+    buffer_append(out, &description, sizeof(description));
+    secret_wipe(&description, sizeof(description));
+}
+
+struct tls_records *tls_records_resume(int fd, struct slice *rest)
+{
+    struct description description;
+    if (rest->len < sizeof(description))
+        return NULL;
+    memcpy(&description, rest->ptr, sizeof(description));
+    rest->ptr += sizeof(description);
+    rest->len -= sizeof(description);
+    struct tls_records *records =
+        tls_records_new(fd, description.suite, description.in, description.out);
+    if (records) {
+        records->in.sequence = description.in_sequence;
+        records->out.sequence = description.out_sequence;
+        records->owes_update = description.owes_update;
+    }
+    secret_wipe(&description, sizeof(description));
     return records;
 }
 

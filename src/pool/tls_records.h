@@ -5,9 +5,12 @@
 #ifndef WEIR_POOL_TLS_RECORDS_H
 #define WEIR_POOL_TLS_RECORDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+
+#include "buffer.h"
 
 struct tls_records;
 
@@ -23,5 +26,11 @@ ssize_t tls_records_writev(struct tls_records *records, const struct iovec *part
 /* close_notify, if it can be written without waiting. */
 void tls_records_shutdown(struct tls_records *records);
 void tls_records_free(struct tls_records **records);
+
+/* To another process (handover.h), with its secrets; only while nothing of it waits here. */
+bool tls_records_may_move(const struct tls_records *records);
+void tls_records_describe(const struct tls_records *records, struct buffer *out);
+/* NULL: that is no description. Takes it from the front of *rest. */
+struct tls_records *tls_records_resume(int fd, struct slice *rest);
 
 #endif

@@ -117,8 +117,10 @@ test("who can not go along stays until it leaves; passwords that were only prove
     spawnSync("psql", ["-XAtq", ...args], { encoding: "utf8", timeout: 20000 * patience, env: { ...process.env, PGPASSWORD: "scram secret" } });
   const { default: pg } = await import("pg");
   const base = { host: "127.0.0.1", port: pool.port, user: "scram_user", database: "postgres", password: "scram secret" };
-  const [plain, encrypted, listener] = [new pg.Client(base), new pg.Client({ ...base, ssl: { rejectUnauthorized: false } }), new pg.Client(base)];
-  for (const client of [plain, encrypted, listener]) await client.connect();
+  const ssl = { rejectUnauthorized: false };
+  const [plain, encrypted, older, listener] = [{}, { ssl }, { ssl: { ...ssl, maxVersion: "TLSv1.2" } }, {}].map((of) => new pg.Client({ ...base, ...of }));
+  for (const client of [plain, encrypted, older, listener]) await client.connect();
+  assert.equal((await encrypted.query("select length($1) as n", ["x".repeat(100000)])).rows[0].n, 100000);
   const heard = [];
   listener.on("notification", ({ payload }) => heard.push(payload));
   await listener.query("listen news");
@@ -127,12 +129,18 @@ test("who can not go along stays until it leaves; passwords that were only prove
   // The new process has never seen the password, and logs in to the database for the client that came over.
   assert.equal((await plain.query("select 1 as one")).rows[0].one, 1);
   assert.equal((await encrypted.query("select 2 as two")).rows[0].two, 2);
+  assert.equal((await older.query("select 2 as two")).rows[0].two, 2);
   await plain.query("notify news, 'heard'");
   await eventually(() => assert.deepEqual(heard, ["heard"]));
   assert.ok(pids(pool).includes(old));
-  await encrypted.end();
+  await older.end(); // TLS 1.2
   await listener.end();
   await gone(pool, old);
+  const text = (await encrypted.query("select repeat('y', 1000000) as text")).rows[0].text;
+  assert.equal(text, "y".repeat(1000000));
+  await gone(pool, await restart(pool));
+  assert.equal((await encrypted.query("select length($1) as n", ["x".repeat(100000)])).rows[0].n, 100000);
+  await encrypted.end();
   assert.equal(psql(`postgres://scram_user@127.0.0.1:${pool.port}/postgres?sslmode=disable`, "-c", "select 3").stdout, "3\n");
   await plain.end();
   await pool.stop();
