@@ -34,7 +34,8 @@ function judged(ratio, { floor, aim, above = false } = {}) {
 function pgbench(target, args, clients, host = "127.0.0.1") {
   const logs = mkdtempSync(join(scratch, "latency-"));
   const before = target.pid ? cpuTicks(target.pid) : 0;
-  const text = run([join(postgresBin, "pgbench"), "-h", host, "-p", String(target.port), "-U", "postgres", "-n", "-c", String(clients), "-j", "1", "-T", String(seconds),
+  const duration = Math.ceil(seconds + clients / 60); // its clock runs while they connect
+  const text = run([join(postgresBin, "pgbench"), "-h", host, "-p", String(target.port), "-U", "postgres", "-n", "-c", String(clients), "-j", "1", "-T", String(duration),
     "-l", `--log-prefix=${join(logs, "l")}`, "--sampling-rate=0.1", ...args, "bench"]);
   const cpu = target.pid ? cpuTicks(target.pid) - before : NaN;
   const count = Number(text.match(/actually processed: (\d+)/)[1]);

@@ -178,7 +178,7 @@ TABLE(config_wrangler_limits, "[limits] of a project",
 
 /* ---- the pool ---- */
 
-#define POOL_SIZES(size, least, reserve, connections, clients)                                     \
+#define POOL_SIZES(size, least, reserve, connections, connections_text, clients, clients_text)      \
     {"pool_size", CONFIG_COUNT, 1, 100000, size, "pool_size",                                      \
      "Connections to the database, of one user"},                                                  \
         {"pool_size_min", CONFIG_COUNT, 0, 100000, least, "pool_size_min",                         \
@@ -186,10 +186,10 @@ TABLE(config_wrangler_limits, "[limits] of a project",
         {"pool_size_reserve", CONFIG_COUNT, 0, 100000, reserve, "pool_size_reserve",               \
          "Further ones, when a client has waited for `reserve_after`"},                            \
         {"connections_max", CONFIG_COUNT, 0, 100000, connections, "connections_max",               \
-         "Connections to one database, of all its users; 0: no limit"},                            \
+         connections_text "; 0: no limit"},                                                        \
     {                                                                                              \
         "clients_max", CONFIG_COUNT, 0, 10000000, clients, "clients_max",                          \
-            "Clients that may be connected; beyond it error 53300"                                 \
+            clients_text "; beyond it error 53300"                                                 \
     }
 #define POOL_TIMES(query, transaction, idle)                                                       \
     {"query_timeout", CONFIG_DURATION, 0, DAY_MS, query, "query_timeout",                          \
@@ -229,7 +229,14 @@ static const struct config_key pool_keys[] = {
     {"session_state", CONFIG_STRING, 0, 0, "pin", "session_state",
      "What happens in transaction mode to what would outlive a transaction: \"pin\" (the client keeps its "
      "connection), \"error\" (0A000) or \"allow\""},
-    POOL_SIZES("20", "0", "0", "0", "10000"),
+    POOL_SIZES("20", "0", "0", "0", "Connections to one database, of all its users", "10000",
+               "Clients that may be connected"),
+    {"database_clients_max", CONFIG_COUNT, 0, 10000000, "0", "database_clients_max",
+     "Clients of one database that says nothing itself; 0: no limit"},
+    {"user_clients_max", CONFIG_COUNT, 0, 10000000, "0", "user_clients_max",
+     "Clients of one user that says nothing itself, on all databases; 0: no limit"},
+    {"user_connections_max", CONFIG_COUNT, 0, 100000, "0", "user_connections_max",
+     "Connections for one user's clients that says nothing itself, to all databases; 0: no limit"},
     {"reserve_after", CONFIG_DURATION, 0, DAY_MS, "5s", "reserve_after",
      "Wait after which `pool_size_reserve` counts"},
     {"queue_max", CONFIG_COUNT, 1, 10000000, "10000", "queue_max",
@@ -281,7 +288,8 @@ static const struct config_key pool_user_keys[] = {
     {"password_file", CONFIG_STRING, 0, 0, NULL, NULL, "File with it"},
     {"password_env", CONFIG_STRING, 0, 0, NULL, NULL, "Variable of the environment with it"},
     POOL_MODE(NULL),
-    POOL_SIZES(NULL, NULL, NULL, NULL, NULL),
+    POOL_SIZES(NULL, NULL, NULL, NULL, "Connections for the user's clients, to all databases", NULL,
+               "Clients of the user, on all databases"),
     POOL_TIMES(NULL, NULL, NULL),
 };
 TABLE(config_pool_user, "[[pool.users]]", "Who may log in; `[[users]]` in pool.toml.", pool_user_keys);
@@ -311,7 +319,8 @@ static const struct config_key pool_database_keys[] = {
     {"connect_query", CONFIG_STRING, 0, 0, NULL, "connect_query", "Run on each new connection"},
     {"session_state", CONFIG_STRING, 0, 0, NULL, "session_state", "As for the pool"},
     POOL_MODE(NULL),
-    POOL_SIZES(NULL, NULL, NULL, NULL, NULL),
+    POOL_SIZES(NULL, NULL, NULL, NULL, "Connections to the database, of all its users", NULL,
+               "Clients of the database"),
     POOL_TIMES(NULL, NULL, NULL),
     {"query_wait_timeout", CONFIG_DURATION, 0, DAY_MS, NULL, "query_wait_timeout", "As for the pool"},
     {"server_lifetime", CONFIG_DURATION, 0, DAY_MS, NULL, "server_lifetime", "As for the pool"},

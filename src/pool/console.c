@@ -228,7 +228,7 @@ static void on_query(struct client *client, const char *text, struct buffer *out
     } else if (strcasecmp(words[0], "SHOW") == 0) {
         if (count < 2 || !console_show(words[1], out))
             complain(out, "42601",
-                     "there are SHOW POOLS, CLIENTS, SERVERS, DATABASES, STATS, LISTS, CONFIG, "
+                     "there are SHOW POOLS, CLIENTS, SERVERS, DATABASES, STATS, CACHE, LISTS, CONFIG, "
                      "USERS and VERSION");
         else
             done(out, "SHOW");

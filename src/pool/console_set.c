@@ -9,7 +9,7 @@
 
 #include "pool.h"
 
-enum setting_type { COUNT, SECONDS, MODE, AUTH, NOTHING };
+enum setting_type { COUNT, SECONDS, MODE, AUTH, LIST, NOTHING };
 
 static const struct {
     const char *name;
@@ -23,6 +23,11 @@ static const struct {
     {"reserve_pool_size", COUNT, AT(limits.size_reserve)},
     {"max_db_connections", COUNT, AT(limits.connections_max)},
     {"max_client_conn", COUNT, AT(limits.clients_max)},
+    {"max_db_client_connections", COUNT, AT(database_clients_max)},
+    {"max_user_client_connections", COUNT, AT(user_clients_max)},
+    {"max_user_connections", COUNT, AT(user_connections_max)},
+    {"admin_users", LIST, AT(admin_users)},
+    {"stats_users", LIST, AT(stats_users)},
     {"max_prepared_statements", COUNT, AT(statements_max)},
     {"query_timeout", SECONDS, AT(limits.query_ms)},
     {"query_wait_timeout", SECONDS, AT(limits.query_wait_ms)},
@@ -62,6 +67,9 @@ static bool assign(enum setting_type type, void *field, const char *value)
         if (word >= 0)
             *(int *)field = word;
         return word >= 0;
+    case LIST:
+        config_set_list(field, value);
+        return true;
     default:
         return true;
     }

@@ -144,28 +144,56 @@ static void show_servers(struct buffer *out)
     }
 }
 
+/* What a database's or a user's pools have together. */
+struct sums {
+    uint64_t connections, clients, paused;
+};
+
+static void add_pool(struct sums *sums, const struct pool *pool)
+{
+    sums->connections += pool->idle.count + pool->lent.count + pool->cleaning.count;
+    sums->clients += pool->clients;
+    sums->paused += pool->paused;
+}
+
+static uint64_t limit_of(int own, int otherwise)
+{
+    return (uint64_t)(own >= 0 ? own : otherwise);
+}
+
 static void show_databases(struct buffer *out)
 {
     const struct pool_config *config = pool_process.config;
-    columns(out, "name host #port database force_user #pool_size #current_connections #paused");
+    columns(out, "name host #port database force_user #pool_size #min_pool_size "
+                 "#reserve_pool_size #server_lifetime pool_mode #max_connections "
+                 "#current_connections #max_client_connections #current_client_connections "
+                 "#paused #disabled");
     for (size_t i = 0; i < config->databases_count; i++) {
         const struct database_config *database = &config->databases[i];
-        uint64_t connections = 0, paused = 0;
+        const struct pool_limits *own = &database->limits, *all = &config->limits;
+        struct sums sums = {0};
         for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
-            if (pool->database == database) {
-                connections += pool->idle.count + pool->lent.count + pool->cleaning.count;
-                paused += pool->paused;
-            }
-        size_t begun = row(out, 8);
+            if (pool->database == database)
+                add_pool(&sums, pool);
+        int64_t lifetime_ms =
+            own->server_lifetime_ms >= 0 ? own->server_lifetime_ms : all->server_lifetime_ms;
+        size_t begun = row(out, 16);
         text(out, database->name);
         text(out, database->hosts_count ? database->hosts[0].host : NULL);
         number(out, database->hosts_count ? database->hosts[0].port : 0);
         text(out, database->database ? database->database : database->name);
         text(out, database->user);
-        number(out, (uint64_t)(database->limits.size >= 0 ? database->limits.size
-                                                          : config->limits.size));
-        number(out, connections);
-        number(out, paused > 0);
+        number(out, limit_of(own->size, all->size));
+        number(out, limit_of(own->size_min, all->size_min));
+        number(out, limit_of(own->size_reserve, all->size_reserve));
+        number(out, (uint64_t)lifetime_ms / 1000);
+        text(out, own->mode >= 0 ? mode_name((enum pool_mode)own->mode) : NULL);
+        number(out, limit_of(own->connections_max, all->connections_max));
+        number(out, sums.connections);
+        number(out, limit_of(own->clients_max, config->database_clients_max));
+        number(out, sums.clients);
+        number(out, sums.paused > 0);
+        number(out, 0);
         wire_end(out, begun);
     }
 }
@@ -269,18 +297,53 @@ static void show_config(struct buffer *out)
     }
 }
 
-static void show_users(struct buffer *out)
+static void number_or_none(struct buffer *out, int value)
+{
+    if (value >= 0)
+        number(out, (uint64_t)value);
+    else
+        text(out, "");
+}
+
+static void show_user(struct buffer *out, const char *name, const struct pool_limits *own)
 {
     const struct pool_config *config = pool_process.config;
-    columns(out, "name pool_mode");
-    for (size_t i = 0; i < config->users_count; i++) {
-        size_t begun = row(out, 2);
-        text(out, config->users[i].name);
-        text(out, config->users[i].limits.mode >= 0
-                      ? mode_name((enum pool_mode)config->users[i].limits.mode)
-                      : NULL);
-        wire_end(out, begun);
-    }
+    struct sums sums = {0};
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        if (strcmp(pool->user, name) == 0)
+            add_pool(&sums, pool);
+    size_t begun = row(out, 8);
+    text(out, name);
+    number_or_none(out, own->size);
+    number_or_none(out, own->size_reserve);
+    text(out, own->mode >= 0 ? mode_name((enum pool_mode)own->mode) : NULL);
+    number(out, limit_of(own->connections_max, config->user_connections_max));
+    number(out, sums.connections);
+    number(out, limit_of(own->clients_max, config->user_clients_max));
+    number(out, sums.clients);
+    wire_end(out, begun);
+}
+
+/* Is there another pool of that user before this one? Then it was shown. */
+static bool was_shown(const struct pool *pool)
+{
+    bool shown = config_user(pool_process.config, pool->user) != NULL;
+    for (const struct pool *p = pool_process.pools; p != pool && !shown; p = p->next)
+        shown = strcmp(p->user, pool->user) == 0;
+    return shown;
+}
+
+static void show_users(struct buffer *out)
+{
+    static const struct pool_limits silent = POOL_LIMITS_SILENT;
+    const struct pool_config *config = pool_process.config;
+    columns(out, "name pool_size reserve_pool_size pool_mode #max_user_connections "
+                 "#current_connections #max_user_client_connections #current_client_connections");
+    for (size_t i = 0; i < config->users_count; i++)
+        show_user(out, config->users[i].name, &config->users[i].limits);
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        if (!was_shown(pool)) /* one that was looked up */
+            show_user(out, pool->user, &silent);
 }
 
 static void show_version(struct buffer *out)

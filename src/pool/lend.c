@@ -21,13 +21,41 @@ static uint32_t servers_of(const struct pool *pool)
     return pool->connecting.count + pool->idle.count + pool->lent.count + pool->cleaning.count;
 }
 
-/* Of all users of the database. */
-static uint32_t servers_of_database(const struct database_config *database)
+/* Pools that share a limit. */
+typedef bool same_fn(const struct pool *a, const struct pool *b);
+
+static bool same_database(const struct pool *a, const struct pool *b)
+{
+    return a->database == b->database;
+}
+
+static bool same_user(const struct pool *a, const struct pool *b)
+{
+    return strcmp(a->user, b->user) == 0;
+}
+
+static uint32_t servers_together(const struct pool *pool, same_fn *same)
+{
+    uint32_t count = 0;
+    for (const struct pool *other = pool_process.pools; other; other = other->next)
+        if (same(pool, other))
+            count += servers_of(other);
+    return count;
+}
+
+uint32_t clients_of_database(const struct pool *pool)
+{
+    uint32_t count = 0;
+    for (const struct pool *other = pool_process.pools; other; other = other->next)
+        count += other->database == pool->database ? other->clients : 0;
+    return count;
+}
+
+uint32_t clients_of_user(const char *user)
 {
     uint32_t count = 0;
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
-        if (pool->database == database)
-            count += servers_of(pool);
+        count += strcmp(pool->user, user) == 0 ? pool->clients : 0;
     return count;
 }
 
@@ -44,7 +72,7 @@ static int64_t choose_time(int64_t of_user, int64_t of_database, int64_t otherwi
 /* What holds for this user on this database: whoever says something more special wins. */
 static void set_limits(struct pool *pool)
 {
-    static const struct pool_limits silent = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    static const struct pool_limits silent = POOL_LIMITS_SILENT;
     const struct pool_config *config = pool->config;
     const struct user_config *known = config_user(config, pool->user);
     const struct pool_limits *u = known ? &known->limits : &silent, *d = &pool->database->limits,
@@ -55,7 +83,6 @@ static void set_limits(struct pool *pool)
         .size_min = choose(u->size_min, d->size_min, g->size_min),
         .size_reserve = choose(u->size_reserve, d->size_reserve, g->size_reserve),
         .connections_max = choose(-1, d->connections_max, g->connections_max),
-        .clients_max = choose(-1, d->clients_max, 0),
         .query_wait_ms = choose_time(u->query_wait_ms, d->query_wait_ms, g->query_wait_ms),
         .query_ms = choose_time(u->query_ms, d->query_ms, g->query_ms),
         .transaction_ms = choose_time(u->transaction_ms, d->transaction_ms, g->transaction_ms),
@@ -64,6 +91,9 @@ static void set_limits(struct pool *pool)
         .server_lifetime_ms =
             choose_time(u->server_lifetime_ms, d->server_lifetime_ms, g->server_lifetime_ms),
     };
+    pool->clients_max = choose(-1, d->clients_max, config->database_clients_max);
+    pool->user_clients_max = choose(u->clients_max, -1, config->user_clients_max);
+    pool->user_connections_max = choose(u->connections_max, -1, config->user_connections_max);
     pool->mode = (enum pool_mode)pool->limits.mode;
     pool->state = pool->database->state;
 }
@@ -128,20 +158,26 @@ static void resume_logins(struct pool *pool, const struct wire_error *error)
 
 /* ---- more servers ---- */
 
-/* The last connection that the database may have is for whoever waits and has fewest. */
-static bool has_room(const struct pool *pool)
+/* The last connection that those who share the limit may have is for whoever waits and has fewest.
+ */
+static bool has_room_among(const struct pool *pool, same_fn *same, int max)
 {
-    int max = pool->limits.connections_max;
     if (max <= 0)
         return true;
-    uint32_t total = servers_of_database(pool->database);
+    uint32_t total = servers_together(pool, same);
     if (total + 1 < (uint32_t)max)
         return true;
     for (const struct pool *other = pool_process.pools; other; other = other->next)
-        if (other->database == pool->database && other->waiting.count + other->logins > 0 &&
+        if (same(pool, other) && other->waiting.count + other->logins > 0 &&
             servers_of(other) < servers_of(pool))
             return false;
     return total < (uint32_t)max;
+}
+
+static bool has_room(const struct pool *pool)
+{
+    return has_room_among(pool, same_database, pool->limits.connections_max) &&
+           has_room_among(pool, same_user, pool->user_connections_max);
 }
 
 static bool may_connect(const struct pool *pool)
@@ -181,18 +217,17 @@ static bool has_long_idle(const struct pool *pool)
     return last && pool_now() - CONTAINER_OF(last, struct server, link)->used_us > SPARE_AFTER_US;
 }
 
-/* The database has as many connections as it may, and users of it that have more than this one:
+/* Those who share the limit have as many connections as they may, and some have more than this one:
  * whoever has most gives one up, now if it idles, else after its transaction. */
-static void take_from_others(const struct pool *pool)
+static void take_from(const struct pool *pool, same_fn *same, int max)
 {
     struct pool *richest = NULL;
-    const struct pool_limits *limits = &pool->limits;
     uint32_t own = servers_of(pool), most = own + 1, leaving = pool->connecting.count;
-    if (limits->connections_max <= 0 || own >= (uint32_t)limits->size ||
-        servers_of_database(pool->database) < (uint32_t)limits->connections_max)
+    if (max <= 0 || own >= (uint32_t)pool->limits.size ||
+        servers_together(pool, same) < (uint32_t)max)
         return;
     for (struct pool *other = pool_process.pools; other; other = other->next) {
-        if (other == pool || other->database != pool->database)
+        if (other == pool || !same(pool, other))
             continue;
         leaving += other->leaving;
         bool idles = other->waiting.count == 0 && has_long_idle(other);
@@ -208,6 +243,12 @@ static void take_from_others(const struct pool *pool)
         server_close(CONTAINER_OF(idle, struct server, link), "");
     else if (lent)
         server_leave(CONTAINER_OF(lent, struct server, link));
+}
+
+static void take_from_others(const struct pool *pool)
+{
+    take_from(pool, same_database, pool->limits.connections_max);
+    take_from(pool, same_user, pool->user_connections_max);
 }
 
 void pool_open(struct pool *pool)
@@ -375,10 +416,11 @@ void pool_serve(struct pool *pool)
 
 void pool_closed_one(struct pool *pool)
 {
+    bool limited = pool->limits.connections_max > 0 || pool->user_connections_max > 0;
     pool_serve_later(pool);
-    for (struct pool *other = pool_process.pools; other && pool->limits.connections_max > 0;
-         other = other->next)
-        if (other->database == pool->database && other->waiting.count + other->logins > 0)
+    for (struct pool *other = pool_process.pools; other && limited; other = other->next)
+        if ((same_database(pool, other) || same_user(pool, other)) &&
+            other->waiting.count + other->logins > 0)
             pool_serve_later(other);
 }
 

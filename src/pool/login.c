@@ -125,17 +125,29 @@ void login_resume(struct client *client, const struct wire_error *error)
         welcome(client);
 }
 
-/* Is there room for one more client? */
+/* Is there room for one more client, which is counted already? Names of PgBouncer stand beside ours
+ * for those who know them. */
 static bool admit(struct client *client)
 {
     const struct pool *pool = client->pool;
-    int of_all = pool_process.config->limits.clients_max, of_pool = pool->limits.clients_max;
-    if ((of_all > 0 && pool_process.clients.count > (uint32_t)of_all) ||
-        (of_pool > 0 && pool->clients > (uint32_t)of_pool)) {
-        fail(client, "53300", "sorry, too many clients already");
-        return false;
-    }
-    return true;
+    int of_all = pool_process.config->limits.clients_max;
+    int of_database = pool->clients_max, of_user = pool->user_clients_max;
+    if (of_all > 0 && pool_process.clients.count > (uint32_t)of_all)
+        fail(client, "53300",
+             "sorry, too many clients already: clients_max (max_client_conn) is %d", of_all);
+    else if (of_database > 0 && clients_of_database(pool) > (uint32_t)of_database)
+        fail(client, "53300",
+             "sorry, too many clients already: clients_max of the database "
+             "(max_db_client_connections) is %d",
+             of_database);
+    else if (of_user > 0 && clients_of_user(pool->user) > (uint32_t)of_user)
+        fail(client, "53300",
+             "sorry, too many clients already: clients_max of the user "
+             "(max_user_client_connections) is %d",
+             of_user);
+    else
+        return true;
+    return false;
 }
 
 /* Whose share of the connections it uses. */
@@ -282,11 +294,10 @@ static void ask_for_proof(struct client *client)
 
 static void take_secret(struct login *login, const char *secret)
 {
-    static const struct pool_limits silent = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     login->user = login->looked_up = xcalloc(1, sizeof(*login->looked_up));
     login->user->name = login->startup.user;
     login->user->secret = xstrdup(secret);
-    login->user->limits = silent;
+    login->user->limits = POOL_LIMITS_SILENT;
 }
 
 static void begin_auth(struct client *client)

@@ -157,8 +157,10 @@ struct pool {
     enum pool_mode mode;
     enum state_policy state;
     char *database_name, *user; /* as the client says them */
-    struct pool_limits limits;
-    struct credentials *credentials; /* for logging in to servers */
+    struct pool_limits limits; /* connections_max is the database's, clients_max nobody's */
+    int clients_max;           /* of its database; 0: no limit */
+    int user_clients_max, user_connections_max; /* of its user, on all databases */
+    struct credentials *credentials;            /* for logging in to servers */
     struct tls_context *tls;         /* towards servers; NULL until it is needed */
     struct list connecting, idle, lent, cleaning,
         listening;            /* servers; idle: the last used first */
@@ -288,6 +290,9 @@ void server_login_tick(struct server *server);
 /* ---- lend.c ---- */
 struct pool *lend_pool(const struct database_config *database, const char *database_name,
                        const char *user);
+/* Clients, of all users of the pool's database, and of a user on all databases. */
+uint32_t clients_of_database(const struct pool *pool);
+uint32_t clients_of_user(const char *user);
 /* A server for the client, now. False: it waits in the queue, or was refused (its trouble). */
 bool pool_lend(struct pool *pool, struct client *client);
 /* Its client has given it back, after so long; nothing more is to be paid for it. */

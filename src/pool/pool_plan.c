@@ -122,7 +122,7 @@ static int read_tls(const json_t *object, enum tls_mode otherwise, struct tls_se
     return r;
 }
 
-static const struct pool_limits silent = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+static const struct pool_limits silent = POOL_LIMITS_SILENT;
 
 static int read_user(const json_t *object, struct user_config *ret, struct error *err)
 {
@@ -206,6 +206,9 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->track_parameters = names(root, "track_parameters");
     config->ignore_startup_parameters = names(root, "ignore_startup_parameters");
     config->notes = names(root, "notes");
+    config->database_clients_max = (int)integer(root, "database_clients_max", 0);
+    config->user_clients_max = (int)integer(root, "user_clients_max", 0);
+    config->user_connections_max = (int)integer(root, "user_connections_max", 0);
     config->queue_max = (int)integer(root, "queue_max", 10000);
     config->reserve_after_ms = integer(root, "reserve_after", 5000);
     config->client_idle_ms = integer(root, "client_idle_timeout", 0);
@@ -322,6 +325,17 @@ static void free_names(char **list)
     for (char **name = list; name && *name; name++)
         free(*name);
     free(list);
+}
+
+void config_set_list(char ***list, const char *words)
+{
+    AUTO_TEXT copy = xstrdup(words);
+    char *save = NULL;
+    size_t count = 0;
+    free_names(*list);
+    *list = xcalloc(strlen(words) + 1, sizeof(**list));
+    for (char *word = strtok_r(copy, ", \t", &save); word; word = strtok_r(NULL, ", \t", &save))
+        (*list)[count++] = xstrdup(word);
 }
 
 static void free_tls(struct tls_settings *tls)

@@ -35,9 +35,11 @@ struct tls_settings {
 struct pool_limits {
     int mode; /* enum pool_mode */
     int size, size_min, size_reserve;
-    int connections_max, clients_max;
+    int connections_max, clients_max; /* of a database, or of a user */
     int64_t query_wait_ms, query_ms, transaction_ms, idle_transaction_ms, server_lifetime_ms;
 };
+
+#define POOL_LIMITS_SILENT ((struct pool_limits){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1})
 
 struct user_config {
     char *name;
@@ -102,7 +104,9 @@ struct pool_config {
     size_t databases_count;
     struct worker_config *workers;
     size_t workers_count;
-    struct pool_limits limits; /* complete: no -1 */
+    struct pool_limits limits; /* complete: no -1; clients_max is of all */
+    /* For databases and users that say nothing themselves; 0: no limit. */
+    int database_clients_max, user_clients_max, user_connections_max;
     int queue_max;
     int64_t reserve_after_ms, client_idle_ms, client_login_ms, server_connect_ms, server_retry_ms;
     int64_t server_idle_ms, server_check_ms, cancel_wait_ms, slow_query_ms;
@@ -137,5 +141,7 @@ int config_mode_named(const char *word);
 int config_auth_named(const char *word);
 /* Is it in the NULL-terminated list? */
 bool config_lists(char *const *list, const char *name);
+/* Such a list of the words of a text, with commas or blanks between; frees the one that was. */
+void config_set_list(char ***list, const char *words);
 
 #endif

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
-import { Wire, database, errorOf, eventually, sleep, startPool, startPostgres } from "./lib.mjs";
+import { Wire, database, errorOf, eventually, query, sleep, startPool, startPostgres, startup } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -98,5 +98,54 @@ test("users of a database with a limit of its own give connections up to each ot
   await eventually(() => assert.ok(Number(postgres.sql("select count(*) from pg_stat_activity where application_name in ('many', 'one')")) <= 4));
   going = false;
   await Promise.all(busy);
+  await pool.stop();
+});
+
+test("limits of a database and of a user: clients, and connections", async () => {
+  const pool = await startPool(
+    `auth = "any"\npool_size = 4\nuser_clients_max = 6\n${database(postgres, "clients_max = 3", "postgres")}\n` +
+      `[[users]]\nname = "postgres"\nconnections_max = 3\n${database(postgres, "", "*")}`,
+  );
+  const login = (db) => Wire.login(pool.port, { database: db });
+  const refused = async (db) => {
+    const wire = await Wire.open(pool.port);
+    wire.send(startup({ user: "postgres", database: db }));
+    return errorOf(await wire.until("E"));
+  };
+  const first = [await login("postgres"), await login("postgres"), await login("postgres")];
+  const full = await refused("postgres");
+  assert.equal(full.C, "53300");
+  assert.match(full.M, /clients_max of the database .* is 3/);
+  first.pop().close();
+  await eventually(async () => first.push(await login("postgres")));
+  const second = [await login("template1"), await login("template1"), await login("template1")];
+  assert.match((await refused("template1")).M, /clients_max of the user .* is 6/);
+  // Three connections for six clients of two databases: all are served, and there are never four.
+  let most = 0;
+  const watch = setInterval(() => (most = Math.max(most, Number(postgres.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()")))), 30);
+  for (let round = 0; round < 4; round++)
+    await Promise.all([...first, ...second].map((wire) => wire.rows("select pg_sleep(0.05)")));
+  clearInterval(watch);
+  assert.ok(most > 0 && most <= 3, `${most} connections`);
+  const console = await Wire.login(pool.port, { user: "pgbouncer", database: "pgbouncer" });
+  const show = async (what) => {
+    console.send(query(`show ${what}`));
+    const replies = await console.until("Z");
+    const names = replies.find(({ type }) => type === "T").body.toString("latin1").slice(2).match(/[a-z_]+(?=\0)/g);
+    return replies.filter(({ type }) => type === "D").map(({ body }) => {
+      let at = 2;
+      return Object.fromEntries(names.map((name) => {
+        const length = body.readInt32BE(at), from = (at += 4);
+        if (length > 0) at += length;
+        return [name, length < 0 ? null : body.toString("utf8", from, at)];
+      }));
+    });
+  };
+  const user = (await show("users")).find(({ name }) => name === "postgres");
+  assert.deepEqual([user.max_user_connections, user.max_user_client_connections, user.current_client_connections], ["3", "6", "6"]);
+  const shown = (await show("databases")).find(({ name }) => name === "postgres");
+  assert.deepEqual([shown.max_client_connections, shown.current_client_connections, shown.pool_size], ["3", "3", "4"]);
+  await console.rows("set max_user_client_connections = 7");
+  await login("template1");
   await pool.stop();
 });
