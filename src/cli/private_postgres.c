@@ -47,14 +47,18 @@ static void place_done(struct place *place)
     *place = (struct place){.dir = NULL};
 }
 
-/* May anybody walk down into dir? */
-static bool is_reachable(const char *dir)
+/* For root: may anybody walk down into dir, and nobody else change what lies on the way? Where
+ * others may, a symlink of theirs could lead what root writes anywhere. */
+static bool is_fit(const char *dir)
 {
     AUTO_TEXT copy = xasprintf("%s/", dir);
     struct stat stat_;
     for (char *slash = copy; (slash = strrchr(copy, '/')) && slash > copy;) {
         *slash = 0;
-        if (stat(copy, &stat_) == 0 && !(stat_.st_mode & 1))
+        if (stat(copy, &stat_) < 0)
+            continue;
+        bool others_write = (stat_.st_mode & 022) && !(stat_.st_mode & S_ISVTX);
+        if (!(stat_.st_mode & 1) || stat_.st_uid != 0 || others_write)
             return false;
     }
     return true;
@@ -101,8 +105,9 @@ static int find_place(const char *project_dir, struct place *ret, struct error *
         place_done(&place);
         return r;
     }
-    /* Below a directory that only root enters, /root say, nobody else could run it. */
-    if (place.drop && !is_reachable(project_dir)) {
+    /* Below a directory that only root enters, /root say, nobody else could run it; and a project of
+     * somebody else's is no place for root to write to. */
+    if (place.drop && !is_fit(project_dir)) {
         AUTO_TEXT name = hashed(place.dir);
         free(place.dir);
         place.dir = xasprintf("/var/lib/weir/postgres-%s", name);

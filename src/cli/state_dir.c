@@ -45,19 +45,26 @@ int state_dir_make(const char *path, struct error *err)
     return 0;
 }
 
-void state_dir_remove(const char *path)
+/* Never through a symlink, whatever others do meanwhile. */
+static void remove_in(int parent, const char *name)
 {
-    DIR *dir = opendir(path);
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        AUTO_TEXT child = xasprintf("%s/%s", path, entry->d_name);
-        if (unlink(child) < 0 && errno == EISDIR)
-            state_dir_remove(child);
-    }
+    if (unlinkat(parent, name, 0) == 0 || errno != EISDIR)
+        return;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            remove_in(fd, entry->d_name);
     if (dir)
         (void)closedir(dir);
-    (void)rmdir(path);
+    else if (fd >= 0)
+        (void)close(fd);
+    (void)unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+void state_dir_remove(const char *path)
+{
+    remove_in(AT_FDCWD, path);
 }
 
 /* The lock tells the living from the dead; it is held as long as the descriptor is open. */

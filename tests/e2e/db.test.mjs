@@ -2,7 +2,7 @@
 // The private Postgres of a project: weir dev starts and stops it, weir db looks after it; and examples/blog on it.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -101,6 +101,30 @@ test("weir dev makes a Postgres, keeps its data, and stops it in the end", { tim
   } finally {
     db(dir, ["reset"]);
     made.remove();
+  }
+});
+
+// Who is not root has no more rights than the project's owner, and nothing to lose.
+test("root writes nothing through what the project's owner has put there", { timeout: 240000 * patience, skip: process.getuid() !== 0 && "not root" }, () => {
+  const made = project(counter), treasure = mkdtempSync(join(tmpdir(), "weir-treasure-"));
+  const uid = Number(execFileSync("id", ["-u", "nobody"], { encoding: "utf8" }));
+  try {
+    mkdirSync(join(treasure, "data"));
+    writeFileSync(join(treasure, "log"), "");
+    mkdirSync(join(made.dir, ".weir"));
+    symlinkSync(treasure, join(made.dir, ".weir/postgres"));
+    for (const path of ["", ".weir"]) chownSync(join(made.dir, path), uid, uid);
+    const states = () => ["", "data", "log"].map((name) => statSync(join(treasure, name))).map(({ uid: owner, mode }) => [owner, mode]);
+    const before = states();
+    const { stdout, stderr, status } = db(made.dir, ["url"]);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /^postgresql:/);
+    assert.equal(db(made.dir, ["reset"]).status, 0);
+    assert.deepEqual(states(), before);
+    assert.deepEqual(readdirSync(treasure).sort(), ["data", "log"]);
+  } finally {
+    made.remove();
+    rmSync(treasure, { recursive: true });
   }
 });
 
