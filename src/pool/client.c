@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cache.h"
@@ -14,7 +15,11 @@
 #include "pool.h"
 #include "reply.h"
 
-enum { READS_MAX = 8, OUT_BYTES_KEPT = 1024 };
+enum {
+    READS_MAX = 8,
+    OUT_BYTES_KEPT = 1024,
+    DESCRIPTORS_SPARED = 256, /* of the process: for connections to databases */
+};
 
 /* ---- numbers, by which cancel requests find a session ---- */
 
@@ -186,6 +191,7 @@ void client_close(struct client *client, const struct wire_error *error)
     if (client->pool)
         client->pool->clients--;
     number_release(client);
+    client_is_known(client);
     if (client->again.next)
         list_remove(&pool_process.again, &client->again);
     stream_close(&client->stream, pool_process.loop);
@@ -463,9 +469,48 @@ struct client *client_resume(int fd)
     return NULL;
 }
 
+void client_is_known(struct client *client)
+{
+    if (client->stranger.next)
+        list_remove(&pool_process.strangers, &client->stranger);
+}
+
+static const struct wire_error too_many = {
+    "53300", "sorry, too many connections are open already", NULL, NULL, NULL};
+
+/* However many strangers there are, who comes next has a chance: the one that has been a stranger
+ * for longest gives way. A login takes milliseconds, and those that have done with theirs are not
+ * concerned. False: everybody is known. */
+static bool make_place(int fd)
+{
+    int clients_max = pool_process.config->limits.clients_max;
+    uint32_t limit = pool_process.descriptors_max;
+    uint32_t spared = limit / 4 < DESCRIPTORS_SPARED ? limit / 4 : DESCRIPTORS_SPARED;
+    bool full = (uint32_t)fd > limit - spared ||
+                (clients_max > 0 && pool_process.strangers.count >= (uint32_t)clients_max);
+    struct link *oldest = list_first(&pool_process.strangers);
+    if (full && oldest)
+        client_close(CONTAINER_OF(oldest, struct client, stranger), &too_many);
+    return !full || oldest;
+}
+
+static void refuse(int fd)
+{
+    AUTO_BUFFER out = {0};
+    wire_error(&out, "FATAL", &too_many);
+    struct slice all = buffer_slice(&out);
+    (void)!send(fd, all.ptr, all.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)close(fd);
+}
+
 void client_accept(int fd, bool tcp)
 {
+    if (!make_place(fd)) {
+        refuse(fd);
+        return;
+    }
     struct client *client = client_new(sizeof(*client));
+    list_push_back(&pool_process.strangers, &client->stranger);
     client->stream.fd_is_tcp = tcp;
     if (stream_open(&client->stream, pool_process.loop, fd, on_ready) < 0) {
         (void)close(fd);

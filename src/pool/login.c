@@ -132,7 +132,8 @@ static bool admit(struct client *client)
     const struct pool *pool = client->pool;
     int of_all = pool_process.config->limits.clients_max;
     int of_database = pool->clients_max, of_user = pool->user_clients_max;
-    if (of_all > 0 && pool_process.clients.count > (uint32_t)of_all)
+    uint32_t known = pool_process.clients.count - pool_process.strangers.count;
+    if (of_all > 0 && known > (uint32_t)of_all)
         fail(client, "53300",
              "sorry, too many clients already: clients_max (max_client_conn) is %d", of_all);
     else if (of_database > 0 && clients_of_database(pool) > (uint32_t)of_database)
@@ -194,6 +195,7 @@ static void enter_pool(struct client *client)
 static void authenticated(struct client *client)
 {
     struct login *login = client->login;
+    client_is_known(client);
     if (strcmp(login->startup.database, CONSOLE_DATABASE) == 0) {
         const char *user = login->startup.user;
         if (console_admits(user))

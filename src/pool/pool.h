@@ -50,7 +50,8 @@ struct client {
     struct link waiting; /* of its pool's queue */
     struct link turn;    /* of its tenant's part of it */
     struct link again;   /* of those that go on in the next turn */
-    struct pool *pool;   /* NULL before it has logged in, and for the console */
+    struct link stranger; /* of pool_process.strangers, until it is known who it is */
+    struct pool *pool;    /* NULL before it has logged in, and for the console */
     struct tenant *tenant;
     struct server *server;
     struct params *params, *startup_params;
@@ -191,6 +192,8 @@ struct pool_process {
     struct pool *pools;
     struct tls_context *tls; /* towards clients; NULL: none */
     struct list clients, again, servers_again, closed_clients, closed_servers;
+    struct list strangers; /* clients by sockets that have not proved who they are; oldest first */
+    uint32_t descriptors_max; /* of the process */
     struct client **numbers;
     uint32_t numbers_cap, numbers_free; /* none below numbers_free is free */
     uint32_t numbers_base;              /* added to them: after a restart others than before */
@@ -230,6 +233,8 @@ void client_set_unnamed(struct client *client, struct statement *statement);
 /* To the client, as far as it takes it; the rest waits. */
 void client_send(struct client *client, const struct iovec *parts, int count);
 void client_send_buffer(struct client *client, struct buffer *bytes);
+/* It has proved who it is. */
+void client_is_known(struct client *client);
 /* Ends the session with an error (NULL: without a word); its server is cleaned or closed. */
 void client_close(struct client *client, const struct wire_error *error);
 void client_free_closed(void);

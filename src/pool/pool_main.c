@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -161,6 +162,16 @@ static void on_tick(struct loop_timer *timer)
 
 /* ---- listeners ---- */
 
+/* Once a minute: whoever wants to come tries again and again. */
+static void warn_of_descriptors(void)
+{
+    static uint64_t last_us;
+    if (last_us && pool_now() - last_us < 60000000)
+        return;
+    last_us = pool_now();
+    log_warn("no descriptor is free for a client; raise the limit (ulimit -n)");
+}
+
 static void on_listener(struct loop_source *source, uint32_t events)
 {
     bool metrics = is_metrics[source - listeners];
@@ -168,7 +179,7 @@ static void on_listener(struct loop_source *source, uint32_t events)
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         int on = 1, fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-            log_warn("no descriptor is free for a client; raise the limit (ulimit -n)");
+            warn_of_descriptors();
         if (fd < 0)
             return;
         struct sockaddr_storage address;
@@ -340,6 +351,7 @@ static void raise_descriptor_limit(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
+        pool_process.descriptors_max = limit.rlim_cur < INT_MAX ? (uint32_t)limit.rlim_cur : INT_MAX;
     }
 }
 
@@ -352,6 +364,7 @@ int pool_main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     list_init(&pool_process.clients);
+    list_init(&pool_process.strangers);
     list_init(&pool_process.again);
     list_init(&pool_process.servers_again);
     list_init(&pool_process.closed_clients);

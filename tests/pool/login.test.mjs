@@ -2,9 +2,10 @@
 // Ways into the pool, and from it into Postgres.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { before, test } from "node:test";
 
-import { Wire, database, errorOf, makeCertificate, patience, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
+import { Wire, database, errorOf, eventually, makeCertificate, patience, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -161,6 +162,35 @@ test("startup parameters and options hold for the session, on whatever server", 
       ["two", "0", "Asia/Tokyo"],
     ]);
   }
+  await pool.stop();
+});
+
+test("however many logins are half open, those who come get in, and those who are in stay", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "scram-sha-256"\nclients_max = 20\n[[users]]\nname = "scram_user"\npassword = "scram secret"\n${database(postgres)}`);
+  const { default: pg } = await import("pg");
+  const login = async () => {
+    const client = new pg.Client({ host: "127.0.0.1", port: pool.port, user: "scram_user", database: "postgres", password: "scram secret" });
+    await client.connect();
+    return client;
+  };
+  const before = await login();
+  const half = [];
+  for (let i = 0; i < 400; i++) {
+    const wire = await Wire.open(pool.port);
+    if (i % 2) wire.send(startup({ user: "scram_user", database: "postgres" }));
+    half.push(wire);
+    if (i % 100 === 99) {
+      const client = await login();
+      assert.equal((await client.query("select 1 as one")).rows[0].one, 1);
+      await client.end();
+    }
+  }
+  await eventually(() => assert.ok(half.filter((wire) => !wire.ended).length <= 20));
+  assert.equal(errorOf(half[1].messages).C, "53300");
+  assert.equal((await before.query("select 2 as two")).rows[0].two, 2);
+  assert.ok(readdirSync(`/proc/${pool.pid()}/fd`).length < 60);
+  await before.end();
+  half.forEach((wire) => wire.close());
   await pool.stop();
 });
 
