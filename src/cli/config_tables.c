@@ -291,6 +291,7 @@ static const struct config_key pool_user_keys[] = {
     POOL_SIZES(NULL, NULL, NULL, NULL, "Connections for the user's clients, to all databases", NULL,
                "Clients of the user, on all databases"),
     POOL_TIMES(NULL, NULL, NULL),
+    {"query_wait_timeout", CONFIG_DURATION, 0, DAY_MS, NULL, "query_wait_timeout", "As for the pool"},
 };
 TABLE(config_pool_user, "[[pool.users]]", "Who may log in; `[[users]]` in pool.toml.", pool_user_keys);
 

@@ -104,6 +104,7 @@ static const struct ini_key database_keys[] = {
     {"max_db_connections", INI_COUNT, "connections_max"},
     {"max_db_client_connections", INI_COUNT, "clients_max"},
     {"server_lifetime", INI_SECONDS, "server_lifetime"},
+    {"query_wait_timeout", INI_SECONDS, "query_wait_timeout"},
     {"connect_query", INI_TEXT, "connect_query"},
 };
 
@@ -113,6 +114,7 @@ static const struct ini_key user_keys[] = {
     {"reserve_pool_size", INI_COUNT, "pool_size_reserve"},
     {"max_user_connections", INI_COUNT, "connections_max"},
     {"max_user_client_connections", INI_COUNT, "clients_max"},
+    {"query_wait_timeout", INI_SECONDS, "query_wait_timeout"},
     {"query_timeout", INI_SECONDS, "query_timeout"},
     {"idle_transaction_timeout", INI_SECONDS, "idle_transaction_timeout"},
     {"transaction_timeout", INI_SECONDS, "transaction_timeout"},
@@ -472,6 +474,8 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
     report->file = path;
     read_ini(&ini, path);
     make_listeners(&ini);
+    if (!files_stay)
+        (void)json_object_set_new(ini.plan, "listeners_stay", json_true());
     json_array_foreach(json_object_get(ini.plan, "databases"), index, database)(void)
         json_object_set(database, "tls", ini.server_tls);
     if (json_array_size(json_object_get(ini.plan, "databases")) == 0)

@@ -99,11 +99,14 @@ static struct pool_listener *find(const json_t *entry)
 int pool_child_listen(const struct plan *plan, struct error *err)
 {
     size_t index;
-    json_t *entry;
+    json_t *entry, *pool = json_object_get(plan->json, "pool");
+    const json_t *before = json_object_get(supervisor.plan.json, "pool");
+    if (supervisor.pool_listeners_count > 0 &&
+        json_is_true(json_object_get(pool, "listeners_stay")))
+        (void)json_object_set(pool, "listeners", json_object_get(before, "listeners"));
     for (int i = 0; i < supervisor.pool_listeners_count; i++)
         supervisor.pool_listeners[i].wanted = false;
-    json_array_foreach(json_object_get(json_object_get(plan->json, "pool"), "listeners"), index,
-                       entry)
+    json_array_foreach(json_object_get(pool, "listeners"), index, entry)
     {
         struct pool_listener *listener = find(entry);
         if (!listener) {

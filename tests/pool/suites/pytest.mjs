@@ -20,7 +20,9 @@ export async function pytest(execute, dir, args, env = {}, seconds = 1500, as = 
   }
   for (const [, head, body] of xml.matchAll(/<testcase ([^>]*?)(?:\/>|>(.*?)<\/testcase>)/gs)) {
     if (/<skipped/.test(body ?? "")) continue;
-    const name = `${head.match(/classname="([^"]*)"/)[1]}::${unescape(head.match(/ name="([^"]*)"/)[1])}`;
+    const [, classname] = head.match(/classname="([^"]*)"/) ?? [], [, own] = head.match(/ name="([^"]*)"/) ?? [];
+    if (own === undefined) continue; // of a test that ended its process
+    const name = `${classname ?? ""}::${unescape(own)}`;
     const failure = body?.match(/<(?:failure|error)[^>]*message="([^"]*)"/);
     results.set(name, failure ? unescape(failure[1]).split("\n")[0].slice(0, 200) : "");
   }
