@@ -31,11 +31,14 @@ function judged(ratio, { floor, aim, above = false } = {}) {
 
 // ---- pgbench ----
 
+// A thread for each client where a transaction has several statements: pgbench waits for a statement to be prepared, and
+// other clients of its thread, which may have all connections, can not go on meanwhile.
 function pgbench(target, args, clients, host = "127.0.0.1") {
+  const threads = args.includes("-S") || args.includes("-f") ? 1 : clients;
   const logs = mkdtempSync(join(scratch, "latency-"));
   const before = target.pid ? cpuTicks(target.pid) : 0;
   const duration = Math.ceil(seconds + clients / 60); // its clock runs while they connect
-  const text = run([join(postgresBin, "pgbench"), "-h", host, "-p", String(target.port), "-U", "postgres", "-n", "-c", String(clients), "-j", "1", "-T", String(duration),
+  const text = run([join(postgresBin, "pgbench"), "-h", host, "-p", String(target.port), "-U", "postgres", "-n", "-c", String(clients), "-j", String(threads), "-T", String(duration),
     "-l", `--log-prefix=${join(logs, "l")}`, "--sampling-rate=0.1", ...args, "bench"]);
   const cpu = target.pid ? cpuTicks(target.pid) - before : NaN;
   const count = Number(text.match(/actually processed: (\d+)/)[1]);
