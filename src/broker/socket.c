@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -67,6 +68,14 @@ static void begin_tls(struct socket *socket)
     socket->handshaking = true;
 }
 
+/* OpenSSL's queue of errors is of all connections: one that stayed in it, of another worker's
+ * connection or libcurl's, would be taken for this one's. So it is emptied before each call. */
+static SSL *tls_of(struct socket *socket)
+{
+    ERR_clear_error();
+    return socket->ssl;
+}
+
 /* As recv and send: -EAGAIN, another negative errno, or 0 at the end. */
 static ssize_t tls_result(struct socket *socket, int r)
 {
@@ -87,7 +96,7 @@ static ssize_t tls_result(struct socket *socket, int r)
 static ssize_t receive(struct socket *socket, void *dst, size_t cap)
 {
     if (socket->ssl) {
-        int r = SSL_read(socket->ssl, dst, (int)cap);
+        int r = SSL_read(tls_of(socket), dst, (int)cap);
         return r > 0 ? r : tls_result(socket, r);
     }
     ssize_t got = recv(socket->source.fd, dst, cap, 0);
@@ -99,7 +108,7 @@ static ssize_t receive(struct socket *socket, void *dst, size_t cap)
 static ssize_t transmit(struct socket *socket, struct slice bytes)
 {
     if (socket->ssl) {
-        int r = SSL_write(socket->ssl, bytes.ptr, (int)bytes.len);
+        int r = SSL_write(tls_of(socket), bytes.ptr, (int)bytes.len);
         return r > 0 ? r : tls_result(socket, r);
     }
     ssize_t sent = send(socket->source.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
@@ -171,11 +180,12 @@ static void tell_open(struct exchange *exchange)
 static bool run_handshake(struct socket *socket)
 {
     struct exchange *exchange = socket->exchange;
-    int r = SSL_do_handshake(socket->ssl);
+    int r = SSL_do_handshake(tls_of(socket));
     if (r == 1) {
         socket->handshaking = false;
         socket->readable = socket->writable = true;
-        loop_timer_stop(broker.loop, &socket->timer);
+        if (exchange->attachment) /* else it measures how long this may go on */
+            loop_timer_stop(broker.loop, &socket->timer);
         tell_open(exchange);
         return true;
     }
@@ -238,7 +248,7 @@ static bool run_writes(struct socket *socket)
     if (exchange->body_ended && !socket->end_sent) {
         socket->end_sent = true;
         if (socket->ssl)
-            (void)SSL_shutdown(socket->ssl);
+            (void)SSL_shutdown(tls_of(socket));
         (void)shutdown(socket->source.fd, SHUT_WR);
     }
     return true;
@@ -252,7 +262,8 @@ void socket_run(struct exchange *exchange)
     if (exchange->tls_wanted && exchange->clear_bytes == 0) {
         exchange->tls_wanted = false;
         begin_tls(socket);
-        loop_timer_start(broker.loop, &socket->timer, CONNECT_TIMEOUT_MS, on_too_long);
+        if (exchange->attachment)
+            loop_timer_start(broker.loop, &socket->timer, CONNECT_TIMEOUT_MS, on_too_long);
     }
     if (socket->handshaking && (!run_handshake(socket) || socket->handshaking))
         return;

@@ -79,6 +79,24 @@ const source = `
       await socket.close();
       return "closed";
     },
+    // A connection in use, while others beside it are refused for their certificate.
+    async mixed(address, { port }) {
+      const socket = connect({ hostname: "localhost", port }, { secureTransport: "on" });
+      let rounds = 0, refused = 0;
+      try {
+        await socket.opened;
+        for (; rounds < 40; rounds++) {
+          const other = connect({ hostname: "127.0.0.1", port }, { secureTransport: "on" });
+          other.closed.catch(() => {});
+          const ending = other.opened.catch(() => refused++);
+          await write(socket, "ping");
+          if ((await readSome(socket)) !== "PING") break;
+          if (rounds % 4 === 0) await ending;
+        }
+      } catch (error) { return error.message; }
+      await socket.close();
+      return { rounds, refused: refused >= 10 };
+    },
     async tls(address, { host, port, mode }) {
       let socket = connect({ hostname: host, port }, { secureTransport: mode });
       if (mode === "starttls") {
@@ -179,6 +197,7 @@ test("TLS at once or later, towards a certificate that is checked", { timeout: 6
     assert.equal(await run("localhost", upgrading, "starttls"), "IN SECRET");
     assert.equal(await run("127.0.0.1", secure, "on"), "TLS: the server's certificate or handshake was refused.");
     assert.equal(await run("127.0.0.1", upgrading, "starttls"), "TLS: the server's certificate or handshake was refused.");
+    assert.deepEqual(await (await fetch(`http://127.0.0.1:${port}/mixed?port=${secure}`)).json(), { rounds: 40, refused: true });
   } finally {
     await weir.stop();
     made.remove();
