@@ -7,6 +7,9 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../tests/e2e/port.mjs";
+
+export { freePort };
 
 export const here = dirname(fileURLToPath(import.meta.url));
 export const root = resolve(here, "..");
@@ -23,16 +26,6 @@ export function median(values) {
 }
 
 export const quantile = (values, q) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))];
-
-export function freePort() {
-  return new Promise((done, fail) => {
-    const server = net.createServer().on("error", fail);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => done(port));
-    });
-  });
-}
 
 // A process of ours, ended with ours.
 export class Server {

@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 
 import pg from "pg";
 
+import { manyQueries } from "./apps/pool/index.js";
 import { median, root, scratch, sleep } from "./lib.mjs";
 import { PASSWORD, cpuTicks, postgresBin, pssKb, run, startBackend, startPgBouncer, startPostgres, startWeir, startWorker } from "./pool_targets.mjs";
 
@@ -23,10 +24,10 @@ const say = (...more) => {
   console.log(more.join("\n"));
 };
 // A ratio below the floor is what is wanted, or above it where `above`.
-function judged(ratio, { floor, aim, above = false } = {}) {
+function judged(ratio, { floor, aim, above = false, unit = "×" } = {}) {
   const meets = (limit) => (above ? ratio >= limit : ratio <= limit);
-  const mark = floor === undefined ? "" : aim !== undefined && meets(aim) ? " (aim met)" : meets(floor) ? " (floor met)" : ` (**floor ${above ? "≥" : "≤"} ${floor}× missed**)`;
-  return `${ratio.toFixed(2)}×${mark}`;
+  const mark = floor === undefined ? "" : aim !== undefined && meets(aim) ? " (aim met)" : meets(floor) ? " (floor met)" : ` (**floor ${above ? "≥" : "≤"} ${floor}${unit} missed**)`;
+  return `${ratio.toFixed(2)}${unit}${mark}`;
 }
 
 // ---- pgbench ----
@@ -90,6 +91,17 @@ async function canned() {
   await stop(targets);
 }
 
+// What the pool adds to a query while there is room, and what a unix socket to the server brings.
+async function sides(direct, tcp) {
+  const unix = await startWeir(direct, { unix: true });
+  const select = ["-M", "simple", "-S"], times = (target, args) => median(Array.from({ length: rounds }, () => pgbench(target, [...select, ...args], 32)).map(({ p99 }) => p99));
+  const tps = [tcp, unix].map((target) => median(Array.from({ length: rounds }, () => pgbench(target, select, 32)).map((result) => result.tps)));
+  const rate = ["-R", String(Math.floor(tps[0] / 2))], added = times(tcp, rate) - times(direct, rate);
+  say("", `Towards Postgres over a unix socket instead of TCP (32 clients, simple): ${judged(tps[1] / tps[0], { floor: 1.2, aim: 1.35, above: true })} the transactions.`,
+    `At half of what it can do (${rate[1]} a second) weir adds ${judged(added, { floor: 0.15, aim: 0.08, unit: " ms" })} to the 99th percentile.`);
+  await unix.stop();
+}
+
 async function real() {
   const direct = await startPostgres();
   const targets = [direct, await startPgBouncer(direct), await startWeir(direct)];
@@ -100,6 +112,7 @@ async function real() {
   table("A real Postgres, TPC-B, 20 connections, TCP", targets);
   for (const clients of quick ? [32] : [32, 256, 1000])
     for (const mode of modes.filter((m) => m !== "extended")) compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode], clients, { tps: { floor: 1, aim: 1.15, above: true } });
+  await sides(direct, targets[2]);
   await stop(targets.slice(1));
   const unix = [direct, await startPgBouncer(direct, { unix: true }), await startWeir(direct, { unix: true })];
   table("The same over unix sockets on both sides, select-only", unix);
@@ -216,7 +229,20 @@ async function worker() {
   const [a, b, c] = [cold, warm, plain].map(median);
   say("", `**Connect and query from a worker** (pg, a new client each time; the middle of ${count})`, "", "| | ms | to a direct SCRAM connection |", "|---|---|---|",
     `| a cold instance, Hyperdrive binding | ${a.toFixed(2)} | ${judged(a / c, { floor: 0.1, aim: 0.025 })} |`, `| a warm one | ${b.toFixed(2)} | ${judged(b / c)} |`, `| Node, direct, SCRAM | ${c.toFixed(2)} | 1 |`);
+  await ring(direct, weir);
   await stop([direct, weir]);
+}
+
+// The same driver with 32 connections: in a worker, and in Node through PgBouncer.
+async function ring(direct, weir) {
+  const bouncer = await startPgBouncer(direct), rates = [[], []];
+  for (let round = 0; round < rounds + 1; round++) {
+    const results = [await weir.get("/many"), { rate: await manyQueries(pg, { host: "127.0.0.1", port: bouncer.port, user: "postgres", database: "bench" }) }];
+    if (round > 0) results.forEach(({ rate }, i) => rates[i].push(rate)); // the first warms up
+  }
+  const [ours, theirs] = rates.map(median);
+  say("", `Queries a second over 32 connections: ${Math.round(ours)} in a worker by its ring, ${Math.round(theirs)} in Node through ${bouncer.name} over TCP, ${judged(ours / theirs, { floor: 1.3, aim: 2, above: true })}.`);
+  await bouncer.stop();
 }
 
 const parts = { canned, real, memory, logins, worker };

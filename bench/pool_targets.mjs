@@ -103,7 +103,7 @@ export async function startWorker(to) {
   writeFileSync(join(dir, "password"), PASSWORD);
   writeFileSync(config, `[[listener]]\nport = ${port}\n[[worker]]\nproject = "w"\ndefault = true\n[worker.scale]\nidle_timeout = "200ms"\n[pool]\nlisten = []\n[[pool.databases]]\nname = "bench"\nid = "bench"\nuser = "scram"\npassword_file = "password"\nhost = "127.0.0.1"\nport = ${to.port}\n[pool.databases.tls]\nmode = "disable"\n`, { mode: 0o600 });
   const server = start("weir", [weirPath, "serve", "--config", config]);
-  const get = async () => (await fetch(`http://127.0.0.1:${port}/`)).json();
+  const get = async (path = "/") => (await fetch(`http://127.0.0.1:${port}${path}`)).json();
   for (let tries = 0; tries < 200; tries++) {
     const answer = await get().catch(() => null);
     if (answer?.one === 1) return { name: "weir", port, server, get, stop: () => server.stop() };

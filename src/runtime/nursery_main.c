@@ -19,6 +19,7 @@
 #include "ipc.h"
 #include "log.h"
 #include "ipc_queue.h"
+#include "rehearsal.h"
 #include "template.h"
 
 enum { CONTROL_FD = 3, TEMPLATES_MAX = 16384 };
@@ -182,6 +183,8 @@ int nursery_main(int argc, char **argv)
     nursery.own_pid_namespace = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
     if (instance_init(&err) < 0)
         goto failed;
+    if (rehearse(&instance.engine, &err) < 0)
+        log_warn("%s", err.text);
     if (enter_sandbox(&err) < 0)
         goto failed;
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

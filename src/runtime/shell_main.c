@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `weir __shell FILE…`: the platform library with scripts, for tests: no worker, no channels, no
+/* `weir __shell [--rehearse] FILE…`: the platform library with scripts, for tests: no worker, no channels, no
  * sandbox. Scripts run as at request time; `print(text)` writes a line; the process ends when no
  * timer is left, with 1 if a script threw. Scripts see what the library shares with C as `native`
  * and `hooks`, so that a test can boot a bundle and stand in for the gateway. */
@@ -12,6 +12,7 @@
 
 #include "buffer.h"
 #include "instance.h"
+#include "rehearsal.h"
 
 static bool read_file(const char *path, struct buffer *ret_text)
 {
@@ -58,13 +59,18 @@ int shell_main(int argc, char **argv)
         return 1;
     }
     struct engine *engine = &instance.engine;
+    int first = argc > 1 && strcmp(argv[1], "--rehearse") == 0 ? 2 : 1;
+    if (first == 2 && rehearse(engine, &err) < 0) {
+        (void)fprintf(stderr, "weir: %s\n", err.text);
+        return 1;
+    }
     instance.subrequests_max = 1000;
     engine_define_function(engine->ctx, engine->global, "print", print);
     expose_library(engine);
     instance_limit_cpu(60000);
     JSValueRef seed = JSValueMakeNumber(engine->ctx, 1);
     (void)instance_call(instance.library.after_fork, 1, &seed);
-    for (int i = 1; i < argc; i++) {
+    for (int i = first; i < argc; i++) {
         AUTO_BUFFER source = {0};
         if (!read_file(argv[i], &source)) {
             perror(argv[i]);

@@ -8,22 +8,14 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
+import { freePort } from "./port.mjs";
+
+export { freePort };
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 export const weirPath = process.env.WEIR ?? join(root, "build/weir");
 // Sanitizers make everything slower; waits stretch, expectations do not change.
 export const patience = process.env.WEIR_SLOW ? 6 : 1;
-
-export function freePort() {
-  return new Promise((done, fail) => {
-    const server = net.createServer();
-    server.on("error", fail);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => done(port));
-    });
-  });
-}
 
 // The processes below one, as [{pid, name}], parents before their children. Names are those of ps.
 export function descendants(pid) {
