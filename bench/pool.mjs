@@ -233,20 +233,22 @@ async function worker() {
   const [a, b, c] = [cold, warm, plain].map(median);
   say("", `**Connect and query from a worker** (pg, a new client each time; the middle of ${count})`, "", "| | ms | to a direct SCRAM connection |", "|---|---|---|",
     `| a cold instance, Hyperdrive binding | ${a.toFixed(2)} | ${judged(a / c, { floor: 0.1, aim: 0.025 })} |`, `| a warm one | ${b.toFixed(2)} | ${judged(b / c)} |`, `| Node, direct, SCRAM | ${c.toFixed(2)} | 1 |`);
-  await ring(direct, weir);
-  await stop([direct, weir]);
+  await weir.stop();
+  await ring(direct);
+  await direct.stop();
 }
 
 // The same driver with 32 connections: in a worker, and in Node through PgBouncer.
-async function ring(direct, weir) {
-  const bouncer = await startPgBouncer(direct), rates = [[], []];
-  for (let round = 0; round < rounds + 1; round++) {
+async function ring(direct) {
+  const weir = await startWorker(direct, "60s"), bouncer = await startPgBouncer(direct), rates = [[], []];
+  const warmUp = 4;
+  for (let round = 0; round < warmUp + rounds * 3; round++) {
     const results = [await weir.get("/many"), { rate: await manyQueries(pg, { host: "127.0.0.1", port: bouncer.port, user: "postgres", database: "bench" }) }];
-    if (round > 0) results.forEach(({ rate }, i) => rates[i].push(rate)); // the first warms up
+    if (round >= warmUp) results.forEach(({ rate }, i) => rates[i].push(rate));
   }
   const [ours, theirs] = rates.map(median);
   say("", `Queries a second over 32 connections: ${Math.round(ours)} in a worker by its ring, ${Math.round(theirs)} in Node through ${bouncer.name} over TCP, ${judged(ours / theirs, { floor: 1.3, aim: 2, above: true })}.`);
-  await bouncer.stop();
+  await stop([bouncer, weir]);
 }
 
 const parts = { canned, real, sides, memory, logins, worker };

@@ -95,13 +95,13 @@ export async function startPgBouncer(to, { unix = false, auth = "trust" } = {}) 
   return { name: `PgBouncer ${version}`, port, dir, server, pid: server.process.pid, prepared, stop: () => server.stop() };
 }
 
-// A worker with a Hyperdrive binding whose instances are gone soon after they were used. get() answers its JSON.
-export async function startWorker(to) {
+// A worker with a Hyperdrive binding, whose instances are gone when they were idle for so long. get(path) answers its JSON.
+export async function startWorker(to, idle = "200ms") {
   const dir = mkdtempSync(join(scratch, "worker-")), port = await freePort(), config = join(dir, "weir.toml");
   mkdirSync(join(dir, "w"));
   writeFileSync(join(dir, "w/wrangler.toml"), `name = "w"\nmain = "${join(root, "bench/apps/pool/index.js")}"\ncompatibility_date = "2026-11-01"\ncompatibility_flags = ["nodejs_compat"]\n[[hyperdrive]]\nbinding = "DB"\nid = "bench"\n`);
   writeFileSync(join(dir, "password"), PASSWORD);
-  writeFileSync(config, `[[listener]]\nport = ${port}\n[[worker]]\nproject = "w"\ndefault = true\n[worker.scale]\nidle_timeout = "200ms"\n[pool]\nlisten = []\n[[pool.databases]]\nname = "bench"\nid = "bench"\nuser = "scram"\npassword_file = "password"\nhost = "127.0.0.1"\nport = ${to.port}\n[pool.databases.tls]\nmode = "disable"\n`, { mode: 0o600 });
+  writeFileSync(config, `[[listener]]\nport = ${port}\n[[worker]]\nproject = "w"\ndefault = true\n[worker.scale]\nidle_timeout = "${idle}"\n[pool]\nlisten = []\n[[pool.databases]]\nname = "bench"\nid = "bench"\nuser = "scram"\npassword_file = "password"\nhost = "127.0.0.1"\nport = ${to.port}\n[pool.databases.tls]\nmode = "disable"\n`, { mode: 0o600 });
   const server = start("weir", [weirPath, "serve", "--config", config]);
   const get = async (path = "/") => (await fetch(`http://127.0.0.1:${port}${path}`)).json();
   for (let tries = 0; tries < 200; tries++) {
