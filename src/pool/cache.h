@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Results of read-only statements, kept as the bytes of their replies, for a database that asks for
  * it. A client that is in no transaction and whose batch asks one approved statement (approve.h) is
- * answered without a connection, also if it asks first what the statement returns (up to Flush). A result is found by all that it depends on: the statement with
- * its types, the values, the formats, the session's parameters; a pool is of one database and user.
+ * answered without a connection, also if it asks first what the statement returns (up to Flush). A
+ * result is found by all that it depends on: the statement with its types, the values, the formats,
+ * the session's parameters; a pool is of one database and user.
  * After max_age a result is still given out while a client of our own fetches it anew, for
  * stale_while_revalidate; after that it counts no more. */
 #ifndef WEIR_POOL_CACHE_H
@@ -22,8 +23,8 @@ uint32_t cache_results(const struct cache *cache);
  * known; returns the rest. */
 struct slice cache_answer(struct client *client, struct slice bytes);
 
-/* Are these nothing, or the beginning of a batch that may be known once it is whole? Drivers in workers send
- * each message on its own. */
+/* Are these nothing, or the beginning of a batch that may be known once it is whole? Drivers in
+ * workers send each message on its own. */
 bool cache_awaits(struct slice bytes);
 
 /* A batch goes to a server that has nothing else to do: is its result to be kept? */

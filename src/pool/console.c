@@ -228,8 +228,8 @@ static void on_query(struct client *client, const char *text, struct buffer *out
     } else if (strcasecmp(words[0], "SHOW") == 0) {
         if (count < 2 || !console_show(words[1], out))
             complain(out, "42601",
-                     "there are SHOW POOLS, CLIENTS, SERVERS, DATABASES, STATS, CACHE, LISTS, CONFIG, "
-                     "USERS and VERSION");
+                     "there are SHOW POOLS, CLIENTS, SERVERS, DATABASES, STATS, CACHE, LISTS, "
+                     "CONFIG, USERS and VERSION");
         else
             done(out, "SHOW");
     } else if (strcasecmp(words[0], "SET") == 0) {

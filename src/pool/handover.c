@@ -284,8 +284,8 @@ void handover_begin(int fd)
 static bool may_go(const struct client *client)
 {
     return client->state == CLIENT_READY && !client->server && !client->pinned &&
-           (!client->stream.tls || tls_may_move(client->stream.tls)) && !client->stream.carrier && !client->in && !client->out &&
-           !client->trouble && !client->failed && !client->late && !client->subscriptions &&
+           (!client->stream.tls || tls_may_move(client->stream.tls)) && !client->stream.carrier &&
+           !client->in && !client->out && !client->trouble && !client->failed && !client->late && !client->subscriptions &&
            !client->awaits_listen && client->skip == 0 && !client->broken && !client->closing &&
            !client->closed && !client->stream.hung_up;
 }

@@ -34,29 +34,30 @@ static bool same_user(const struct pool *a, const struct pool *b)
     return strcmp(a->user, b->user) == 0;
 }
 
-static uint32_t servers_together(const struct pool *pool, same_fn *same)
+/* What they have together. */
+static uint32_t sum(const struct pool *pool, same_fn *same,
+                    uint32_t count_of(const struct pool *pool))
 {
     uint32_t count = 0;
     for (const struct pool *other = pool_process.pools; other; other = other->next)
         if (same(pool, other))
-            count += servers_of(other);
+            count += count_of(other);
     return count;
+}
+
+static uint32_t clients_of(const struct pool *pool)
+{
+    return pool->clients;
 }
 
 uint32_t clients_of_database(const struct pool *pool)
 {
-    uint32_t count = 0;
-    for (const struct pool *other = pool_process.pools; other; other = other->next)
-        count += other->database == pool->database ? other->clients : 0;
-    return count;
+    return sum(pool, same_database, clients_of);
 }
 
-uint32_t clients_of_user(const char *user)
+uint32_t clients_of_user(const struct pool *pool)
 {
-    uint32_t count = 0;
-    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
-        count += strcmp(pool->user, user) == 0 ? pool->clients : 0;
-    return count;
+    return sum(pool, same_user, clients_of);
 }
 
 static int choose(int of_user, int of_database, int otherwise)
@@ -164,7 +165,7 @@ static bool has_room_among(const struct pool *pool, same_fn *same, int max)
 {
     if (max <= 0)
         return true;
-    uint32_t total = servers_together(pool, same);
+    uint32_t total = sum(pool, same, servers_of);
     if (total + 1 < (uint32_t)max)
         return true;
     for (const struct pool *other = pool_process.pools; other; other = other->next)
@@ -224,7 +225,7 @@ static void take_from(const struct pool *pool, same_fn *same, int max)
     struct pool *richest = NULL;
     uint32_t own = servers_of(pool), most = own + 1, leaving = pool->connecting.count;
     if (max <= 0 || own >= (uint32_t)pool->limits.size ||
-        servers_together(pool, same) < (uint32_t)max)
+        sum(pool, same, servers_of) < (uint32_t)max)
         return;
     for (struct pool *other = pool_process.pools; other; other = other->next) {
         if (other == pool || !same(pool, other))

@@ -141,7 +141,7 @@ static bool admit(struct client *client)
              "sorry, too many clients already: clients_max of the database "
              "(max_db_client_connections) is %d",
              of_database);
-    else if (of_user > 0 && clients_of_user(pool->user) > (uint32_t)of_user)
+    else if (of_user > 0 && clients_of_user(pool) > (uint32_t)of_user)
         fail(client, "53300",
              "sorry, too many clients already: clients_max of the user "
              "(max_user_client_connections) is %d",

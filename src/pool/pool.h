@@ -47,9 +47,9 @@ enum client_state {
 struct client {
     struct stream stream;
     struct link link;    /* of pool_process.clients */
-    struct link waiting; /* of its pool's queue */
-    struct link turn;    /* of its tenant's part of it */
-    struct link again;   /* of those that go on in the next turn */
+    struct link waiting;  /* of its pool's queue */
+    struct link turn;     /* of its tenant's part of it */
+    struct link again;    /* of those that go on in the next turn */
     struct link stranger; /* of pool_process.strangers, until it is known who it is */
     struct pool *pool;    /* NULL before it has logged in, and for the console */
     struct tenant *tenant;
@@ -192,7 +192,7 @@ struct pool_process {
     struct pool *pools;
     struct tls_context *tls; /* towards clients; NULL: none */
     struct list clients, again, servers_again, closed_clients, closed_servers;
-    struct list strangers; /* clients by sockets that have not proved who they are; oldest first */
+    struct list strangers;    /* clients by sockets that have not proved who they are; oldest first */
     uint32_t descriptors_max; /* of the process */
     struct client **numbers;
     uint32_t numbers_cap, numbers_free; /* none below numbers_free is free */
@@ -295,9 +295,9 @@ void server_login_tick(struct server *server);
 /* ---- lend.c ---- */
 struct pool *lend_pool(const struct database_config *database, const char *database_name,
                        const char *user);
-/* Clients, of all users of the pool's database, and of a user on all databases. */
+/* Clients of the pool's database, of all users, and of its user, on all databases. */
 uint32_t clients_of_database(const struct pool *pool);
-uint32_t clients_of_user(const char *user);
+uint32_t clients_of_user(const struct pool *pool);
 /* A server for the client, now. False: it waits in the queue, or was refused (its trouble). */
 bool pool_lend(struct pool *pool, struct client *client);
 /* Its client has given it back, after so long; nothing more is to be paid for it. */

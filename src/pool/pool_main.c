@@ -351,7 +351,8 @@ static void raise_descriptor_limit(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
-        pool_process.descriptors_max = limit.rlim_cur < INT_MAX ? (uint32_t)limit.rlim_cur : INT_MAX;
+        pool_process.descriptors_max =
+            limit.rlim_cur < INT_MAX ? (uint32_t)limit.rlim_cur : INT_MAX;
     }
 }
 

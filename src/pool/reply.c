@@ -7,7 +7,6 @@
 
 #include "batch.h"
 #include "cache.h"
-#include "hash.h"
 #include "listen.h"
 #include "pool.h"
 

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -139,12 +140,11 @@ static bool set_protocols(SSL_CTX *ssl, const char *words)
 
 /* ---- from OpenSSL to records of our own ---- */
 
-static size_t read_hex(const char *hex, unsigned char *ret, size_t cap)
+/* 0: it is none, or longer than any that we know. */
+static size_t read_hex(const char *hex, unsigned char ret[TLS_SECRET_BYTES_MAX])
 {
     size_t bytes = 0;
-    for (unsigned byte; bytes < cap && sscanf(hex + 2 * bytes, "%2x", &byte) == 1; bytes++)
-        ret[bytes] = (unsigned char)byte;
-    return bytes;
+    return OPENSSL_hexstr2buf_ex(ret, TLS_SECRET_BYTES_MAX, &bytes, hex, 0) == 1 ? bytes : 0;
 }
 
 /* A line of NSS's key log: what it is, the client's random bytes, the secret; that is the interface
@@ -156,9 +156,9 @@ static void note_secret(const SSL *ssl, const char *line)
     if (!tls || !tls->secrets || !secret)
         return;
     if (strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24) == 0)
-        tls->secrets->peer_bytes = read_hex(secret + 1, tls->secrets->peer, TLS_SECRET_BYTES_MAX);
+        tls->secrets->peer_bytes = read_hex(secret + 1, tls->secrets->peer);
     else if (strncmp(line, "SERVER_TRAFFIC_SECRET_0 ", 24) == 0)
-        tls->secrets->own_bytes = read_hex(secret + 1, tls->secrets->own, TLS_SECRET_BYTES_MAX);
+        tls->secrets->own_bytes = read_hex(secret + 1, tls->secrets->own);
 }
 
 static void drop_secrets(struct tls *tls)
@@ -238,14 +238,15 @@ struct tls_context *tls_context_new(const struct tls_settings *settings, bool fo
     SSL_CTX_set_options(context->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                           SSL_OP_IGNORE_UNEXPECTED_EOF |
                                           SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF); /* tickets hold the state */
+    SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF); /* tickets of TLS 1.2 hold the state */
     (void)SSL_CTX_set_session_id_context(context->ssl, id, sizeof(id) - 1);
     if (for_clients) {
         SSL_CTX_set_alpn_select_cb(context->ssl, select_alpn, NULL);
-        (void)SSL_CTX_set_num_tickets(context->ssl, 0); /* as Postgres: nobody resumes */
+        (void)SSL_CTX_set_num_tickets(context->ssl, 0); /* of TLS 1.3: see leave_openssl */
         SSL_CTX_set_keylog_callback(context->ssl, note_secret);
-    } else
+    } else {
         (void)SSL_CTX_set_alpn_protos(context->ssl, ALPN, sizeof(ALPN) - 1);
+    }
     return context;
 }
 

@@ -64,7 +64,7 @@ void hot_pages_open(int proc_fd, int ret_fds[2])
     ret_fds[1] = hot_pages.pagemap_fd;
 }
 
-static void forget(void)
+void hot_pages_give_up(void)
 {
     fd_close(&hot_pages.answered_fd);
     if (hot_pages.report)
@@ -116,18 +116,13 @@ bool hot_pages_begin(bool alone)
     hot_pages.report = report == MAP_FAILED ? NULL : report;
     if (hot_pages.report && hot_pages.answered_fd >= 0)
         return true;
-    forget();
+    hot_pages_give_up();
     return false;
 }
 
 int hot_pages_fd(void)
 {
     return hot_pages.answered_fd;
-}
-
-void hot_pages_give_up(void)
-{
-    forget();
 }
 
 static bool is_in_area(uintptr_t page)
@@ -168,7 +163,7 @@ void hot_pages_learn(void)
         if (pages <= PAGES_MAX)
             take_run(run);
     }
-    forget();
+    hot_pages_give_up();
     fd_close(&hot_pages.maps_fd);
     fd_close(&hot_pages.pagemap_fd);
     hot_pages.known = true;
@@ -181,7 +176,7 @@ void hot_pages_take(bool watched)
     fd_close(&hot_pages.maps_fd);
     fd_close(&hot_pages.pagemap_fd);
     if (!watched)
-        forget();
+        hot_pages_give_up();
     for (uint32_t i = 0; i < hot_pages.hot.count; i++) {
         const struct run *run = &hot_pages.hot.list[i];
         (void)madvise((void *)(run->first * PAGE_BYTES), (size_t)run->count * PAGE_BYTES,
@@ -208,5 +203,5 @@ void hot_pages_report(void)
         }
     }
     (void)eventfd_write(hot_pages.answered_fd, 1);
-    forget();
+    hot_pages_give_up();
 }

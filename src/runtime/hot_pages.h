@@ -21,14 +21,14 @@ bool hot_pages_begin(bool alone);
 /* Readable when the watched child has answered; -1: none is watched. */
 int hot_pages_fd(void);
 void hot_pages_learn(void);
-/* The watched child has ended. */
+/* Nobody is watched any more: it has ended, or another one shares our pages, too. */
 void hot_pages_give_up(void);
 
 /* ---- in the child ---- */
 
 /* Right after the fork: takes what is known to be written soon, or begins to watch. */
 void hot_pages_take(bool watched);
-/* It has answered for the first time. */
+/* It has answered, and is idle; only the first call tells the template. */
 void hot_pages_report(void);
 
 #endif

@@ -617,7 +617,6 @@ int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHAN
     instance.outboxes[TARGET_POOL].channel = &instance.pool;
     instance.serving = true;
     bool compact = false; /* owed since the last work */
-    bool answered = false;
     bool settled = false; /* the library looked for requests that nothing can answer any more */
     for (;;) {
         instance.batch_cpu_us = clock_thread_cpu_us();
@@ -630,10 +629,8 @@ int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHAN
             buffer_len(&instance.outboxes[TARGET_GATEWAY].waiting) == 0)
             return 0;
         compact |= busy;
-        if (compact && !answered && !busy && instance.in_flight == 0) {
-            answered = true;
+        if (compact && !busy && instance.in_flight == 0)
             hot_pages_report();
-        }
         if (busy || timeout_ms == 0) {
             settled = false;
             continue;

@@ -202,7 +202,7 @@ static void fork_instance(struct ipc_message *message)
         become_instance(message, order.cpu, watched);
     if (pid < 0) {
         if (watched)
-            hot_pages_give_up();
+            stop_watching();
         tell(CONTROL_EXIT, order.instance_id, 0, "cannot fork");
         return;
     }
@@ -263,7 +263,7 @@ static void serve_supervisor(void)
         struct pollfd ready[] = {{template.start.control, POLLIN, 0},
                                  {hot_pages_fd(), POLLIN, 0}};
         (void)ppoll(ready, ARRAY_LEN(ready), NULL, &none);
-        if (ready[1].revents && template.watched) {
+        if (ready[1].revents) {
             hot_pages_learn();
             template.watched = 0;
         }
@@ -292,15 +292,8 @@ void template_run(struct template_start *start)
     uint64_t space_bytes = address_space_bytes(start->proc_fd);
     int page_fds[2];
     hot_pages_open(start->proc_fd, page_fds);
-    const int keep[] = {0,
-                        1,
-                        2,
-                        start->bundle_fd,
-                        start->control,
-                        template.task_fd,
-                        smaps_fd,
-                        page_fds[0],
-                        page_fds[1]};
+    const int keep[] = {0,        1,           2,           start->bundle_fd, start->control,
+                        smaps_fd, page_fds[0], page_fds[1], template.task_fd};
     sandbox_close_fds(0, keep, ARRAY_LEN(keep));
     if (sandbox_drop_capabilities(&err) < 0) {
         tell(CONTROL_TEMPLATE_FAILED, 0, 0, err.text);
