@@ -70,6 +70,7 @@ build_with_clang() {
 build() {
   local dir=$1
   shift
+  need_npm "$root/system/prisma"
   if [ ! -f "$dir/build.ninja" ]; then meson setup "$dir" "$@" >"$dir.log" 2>&1 || { cat "$dir.log"; die "meson setup failed"; }; fi
   ninja -C "$dir" >"$dir.log" 2>&1 || { tail -50 "$dir.log"; die "the build failed; see above"; }
 }

@@ -67,17 +67,28 @@ static char *program_dir(void)
     return xstrdup(path);
 }
 
-char *bundler_find_esbuild(void)
+/* Beside the program, or where it is installed. */
+static char *find(const char *name, int mode)
 {
-    static const char *const places[] = {"esbuild", "../lib/weir/esbuild",
-                                         "../node_modules/.bin/esbuild"};
+    static const char *const places[] = {"", "../lib/weir/"};
     AUTO_TEXT dir = program_dir();
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-        AUTO_TEXT path = xasprintf("%s/%s", dir, places[i]);
-        if (access(path, X_OK) == 0)
+        AUTO_TEXT path = xasprintf("%s/%s%s", dir, places[i], name);
+        if (access(path, mode) == 0)
             return realpath(path, NULL);
     }
     return NULL;
+}
+
+char *bundler_find(const char *name)
+{
+    return find(name, R_OK);
+}
+
+char *bundler_find_esbuild(void)
+{
+    char *found = find("esbuild", X_OK);
+    return found ? found : find("../node_modules/.bin/esbuild", X_OK);
 }
 
 /* ---- the transform process ---- */
@@ -257,6 +268,10 @@ static json_t *manifest_of(const struct bundler *bundler, const struct project *
         project->compatibility_date, "compatibility_flags", project->compatibility_flags, "dev",
         bundler->dev, "env", "vars", project->vars, "assets", binding, "databases", project->databases,
         "modules", modules);
+    if (project->system)
+        (void)json_object_set_new(manifest, "system", json_true());
+    if (json_array_size(project->services) > 0)
+        (void)json_object_set(manifest, "services", project->services);
     if (getenv("WEIR_TEST_HOOKS")) /* a test build's natives; no other build has them */
         (void)json_object_set_new(manifest, "test_hooks", json_true());
     return manifest;
@@ -308,7 +323,7 @@ static int finish(struct bundler *bundler, const struct project *project, struct
     hash(buffer_slice(&raw), bundle->version);
     raw.end -= strlen(WEIR_VERSION);
     bundle->path = xasprintf("%s/bundles/%s.bundle", bundler->data_dir, bundle->version);
-    if (!bundler->dev && access(bundle->path, R_OK) == 0)
+    if ((!bundler->dev || project->system) && access(bundle->path, R_OK) == 0)
         return 0;
     int r = transform(bundler, buffer_slice(&raw), &transformed, err);
     return r < 0 ? r : store(bundle->path, buffer_slice(&transformed), err);

@@ -29,6 +29,8 @@ int bundler_build(struct bundler *bundler, const struct project *project, struct
                   struct error *err) WARN_UNUSED;
 void bundle_done(struct bundle *bundle);
 
+/* A file that was built with this program: "system/prisma/index.js". malloc'ed; NULL: there is none. */
+char *bundler_find(const char *name);
 /* esbuild beside this program or in its source tree; NULL when there is none. malloc'ed. */
 char *bundler_find_esbuild(void);
 

@@ -13,6 +13,7 @@ int command_serve(int argc, char **argv);
 int command_reload(int argc, char **argv);
 int command_check_config(int argc, char **argv);
 int command_pool(int argc, char **argv);
+int command_prisma(int argc, char **argv);
 int command_db(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_help(int argc, char **argv);

@@ -18,6 +18,7 @@ static const struct {
     {"serve", command_serve, "Serve many workers, in production"},
     {"pool", command_pool, "Pool connections to Postgres, by itself"},
     {"db", command_db, "The project's private Postgres: a prompt, its URL, start and stop"},
+    {"prisma", command_prisma, "Api keys of prisma:// URLs: make, list, revoke"},
     {"reload", command_reload, "Make a running weir serve read its configuration again"},
     {"check-config", command_check_config, "Tell every mistake in a configuration"},
     {"doctor", command_doctor, "Tell whether this machine can run weir"},

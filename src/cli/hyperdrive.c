@@ -14,15 +14,26 @@ static const char *text_of(const json_t *object, const char *key)
 }
 
 /* The host is a name that only the worker's own connect() knows. */
+static json_t *binding_of(const char *id, const char *database, const char *user)
+{
+    AUTO_TEXT host = xasprintf("%s.hyperdrive.local", id);
+    for (char *c = host; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    return json_pack("{s:s, s:s, s:s}", "host", host, "database", database, "user", user);
+}
+
 static void add_database(struct project *project, const json_t *drive, const char *database,
                          const char *user)
 {
-    AUTO_TEXT host = xasprintf("%s.hyperdrive.local", text_of(drive, "id"));
-    for (char *c = host; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
-    (void)json_array_append_new(
-        project->databases, json_pack("{s:s, s:s, s:s, s:s}", "binding", text_of(drive, "binding"),
-                                      "host", host, "database", database, "user", user));
+    json_t *binding = binding_of(text_of(drive, "id"), database, user);
+    (void)json_object_set(binding, "binding", json_object_get(drive, "binding"));
+    (void)json_array_append_new(project->databases, binding);
+}
+
+json_t *hyperdrive_binding(const json_t *database, const char *id)
+{
+    const char *user = text_of(database, "user");
+    return user ? binding_of(id, text_of(database, "name"), user) : NULL;
 }
 
 /* ---- weir dev ---- */
@@ -52,6 +63,31 @@ static bool is_taken(const json_t *databases, const char *name)
     return false;
 }
 
+/* Adds the database of a URL; it is borrowed, NULL with problem. */
+static json_t *add_url(json_t *databases, const char *url, const char *id, const char **problem)
+{
+    json_t *database = json_object();
+    *problem = pool_config_apply_url(url, database);
+    if (!*problem && !text_of(database, "user"))
+        *problem = "it names no user";
+    if (*problem) {
+        json_decref(database);
+        return NULL;
+    }
+    const char *user = text_of(database, "user"), *name = text_of(database, "database");
+    AUTO_TEXT own = xstrdup(name ? name : user);
+    if (!name) /* as libpq has it */
+        (void)json_object_set_new(database, "database", json_string(own));
+    for (int i = 2; is_taken(databases, own); i++) {
+        free(own);
+        own = xasprintf("%s_%d", name ? name : user, i);
+    }
+    (void)json_object_set_new(database, "name", json_string(own));
+    (void)json_object_set_new(database, "id", json_string(id));
+    (void)json_array_append_new(databases, database);
+    return database;
+}
+
 static int add_dev(struct project *project, const json_t *drive, json_t *databases,
                    struct error *err)
 {
@@ -64,28 +100,28 @@ static int add_dev(struct project *project, const json_t *drive, json_t *databas
             return -1;
         url = private;
     }
-    json_t *database = json_object();
-    const char *problem = pool_config_apply_url(url, database);
-    if (!problem && !text_of(database, "user"))
-        problem = "it names no user";
-    if (problem) {
-        json_decref(database);
+    const char *problem;
+    const json_t *database = add_url(databases, url, text_of(drive, "id"), &problem);
+    if (!database)
         return error_set(err, -EINVAL,
                          "[[hyperdrive]] \"%s\": the connection string can not be used: %s; it is "
                          "like postgres://user:password@host:5432/database",
                          binding, problem);
-    }
-    const char *user = text_of(database, "user"), *name = text_of(database, "database");
-    AUTO_TEXT own = xstrdup(name ? name : user);
-    if (!name) /* as libpq has it */
-        (void)json_object_set_new(database, "database", json_string(own));
-    for (int i = 2; is_taken(databases, own); i++) {
-        free(own);
-        own = xasprintf("%s_%d", name ? name : user, i);
-    }
-    (void)json_object_set_new(database, "name", json_string(own));
-    add_database(project, drive, own, user);
-    (void)json_array_append_new(databases, database);
+    add_database(project, drive, text_of(database, "name"), text_of(database, "user"));
+    return 0;
+}
+
+int hyperdrive_dev_private(const struct project *project, const char *id, json_t **pool,
+                           struct error *err)
+{
+    AUTO_TEXT url = private_postgres_url(project->dir, err);
+    const char *problem;
+    if (!url)
+        return -EIO;
+    if (!*pool)
+        *pool = json_pack("{s:[], s:[]}", "listeners", "databases");
+    if (!add_url(json_object_get(*pool, "databases"), url, id, &problem))
+        return error_set(err, -EINVAL, "the private Postgres cannot be used: %s", problem);
     return 0;
 }
 
@@ -108,7 +144,7 @@ int hyperdrive_dev(struct project *project, json_t **ret_pool, struct error *err
 
 /* ---- weir serve ---- */
 
-static const json_t *find_database(const json_t *pool, const char *id)
+const json_t *hyperdrive_find(const json_t *pool, const char *id)
 {
     static const char *const keys[] = {"id", "name"};
     size_t index;
@@ -131,7 +167,7 @@ void hyperdrive_serve(struct project *project, const json_t *pool, int line,
     json_array_foreach(project->hyperdrive, index, drive)
     {
         const char *binding = text_of(drive, "binding"), *id = text_of(drive, "id");
-        const json_t *database = find_database(pool, id);
+        const json_t *database = hyperdrive_find(pool, id);
         const char *name = text_of(database, "name"), *user = text_of(database, "user");
         if (!name)
             config_error(report, line, "hyperdrive",

@@ -14,6 +14,8 @@
 #include "cli.h"
 #include "hyperdrive.h"
 #include "pool_config.h"
+#include "prisma_endpoint.h"
+#include "prisma_keys.h"
 #include "project.h"
 
 enum { TREE_DIRS_MAX = 1024 };
@@ -60,6 +62,58 @@ static int dump(json_t *plan, struct buffer *ret_plan)
     buffer_append_text(ret_plan, text);
     free(text);
     return 0;
+}
+
+/* ---- the Prisma endpoint ---- */
+
+/* The system worker of one database, at the end of the plan's workers. */
+static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *name,
+                             const json_t *database, struct error *err)
+{
+    struct project project;
+    struct bundle bundle = {.path = NULL};
+    json_t *binding = hyperdrive_binding(database, name);
+    if (!binding)
+        return error_set(err, -EINVAL,
+                         "the database \"%s\" has Prisma api keys, and needs user = \"…\" in "
+                         "[[pool.databases]], or in its url",
+                         name);
+    int r = prisma_endpoint_project(name, binding, NULL, &project, err);
+    if (r == 0)
+        r = bundler_build(bundler, &project, &bundle, err);
+    if (r == 0) {
+        json_t *scale = defaults_of(&config_scale, NULL);
+        /* One instance has all of a database's transactions, schemas and results. */
+        (void)json_object_update_new(scale, json_pack("{s:i, s:i, s:i, s:i}", "max_instances", 1, "concurrency",
+                                                      1000, "queue_length", 10000, "idle_timeout_ms", 300000));
+        json_t *worker = worker_of(&project, defaults_of(&config_limits, NULL), scale);
+        (void)json_object_set_new(worker, "egress_allow", json_array());
+        (void)json_object_set_new(worker, "bundle", json_string(bundle.path));
+        (void)json_object_set_new(worker, "prisma", json_string(name));
+        set_version(worker, bundle.version);
+        (void)json_array_append_new(json_object_get(plan, "workers"), worker);
+    }
+    bundle_done(&bundle);
+    project_done(&project);
+    return r;
+}
+
+/* part: taken over. Databases that are not there any more have nobody who answers for them. */
+static int add_prisma(json_t *plan, struct bundler *bundler, json_t *part, struct error *err)
+{
+    json_t *names = prisma_endpoint_databases(part), *name;
+    size_t index;
+    int r = 0;
+    json_array_foreach(names, index, name)
+    {
+        const char *text = json_string_value(name);
+        const json_t *database = hyperdrive_find(json_object_get(plan, "pool"), text);
+        if (r == 0 && database)
+            r = add_prisma_worker(plan, bundler, text, database, err);
+    }
+    (void)json_object_set_new(plan, "prisma", part);
+    json_decref(names);
+    return r;
 }
 
 /* ---- weir dev ---- */
@@ -151,6 +205,30 @@ static json_t *watched_paths(const struct project *project, json_t *inputs, cons
     return watch;
 }
 
+/* *ret_part: the plan's "prisma", NULL without keys. A key for the private Postgres makes it a database of
+ * the pool. */
+static int take_prisma_keys(struct project *project, const char *state_dir, json_t **pool,
+                            json_t **ret_part, struct error *err)
+{
+    AUTO_TEXT path = prisma_keys_path(state_dir);
+    (void)json_array_append_new(project->secrets_paths, json_string(path));
+    err->text[0] = 0;
+    json_t *part = *ret_part = prisma_endpoint_part(state_dir, err);
+    if (!part)
+        return err->text[0] ? -EINVAL : 0;
+    prisma_endpoint_declare(project, part);
+    json_t *names = prisma_endpoint_databases(part), *name;
+    size_t index;
+    int r = 0;
+    json_array_foreach(names, index, name)
+    {
+        if (r == 0 && strcmp(json_string_value(name), PRISMA_PRIVATE) == 0)
+            r = hyperdrive_dev_private(project, PRISMA_PRIVATE, pool, err);
+    }
+    json_decref(names);
+    return r;
+}
+
 int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struct error *err)
 {
     struct project project;
@@ -174,13 +252,17 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
     AUTO_BUFFER warnings = {0};
     config_report_append(&report, false, &warnings);
     config_report_done(&report);
-    json_t *pool = NULL;
+    json_t *pool = NULL, *prisma = NULL;
+    AUTO_TEXT state_dir = xasprintf("%s/.weir", project.dir);
     add_vars(&project, options->vars);
     r = hyperdrive_dev(&project, &pool, err);
+    if (r == 0)
+        r = take_prisma_keys(&project, state_dir, &pool, &prisma, err);
     if (r == 0)
         r = bundler_init(&bundler, options->data_dir, true, color, err);
     if (r < 0) {
         json_decref(pool);
+        json_decref(prisma);
         project_done(&project);
         return r;
     }
@@ -209,7 +291,9 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
                                            buffer_len(&warnings)));
     (void)json_object_set_new(worker, "watch", watched_paths(&project, bundle.inputs, r < 0 ? failure.text : NULL));
     (void)json_object_set_new(plan, "workers", json_pack("[o]", worker));
-    r = dump(plan, ret_plan);
+    r = prisma ? add_prisma(plan, &bundler, prisma, err) : 0;
+    if (r == 0)
+        r = dump(plan, ret_plan);
     json_decref(plan);
     bundle_done(&bundle);
     bundler_done(&bundler);
@@ -270,6 +354,7 @@ struct serve_context {
     struct config_report *report;
     json_t *workers, *routes; /* routes: whose they are, by their canonical form */
     const json_t *pool;       /* of the plan, or NULL */
+    json_t *prisma;           /* of the plan, or NULL */
     bool build, has_default;
 };
 
@@ -391,6 +476,8 @@ static void add_worker(struct serve_context *context, const struct value *entry)
                      "[[worker]] the name \"%s\" is taken; give this one name = \"…\"",
                      project.name);
     hyperdrive_serve(&project, context->pool, entry->line, context->report);
+    if (context->prisma)
+        prisma_endpoint_declare(&project, context->prisma);
     json_t *worker = worker_of(&project, defaults_of(&config_limits, context->limits),
                                defaults_of(&config_scale, context->scale));
     config_override(limits, &config_limits, json_object_get(worker, "limits"));
@@ -518,6 +605,10 @@ int loader_serve(const char *path, const struct serve_options *options, struct b
     if (options->build)
         r = bundler_init(&context.bundler, options->data_dir ? options->data_dir : data_dir, false,
                          false, err);
+    err->text[0] = 0;
+    context.prisma = r == 0 ? prisma_endpoint_part(data_dir, err) : NULL;
+    if (r == 0 && !context.prisma && err->text[0])
+        r = -EINVAL;
     const struct value *workers = value_get(&root, "worker"), *pool = value_get(&root, "pool");
     if (pool)
         (void)json_object_set_new(plan, "pool", pool_config_plan(pool, "[pool]", path, report));
@@ -528,6 +619,8 @@ int loader_serve(const char *path, const struct serve_options *options, struct b
     for (size_t i = 0; r == 0 && workers && workers->type == VALUE_ARRAY && i < workers->count; i++)
         add_worker(&context, &workers->entries[i].value);
     (void)json_object_set_new(plan, "workers", context.workers);
+    if (r == 0 && context.prisma && options->build)
+        r = add_prisma(plan, &context.bundler, json_incref(context.prisma), err);
     config_report_sort(report);
     if (r == 0 && report->errors_count > 0)
         r = error_set(err, -EINVAL, "%s has %d mistake%s", path, report->errors_count,
@@ -537,6 +630,7 @@ int loader_serve(const char *path, const struct serve_options *options, struct b
     if (options->build)
         bundler_done(&context.bundler);
     json_decref(context.routes);
+    json_decref(context.prisma);
     json_decref(plan);
     value_done(&root);
     return r;

@@ -465,6 +465,7 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
                               .crons = json_array(),
                               .hyperdrive = json_array(),
                               .databases = json_array(),
+                              .services = json_array(),
                               .limits = json_object(),
                               .compatibility_flags = json_array()};
     *ret_project = project;
@@ -542,6 +543,7 @@ void project_done(struct project *project)
     json_decref(project->crons);
     json_decref(project->hyperdrive);
     json_decref(project->databases);
+    json_decref(project->services);
     json_decref(project->limits);
     json_decref(project->assets);
     *project = (struct project){.name = NULL};

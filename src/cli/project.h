@@ -26,7 +26,9 @@ struct project {
     char *module_root; /* base_dir or the entry's directory, from dir; "" for dir itself */
     const struct value *define, *alias;
     char *tsconfig; /* absolute, or NULL */
+    json_t *services;            /* array: hosts that a worker of ours answers (prisma_endpoint.h) */
     bool minify, keep_names, no_bundle;
+    bool system; /* a worker of the platform's own */
     json_t *secrets_paths; /* array: files of secrets that were read, or would be if they were there */
 };
 

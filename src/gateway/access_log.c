@@ -203,6 +203,11 @@ void access_log_request(struct request *request, int status)
     write_entry(&entry);
 }
 
+void access_log_call(struct request *request, int status)
+{
+    count(request->deployment->worker, status, clock_monotonic_us() - request->start_us);
+}
+
 static void take_head(struct entry *entry, const struct http1_request *parsed)
 {
     entry->method = parsed->method;

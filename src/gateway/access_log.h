@@ -11,6 +11,8 @@ struct conn;
 
 /* status: what the client saw; 499 when it went away first. */
 void access_log_request(struct request *request, int status);
+/* The same for one of another worker: it is counted, and has no line. */
+void access_log_call(struct request *request, int status);
 /* No worker saw the request: we answered it, with so many bytes of body. deployment: NULL when no
  * route matched; parsed: NULL when it is no request; start_us: 0 when it took no time. */
 void access_log_answer(const struct conn *conn, const struct deployment *deployment,

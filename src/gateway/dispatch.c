@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "access_log.h"
+#include "caller.h"
 #include "clock.h"
 #include "conn.h"
 #include "request.h"
@@ -39,10 +40,10 @@ void dispatch_fail(struct request *request, enum failure failure, const char *me
     if (request->is_event) {
         if (request->state != REQUEST_ANSWERED)
             dispatch_end_event(request, message);
-    } else if (request->conn) {
-        conn_fail(request->conn, request, failure, slice_of(message), detail);
+    } else {
+        caller_fail(request, failure, slice_of(message), detail);
     }
-    assert(!request->conn);
+    assert(!request->conn && !request->call);
 }
 
 /* ---- the queue ---- */
@@ -228,8 +229,7 @@ void dispatch_pump(struct deployment *deployment)
         if (!send_to(instance, deployment->queue_first))
             continue; /* it is starved now, and is not picked again */
         struct request *sent = queue_pop(deployment);
-        if (sent->conn && !sent->body_ended)
-            conn_resume_body(sent->conn);
+        caller_resume_body(sent);
     }
     if (deployment->queue_first && deployment->current)
         dispatch_ask_for_instances(deployment,
@@ -340,7 +340,7 @@ void dispatch_credit(struct request *request, uint32_t bytes)
 
 void dispatch_client_gone(struct request *request)
 {
-    assert(!request->conn);
+    assert(!request->conn && !request->call);
     if (request->state == REQUEST_QUEUED) {
         queue_remove(request);
         request_free(request);
@@ -371,8 +371,7 @@ size_t dispatch_cut_off(void)
         for (struct instance *i = d->instances; i; i = i->next) {
             for (int slot = 0; slot < SLOTS_MAX; slot++) {
                 struct request *request = i->slots[slot];
-                if (!request || request->state == REQUEST_ANSWERED ||
-                    (!request->conn && !request->is_event))
+                if (!request || request->state == REQUEST_ANSWERED || !caller_waits(request))
                     continue;
                 dispatch_fail(request, FAILURE_UNAVAILABLE, why, (struct slice){0});
                 count++;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A request towards its worker: the frame that opens it, and the body after it under credit. */
+#include "forward.h"
+
 #include "access_log.h"
 #include "conn_state.h"
 #include "dispatch.h"
@@ -46,6 +48,8 @@ static void append_client_fields(const struct conn *conn, struct request *reques
 /* What a client must not tell a worker about itself, and what ends at this hop. */
 static bool is_for_worker(struct slice name)
 {
+    if (slice_starts_with(name, SLICE("weir-")))
+        return false; /* what we say ourselves */
     switch (name.len) {
     case 2:
         return !slice_equal(name, SLICE("te"));
@@ -137,23 +141,17 @@ static void append_headers(const struct conn *conn, struct request *request,
     append_client_fields(conn, request, forwarded_for);
 }
 
-/* struct frame_request, method, URL, header block. The inline body follows in add_inline_body. */
-static void build_frame(const struct conn *conn, struct request *request,
-                        const struct http1_request *parsed)
+/* Room for the head's struct, which finish_head fills; method, URL. Returns where headers begin. */
+static size_t begin_frame(struct request *request, const struct http1_request *parsed,
+                          struct slice scheme, struct frame_request *head)
 {
     struct buffer *frame = &request->frame;
-    struct frame_request head = {
-        .id = request->id,
-        .body_bytes = parsed->chunked ? BODY_BYTES_UNKNOWN : parsed->content_length,
-        .flags = parsed->chunked || parsed->has_length ? FRAME_HAS_BODY : 0,
-        .method_bytes = (uint32_t)parsed->method.len,
-        .timeout_ms = request->deployment->wall_ms,
-    };
     frame->start = frame->end = 0;
-    buffer_append(frame, &head, sizeof(head));
+    buffer_append(frame, head, sizeof(*head));
     buffer_append_slice(frame, parsed->method);
+    head->method_bytes = (uint32_t)parsed->method.len;
     size_t url_start = frame->end;
-    buffer_append_slice(frame, SLICE("http://"));
+    buffer_append_slice(frame, scheme);
     struct slice host = parsed->authority.len ? parsed->authority : SLICE("localhost");
     request->host = span_of(frame, host);
     buffer_append_slice(frame, host);
@@ -161,11 +159,29 @@ static void build_frame(const struct conn *conn, struct request *request,
     /* "OPTIONS *" has no path of its own: the URL of it is the host's root. */
     append_path(frame, parsed->path.ptr[0] == '*' ? SLICE("/") : parsed->path);
     request->path.bytes = (uint32_t)frame->end - request->path.at;
-    head.url_bytes = (uint32_t)(frame->end - url_start);
-    size_t headers_start = frame->end;
+    head->url_bytes = (uint32_t)(frame->end - url_start);
+    return frame->end;
+}
+
+static void finish_head(struct request *request, struct frame_request *head, size_t headers_start)
+{
+    head->headers_bytes = (uint32_t)(request->frame.end - headers_start);
+    memcpy(request->frame.data, head, sizeof(*head));
+}
+
+/* struct frame_request, method, URL, header block. The inline body follows in add_inline_body. */
+static void build_frame(const struct conn *conn, struct request *request,
+                        const struct http1_request *parsed)
+{
+    struct frame_request head = {
+        .id = request->id,
+        .body_bytes = parsed->chunked ? BODY_BYTES_UNKNOWN : parsed->content_length,
+        .flags = parsed->chunked || parsed->has_length ? FRAME_HAS_BODY : 0,
+        .timeout_ms = request->deployment->wall_ms,
+    };
+    size_t headers_start = begin_frame(request, parsed, SLICE("http://"), &head);
     append_headers(conn, request, parsed);
-    head.headers_bytes = (uint32_t)(frame->end - headers_start);
-    memcpy(frame->data, &head, sizeof(head));
+    finish_head(request, &head, headers_start);
 }
 
 /* What is there already of a body with a length travels with the head. True: that is all of it. */
@@ -223,6 +239,35 @@ void forward_request(struct conn *conn, struct deployment *deployment,
     if (conn->body_reading)
         conn_set_deadline(conn, gateway.http.body_timeout_ms);
     dispatch_request(request);
+}
+
+struct request *forward_from_call(struct deployment *deployment,
+                                  const struct http1_request *parsed,
+                                  const struct frame_request *caller_head, bool secure,
+                                  const struct prisma_claim *claim, struct slice inline_body)
+{
+    struct request *request = request_new(deployment);
+    struct frame_request head = {
+        .id = request->id,
+        .body_bytes = caller_head->body_bytes,
+        .flags = (caller_head->flags & (FRAME_HAS_BODY | FRAME_FIN)) | (secure ? FRAME_TLS : 0),
+        .inline_bytes = (uint32_t)inline_body.len,
+        .timeout_ms = deployment->wall_ms,
+    };
+    size_t headers_start =
+        begin_frame(request, parsed, secure ? SLICE("https://") : SLICE("http://"), &head);
+    for (int i = 0; i < parsed->headers_count; i++)
+        if (is_for_worker(parsed->headers[i].name))
+            append_field(request, parsed->headers[i].name, parsed->headers[i].value);
+    append_field(request, SLICE("weir-prisma-key"), slice_of(claim->key_id));
+    if (claim->read_only)
+        append_field(request, SLICE("weir-prisma-access"), SLICE("read"));
+    finish_head(request, &head, headers_start);
+    buffer_append_slice(&request->frame, inline_body);
+    request->head_request = slice_equal(parsed->method, SLICE("HEAD"));
+    request->body_credit -= (int64_t)inline_body.len;
+    request->body_bytes = (int64_t)inline_body.len;
+    return request;
 }
 
 /* ---- the body ---- */

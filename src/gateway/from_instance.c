@@ -10,8 +10,10 @@
 
 #include "access_log.h"
 #include "asset_exchange.h"
+#include "caller.h"
 #include "conn.h"
 #include "request.h"
+#include "service_call.h"
 
 enum { FRAMES_PER_TURN = 256 };
 
@@ -42,8 +44,8 @@ static void finish(struct request *request, uint32_t cpu_us)
     if (request->state != REQUEST_ANSWERED)
         dispatch_fail(request, FAILURE_EXCEPTION, "The script will never generate a response.",
                       (struct slice){0});
-    else if (request->conn)
-        conn_request_over(request->conn, request);
+    else
+        caller_request_over(request);
     request_free(request);
     if (deployment->queue_first)
         dispatch_pump(deployment);
@@ -74,11 +76,8 @@ static int on_response(struct instance *instance, const struct ring_frame *frame
     request->state = ended ? REQUEST_ANSWERED : REQUEST_ANSWERING;
     if (request->is_event)
         dispatch_end_event(request, NULL);
-    else if (request->conn)
-        conn_respond(request->conn, request, (int)response.status, headers, response.body_bytes,
-                     body, ended);
     else
-        dispatch_credit(request, response.inline_bytes);
+        caller_respond(request, (int)response.status, headers, response.body_bytes, body, ended);
     if (ended && response.flags & FRAME_DONE_TOO)
         finish(request, response.cpu_us);
     return 0;
@@ -92,8 +91,10 @@ static int on_body(struct instance *instance, const struct ring_frame *frame)
     memcpy(&body, payload, sizeof(body));
     if (body.bytes != frame->bytes - sizeof(body))
         return -EPROTO;
-    if (body.id >= EXCHANGE_ID_BASE)
-        return 0; /* the body of an asset request: assets take none */
+    if (body.id >= EXCHANGE_ID_BASE) /* assets take none, and are not found there */
+        return service_call_body(instance, body.id,
+                                 (struct slice){payload + sizeof(body), body.bytes},
+                                 body.flags & FRAME_FIN);
     struct request *request = find_request(instance, frame, body.id);
     if (!request || request->state == REQUEST_ANSWERED)
         return 0;
@@ -105,11 +106,7 @@ static int on_body(struct instance *instance, const struct ring_frame *frame)
     bool ended = body.flags & FRAME_FIN;
     if (ended)
         request->state = REQUEST_ANSWERED;
-    if (request->conn)
-        conn_respond_body(request->conn, request,
-                          (struct slice){payload + sizeof(body), body.bytes}, ended);
-    else
-        dispatch_credit(request, body.bytes);
+    caller_respond_body(request, (struct slice){payload + sizeof(body), body.bytes}, ended);
     if (ended && body.flags & FRAME_DONE_TOO)
         finish(request, request->cpu_us);
     return 0;
@@ -159,16 +156,17 @@ static int on_credit(struct instance *instance, const struct ring_frame *frame)
     if (frame->bytes != sizeof(credit))
         return -EPROTO;
     memcpy(&credit, payload, sizeof(credit));
-    if (credit.id >= EXCHANGE_ID_BASE)
-        return asset_exchange_credit(instance, frame->slot, credit.id, credit.bytes);
+    if (credit.id >= EXCHANGE_ID_BASE) {
+        int r = asset_exchange_credit(instance, frame->slot, credit.id, credit.bytes);
+        return r < 0 ? r : service_call_credit(instance, credit.id, credit.bytes);
+    }
     struct request *request = find_request(instance, frame, credit.id);
     if (!request)
         return 0;
     if (request->body_credit + credit.bytes > FLOW_WINDOW_BYTES)
         return -EPROTO;
     request->body_credit += credit.bytes;
-    if (request->conn && !request->body_ended)
-        conn_resume_body(request->conn);
+    caller_resume_body(request);
     return 0;
 }
 
@@ -194,7 +192,20 @@ static int on_abort(struct instance *instance, const struct ring_frame *frame)
         return -EPROTO;
     memcpy(&frame_abort, payload, sizeof(frame_abort));
     asset_exchange_abort(instance, frame->slot, frame_abort.id);
+    service_call_abort(instance, frame_abort.id);
     return 0;
+}
+
+/* Its own files, or what another worker answers. */
+static int on_request(struct instance *instance, const struct ring_frame *frame)
+{
+    struct frame_request head;
+    struct slice bytes = {payload, frame->bytes};
+    if (bytes.len < sizeof(head))
+        return -EPROTO;
+    memcpy(&head, payload, sizeof(head));
+    return head.flags & FRAME_SERVICE ? service_call_start(instance, frame, bytes)
+                                      : asset_exchange_start(instance, frame, bytes);
 }
 
 static int on_frame(struct instance *instance, const struct ring_frame *frame)
@@ -213,7 +224,7 @@ static int on_frame(struct instance *instance, const struct ring_frame *frame)
     case FRAME_LOG:
         return on_log(instance, frame);
     case FRAME_REQUEST:
-        return asset_exchange_start(instance, frame, (struct slice){payload, frame->bytes});
+        return on_request(instance, frame);
     case FRAME_ABORT:
         return on_abort(instance, frame);
     case FRAME_EVENT:

@@ -51,6 +51,7 @@ struct deployment {
     bool failed_by_loader;
     struct assets *assets;
     int64_t request_body_bytes_max;
+    char *prisma; /* of a system worker: the database whose Prisma clients it answers */
     uint32_t cpu_ms, wall_ms, log_bytes_max;
     uint32_t instances_min, instances_max, idle_timeout_ms, concurrency;
     uint32_t queue_length_max, queue_timeout_ms;
@@ -69,6 +70,7 @@ struct instance {
     struct channel channel;
     struct loop_source bell;
     struct request *slots[SLOTS_MAX];
+    struct service_call *calls; /* its requests to other workers */
     uint32_t in_flight, next_slot;
     uint64_t idle_since_ms, progress_ms; /* the last time that it took or sent a frame */
     uint32_t tail_seen;                  /* what it had taken then */
@@ -98,6 +100,7 @@ struct span {
 struct request {
     struct request *next; /* in the queue or the free list */
     struct conn *conn;    /* NULL: gone, finished, or an event of the supervisor */
+    struct service_call *call; /* instead of a connection: another instance waits for the answer */
     struct deployment *deployment;
     struct instance *instance;
     uint64_t id, start_us, deadline_ms; /* of the queue, then of the wall limit */

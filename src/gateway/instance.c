@@ -14,10 +14,11 @@
 
 #include "access_log.h"
 #include "asset_exchange.h"
+#include "caller.h"
 #include "clock.h"
-#include "conn.h"
 #include "log.h"
 #include "request.h"
+#include "service_call.h"
 
 enum {
     LAGGING_MS = 50,
@@ -83,10 +84,10 @@ static void resume(struct instance *instance)
             continue;
         seen++;
         dispatch_credit(request, 0);
-        if (request->conn && !request->body_ended)
-            conn_resume_body(request->conn);
+        caller_resume_body(request);
     }
     asset_exchange_resume(instance);
+    service_call_resume(instance);
     dispatch_pump(instance->deployment);
 }
 
@@ -186,7 +187,7 @@ static void retry_unbegun(struct instance *instance)
     for (int i = 0; i < SLOTS_MAX && instance->in_flight > 0; i++) {
         struct request *request = instance->slots[i];
         if (!request || !request->body_whole || request->retried ||
-            (!request->conn && !request->is_event) || !dispatch_revoke(request))
+            !caller_waits(request) || !dispatch_revoke(request))
             continue;
         request->retried = true;
         request->deployment->worker->count->retried++;
@@ -199,8 +200,8 @@ static void lose_request(struct request *request, enum failure failure, const ch
     dispatch_leave_slot(request);
     if (request->state != REQUEST_ANSWERED)
         dispatch_fail(request, failure, why, (struct slice){0});
-    else if (request->conn)
-        conn_request_over(request->conn, request);
+    else
+        caller_request_over(request);
     request_free(request);
 }
 
@@ -268,6 +269,7 @@ void dispatch_instance_gone(const struct control_gone *gone, struct slice text)
     if (why)
         lose_requests(instance, memory ? FAILURE_LIMITS : FAILURE_CRASH, why);
     asset_exchange_drop_all(instance);
+    service_call_drop_all(instance);
     remove_dirty(instance);
     loop_remove(gateway.loop, &instance->bell);
     channel_close(&instance->channel);
@@ -389,8 +391,8 @@ static void tick_wall_limit(struct instance *instance, uint64_t now_ms)
             return; /* the next tick tries again */
         if (request->state != REQUEST_ANSWERED)
             end_late(request);
-        else if (request->conn)
-            conn_request_over(request->conn, request);
+        else
+            caller_request_over(request);
         request->state = REQUEST_ANSWERED;
         request->deadline_ms = now_ms + request->deployment->wall_ms;
     }

@@ -14,6 +14,7 @@
 #include "counting.h"
 #include "dispatch.h"
 #include "log.h"
+#include "prisma.h"
 #include "request.h"
 
 enum {
@@ -171,6 +172,9 @@ static void take_worker(const json_t *worker)
     d->current = true;
     d->has_code = json_is_true(json_object_get(worker, "has_code"));
     text_free(&d->failed);
+    const char *prisma = text(worker, "prisma");
+    text_free(&d->prisma);
+    d->prisma = prisma ? xstrdup(prisma) : NULL;
     d->failed_by_loader = failed != NULL;
     d->failed = failed ? xstrdup(failed) : NULL;
     take_limits(d, worker);
@@ -243,6 +247,7 @@ static void drop_old_deployments(void)
         *place = d->next;
         assets_free(&d->assets);
         free(d->failed);
+        free(d->prisma);
         free(d);
     }
 }
@@ -260,6 +265,7 @@ static void switch_over(void)
     size_t index;
     json_t *worker;
     json_array_foreach(json_object_get(json, "workers"), index, worker) take_worker(worker);
+    prisma_take_plan(json);
     take_listeners(json);
     drop_arriving();
     dispatch_leave_old();

@@ -79,6 +79,7 @@ enum frame_flags {
     FRAME_TLS = 1 << 6,          /* the client came over TLS */
     FRAME_RETRYABLE = 1 << 7,    /* error before the handler ran */
     FRAME_SOCKET = 1 << 8,       /* not HTTP: a socket; with FRAME_TLS: TLS at once */
+    FRAME_SERVICE = 1 << 9,      /* to the gateway: for another worker, not an asset */
 };
 
 struct frame_request {

@@ -109,14 +109,16 @@ static const RAND_METHOD random_method = {
     .status = openssl_random_status,
 };
 
-/* random(view): fills it */
+/* random(view): fills it. False: its memory is WebAssembly's, which cannot be written to from here. */
 ENGINE_FUNCTION(random_fill)
 {
     struct slice bytes;
-    if (!crypto_bytes(ctx, argc, argv, 0, &bytes))
+    if (argc < 1 || JSValueGetTypedArrayType(ctx, argv[0], NULL) == kJSTypedArrayTypeNone)
         return engine_throw(ctx, exception, "TypeError", "no buffer");
-    random_bytes((char *)bytes.ptr, bytes.len);
-    return argv[0];
+    bool ours = engine_bytes_in_place(ctx, argv[0], &bytes);
+    if (ours)
+        random_bytes((char *)bytes.ptr, bytes.len);
+    return JSValueMakeBoolean(ctx, ours);
 }
 
 /* randomUUID() → RFC 9562 version 4 */

@@ -194,11 +194,15 @@ ENGINE_FUNCTION(utf8_encode)
     return engine_uint8_array_take(ctx, fit ? fit : out, bytes);
 }
 
-/* utf8EncodeInto(string, Uint8Array) → units read * 2^32 + bytes written */
+/* utf8EncodeInto(string, Uint8Array) → units read * 2^32 + bytes written; -1: its memory is
+ * WebAssembly's, which cannot be written to from here */
 ENGINE_FUNCTION(utf8_encode_into)
 {
     struct slice into;
     struct text_units text;
+    if (argc >= 2 && JSValueGetTypedArrayType(ctx, argv[1], NULL) != kJSTypedArrayTypeNone &&
+        !engine_bytes_in_place(ctx, argv[1], &into))
+        return JSValueMakeNumber(ctx, -1);
     if (argc < 2 || !view_argument(ctx, argc, argv, 1, &into, exception) ||
         !text_units_of(ctx, argv[0], &text, exception))
         return JSValueMakeUndefined(ctx);

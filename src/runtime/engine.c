@@ -332,24 +332,63 @@ void engine_append_latin1(JSContextRef ctx, JSValueRef value, struct buffer *buf
     JSStringRelease(string);
 }
 
-bool engine_bytes(JSContextRef ctx, JSValueRef value, struct slice *ret_bytes)
+/* ptr NULL: the engine does not give it. */
+static bool find_bytes(JSContextRef ctx, JSValueRef value, struct slice *ret_bytes)
 {
     JSTypedArrayType type = JSValueGetTypedArrayType(ctx, value, NULL);
+    JSValueRef refused = NULL;
     if (type == kJSTypedArrayTypeNone)
         return false;
     JSObjectRef object = (JSObjectRef)value;
     if (type == kJSTypedArrayTypeArrayBuffer) {
-        ret_bytes->ptr = JSObjectGetArrayBufferBytesPtr(ctx, object, NULL);
+        ret_bytes->ptr = JSObjectGetArrayBufferBytesPtr(ctx, object, &refused);
         ret_bytes->len = JSObjectGetArrayBufferByteLength(ctx, object, NULL);
-        return true;
+    } else {
+        /* The pointer is the buffer's start on some versions and the view's on others: ask the
+         * buffer. */
+        JSObjectRef backing = JSObjectGetTypedArrayBuffer(ctx, object, NULL);
+        char *start = backing ? JSObjectGetArrayBufferBytesPtr(ctx, backing, &refused) : NULL;
+        ret_bytes->len = JSObjectGetTypedArrayByteLength(ctx, object, NULL);
+        ret_bytes->ptr = start ? start + JSObjectGetTypedArrayByteOffset(ctx, object, NULL) : NULL;
     }
-    /* The pointer is the buffer's start on some versions and the view's on others: ask the buffer.
-     */
-    JSObjectRef backing = JSObjectGetTypedArrayBuffer(ctx, object, NULL);
-    char *start = backing ? JSObjectGetArrayBufferBytesPtr(ctx, backing, NULL) : NULL;
-    ret_bytes->len = JSObjectGetTypedArrayByteLength(ctx, object, NULL);
-    ret_bytes->ptr = start ? start + JSObjectGetTypedArrayByteOffset(ctx, object, NULL) : "";
+    if (!ret_bytes->ptr && ret_bytes->len == 0)
+        ret_bytes->ptr = "";
     return true;
+}
+
+static struct {
+    JSObjectRef copy;
+    JSValueRef kept[16]; /* copies in use: more than any native takes */
+    unsigned next;
+} copies;
+
+void engine_copy_with(JSContextRef ctx, JSObjectRef copy)
+{
+    copies.copy = copy;
+    JSValueProtect(ctx, copy);
+}
+
+bool engine_bytes(JSContextRef ctx, JSValueRef value, struct slice *ret_bytes)
+{
+    if (!find_bytes(ctx, value, ret_bytes))
+        return false;
+    if (ret_bytes->ptr)
+        return true;
+    JSValueRef *place = &copies.kept[copies.next++ % ARRAY_LEN(copies.kept)];
+    if (*place)
+        JSValueUnprotect(ctx, *place);
+    *place = copies.copy ? JSObjectCallAsFunction(ctx, copies.copy, NULL, 1, &value, NULL) : NULL;
+    if (!*place || !find_bytes(ctx, *place, ret_bytes) || !ret_bytes->ptr) {
+        *place = NULL;
+        return false;
+    }
+    JSValueProtect(ctx, *place);
+    return true;
+}
+
+bool engine_bytes_in_place(JSContextRef ctx, JSValueRef value, struct slice *ret_bytes)
+{
+    return find_bytes(ctx, value, ret_bytes) && ret_bytes->ptr;
 }
 
 static void free_bytes(void *bytes, void *context)

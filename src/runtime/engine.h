@@ -65,8 +65,13 @@ struct buffer;
 void engine_append_latin1(JSContextRef ctx, JSValueRef string, struct buffer *buffer);
 void engine_append_utf8(JSContextRef ctx, JSValueRef string, struct buffer *buffer);
 
-/* Bytes of an ArrayBuffer or a view on one, borrowed until JavaScript runs. False: neither. */
+/* Bytes of an ArrayBuffer or a view on one, borrowed until JavaScript runs. False: neither. They are a copy
+ * where the memory is WebAssembly's: the engine gives no pointer to that which would survive its growth. */
 bool engine_bytes(JSContextRef ctx, JSValueRef value, struct slice *ret_bytes);
+/* The same to write to: false, too, for WebAssembly's memory. */
+bool engine_bytes_in_place(JSContextRef ctx, JSValueRef value, struct slice *ret_bytes);
+/* The library's function that makes such a copy. */
+void engine_copy_with(JSContextRef ctx, JSObjectRef copy);
 /* A new Uint8Array with a copy of the bytes. */
 JSValueRef engine_uint8_array(JSContextRef ctx, const void *bytes, size_t len);
 /* A new Uint8Array that owns `bytes` (malloc'ed). */

@@ -129,6 +129,8 @@ int instance_init(struct error *err)
     instance.warmup_us = WARMUP_US_MAX;
     instance.native = natives_new(instance.engine.ctx);
     r = library_start(&instance.library, &instance.engine, instance.native, err);
+    if (r == 0)
+        engine_copy_with(instance.engine.ctx, instance.library.copy_bytes);
     if (r < 0)
         return r;
     jsc_private.set_rejection_callback(instance.engine.ctx, instance.library.unhandled_rejection,

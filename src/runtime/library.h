@@ -25,6 +25,7 @@
     X(fetch_body, "fetchBody")                                                                     \
     X(fetch_error, "fetchError")                                                                   \
     X(fetch_credit, "fetchCredit")                                                                 \
+    X(copy_bytes, "copyBytes")                                                                     \
     X(terminated, "terminated")                                                                    \
     X(unhandled_rejection, "unhandledRejection")
 

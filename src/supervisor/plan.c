@@ -64,13 +64,16 @@ static int sealed_memfd(const json_t *json)
     return result;
 }
 
-/* A copy of the plan whose workers lack the keys given: a process learns what it needs. */
-static int part_without(const struct plan *plan, const char *const keys[])
+/* A copy of the plan whose workers lack the keys given: a process learns what it needs. prisma: api keys,
+ * too. */
+static int part_without(const struct plan *plan, bool prisma, const char *const keys[])
 {
     json_t *copy = json_deep_copy(plan->json);
     size_t index;
     json_t *worker;
     (void)json_object_del(copy, "pool"); /* it has the secrets of databases */
+    if (!prisma)
+        (void)json_object_del(copy, "prisma"); /* the secret of api keys */
     json_array_foreach(json_object_get(copy, "workers"), index, worker)
     {
         for (size_t i = 0; keys[i]; i++)
@@ -91,12 +94,12 @@ int plan_gateway_part(const struct plan *plan)
         (void)json_object_set_new(worker, "has_code",
                                   json_boolean(json_is_string(json_object_get(worker, "bundle"))));
     }
-    return part_without(plan, (const char *const[]){"bundle", "egress_allow", "databases", NULL});
+    return part_without(plan, true, (const char *const[]){"bundle", "egress_allow", "databases", NULL});
 }
 
 int plan_broker_part(const struct plan *plan)
 {
-    return part_without(plan, (const char *const[]){"bundle", "routes", "assets", "crons", "databases", NULL});
+    return part_without(plan, false, (const char *const[]){"bundle", "routes", "assets", "crons", "databases", NULL});
 }
 
 int plan_pool_part(const struct plan *plan)

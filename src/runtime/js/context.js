@@ -25,6 +25,23 @@ export function resumeRequest(next) {
   if (next !== undefined) native.turnIsOf(next.slot, next.id);
 }
 
+// A worker of the platform's own (system/) shares what it has under way with the outside between its
+// requests: its connections to a database, above all. Others' sockets and timers end with their request.
+let shared = false;
+
+export function shareIO() {
+  shared = true;
+}
+
+export function sharesIO() {
+  return shared;
+}
+
+// Whose a new timer, fetch or socket is; undefined: the instance's.
+export function ioOwner() {
+  return shared ? undefined : request;
+}
+
 export function setPhase(next) {
   phase = next;
 }

@@ -3,7 +3,7 @@
 // with the operations that it has, are in crypto-symmetric.js, crypto-rsa.js and crypto-ec.js; OpenSSL computes.
 // Everything is done before the call returns, as in workerd, so that the inputs need not be copied.
 
-import { JSONParse, JSONStringify, StringToUpperCase, TypeError } from "./primordials.js";
+import { JSONParse, JSONStringify, StringToUpperCase, TypeError, TypedArraySet, Uint8Array } from "./primordials.js";
 import { native, platform } from "./native.js";
 import { DOMException } from "./dom-exception.js";
 import { WritableStream } from "./streams.js";
@@ -213,7 +213,12 @@ export class Crypto {
       throw new DOMException("The data argument must be an integer-type TypedArray.", "TypeMismatchError");
     if (view.byteLength > 65536)
       throw new DOMException(`getRandomValues() only accepts buffers of size <= 64K but provided ${view.byteLength} bytes.`, "QuotaExceededError");
-    native.random(view);
+    if (!native.random(view)) {
+      // WebAssembly's memory, which C cannot write to.
+      const bytes = new Uint8Array(view.byteLength);
+      native.random(bytes);
+      TypedArraySet.call(bytesOf(view), bytes);
+    }
     return view;
   }
 

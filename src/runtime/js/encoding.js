@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // https://encoding.spec.whatwg.org/ and https://html.spec.whatwg.org/#atob
 
-import { RangeError, TypeError, Uint8Array } from "./primordials.js";
+import { RangeError, TypeError, TypedArraySet, Uint8Array } from "./primordials.js";
 import { native } from "./native.js";
 import { DOMException } from "./dom-exception.js";
-import { bytesOf, defineInterface, requireArguments, toDOMString, toUSVString } from "./webidl.js";
+import { bytesOf, defineInterface, requireArguments, toDOMString, toUSVString, viewByteLength } from "./webidl.js";
 import { createTransform } from "./streams/transform.js";
 
 export class TextEncoder {
@@ -18,7 +18,14 @@ export class TextEncoder {
 
   encodeInto(source, destination) {
     requireArguments(arguments.length, 2, "'encodeInto' on 'TextEncoder'");
-    const packed = native.utf8EncodeInto(toUSVString(source), destination);
+    const text = toUSVString(source);
+    let packed = native.utf8EncodeInto(text, destination);
+    if (packed < 0) {
+      // WebAssembly's memory, which C cannot write to.
+      const bytes = new Uint8Array(viewByteLength(destination));
+      packed = native.utf8EncodeInto(text, bytes);
+      TypedArraySet.call(bytesOf(destination), bytes.subarray(0, packed % 4294967296));
+    }
     return { read: Math.floor(packed / 4294967296), written: packed % 4294967296 };
   }
 }

@@ -4,10 +4,10 @@
 
 import { Error, Map, MapDelete, MapForEach, MapGet, MapSet, TypeError } from "./primordials.js";
 import { native } from "./native.js";
-import { current, resumeRequest } from "./context.js";
+import { ioOwner, resumeRequest } from "./context.js";
 
 // As in src/runtime/instance.h.
-export const TARGET_BROKER = 0, TARGET_ASSETS = 1, TARGET_POOL = 2;
+export const TARGET_BROKER = 0, TARGET_GATEWAY = 1, TARGET_POOL = 2;
 
 const exchanges = [new Map(), new Map(), new Map()];
 let nextId = 1;
@@ -16,7 +16,7 @@ let nextId = 1;
 // onError(error), onCredit(bytes).
 export class Exchange {
   ended = false;
-  owner = current();
+  owner = ioOwner();
   id = nextId++;
 
   constructor(target) {

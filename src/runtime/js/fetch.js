@@ -14,7 +14,7 @@ import {
 } from "./primordials.js";
 import { native } from "./native.js";
 import { BODY_BYTES, BODY_NONE, BODY_STREAM, Body, noBody } from "./body.js";
-import { Exchange, TARGET_BROKER } from "./exchanges.js";
+import { Exchange, TARGET_BROKER, TARGET_GATEWAY } from "./exchanges.js";
 import { headersFromBlock, headersToBlock } from "./headers.js";
 import { Request, isRequest, requestParts } from "./request.js";
 import { responseInner } from "./response.js";
@@ -24,7 +24,23 @@ import { addAbortAlgorithm, isAborted, removeAbortAlgorithm } from "./abort.js";
 import { current, requireRequest } from "./context.js";
 import { BodySink } from "./sink.js";
 
-const FIN = 1, HAS_BODY = 2, FOLLOW = 4, REDIRECT_ERROR = 8;
+const FIN = 1, HAS_BODY = 2, FOLLOW = 4, REDIRECT_ERROR = 8, SERVICE = 512;
+
+// Hosts that another worker of this server answers: requests to them never leave it.
+let services = [];
+
+export function declareServices(hosts) {
+  services = hosts;
+}
+
+function isService(url) {
+  const start = StringIndexOf.call(url, "://") + 3;
+  for (let i = 0; i < services.length; i++) {
+    const host = services[i], next = url[start + host.length];
+    if (StringStartsWith.call(url, host, start) && (next === undefined || next === "/" || next === "?" || next === "#")) return true;
+  }
+  return false;
+}
 
 class Fetch extends Exchange {
   source = undefined; // of the response's body
@@ -126,8 +142,12 @@ function start(target, request) {
   if (body.isUnusable()) throw new TypeError("Cannot construct a Request with a Request object that has already been used.");
   const owner = current();
   if (owner !== undefined) owner.countSubrequest();
-  const exchange = new Fetch(target, url, signal, method === "HEAD");
   let flags = redirect === "follow" ? FOLLOW : redirect === "error" ? REDIRECT_ERROR : 0;
+  if (target === TARGET_BROKER && services.length > 0 && isService(url)) {
+    target = TARGET_GATEWAY;
+    flags = SERVICE;
+  }
+  const exchange = new Fetch(target, url, signal, method === "HEAD");
   let content = null, length = -1;
   if (body.kind === BODY_NONE) {
     flags |= FIN;

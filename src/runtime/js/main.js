@@ -22,6 +22,7 @@ import {
 } from "./worker.js";
 import { onFetchBody, onFetchCredit, onFetchError, onFetchResponse } from "./exchanges.js";
 import { onTimer } from "./timers.js";
+import { copyBytes } from "./webidl.js";
 
 function start(functions) {
   setNative(functions);
@@ -48,6 +49,7 @@ function start(functions) {
     fetchBody: onFetchBody, // (target, id, bytes|null, fin)
     fetchError: onFetchError, // (target, id, kind, message)
     fetchCredit: onFetchCredit, // (target, id, bytes)
+    copyBytes: (value) => copyBytes(value, "It"), // (buffer or view) → the same bytes in memory of their own
     terminated: onTerminated, // (slot|-1, id, kind)
     unhandledRejection: onUnhandledRejection, // (promise, reason)
   };

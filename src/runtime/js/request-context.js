@@ -12,7 +12,7 @@ import { cancelStream } from "./streams.js";
 import { pumpTo } from "./streams/readable-stream.js";
 import { signalAbort } from "./abort.js";
 import { DOMException } from "./dom-exception.js";
-import { enterRequest } from "./context.js";
+import { enterRequest, sharesIO } from "./context.js";
 import { clearTimersOf, startTimer, stopTimer } from "./timers.js";
 import { dropExchangesOf } from "./exchanges.js";
 import { BodySink } from "./sink.js";
@@ -224,7 +224,7 @@ export class RequestContext {
 
   // Nobody outside will ever wake it.
   isHung() {
-    return !this.responded && this.holds === 0 && (this.source === undefined || this.source.state !== 0);
+    return !sharesIO() && !this.responded && this.holds === 0 && (this.source === undefined || this.source.state !== 0);
   }
 }
 

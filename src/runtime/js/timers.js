@@ -18,7 +18,7 @@ import {
 } from "./primordials.js";
 import { native, platform } from "./native.js";
 import { bind } from "./async-context.js";
-import { current, requireRequest, resumeRequest } from "./context.js";
+import { ioOwner, requireRequest, resumeRequest } from "./context.js";
 import { addAbortAlgorithm, isAborted, removeAbortAlgorithm } from "./abort.js";
 
 const heap = [];
@@ -109,7 +109,7 @@ function schedule(callback, delay, args, repeat) {
   requireRequest("setting a timeout");
   const ms = MathMax(0, Number(delay) || 0);
   const wait = ms > 2147483647 ? 2147483647 : MathTrunc(ms);
-  const timer = new Timer(bind(callback), args, native.now() + wait, repeat ? MathMax(1, wait) : -1, current());
+  const timer = new Timer(bind(callback), args, native.now() + wait, repeat ? MathMax(1, wait) : -1, ioOwner());
   add(timer);
   return timer;
 }

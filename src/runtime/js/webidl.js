@@ -32,6 +32,7 @@ import {
   TypedArrayByteOffset,
   TypedArrayName,
   TypeError,
+  TypedArraySet,
   Uint8Array,
 } from "./primordials.js";
 
@@ -274,6 +275,6 @@ export function bytesOf(value, what) {
 export function copyBytes(value, what) {
   const bytes = bytesOf(value, what);
   const copy = new Uint8Array(TypedArrayByteLength.call(bytes));
-  copy.set(bytes);
+  TypedArraySet.call(copy, bytes);
   return copy;
 }

@@ -16,9 +16,9 @@ import { requestFromOutside } from "./request.js";
 import { isResponse } from "./response.js";
 import { NativeSource, streamFromSource } from "./streams.js";
 import { URL } from "./url.js";
-import { current, enterRequest, setPhase } from "./context.js";
-import { TARGET_ASSETS } from "./exchanges.js";
-import { fetchFrom } from "./fetch.js";
+import { current, enterRequest, setPhase, shareIO } from "./context.js";
+import { TARGET_GATEWAY } from "./exchanges.js";
+import { declareServices, fetchFrom } from "./fetch.js";
 import { Hyperdrive } from "./hyperdrive.js";
 import { failHung, findContext, openContext, setSubrequestsMax } from "./request-context.js";
 import { ExecutionContext } from "./execution-context.js";
@@ -152,7 +152,7 @@ function makeEnvironment({ vars = {}, assets = null, databases = [] } = {}) {
   const made = {};
   const names = ObjectKeys(vars);
   for (let i = 0; i < names.length; i++) made[names[i]] = vars[names[i]];
-  if (assets) made[assets] = new Fetcher(TARGET_ASSETS);
+  if (assets) made[assets] = new Fetcher(TARGET_GATEWAY);
   for (let i = 0; i < databases.length; i++) made[databases[i].binding] = new Hyperdrive(databases[i]);
   return made;
 }
@@ -214,6 +214,8 @@ export function boot(manifestText, blob, prepare) {
   try {
     const { manifest, graph, evaluateScript } = openBundle(manifestText, blob);
     env = makeEnvironment(manifest.env);
+    declareServices(manifest.services ?? []);
+    if (manifest.system) shareIO();
     setSubrequestsMax(native.subrequestsMax());
     setEnvironment(env);
     prepare(manifest);

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "prisma_endpoint.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bundler.h"
+#include "prisma_keys.h"
+
+#define VENDOR_HOST "accelerate.prisma-data.net"
+
+json_t *prisma_endpoint_part(const char *state_dir, struct error *err)
+{
+    json_t *file = prisma_keys_read(state_dir, err);
+    if (json_object_size(json_object_get(file, "keys")) > 0)
+        return file;
+    json_decref(file);
+    return NULL;
+}
+
+json_t *prisma_endpoint_databases(const json_t *part)
+{
+    json_t *seen = json_object(), *names = json_array(), *key;
+    const char *id;
+    json_object_foreach(json_object_get(part, "keys"), id, key)
+    {
+        const char *name = json_string_value(json_object_get(key, "database"));
+        if (name && !json_object_get(seen, name)) {
+            (void)json_object_set_new(seen, name, json_true());
+            (void)json_array_append_new(names, json_string(name));
+        }
+    }
+    json_decref(seen);
+    return names;
+}
+
+/* The authority of a prisma:// or prisma+postgres:// URL in lower case, malloc'ed, and its api key,
+ * borrowed; NULL: it is none. */
+static char *host_of(const char *url, const char **ret_key, size_t *ret_key_len)
+{
+    static const char *const schemes[] = {"prisma://", "prisma+postgres://"};
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        size_t len = strlen(schemes[i]);
+        const char *key = strstr(url, "api_key=");
+        if (strncmp(url, schemes[i], len) != 0 || !key)
+            continue;
+        char *host = xstrndup(url + len, strcspn(url + len, "/?#"));
+        for (char *c = host; *c; c++)
+            *c = (char)tolower((unsigned char)*c);
+        *ret_key = key + strlen("api_key=");
+        *ret_key_len = strcspn(*ret_key, "&#");
+        return host;
+    }
+    return NULL;
+}
+
+static void add_host(json_t *hosts, const char *host)
+{
+    size_t index;
+    json_t *other;
+    json_array_foreach(hosts, index, other)
+    {
+        if (strcmp(json_string_value(other), host) == 0)
+            return;
+    }
+    (void)json_array_append_new(hosts, json_string(host));
+}
+
+void prisma_endpoint_declare(struct project *project, const json_t *part)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(project->vars, name, value)
+    {
+        const char *text = json_string_value(value), *key;
+        size_t key_len;
+        AUTO_TEXT host = text ? host_of(text, &key, &key_len) : NULL;
+        if (!host || !prisma_keys_find(part, key, key_len))
+            continue;
+        add_host(project->services, host);
+        add_host(project->services, VENDOR_HOST);
+    }
+}
+
+int prisma_endpoint_project(const char *name, json_t *binding, const char *schema,
+                            struct project *ret_project, struct error *err)
+{
+    AUTO_TEXT main_path = bundler_find("system/prisma/index.js");
+    struct config_report nothing = {.file = "system/prisma"};
+    (void)json_object_set_new(binding, "binding", json_string("DATABASE"));
+    struct project project = {
+        .name = xasprintf("prisma:%s", name),
+        .main = main_path ? xstrdup(main_path) : NULL,
+        .dir =
+            main_path ? xstrndup(main_path, (size_t)(strrchr(main_path, '/') - main_path)) : NULL,
+        .compatibility_date = xstrdup("2026-01-01"),
+        .compatibility_flags = json_pack("[s]", "nodejs_compat"),
+        .vars = schema ? json_pack("{s:s}", "SCHEMA", schema) : json_object(),
+        .routes = json_array(),
+        .crons = json_array(),
+        .databases = json_pack("[o]", binding),
+        .services = json_array(),
+        .limits = json_pack("{s:i, s:i, s:i}", "memory_bytes", 512 << 20, "request_body_bytes",
+                            16 << 20, "startup_cpu_ms", 10000),
+        .rules = rules_new(NULL, &nothing),
+        .no_bundle = true,
+        .system = true,
+    };
+    *ret_project = project;
+    if (!main_path)
+        return error_set(err, -ENOENT,
+                         "system/prisma/index.js is not beside this program: Prisma's clients "
+                         "cannot be answered; build it anew");
+    return 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Prisma endpoint's part of a plan: a system worker (system/prisma) for each database that has
+ * api keys, and for the workers that have such keys the hosts which lead to it. */
+#ifndef WEIR_PRISMA_ENDPOINT_H
+#define WEIR_PRISMA_ENDPOINT_H
+
+#include "project.h"
+
+/* The database of a project's private Postgres, in weir dev. */
+#define PRISMA_PRIVATE "private"
+
+/* The plan's "prisma": {secret, keys}. NULL without keys, or with err. */
+json_t *prisma_endpoint_part(const char *state_dir, struct error *err);
+
+/* Which databases the keys are for: an array of names, each once. */
+json_t *prisma_endpoint_databases(const json_t *part);
+
+/* Tells the worker of the project which hosts are answered here: those of its prisma:// URLs with a
+ * key of ours, and with one, the vendor's, where clients send invalidations whatever their URL
+ * says. */
+void prisma_endpoint_declare(struct project *project, const json_t *part);
+
+/* The system worker for a database, as the project that it is. binding: {host, database, user},
+ * what it may connect to (taken over); schema: of the tables, or NULL. -ENOENT with err: this build
+ * has none. */
+int prisma_endpoint_project(const char *name, json_t *binding, const char *schema,
+                            struct project *ret_project, struct error *err) WARN_UNUSED;
+
+#endif

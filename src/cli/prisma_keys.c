@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "prisma_keys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "buffer.h"
+#include "state_dir.h"
+
+enum { SECRET_BYTES = 32, MAC_BYTES = 32, FILE_BYTES_MAX = 16 * 1024 * 1024 };
+
+/* ---- base64url (RFC 4648 section 5, without padding) ---- */
+
+static void append_base64url(struct buffer *out, const void *bytes, size_t len)
+{
+    char *room = buffer_reserve(out, 4 * (len / 3 + 1) + 1);
+    int written = EVP_EncodeBlock((unsigned char *)room, bytes, (int)len);
+    while (written > 0 && room[written - 1] == '=')
+        written--;
+    for (int i = 0; i < written; i++)
+        room[i] = room[i] == '+' ? '-' : room[i] == '/' ? '_' : room[i];
+    out->end += (size_t)written;
+}
+
+/* Appends the bytes. False: it is no base64url. */
+static bool append_decoded(struct buffer *out, const char *text, size_t len)
+{
+    AUTO_BUFFER padded = {0};
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i];
+        buffer_append(&padded, &c, 1);
+    }
+    size_t padding = (4 - len % 4) % 4;
+    buffer_append(&padded, "==", padding == 3 ? 0 : padding);
+    unsigned char *room = (unsigned char *)buffer_reserve(out, len + 3);
+    int got = padding == 3
+                  ? -1
+                  : EVP_DecodeBlock(room, (unsigned char *)padded.data, (int)buffer_len(&padded));
+    if (got < (int)padding)
+        return false;
+    out->end += (size_t)got - padding;
+    return true;
+}
+
+/* ---- the file ---- */
+
+char *prisma_keys_path(const char *state_dir)
+{
+    return xasprintf("%s/prisma/keys.json", state_dir);
+}
+
+/* The directory that has the file. Symlinks on the last two steps are not followed: root may work
+ * in a project of somebody else. Negative errno. */
+static int open_dir(const char *state_dir, bool make, struct error *err)
+{
+    if (make) {
+        int r = state_dir_make(state_dir, err);
+        if (r < 0)
+            return r;
+    }
+    AUTO_FD state = open(state_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (state >= 0 && make)
+        (void)mkdirat(state, "prisma", 0700);
+    int dir =
+        state < 0 ? -1 : openat(state, "prisma", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir >= 0 || (!make && errno == ENOENT))
+        return dir < 0 ? -ENOENT : dir;
+    return error_set(err, -errno, "%s/prisma cannot be used: %s", state_dir, strerror(errno));
+}
+
+static json_t *empty_file(void)
+{
+    return json_pack("{s:{}}", "keys");
+}
+
+static json_t *read_file(int dir, const char *state_dir, struct error *err)
+{
+    AUTO_FD fd = openat(dir, "keys.json", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat stat;
+    json_error_t error;
+    if (fd < 0 && errno == ENOENT)
+        return empty_file();
+    if (fd < 0 || fstat(fd, &stat) < 0) {
+        (void)error_set(err, -errno, "%s/prisma/keys.json cannot be read: %s", state_dir,
+                        strerror(errno));
+        return NULL;
+    }
+    if (stat.st_mode & 077) {
+        (void)error_set(err, -EPERM,
+                        "%s/prisma/keys.json is readable by others, and has a secret: chmod 600 it",
+                        state_dir);
+        return NULL;
+    }
+    json_t *file = stat.st_size > FILE_BYTES_MAX ? NULL : json_loadfd(fd, 0, &error);
+    if (!json_is_object(json_object_get(file, "keys"))) {
+        (void)error_set(err, -EINVAL,
+                        "%s/prisma/keys.json is damaged: remove it, and make new keys", state_dir);
+        json_decref(file);
+        return NULL;
+    }
+    return file;
+}
+
+json_t *prisma_keys_read(const char *state_dir, struct error *err)
+{
+    AUTO_FD dir = open_dir(state_dir, false, err);
+    if (dir < 0)
+        return dir == -ENOENT ? empty_file() : NULL;
+    return read_file(dir, state_dir, err);
+}
+
+static int write_file(int dir, const char *state_dir, const json_t *file, struct error *err)
+{
+    char name[] = ".keys-new";
+    (void)unlinkat(dir, name, 0);
+    AUTO_FD fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 || json_dumpfd(file, fd, JSON_INDENT(2)) < 0 || fsync(fd) < 0 ||
+        renameat(dir, name, dir, "keys.json") < 0)
+        return error_set(err, -errno, "%s/prisma/keys.json cannot be written: %s", state_dir,
+                         strerror(errno));
+    return 0;
+}
+
+/* Opens, locks against others who write, reads. The descriptor holds the lock. */
+static int begin_change(const char *state_dir, json_t **ret_file, struct error *err)
+{
+    int dir = open_dir(state_dir, true, err);
+    if (dir < 0)
+        return dir;
+    (void)flock(dir, LOCK_EX);
+    *ret_file = read_file(dir, state_dir, err);
+    if (!*ret_file) {
+        (void)close(dir);
+        return -EINVAL;
+    }
+    return dir;
+}
+
+/* ---- keys ---- */
+
+static bool sign(const json_t *file, const char *text, size_t len, unsigned char ret_mac[MAC_BYTES])
+{
+    const char *secret = json_string_value(json_object_get(file, "secret"));
+    AUTO_BUFFER bytes = {0};
+    unsigned mac_len = 0;
+    bool ok = secret && append_decoded(&bytes, secret, strlen(secret)) &&
+              buffer_len(&bytes) == SECRET_BYTES &&
+              HMAC(EVP_sha256(), bytes.data, SECRET_BYTES, (const unsigned char *)text, len,
+                   ret_mac, &mac_len);
+    if (bytes.data)
+        OPENSSL_cleanse(bytes.data, bytes.cap);
+    return ok;
+}
+
+static char *random_text(size_t bytes)
+{
+    unsigned char random[64];
+    AUTO_BUFFER text = {0};
+    if (RAND_bytes(random, (int)bytes) != 1)
+        return NULL;
+    append_base64url(&text, random, bytes);
+    OPENSSL_cleanse(random, sizeof(random));
+    return xstrndup(text.data, buffer_len(&text));
+}
+
+static char *token_of(const json_t *file, const char *id, const struct prisma_key *key, int64_t now)
+{
+    AUTO_BUFFER text = {0};
+    unsigned char mac[MAC_BYTES];
+    json_t *claims = json_pack("{s:s, s:s, s:s, s:I}", "jti", id, "database", key->database,
+                               "access", key->read_only ? "read" : "all", "iat", (json_int_t)now);
+    if (key->expires)
+        (void)json_object_set_new(claims, "exp", json_integer(key->expires));
+    char *payload = json_dumps(claims, JSON_COMPACT);
+    static const char header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
+    append_base64url(&text, header, sizeof(header) - 1);
+    buffer_append_text(&text, ".");
+    append_base64url(&text, payload, strlen(payload));
+    bool ok = sign(file, text.data, buffer_len(&text), mac);
+    buffer_append_text(&text, ".");
+    append_base64url(&text, mac, sizeof(mac));
+    free(payload);
+    json_decref(claims);
+    return ok ? xstrndup(text.data, buffer_len(&text)) : NULL;
+}
+
+char *prisma_keys_create(const char *state_dir, const struct prisma_key *key, char ret_id[17],
+                         struct error *err)
+{
+    json_t *file = NULL;
+    AUTO_FD dir = begin_change(state_dir, &file, err);
+    if (dir < 0)
+        return NULL;
+    AUTO_TEXT id = random_text(12);
+    AUTO_TEXT secret = random_text(SECRET_BYTES);
+    int64_t now = time(NULL);
+    if (secret && !json_object_get(file, "secret"))
+        (void)json_object_set_new(file, "secret", json_string(secret));
+    char *token = id ? token_of(file, id, key, now) : NULL;
+    if (!token) {
+        (void)error_set(err, -EINVAL,
+                        "%s/prisma/keys.json is damaged: remove it, and make new keys", state_dir);
+    } else {
+        (void)json_object_set_new(json_object_get(file, "keys"), id,
+                                  json_pack("{s:s, s:b, s:I, s:I}", "database", key->database,
+                                            "read_only", key->read_only, "created", (json_int_t)now,
+                                            "expires", (json_int_t)key->expires));
+        (void)snprintf(ret_id, 17, "%s", id);
+        if (write_file(dir, state_dir, file, err) < 0)
+            text_free(&token);
+    }
+    json_decref(file);
+    return token;
+}
+
+int prisma_keys_revoke(const char *state_dir, const char *id, struct error *err)
+{
+    json_t *file = NULL;
+    AUTO_FD dir = begin_change(state_dir, &file, err);
+    if (dir < 0)
+        return dir;
+    int r =
+        json_object_del(json_object_get(file, "keys"), id) == 0
+            ? write_file(dir, state_dir, file, err)
+            : error_set(err, -ENOENT,
+                        "there is no key \"%s\"; weir prisma key list tells which there are", id);
+    json_decref(file);
+    return r;
+}
+
+const json_t *prisma_keys_find(const json_t *file, const char *key, size_t key_len)
+{
+    const char *dot = memchr(key, '.', key_len), *last = memrchr(key, '.', key_len);
+    unsigned char mac[MAC_BYTES];
+    AUTO_BUFFER given = {0};
+    AUTO_BUFFER payload = {0};
+    json_error_t error;
+    if (!dot || last == dot || !sign(file, key, (size_t)(last - key), mac) ||
+        !append_decoded(&given, last + 1, (size_t)(key + key_len - last - 1)) ||
+        buffer_len(&given) != MAC_BYTES || CRYPTO_memcmp(given.data, mac, MAC_BYTES) != 0 ||
+        !append_decoded(&payload, dot + 1, (size_t)(last - dot - 1)))
+        return NULL;
+    json_t *claims = json_loadb(payload.data, buffer_len(&payload), 0, &error);
+    const char *id = json_string_value(json_object_get(claims, "jti"));
+    const json_t *entry = id ? json_object_get(json_object_get(file, "keys"), id) : NULL;
+    json_decref(claims);
+    return entry;
+}

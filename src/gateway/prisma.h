@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Prisma endpoint: who may use it. An api key is a JSON Web Token (RFC 7519) signed with
+ * HMAC-SHA256 by `weir prisma key create`; what it is good for says the plan's list of keys, so
+ * that one that was taken off the list is good for nothing. */
+#ifndef WEIR_PRISMA_H
+#define WEIR_PRISMA_H
+
+#include "gateway.h"
+
+enum prisma_refusal {
+    PRISMA_ADMITTED,
+    PRISMA_NO_KEY,
+    PRISMA_BAD_KEY, /* not ours, or altered */
+    PRISMA_REVOKED,
+    PRISMA_EXPIRED,
+    PRISMA_NO_DATABASE, /* the plan has none of that name any more */
+    PRISMA_TOO_LARGE,   /* the request's body */
+};
+
+/* Borrowed from the plan, until the next one. */
+struct prisma_claim {
+    const char *key_id;
+    bool read_only;
+    struct deployment *deployment; /* what answers for the key's database */
+};
+
+/* Takes over the plan's part; to be called when its deployments are known. */
+void prisma_take_plan(const json_t *plan);
+/* By the request's Authorization field. */
+enum prisma_refusal prisma_admit(const struct http1_request *parsed,
+                                 struct prisma_claim *ret_claim);
+int prisma_refusal_status(enum prisma_refusal refusal);
+/* JSON that each version of Prisma's client reads as an error with a code. Static. */
+struct slice prisma_refusal(enum prisma_refusal refusal);
+
+#endif

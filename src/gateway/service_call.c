@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service_call.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "access_log.h"
+#include "dispatch.h"
+#include "forward.h"
+#include "prisma.h"
+#include "request.h"
+
+struct service_call {
+    struct service_call *next; /* of its caller */
+    struct instance *caller;
+    struct request *request; /* NULL: nothing more comes of it */
+    uint64_t id;
+    uint32_t slot;
+    int64_t body_bytes, body_window; /* received; what the caller may send */
+    size_t body_owed;                /* credit that found the caller's ring full */
+    struct buffer body;              /* that the other has no room for yet */
+    bool body_ended;
+    struct buffer head;   /* struct frame_response and headers, until they are sent */
+    struct buffer answer; /* its body; the callee's window bounds it */
+    bool begun, answer_ended, broken, over; /* broken: it stops in the middle */
+    int64_t credit;                         /* of the answer's body */
+};
+
+static struct service_call *find(const struct instance *caller, uint64_t id)
+{
+    for (struct service_call *call = caller->calls; call; call = call->next)
+        if (call->id == id)
+            return call;
+    return NULL;
+}
+
+/* Who answers it is told, if that goes on. */
+static void leave(struct service_call *call)
+{
+    struct request *request = call->request;
+    if (!request)
+        return;
+    call->request = NULL;
+    request->call = NULL;
+    if (request->state != REQUEST_ANSWERED)
+        dispatch_client_gone(request);
+}
+
+static void drop(struct service_call *call)
+{
+    struct service_call **place = &call->caller->calls;
+    while (*place != call)
+        place = &(*place)->next;
+    *place = call->next;
+    leave(call);
+    buffer_done(&call->body);
+    buffer_done(&call->head);
+    buffer_done(&call->answer);
+    free(call);
+}
+
+/* ---- the answer, towards the caller ---- */
+
+/* The head, with all of the body if that is there already and short. False: no room. */
+static bool send_head(struct service_call *call)
+{
+    struct frame_response response;
+    memcpy(&response, call->head.data + call->head.start, sizeof(response));
+    if (call->answer_ended && buffer_len(&call->answer) <= INLINE_BODY_BYTES_MAX) {
+        response.flags = FRAME_FIN;
+        response.inline_bytes = (uint32_t)buffer_len(&call->answer);
+        response.body_bytes = response.inline_bytes;
+        memcpy(call->head.data + call->head.start, &response, sizeof(response));
+        buffer_append_slice(&call->head, buffer_slice(&call->answer));
+        buffer_reset(&call->answer, 0);
+        call->over = true;
+    }
+    struct slice rest = buffer_slice(&call->head);
+    rest.ptr += sizeof(response);
+    rest.len -= sizeof(response);
+    if (!dispatch_send(call->caller, FRAME_RESPONSE, call->slot, call->id, &response,
+                       sizeof(response), rest))
+        return false;
+    buffer_done(&call->head);
+    return true;
+}
+
+/* Sends what there is and is allowed. The call is over, and freed, when all of it went out. */
+static void pump(struct service_call *call)
+{
+    struct instance *caller = call->caller;
+    if (buffer_len(&call->head) > 0 && (dispatch_room(caller) == 0 || !send_head(call)))
+        return;
+    if (call->broken) {
+        struct frame_error error = {.id = call->id, .kind = ERROR_KIND_PROTOCOL};
+        if (dispatch_send(caller, FRAME_ERROR, call->slot, call->id, &error, sizeof(error),
+                          (struct slice){0}))
+            drop(call);
+        return;
+    }
+    while (!call->over && (buffer_len(&call->answer) > 0 || call->answer_ended)) {
+        size_t len = buffer_len(&call->answer), room = dispatch_room(caller);
+        if (room == 0 || (len > 0 && call->credit <= 0))
+            return; /* service_call_resume or _credit goes on */
+        len = len < room ? len : room;
+        len = (int64_t)len < call->credit ? len : (size_t)call->credit;
+        bool last = call->answer_ended && len == buffer_len(&call->answer);
+        struct frame_body body = {call->id, last ? FRAME_FIN : 0, (uint32_t)len};
+        if (!dispatch_send(caller, FRAME_BODY, call->slot, call->id, &body, sizeof(body),
+                           (struct slice){call->answer.data + call->answer.start, len}))
+            return;
+        buffer_consume(&call->answer, len);
+        call->credit -= (int64_t)len;
+        call->over = last;
+        if (call->request)
+            dispatch_credit(call->request, (uint32_t)len);
+    }
+    if (call->over)
+        drop(call);
+}
+
+static void begin_answer(struct service_call *call, int status, struct slice headers,
+                         int64_t body_bytes, struct slice body, bool ended)
+{
+    struct frame_response response = {.id = call->id,
+                                      .body_bytes = body_bytes,
+                                      .status = (uint32_t)status,
+                                      .headers_bytes = (uint32_t)headers.len};
+    buffer_append(&call->head, &response, sizeof(response));
+    buffer_append_slice(&call->head, headers);
+    buffer_append_slice(&call->answer, body);
+    call->answer_ended = ended;
+    call->begun = true;
+}
+
+/* An answer of our own, instead of the callee's. */
+static void answer_ourselves(struct service_call *call, int status, struct slice headers,
+                             struct slice body)
+{
+    leave(call);
+    begin_answer(call, status, headers, (int64_t)body.len, body, true);
+    pump(call);
+}
+
+void service_call_respond(struct service_call *call, struct request *request, int status,
+                          struct slice headers, int64_t body_bytes, struct slice body, bool ended)
+{
+    request->sent_bytes = body.len;
+    begin_answer(call, status, headers, body_bytes, body, ended);
+    if (!ended)
+        dispatch_credit(request, (uint32_t)body.len);
+    access_log_call(request, status);
+    pump(call);
+}
+
+void service_call_respond_body(struct service_call *call, struct slice body, bool ended)
+{
+    buffer_append_slice(&call->answer, body);
+    call->answer_ended = ended;
+    pump(call);
+}
+
+void service_call_fail(struct service_call *call, struct request *request, enum failure failure,
+                       struct slice message, struct slice detail)
+{
+    AUTO_BUFFER headers = {0};
+    AUTO_BUFFER body = {0};
+    int status = failure_kind(failure)->status;
+    call->request = NULL;
+    request->call = NULL;
+    access_log_call(request, status);
+    if (call->begun) {
+        call->broken = true;
+        pump(call);
+        return;
+    }
+    error_page_build(failure, request->id, SLICE("application/json"), gateway.dev, message, detail,
+                     &headers, &body);
+    begin_answer(call, status, buffer_slice(&headers), (int64_t)buffer_len(&body),
+                 buffer_slice(&body), true);
+    pump(call);
+}
+
+void service_call_over(struct service_call *call, struct request *request)
+{
+    call->request = NULL;
+    request->call = NULL;
+}
+
+/* ---- the request, towards the callee ---- */
+
+static void give_credit(struct service_call *call, size_t bytes)
+{
+    struct frame_credit credit = {call->id, (uint32_t)bytes, 0};
+    call->body_window += (int64_t)bytes;
+    if (!dispatch_send(call->caller, FRAME_CREDIT, call->slot, call->id, &credit, sizeof(credit),
+                       (struct slice){0}))
+        call->body_owed += bytes;
+}
+
+void service_call_resume_body(struct service_call *call)
+{
+    struct request *request = call->request;
+    size_t room;
+    while (request && !request->body_ended && (buffer_len(&call->body) > 0 || call->body_ended) &&
+           (room = dispatch_body_room(request)) > 0) {
+        size_t len = buffer_len(&call->body);
+        len = len < room ? len : room;
+        len = len < BODY_CHUNK_BYTES_MAX ? len : BODY_CHUNK_BYTES_MAX;
+        bool last = call->body_ended && len == buffer_len(&call->body);
+        dispatch_body(request, (struct slice){call->body.data + call->body.start, len}, last);
+        buffer_consume(&call->body, len);
+        if (!last)
+            give_credit(call, len);
+    }
+}
+
+int service_call_body(struct instance *caller, uint64_t id, struct slice bytes, bool ended)
+{
+    struct service_call *call = find(caller, id);
+    if (!call)
+        return 0; /* answered already */
+    call->body_window -= (int64_t)bytes.len;
+    if (call->body_window < 0 || call->body_ended)
+        return -EPROTO;
+    call->body_bytes += (int64_t)bytes.len;
+    call->body_ended = ended;
+    if (!call->request)
+        return 0;
+    if (call->body_bytes > call->request->deployment->request_body_bytes_max) {
+        answer_ourselves(call, 413, SLICE("content-type: application/json\n"),
+                         prisma_refusal(PRISMA_TOO_LARGE));
+        return 0;
+    }
+    buffer_append_slice(&call->body, bytes);
+    service_call_resume_body(call);
+    return 0;
+}
+
+int service_call_start(struct instance *caller, const struct ring_frame *frame,
+                       struct slice payload)
+{
+    static struct http1_request parsed;
+    struct frame_request head;
+    if (!request_parse_frame(payload, &head, &parsed) || head.id < EXCHANGE_ID_BASE ||
+        frame->slot >= SLOTS_MAX || find(caller, head.id) || parsed.method.len == 0)
+        return -EPROTO;
+    struct service_call *call = xcalloc(1, sizeof(*call));
+    call->caller = caller;
+    call->id = head.id;
+    call->slot = frame->slot;
+    call->credit = FLOW_WINDOW_BYTES;
+    call->body_window = FLOW_WINDOW_BYTES - (int64_t)head.inline_bytes;
+    call->body_bytes = head.inline_bytes;
+    call->body_ended = !(head.flags & FRAME_HAS_BODY) || head.flags & FRAME_FIN;
+    call->next = caller->calls;
+    caller->calls = call;
+    struct slice inline_body = {payload.ptr + payload.len - head.inline_bytes, head.inline_bytes};
+    struct prisma_claim claim;
+    enum prisma_refusal refusal = prisma_admit(&parsed, &claim);
+    if (refusal == PRISMA_ADMITTED && head.body_bytes > claim.deployment->request_body_bytes_max)
+        refusal = PRISMA_TOO_LARGE;
+    if (refusal != PRISMA_ADMITTED) {
+        answer_ourselves(call, prisma_refusal_status(refusal),
+                         SLICE("content-type: application/json\n"), prisma_refusal(refusal));
+        return 0;
+    }
+    bool secure = payload.ptr[sizeof(head) + head.method_bytes + 4] == 's';
+    struct request *request =
+        forward_from_call(claim.deployment, &parsed, &head, secure, &claim, inline_body);
+    request->body_whole = request->body_ended = call->body_ended;
+    request->call = call;
+    call->request = request;
+    if (!call->body_ended)
+        give_credit(call, inline_body.len);
+    dispatch_request(request);
+    return 0;
+}
+
+/* ---- the caller's ring, and its end ---- */
+
+int service_call_credit(struct instance *caller, uint64_t id, uint32_t bytes)
+{
+    struct service_call *call = find(caller, id);
+    if (!call)
+        return 0;
+    if (call->credit + bytes > FLOW_WINDOW_BYTES)
+        return -EPROTO;
+    call->credit += bytes;
+    pump(call);
+    return 0;
+}
+
+void service_call_abort(struct instance *caller, uint64_t id)
+{
+    struct service_call *call = find(caller, id);
+    if (call)
+        drop(call);
+}
+
+void service_call_resume(struct instance *caller)
+{
+    for (struct service_call *call = caller->calls, *next; call && !caller->starved; call = next) {
+        next = call->next;
+        if (call->body_owed > 0) {
+            size_t owed = call->body_owed;
+            call->body_owed = 0;
+            call->body_window -= (int64_t)owed;
+            give_credit(call, owed);
+        }
+        pump(call);
+    }
+}
+
+void service_call_drop_all(struct instance *caller)
+{
+    while (caller->calls)
+        drop(caller->calls);
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prisma's query compiler: from a schema and a query to a plan. Its WebAssembly is instantiated while the
+
+import * as glue from "@prisma/query-compiler-wasm/postgresql/query_compiler_fast_bg.js";
+import module from "./compiler.wasm";
+
+import { CompileError, Panic } from "./errors.js";
+
+let panic;
+
+function instantiate() {
+  const { exports } = new WebAssembly.Instance(module, { "./query_compiler_fast_bg.js": glue });
+  glue.__wbg_set_wasm(exports);
+  exports.__wbindgen_start();
+}
+
+// Where the compiler leaves the message of a panic.
+globalThis.PRISMA_WASM_PANIC_REGISTRY = { set_message: (message) => (panic = message) };
+instantiate();
+
+// After a panic nothing of the instance is to be relied on: `generation` tells compilers that are of an older one.
+let generation = 0;
+
+function guarded(run) {
+  panic = undefined;
+  try {
+    return run();
+  } catch (error) {
+    if (panic === undefined) throw new CompileError(error);
+    instantiate();
+    generation++;
+    throw new Panic(panic);
+  }
+}
+
+export class Compiler {
+  #compiler;
+  #generation;
+
+  constructor(datamodel, connectionInfo) {
+    this.make = () => new glue.QueryCompiler({ datamodel, provider: "postgres", connectionInfo });
+    this.#renew();
+  }
+
+  #renew() {
+    this.#compiler = guarded(this.make);
+    this.#generation = generation;
+  }
+
+  // query: JSON text of one query; a plan.
+  compile(query) {
+    if (this.#generation !== generation) this.#renew();
+    return guarded(() => this.#compiler.compile(query));
+  }
+
+  // batch: JSON text of several; as convertCompactedRows() and the executor of plans want it.
+  compileBatch(batch) {
+    if (this.#generation !== generation) this.#renew();
+    return guarded(() => this.#compiler.compileBatch(batch));
+  }
+
+  free() {
+    if (this.#generation === generation) this.#compiler.free();
+  }
+}

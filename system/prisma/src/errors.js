@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Errors, in the forms in which Prisma's clients expect them.
+import { UserFacingError } from "@prisma/client-engine-runtime";
+
+// A known error in the answer to a request, by its HTTP status.
+export class Refusal extends Error {
+  constructor(status, code, message, meta = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.meta = meta;
+  }
+}
+
+// What the compiler says of a query.
+export class CompileError extends Error {
+  constructor({ message, code, meta }) {
+    super(message);
+    this.code = code;
+    this.meta = meta;
+  }
+}
+
+export class Panic extends Error {}
+
+// A body that the clients of Prisma 5 and 6 read as the error of that name (data proxy errors).
+export class ProxyError extends Error {
+  constructor(status, body) {
+    super(JSON.stringify(body));
+    this.status = status;
+    this.body = body;
+  }
+}
+
+export const schemaMissing = () => new ProxyError(404, { EngineNotStarted: { reason: "SchemaMissing" } });
+export const invalidRequest = (reason) => new ProxyError(400, { InvalidRequestError: { reason } });
+export const cannotStart = (msg, error_code) =>
+  new ProxyError(400, { EngineNotStarted: { reason: { KnownEngineStartupError: { msg, error_code } } } });
+
+// What Prisma's own engine tells beside the message, by the error's code.
+function metaOf({ code, meta }) {
+  const { driverAdapterError, ...rest } = meta;
+  const cause = driverAdapterError?.cause;
+  if (cause === undefined) return meta;
+  const constraint = cause.constraint;
+  switch (code) {
+    case "P2000":
+      return { column_name: cause.column, ...rest };
+    case "P2002":
+      return { target: constraint?.fields ?? constraint?.index ?? null, ...rest };
+    case "P2003":
+      return { field_name: constraint?.index ?? constraint?.fields?.join(", ") ?? "foreign key", constraint: constraint?.index, ...rest };
+    case "P2010":
+      return { code: cause.originalCode, message: cause.originalMessage, ...rest };
+    case "P2011":
+      return { constraint: constraint?.fields ?? constraint?.index, ...rest };
+    case "P2021":
+      return { table: cause.table, ...rest };
+    case "P2022":
+      return { column: cause.column, ...rest };
+    default:
+      return rest;
+  }
+}
+
+// One entry of `errors` in an answer. index: of the query in its batch.
+export function errorEntry(error, index) {
+  const entry = { error: error.message, user_facing_error: { is_panic: false, message: error.message } };
+  const told = entry.user_facing_error;
+  if (error instanceof UserFacingError) {
+    told.error_code = error.code;
+    told.meta = metaOf(error);
+  } else if (error instanceof CompileError && error.code !== undefined) {
+    told.error_code = error.code;
+    told.meta = error.meta;
+  } else if (error instanceof Panic) {
+    told.is_panic = true;
+  } else if (!(error instanceof CompileError)) {
+    console.error(error);
+  }
+  if (index !== undefined) told.batch_request_idx = index;
+  return entry;
+}
+
+// The answer of the JSON protocol (5, 6) to what went wrong outside of queries.
+export function answerOf(error) {
+  if (error instanceof ProxyError) return Response.json(error.body, { status: error.status });
+  if (error instanceof Refusal)
+    return Response.json({ is_panic: false, message: error.message, error_code: error.code, meta: error.meta }, { status: error.status });
+  if (error instanceof UserFacingError)
+    return Response.json({ is_panic: false, message: error.message, error_code: error.code, meta: metaOf(error) }, { status: 400 });
+  console.error(error);
+  return Response.json("InternalDataProxyError", { status: 500 });
+}
+
+// The same for clients that send plans (7).
+export function planAnswerOf(error) {
+  if (error instanceof ProxyError) return Response.json(error.body, { status: error.status });
+  const status = error instanceof Refusal ? error.status : error instanceof UserFacingError ? (error.code === "P2028" ? 409 : 400) : 500;
+  if (status === 500) console.error(error);
+  return Response.json(
+    status === 500 ? { error: "The query could not be run." } : { code: error.code, error: error.message, meta: error.meta },
+    { status },
+  );
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The protocol of the edge clients of Prisma 5 and 6: they upload their schema and send queries as JSON.
+import { UserFacingError, convertCompactedRows } from "@prisma/client-engine-runtime";
+
+import { errorEntry, invalidRequest } from "./errors.js";
+import { findSchema } from "./schemas.js";
+
+const isRaw = ({ action }) => action === "queryRaw" || action === "executeRaw";
+
+// As Prisma's client makes it of a raw query: its parameters are a JSON text, with tagged values.
+function rawPlan({ action, query }) {
+  const { query: sql, parameters } = query.arguments;
+  let values;
+  try {
+    values = parameters === undefined ? [] : JSON.parse(parameters);
+  } catch {
+    throw invalidRequest("The parameters of the raw query are not JSON.");
+  }
+  if (typeof sql !== "string" || !Array.isArray(values)) throw invalidRequest("The raw query has no text, or no list of parameters.");
+  const args = [], argTypes = [];
+  for (const value of values) {
+    const { arg, type } = rawParameter(value);
+    args.push(arg);
+    argTypes.push(type);
+  }
+  return { type: action === "queryRaw" ? "query" : "execute", args: { type: "rawSql", sql, args, argTypes } };
+}
+
+function rawParameter(value) {
+  const scalar = (scalarType) => ({ arity: "scalar", scalarType });
+  if (Array.isArray(value)) return { arg: value.map((v) => rawParameter(v).arg), type: { arity: "list", scalarType: "unknown" } };
+  if (typeof value === "object" && value !== null) {
+    switch (value.prisma__type) {
+      case "bigint":
+        return { arg: value.prisma__value, type: scalar("bigint") };
+      case "decimal":
+        return { arg: value.prisma__value, type: scalar("decimal") };
+      case "bytes":
+        return { arg: value.prisma__value, type: scalar("bytes") };
+      case "date":
+        return { arg: value.prisma__value, type: scalar("datetime") };
+      default:
+        return { arg: JSON.stringify(value), type: scalar("json") };
+    }
+  }
+  return { arg: value, type: scalar("unknown") };
+}
+
+function check(query) {
+  if (typeof query !== "object" || query === null || typeof query.action !== "string" || typeof query.query !== "object" || query.query === null)
+    throw invalidRequest("A query is an object with an action and a query.");
+  return query;
+}
+
+const planOf = (schema, query) => (isRaw(query) ? rawPlan(query) : schema.compile(query));
+
+// runPlan(plan): its result.
+async function runQuery(schema, query, runPlan) {
+  try {
+    return { data: { [query.action]: await runPlan(planOf(schema, query)) } };
+  } catch (error) {
+    return { errors: [errorEntry(rethrowRefusal(error))] };
+  }
+}
+
+// What is not of the query itself is for the whole request.
+function rethrowRefusal(error) {
+  if (error.status !== undefined) throw error;
+  return error;
+}
+
+async function runCompacted(queries, compiled, runPlan) {
+  const { action } = queries[0];
+  try {
+    const rows = await runPlan(compiled.plan);
+    return convertCompactedRows(rows, compiled, {}).map((row) =>
+      row instanceof UserFacingError ? { errors: [errorEntry(row)] } : { data: { [action]: row } },
+    );
+  } catch (error) {
+    const entry = errorEntry(rethrowRefusal(error));
+    return queries.map(() => ({ errors: [entry] }));
+  }
+}
+
+// All or none: the first error ends it, and says at which query.
+async function runTogether(queries, plans, runPlan) {
+  const results = [];
+  for (const [index, plan] of plans.entries()) {
+    try {
+      results.push({ data: { [queries[index].action]: await runPlan(plan) } });
+    } catch (error) {
+      throw Object.assign(rethrowRefusal(error), { batchIndex: index });
+    }
+  }
+  return results;
+}
+
+async function runBatch(schema, { batch, transaction }, database, runPlan, runInTransaction) {
+  const queries = batch.map(check);
+  if (queries.length === 0) return { batchResult: [] };
+  const isTransaction = transaction !== undefined && transaction !== null;
+  let compiled;
+  try {
+    compiled = queries.some(isRaw)
+      ? { type: "multi", plans: queries.map((query) => planOf(schema, query)) }
+      : schema.compileBatch({ batch: queries, transaction });
+  } catch (error) {
+    return { errors: [errorEntry(rethrowRefusal(error))] };
+  }
+  if (compiled.type === "compacted") return { batchResult: await runCompacted(queries, compiled, runPlan) };
+  if (!isTransaction) return { batchResult: await Promise.all(queries.map((query) => runQuery(schema, query, runPlan))) };
+  try {
+    return { batchResult: await runInTransaction(transaction.isolationLevel, (run) => runTogether(queries, compiled.plans, run)) };
+  } catch (error) {
+    return { errors: [errorEntry(rethrowRefusal(error), error.batchIndex)] };
+  }
+}
+
+// What a request for …/graphql comes to. transaction: id of an interactive one, or undefined.
+export async function answerQuery(hash, body, database, { key, transaction, onQuery }) {
+  if (typeof body !== "object" || body === null) throw invalidRequest("The body is not an object.");
+  const schema = findSchema(hash);
+  const runPlan = (plan) =>
+    transaction === undefined ? database.run(plan, {}, undefined, onQuery) : database.runIn(transaction, key, plan, {}, onQuery);
+  if (!Array.isArray(body.batch)) return runQuery(schema, check(body), runPlan);
+  // Inside of an interactive transaction a batch begins none of its own.
+  const runInTransaction =
+    transaction === undefined
+      ? (level, run) => database.transact(level, (id) => run((plan) => database.run(plan, {}, id, onQuery)))
+      : (_, run) => run(runPlan);
+  return runBatch(schema, body, database, runPlan, runInTransaction);
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Results that clients asked to keep (cacheStrategy): by the schema, the query and its arguments.
+
+// ttl and swr in seconds, tags; undefined: nothing is to be kept.
+export function strategyOf(headers) {
+  const control = headers.get("cache-control") ?? "";
+  const seconds = (name) => Number(new RegExp(`(?:^|[,\\s])${name}=(\\d{1,9})`).exec(control)?.[1] ?? 0);
+  const ttl = seconds("max-age"), swr = seconds("stale-while-revalidate");
+  if (ttl === 0 && swr === 0) return undefined;
+  const tags = (headers.get("accelerate-cache-tags") ?? "").split(",").map((tag) => tag.trim()).filter((tag) => tag !== "");
+  return { ttl, swr, tags };
+}
+
+export class Results {
+  #entries = new Map(); // in the order of their last use
+  #byTag = new Map(); // tag => keys
+  #bytes = 0;
+
+  constructor(bytesMax) {
+    this.bytesMax = bytesMax;
+  }
+
+  get bytes() {
+    return this.#bytes;
+  }
+
+  // {text, storedMs, status: "ttl" | "swr"}, or undefined.
+  find(key, { ttl, swr }) {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    const age = (Date.now() - entry.storedMs) / 1000;
+    if (age >= ttl + swr) return undefined;
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    return { ...entry, status: age < ttl ? "ttl" : "swr" };
+  }
+
+  store(key, text, tags) {
+    this.#drop(key);
+    const bytes = 2 * (key.length + text.length) + 200;
+    if (bytes > this.bytesMax / 4) return;
+    this.#entries.set(key, { text, storedMs: Date.now(), tags, bytes });
+    this.#bytes += bytes;
+    for (const tag of tags) {
+      if (!this.#byTag.has(tag)) this.#byTag.set(tag, new Set());
+      this.#byTag.get(tag).add(key);
+    }
+    while (this.#bytes > this.bytesMax) this.#drop(this.#entries.keys().next().value);
+  }
+
+  #drop(key) {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    this.#bytes -= entry.bytes;
+    for (const tag of entry.tags) {
+      const keys = this.#byTag.get(tag);
+      keys.delete(key);
+      if (keys.size === 0) this.#byTag.delete(tag);
+    }
+  }
+
+  // tags: a list, or "all".
+  invalidate(tags) {
+    const keys = tags === "all" ? [...this.#entries.keys()] : tags.flatMap((tag) => [...(this.#byTag.get(tag) ?? [])]);
+    for (const key of keys) this.#drop(key);
+  }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The schemas that clients have uploaded, each with its compiler and the plans it made.
+import { Compiler } from "./compiler.js";
+import { invalidRequest, schemaMissing } from "./errors.js";
+
+const SCHEMAS_MAX = 16,
+  SCHEMA_BYTES_MAX = 2 * 1024 * 1024,
+  PLANS_MAX = 1000;
+
+// A map that forgets what was used longest ago.
+export class LeastRecent {
+  #map = new Map();
+
+  constructor(max, onForget = undefined) {
+    this.max = max;
+    this.onForget = onForget;
+  }
+
+  get(key) {
+    const value = this.#map.get(key);
+    if (value !== undefined) {
+      this.#map.delete(key);
+      this.#map.set(key, value);
+    }
+    return value;
+  }
+
+  set(key, value) {
+    this.#map.delete(key);
+    this.#map.set(key, value);
+    if (this.#map.size <= this.max) return;
+    const [oldest, forgotten] = this.#map.entries().next().value;
+    this.#map.delete(oldest);
+    this.onForget?.(forgotten);
+  }
+}
+
+class Schema {
+  #compiler;
+  #plans = new LeastRecent(PLANS_MAX);
+
+  constructor(text, connectionInfo) {
+    this.#compiler = new Compiler(text, connectionInfo);
+  }
+
+  #planOf(key, compile, isKept) {
+    let plan = isKept ? this.#plans.get(key) : undefined;
+    if (plan !== undefined) return plan;
+    plan = compile();
+    if (isKept) this.#plans.set(key, plan);
+    return plan;
+  }
+
+  compile(query) {
+    const text = JSON.stringify(query);
+    return this.#planOf(text, () => this.#compiler.compile(text), !query.action.startsWith("createMany"));
+  }
+
+  compileBatch(batch) {
+    const text = JSON.stringify(batch);
+    return this.#planOf(text, () => this.#compiler.compileBatch(text), true);
+  }
+
+  free() {
+    this.#compiler.free();
+  }
+}
+
+const schemas = new LeastRecent(SCHEMAS_MAX, (schema) => schema.free());
+
+export function findSchema(hash) {
+  const schema = schemas.get(hash);
+  if (schema === undefined) throw schemaMissing();
+  return schema;
+}
+
+const hex = (bytes) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+// base64: the schema's text, as the client sends it; hash: SHA-256 of that, by which it will name it.
+export async function uploadSchema(hash, base64, connectionInfo) {
+  if (base64.length > SCHEMA_BYTES_MAX)
+    throw invalidRequest(`The schema is larger than ${SCHEMA_BYTES_MAX} bytes, which is the limit here.`);
+  const is = hex(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(base64)));
+  if (is !== hash) throw invalidRequest(`The schema's hash is ${is}, and it was sent as ${hash}: generate the client anew.`);
+  let text;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
+  } catch {
+    throw invalidRequest("The schema is not a text in base64.");
+  }
+  try {
+    schemas.set(hash, new Schema(text, connectionInfo));
+  } catch (error) {
+    throw invalidRequest(`The schema can not be read: ${error.message}`);
+  }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers Prisma's edge clients: Prisma 5 and 6 (json-protocol.js) and the plans of Prisma 7. The gateway has checked the
+// api key, and says which it is.
+import { safeJsonStringify } from "@prisma/client-engine-runtime";
+
+import { Database } from "./database.js";
+import { Refusal, answerOf, cannotStart, invalidRequest, planAnswerOf } from "./errors.js";
+import { answerQuery } from "./json-protocol.js";
+import { Results, strategyOf } from "./results.js";
+import { findSchema, uploadSchema } from "./schemas.js";
+
+const READS = /^(find|aggregate|groupBy|count|queryRaw)/;
+
+let database, results, limits;
+
+function begin(env) {
+  limits = {
+    queryMs: Number(env.QUERY_MS ?? 10000),
+    transactionMs: Number(env.TRANSACTION_MS ?? 15000),
+    transactions: Number(env.TRANSACTIONS_MAX ?? 100),
+    responseBytes: Number(env.RESPONSE_BYTES_MAX ?? 5 * 1024 * 1024),
+  };
+  database = new Database(env.DATABASE.connectionString, env.SCHEMA, limits);
+  results = new Results(Number(env.CACHE_BYTES_MAX ?? 32 * 1024 * 1024));
+}
+
+function jsonOf(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw invalidRequest("The body is not JSON.");
+  }
+}
+
+// What is asked to be told of with the answer: the statements, where the client listens for them.
+function logOf(headers) {
+  const logs = [];
+  if (!/\bquery\b/.test(headers.get("x-capture-telemetry") ?? "")) return { logs, onQuery: undefined };
+  const onQuery = ({ timestamp, duration, query, params }) =>
+    logs.push({
+      level: "query",
+      target: "quaint::connector::metrics",
+      timestamp: [Math.floor(timestamp / 1000), (timestamp % 1000) * 1000000],
+      attributes: { query, params: safeJsonStringify(params), duration_ms: Math.round(duration) },
+    });
+  return { logs, onQuery };
+}
+
+function textOf(result, logs) {
+  if (logs.length > 0) result.extensions = { logs };
+  const text = safeJsonStringify(result);
+  if (text.length > limits.responseBytes)
+    throw new Refusal(413, "P6009", `The response is larger than ${limits.responseBytes} bytes, which is the limit here: select less, or page through it.`);
+  return text;
+}
+
+function answer(text, status, storedMs, ray) {
+  return new Response(text, {
+    headers: {
+      "content-type": "application/json",
+      "accelerate-cache-status": status,
+      "last-modified": new Date(storedMs).toUTCString(),
+      "cf-ray": `${ray}-WEIR`,
+    },
+  });
+}
+
+// run(): the result as text. isRead: whether it may be kept.
+async function throughCache(request, cacheKey, isRead, ctx, run) {
+  const ray = request.headers.get("cf-ray") ?? crypto.randomUUID().replaceAll("-", "").slice(0, 16);
+  const strategy = isRead ? strategyOf(request.headers) : undefined;
+  if (strategy === undefined) return answer(await run(), "none", Date.now(), ray);
+  const renew = async () => {
+    const text = await run();
+    if (!text.startsWith('{"errors"')) results.store(cacheKey, text, strategy.tags);
+    return text;
+  };
+  const found = results.find(cacheKey, strategy);
+  if (found === undefined) return answer(await renew(), "miss", Date.now(), ray);
+  if (found.status === "swr") ctx.waitUntil(renew().catch((error) => console.error(error)));
+  return answer(found.text, found.status, found.storedMs, ray);
+}
+
+// ---- Prisma 5 and 6 ----
+
+function checkVersion(version) {
+  const major = Number(/^(\d+)\./.exec(version)?.[1] ?? NaN);
+  if (major === 5 || major === 6) return;
+  throw cannotStart(
+    `This server answers @prisma/client 5 and 6 with a prisma:// URL, and 7 with accelerateUrl; the client says it is ${version}. Install one of these.`,
+    "P5012",
+  );
+}
+
+const transactionBody = (id, origin, hash) => ({ id, extensions: {}, "data-proxy": { endpoint: `${origin}/itx/${hash}/${id}` } });
+
+async function queryOf(request, hash, transaction, key, ctx) {
+  const text = await request.text(), body = jsonOf(text);
+  const isRead = transaction === undefined && READS.test(body?.action ?? "");
+  if (isRead) findSchema(hash);
+  return throughCache(request, `${hash}\n${text}`, isRead, ctx, async () => {
+    const { logs, onQuery } = logOf(request.headers);
+    return textOf(await answerQuery(hash, body, database, { key, transaction, onQuery }), logs);
+  });
+}
+
+async function answerJsonProtocol(request, url, path, key, ctx) {
+  const [first, second, action, last] = path;
+  if (first === "itx") {
+    const hash = second, id = action;
+    if (last === "graphql") return queryOf(request, hash, id, key, ctx);
+    if (last !== "commit" && last !== "rollback") return undefined;
+    await database.end(id, key, last);
+    return Response.json({});
+  }
+  checkVersion(first);
+  if (action === "graphql" && path.length === 3) return queryOf(request, second, undefined, key, ctx);
+  if (action === "schema" && request.method === "PUT") {
+    await uploadSchema(second, await request.text(), database.connectionInfo().connectionInfo);
+    return Response.json({});
+  }
+  if (action === "transaction" && last === "start") {
+    const { max_wait: maxWait, timeout, isolation_level: isolationLevel } = jsonOf(await request.text());
+    return Response.json(transactionBody(await database.start({ maxWait, timeout, isolationLevel }, key), url.origin, second));
+  }
+  return undefined;
+}
+
+// ---- Prisma 7 ----
+
+async function planOf(request, transaction, key, ctx) {
+  const text = await request.text(), body = jsonOf(text);
+  if (typeof body?.plan !== "object" || body.plan === null) throw invalidRequest("The body has no plan.");
+  const { plan, params = {} } = body;
+  const isRead = transaction === undefined && READS.test(body.operation ?? "");
+  return throughCache(request, text, isRead, ctx, async () => {
+    const { logs, onQuery } = logOf(request.headers);
+    const data =
+      transaction === undefined ? await database.run(plan, params, undefined, onQuery) : await database.runIn(transaction, key, plan, params, onQuery);
+    return textOf({ data }, logs);
+  });
+}
+
+async function answerPlans(request, path, key, ctx) {
+  const [first, second, third] = path;
+  if (first === "connection-info") return Response.json(database.connectionInfo());
+  if (first === "query") return planOf(request, undefined, key, ctx);
+  if (second === "start") return Response.json({ id: await database.start(jsonOf(await request.text()), key) });
+  if (third === "query") return planOf(request, second, key, ctx);
+  if (third !== "commit" && third !== "rollback") return undefined;
+  await database.end(second, key, third);
+  return Response.json({});
+}
+
+// ---- both ----
+
+function invalidate(body) {
+  const { tags } = body ?? {};
+  if (tags !== "all" && !(Array.isArray(tags) && tags.every((tag) => typeof tag === "string")))
+    throw invalidRequest('The body is {"tags": ["…"]} or {"tags": "all"}.');
+  results.invalidate(tags);
+}
+
+const notFound = () => Response.json({ error: "Prisma's clients ask for nothing here." }, { status: 404 });
+
+export default {
+  async fetch(request, env, ctx) {
+    if (database === undefined) begin(env);
+    const url = new URL(request.url), path = url.pathname.split("/").slice(1);
+    const key = request.headers.get("weir-prisma-key") ?? "";
+    const isPlans = ["connection-info", "query", "transaction"].includes(path[0]);
+    try {
+      await database.ready();
+      if (path[0] === "invalidate") {
+        invalidate(jsonOf(await request.text()));
+        return new Response(null, { headers: { "cf-ray": `${request.headers.get("cf-ray")}-WEIR` } });
+      }
+      const answered = isPlans ? await answerPlans(request, path, key, ctx) : await answerJsonProtocol(request, url, path, key, ctx);
+      return answered ?? notFound();
+    } catch (error) {
+      return isPlans ? planAnswerOf(error) : answerOf(error);
+    }
+  },
+};
