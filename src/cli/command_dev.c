@@ -104,6 +104,16 @@ static void print_database(const json_t *plan, const json_t *binding)
     }
 }
 
+/* Where Prisma's clients elsewhere on this machine reach the endpoint. */
+static void print_prisma(const json_t *plan)
+{
+    const json_t *listener = json_array_get(json_object_get(plan, "listeners"), 1);
+    if (listener)
+        (void)printf("  prisma   prisma://localhost:%lld and prisma+postgres://localhost:%lld, with ?api_key=…\n",
+                     (long long)json_integer_value(json_object_get(listener, "bound_port")),
+                     (long long)json_integer_value(json_object_get(listener, "bound_port")));
+}
+
 static void print_banner(const json_t *plan, const json_t *worker)
 {
     const char *bold = dev.options.color ? "\033[1m" : "",
@@ -119,6 +129,7 @@ static void print_banner(const json_t *plan, const json_t *worker)
     json_array_foreach(json_object_get(worker, "databases"), index, binding)
         print_database(plan, binding);
     print_address(json_array_get(json_object_get(plan, "listeners"), 0), bold, off);
+    print_prisma(plan);
     (void)printf("\n%sCtrl-C stops it; a change of a source file reloads it.%s\n", dim, off);
 }
 
@@ -140,9 +151,14 @@ static void loaded(void *context, struct slice plan, bool first)
     json_decref(json);
 }
 
-static bool check_options(const char *port, const struct cli_values *vars)
+static bool check_options(const char *port, const char *prisma_port, const struct cli_values *vars)
 {
     dev.options.port = cli_port(port);
+    dev.options.prisma_port = prisma_port ? cli_port(prisma_port) : -1;
+    if (prisma_port && dev.options.prisma_port < 0) {
+        (void)fprintf(stderr, "weir: --prisma-port %s: expected a number from 0 to 65535\n", prisma_port);
+        return false;
+    }
     if (dev.options.port < 0)
         (void)fprintf(stderr, "weir: --port %s: expected a number from 0 to 65535\n", port);
     for (int i = 0; i < vars->count; i++) {
@@ -157,13 +173,14 @@ static bool check_options(const char *port, const struct cli_values *vars)
 
 int command_dev(int argc, char **argv)
 {
-    const char *port = "8787", *dir;
+    const char *port = "8787", *prisma_port = NULL, *dir;
     static struct cli_values vars;
     dev.options = (struct dev_options){.address = "127.0.0.1", .color = cli_color(STDOUT_FILENO)};
     const struct cli_option options[] = {
         {"--ip", "ADDRESS", "Address to listen on (default: 127.0.0.1)", &dev.options.address,
          NULL},
         {"--port", "PORT", "Port to listen on (default: 8787; 0: any that is free)", &port, NULL},
+        {"--prisma-port", "PORT", "Answer Prisma's clients outside of weir there, too", &prisma_port, NULL},
         {"--env", "NAME", "Use [env.NAME] of the configuration", &dev.options.env, NULL},
         {"--var", "NAME:VALUE", "Set a variable; may be given several times", .ret_values = &vars},
     };
@@ -175,7 +192,7 @@ int command_dev(int argc, char **argv)
     int code;
     if (!cli_parse(&command, argc, argv, &dir, &code))
         return code;
-    if (!check_options(port, &vars))
+    if (!check_options(port, prisma_port, &vars))
         return EXIT_USAGE;
     dev.options.vars = vars.items;
     log_init("dev", LOG_INFO, false);

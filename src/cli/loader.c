@@ -292,6 +292,11 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
     (void)json_object_set_new(worker, "watch", watched_paths(&project, bundle.inputs, r < 0 ? failure.text : NULL));
     (void)json_object_set_new(plan, "workers", json_pack("[o]", worker));
     r = prisma ? add_prisma(plan, &bundler, prisma, err) : 0;
+    if (r == 0 && options->prisma_port >= 0) {
+        json_t *listener =
+            prisma_endpoint_dev_listener(state_dir, options->address, options->prisma_port, err);
+        r = listener ? json_array_append_new(json_object_get(plan, "listeners"), listener) : -EIO;
+    }
     if (r == 0)
         r = dump(plan, ret_plan);
     json_decref(plan);

@@ -9,6 +9,7 @@ struct dev_options {
     const char *dir, *env, *address;
     const char *data_dir; /* for its bundles */
     int port;
+    int prisma_port; /* of the Prisma endpoint for others than workers; -1: none */
     bool color;
     const char *const *vars; /* "NAME:value", NULL-terminated */
 };

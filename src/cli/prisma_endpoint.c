@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "bundler.h"
+#include "local_certificate.h"
 #include "prisma_keys.h"
 
 #define VENDOR_HOST "accelerate.prisma-data.net"
@@ -82,6 +83,18 @@ void prisma_endpoint_declare(struct project *project, const json_t *part)
         add_host(project->services, host);
         add_host(project->services, VENDOR_HOST);
     }
+}
+
+json_t *prisma_endpoint_dev_listener(const char *state_dir, const char *address, int port,
+                                     struct error *err)
+{
+    AUTO_FD dir = prisma_keys_dir(state_dir, err);
+    json_t *tls = dir < 0 ? NULL : local_certificate(dir, err);
+    if (!tls)
+        return NULL;
+    (void)json_object_set_new(tls, "plain_too", json_true());
+    return json_pack("{s:s, s:i, s:s, s:o}", "address", address, "port", port, "service", "prisma",
+                     "tls", tls);
 }
 
 int prisma_endpoint_project(const char *name, json_t *binding, const char *schema,

@@ -20,6 +20,11 @@ json_t *prisma_endpoint_databases(const json_t *part);
  * says. */
 void prisma_endpoint_declare(struct project *project, const json_t *part);
 
+/* weir dev's listener for clients elsewhere on this machine: plain HTTP and TLS (with a certificate
+ * for localhost) on the same port. An entry of the plan's listeners; NULL with err. */
+json_t *prisma_endpoint_dev_listener(const char *state_dir, const char *address, int port,
+                                     struct error *err);
+
 /* The system worker for a database, as the project that it is. binding: {host, database, user},
  * what it may connect to (taken over); schema: of the tables, or NULL. -ENOENT with err: this build
  * has none. */

@@ -79,6 +79,11 @@ static int open_dir(const char *state_dir, bool make, struct error *err)
     return error_set(err, -errno, "%s/prisma cannot be used: %s", state_dir, strerror(errno));
 }
 
+int prisma_keys_dir(const char *state_dir, struct error *err)
+{
+    return open_dir(state_dir, true, err);
+}
+
 static json_t *empty_file(void)
 {
     return json_pack("{s:{}}", "keys");

@@ -31,6 +31,8 @@ int prisma_keys_revoke(const char *state_dir, const char *id, struct error *err)
 /* Of the key's entry, borrowed from what prisma_keys_read gave; NULL: it is none of them. */
 const json_t *prisma_keys_find(const json_t *file, const char *key, size_t key_len);
 
+/* The directory of the file, made if it is not there: a descriptor, or negative with err. */
+int prisma_keys_dir(const char *state_dir, struct error *err);
 /* The path of the file, malloc'ed. */
 char *prisma_keys_path(const char *state_dir);
 

@@ -157,6 +157,9 @@ void conn_close(struct conn *conn)
     conn->closing = true; /* freed by the flush at the end of the turn */
     int fd = conn->source.fd;
     loop_remove(gateway.loop, &conn->source);
+    if (conn->tls)
+        client_tls_end(conn->tls);
+    client_tls_close(&conn->tls);
     (void)close(fd);
     conn_mark_dirty(conn);
 }
@@ -303,18 +306,39 @@ static void on_peer_closed(struct conn *conn)
     conn_mark_dirty(conn); /* an idle connection ends at the end of the turn */
 }
 
+/* As recv(). */
+static ssize_t receive(struct conn *conn, void *room, size_t bytes_max)
+{
+    char first;
+    if (conn->sniffs) {
+        ssize_t got = recv(conn->source.fd, &first, 1, MSG_PEEK);
+        if (got <= 0)
+            return got;
+        conn->sniffs = false;
+        if (first != 0x16) /* no TLS handshake (RFC 8446 section 5.1) */
+            client_tls_close(&conn->tls);
+    }
+    return conn->tls ? client_tls_recv(conn->tls, room, bytes_max)
+                     : recv(conn->source.fd, room, bytes_max, 0);
+}
+
 static void read_input(struct conn *conn)
 {
     struct buffer *in = &conn_take_work(conn)->in;
-    if (in->cap - in->end < ROOM_BYTES_MIN)
-        (void)buffer_reserve(in, conn->body_reading ? READ_BODY_BYTES : READ_BYTES);
-    char *room = in->data + in->end;
-    ssize_t got = recv(conn->source.fd, room, in->cap - in->end, 0);
+    size_t before = buffer_len(in);
+    ssize_t got;
+    do { /* what TLS has decrypted already no event would tell of */
+        if (in->cap - in->end < ROOM_BYTES_MIN)
+            (void)buffer_reserve(in, conn->body_reading ? READ_BODY_BYTES : READ_BYTES);
+        got = receive(conn, in->data + in->end, in->cap - in->end);
+        if (got > 0)
+            in->end += (size_t)got;
+    } while (got > 0 && conn->tls && client_tls_pending(conn->tls) > 0);
+    size_t added = buffer_len(in) - before;
+    gateway.count->bytes_in += added;
     if (got > 0) {
-        in->end += (size_t)got;
-        gateway.count->bytes_in += (uint64_t)got;
         /* A head that trickles in is parsed again only when another line of it is there. */
-        if (conn->state == CONN_HEAD && !memchr(room, '\n', (size_t)got) &&
+        if (conn->state == CONN_HEAD && !memchr(in->data + in->end - added, '\n', added) &&
             buffer_len(in) < gateway.http.head.head_bytes_max)
             return;
     } else if (got == 0) {
@@ -341,8 +365,9 @@ static void on_ready(struct loop_source *source, uint32_t events)
         watch(conn);
 }
 
-bool conn_accept(int listener_fd, bool admin)
+bool conn_accept(int listener_fd, const struct listener_kind *kind)
 {
+    bool admin = kind->admin;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         struct sockaddr_storage peer = {0};
         socklen_t len = sizeof(peer);
@@ -363,6 +388,14 @@ bool conn_accept(int listener_fd, bool admin)
             continue;
         }
         conn->admin = admin;
+        conn->prisma = kind->prisma;
+        if (kind->tls && !(conn->tls = client_tls_accept(kind->tls, fd))) {
+            loop_remove(gateway.loop, &conn->source);
+            (void)close(fd);
+            free(conn);
+            continue;
+        }
+        conn->sniffs = kind->tls && kind->plain_too;
         take_address(conn, &peer);
         conn->deadline_ms = loop_now_ms(gateway.loop) + gateway.http.header_timeout_ms;
         wheel_add(conn);
@@ -434,6 +467,19 @@ static void wait_for_writing(struct conn *conn, bool progress)
     conn->wants_write = true;
 }
 
+/* With TLS the file goes through memory: its next part into the output. False: it got shorter. */
+static bool read_file(struct conn_work *work)
+{
+    size_t len = work->file_left < READ_BODY_BYTES ? (size_t)work->file_left : READ_BODY_BYTES;
+    ssize_t got = pread(work->file_fd, buffer_reserve(&work->out, len), len, work->file_offset);
+    if (got <= 0)
+        return false;
+    work->out.end += (size_t)got;
+    work->file_offset += got;
+    work->file_left -= got;
+    return true;
+}
+
 /* Sends from the file after the head. True when all of it went. */
 static bool send_file(struct conn *conn)
 {
@@ -464,18 +510,29 @@ static bool send_file(struct conn *conn)
     return true;
 }
 
+/* As send(). */
+static ssize_t transmit(struct conn *conn, const struct buffer *out, bool more)
+{
+    const char *bytes = out->data + out->start;
+    return conn->tls ? client_tls_send(conn->tls, bytes, buffer_len(out))
+                     : send(conn->source.fd, bytes, buffer_len(out),
+                            MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+}
+
 /* Sends as much as the socket takes. True when all went. */
 static bool send_output(struct conn *conn)
 {
     struct conn_work *work = conn->work;
     bool progress = false;
-    while (buffer_len(&work->out) > 0) {
-        ssize_t sent =
-            send(conn->source.fd, work->out.data + work->out.start, buffer_len(&work->out),
-                 MSG_NOSIGNAL | (work->file_fd >= 0 ? MSG_MORE : 0));
+    while (buffer_len(&work->out) > 0 || (conn->tls && work->file_fd >= 0 && work->file_left > 0)) {
+        if (buffer_len(&work->out) == 0 && !read_file(work)) {
+            conn_close(conn);
+            return false;
+        }
+        ssize_t sent = transmit(conn, &work->out, work->file_fd >= 0);
         if (sent < 0 && errno == EINTR)
             continue;
-        if (sent < 0 && errno != EAGAIN) {
+        if (sent == 0 || (sent < 0 && errno != EAGAIN)) {
             conn_close(conn);
             return false;
         }
@@ -535,6 +592,8 @@ static void flush_conn(struct conn *conn)
     }
     if (conn->wants_write)
         stop_waiting_for_writing(conn);
+    if (conn->state == CONN_LINGER && conn->tls)
+        client_tls_end(conn->tls);
     if (conn->state == CONN_LINGER)
         (void)shutdown(conn->source.fd, SHUT_WR);
     if (conn->work && conn->state != CONN_SERVING && conn->state != CONN_HEAD)

@@ -9,7 +9,7 @@
 struct conn;
 
 /* Accepts what waits. False: no descriptors are left; leave the listener alone for a while. */
-bool conn_accept(int listener_fd, bool admin);
+bool conn_accept(int listener_fd, const struct listener_kind *kind);
 
 /* The client's address as text, in `text` or static. */
 enum { CLIENT_TEXT_BYTES = 48 };

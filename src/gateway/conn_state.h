@@ -11,6 +11,9 @@
 #include <assert.h>
 
 #include "conn.h"
+#include "client_tls.h"
+
+struct prisma_claim; /* prisma.h */
 
 enum {
     BODY_CHUNKED = -1,
@@ -39,17 +42,19 @@ struct conn {
     struct conn *next_dirty;
     struct conn_work *work; /* NULL when there is nothing to do */
     struct request *request;
+    SSL *tls; /* NULL: plain */
     uint64_t deadline_ms, filed_ms; /* filed: where in the wheel, never later than the deadline */
     uint8_t address[16];
     uint8_t address_len;
     uint8_t state; /* enum conn_state */
+    bool prisma : 1, sniffs : 1; /* sniffs: whether it is TLS tells the first byte */
     bool admin : 1, dirty : 1, closing : 1, close_after : 1, http10 : 1, peer_closed : 1;
     bool wants_write : 1, probed : 1, used : 1; /* used: a request came */
     bool body_reading : 1;                      /* bytes of the request's body are still to come */
     bool expects_continue : 1; /* …and the client waits for our 100 before it sends them */
     bool head_sent : 1, no_body : 1, chunked_answer : 1, answer_done : 1;
 };
-static_assert(sizeof(struct conn) <= 128, "100,000 idle connections fit 16 MB");
+static_assert(sizeof(struct conn) <= 144, "100,000 idle connections fit 16 MB");
 
 /* ---- conn.c ---- */
 struct conn_work *conn_take_work(struct conn *conn);
@@ -69,8 +74,9 @@ void serve_request(struct conn *conn, const struct http1_request *parsed);
 /* ---- forward.c ---- */
 /* Sets the connection up to read the body that the head announces. */
 void forward_begin_body(struct conn *conn, const struct http1_request *parsed);
+/* claim: of the Prisma endpoint, or NULL. */
 void forward_request(struct conn *conn, struct deployment *deployment,
-                     const struct http1_request *parsed);
+                     const struct http1_request *parsed, const struct prisma_claim *claim);
 /* Passes on what is there of the body, as far as credit and ring allow. */
 void forward_body(struct conn *conn);
 /* True: nothing but the client's slowness holds the body up. */

@@ -39,8 +39,10 @@ static void append_client_fields(const struct conn *conn, struct request *reques
         buffer_append_slice(frame, SLICE(", "));
     }
     buffer_append_slice(frame, address);
-    buffer_append_slice(frame, SLICE("\nx-forwarded-proto: http\n"
-                                     "cf-visitor: {\"scheme\":\"http\"}\ncf-ray: "));
+    buffer_append_slice(frame, conn->tls ? SLICE("\nx-forwarded-proto: https\n"
+                                                 "cf-visitor: {\"scheme\":\"https\"}\ncf-ray: ")
+                                         : SLICE("\nx-forwarded-proto: http\n"
+                                                 "cf-visitor: {\"scheme\":\"http\"}\ncf-ray: "));
     buffer_append(frame, ray, sizeof(ray));
     buffer_append_slice(frame, SLICE("\n"));
 }
@@ -141,6 +143,13 @@ static void append_headers(const struct conn *conn, struct request *request,
     append_client_fields(conn, request, forwarded_for);
 }
 
+static void append_claim(struct request *request, const struct prisma_claim *claim)
+{
+    append_field(request, SLICE("weir-prisma-key"), slice_of(claim->key_id));
+    if (claim->read_only)
+        append_field(request, SLICE("weir-prisma-access"), SLICE("read"));
+}
+
 /* Room for the head's struct, which finish_head fills; method, URL. Returns where headers begin. */
 static size_t begin_frame(struct request *request, const struct http1_request *parsed,
                           struct slice scheme, struct frame_request *head)
@@ -171,16 +180,20 @@ static void finish_head(struct request *request, struct frame_request *head, siz
 
 /* struct frame_request, method, URL, header block. The inline body follows in add_inline_body. */
 static void build_frame(const struct conn *conn, struct request *request,
-                        const struct http1_request *parsed)
+                        const struct http1_request *parsed, const struct prisma_claim *claim)
 {
     struct frame_request head = {
         .id = request->id,
         .body_bytes = parsed->chunked ? BODY_BYTES_UNKNOWN : parsed->content_length,
-        .flags = parsed->chunked || parsed->has_length ? FRAME_HAS_BODY : 0,
+        .flags = (parsed->chunked || parsed->has_length ? FRAME_HAS_BODY : 0) |
+                 (conn->tls ? FRAME_TLS : 0),
         .timeout_ms = request->deployment->wall_ms,
     };
-    size_t headers_start = begin_frame(request, parsed, SLICE("http://"), &head);
+    size_t headers_start =
+        begin_frame(request, parsed, conn->tls ? SLICE("https://") : SLICE("http://"), &head);
     append_headers(conn, request, parsed);
+    if (claim)
+        append_claim(request, claim);
     finish_head(request, &head, headers_start);
 }
 
@@ -224,12 +237,12 @@ void forward_begin_body(struct conn *conn, const struct http1_request *parsed)
 }
 
 void forward_request(struct conn *conn, struct deployment *deployment,
-                     const struct http1_request *parsed)
+                     const struct http1_request *parsed, const struct prisma_claim *claim)
 {
     struct request *request = request_new(deployment);
     request->head_request = slice_equal(parsed->method, SLICE("HEAD"));
     request->http10 = parsed->minor == 0;
-    build_frame(conn, request, parsed);
+    build_frame(conn, request, parsed, claim);
     bool whole = add_inline_body(conn, request);
     request->body_whole = request->body_ended = whole;
     conn->body_reading = !whole;
@@ -259,9 +272,7 @@ struct request *forward_from_call(struct deployment *deployment,
     for (int i = 0; i < parsed->headers_count; i++)
         if (is_for_worker(parsed->headers[i].name))
             append_field(request, parsed->headers[i].name, parsed->headers[i].value);
-    append_field(request, SLICE("weir-prisma-key"), slice_of(claim->key_id));
-    if (claim->read_only)
-        append_field(request, SLICE("weir-prisma-access"), SLICE("read"));
+    append_claim(request, claim);
     finish_head(request, &head, headers_start);
     buffer_append_slice(&request->frame, inline_body);
     request->head_request = slice_equal(parsed->method, SLICE("HEAD"));

@@ -30,6 +30,13 @@ struct http_settings {
     uint32_t connections_max;
 };
 
+/* What a listener's connections are for. */
+struct listener_kind {
+    bool admin, prisma;
+    bool plain_too;          /* the first byte tells whether a connection is TLS */
+    struct client_tls *tls; /* client_tls.h; NULL: plain */
+};
+
 struct assets; /* assets.h */
 
 /* A worker, over all its versions. Never freed. */
@@ -133,7 +140,8 @@ struct gateway {
     struct {
         struct loop_source source;
         int fd;              /* -1: closed by a drain */
-        bool admin, resting; /* resting: no descriptors were left */
+        struct listener_kind kind;
+        bool resting; /* no descriptors were left */
     } listeners[LISTENERS_MAX];
     int listeners_count;
     struct deployment *deployments;

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "prisma.h"
 #include "request.h"
+#include "client_tls.h"
 
 enum {
     LAST_ACCEPT_ROUNDS = 64, /* as many connections as a backlog holds, and more */
@@ -192,7 +193,7 @@ static void on_listener(struct loop_source *source, uint32_t events)
     (void)events;
     for (int i = 0; i < gateway.listeners_count; i++)
         if (&gateway.listeners[i].source == source &&
-            !conn_accept(gateway.listeners[i].fd, gateway.listeners[i].admin)) {
+            !conn_accept(gateway.listeners[i].fd, &gateway.listeners[i].kind)) {
             gateway.listeners[i].resting = true;
             loop_change(gateway.loop, source, 0);
         }
@@ -213,19 +214,35 @@ static void close_listeners(void)
     for (int i = 0; i < gateway.listeners_count; i++) {
         loop_remove(gateway.loop, &gateway.listeners[i].source);
         fd_close(&gateway.listeners[i].fd);
+        client_tls_free(&gateway.listeners[i].kind.tls);
     }
     gateway.listeners_count = 0;
 }
 
+/* entry: the plan's; NULL: of the admin listener, which comes last. */
+static struct listener_kind kind_of(const json_t *entry)
+{
+    const char *service = text(entry, "service");
+    const json_t *tls = json_object_get(entry, "tls");
+    struct listener_kind kind = {.admin = !entry,
+                                 .prisma = service && strcmp(service, "prisma") == 0,
+                                 .plain_too = json_is_true(json_object_get(tls, "plain_too"))};
+    struct error err = {""};
+    if (json_is_object(tls) &&
+        !(kind.tls = client_tls_new(text(tls, "certificate"), text(tls, "key"), &err)))
+        log_error("TLS of port %lld: %s", (long long)integer(entry, "port", 0), err.text);
+    return kind;
+}
+
 static void take_listeners(const json_t *json)
 {
-    size_t ordinary = json_array_size(json_object_get(json, "listeners"));
+    const json_t *entries = json_object_get(json, "listeners");
     if (gateway.draining)
         return;
     close_listeners();
     for (int i = 0; i < gateway.arriving.listener_fds_count; i++) {
         gateway.listeners[i].fd = gateway.arriving.listener_fds[i];
-        gateway.listeners[i].admin = (size_t)i >= ordinary;
+        gateway.listeners[i].kind = kind_of(json_array_get(entries, (size_t)i));
         gateway.listeners[i].resting = false;
         gateway.listeners_count = i + 1;
         if (loop_add(gateway.loop, &gateway.listeners[i].source, gateway.listeners[i].fd, EPOLLIN,
@@ -278,7 +295,7 @@ static void stop_listening(int i)
 {
     struct pollfd waiting = {gateway.listeners[i].fd, POLLIN, 0};
     for (int round = 0; round < LAST_ACCEPT_ROUNDS && poll(&waiting, 1, 0) == 1; round++)
-        if (!conn_accept(waiting.fd, false))
+        if (!conn_accept(waiting.fd, &gateway.listeners[i].kind))
             break;
     loop_remove(gateway.loop, &gateway.listeners[i].source);
     fd_close(&gateway.listeners[i].fd);
@@ -307,7 +324,7 @@ static void drain(const struct control_drain *order)
     tell_drain(order->timeout_ms);
     conn_drain_all(false);
     for (int i = 0; i < gateway.listeners_count; i++)
-        if (!gateway.listeners[i].admin)
+        if (!gateway.listeners[i].kind.admin)
             stop_listening(i);
 }
 
@@ -315,7 +332,7 @@ bool gateway_is_drained(void)
 {
     bool admin = false;
     for (int i = 0; i < gateway.listeners_count; i++)
-        admin |= gateway.listeners[i].admin;
+        admin |= gateway.listeners[i].kind.admin;
     return gateway.connections == gateway.admin_connections && !dispatch_busy() &&
            (!admin || gateway.drains_last);
 }

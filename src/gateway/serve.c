@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "conn_state.h"
 #include "dispatch.h"
+#include "prisma.h"
 #include "request.h"
 
 static bool is_head(const struct http1_request *parsed)
@@ -130,6 +131,23 @@ static int refusal_of(const struct deployment *deployment, const struct http1_re
     return parsed->content_length > deployment->request_body_bytes_max ? 413 : 0;
 }
 
+static void serve_prisma(struct conn *conn, const struct http1_request *parsed)
+{
+    struct prisma_claim claim;
+    enum prisma_refusal refusal = prisma_admit(parsed, &claim);
+    if (refusal == PRISMA_ADMITTED &&
+        parsed->content_length > claim.deployment->request_body_bytes_max)
+        refusal = PRISMA_TOO_LARGE;
+    if (refusal == PRISMA_ADMITTED) {
+        forward_request(conn, claim.deployment, parsed, &claim);
+        return;
+    }
+    struct slice body = prisma_refusal(refusal);
+    int status = prisma_refusal_status(refusal);
+    answer_whole(conn, is_head(parsed), status, SLICE("content-type: application/json\n"), body);
+    access_log_answer(conn, NULL, parsed, status, body.len, clock_monotonic_us());
+}
+
 void serve_request(struct conn *conn, const struct http1_request *parsed)
 {
     conn->close_after = !parsed->keep_alive || gateway.draining;
@@ -139,6 +157,10 @@ void serve_request(struct conn *conn, const struct http1_request *parsed)
     forward_begin_body(conn, parsed);
     if (conn->admin) {
         answer_admin(conn, parsed);
+        return;
+    }
+    if (conn->prisma) {
+        serve_prisma(conn, parsed);
         return;
     }
     struct deployment *deployment = routes_find(gateway.routes, parsed->authority, parsed->path);
@@ -154,7 +176,7 @@ void serve_request(struct conn *conn, const struct http1_request *parsed)
         size_t bytes = answer_404(conn, is_head(parsed));
         access_log_answer(conn, deployment, parsed, 404, bytes, 0);
     } else if (!gateway.dev || !serve_scheduled(conn, deployment, parsed)) {
-        forward_request(conn, deployment, parsed);
+        forward_request(conn, deployment, parsed, NULL);
     }
 }
 

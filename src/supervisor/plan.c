@@ -72,8 +72,11 @@ static int part_without(const struct plan *plan, bool prisma, const char *const 
     size_t index;
     json_t *worker;
     (void)json_object_del(copy, "pool"); /* it has the secrets of databases */
-    if (!prisma)
-        (void)json_object_del(copy, "prisma"); /* the secret of api keys */
+    if (!prisma) { /* the secret of api keys, and the keys of TLS */
+        (void)json_object_del(copy, "prisma");
+        json_array_foreach(json_object_get(copy, "listeners"), index, worker)
+            (void)json_object_del(worker, "tls");
+    }
     json_array_foreach(json_object_get(copy, "workers"), index, worker)
     {
         for (size_t i = 0; keys[i]; i++)

@@ -144,7 +144,7 @@ static void write_frame(const struct deployment *deployment, const uint8_t **dat
 static void turn(void)
 {
     loop_turn(gateway.loop, 0);
-    (void)conn_accept(listener, false);
+    (void)conn_accept(listener, &(struct listener_kind){0});
     loop_turn(gateway.loop, 0);
 }
 
