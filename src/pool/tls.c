@@ -399,16 +399,18 @@ ssize_t tls_writev(struct tls *tls, const struct iovec *parts, int count)
     size_t sent = 0, total = 0;
     if (tls->records)
         return tls_records_writev(tls->records, parts, count);
-    ERR_clear_error();
+    /* OpenSSL takes a record at a time. What it would take now must not be left to an event: none comes
+     * of a socket that never was full. */
     for (int i = 0; i < count; i++) {
-        int r = SSL_write_ex(tls->ssl, parts[i].iov_base, parts[i].iov_len, &sent);
-        if (r != 1 && total == 0)
-            return result_of(tls, r) == -EAGAIN ? -EAGAIN : -ECONNRESET;
-        if (r != 1)
-            break;
-        total += sent;
-        if (sent < parts[i].iov_len)
-            break;
+        const char *bytes = parts[i].iov_base;
+        for (size_t done = 0; done < parts[i].iov_len; done += sent, total += sent) {
+            ERR_clear_error();
+            int r = SSL_write_ex(tls->ssl, bytes + done, parts[i].iov_len - done, &sent);
+            if (r != 1 && total == 0)
+                return result_of(tls, r) == -EAGAIN ? -EAGAIN : -ECONNRESET;
+            if (r != 1)
+                return (ssize_t)total;
+        }
     }
     return (ssize_t)total;
 }

@@ -5,6 +5,8 @@ import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { before, test } from "node:test";
 
+import pg from "pg";
+
 import { Wire, database, errorOf, eventually, makeCertificate, patience, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
 
 let postgres;
@@ -202,5 +204,27 @@ test("half-open logins are ended, and the pool goes on", async () => {
   assert.ok(half.every((wire) => wire.ended));
   const wire = await Wire.login(pool.port);
   assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  await pool.stop();
+});
+
+test("large statements and results over TLS on both sides, 1.2 and 1.3: nothing waits for an event that does not come", async () => {
+  const pair = makeCertificate(postgres.dir, "large", "localhost");
+  const pool = await startPool(
+    `auth = "any"\n[tls]\nmode = "require"\ncertificate_file = "${pair.certificate}"\nkey_file = "${pair.key}"\n` +
+      `[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${postgres.port}\n[databases.tls]\nmode = "require"\n`,
+  );
+  for (const version of ["TLSv1.2", "TLSv1.3"]) {
+    const client = new pg.Client({
+      host: "127.0.0.1", port: pool.port, user: "postgres", database: "postgres",
+      ssl: { rejectUnauthorized: false, minVersion: version, maxVersion: version },
+    });
+    await client.connect();
+    for (const name of [undefined, "named"])
+      for (const length of [100, 17000, 70000, 1000000]) {
+        const { rows } = await client.query({ name, text: "select $1::text as back", values: ["x".repeat(length)] });
+        assert.equal(rows[0].back.length, length, `${version} ${name}`);
+      }
+    await client.end();
+  }
   await pool.stop();
 });
