@@ -23,6 +23,19 @@ function nameOf({ sql }) {
   return name;
 }
 
+// The adapter leaves out Postgres's detail of an error, which names the fields of a constraint.
+function keepDetail(adapter) {
+  const queryable = Object.getPrototypeOf(Object.getPrototypeOf(adapter)), { onError } = queryable;
+  queryable.onError = function (error) {
+    try {
+      onError.call(this, error);
+    } catch (told) {
+      if (error.detail !== undefined && told.cause !== undefined) told.cause.detail = error.detail;
+      throw told;
+    }
+  };
+}
+
 // limits: {queryMs, transactionMs, transactions}: what clients may not exceed.
 export class Database {
   #adapter;
@@ -42,6 +55,7 @@ export class Database {
   async ready() {
     if (this.#adapter !== undefined) return this;
     this.#adapter = await this.connecting;
+    keepDetail(this.#adapter);
     this.#transactions ??= new TransactionManager({
       driverAdapter: this.#adapter,
       transactionOptions: { maxWait: 2000, timeout: 5000 },

@@ -33,13 +33,16 @@ export class ProxyError extends Error {
 }
 
 export const schemaMissing = () => new ProxyError(404, { EngineNotStarted: { reason: "SchemaMissing" } });
-export const invalidRequest = (reason) => new ProxyError(400, { InvalidRequestError: { reason } });
+export const invalidRequest = (reason) => new Refusal(400, "P6000", reason);
 export const cannotStart = (msg, error_code) =>
   new ProxyError(400, { EngineNotStarted: { reason: { KnownEngineStartupError: { msg, error_code } } } });
 
+// Which fields a unique constraint is about: from Postgres's detail, "Key (a, b)=(1, 2) already exists."
+const uniqueFields = ({ detail, constraint }) => /^Key \((.+)\)=\(/.exec(detail ?? "")?.[1].split(", ") ?? constraint?.fields;
+
 // What Prisma's own engine tells beside the message, by the error's code.
 function metaOf({ code, meta }) {
-  const { driverAdapterError, ...rest } = meta;
+  const { driverAdapterError, table, ...rest } = meta;
   const cause = driverAdapterError?.cause;
   if (cause === undefined) return meta;
   const constraint = cause.constraint;
@@ -47,7 +50,7 @@ function metaOf({ code, meta }) {
     case "P2000":
       return { column_name: cause.column, ...rest };
     case "P2002":
-      return { target: constraint?.fields ?? constraint?.index ?? null, ...rest };
+      return { target: uniqueFields(cause) ?? constraint?.index ?? null, ...rest };
     case "P2003":
       return { field_name: constraint?.index ?? constraint?.fields?.join(", ") ?? "foreign key", constraint: constraint?.index, ...rest };
     case "P2010":
@@ -63,9 +66,16 @@ function metaOf({ code, meta }) {
   }
 }
 
+// As the clients of 5 and 6 know it: that of 7 names the constraint.
+function messageOf({ code, message, meta }) {
+  const fields = code === "P2002" ? uniqueFields(meta?.driverAdapterError?.cause ?? {}) : undefined;
+  return fields === undefined ? message : `Unique constraint failed on the fields: (${fields.map((field) => `\`${field}\``).join(", ")})`;
+}
+
 // One entry of `errors` in an answer. index: of the query in its batch.
 export function errorEntry(error, index) {
-  const entry = { error: error.message, user_facing_error: { is_panic: false, message: error.message } };
+  const message = messageOf(error);
+  const entry = { error: message, user_facing_error: { is_panic: false, message } };
   const told = entry.user_facing_error;
   if (error instanceof UserFacingError) {
     told.error_code = error.code;
@@ -85,10 +95,8 @@ export function errorEntry(error, index) {
 // The answer of the JSON protocol (5, 6) to what went wrong outside of queries.
 export function answerOf(error) {
   if (error instanceof ProxyError) return Response.json(error.body, { status: error.status });
-  if (error instanceof Refusal)
-    return Response.json({ is_panic: false, message: error.message, error_code: error.code, meta: error.meta }, { status: error.status });
-  if (error instanceof UserFacingError)
-    return Response.json({ is_panic: false, message: error.message, error_code: error.code, meta: metaOf(error) }, { status: 400 });
+  if (error instanceof Refusal || error instanceof UserFacingError)
+    return Response.json({ is_panic: false, message: error.message, error_code: error.code }, { status: error.status ?? 400 });
   console.error(error);
   return Response.json("InternalDataProxyError", { status: 500 });
 }

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prisma's clients of each version, directly on a Postgres and through weir.
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+import { dev, freePort, project, root, weirPath } from "../e2e/lib.mjs";
+import { startPostgres } from "../pool/lib.mjs";
+
+const here = join(root, "tests/prisma");
+
+// Prisma's CLI fetches native engines; none of them is needed here.
+export const cliEnvironment = {
+  ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: "/bin/true", PRISMA_QUERY_ENGINE_LIBRARY: "/bin/true", CHECKPOINT_DISABLE: "1", DATABASE_URL: "postgres://nowhere",
+};
+
+// Clients of tests/prisma/VERSION: {direct(url), edge(url), Prisma}.
+export function clients(version) {
+  const dir = join(here, version);
+  if (!existsSync(join(dir, "generated"))) {
+    writeFileSync(join(dir, "schema.prisma"), readFileSync(join(dir, "head.prisma"), "utf8") + readFileSync(join(here, "schema.prisma"), "utf8"));
+    for (const args of JSON.parse(readFileSync(join(dir, "package.json"))).generate) {
+      const done = spawnSync("npx", ["prisma", "generate", "--schema", "schema.prisma", ...args], { cwd: dir, env: cliEnvironment, encoding: "utf8" });
+      if (done.status !== 0) throw new Error(`prisma generate in ${dir}: ${done.stdout}${done.stderr}`);
+    }
+  }
+  return createRequire(join(dir, "package.json"))("./clients.cjs");
+}
+
+// A Postgres with the tables of schema.sql, and a weir dev with a Prisma endpoint for it.
+export async function startEndpoint({ settings = "", wrangler = "" } = {}) {
+  const postgres = await startPostgres(settings);
+  postgres.sql(readFileSync(join(here, "schema.sql"), "utf8"));
+  const url = `postgres://postgres@127.0.0.1:${postgres.port}/postgres`;
+  const { dir } = project({
+    "wrangler.toml": `name = "t"\nmain = "src/index.js"\ncompatibility_date = "2023-12-01"\n${wrangler}\n[[hyperdrive]]\nbinding = "DB"\nid = "app"\nlocalConnectionString = "${url}"\n`,
+    "src/index.js": "export default { fetch: () => new Response('') };",
+  });
+  const key = (...args) => {
+    const done = spawnSync(weirPath, ["prisma", "key", "create", "--database", "app", "--project", dir, "--json", ...args], { encoding: "utf8" });
+    if (done.status !== 0) throw new Error(done.stderr);
+    return JSON.parse(done.stdout);
+  };
+  const first = key(), port = await freePort();
+  const running = await dev(dir, "--prisma-port", String(port));
+  return { ...running, postgres, dir, port, key, first, url,
+    // plain: without TLS, which is only for localhost, and from version 6 on.
+    edgeUrl: (made = first, plain = true) => `${plain ? "prisma+postgres" : "prisma"}://localhost:${port}/?api_key=${made.key}`,
+    certificate: join(dir, ".weir/prisma/localhost.pem"),
+  };
+}
+
+// The same for what is the same, as JSON: types that JSON has not are named.
+export function plain(value) {
+  if (value === undefined) return "undefined";
+  if (typeof value === "bigint") return `bigint ${value}`;
+  if (value === null || typeof value !== "object") return value;
+  if (value instanceof Date) return `date ${value.toISOString()}`;
+  if (ArrayBuffer.isView(value)) return `bytes ${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("hex")}`;
+  if (typeof value.toFixed === "function") return `decimal ${value.toFixed()}`;
+  if (Array.isArray(value)) return value.map(plain);
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+}
+
+// Of an error: what a program looks at, and its last line.
+export function failure(error) {
+  const lines = error.message.trim().split("\n");
+  return { failed: error.constructor.name.replace(/\d$/, ""), code: error.code, message: lines.at(-1).trim() };
+}

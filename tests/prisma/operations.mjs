@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is done through weir and directly, and compared: one entry an operation, each on the tables of seed.sql.
+// (p, { Prisma }) => its value; what it throws is compared, too.
+const all = { select: { id: true, email: true, name: true } };
+const byId = { orderBy: { id: "asc" } };
+const sequentially = async (...runs) => {
+  const values = [];
+  for (const run of runs) values.push(await run());
+  return values;
+};
+// The outcome of a call that is meant to fail, beside what follows.
+const outcome = async (promise) => promise.then((value) => ({ value }), (error) => ({ failed: error.code ?? error.name }));
+
+export const operations = {
+  // ---- find ----
+  "findUnique by id": (p) => p.user.findUnique({ where: { id: 1 } }),
+  "findUnique by a unique field": (p) => p.user.findUnique({ where: { email: "bob@example.com" } }),
+  "findUnique: nobody": (p) => p.user.findUnique({ where: { id: 99 } }),
+  "findUnique by a unique field and more": (p) => p.user.findUnique({ where: { email: "bob@example.com", age: { gt: 30 } } }),
+  "findUnique by a composite id": (p) => p.comment.findUnique({ where: { postId_number: { postId: 1, number: 2 } } }),
+  "findUnique by a named composite key": (p) => p.stock.findUnique({ where: { itemAmount: { item: "nails", amount: 4 } } }),
+  "findUniqueOrThrow": (p) => p.user.findUniqueOrThrow({ where: { id: 2 } }),
+  "findUniqueOrThrow: nobody": (p) => p.user.findUniqueOrThrow({ where: { id: 99 } }),
+  "findFirst": (p) => p.user.findFirst({ where: { role: "AUTHOR" }, orderBy: { id: "desc" } }),
+  "findFirst: nobody": (p) => p.user.findFirst({ where: { name: "Zoe" } }),
+  "findFirstOrThrow: nobody": (p) => p.user.findFirstOrThrow({ where: { name: "Zoe" } }),
+  "findMany": (p) => p.user.findMany(byId),
+  "findMany: none": (p) => p.user.findMany({ where: { id: { in: [] } } }),
+  "several findUnique at once": (p) => Promise.all([1, 2, 99, 3].map((id) => p.user.findUnique({ where: { id } }))),
+  "several findUnique at once, with relations": (p) =>
+    Promise.all([1, 3, 4].map((id) => p.post.findUnique({ where: { id }, include: { author: true } }))),
+  "findUnique and then its relation": (p) => p.user.findUnique({ where: { id: 1 } }).posts(byId),
+  "findUnique and then a relation's relation": (p) => p.profile.findUnique({ where: { id: "profile-2" } }).user().posts({ where: { views: 42 }, ...byId }),
+
+  // ---- where ----
+  "equals": (p) => p.user.findMany({ where: { name: { equals: "Ada" } }, ...all }),
+  "not": (p) => p.user.findMany({ where: { name: { not: "Ada" } }, ...all, ...byId }),
+  "null": (p) => p.user.findMany({ where: { name: null }, ...all }),
+  "not null": (p) => p.user.findMany({ where: { name: { not: null } }, ...all, ...byId }),
+  "in": (p) => p.user.findMany({ where: { id: { in: [1, 3, 77] } }, ...all, ...byId }),
+  "notIn": (p) => p.user.findMany({ where: { email: { notIn: ["ada@example.com"] } }, ...all, ...byId }),
+  "lt, lte, gt, gte": (p) => p.user.findMany({ where: { age: { gte: 25, lt: 61 }, score: { lte: 9.5, gt: -10 } }, ...all, ...byId }),
+  "contains": (p) => p.post.findMany({ where: { title: { contains: "i" } }, ...byId }),
+  "contains, with the signs of LIKE": (p) => p.post.findMany({ where: { title: { contains: "%" } } }),
+  "startsWith, endsWith": (p) => p.post.findMany({ where: { OR: [{ title: { startsWith: "W" } }, { title: { endsWith: "s" } }] }, ...byId }),
+  "insensitive": (p) => p.user.findMany({ where: { email: { contains: "ADA", mode: "insensitive" } }, ...all }),
+  "AND, OR, NOT": (p) =>
+    p.user.findMany({ where: { AND: [{ role: "AUTHOR" }, { NOT: { name: null } }], OR: [{ age: 25 }, { age: 26 }] }, ...all }),
+  "enum": (p) => p.user.findMany({ where: { role: { in: ["ADMIN", "READER"] } }, select: { id: true, role: true }, ...byId }),
+  "date": (p) => p.user.findMany({ where: { createdAt: { gte: new Date("2024-02-01T11:30:00.123Z"), lt: new Date("2024-04-01") } }, ...all, ...byId }),
+  "another field": (p) => p.post.findMany({ where: { views: { gt: p.post.fields.id } }, ...byId }),
+  "relation is": (p) => p.post.findMany({ where: { author: { is: { name: "Bob" } } }, ...byId }),
+  "relation isNot": (p) => p.post.findMany({ where: { author: { isNot: { name: "Bob" } } }, ...byId }),
+  "relation is null": (p) => p.post.findMany({ where: { author: null } }),
+  "some": (p) => p.user.findMany({ where: { posts: { some: { views: { gt: 50 } } } }, ...all }),
+  "every": (p) => p.user.findMany({ where: { posts: { every: { published: true } } }, ...all, ...byId }),
+  "none": (p) => p.user.findMany({ where: { posts: { none: {} } }, ...all, ...byId }),
+  "a relation of a relation": (p) => p.tag.findMany({ where: { posts: { some: { author: { profile: { bio: "Builds" } } } } }, ...byId }),
+  "list has": (p) => p.everything.findMany({ where: { strings: { has: "b, c" } }, select: { id: true } }),
+  "list hasSome, hasEvery, isEmpty": (p) =>
+    p.everything.findMany({ where: { OR: [{ ints: { hasSome: [0, 9] } }, { ints: { hasEvery: [1, 3] } }, { ints: { isEmpty: true } }] }, select: { id: true }, ...byId }),
+  "json path": (p) => p.everything.findMany({ where: { json: { path: ["a", "3", "b"], equals: "ü" } }, select: { id: true } }),
+  "json string_contains": (p) => p.everything.findMany({ where: { json: { path: ["a", "3", "b"], string_contains: "ü" } }, select: { id: true } }),
+  "json null and database null": (p, { Prisma }) =>
+    sequentially(
+      () => p.everything.findMany({ where: { json: { equals: Prisma.JsonNull } }, select: { id: true } }),
+      () => p.everything.findMany({ where: { json: { equals: Prisma.DbNull } }, select: { id: true } }),
+      () => p.everything.findMany({ where: { json: { equals: Prisma.AnyNull } }, select: { id: true }, ...byId }),
+    ),
+  "bigint, decimal, bytes, uuid": (p, { Prisma }) =>
+    p.everything.findMany({
+      where: { bigint: 9223372036854775807n, decimal: new Prisma.Decimal("12345678901234567890.0123456789"), bytes: Buffer.from([0, 255, 16]), uuid: "123e4567-e89b-12d3-a456-426614174000" },
+      select: { id: true },
+    }),
+
+  // ---- select, include, omit, order, pages ----
+  "select": (p) => p.user.findFirst({ where: { id: 1 }, select: { email: true, profile: { select: { bio: true } } } }),
+  "include": (p) => p.user.findMany({ include: { profile: true, posts: byId }, ...byId }),
+  "include deep": (p) =>
+    p.user.findUnique({ where: { id: 2 }, include: { posts: { ...byId, include: { tags: { orderBy: { name: "asc" } }, comments: { include: { user: { select: { name: true } } } } } } } }),
+  "include with where and take": (p) => p.user.findMany({ include: { posts: { where: { published: true }, orderBy: { views: "desc" }, take: 1 } }, ...byId }),
+  "include a self relation": (p) => p.user.findMany({ include: { manager: { select: { name: true } }, reports: { select: { id: true }, ...byId } }, ...byId }),
+  "include many to many": (p) => p.tag.findMany({ include: { posts: { select: { title: true }, ...byId } }, ...byId }),
+  "omit": (p) => p.user.findFirst({ where: { id: 1 }, omit: { email: true, score: true } }),
+  "_count": (p) => p.user.findMany({ select: { id: true, _count: { select: { posts: true, comments: true } } }, ...byId }),
+  "_count with where": (p) => p.user.findMany({ select: { id: true, _count: { select: { posts: { where: { published: true } } } } }, ...byId }),
+  "orderBy several": (p) => p.post.findMany({ orderBy: [{ views: "desc" }, { title: "asc" }], select: { title: true } }),
+  "orderBy nulls": (p) => p.user.findMany({ orderBy: { age: { sort: "asc", nulls: "first" } }, select: { age: true } }),
+  "orderBy a relation's field": (p) => p.post.findMany({ where: { authorId: { not: null } }, orderBy: [{ author: { name: "desc" } }, { id: "asc" }], select: { id: true } }),
+  "orderBy a relation's count": (p) => p.user.findMany({ orderBy: [{ posts: { _count: "desc" } }, { id: "asc" }], select: { id: true } }),
+  "skip and take": (p) => p.post.findMany({ skip: 1, take: 2, ...byId }),
+  "take from the end": (p) => p.post.findMany({ take: -2, ...byId }),
+  "cursor": (p) => p.post.findMany({ cursor: { id: 3 }, skip: 1, take: 2, ...byId }),
+  "cursor, backwards": (p) => p.post.findMany({ cursor: { id: 3 }, take: -2, ...byId }),
+  "composite cursor": (p) => p.comment.findMany({ cursor: { postId_number: { postId: 1, number: 2 } }, orderBy: [{ postId: "asc" }, { number: "asc" }] }),
+  "distinct": (p) => p.post.findMany({ distinct: ["views"], orderBy: [{ views: "asc" }, { id: "asc" }], select: { views: true } }),
+
+  // ---- every type ----
+  "all types: full": (p) => p.everything.findUnique({ where: { id: 1 } }),
+  "all types: null and empty": (p) => p.everything.findUnique({ where: { id: 2 } }),
+  "all types: zero": (p) => p.everything.findUnique({ where: { id: 3 } }),
+  "all types: written and read": (p, { Prisma }) =>
+    p.everything.create({
+      data: {
+        id: 10, string: "a\n\t\\\"'ü🎉", int: -2147483648, bigint: -9223372036854775808n, float: 0.1, decimal: new Prisma.Decimal("-0.0000000001"),
+        bool: false, bytes: Buffer.from("bytes \u0000 ü"), json: { deep: [1, "2", { three: null }], ü: "ö" }, date: new Date("2000-02-29"),
+        time: new Date("1970-01-01T23:59:59.999Z"), timestamp: new Date("2099-12-31T23:59:59.999Z"), zoned: new Date("1900-01-01T00:00:00.001Z"),
+        uuid: "ffffffff-ffff-4fff-bfff-ffffffffffff", role: "ADMIN", strings: ["", "x,y", "{}", "\"", "ü"], ints: [1, 2], bigints: [1n, 2n ** 60n],
+        floats: [1.5, -0.25], decimals: [new Prisma.Decimal("1.5"), new Prisma.Decimal("99999.99999")], bools: [true, false],
+        bytesList: [Buffer.from([1, 2]), Buffer.from([])], jsons: [1, "s", { a: 1 }, [true]], dates: [new Date(0)], roles: ["ADMIN", "READER"],
+      },
+    }),
+  "all types: set to null": (p, { Prisma }) =>
+    p.everything.update({ where: { id: 1 }, data: { string: null, bigint: null, decimal: null, bytes: null, json: Prisma.DbNull, zoned: null, role: null, strings: [], jsons: [] } }),
+  "json null written": (p, { Prisma }) => p.everything.update({ where: { id: 1 }, data: { json: Prisma.JsonNull }, select: { json: true } }),
+  "lists: push and set": (p) =>
+    p.everything.update({ where: { id: 1 }, data: { strings: { push: "z" }, ints: { push: [7, 8] }, roles: { set: ["AUTHOR"] } }, select: { strings: true, ints: true, roles: true } }),
+  "a large integer is refused": (p) => p.user.update({ where: { id: 1 }, data: { age: 2147483648 } }),
+  "long text": async (p) => (await p.post.create({ data: { title: "x".repeat(70000) } })).title.length,
+
+  // ---- create ----
+  "create": (p) => p.user.create({ data: { email: "new@example.com", createdAt: new Date("2024-05-05T05:05:05.555Z") } }),
+  "create with select": (p) => p.user.create({ data: { email: "new@example.com", name: "New" }, select: { id: true, role: true } }),
+  "create with nested create": (p) =>
+    p.user.create({
+      data: { email: "new@example.com", createdAt: new Date(1), profile: { create: { id: "p", bio: "b" } }, posts: { create: [{ title: "one" }, { title: "two", tags: { create: { name: "fresh" } } }] } },
+      include: { profile: true, posts: { include: { tags: true }, ...byId } },
+    }),
+  "create with connect": (p) => p.post.create({ data: { title: "t", author: { connect: { email: "bob@example.com" } }, tags: { connect: [{ id: 1 }, { name: "water" }] } }, include: { tags: byId, author: { select: { name: true } } } }),
+  "create with connectOrCreate": (p) =>
+    p.post.create({ data: { title: "t", tags: { connectOrCreate: [{ where: { name: "news" }, create: { name: "news" } }, { where: { name: "rare" }, create: { name: "rare" } }] } }, include: { tags: { select: { name: true }, ...byId } } }),
+  "create with an unchecked id": (p) => p.post.create({ data: { title: "t", authorId: 3 } }),
+  "create in another schema": (p) => p.stock.create({ data: { shop: "west", item: "nails", amount: 99 } }),
+  "createMany": (p) => p.tag.createMany({ data: [{ name: "a" }, { name: "b" }] }),
+  "createMany, skipDuplicates": (p) => sequentially(() => p.tag.createMany({ data: [{ name: "news" }, { name: "c" }], skipDuplicates: true }), () => p.tag.count()),
+  "createMany with nothing": (p) => p.tag.createMany({ data: [] }),
+  "createManyAndReturn": (p) => p.tag.createManyAndReturn({ data: [{ name: "a" }, { name: "b" }] }),
+  "createManyAndReturn with select": (p) => p.tag.createManyAndReturn({ data: [{ name: "a" }], select: { name: true } }),
+  "nested createMany": (p) => p.user.update({ where: { id: 3 }, data: { posts: { createMany: { data: [{ title: "m1" }, { title: "m2" }] } } }, select: { posts: { select: { title: true }, ...byId } } }),
+  "createMany of many rows": async (p) => [await p.tag.createMany({ data: Array.from({ length: 3000 }, (_, i) => ({ name: `tag ${i}` })) }), await p.tag.count()],
+
+  // ---- update ----
+  "update": (p) => p.user.update({ where: { id: 1 }, data: { name: "Ada L." } }),
+  "update numbers": (p) => p.post.update({ where: { id: 1 }, data: { views: { increment: 5 } } }),
+  "update: decrement, multiply, divide": (p) =>
+    sequentially(
+      () => p.post.update({ where: { id: 1 }, data: { views: { decrement: 1 } }, select: { views: true } }),
+      () => p.post.update({ where: { id: 1 }, data: { views: { multiply: 2 } }, select: { views: true } }),
+      () => p.user.update({ where: { id: 1 }, data: { score: { divide: 2 } }, select: { score: true } }),
+    ),
+  "update: undefined changes nothing": (p) => p.user.update({ where: { id: 2 }, data: { name: undefined, age: 26 } }),
+  "update: nobody": (p) => p.user.update({ where: { id: 99 }, data: { name: "x" } }),
+  "update to a taken value": (p) => p.user.update({ where: { id: 1 }, data: { email: "bob@example.com" } }),
+  "update the id": (p) => p.tag.update({ where: { id: 3 }, data: { id: 30 } }),
+  "update with nested update": (p) => p.user.update({ where: { id: 1 }, data: { profile: { update: { bio: "changed" } }, posts: { update: { where: { id: 1 }, data: { title: "changed" } } } }, include: { profile: true, posts: byId } }),
+  "update with nested upsert": (p) =>
+    sequentially(
+      () => p.user.update({ where: { id: 3 }, data: { profile: { upsert: { create: { id: "p3", bio: "made" }, update: { bio: "not" } } } }, include: { profile: true } }),
+      () => p.user.update({ where: { id: 1 }, data: { profile: { upsert: { create: { bio: "not" }, update: { bio: "updated" } } } }, select: { profile: true } }),
+    ),
+  "update with nested delete": (p) => p.user.update({ where: { id: 1 }, data: { profile: { delete: true } }, include: { profile: true } }),
+  "update with nested updateMany and deleteMany": (p) =>
+    p.user.update({ where: { id: 2 }, data: { posts: { updateMany: { where: { views: 42 }, data: { published: false } }, deleteMany: { title: "Rivers" } } }, include: { posts: byId } }),
+  "connect and disconnect": (p) => p.post.update({ where: { id: 4 }, data: { author: { disconnect: true }, tags: { disconnect: { id: 1 }, connect: { id: 3 } } }, include: { author: true, tags: byId } }),
+  "set a relation": (p) => p.post.update({ where: { id: 4 }, data: { tags: { set: [{ id: 3 }] } }, include: { tags: true } }),
+  "connect to nobody": (p) => p.post.update({ where: { id: 1 }, data: { author: { connect: { id: 99 } } } }),
+  "updateMany": (p) => sequentially(() => p.post.updateMany({ where: { published: false }, data: { published: true } }), () => p.post.findMany(byId)),
+  "updateMany: none": (p) => p.post.updateMany({ where: { id: 99 }, data: { title: "x" } }),
+  "updateManyAndReturn": (p) => p.post.updateManyAndReturn({ where: { views: 42 }, data: { views: 43 }, select: { id: true, views: true } }),
+  "upsert that updates": (p) => p.tag.upsert({ where: { name: "news" }, update: { name: "olds" }, create: { name: "news" } }),
+  "upsert that creates": (p) => p.tag.upsert({ where: { name: "extra" }, update: { name: "x" }, create: { name: "extra" } }),
+  "upsert by a composite id": (p) => p.stock.upsert({ where: { shop_item: { shop: "north", item: "rope" } }, update: { amount: { increment: 1 } }, create: { shop: "north", item: "rope", amount: 0 } }),
+
+  // ---- delete ----
+  "delete": (p) => sequentially(() => p.tag.delete({ where: { id: 3 } }), () => p.tag.count()),
+  "delete: nobody": (p) => p.tag.delete({ where: { id: 99 } }),
+  "delete with include": (p) => p.comment.delete({ where: { postId_number: { postId: 1, number: 1 } }, include: { user: { select: { name: true } } } }),
+  "delete what is referred to": (p) => p.user.update({ where: { id: 1 }, data: { managerId: 77 } }),
+  "delete cascades": (p) => sequentially(() => p.post.delete({ where: { id: 1 } }), () => p.comment.count()),
+  "deleteMany": (p) => sequentially(() => p.comment.deleteMany({ where: { postId: 1 } }), () => p.comment.findMany()),
+  "deleteMany: all": (p) => p.comment.deleteMany(),
+
+  // ---- aggregates ----
+  "count": (p) => p.user.count({ where: { role: "AUTHOR" } }),
+  "count with select": (p) => p.user.count({ select: { _all: true, name: true, age: true } }),
+  "aggregate": (p) => p.post.aggregate({ _count: true, _sum: { views: true }, _avg: { views: true }, _min: { title: true }, _max: { views: true } }),
+  "aggregate with where, take": (p) => p.post.aggregate({ where: { published: true }, orderBy: { views: "desc" }, take: 2, _sum: { views: true } }),
+  "aggregate of nothing": (p) => p.post.aggregate({ where: { id: 99 }, _sum: { views: true }, _avg: { views: true } }),
+  "aggregate of bigint, decimal, dates": (p) => p.everything.aggregate({ _sum: { bigint: true, decimal: true }, _max: { zoned: true, date: true }, _avg: { float: true } }),
+  "groupBy": (p) => p.post.groupBy({ by: ["published"], _count: { _all: true }, _sum: { views: true }, orderBy: { published: "asc" } }),
+  "groupBy having": (p) => p.post.groupBy({ by: ["authorId"], _avg: { views: true }, having: { views: { _avg: { gt: 20 } } }, orderBy: { authorId: "asc" } }),
+  "groupBy two fields, order by a sum": (p) => p.post.groupBy({ by: ["authorId", "published"], _sum: { views: true }, orderBy: [{ _sum: { views: "desc" } }, { authorId: "asc" }] }),
+  "groupBy an enum": (p) => p.user.groupBy({ by: ["role"], _count: true, orderBy: { role: "asc" } }),
+
+  // ---- raw ----
+  "$queryRaw": (p) => p.$queryRaw`select id, email, score, created_at from users where id = ${1}`,
+  "$queryRaw: types": (p) =>
+    p.$queryRaw`select 1::int2 as a, 2::int8 as b, 1.5::float4 as c, 2.5::numeric as d, true as e, '\\x0102'::bytea as f, '{"x":1}'::jsonb as g, '2024-01-01'::date as h,
+      '2024-01-01 01:02:03.456'::timestamp as i, '2024-01-01 01:02:03+00'::timestamptz as j, null as k, array[1,2] as l, 'x'::char(3) as m, '01:02:03'::time as n,
+      '123e4567-e89b-12d3-a456-426614174000'::uuid as o`,
+  "$queryRaw: parameters": (p, { Prisma }) =>
+    p.$queryRaw`select ${"text"}::text as a, ${5n}::int8 as b, ${1.25}::float8 as c, ${true}::bool as d, ${new Date("2024-01-01T00:00:00Z")}::timestamptz as e, ${Buffer.from([1, 2])}::bytea as f,
+      ${new Prisma.Decimal("1.10")}::numeric as g, ${null}::text as h, ${{ a: 1 }}::jsonb as i, ${[1, 2, 3]}::int[] as j`,
+  "$queryRaw: Prisma.sql, join, raw": (p, { Prisma }) => p.$queryRaw(Prisma.sql`select id from ${Prisma.raw("users")} where id in (${Prisma.join([1, 2])}) order by id`),
+  "$queryRawUnsafe": (p) => p.$queryRawUnsafe("select title from \"Post\" where views > $1 order by id", 40),
+  "$queryRaw: nothing": (p) => p.$queryRaw`select id from users where false`,
+  "$queryRaw: an error": (p) => p.$queryRaw`select nothing from nowhere`,
+  "$queryRaw: division by zero": (p) => p.$queryRaw`select 1 / ${0}::int`,
+  "$executeRaw": (p) => p.$executeRaw`update "Post" set views = views + ${1} where published`,
+  "$executeRawUnsafe": (p) => p.$executeRawUnsafe("delete from \"Comment\" where \"postId\" = $1", 1),
+
+  // ---- transactions ----
+  "$transaction of a list": (p) => p.$transaction([p.tag.create({ data: { name: "t1" } }), p.tag.count(), p.post.findMany({ take: 1, ...byId })]),
+  "$transaction of a list that fails": (p) =>
+    sequentially(() => outcome(p.$transaction([p.tag.create({ data: { name: "t1" } }), p.tag.create({ data: { name: "news" } })])), () => p.tag.count()),
+  "$transaction of a list, its error": (p) => p.$transaction([p.tag.create({ data: { name: "t1" } }), p.tag.create({ data: { name: "news" } })]),
+  "$transaction of a list, with isolation": (p) => p.$transaction([p.$queryRaw`select current_setting('transaction_isolation') as level`, p.user.count()], { isolationLevel: "Serializable" }),
+  "$transaction of a list with raw": (p) => p.$transaction([p.$executeRaw`update "Tag" set name = 'renamed' where id = 1`, p.tag.findUnique({ where: { id: 1 } })]),
+  "interactive transaction": (p) => p.$transaction(async (tx) => { await tx.tag.create({ data: { name: "t1" } }); return tx.tag.count(); }),
+  "interactive transaction, rolled back": (p) =>
+    sequentially(() => outcome(p.$transaction(async (tx) => { await tx.tag.deleteMany({ where: { id: 3 } }); throw new Error("no"); })), () => p.tag.count()),
+  "interactive transaction, a query fails": (p) =>
+    sequentially(() => outcome(p.$transaction(async (tx) => { await tx.tag.delete({ where: { id: 3 } }); await tx.tag.create({ data: { name: "news" } }); })), () => p.tag.count()),
+  "interactive transaction, a failed query does not end it by itself": (p) =>
+    p.$transaction(async (tx) => [await outcome(tx.tag.findUniqueOrThrow({ where: { id: 99 } })), await tx.tag.count()]),
+  "interactive transaction, isolation": (p) =>
+    p.$transaction((tx) => tx.$queryRaw`select current_setting('transaction_isolation') as level`, { isolationLevel: "RepeatableRead", maxWait: 3000, timeout: 4000 }),
+  "interactive transaction, too long": (p) =>
+    outcome(p.$transaction(async (tx) => { await tx.tag.count(); await new Promise((done) => setTimeout(done, 300)); return tx.tag.count(); }, { timeout: 100 })),
+  "interactive transaction sees its own writes alone": (p) =>
+    p.$transaction(async (tx) => { await tx.post.update({ where: { id: 1 }, data: { views: 1 } }); return [await tx.post.findUnique({ where: { id: 1 } }), await p.post.findUnique({ where: { id: 1 } })]; }),
+  "interactive transaction: several at once": (p) =>
+    Promise.all([1, 2, 3].map((id) => p.$transaction(async (tx) => { await tx.post.update({ where: { id }, data: { views: { increment: 1000 } } }); return (await tx.post.findUnique({ where: { id } })).views; }))),
+  "interactive transaction: queries at once": (p) => p.$transaction((tx) => Promise.all([tx.user.count(), tx.post.count(), tx.user.findUnique({ where: { id: 1 } }), tx.user.findUnique({ where: { id: 2 } })])),
+
+  // ---- errors ----
+  "P2002": (p) => p.user.create({ data: { email: "ada@example.com" } }),
+  "P2002 of a composite key": (p) => p.stock.create({ data: { shop: "north", item: "nails", amount: 1 } }),
+  "P2003": (p) => p.post.create({ data: { title: "x", authorId: 99 } }),
+  "P2025: nested connect": (p) => p.post.create({ data: { title: "x", author: { connect: { id: 99 } } } }),
+  "P2025: nested update": (p) => p.user.update({ where: { id: 3 }, data: { profile: { update: { bio: "x" } } } }),
+  "P2017 or P2025: disconnect what is not connected": (p) => p.user.update({ where: { id: 3 }, data: { posts: { disconnect: [{ id: 1 }] } }, include: { posts: true } }),
+  "P2023: no uuid": (p) => p.everything.findMany({ where: { uuid: "not a uuid" } }),
+  "P2020 or its like: out of range": (p) => p.post.update({ where: { id: 1 }, data: { views: { multiply: 1000000000 } } }),
+};

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+const { PrismaPg } = require("@prisma/adapter-pg");
+const { withAccelerate } = require("@prisma/extension-accelerate");
+const direct = require("./generated/direct");
+const edge = require("./generated/edge/edge");
+
+exports.Prisma = { direct: direct.Prisma, edge: edge.Prisma };
+exports.direct = (url, options) => new direct.PrismaClient({ adapter: new PrismaPg({ connectionString: url }), ...options });
+exports.edge = (url, options) => new edge.PrismaClient({ datasourceUrl: url, ...options }).$extends(withAccelerate());

@@ -1,0 +1,29 @@
+import { PrismaPg } from "@prisma/adapter-pg";
+import { defineConfig } from "prisma/config";
+
+// Prisma's schema engine as WebAssembly, over a driver adapter: where its native engine cannot be fetched. It does not know
+// Postgres's type "name" (oid 19, and 1003 for lists of it), which is text.
+const asText = new Map([[19, 25], [1003, 1009]]);
+function patched(adapter: any) {
+  const performIO = adapter.performIO.bind(adapter);
+  adapter.performIO = async (query: unknown) => {
+    const result = await performIO(query);
+    for (const field of result.fields ?? []) field.dataTypeID = asText.get(field.dataTypeID) ?? field.dataTypeID;
+    return result;
+  };
+  return adapter;
+}
+
+export default defineConfig({
+  experimental: { adapter: true },
+  engine: "js",
+  schema: process.env.PRISMA_SCHEMA ?? "prisma/schema.prisma",
+  adapter: async () => {
+    const factory: any = new PrismaPg({ connectionString: process.env.DIRECT_URL ?? process.env.DATABASE_URL });
+    for (const name of ["connect", "connectToShadowDb"]) {
+      const open = factory[name].bind(factory);
+      factory[name] = async () => patched(await open());
+    }
+    return factory;
+  },
+});
