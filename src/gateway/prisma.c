@@ -141,8 +141,9 @@ static const struct {
                               "prisma://host/?api_key=KEY, with a KEY of weir prisma key create."),
     [PRISMA_BAD_KEY] = REFUSAL(
         401, "P6002", "The api key is not valid here: make one with weir prisma key create."),
-    [PRISMA_REVOKED] =
-        REFUSAL(401, "P6002", "The api key was revoked: make another with weir prisma key create."),
+    [PRISMA_REVOKED] = REFUSAL(401, "P6002",
+                               "The api key is not among this server's: it was revoked, or is "
+                               "another server's. Make one with weir prisma key create."),
     [PRISMA_EXPIRED] =
         REFUSAL(401, "P6002", "The api key has expired: make another with weir prisma key create."),
     [PRISMA_NO_DATABASE] =

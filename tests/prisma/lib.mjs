@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prisma's clients of each version, directly on a Postgres and through weir.
+import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
 import { dev, freePort, project, root, weirPath } from "../e2e/lib.mjs";
-import { startPostgres } from "../pool/lib.mjs";
+import { eventually, startPostgres } from "../pool/lib.mjs";
 
 const here = join(root, "tests/prisma");
 
@@ -14,6 +15,9 @@ const here = join(root, "tests/prisma");
 export const cliEnvironment = {
   ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: "/bin/true", PRISMA_QUERY_ENGINE_LIBRARY: "/bin/true", CHECKPOINT_DISABLE: "1", DATABASE_URL: "postgres://nowhere",
 };
+
+// Resolves when check() is true at last.
+export const until = (check, ms) => eventually(async () => assert.ok(await check(), check.toString()), ms);
 
 // Clients of tests/prisma/VERSION: {direct(url), edge(url), Prisma}.
 export function clients(version) {
@@ -42,9 +46,16 @@ export async function startEndpoint({ settings = "", wrangler = "" } = {}) {
     if (done.status !== 0) throw new Error(done.stderr);
     return JSON.parse(done.stdout);
   };
+  // One more, when the running weir has taken it up.
+  const live = async (...args) => {
+    const made = key(...args);
+    const headers = { authorization: `Bearer ${made.key}` };
+    await until(async () => (await fetch(`http://127.0.0.1:${port}/connection-info`, { headers })).status === 200);
+    return made;
+  };
   const first = key(), port = await freePort();
   const running = await dev(dir, "--prisma-port", String(port));
-  return { ...running, postgres, dir, port, key, first, url,
+  return { ...running, postgres, dir, port, key, live, first, url,
     // plain: without TLS, which is only for localhost, and from version 6 on.
     edgeUrl: (made = first, plain = true) => `${plain ? "prisma+postgres" : "prisma"}://localhost:${port}/?api_key=${made.key}`,
     certificate: join(dir, ".weir/prisma/localhost.pem"),

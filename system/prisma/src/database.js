@@ -2,11 +2,14 @@
 // The database, through weir's pool: plans are run by Prisma's interpreter over its adapter for pg.
 import { PrismaPg } from "@prisma/adapter-pg";
 import { QueryInterpreter, TransactionManager, UserFacingError, noopTracingHelper } from "@prisma/client-engine-runtime";
+import pg from "pg";
 
 import { Refusal } from "./errors.js";
 
 const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
-  STATEMENTS_MAX = 1000; // texts with a prepared statement
+  STATEMENTS_MAX = 1000, // texts with a prepared statement
+  QUERY_CANCELED = "57014",
+  GRACE_MS = 1000; // for Postgres to say that a statement took too long
 
 const ISOLATION = {
   ReadUncommitted: "READ UNCOMMITTED",
@@ -22,6 +25,31 @@ function nameOf({ sql }) {
   if (name === undefined && names.size < STATEMENTS_MAX) names.set(sql, (name = `prisma_${names.size}`));
   return name;
 }
+
+// One statement at a time, as Prisma's own engine has it; and it knows how its transaction stands.
+class Client extends pg.Client {
+  transactionStatus = "I";
+
+  constructor(config) {
+    super(config);
+    this.connection.on("readyForQuery", ({ status }) => (this.transactionStatus = status));
+  }
+
+  query(config, ...rest) {
+    if (typeof config === "object" && config !== null && typeof config.submit !== "function") config = { ...config, queryMode: "extended" };
+    return super.query(config, ...rest);
+  }
+}
+
+const statement = (sql) => ({ sql, args: [], argTypes: [] });
+
+// After the first query of a transaction nobody can make it writable again.
+async function makeReadOnly(queryable) {
+  await queryable.executeRaw(statement("SET TRANSACTION READ ONLY"));
+  await queryable.queryRaw(statement("SELECT 1"));
+}
+
+const denied = (what) => new Refusal(403, "P6002", `The api key is read only: ${what}`);
 
 // The adapter leaves out Postgres's detail of an error, which names the fields of a constraint.
 function keepDetail(adapter) {
@@ -46,10 +74,11 @@ export class Database {
   constructor(url, schema, limits) {
     this.#limits = limits;
     this.schema = schema;
-    this.connecting = new PrismaPg(
-      { connectionString: url, max: CONNECTIONS_MAX, idleTimeoutMillis: 10000, connectionTimeoutMillis: 30000 },
-      { schema, statementNameGenerator: nameOf },
-    ).connect();
+    const pool = new pg.Pool({
+      Client, connectionString: url, max: CONNECTIONS_MAX, idleTimeoutMillis: 10000, connectionTimeoutMillis: 30000,
+      statement_timeout: limits.queryMs, // Postgres stops the statement itself
+    });
+    this.connecting = new PrismaPg(pool, { schema, statementNameGenerator: nameOf }).connect();
   }
 
   async ready() {
@@ -69,10 +98,18 @@ export class Database {
     return { provider: "postgres", connectionInfo: this.#adapter.getConnectionInfo() };
   }
 
-  // transaction: id of an interactive one, or undefined. onQuery: told of each statement, or undefined.
-  async run(plan, scope, transaction, onQuery) {
+  // who: {key, readOnly}. transaction: id of an interactive one, or undefined. onQuery: told of each statement, or
+  // undefined.
+  async run(plan, scope, who, transaction, onQuery) {
+    if (transaction !== undefined) this.#check(transaction, who.key);
+    else if (who.readOnly) return this.transact(undefined, who, onQuery, (runPlan) => runPlan(plan, scope));
+    return this.#run(plan, scope, who, transaction, onQuery);
+  }
+
+  async #run(plan, scope, who, transaction, onQuery) {
     const queryable =
       transaction === undefined ? this.#adapter : await this.#transactions.getTransaction({ id: transaction }, "query");
+    if (who.readOnly && queryable.client.transactionStatus === "I") throw denied("its transaction is over");
     const interpreter = QueryInterpreter.forSql({
       onQuery,
       tracingHelper: noopTracingHelper,
@@ -85,23 +122,23 @@ export class Database {
   }
 
   async #inTime(result) {
+    const { queryMs } = this.#limits;
+    const refusal = new Refusal(422, "P6004", `The query took longer than ${queryMs} ms, which is the limit here.`);
     let timer;
     const late = new Promise((_, reject) => {
-      const { queryMs } = this.#limits;
-      timer = setTimeout(
-        () => reject(new Refusal(422, "P6004", `The query took longer than ${queryMs} ms, which is the limit here.`)),
-        queryMs,
-      );
+      timer = setTimeout(() => reject(refusal), queryMs + GRACE_MS);
     });
     try {
       return await Promise.race([result, late]);
+    } catch (error) {
+      throw error.meta?.driverAdapterError?.cause?.originalCode === QUERY_CANCELED ? refusal : error;
     } finally {
       clearTimeout(timer);
     }
   }
 
-  // key: whose transaction it is. A transaction ends by itself after its timeout.
-  async start({ maxWait = 2000, timeout = 5000, isolationLevel }, key) {
+  // A transaction ends by itself after its timeout.
+  async start({ maxWait = 2000, timeout = 5000, isolationLevel }, { key, readOnly }) {
     const isolation = isolationLevel === undefined ? undefined : ISOLATION[isolationLevel] ?? isolationLevel;
     if (isolation !== undefined && !Object.values(ISOLATION).includes(isolation))
       throw new UserFacingError(`Invalid isolation level \`${isolationLevel}\``, "P2023", { providedIsolationLevel: isolationLevel });
@@ -115,6 +152,7 @@ export class Database {
       isolationLevel: isolation,
     });
     this.#open.set(id, { key, until: Date.now() + limit });
+    if (readOnly) await makeReadOnly(await this.#transactions.getTransaction({ id }, "query"));
     return id;
   }
 
@@ -123,33 +161,29 @@ export class Database {
     for (const [id, { until }] of this.#open) if (until < now) this.#open.delete(id);
   }
 
-  // Another key's transaction is none.
+  // Another key's transaction is none. Those of transact() are nobody's.
   #check(id, key) {
     const known = this.#open.get(id);
     if (known !== undefined && known.key !== key) throw new UserFacingError("Transaction API error: Transaction not found.", "P2028");
   }
 
-  async runIn(id, key, plan, scope, onQuery) {
-    this.#check(id, key);
-    return this.run(plan, scope, id, onQuery);
-  }
-
-  async end(id, key, how) {
+  async end(id, { key }, how) {
     this.#check(id, key);
     this.#open.delete(id);
     if (how === "commit") await this.#transactions.commitTransaction(id);
     else await this.#transactions.rollbackTransaction(id);
   }
 
-  // A transaction around a batch.
-  async transact(isolationLevel, run) {
+  // A transaction around run(runPlan), as run() takes plans and scopes.
+  async transact(isolationLevel, who, onQuery, run) {
     const { id } = await this.#transactions.startTransaction({
       maxWait: 2000,
       timeout: this.#limits.queryMs,
       isolationLevel: isolationLevel === undefined ? undefined : ISOLATION[isolationLevel] ?? isolationLevel,
     });
     try {
-      const result = await run(id);
+      if (who.readOnly) await makeReadOnly(await this.#transactions.getTransaction({ id }, "query"));
+      const result = await run((plan, scope) => this.#run(plan, scope, who, id, onQuery));
       await this.#transactions.commitTransaction(id);
       return result;
     } catch (error) {

@@ -95,7 +95,7 @@ async function runTogether(queries, plans, runPlan) {
   return results;
 }
 
-async function runBatch(schema, { batch, transaction }, database, runPlan, runInTransaction) {
+async function runBatch(schema, { batch, transaction }, runPlan, runInTransaction) {
   const queries = batch.map(check);
   if (queries.length === 0) return { batchResult: [] };
   const isTransaction = transaction !== undefined && transaction !== null;
@@ -116,17 +116,16 @@ async function runBatch(schema, { batch, transaction }, database, runPlan, runIn
   }
 }
 
-// What a request for …/graphql comes to. transaction: id of an interactive one, or undefined.
-export async function answerQuery(hash, body, database, { key, transaction, onQuery }) {
+// What a request for …/graphql comes to. who, transaction, onQuery: as database.run() has them.
+export async function answerQuery(hash, body, database, { who, transaction, onQuery }) {
   if (typeof body !== "object" || body === null) throw invalidRequest("The body is not an object.");
   const schema = findSchema(hash);
-  const runPlan = (plan) =>
-    transaction === undefined ? database.run(plan, {}, undefined, onQuery) : database.runIn(transaction, key, plan, {}, onQuery);
+  const runPlan = (plan) => database.run(plan, {}, who, transaction, onQuery);
   if (!Array.isArray(body.batch)) return runQuery(schema, check(body), runPlan);
   // Inside of an interactive transaction a batch begins none of its own.
   const runInTransaction =
     transaction === undefined
-      ? (level, run) => database.transact(level, (id) => run((plan) => database.run(plan, {}, id, onQuery)))
+      ? (level, run) => database.transact(level, who, onQuery, (runIn) => run((plan) => runIn(plan, {})))
       : (_, run) => run(runPlan);
-  return runBatch(schema, body, database, runPlan, runInTransaction);
+  return runBatch(schema, body, runPlan, runInTransaction);
 }

@@ -94,61 +94,59 @@ function checkVersion(version) {
 
 const transactionBody = (id, origin, hash) => ({ id, extensions: {}, "data-proxy": { endpoint: `${origin}/itx/${hash}/${id}` } });
 
-async function queryOf(request, hash, transaction, key, ctx) {
+async function queryOf(request, hash, transaction, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
   const isRead = transaction === undefined && READS.test(body?.action ?? "");
   if (isRead) findSchema(hash);
   return throughCache(request, `${hash}\n${text}`, isRead, ctx, async () => {
     const { logs, onQuery } = logOf(request.headers);
-    return textOf(await answerQuery(hash, body, database, { key, transaction, onQuery }), logs);
+    return textOf(await answerQuery(hash, body, database, { who, transaction, onQuery }), logs);
   });
 }
 
-async function answerJsonProtocol(request, url, path, key, ctx) {
+async function answerJsonProtocol(request, url, path, who, ctx) {
   const [first, second, action, last] = path;
   if (first === "itx") {
     const hash = second, id = action;
-    if (last === "graphql") return queryOf(request, hash, id, key, ctx);
+    if (last === "graphql") return queryOf(request, hash, id, who, ctx);
     if (last !== "commit" && last !== "rollback") return undefined;
-    await database.end(id, key, last);
+    await database.end(id, who, last);
     return Response.json({});
   }
   checkVersion(first);
-  if (action === "graphql" && path.length === 3) return queryOf(request, second, undefined, key, ctx);
+  if (action === "graphql" && path.length === 3) return queryOf(request, second, undefined, who, ctx);
   if (action === "schema" && request.method === "PUT") {
     await uploadSchema(second, await request.text(), database.connectionInfo().connectionInfo);
     return Response.json({});
   }
   if (action === "transaction" && last === "start") {
     const { max_wait: maxWait, timeout, isolation_level: isolationLevel } = jsonOf(await request.text());
-    return Response.json(transactionBody(await database.start({ maxWait, timeout, isolationLevel }, key), url.origin, second));
+    return Response.json(transactionBody(await database.start({ maxWait, timeout, isolationLevel }, who), url.origin, second));
   }
   return undefined;
 }
 
 // ---- Prisma 7 ----
 
-async function planOf(request, transaction, key, ctx) {
+async function planOf(request, transaction, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
   if (typeof body?.plan !== "object" || body.plan === null) throw invalidRequest("The body has no plan.");
   const { plan, params = {} } = body;
   const isRead = transaction === undefined && READS.test(body.operation ?? "");
   return throughCache(request, text, isRead, ctx, async () => {
     const { logs, onQuery } = logOf(request.headers);
-    const data =
-      transaction === undefined ? await database.run(plan, params, undefined, onQuery) : await database.runIn(transaction, key, plan, params, onQuery);
-    return textOf({ data }, logs);
+    return textOf({ data: await database.run(plan, params, who, transaction, onQuery) }, logs);
   });
 }
 
-async function answerPlans(request, path, key, ctx) {
+async function answerPlans(request, path, who, ctx) {
   const [first, second, third] = path;
   if (first === "connection-info") return Response.json(database.connectionInfo());
-  if (first === "query") return planOf(request, undefined, key, ctx);
-  if (second === "start") return Response.json({ id: await database.start(jsonOf(await request.text()), key) });
-  if (third === "query") return planOf(request, second, key, ctx);
+  if (first === "query") return planOf(request, undefined, who, ctx);
+  if (second === "start") return Response.json({ id: await database.start(jsonOf(await request.text()), who) });
+  if (third === "query") return planOf(request, second, who, ctx);
   if (third !== "commit" && third !== "rollback") return undefined;
-  await database.end(second, key, third);
+  await database.end(second, who, third);
   return Response.json({});
 }
 
@@ -167,7 +165,7 @@ export default {
   async fetch(request, env, ctx) {
     if (database === undefined) begin(env);
     const url = new URL(request.url), path = url.pathname.split("/").slice(1);
-    const key = request.headers.get("weir-prisma-key") ?? "";
+    const who = { key: request.headers.get("weir-prisma-key") ?? "", readOnly: request.headers.get("weir-prisma-access") === "read" };
     const isPlans = ["connection-info", "query", "transaction"].includes(path[0]);
     try {
       await database.ready();
@@ -175,7 +173,7 @@ export default {
         invalidate(jsonOf(await request.text()));
         return new Response(null, { headers: { "cf-ray": `${request.headers.get("cf-ray")}-WEIR` } });
       }
-      const answered = isPlans ? await answerPlans(request, path, key, ctx) : await answerJsonProtocol(request, url, path, key, ctx);
+      const answered = isPlans ? await answerPlans(request, path, who, ctx) : await answerJsonProtocol(request, url, path, who, ctx);
       return answered ?? notFound();
     } catch (error) {
       return isPlans ? planAnswerOf(error) : answerOf(error);

@@ -6,4 +6,5 @@ const edge = require("./generated/edge/edge");
 
 exports.Prisma = { direct: direct.Prisma, edge: edge.Prisma };
 exports.direct = (url, options) => new direct.PrismaClient({ adapter: new PrismaPg({ connectionString: url }), ...options });
+exports.edgeClient = edge.PrismaClient;
 exports.edge = (url, options) => new edge.PrismaClient({ datasourceUrl: url, ...options }).$extends(withAccelerate());

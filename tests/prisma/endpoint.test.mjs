@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Prisma endpoint: keys and their rights, the cache, limits, transactions that nobody ends, and those who mean ill.
+import assert from "node:assert/strict";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import pg from "pg";
+
+import { patience, root, weirPath } from "../e2e/lib.mjs";
+import { sleep } from "../pool/lib.mjs";
+import { clients, failure, startEndpoint, until } from "./lib.mjs";
+
+const here = join(root, "tests/prisma"), seed = readFileSync(join(here, "seed.sql"), "utf8");
+const v6 = clients("v6"), v7 = clients("v7");
+let endpoint, admin;
+before(async () => {
+  endpoint = await startEndpoint();
+  admin = new pg.Client({ connectionString: endpoint.url });
+  await admin.connect();
+  await admin.query(seed);
+});
+after(async () => {
+  await admin.end();
+  await endpoint.stop();
+});
+
+const cli = (...args) => spawnSync(weirPath, ["prisma", "key", ...args, "--project", endpoint.dir], { encoding: "utf8" });
+const fails = (promise) => promise.then((value) => assert.fail(`it gave ${JSON.stringify(value)}`), failure);
+const post = (path, body, key = endpoint.first.key, init = {}) =>
+  fetch(`http://127.0.0.1:${endpoint.port}${path}`, { method: "POST", body, headers: { authorization: `Bearer ${key}` }, ...init });
+
+test("keys: forged, altered, expired and revoked ones are refused, with Prisma's code and the remedy, in each protocol", async () => {
+  const { key } = endpoint.first, [header, payload, signature] = key.split(".");
+  const expiring = await endpoint.live("--expires", "3s"), revoked = await endpoint.live();
+  const ask = async (used) => {
+    const told = await fails(v6.edge(endpoint.edgeUrl({ key: used })).user.count());
+    const also = await fails(v7.edge(endpoint.edgeUrl({ key: used })).user.count());
+    assert.equal(told.code, "P6002");
+    assert.equal(also.code, "P6002");
+    return told.message;
+  };
+  assert.equal(await v6.edge(endpoint.edgeUrl(revoked)).user.count(), 4);
+  const claims = JSON.parse(Buffer.from(payload, "base64url"));
+  assert.deepEqual(Object.keys(claims), ["jti", "database", "access", "iat"]);
+  const other = Buffer.from(JSON.stringify({ ...claims, database: "other" })).toString("base64url");
+  const unsigned = Buffer.from('{"alg":"none","typ":"JWT"}').toString("base64url");
+  for (const bad of ["x", "a.b.c", `${header}.${other}.${signature}`, `${header}.${payload}.${signature.slice(0, -2)}AA`, `${unsigned}.${payload}.`, `${header}.${payload}.${"A".repeat(43)}`, "é".repeat(10), "x".repeat(5000)])
+    assert.match(await ask(encodeURIComponent(bad)), /not valid here|no api key/);
+  assert.equal(cli("revoke", revoked.id).status, 0);
+  await until(async () => (await post("/connection-info", undefined, revoked.key)).status === 401);
+  assert.match(await ask(revoked.key), /not among.*revoked/);
+  await until(async () => /expired/.test(await ask(expiring.key)));
+});
+
+test("weir prisma key: list, revoke, and what is misused", () => {
+  const made = endpoint.key("--read-only", "--expires", "2d");
+  const list = JSON.parse(cli("list", "--json").stdout);
+  assert.equal(list[made.id].database, "app");
+  assert.equal(list[made.id].read_only, true);
+  assert.ok(!cli("list").stdout.includes(made.key.split(".")[2]));
+  assert.match(cli("list").stdout, new RegExp(`${made.id} +app +read only .*expires`));
+  assert.equal(cli("revoke", made.id).status, 0);
+  const again = cli("revoke", made.id);
+  assert.equal(again.status, 1);
+  assert.match(again.stderr, /no key .*key list/);
+  assert.equal(cli("create", "--database", "nowhere").status, 1);
+  assert.match(cli("create", "--database", "nowhere").stderr, /no database "nowhere".*"private".*\[\[hyperdrive\]\]/);
+  for (const args of [["create", "x"], ["revoke"], ["mint"], ["create", "--expires", "soon"]]) assert.equal(cli(...args).status, 2, args.join(" "));
+  assert.equal(execFileSync("stat", ["-c", "%a", join(endpoint.dir, ".weir/prisma/keys.json")], { encoding: "utf8" }).trim(), "600");
+});
+
+for (const [version, made] of [["6", v6], ["7", v7]])
+  test(`a key that is read only changes nothing, whatever is tried (${version})`, async () => {
+    await admin.query(seed);
+    const p = made.edge(endpoint.edgeUrl(await endpoint.live("--read-only")));
+    assert.equal(await p.user.count(), 4);
+    assert.equal((await p.$queryRaw`select count(*)::int as n from users`)[0].n, 4);
+    assert.equal((await p.$transaction((tx) => tx.user.findMany())).length, 4);
+    for (const attempt of [
+      () => p.user.create({ data: { email: "x@example.com" } }),
+      () => p.user.deleteMany(),
+      () => p.$executeRaw`delete from "Comment"`,
+      () => p.$queryRaw`delete from "Comment" returning "postId"`,
+      () => p.$transaction([p.tag.deleteMany(), p.user.count()]),
+      () => p.$transaction((tx) => tx.comment.deleteMany()),
+      () => p.$transaction(async (tx) => { await tx.$executeRaw`set transaction read write`; await tx.comment.deleteMany(); }),
+      () => p.$transaction(async (tx) => { await tx.$executeRaw`commit`; await tx.comment.deleteMany(); }),
+      () => p.$transaction(async (tx) => { await tx.$executeRaw`set default_transaction_read_only = off`; await tx.$executeRaw`rollback`; await tx.comment.deleteMany(); }),
+      () => p.$executeRawUnsafe('commit; delete from "Comment"'),
+      () => p.$queryRawUnsafe('select 1; commit; delete from "Comment"'),
+      () => p.$executeRaw`set session characteristics as transaction read write`.then(() => p.comment.deleteMany()),
+    ]) {
+      await fails(attempt());
+      const { rows } = await admin.query('select (select count(*) from users)::int as users, (select count(*) from "Comment")::int as comments, (select count(*) from "Tag")::int as tags');
+      assert.deepEqual(rows[0], { users: 4, comments: 3, tags: 3 }, attempt.toString());
+    }
+    await p.$disconnect();
+  });
+
+test("the cache: miss, ttl, stale while it is fetched anew, expiry; by tag and all; never within a transaction", async () => {
+  await admin.query(seed);
+  for (const [version, made] of [["6", v6], ["7", v7]]) {
+    const p = made.edge(endpoint.edgeUrl());
+    const ask = async (strategy, id = 1) => {
+      const { data, info } = await p.user.findUnique({ where: { id }, select: { name: true }, ...(strategy && { cacheStrategy: strategy }) }).withAccelerateInfo();
+      assert.match(info.requestId, /^[0-9a-f]{16}-WEIR$/);
+      assert.ok(Math.abs(Date.now() - info.lastModified) < 20000);
+      return `${info.cacheStatus} ${data.name}`;
+    };
+    await admin.query("update users set name = 'one' where id = 1");
+    await p.$accelerate.invalidateAll().catch(() => {}); // outside of weir the extension of a TLS URL asks the vendor
+    await post("/invalidate", '{"tags":"all"}');
+    assert.equal(await ask(undefined), "none one");
+    const strategy = { ttl: 1, swr: 2, tags: [`a${version}`, "shared"] };
+    assert.equal(await ask(strategy), "miss one");
+    await admin.query("update users set name = 'two' where id = 1");
+    assert.equal(await ask(strategy), "ttl one");
+    assert.equal(await ask(undefined), "none two");
+    await p.$transaction(async (tx) => assert.equal((await tx.user.findUnique({ where: { id: 1 }, select: { name: true }, cacheStrategy: strategy })).name, "two"));
+    await sleep(1100);
+    assert.equal(await ask(strategy), "swr one");
+    await until(async () => (await ask({ ttl: 60, swr: 0 })) === "ttl two");
+    await sleep(3100);
+    await admin.query("update users set name = 'three' where id = 1");
+    assert.equal(await ask(strategy), "miss three");
+    await admin.query("update users set name = 'four' where id = 1");
+    assert.equal((await post("/invalidate", '{"tags":["other"]}')).status, 200);
+    assert.equal(await ask(strategy), "ttl three");
+    assert.equal((await post("/invalidate", `{"tags":["a${version}"]}`)).status, 200);
+    assert.equal(await ask(strategy), "miss four");
+    assert.equal((await post("/invalidate", '{"tags":"all"}')).status, 200);
+    assert.equal(await ask(strategy), "miss four");
+    assert.equal(await ask(strategy, 2), "miss Bob"); // other arguments
+    await p.$disconnect();
+  }
+  assert.equal((await post("/invalidate", '{"tags":5}')).status, 400);
+});
+
+test("errors are not kept, and a mutation with a cache strategy is run each time", async () => {
+  await admin.query(seed);
+  const p = v6.edge(endpoint.edgeUrl());
+  const body = (action, args) => JSON.stringify({ modelName: "Tag", action, query: { arguments: args, selection: { $composites: true, $scalars: true } } });
+  await p.user.count(); // the schema is there
+  const { hash } = JSON.parse(JSON.stringify({ hash: p._engineConfig?.inlineSchemaHash ?? p._engine.inlineSchemaHash }));
+  const ask = async (text) => (await post(`/6.19.3/${hash}/graphql`, text, undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": "max-age=60" } })).headers.get("accelerate-cache-status");
+  const create = body("createOne", { data: { name: "once" } });
+  assert.equal(await ask(create), "none");
+  assert.equal(await ask(create), "none");
+  const wrong = JSON.stringify({ action: "queryRaw", query: { arguments: { query: "select * from nowhere", parameters: "[]" }, selection: {} } });
+  assert.equal(await ask(wrong), "miss");
+  assert.equal(await ask(wrong), "miss");
+  await p.$disconnect();
+});
+
+test("limits: a response that is too large is P6009, a query that takes too long P6004", { timeout: 60000 * patience }, async () => {
+  for (const made of [v6, v7]) {
+    const p = made.edge(endpoint.edgeUrl());
+    assert.equal((await fails(p.$queryRaw`select repeat('x', 6000000) as x`)).code, "P6009");
+    assert.equal((await p.$queryRaw`select length(repeat('x', 6000000)) as n`)[0].n, 6000000);
+    if (made === v6) assert.equal((await fails(p.$queryRaw`select pg_sleep(20)::text`)).code, "P6004");
+    await p.$disconnect();
+  }
+});
+
+test("two schemas at once; a schema that is not what it says; one that is none", async () => {
+  const [one, other] = [v6.edge(endpoint.edgeUrl()), v7.edge(endpoint.edgeUrl())];
+  const results = await Promise.all(Array.from({ length: 40 }, (_, i) => (i % 2 ? one : other).user.count()));
+  assert.deepEqual(new Set(results), new Set([4]));
+  const put = (hash, text) =>
+    fetch(`http://127.0.0.1:${endpoint.port}/6.19.3/${hash}/schema`, { method: "PUT", body: text, headers: { authorization: `Bearer ${endpoint.first.key}` } });
+  const { createHash } = await import("node:crypto");
+  const hashOf = (text) => createHash("sha256").update(text).digest("hex");
+  const base64 = (text) => Buffer.from(text).toString("base64");
+  let answer = await put(hashOf("x"), base64("model"));
+  assert.equal(answer.status, 400);
+  assert.match(await answer.text(), /hash.*generate the client anew/);
+  for (const text of ["%%%", base64("\xff\xfe not prisma {{{{"), base64("")]) {
+    answer = await put(hashOf(text), text);
+    assert.ok([200, 400].includes(answer.status), String(answer.status));
+  }
+  answer = await put(hashOf("y".repeat(3 << 20)), "y".repeat(3 << 20));
+  assert.equal(answer.status, 400);
+  const old = await fetch(`http://127.0.0.1:${endpoint.port}/4.16.0/${"0".repeat(64)}/graphql`, { method: "POST", body: "{}", headers: { authorization: `Bearer ${endpoint.first.key}` } });
+  assert.match(await old.text(), /@prisma\/client 5 and 6.*4\.16\.0.*Install/);
+});
+
+test("interactive transactions: of another key, of a client that is killed, and too many of them", { timeout: 60000 * patience }, async () => {
+  await admin.query(seed);
+  const stranger = await endpoint.live();
+  const { id } = await (await post("/transaction/start", '{"timeout":3000}')).json();
+  const plan = JSON.stringify({ plan: { type: "query", args: { type: "rawSql", sql: "select 1 as x", args: [], argTypes: [] } } });
+  assert.equal((await post(`/transaction/${id}/query`, plan)).status, 200);
+  assert.equal((await post(`/transaction/${id}/query`, plan, stranger.key)).status, 409);
+  assert.equal((await post(`/transaction/${id}/commit`, undefined, stranger.key)).status, 409);
+  assert.equal((await post(`/transaction/${id}/commit`)).status, 200);
+  assert.equal((await post(`/transaction/${id}/commit`)).status, 409);
+  // A process that dies with a row locked: the lock is gone when the transaction's time is over.
+  const script = `const { edge } = require("./clients.cjs"); const p = edge(process.argv[1]);
+    p.$transaction(async (tx) => { await tx.post.update({ where: { id: 1 }, data: { views: 5 } }); console.log("locked"); await new Promise(() => setTimeout(() => {}, 60000)); }, { timeout: 2000 });`;
+  const child = spawn("node", ["-e", script, endpoint.edgeUrl()], { cwd: join(here, "v6"), stdio: ["ignore", "pipe", "inherit"] });
+  await new Promise((done) => child.stdout.once("data", done));
+  child.kill("SIGKILL");
+  await assert.rejects(admin.query("set lock_timeout = '100ms'; update \"Post\" set views = 6 where id = 1"), /lock timeout/);
+  await admin.query("set lock_timeout = 0");
+  await admin.query('update "Post" set views = 7 where id = 1');
+  const starts = await Promise.all(Array.from({ length: 130 }, () => post("/transaction/start", '{"timeout":1500,"maxWait":1000}').then((r) => r.status)));
+  assert.ok(starts.includes(200) && starts.some((status) => status === 429 || status === 409), String(new Set(starts)));
+  assert.equal((await post("/query", plan, stranger.key)).status, 200, "other keys are unharmed");
+  await until(async () => (await post("/transaction/start", '{"timeout":100}')).status === 200);
+});
+
+test("statements are told to who listens for them", async () => {
+  const p = v6.edge(endpoint.edgeUrl(), { log: [{ emit: "event", level: "query" }] });
+  const seen = [];
+  // $on is the client's own; the extended one has it not.
+  const plain = new (v6.edgeClient)({ datasourceUrl: endpoint.edgeUrl(), log: [{ emit: "event", level: "query" }] });
+  plain.$on("query", (event) => seen.push(event));
+  await plain.user.findUnique({ where: { id: 2 } });
+  await until(() => seen.length > 0);
+  assert.match(seen[0].query, /^SELECT .*"users"/);
+  assert.equal(String(JSON.parse(seen[0].params)[0]), "2");
+  assert.ok(seen[0].duration >= 0 && seen[0].timestamp instanceof Date);
+  await p.$disconnect();
+});
+
+test("who means ill: no JSON, unknown operations, depth, size; each gets an answer, and the next one is served", { timeout: 90000 * patience }, async () => {
+  const p = v6.edge(endpoint.edgeUrl());
+  await p.user.count();
+  const hash = p._engineConfig?.inlineSchemaHash ?? p._engine.inlineSchemaHash;
+  const graphql = `/6.19.3/${hash}/graphql`;
+  const deep = '{"action":"findMany","modelName":"User","query":{"arguments":' + '{"where":{"AND":'.repeat(10000) + "{}" + "}}".repeat(10000) + ',"selection":{"$scalars":true}}}';
+  for (const [path, body] of [
+    [graphql, "{"], [graphql, "null"], [graphql, "[]"], [graphql, "5"], [graphql, '""'], [graphql, "{}"], [graphql, '{"action":5}'], [graphql, ""],
+    [graphql, '{"action":"findMany","modelName":"Nobody","query":{"arguments":{},"selection":{}}}'],
+    [graphql, '{"action":"dropDatabase","modelName":"User","query":{"arguments":{},"selection":{}}}'],
+    [graphql, '{"action":"findMany","modelName":"__proto__","query":{"arguments":{"__proto__":{}},"selection":{"constructor":true}}}'],
+    [graphql, '{"batch":[1,null,{}]}'], [graphql, '{"batch":"x"}'], [graphql, '{"batch":[],"transaction":{"isolationLevel":"Nonsense"}}'],
+    [graphql, '{"action":"queryRaw","query":{"arguments":{"query":5,"parameters":"[1]"},"selection":{}}}'],
+    [graphql, '{"action":"queryRaw","query":{"arguments":{"query":"select 1","parameters":"{"},"selection":{}}}'],
+    [graphql, deep],
+    ["/query", "{"], ["/query", "{}"], ["/query", '{"plan":{}}'], ["/query", '{"plan":{"type":"nonsense"}}'], ["/query", '{"plan":{"type":"seq","args":5}}'],
+    ["/transaction/start", "x"], ["/transaction/start", '{"isolationLevel":"x; drop table users"}'], ["/transaction//query", '{"plan":{}}'],
+    ["/transaction/nobody/query", '{"plan":{"type":"value","args":1}}'], ["/transaction/nobody/commit", ""], ["/itx/x/y/graphql", "{}"], ["/itx", ""], ["/", ""], ["/6.19.3", ""],
+    ["/6.19.3/%00/graphql", "{}"], ["/999999.0/x/graphql", "{}"],
+  ]) {
+    const answer = await post(path, body);
+    const text = await answer.text();
+    assert.ok(answer.status < 500 || text.includes("could not be run") || text.includes("InternalDataProxyError"), `${path} ${body.slice(0, 80)}: ${answer.status} ${text.slice(0, 200)}`);
+    assert.ok(!text.includes("postgres://") && !text.includes("by-channel"), text);
+  }
+  const large = await post(graphql, "x".repeat(100 << 20)).catch((error) => error);
+  assert.ok(large instanceof Error || large.status === 413);
+  assert.equal(await p.user.count(), 4);
+  await p.$disconnect();
+});
+
+test("weir starts anew under a client that goes on: its schema is asked for again", async () => {
+  const p = v6.edge(endpoint.edgeUrl());
+  assert.equal(await p.user.count(), 4);
+  for (const pid of execFileSync("pgrep", ["-f", "weir-instance|__nursery"], { encoding: "utf8" }).trim().split("\n"))
+    if (readFileSync(`/proc/${pid}/comm`, "utf8").includes("weir-instance")) process.kill(Number(pid), "SIGKILL");
+  await until(async () => (await p.user.count().catch(() => 0)) === 4);
+  await p.$disconnect();
+});
