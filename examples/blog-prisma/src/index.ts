@@ -56,13 +56,18 @@ app.post("/api/v1/blog", async (c) => {
   return c.json({ id: post.id }, 201);
 });
 
+// What is kept of a post is kept under this name.
+const tagOf = (id: string) => `post_${id.replaceAll("-", "_")}`;
+
 // Edits and publishes; only one's own.
 app.put("/api/v1/blog/:id", async (c) => {
   const { title, content, published } = await c.req.json();
-  const { count } = await prismaOf(c.env.DATABASE_URL).post.updateMany({
+  const prisma = prismaOf(c.env.DATABASE_URL);
+  const { count } = await prisma.post.updateMany({
     where: { id: c.req.param("id"), authorId: c.get("userId") },
     data: { title, content, published },
   });
+  await prisma.$accelerate.invalidate({ tags: [tagOf(c.req.param("id"))] });
   return count === 0 ? c.json(wrong("you have no such post"), 404) : c.json({ id: c.req.param("id") });
 });
 
@@ -87,7 +92,7 @@ app.get("/api/v1/blog/:id", async (c) => {
   const post = await prismaOf(c.env.DATABASE_URL).post.findFirst({
     where: { id: c.req.param("id"), published: true },
     select: { id: true, title: true, content: true, author: { select: { name: true } } },
-    cacheStrategy: { ttl: 10 },
+    cacheStrategy: { ttl: 60, tags: [tagOf(c.req.param("id"))] },
   });
   return post ? c.json(post) : c.json(wrong("there is no such post"), 404);
 });

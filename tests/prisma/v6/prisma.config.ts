@@ -2,8 +2,8 @@ import { PrismaPg } from "@prisma/adapter-pg";
 import { defineConfig } from "prisma/config";
 
 // Prisma's schema engine as WebAssembly, over a driver adapter: where its native engine cannot be fetched. It does not know
-// Postgres's type "name" (oid 19, and 1003 for lists of it), which is text.
-const asText = new Map([[19, 25], [1003, 1009]]);
+// Postgres's types "char" and name (oids 18 and 19; 1002 and 1003 for lists of them), which are text.
+const asText = new Map([[18, 25], [19, 25], [1002, 1009], [1003, 1009]]);
 function patched(adapter: any) {
   const performIO = adapter.performIO.bind(adapter);
   adapter.performIO = async (query: unknown) => {
@@ -19,7 +19,7 @@ export default defineConfig({
   engine: "js",
   schema: process.env.PRISMA_SCHEMA ?? "prisma/schema.prisma",
   adapter: async () => {
-    const factory: any = new PrismaPg({ connectionString: process.env.DIRECT_URL ?? process.env.DATABASE_URL });
+    const factory: any = new PrismaPg({ connectionString: process.env.DIRECT_URL ?? process.env.DATABASE_URL, allowExitOnIdle: true });
     for (const name of ["connect", "connectToShadowDb"]) {
       const open = factory[name].bind(factory);
       factory[name] = async () => patched(await open());
