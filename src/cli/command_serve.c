@@ -43,7 +43,10 @@ static void loaded(void *context, struct slice plan, bool first)
     (void)context;
     if (!supervisor_is_loading())
         state_dir_tidy(json_string_value(json_object_get(json, "data_dir")), json);
-    size_t workers = json_array_size(json_object_get(json, "workers"));
+    size_t workers = 0;
+    json_t *worker;
+    json_array_foreach(json_object_get(json, "workers"), index, worker)
+        workers += !json_object_get(worker, "prisma"); /* those are ours */
     AUTO_BUFFER text = {0};
     buffer_printf(&text, "%s: %zu worker%s on ", first ? "serving" : "reloaded", workers,
                   workers == 1 ? "" : "s");
@@ -51,7 +54,9 @@ static void loaded(void *context, struct slice plan, bool first)
     {
         const char *address = json_string_value(json_object_get(listener, "address"));
         bool v6 = strchr(address, ':');
-        buffer_printf(&text, "%shttp://%s%s%s:%lld", index ? ", " : "", v6 ? "[" : "", address,
+        bool tls = json_object_get(listener, "tls"), prisma = json_object_get(listener, "service");
+        buffer_printf(&text, "%s%s%s://%s%s%s:%lld", index ? ", " : "", prisma ? "Prisma " : "",
+                      tls ? "https" : "http", v6 ? "[" : "", address,
                       v6 ? "]" : "",
                       (long long)json_integer_value(json_object_get(listener, "port")));
     }

@@ -53,7 +53,7 @@ bool config_parse_size(const struct value *value, int64_t *ret_bytes);
 
 /* The tables (config_tables.c). */
 extern const struct config_table config_root, config_listener, config_admin, config_http,
-    config_limits, config_scale, config_worker, config_assets, config_hyperdrive, config_wrangler,
+    config_limits, config_scale, config_prisma, config_worker, config_assets, config_hyperdrive, config_wrangler,
     config_wrangler_limits, config_pool, config_pool_user, config_pool_database, config_pool_tls,
     config_pool_server_tls, config_pool_cache;
 /* docs/configuration.md, to stdout. */

@@ -28,9 +28,36 @@ TABLE(config_root, "top level", "The file's first lines.", root_keys);
 static const struct config_key listener_keys[] = {
     {"address", CONFIG_STRING, 0, 0, "127.0.0.1", "address", "IP address to listen on"},
     {"port", CONFIG_COUNT, 1, 65535, "8080", "port", "TCP port"},
+    {"certificate_file", CONFIG_STRING, 0, 0, NULL, NULL,
+     "For HTTPS: the certificate, with what leads to its root (PEM)"},
+    {"key_file", CONFIG_STRING, 0, 0, NULL, NULL, "Its key (PEM)"},
 };
 TABLE(config_listener, "[[listener]]", "Where clients connect. Several may be given.",
       listener_keys);
+
+static const struct config_key prisma_keys[] = {
+    {"address", CONFIG_STRING, 0, 0, "127.0.0.1", "address",
+     "IP address where Prisma's clients outside of weir connect"},
+    {"port", CONFIG_COUNT, 1, 65535, NULL, "port",
+     "TCP port for them; without it only workers reach the endpoint"},
+    {"certificate_file", CONFIG_STRING, 0, 0, NULL, NULL,
+     "Certificate for them, with what leads to its root (PEM): a prisma:// URL means TLS. Without it "
+     "something in front must do TLS"},
+    {"key_file", CONFIG_STRING, 0, 0, NULL, NULL, "Its key (PEM)"},
+    {"query_timeout", CONFIG_DURATION, 10, 240000, "10s", "QUERY_MS",
+     "A query that takes longer is stopped: P6004"},
+    {"transaction_timeout", CONFIG_DURATION, 10, 240000, "15s", "TRANSACTION_MS",
+     "The most that an interactive transaction may ask for"},
+    {"transactions_max", CONFIG_COUNT, 1, 10000, "100", "TRANSACTIONS_MAX",
+     "Interactive transactions of a database that are open at once"},
+    {"response_max", CONFIG_SIZE, 1024, 64 * MB, "5MB", "RESPONSE_BYTES_MAX",
+     "A larger response is refused: P6009"},
+    {"cache_max", CONFIG_SIZE, 0, 128 * MB, "32MB", "CACHE_BYTES_MAX",
+     "Results of one database that are kept (cacheStrategy); the one used longest ago goes first"},
+};
+TABLE(config_prisma, "[prisma]",
+      "The Prisma endpoint: a database of [pool] has it when `weir prisma key create` made a key for it.",
+      prisma_keys);
 
 static const struct config_key admin_keys[] = {
     {"address", CONFIG_STRING, 0, 0, "127.0.0.1", "address", "IP address to listen on"},
@@ -395,7 +422,7 @@ void config_print_reference(void)
     static const struct config_table *const serve[] = {&config_root,   &config_listener,
                                                        &config_admin,  &config_http,
                                                        &config_limits, &config_scale,
-                                                       &config_worker};
+                                                       &config_worker, &config_prisma};
     static const struct config_table *const pool[] = {&config_pool, &config_pool_user,
                                                       &config_pool_database, &config_pool_tls,
                                                       &config_pool_server_tls, &config_pool_cache};

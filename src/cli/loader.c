@@ -17,6 +17,7 @@
 #include "prisma_endpoint.h"
 #include "prisma_keys.h"
 #include "project.h"
+#include "tls_files.h"
 
 enum { TREE_DIRS_MAX = 1024 };
 
@@ -68,7 +69,7 @@ static int dump(json_t *plan, struct buffer *ret_plan)
 
 /* The system worker of one database, at the end of the plan's workers. */
 static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *name,
-                             const json_t *database, struct error *err)
+                             const json_t *database, const json_t *settings, struct error *err)
 {
     struct project project;
     struct bundle bundle = {.path = NULL};
@@ -78,7 +79,7 @@ static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *
                          "the database \"%s\" has Prisma api keys, and needs user = \"…\" in "
                          "[[pool.databases]], or in its url",
                          name);
-    int r = prisma_endpoint_project(name, binding, NULL, &project, err);
+    int r = prisma_endpoint_project(name, binding, settings, &project, err);
     if (r == 0)
         r = bundler_build(bundler, &project, &bundle, err);
     if (r == 0) {
@@ -98,8 +99,10 @@ static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *
     return r;
 }
 
-/* part: taken over. Databases that are not there any more have nobody who answers for them. */
-static int add_prisma(json_t *plan, struct bundler *bundler, json_t *part, struct error *err)
+/* part: taken over; settings: the system workers' variables. Databases that are not there any more have
+ * nobody who answers for them. */
+static int add_prisma(json_t *plan, struct bundler *bundler, json_t *part, const json_t *settings,
+                      struct error *err)
 {
     json_t *names = prisma_endpoint_databases(part), *name;
     size_t index;
@@ -109,7 +112,7 @@ static int add_prisma(json_t *plan, struct bundler *bundler, json_t *part, struc
         const char *text = json_string_value(name);
         const json_t *database = hyperdrive_find(json_object_get(plan, "pool"), text);
         if (r == 0 && database)
-            r = add_prisma_worker(plan, bundler, text, database, err);
+            r = add_prisma_worker(plan, bundler, text, database, settings, err);
     }
     (void)json_object_set_new(plan, "prisma", part);
     json_decref(names);
@@ -291,7 +294,7 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
                                            buffer_len(&warnings)));
     (void)json_object_set_new(worker, "watch", watched_paths(&project, bundle.inputs, r < 0 ? failure.text : NULL));
     (void)json_object_set_new(plan, "workers", json_pack("[o]", worker));
-    r = prisma ? add_prisma(plan, &bundler, prisma, err) : 0;
+    r = prisma ? add_prisma(plan, &bundler, prisma, NULL, err) : 0;
     if (r == 0 && options->prisma_port >= 0) {
         json_t *listener =
             prisma_endpoint_dev_listener(state_dir, options->address, options->prisma_port, err);
@@ -535,7 +538,7 @@ static void check_listener(const struct value *entry, const char *table, const j
     }
 }
 
-static json_t *listeners_of(const struct value *root, struct config_report *report)
+static json_t *listeners_of(const struct value *root, const char *dir, struct config_report *report)
 {
     const struct value *list = value_get(root, "listener");
     json_t *listeners = json_array();
@@ -548,16 +551,42 @@ static json_t *listeners_of(const struct value *root, struct config_report *repo
         config_check(entry, &config_listener, NULL, report);
         json_t *listener = defaults_of(&config_listener, entry);
         check_listener(entry, "[[listener]]", listener, listeners, report);
+        json_t *tls = tls_files_read(entry, "[[listener]]", dir, report);
+        if (tls)
+            (void)json_object_set_new(listener, "tls", tls);
         (void)json_array_append_new(listeners, listener);
     }
     return listeners;
 }
 
-static json_t *plan_of(const struct value *root, const char *dir, bool color,
+/* [prisma]: adds its listener to the plan's, and returns the system workers' variables. */
+static json_t *read_prisma(const struct value *table, const char *dir, json_t *plan,
+                           struct config_report *report)
+{
+    json_t *settings = json_object(), *listeners = json_object_get(plan, "listeners");
+    config_check(table, &config_prisma, NULL, report);
+    config_fill(table, &config_prisma, settings);
+    json_t *tls = tls_files_read(table, "[prisma]", dir, report);
+    const json_t *port = json_object_get(settings, "port");
+    if (json_is_integer(port)) {
+        json_t *listener = json_pack("{s:O, s:O, s:s}", "address", json_object_get(settings, "address"),
+                                     "port", port, "service", "prisma");
+        if (tls)
+            (void)json_object_set(listener, "tls", tls);
+        check_listener(table, "[prisma]", listener, listeners, report);
+        (void)json_array_append_new(listeners, listener);
+    }
+    json_decref(tls);
+    (void)json_object_del(settings, "address");
+    (void)json_object_del(settings, "port");
+    return settings;
+}
+
+static json_t *plan_of(const struct value *root, const char *config_dir, const char *dir, bool color,
                        struct config_report *report)
 {
     static const char *const tables[] = {"listener", "admin", "http", "limits",
-                                         "scale",    "worker", "pool", NULL};
+                                         "scale",    "worker", "pool",   "prisma", NULL};
     json_t *plan = json_object();
     config_check(root, &config_root, tables, report);
     config_fill(root, &config_root, plan);
@@ -573,7 +602,7 @@ static json_t *plan_of(const struct value *root, const char *dir, bool color,
     (void)json_object_set_new(plan, "mode", json_string("serve"));
     (void)json_object_set_new(plan, "color", json_boolean(color));
     (void)json_object_set_new(plan, "data_dir", json_string(dir));
-    json_t *listeners = listeners_of(root, report);
+    json_t *listeners = listeners_of(root, config_dir, report);
     json_t *admin_listener = admin ? defaults_of(&config_admin, admin) : json_null();
     json_t *scale = defaults_of(&config_scale, value_get(root, "scale"));
     if (admin)
@@ -606,7 +635,7 @@ int loader_serve(const char *path, const struct serve_options *options, struct b
                                     .workers = json_array(),
                                     .routes = json_object(),
                                     .build = options->build};
-    json_t *plan = plan_of(&root, data_dir, options->color, report);
+    json_t *plan = plan_of(&root, dir, data_dir, options->color, report);
     if (options->build)
         r = bundler_init(&context.bundler, options->data_dir ? options->data_dir : data_dir, false,
                          false, err);
@@ -618,6 +647,7 @@ int loader_serve(const char *path, const struct serve_options *options, struct b
     if (pool)
         (void)json_object_set_new(plan, "pool", pool_config_plan(pool, "[pool]", path, report));
     context.pool = json_object_get(plan, "pool");
+    json_t *settings = read_prisma(value_get(&root, "prisma"), dir, plan, report);
     if (r == 0 && (!workers || workers->type != VALUE_ARRAY))
         config_error(report, workers ? workers->line : 0, "worker",
                      "there is no [[worker]]; add one with project = \"…\"");
@@ -625,7 +655,7 @@ int loader_serve(const char *path, const struct serve_options *options, struct b
         add_worker(&context, &workers->entries[i].value);
     (void)json_object_set_new(plan, "workers", context.workers);
     if (r == 0 && context.prisma && options->build)
-        r = add_prisma(plan, &context.bundler, json_incref(context.prisma), err);
+        r = add_prisma(plan, &context.bundler, json_incref(context.prisma), settings, err);
     config_report_sort(report);
     if (r == 0 && report->errors_count > 0)
         r = error_set(err, -EINVAL, "%s has %d mistake%s", path, report->errors_count,
@@ -636,6 +666,7 @@ int loader_serve(const char *path, const struct serve_options *options, struct b
         bundler_done(&context.bundler);
     json_decref(context.routes);
     json_decref(context.prisma);
+    json_decref(settings);
     json_decref(plan);
     value_done(&root);
     return r;

@@ -97,7 +97,7 @@ json_t *prisma_endpoint_dev_listener(const char *state_dir, const char *address,
                      "tls", tls);
 }
 
-int prisma_endpoint_project(const char *name, json_t *binding, const char *schema,
+int prisma_endpoint_project(const char *name, json_t *binding, const json_t *settings,
                             struct project *ret_project, struct error *err)
 {
     AUTO_TEXT main_path = bundler_find("system/prisma/index.js");
@@ -110,7 +110,7 @@ int prisma_endpoint_project(const char *name, json_t *binding, const char *schem
             main_path ? xstrndup(main_path, (size_t)(strrchr(main_path, '/') - main_path)) : NULL,
         .compatibility_date = xstrdup("2026-01-01"),
         .compatibility_flags = json_pack("[s]", "nodejs_compat"),
-        .vars = schema ? json_pack("{s:s}", "SCHEMA", schema) : json_object(),
+        .vars = settings ? json_copy((json_t *)(uintptr_t)settings) : json_object(),
         .routes = json_array(),
         .crons = json_array(),
         .databases = json_pack("[o]", binding),

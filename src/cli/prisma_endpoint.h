@@ -26,9 +26,9 @@ json_t *prisma_endpoint_dev_listener(const char *state_dir, const char *address,
                                      struct error *err);
 
 /* The system worker for a database, as the project that it is. binding: {host, database, user},
- * what it may connect to (taken over); schema: of the tables, or NULL. -ENOENT with err: this build
+ * what it may connect to (taken over); settings: its variables, or NULL. -ENOENT with err: this build
  * has none. */
-int prisma_endpoint_project(const char *name, json_t *binding, const char *schema,
+int prisma_endpoint_project(const char *name, json_t *binding, const json_t *settings,
                             struct project *ret_project, struct error *err) WARN_UNUSED;
 
 #endif

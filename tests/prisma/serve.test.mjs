@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Prisma endpoint of weir serve: [prisma] with TLS, several databases, keys while it runs, and what is wrong with it.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import https from "node:https";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { Weir, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
+import { makeCertificate, startPostgres } from "../pool/lib.mjs";
+import { until } from "./lib.mjs";
+
+let postgres, served, weir, ports, pair;
+const large = "A large file, sent over TLS.\n".repeat(200000);
+const config = () => join(served.dir, "weir.toml");
+const cli = (...args) => spawnSync(weirPath, ["prisma", "key", ...args, "--config", config()], { encoding: "utf8" });
+const key = (...args) => JSON.parse(cli("create", "--json", ...args).stdout);
+const toml = (prisma = `port = ${ports.prisma}\ncertificate_file = "server.crt"\nkey_file = "server.key"\nquery_timeout = "500ms"\nresponse_max = "2KB"`) =>
+  `access_log = "off"\n[[listener]]\nport = ${ports.http}\n[[listener]]\nport = ${ports.https}\ncertificate_file = "${pair.certificate}"\nkey_file = "${pair.key}"\n` +
+  `[[worker]]\nproject = "app"\ndefault = true\n[pool]\nlisten = []\n` +
+  ["one", "two"].map((name) => `[[pool.databases]]\nname = "${name}"\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/${name}?sslmode=disable"\n`).join("") +
+  `[prisma]\n${prisma}\n`;
+
+before(async () => {
+  postgres = await startPostgres();
+  for (const name of ["one", "two"]) {
+    postgres.sql(`create database ${name}`);
+    postgres.sql(`create table t (name text); insert into t values ('${name}')`, name);
+  }
+  ports = { http: await freePort(), https: await freePort(), prisma: await freePort() };
+  served = project({
+    "app/wrangler.toml": wrangler('[assets]\ndirectory = "public"\n'),
+    "app/src/index.js": `export default { async fetch(request) {
+      if (request.method === "POST") return new Response(request.url + " " + request.headers.get("x-forwarded-proto") + " " + (await request.text()).length);
+      return new Response("worker"); } };`,
+    "app/public/large.txt": large,
+  });
+  pair = makeCertificate(served.dir, "server", "localhost");
+  spawnSync("cp", [pair.certificate, join(served.dir, "server.crt")]);
+  spawnSync("cp", [pair.key, join(served.dir, "server.key")]);
+  writeFileSync(config(), toml());
+  weir = await Weir.start(["serve", "--config", config()]);
+  await weir.waitFor("serving");
+});
+after(async () => {
+  await weir.stop("SIGTERM");
+  served.remove();
+});
+
+const agent = new https.Agent({ rejectUnauthorized: false, keepAlive: true });
+const secure = (port, path, { method = "GET", body, headers = {} } = {}) =>
+  new Promise((done, fail) => {
+    const request = https.request({ host: "127.0.0.1", port, path, method, headers, agent }, (response) => {
+      const protocol = response.socket.getProtocol(); // it goes back to the agent
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk) => (text += chunk));
+      response.on("end", () => done({ status: response.statusCode, text, protocol }));
+    });
+    request.on("error", fail);
+    request.end(body);
+  });
+const raw = (sql) => JSON.stringify({ plan: { type: "query", args: { type: "rawSql", sql, args: [], argTypes: [] } } });
+const ask = (made, sql) => secure(ports.prisma, "/query", { method: "POST", body: raw(sql), headers: { authorization: `Bearer ${made.key}` } });
+
+test("a listener with a certificate: workers and files over TLS, bodies of any size", async () => {
+  const [hello, file, posted] = await Promise.all([
+    secure(ports.https, "/"), secure(ports.https, "/large.txt"), secure(ports.https, "/x", { method: "POST", body: "y".repeat(3000000) }),
+  ]);
+  assert.equal(hello.text, "worker");
+  assert.equal(hello.protocol, "TLSv1.3");
+  assert.ok(file.text === large);
+  assert.equal(posted.text, `https://127.0.0.1:${ports.https}/x https 3000000`);
+  for (let i = 0; i < 20; i++) assert.equal((await secure(ports.https, "/")).status, 200); // on kept connections
+  const old = await new Promise((done) => https.get({ host: "127.0.0.1", port: ports.https, rejectUnauthorized: false, maxVersion: "TLSv1.1", ciphers: "DEFAULT:@SECLEVEL=0" }).on("error", (error) => done(error.code)));
+  assert.match(String(old), /ERR_SSL|ECONNRESET/);
+  assert.equal(await fetch(`http://127.0.0.1:${ports.https}/`).catch(() => "no"), "no");
+});
+
+test("each key reaches its own database alone, also when it was made while the server runs; limits are as configured", { timeout: 60000 * patience }, async () => {
+  const one = key("--database", "one"), two = key("--database", "two");
+  assert.deepEqual(JSON.parse((await ask(one, "select name from t")).text).data.rows, [["one"]]);
+  assert.deepEqual(JSON.parse((await ask(two, "select name from t")).text).data.rows, [["two"]]);
+  assert.equal(JSON.parse((await ask(one, "select repeat('x', 3000)")).text).code, "P6009");
+  assert.equal(JSON.parse((await ask(one, "select pg_sleep(5)::text")).text).code, "P6004");
+  assert.equal(cli("revoke", one.id).status, 0);
+  assert.equal((await ask(one, "select 1")).status, 401); // at once
+  assert.equal((await ask(two, "select 1 as x")).status, 200);
+  assert.equal(cli("create", "--database", "three").status, 1);
+  assert.match(cli("create", "--database", "three").stderr, /no database "three" in \[\[pool\.databases\]\]/);
+  assert.equal(cli("create").status, 2);
+  const plain = await fetch(`http://127.0.0.1:${ports.prisma}/query`).catch(() => "no");
+  assert.equal(plain, "no");
+});
+
+test("a key whose database is not configured any more", async () => {
+  const two = key("--database", "two");
+  writeFileSync(config(), toml().replace(/\[\[pool\.databases\]\]\nname = "two"\n.*\n/, ""));
+  assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
+  const answer = await ask(two, "select 1");
+  assert.equal(answer.status, 404);
+  assert.match(answer.text, /P6001.*not configured/);
+  writeFileSync(config(), toml());
+  assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
+  await until(async () => (await ask(two, "select 1 as x")).status === 200);
+});
+
+test("weir check-config tells what is wrong with [prisma] and with a certificate, by line", () => {
+  const check = (prisma) => {
+    writeFileSync(join(served.dir, "bad.toml"), toml(prisma));
+    const done = spawnSync(weirPath, ["check-config", "--config", join(served.dir, "bad.toml")], { encoding: "utf8" });
+    return done.stdout + done.stderr;
+  };
+  assert.match(check('certificate_file = "server.crt"'), /bad\.toml:\d+.*\[prisma\] needs key_file, too/);
+  assert.match(check('certificate_file = "nowhere.pem"\nkey_file = "server.key"'), /\[prisma\] certificate_file = "nowhere\.pem": cannot read it/);
+  assert.match(check('certificate_file = "server.key"\nkey_file = "server.key"'), /no certificate in PEM/);
+  assert.match(check('certificate_file = "server.crt"\nkey_file = "server.crt"'), /no private key in PEM/);
+  const other = makeCertificate(served.dir, "other", "localhost");
+  assert.match(check(`certificate_file = "server.crt"\nkey_file = "${other.key}"`), /key of another certificate/);
+  assert.match(check('query_timeout = "1h"'), /query_timeout/);
+  assert.match(check("port = 99999"), /port/);
+  assert.match(check(`port = ${ports.http}`), /another listener/);
+  assert.match(check("colour = 1"), /colour/);
+});
