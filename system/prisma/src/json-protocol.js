@@ -52,12 +52,14 @@ function check(query) {
   return query;
 }
 
-const planOf = (schema, query) => (isRaw(query) ? rawPlan(query) : schema.compile(query));
+// {plan, scope}
+const planOf = (schema, query) => (isRaw(query) ? { plan: rawPlan(query), scope: {} } : schema.compile(query));
 
-// runPlan(plan): its result.
+// runPlan(plan, scope): its result.
 async function runQuery(schema, query, runPlan) {
   try {
-    return { data: { [query.action]: await runPlan(planOf(schema, query)) } };
+    const { plan, scope } = planOf(schema, query);
+    return { data: { [query.action]: await runPlan(plan, scope) } };
   } catch (error) {
     return { errors: [errorEntry(rethrowRefusal(error))] };
   }
@@ -69,11 +71,11 @@ function rethrowRefusal(error) {
   return error;
 }
 
-async function runCompacted(queries, compiled, runPlan) {
+async function runCompacted(queries, compiled, scope, runPlan) {
   const { action } = queries[0];
   try {
-    const rows = await runPlan(compiled.plan);
-    return convertCompactedRows(rows, compiled, {}).map((row) =>
+    const rows = await runPlan(compiled.plan, scope);
+    return convertCompactedRows(rows, compiled, scope).map((row) =>
       row instanceof UserFacingError ? { errors: [errorEntry(row)] } : { data: { [action]: row } },
     );
   } catch (error) {
@@ -85,9 +87,9 @@ async function runCompacted(queries, compiled, runPlan) {
 // All or none: the first error ends it, and says at which query.
 async function runTogether(queries, plans, runPlan) {
   const results = [];
-  for (const [index, plan] of plans.entries()) {
+  for (const [index, { plan, scope }] of plans.entries()) {
     try {
-      results.push({ data: { [queries[index].action]: await runPlan(plan) } });
+      results.push({ data: { [queries[index].action]: await runPlan(plan, scope) } });
     } catch (error) {
       throw Object.assign(rethrowRefusal(error), { batchIndex: index });
     }
@@ -99,18 +101,18 @@ async function runBatch(schema, { batch, transaction }, runPlan, runInTransactio
   const queries = batch.map(check);
   if (queries.length === 0) return { batchResult: [] };
   const isTransaction = transaction !== undefined && transaction !== null;
-  let compiled;
+  let compiled, scope, plans;
   try {
-    compiled = queries.some(isRaw)
-      ? { type: "multi", plans: queries.map((query) => planOf(schema, query)) }
-      : schema.compileBatch({ batch: queries, transaction });
+    // A transaction runs one after the other; what else comes in a batch may be one query in the end.
+    if (isTransaction || queries.some(isRaw)) plans = queries.map((query) => planOf(schema, query));
+    else ({ compiled, scope } = schema.compileBatch({ batch: queries }));
   } catch (error) {
     return { errors: [errorEntry(rethrowRefusal(error))] };
   }
-  if (compiled.type === "compacted") return { batchResult: await runCompacted(queries, compiled, runPlan) };
+  if (compiled?.type === "compacted") return { batchResult: await runCompacted(queries, compiled, scope, runPlan) };
   if (!isTransaction) return { batchResult: await Promise.all(queries.map((query) => runQuery(schema, query, runPlan))) };
   try {
-    return { batchResult: await runInTransaction(transaction.isolationLevel, (run) => runTogether(queries, compiled.plans, run)) };
+    return { batchResult: await runInTransaction(transaction.isolationLevel, (run) => runTogether(queries, plans, run)) };
   } catch (error) {
     return { errors: [errorEntry(rethrowRefusal(error), error.batchIndex)] };
   }
@@ -120,12 +122,12 @@ async function runBatch(schema, { batch, transaction }, runPlan, runInTransactio
 export async function answerQuery(hash, body, database, { who, transaction, onQuery }) {
   if (typeof body !== "object" || body === null) throw invalidRequest("The body is not an object.");
   const schema = findSchema(hash);
-  const runPlan = (plan) => database.run(plan, {}, who, transaction, onQuery);
+  const runPlan = (plan, scope) => database.run(plan, scope, who, transaction, onQuery);
   if (!Array.isArray(body.batch)) return runQuery(schema, check(body), runPlan);
   // Inside of an interactive transaction a batch begins none of its own.
   const runInTransaction =
     transaction === undefined
-      ? (level, run) => database.transact(level, who, onQuery, (runIn) => run((plan) => runIn(plan, {})))
+      ? (level, run) => database.transact(level, who, onQuery, run)
       : (_, run) => run(runPlan);
   return runBatch(schema, body, runPlan, runInTransaction);
 }

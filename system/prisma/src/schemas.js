@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The schemas that clients have uploaded, each with its compiler and the plans it made.
+import { parameterizeBatch, parameterizeQuery } from "@prisma/client-engine-runtime";
+
 import { Compiler } from "./compiler.js";
 import { invalidRequest, schemaMissing } from "./errors.js";
+import { paramGraphOf } from "./parameters.js";
 
 const SCHEMAS_MAX = 16,
   SCHEMA_BYTES_MAX = 2 * 1024 * 1024,
-  PLANS_MAX = 1000;
+  PLANS_MAX = 1000,
+  COMPILED_FIRST = 8; // so many plans a schema makes before its parameters are worth knowing
 
 // A map that forgets what was used longest ago.
 export class LeastRecent {
@@ -36,29 +40,51 @@ export class LeastRecent {
 }
 
 class Schema {
+  #text;
   #compiler;
   #plans = new LeastRecent(PLANS_MAX);
+  #compiled = 0;
+  #graph; // null: there is none, and never will be
 
   constructor(text, connectionInfo) {
+    this.#text = text;
     this.#compiler = new Compiler(text, connectionInfo);
+  }
+
+  #graphOf() {
+    if (this.#graph !== undefined || this.#compiled < COMPILED_FIRST) return this.#graph ?? undefined;
+    try {
+      this.#graph = paramGraphOf(this.#text);
+    } catch (error) {
+      console.warn(`plans are made for each query: ${error.message}`);
+      this.#graph = null;
+    }
+    return this.#graph ?? undefined;
   }
 
   #planOf(key, compile, isKept) {
     let plan = isKept ? this.#plans.get(key) : undefined;
     if (plan !== undefined) return plan;
     plan = compile();
+    this.#compiled++;
     if (isKept) this.#plans.set(key, plan);
     return plan;
   }
 
+  // {plan, scope}: what to run, and the values of its parameters.
   compile(query) {
-    const text = JSON.stringify(query);
-    return this.#planOf(text, () => this.#compiler.compile(text), !query.action.startsWith("createMany"));
+    const graph = this.#graphOf();
+    const { parameterizedQuery = query, placeholderValues: scope = {} } = graph === undefined ? {} : parameterizeQuery(query, graph);
+    const text = JSON.stringify(parameterizedQuery);
+    return { plan: this.#planOf(text, () => this.#compiler.compile(text), !query.action.startsWith("createMany")), scope };
   }
 
+  // {compiled, scope}
   compileBatch(batch) {
-    const text = JSON.stringify(batch);
-    return this.#planOf(text, () => this.#compiler.compileBatch(text), true);
+    const graph = this.#graphOf();
+    const { parameterizedBatch = batch, placeholderValues: scope = {} } = graph === undefined ? {} : parameterizeBatch(batch, graph);
+    const text = JSON.stringify(parameterizedBatch);
+    return { compiled: this.#planOf(text, () => this.#compiler.compileBatch(text), true), scope };
   }
 
   free() {

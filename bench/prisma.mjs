@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prisma connected to Postgres itself, through weir from Node, and through weir from a worker, in one run and in turns: medians of
+// what one call takes; a worker's first query; and 500 instances at once over 10 connections to the database.
+import { spawnSync } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+import { startPostgres } from "../tests/pool/lib.mjs";
+import { clients } from "../tests/prisma/lib.mjs";
+import { measure, operations } from "./apps/prisma/src/operations.js";
+import { Server, freePort, here, median, root, scratch, sleep, weirPath } from "./lib.mjs";
+
+const { values: options } = parseArgs({ options: { quick: { type: "boolean" }, write: { type: "boolean" } } });
+const rounds = options.quick ? 15 : 50, each = 10, turns = options.quick ? 2 : 4, colds = options.quick ? 7 : 21;
+const lines = [];
+const say = (...more) => {
+  lines.push(...more);
+  console.log(more.join("\n"));
+};
+const ms = (value) => (value < 10 ? value.toFixed(2) : value.toFixed(1));
+const judged = (ratio, floor, aim) => `${ratio.toFixed(2)}×${aim !== undefined && ratio <= aim ? " (aim met)" : ratio <= floor ? " (floor met)" : ` (**floor ≤ ${floor}× missed**)`}`;
+
+const postgres = await startPostgres("fsync = off");
+postgres.url = `postgres://postgres@127.0.0.1:${postgres.port}/postgres`;
+for (const file of ["schema.sql", "seed.sql"]) postgres.sql(readFileSync(join(root, "tests/prisma", file), "utf8"));
+postgres.sql("insert into \"Post\" (title, content, \"authorId\") select 'Post ' || n, repeat('text ', 20), 1 + n % 4 from generate_series(1, 200) n");
+const weir = await startWeir();
+const made = clients("v6");
+const direct = made.direct(postgres.url), edge = made.edge(weir.edgeUrl);
+const inWorker = (what) => weir.warm(`what=${encodeURIComponent(what)}&rounds=${rounds}&each=${each}`);
+
+say("| Prisma 6, median of one call, ms | connected itself | through weir, from Node | through weir, from a worker | ratio, Node | ratio, worker |", "|---|---|---|---|---|---|");
+for (const [name, operation] of Object.entries(operations)) {
+  const times = { direct: [], node: [], worker: [] };
+  for (let turn = 0; turn < turns; turn++) {
+    times.direct.push(...(await measure(direct, operation, rounds, each)));
+    times.node.push(...(await measure(edge, operation, rounds, each)));
+    times.worker.push(...(await inWorker(name)));
+  }
+  const [a, b, c] = ["direct", "node", "worker"].map((key) => median(times[key]));
+  say(`| ${name} | ${ms(a)} | ${ms(b)} | ${ms(c)} | ${judged(b / a, 1.5, 1)} | ${judged(c / a, 1.5, 1)} |`);
+}
+
+// Workers of the same code: one as it comes, one whose instances leave at once, one with an instance for each request.
+async function startWeir() {
+  const [port, prisma] = [await freePort(), await freePort()], file = join(scratch, "weir.toml");
+  const worker = (name, tables = "") => `[[worker]]\nname = "${name}"\nproject = "${join(here, "apps/prisma")}"\nroutes = ["${name}.test/*"]\n${tables}`;
+  writeFileSync(file, `access_log = "off"\nmemory_max = "16GB"\n[[listener]]\nport = ${port}\n[pool]\nlisten = []\n[[pool.databases]]\nname = "app"\npool_size = 10\nurl = "${postgres.url}?sslmode=disable"\n` +
+    `[prisma]\nport = ${prisma}\n` + worker("warm") + worker("cold", '[worker.scale]\nidle_timeout = "200ms"\n') +
+    worker("many", '[worker.scale]\nconcurrency = 1\nmax_instances = 500\nqueue_timeout = "60s"\n'));
+  const { key } = JSON.parse(spawnSync(weirPath, ["prisma", "key", "create", "--config", file, "--database", "app", "--json"], { encoding: "utf8" }).stdout);
+  writeFileSync(join(here, "apps/prisma/.dev.vars"), `DATABASE_URL="prisma://accelerate.prisma-data.net/?api_key=${key}"\n`, { mode: 0o600 });
+  const server = new Server("weir", weirPath, ["serve", "--config", file]);
+  await server.ready(port, "/?what=first", { host: "warm.test" });
+  const ask = (name) => async (query) => {
+    const response = await new Promise((done, fail) => http.get({ host: "127.0.0.1", port, path: `/?${query}`, headers: { host: `${name}.test` } }, done).on("error", fail));
+    let text = "";
+    for await (const chunk of response.setEncoding("utf8")) text += chunk;
+    if (response.statusCode !== 200) throw new Error(`${name}: ${response.statusCode} ${text}`);
+    return JSON.parse(text);
+  };
+  return { stop: () => server.stop(), edgeUrl: `prisma+postgres://localhost:${prisma}/?api_key=${key}`, warm: ask("warm"), cold: ask("cold"), many: ask("many") };
+}
+
+// A process that has loaded nothing yet, from its first line to the first row; and an instance that does not run yet.
+const script = `const start = performance.now(); const { direct } = require("./clients.cjs"); const loaded = performance.now(); const p = direct(process.argv[1]);
+  p.user.findUnique({ where: { id: 1 } }).then(() => { const end = performance.now(); console.log(JSON.stringify([end - start, end - loaded])); process.exit(); });`;
+const cold = { node: [], client: [], worker: [] };
+for (let i = 0; i < colds; i++) {
+  const [whole, client] = JSON.parse(spawnSync("node", ["-e", script, postgres.url], { cwd: join(root, "tests/prisma/v6"), encoding: "utf8" }).stdout);
+  cold.node.push(whole);
+  cold.client.push(client);
+  await sleep(1500); // the instance of before is gone
+  const start = performance.now();
+  await weir.cold("what=first");
+  cold.worker.push(performance.now() - start);
+}
+say("", "| first query, median ms | |", "|---|---|",
+  `| Node: a process loads Prisma, connects and asks | ${ms(median(cold.node))} |`,
+  `| Node: Prisma is loaded, a new client connects and asks | ${ms(median(cold.client))} |`,
+  `| weir: a cold instance, the whole request | ${ms(median(cold.worker))}, ${judged(median(cold.worker) / median(cold.node), 0.2)} of the process |`);
+
+const before = performance.now();
+const answers = await Promise.all(Array.from({ length: 500 }, () => weir.many("what=first").then((row) => row.id === 1, () => false)));
+const took = performance.now() - before, good = answers.filter(Boolean).length;
+say("", `500 requests at once to a worker with an instance for each, all of them cold, over 10 connections to the database: ${good} of 500 answered, in ${(took / 1000).toFixed(1)} s.`);
+
+if (options.write) {
+  const file = join(root, "docs/benchmarks.md"), text = readFileSync(file, "utf8");
+  const [begin, end] = ["<!-- bench/prisma -->", "<!-- /bench/prisma -->"];
+  if (!text.includes(begin)) throw new Error(`${file} has no ${begin}`);
+  writeFileSync(file, text.slice(0, text.indexOf(begin) + begin.length) + "\n" + lines.join("\n") + "\n" + text.slice(text.indexOf(end)));
+}
+await direct.$disconnect();
+await weir.stop();
+rmSync(scratch, { recursive: true, force: true });
+process.exit();
