@@ -332,22 +332,41 @@ void engine_append_latin1(JSContextRef ctx, JSValueRef value, struct buffer *buf
     JSStringRelease(string);
 }
 
+/* Buffers that the engine has refused to give: WebAssembly's. Asking again costs an exception with its
+ * stack, for which it looks up symbols. Another buffer may be at an address from before: it is copied, too. */
+static struct {
+    JSObjectRef buffers[4];
+    unsigned next;
+} refused;
+
+/* NULL: the engine does not give it. */
+static char *pointer_of(JSContextRef ctx, JSObjectRef buffer)
+{
+    JSValueRef exception = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(refused.buffers); i++)
+        if (refused.buffers[i] == buffer)
+            return NULL;
+    char *start = JSObjectGetArrayBufferBytesPtr(ctx, buffer, &exception);
+    if (exception)
+        refused.buffers[refused.next++ % ARRAY_LEN(refused.buffers)] = buffer;
+    return start;
+}
+
 /* ptr NULL: the engine does not give it. */
 static bool find_bytes(JSContextRef ctx, JSValueRef value, struct slice *ret_bytes)
 {
     JSTypedArrayType type = JSValueGetTypedArrayType(ctx, value, NULL);
-    JSValueRef refused = NULL;
     if (type == kJSTypedArrayTypeNone)
         return false;
     JSObjectRef object = (JSObjectRef)value;
     if (type == kJSTypedArrayTypeArrayBuffer) {
-        ret_bytes->ptr = JSObjectGetArrayBufferBytesPtr(ctx, object, &refused);
+        ret_bytes->ptr = pointer_of(ctx, object);
         ret_bytes->len = JSObjectGetArrayBufferByteLength(ctx, object, NULL);
     } else {
         /* The pointer is the buffer's start on some versions and the view's on others: ask the
          * buffer. */
         JSObjectRef backing = JSObjectGetTypedArrayBuffer(ctx, object, NULL);
-        char *start = backing ? JSObjectGetArrayBufferBytesPtr(ctx, backing, &refused) : NULL;
+        char *start = backing ? pointer_of(ctx, backing) : NULL;
         ret_bytes->len = JSObjectGetTypedArrayByteLength(ctx, object, NULL);
         ret_bytes->ptr = start ? start + JSObjectGetTypedArrayByteOffset(ctx, object, NULL) : NULL;
     }
