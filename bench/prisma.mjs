@@ -64,6 +64,15 @@ async function startWeir() {
   return { stop: () => server.stop(), edgeUrl: `prisma+postgres://localhost:${prisma}/?api_key=${key}`, warm: ask("warm"), cold: ask("cold"), many: ask("many") };
 }
 
+// What the edge client and Node's fetch() take by themselves: a server that has the answer ready.
+const ready = JSON.stringify({ data: { findUniqueUser: { id: 1, email: "ada@example.com", name: "Ada" } } });
+const readyPort = await freePort();
+const server = new Server("ready", "node", ["-e", `require("http").createServer((q, r) => q.resume().on("end", () => r.setHeader("content-type", "application/json").end(${JSON.stringify(ready)}))).listen(${readyPort})`]);
+await server.ready(readyPort);
+const alone = median(await measure(made.edge(`prisma+postgres://localhost:${readyPort}/?api_key=x`), operations.findUnique, rounds, each));
+await server.stop();
+say("", `The edge client in Node, asking a server that has the answer of findUnique ready: ${ms(alone)} ms.`);
+
 // A process that has loaded nothing yet, from its first line to the first row; and an instance that does not run yet.
 const script = `const start = performance.now(); const { direct } = require("./clients.cjs"); const loaded = performance.now(); const p = direct(process.argv[1]);
   p.user.findUnique({ where: { id: 1 } }).then(() => { const end = performance.now(); console.log(JSON.stringify([end - start, end - loaded])); process.exit(); });`;
