@@ -70,10 +70,12 @@ static int open_dir(const char *state_dir, bool make, struct error *err)
             return r;
     }
     AUTO_FD state = open(state_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (state >= 0 && make)
-        (void)mkdirat(state, "prisma", 0700);
+    bool made = state >= 0 && make && mkdirat(state, "prisma", 0700) == 0;
+    struct stat owner;
     int dir =
         state < 0 ? -1 : openat(state, "prisma", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir >= 0 && made && geteuid() == 0 && fstat(state, &owner) == 0)
+        (void)fchown(dir, owner.st_uid, owner.st_gid);
     if (dir >= 0 || (!make && errno == ENOENT))
         return dir < 0 ? -ENOENT : dir;
     return error_set(err, -errno, "%s/prisma cannot be used: %s", state_dir, strerror(errno));
@@ -130,6 +132,9 @@ static int write_file(int dir, const char *state_dir, const json_t *file, struct
     char name[] = ".keys-new";
     (void)unlinkat(dir, name, 0);
     AUTO_FD fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    struct stat owner;
+    if (fd >= 0 && geteuid() == 0 && fstat(dir, &owner) == 0) /* root makes it for who serves */
+        (void)fchown(fd, owner.st_uid, owner.st_gid);
     if (fd < 0 || json_dumpfd(file, fd, JSON_INDENT(2)) < 0 || fsync(fd) < 0 ||
         renameat(dir, name, dir, "keys.json") < 0)
         return error_set(err, -errno, "%s/prisma/keys.json cannot be written: %s", state_dir,

@@ -78,6 +78,7 @@ struct instance {
     struct loop_source bell;
     struct request *slots[SLOTS_MAX];
     struct service_call *calls; /* its requests to other workers */
+    uint32_t calls_count;
     uint32_t in_flight, next_slot;
     uint64_t idle_since_ms, progress_ms; /* the last time that it took or sent a frame */
     uint32_t tail_seen;                  /* what it had taken then */

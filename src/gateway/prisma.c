@@ -148,6 +148,8 @@ static const struct {
         REFUSAL(401, "P6002", "The api key has expired: make another with weir prisma key create."),
     [PRISMA_NO_DATABASE] =
         REFUSAL(404, "P6001", "The api key's database is not configured on this server any more."),
+    [PRISMA_TOO_MANY] =
+        REFUSAL(429, "P5008", "Too many requests of this worker are under way at once."),
     [PRISMA_TOO_LARGE] = REFUSAL(413, "P6000", "The request is larger than this server takes."),
 };
 

@@ -15,6 +15,7 @@ enum prisma_refusal {
     PRISMA_EXPIRED,
     PRISMA_NO_DATABASE, /* the plan has none of that name any more */
     PRISMA_TOO_LARGE,   /* the request's body */
+    PRISMA_TOO_MANY,    /* requests of one instance at once */
 };
 
 /* Borrowed from the plan, until the next one. */

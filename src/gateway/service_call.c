@@ -10,6 +10,10 @@
 #include "prisma.h"
 #include "request.h"
 
+enum {
+    CALLS_MAX = 512, /* of an instance, each with a window of body both ways */
+};
+
 struct service_call {
     struct service_call *next; /* of its caller */
     struct instance *caller;
@@ -52,6 +56,7 @@ static void drop(struct service_call *call)
     while (*place != call)
         place = &(*place)->next;
     *place = call->next;
+    call->caller->calls_count--;
     leave(call);
     buffer_done(&call->body);
     buffer_done(&call->head);
@@ -147,8 +152,6 @@ void service_call_respond(struct service_call *call, struct request *request, in
 {
     request->sent_bytes = body.len;
     begin_answer(call, status, headers, body_bytes, body, ended);
-    if (!ended)
-        dispatch_credit(request, (uint32_t)body.len);
     access_log_call(request, status);
     pump(call);
 }
@@ -243,7 +246,8 @@ int service_call_start(struct instance *caller, const struct ring_frame *frame,
     static struct http1_request parsed;
     struct frame_request head;
     if (!request_parse_frame(payload, &head, &parsed) || head.id < EXCHANGE_ID_BASE ||
-        frame->slot >= SLOTS_MAX || find(caller, head.id) || parsed.method.len == 0)
+        frame->slot >= SLOTS_MAX || caller->calls_count >= SLOTS_MAX || find(caller, head.id) ||
+        parsed.method.len == 0)
         return -EPROTO;
     struct service_call *call = xcalloc(1, sizeof(*call));
     call->caller = caller;
@@ -255,9 +259,12 @@ int service_call_start(struct instance *caller, const struct ring_frame *frame,
     call->body_ended = !(head.flags & FRAME_HAS_BODY) || head.flags & FRAME_FIN;
     call->next = caller->calls;
     caller->calls = call;
+    caller->calls_count++;
     struct slice inline_body = {payload.ptr + payload.len - head.inline_bytes, head.inline_bytes};
     struct prisma_claim claim;
     enum prisma_refusal refusal = prisma_admit(&parsed, &claim);
+    if (caller->calls_count > CALLS_MAX)
+        refusal = PRISMA_TOO_MANY;
     if (refusal == PRISMA_ADMITTED && head.body_bytes > claim.deployment->request_body_bytes_max)
         refusal = PRISMA_TOO_LARGE;
     if (refusal != PRISMA_ADMITTED) {

@@ -148,7 +148,7 @@ test("errors are not kept, and a mutation with a cache strategy is run each time
   const create = body("createOne", { data: { name: "once" } });
   assert.equal(await ask(create), "none");
   assert.equal(await ask(create), "none");
-  const wrong = JSON.stringify({ action: "queryRaw", query: { arguments: { query: "select * from nowhere", parameters: "[]" }, selection: {} } });
+  const wrong = JSON.stringify({ modelName: "Everything", action: "findMany", query: { arguments: { where: { uuid: "none" } }, selection: { $scalars: true } } });
   assert.equal(await ask(wrong), "miss");
   assert.equal(await ask(wrong), "miss");
   await p.$disconnect();

@@ -9,7 +9,7 @@ const isRaw = ({ action }) => action === "queryRaw" || action === "executeRaw";
 
 // As Prisma's client makes it of a raw query: its parameters are a JSON text, with tagged values.
 function rawPlan({ action, query }) {
-  const { query: sql, parameters } = query.arguments;
+  const { query: sql, parameters } = query.arguments ?? {};
   let values;
   try {
     values = parameters === undefined ? [] : JSON.parse(parameters);

@@ -37,7 +37,7 @@ export class Results {
 
   store(key, text, tags) {
     this.#drop(key);
-    const bytes = 2 * (key.length + text.length) + 200;
+    const bytes = tags.reduce((sum, tag) => sum + 2 * tag.length + 100, 2 * (key.length + text.length) + 200);
     if (bytes > this.bytesMax / 4) return;
     this.#entries.set(key, { text, storedMs: Date.now(), tags, bytes });
     this.#bytes += bytes;

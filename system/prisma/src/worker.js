@@ -9,7 +9,7 @@ import { answerQuery } from "./json-protocol.js";
 import { Results, strategyOf } from "./results.js";
 import { findSchema, uploadSchema } from "./schemas.js";
 
-const READS = /^(find|aggregate|groupBy|count|queryRaw)/;
+const READS = /^(find|aggregate|groupBy|count)/;
 
 let database, results, limits;
 
@@ -65,16 +65,17 @@ function answer(text, status, storedMs, ray) {
   });
 }
 
-// run(): the result as text. isRead: whether it may be kept.
+// run(onQuery): the result. isRead: whether it may be kept.
 async function throughCache(request, cacheKey, isRead, ctx, run) {
   const ray = request.headers.get("cf-ray") ?? crypto.randomUUID().replaceAll("-", "").slice(0, 16);
   const strategy = isRead ? strategyOf(request.headers) : undefined;
-  if (strategy === undefined) return answer(await run(), "none", Date.now(), ray);
   const renew = async () => {
-    const text = await run();
-    if (!text.startsWith('{"errors"')) results.store(cacheKey, text, strategy.tags);
-    return text;
+    const { logs, onQuery } = logOf(request.headers);
+    const result = await run(onQuery);
+    if (strategy !== undefined && result.errors === undefined) results.store(cacheKey, textOf(result, []), strategy.tags);
+    return textOf(result, logs);
   };
+  if (strategy === undefined) return answer(await renew(), "none", Date.now(), ray);
   const found = results.find(cacheKey, strategy);
   if (found === undefined) return answer(await renew(), "miss", Date.now(), ray);
   if (found.status === "swr") ctx.waitUntil(renew().catch((error) => console.error(error)));
@@ -98,10 +99,7 @@ async function queryOf(request, hash, transaction, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
   const isRead = transaction === undefined && READS.test(body?.action ?? "");
   if (isRead) findSchema(hash);
-  return throughCache(request, `${hash}\n${text}`, isRead, ctx, async () => {
-    const { logs, onQuery } = logOf(request.headers);
-    return textOf(await answerQuery(hash, body, database, { who, transaction, onQuery }), logs);
-  });
+  return throughCache(request, `${hash}\n${text}`, isRead, ctx, (onQuery) => answerQuery(hash, body, database, { who, transaction, onQuery }));
 }
 
 async function answerJsonProtocol(request, url, path, who, ctx) {
@@ -133,10 +131,7 @@ async function planOf(request, transaction, who, ctx) {
   if (typeof body?.plan !== "object" || body.plan === null) throw invalidRequest("The body has no plan.");
   const { plan, params = {} } = body;
   const isRead = transaction === undefined && READS.test(body.operation ?? "");
-  return throughCache(request, text, isRead, ctx, async () => {
-    const { logs, onQuery } = logOf(request.headers);
-    return textOf({ data: await database.run(plan, params, who, transaction, onQuery) }, logs);
-  });
+  return throughCache(request, text, isRead, ctx, async (onQuery) => ({ data: await database.run(plan, params, who, transaction, onQuery) }));
 }
 
 async function answerPlans(request, path, who, ctx) {
