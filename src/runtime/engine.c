@@ -333,22 +333,32 @@ void engine_append_latin1(JSContextRef ctx, JSValueRef value, struct buffer *buf
 }
 
 /* Buffers that the engine has refused to give: WebAssembly's. Asking again costs an exception with its
- * stack, for which it looks up symbols. Another buffer may be at an address from before: it is copied, too. */
+ * stack, for which it looks up symbols. Weak references: another buffer may come to be at the address of
+ * one that was collected. */
 static struct {
-    JSObjectRef buffers[4];
+    struct OpaqueJSWeak *buffers[4];
     unsigned next;
 } refused;
+
+static void remember_refused(JSContextRef ctx, JSObjectRef buffer)
+{
+    struct OpaqueJSWeak **place = &refused.buffers[refused.next++ % ARRAY_LEN(refused.buffers)];
+    JSContextGroupRef group = JSContextGetGroup(ctx);
+    if (*place)
+        jsc_private.weak_release(group, *place);
+    *place = jsc_private.weak_create(group, buffer);
+}
 
 /* NULL: the engine does not give it. */
 static char *pointer_of(JSContextRef ctx, JSObjectRef buffer)
 {
     JSValueRef exception = NULL;
     for (size_t i = 0; i < ARRAY_LEN(refused.buffers); i++)
-        if (refused.buffers[i] == buffer)
+        if (refused.buffers[i] && jsc_private.weak_get(refused.buffers[i]) == buffer)
             return NULL;
     char *start = JSObjectGetArrayBufferBytesPtr(ctx, buffer, &exception);
     if (exception)
-        refused.buffers[refused.next++ % ARRAY_LEN(refused.buffers)] = buffer;
+        remember_refused(ctx, buffer);
     return start;
 }
 

@@ -87,6 +87,9 @@ static const struct {
      false},
     {"JSGlobalContextSetEvalEnabled", (void **)&jsc_private.set_eval_enabled, false},
     {"JSGetMemoryUsageStatistics", (void **)&jsc_private.memory_statistics, false},
+    {"JSWeakCreate", (void **)&jsc_private.weak_create, false},
+    {"JSWeakGetObject", (void **)&jsc_private.weak_get, false},
+    {"JSWeakRelease", (void **)&jsc_private.weak_release, false},
     {"pas_scavenger_suspend", (void **)&jsc_private.scavenger_suspend, true},
     {"pas_scavenger_run_synchronously_now", (void **)&jsc_private.scavenger_run, true},
 };

@@ -23,6 +23,10 @@ struct jsc_private {
                                    JSValueRef *exception);
     void (*set_eval_enabled)(JSGlobalContextRef ctx, bool enabled, JSStringRef message);
     JSObjectRef (*memory_statistics)(JSContextRef ctx);
+    /* A reference that does not keep its object: NULL once that was collected. */
+    struct OpaqueJSWeak *(*weak_create)(JSContextGroupRef group, JSObjectRef object);
+    JSObjectRef (*weak_get)(struct OpaqueJSWeak *weak);
+    void (*weak_release)(JSContextGroupRef group, struct OpaqueJSWeak *weak);
     /* The allocator's helper thread; may be missing (NULL): then a template waits for it to leave.
      */
     void (*scavenger_suspend)(void);

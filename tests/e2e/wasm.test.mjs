@@ -34,7 +34,20 @@ const files = {
         new TextEncoder().encodeInto("abc", view(2000, 3));
         return new Uint8Array(await crypto.subtle.digest("SHA-256", view(2000, 3))).toHex();
       },
-      "/grown": () => { const old = view(100, 4); memory.grow(1); return [old.length, memory.buffer.byteLength, new TextDecoder().decode(view(100, 4))]; },
+      // Memories come and go, and other buffers take their places.
+      "/churn": () => {
+        for (let i = 0; i < 3000; i++) {
+          const memory = new WebAssembly.Memory({ initial: 1, maximum: 4 }), text = "churn " + i;
+          const { written } = new TextEncoder().encodeInto(text, new Uint8Array(memory.buffer, 8, 20));
+          if (new TextDecoder().decode(new Uint8Array(memory.buffer, 8, written)) !== text) return ["wasm", i];
+          if (i % 3 === 0) memory.grow(1);
+          const own = new Uint8Array(64), also = new TextEncoder().encodeInto(text, own);
+          if (new TextDecoder().decode(own.subarray(0, also.written)) !== text) return ["own", i];
+          if (crypto.getRandomValues(new Uint8Array(16)).every((b) => b === 0)) return ["random", i];
+        }
+        return "as it should be";
+      },
+      "/grown": () => { new TextEncoder().encodeInto("grü", view(100, 4)); const old = view(100, 4); memory.grow(1); return [old.length, memory.buffer.byteLength, new TextDecoder().decode(view(100, 4))]; },
     };
     export default { async fetch(request) {
       const path = new URL(request.url).pathname;
@@ -52,5 +65,6 @@ test("WebAssembly: hot code, and its memory as text, random bytes, digest and bo
     assert.equal(await ask("/random"), true);
     assert.equal(await ask("/digest"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     assert.equal(await (await fetch("/body")).text(), "from memory");
+    assert.equal(await ask("/churn"), "as it should be");
     assert.deepEqual(await ask("/grown"), [0, 131072, "grü"]);
   }));
