@@ -15,43 +15,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "buffer.h"
+#include "base64url.h"
 #include "state_dir.h"
 
-enum { SECRET_BYTES = 32, MAC_BYTES = 32, FILE_BYTES_MAX = 16 * 1024 * 1024 };
-
-/* ---- base64url (RFC 4648 section 5, without padding) ---- */
-
-static void append_base64url(struct buffer *out, const void *bytes, size_t len)
-{
-    char *room = buffer_reserve(out, 4 * (len / 3 + 1) + 1);
-    int written = EVP_EncodeBlock((unsigned char *)room, bytes, (int)len);
-    while (written > 0 && room[written - 1] == '=')
-        written--;
-    for (int i = 0; i < written; i++)
-        room[i] = room[i] == '+' ? '-' : room[i] == '/' ? '_' : room[i];
-    out->end += (size_t)written;
-}
-
-/* Appends the bytes. False: it is no base64url. */
-static bool append_decoded(struct buffer *out, const char *text, size_t len)
-{
-    AUTO_BUFFER padded = {0};
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i];
-        buffer_append(&padded, &c, 1);
-    }
-    size_t padding = (4 - len % 4) % 4;
-    buffer_append(&padded, "==", padding == 3 ? 0 : padding);
-    unsigned char *room = (unsigned char *)buffer_reserve(out, len + 3);
-    int got = padding == 3
-                  ? -1
-                  : EVP_DecodeBlock(room, (unsigned char *)padded.data, (int)buffer_len(&padded));
-    if (got < (int)padding)
-        return false;
-    out->end += (size_t)got - padding;
-    return true;
-}
+enum {
+    SECRET_BYTES = 32,
+    MAC_BYTES = 32,
+    SECRET_DIGITS = 43, /* of 32 bytes */
+    KEY_BYTES_MAX = 2048,
+    FILE_BYTES_MAX = 16 * 1024 * 1024,
+};
 
 /* ---- the file ---- */
 
@@ -162,14 +135,13 @@ static int begin_change(const char *state_dir, json_t **ret_file, struct error *
 static bool sign(const json_t *file, const char *text, size_t len, unsigned char ret_mac[MAC_BYTES])
 {
     const char *secret = json_string_value(json_object_get(file, "secret"));
-    AUTO_BUFFER bytes = {0};
+    unsigned char bytes[SECRET_BYTES + 1];
     unsigned mac_len = 0;
-    bool ok = secret && append_decoded(&bytes, secret, strlen(secret)) &&
-              buffer_len(&bytes) == SECRET_BYTES &&
-              HMAC(EVP_sha256(), bytes.data, SECRET_BYTES, (const unsigned char *)text, len,
-                   ret_mac, &mac_len);
-    if (bytes.data)
-        OPENSSL_cleanse(bytes.data, bytes.cap);
+    bool ok = secret && strlen(secret) == SECRET_DIGITS &&
+              base64url_decode(slice_of(secret), bytes) == SECRET_BYTES &&
+              HMAC(EVP_sha256(), bytes, SECRET_BYTES, (const unsigned char *)text, len, ret_mac,
+                   &mac_len);
+    OPENSSL_cleanse(bytes, sizeof(bytes));
     return ok;
 }
 
@@ -179,7 +151,7 @@ static char *random_text(size_t bytes)
     AUTO_BUFFER text = {0};
     if (RAND_bytes(random, (int)bytes) != 1)
         return NULL;
-    append_base64url(&text, random, bytes);
+    base64url_append(&text, random, bytes);
     OPENSSL_cleanse(random, sizeof(random));
     return xstrndup(text.data, buffer_len(&text));
 }
@@ -194,12 +166,12 @@ static char *token_of(const json_t *file, const char *id, const struct prisma_ke
         (void)json_object_set_new(claims, "exp", json_integer(key->expires));
     char *payload = json_dumps(claims, JSON_COMPACT);
     static const char header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
-    append_base64url(&text, header, sizeof(header) - 1);
+    base64url_append(&text, header, sizeof(header) - 1);
     buffer_append_text(&text, ".");
-    append_base64url(&text, payload, strlen(payload));
+    base64url_append(&text, payload, strlen(payload));
     bool ok = sign(file, text.data, buffer_len(&text), mac);
     buffer_append_text(&text, ".");
-    append_base64url(&text, mac, sizeof(mac));
+    base64url_append(&text, mac, sizeof(mac));
     free(payload);
     json_decref(claims);
     return ok ? xstrndup(text.data, buffer_len(&text)) : NULL;
@@ -252,16 +224,17 @@ int prisma_keys_revoke(const char *state_dir, const char *id, struct error *err)
 const json_t *prisma_keys_find(const json_t *file, const char *key, size_t key_len)
 {
     const char *dot = memchr(key, '.', key_len), *last = memrchr(key, '.', key_len);
-    unsigned char mac[MAC_BYTES];
-    AUTO_BUFFER given = {0};
-    AUTO_BUFFER payload = {0};
+    unsigned char mac[MAC_BYTES], given[MAC_BYTES + 1], payload[KEY_BYTES_MAX];
     json_error_t error;
-    if (!dot || last == dot || !sign(file, key, (size_t)(last - key), mac) ||
-        !append_decoded(&given, last + 1, (size_t)(key + key_len - last - 1)) ||
-        buffer_len(&given) != MAC_BYTES || CRYPTO_memcmp(given.data, mac, MAC_BYTES) != 0 ||
-        !append_decoded(&payload, dot + 1, (size_t)(last - dot - 1)))
+    if (key_len > KEY_BYTES_MAX || !dot || last == dot ||
+        !sign(file, key, (size_t)(last - key), mac))
         return NULL;
-    json_t *claims = json_loadb(payload.data, buffer_len(&payload), 0, &error);
+    struct slice signature = {last + 1, (size_t)(key + key_len - last - 1)};
+    if (signature.len != SECRET_DIGITS || base64url_decode(signature, given) != MAC_BYTES ||
+        CRYPTO_memcmp(given, mac, MAC_BYTES) != 0)
+        return NULL;
+    ssize_t len = base64url_decode((struct slice){dot + 1, (size_t)(last - dot - 1)}, payload);
+    json_t *claims = len < 0 ? NULL : json_loadb((const char *)payload, (size_t)len, 0, &error);
     const char *id = json_string_value(json_object_get(claims, "jti"));
     const json_t *entry = id ? json_object_get(json_object_get(file, "keys"), id) : NULL;
     json_decref(claims);

@@ -6,48 +6,17 @@
 #include <openssl/hmac.h>
 #include <time.h>
 
+#include "base64url.h"
 #include "clock.h"
 #include "log.h"
 
-enum { KEY_BYTES_MAX = 2048, SECRET_BYTES = 32, MAC_BYTES = 32 };
+enum { KEY_BYTES_MAX = 2048, SECRET_BYTES = 32, MAC_BYTES = 32, SECRET_DIGITS = 43 };
 
 static struct {
     json_t *keys; /* object: id => {database, read_only, expires} */
     unsigned char secret[SECRET_BYTES];
     bool enabled;
 } prisma;
-
-/* ---- base64url (RFC 4648 section 5, without padding) ---- */
-
-static int value_of(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-/* Returns the length, or -1. room: at least 3/4 of the text. */
-static int decode(struct slice text, unsigned char *room)
-{
-    uint32_t bits = 0;
-    int count = 0, len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        int value = value_of(text.ptr[i]);
-        if (value < 0)
-            return -1;
-        bits = bits << 6 | (uint32_t)value;
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            room[len++] = (unsigned char)(bits >> count);
-        }
-    }
-    return count >= 6 ? -1 : len;
-}
 
 /* ---- the key ---- */
 
@@ -66,7 +35,7 @@ static bool is_signed(struct slice text, struct slice signature)
 {
     unsigned char given[MAC_BYTES + 3], made[MAC_BYTES];
     unsigned len = 0;
-    if (signature.len != 43 || decode(signature, given) != MAC_BYTES ||
+    if (signature.len != SECRET_DIGITS || base64url_decode(signature, given) != MAC_BYTES ||
         !HMAC(EVP_sha256(), prisma.secret, SECRET_BYTES, (const unsigned char *)text.ptr, text.len,
               made, &len))
         return false;
@@ -78,7 +47,7 @@ static const json_t *listed(struct slice payload, const char **ret_id)
 {
     unsigned char text[KEY_BYTES_MAX];
     json_error_t error;
-    int len = decode(payload, text);
+    ssize_t len = base64url_decode(payload, text);
     json_t *claims = len < 0 ? NULL : json_loadb((const char *)text, (size_t)len, 0, &error);
     const char *id = json_string_value(json_object_get(claims, "jti"));
     const json_t *key = NULL;
@@ -172,5 +141,6 @@ void prisma_take_plan(const json_t *plan)
     (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* no file is read from here */
     json_decref(prisma.keys);
     prisma.keys = json_incref(json_object_get(part, "keys"));
-    prisma.enabled = secret && decode(slice_of(secret), prisma.secret) == SECRET_BYTES;
+    prisma.enabled = secret && strlen(secret) == SECRET_DIGITS &&
+                     base64url_decode(slice_of(secret), prisma.secret) == SECRET_BYTES;
 }

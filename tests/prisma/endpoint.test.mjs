@@ -154,6 +154,27 @@ test("errors are not kept, and a mutation with a cache strategy is run each time
   await p.$disconnect();
 });
 
+test("errors have the meta that programs look at", async () => {
+  await admin.query(seed);
+  const p = v6.edge(endpoint.edgeUrl());
+  const metaOf = async (promise) => {
+    try {
+      await promise;
+    } catch (error) {
+      return [error.code, error.meta];
+    }
+    return assert.fail("it went well");
+  };
+  assert.deepEqual(await metaOf(p.user.create({ data: { email: "ada@example.com" } })), ["P2002", { modelName: "User", target: ["email"] }]);
+  assert.deepEqual(await metaOf(p.stock.create({ data: { shop: "north", item: "nails", amount: 1 } })), ["P2002", { modelName: "Stock", target: ["shop", "item"] }]);
+  const [code, meta] = await metaOf(p.post.create({ data: { title: "x", authorId: 99 } }));
+  assert.deepEqual([code, meta.modelName, meta.constraint], ["P2003", "Post", "Post_authorId_fkey"]);
+  assert.equal((await metaOf(p.user.update({ where: { id: 99 }, data: { name: "x" } })))[1].modelName, "User");
+  const [rawCode, raw] = await metaOf(p.$queryRaw`select nothing from nowhere`);
+  assert.deepEqual([rawCode, raw.code], ["P2010", "42P01"]);
+  await p.$disconnect();
+});
+
 test("limits: a response that is too large is P6009, a query that takes too long P6004", { timeout: 60000 * patience }, async () => {
   for (const made of [v6, v7]) {
     const p = made.edge(endpoint.edgeUrl());

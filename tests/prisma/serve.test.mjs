@@ -93,6 +93,20 @@ test("each key reaches its own database alone, also when it was made while the s
   assert.equal(plain, "no");
 });
 
+test("the database goes away and comes back: an error with a code at once, and then rows again", { timeout: 90000 * patience }, async () => {
+  const made = key("--database", "one");
+  assert.equal((await ask(made, "select name from t")).status, 200);
+  postgres.stop("immediate");
+  for (let i = 0; i < 3; i++) {
+    const started = Date.now(), answer = await ask(made, "select name from t");
+    assert.ok(answer.status >= 400 && Date.now() - started < 5000, answer.text);
+    assert.match(answer.text, /"code":"P\d{4}"/);
+    assert.ok(!answer.text.includes("postgres://"), answer.text);
+  }
+  postgres.start();
+  await until(async () => (await ask(made, "select name from t")).status === 200, 30000 * patience);
+});
+
 test("a key whose database is not configured any more", async () => {
   const two = key("--database", "two");
   writeFileSync(config(), toml().replace(/\[\[pool\.databases\]\]\nname = "two"\n.*\n/, ""));
