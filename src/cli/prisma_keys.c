@@ -42,15 +42,18 @@ static int open_dir(const char *state_dir, bool make, struct error *err)
         if (r < 0)
             return r;
     }
-    AUTO_FD state = open(state_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (geteuid() == 0 ? O_NOFOLLOW : 0);
+    AUTO_FD state = open(state_dir, flags);
     bool made = state >= 0 && make && mkdirat(state, "prisma", 0700) == 0;
     struct stat owner;
-    int dir =
-        state < 0 ? -1 : openat(state, "prisma", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int dir = state < 0 ? -1 : openat(state, "prisma", flags);
     if (dir >= 0 && made && geteuid() == 0 && fstat(state, &owner) == 0)
         (void)fchown(dir, owner.st_uid, owner.st_gid);
-    if (dir >= 0 || (!make && errno == ENOENT))
-        return dir < 0 ? -ENOENT : dir;
+    if (dir >= 0)
+        return dir;
+    /* Where keys cannot be, there are none. */
+    if (!make && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EACCES))
+        return -ENOENT;
     return error_set(err, -errno, "%s/prisma cannot be used: %s", state_dir, strerror(errno));
 }
 
