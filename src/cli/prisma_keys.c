@@ -159,6 +159,15 @@ static char *random_text(size_t bytes)
     return xstrndup(text.data, buffer_len(&text));
 }
 
+/* Hexadecimal: an argument of the command line that cannot be taken for an option. */
+static char *random_id(void)
+{
+    uint64_t number;
+    return RAND_bytes((unsigned char *)&number, sizeof(number)) == 1
+               ? xasprintf("%016llx", (unsigned long long)number)
+               : NULL;
+}
+
 static char *token_of(const json_t *file, const char *id, const struct prisma_key *key, int64_t now)
 {
     AUTO_BUFFER text = {0};
@@ -187,7 +196,7 @@ char *prisma_keys_create(const char *state_dir, const struct prisma_key *key, ch
     AUTO_FD dir = begin_change(state_dir, &file, err);
     if (dir < 0)
         return NULL;
-    AUTO_TEXT id = random_text(12);
+    AUTO_TEXT id = random_id();
     AUTO_TEXT secret = random_text(SECRET_BYTES);
     int64_t now = time(NULL);
     if (secret && !json_object_get(file, "secret"))
