@@ -20,14 +20,7 @@
 static int read_whole(const char *path, struct buffer *ret_bytes)
 {
     AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    for (;;) {
-        ssize_t got = read(fd, buffer_reserve(ret_bytes, 65536), 65536);
-        if (got <= 0)
-            return got < 0 ? -errno : 0;
-        ret_bytes->end += (size_t)got;
-    }
+    return fd < 0 ? -errno : buffer_read_all(ret_bytes, fd, SIZE_MAX);
 }
 
 static int write_all(int fd, const void *bytes, size_t len)

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "error.h"
+
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 int command_dev(int argc, char **argv);
@@ -48,6 +50,8 @@ struct cli_command {
  * for --help, or what is wrong. EXIT_OK: go on; otherwise *ret_exit is set and false is returned. */
 bool cli_parse(const struct cli_command *command, int argc, char **argv,
                const char **ret_arguments, int *ret_exit);
+/* Prints the error; EXIT_FAILED. */
+int cli_failed(const struct error *err);
 /* A port number in text; -1: none. */
 int cli_port(const char *text);
 /* Colours on this stream? A terminal, and no NO_COLOR. */

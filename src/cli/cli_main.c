@@ -61,6 +61,12 @@ int command_version(int argc, char **argv)
     return EXIT_OK;
 }
 
+int cli_failed(const struct error *err)
+{
+    (void)fprintf(stderr, "weir: %s\n", err->text);
+    return EXIT_FAILED;
+}
+
 bool cli_color(int fd)
 {
     const char *no_color = getenv("NO_COLOR");

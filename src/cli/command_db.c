@@ -14,12 +14,6 @@
 
 static bool as_json;
 
-static int failed(const struct error *err)
-{
-    (void)fprintf(stderr, "weir: %s\n", err->text);
-    return EXIT_FAILED;
-}
-
 /* psql learns the password by its environment: its arguments are for all to see. */
 static int open_psql(const char *dir, struct error *err)
 {
@@ -47,7 +41,7 @@ static int open_psql(const char *dir, struct error *err)
         continue;
     private_postgres_release(dir, hold);
     if (pid < 0)
-        return failed(err);
+        return cli_failed(err);
     return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
 }
 
@@ -55,7 +49,7 @@ static int print_url(const char *dir, struct error *err)
 {
     AUTO_TEXT url = private_postgres_tcp_url(dir, err);
     if (!url)
-        return failed(err);
+        return cli_failed(err);
     (void)(as_json ? printf("{\"url\":\"%s\"}\n", url) : printf("%s\n", url));
     return EXIT_OK;
 }
@@ -97,8 +91,8 @@ int command_db(int argc, char **argv)
     const char *what = arguments[0] ? arguments[0] : "psql";
     AUTO_TEXT config = project_find(where, true, &err);
     if (!config)
-        return failed(&err);
-    AUTO_TEXT dir = xstrndup(config, (size_t)(strrchr(config, '/') - config));
+        return cli_failed(&err);
+    AUTO_TEXT dir = project_dir_of(config);
     if (strcmp(what, "psql") == 0)
         return open_psql(dir, &err);
     if (strcmp(what, "url") == 0)
@@ -107,12 +101,12 @@ int command_db(int argc, char **argv)
         return print_status(dir);
     if (strcmp(what, "start") == 0) {
         AUTO_TEXT url = private_postgres_tcp_url(dir, &err);
-        return url ? EXIT_OK : failed(&err);
+        return url ? EXIT_OK : cli_failed(&err);
     }
     if (strcmp(what, "stop") == 0)
-        return private_postgres_stop(dir, &err) < 0 ? failed(&err) : EXIT_OK;
+        return private_postgres_stop(dir, &err) < 0 ? cli_failed(&err) : EXIT_OK;
     if (strcmp(what, "reset") == 0)
-        return private_postgres_remove(dir, &err) < 0 ? failed(&err) : EXIT_OK;
+        return private_postgres_remove(dir, &err) < 0 ? cli_failed(&err) : EXIT_OK;
     (void)fprintf(stderr, "weir: db %s: expected psql, url, start, stop, status or reset\n", what);
     return EXIT_USAGE;
 }

@@ -198,13 +198,10 @@ int command_dev(int argc, char **argv)
     log_init("dev", LOG_INFO, false);
     struct error err = {""};
     AUTO_TEXT config = project_find(dir ? dir : ".", true, &err);
-    AUTO_TEXT project_dir =
-        config ? xstrndup(config, (size_t)(strrchr(config, '/') - config)) : NULL;
+    AUTO_TEXT project_dir = config ? project_dir_of(config) : NULL;
     AUTO_TEXT data_dir = config ? state_dir_private(project_dir, &err) : NULL;
-    if (!data_dir) {
-        (void)fprintf(stderr, "weir: %s\n", err.text);
-        return EXIT_FAILED;
-    }
+    if (!data_dir)
+        return cli_failed(&err);
     dev.options.dir = config;
     dev.options.data_dir = data_dir;
     struct supervisor_options supervisor_options = {.load = load,

@@ -21,12 +21,6 @@ struct place {
 
 static bool as_json;
 
-static int failed(const struct error *err)
-{
-    (void)fprintf(stderr, "weir: %s\n", err->text);
-    return EXIT_FAILED;
-}
-
 /* ---- which databases there are ---- */
 
 static bool is_named(const json_t *list, const char *key, const char *name)
@@ -118,7 +112,7 @@ static int create(const struct place *place, const struct prisma_key *key)
     char id[17];
     AUTO_TEXT token = prisma_keys_create(place->state_dir, key, id, &err);
     if (!token)
-        return failed(&err);
+        return cli_failed(&err);
     if (as_json) {
         (void)printf("{\"id\":\"%s\",\"key\":\"%s\",\"url\":\"prisma://accelerate.prisma-data.net/"
                      "?api_key=%s\"}\n",
@@ -153,7 +147,7 @@ static int list(const struct place *place)
     json_t *file = prisma_keys_read(place->state_dir, &err), *key;
     const char *id;
     if (!file)
-        return failed(&err);
+        return cli_failed(&err);
     json_t *keys = json_object_get(file, "keys");
     if (as_json) {
         (void)json_dumpf(keys, stdout, JSON_INDENT(2));
@@ -181,7 +175,7 @@ static int revoke(const struct place *place, const char *id)
 {
     struct error err = {""};
     if (prisma_keys_revoke(place->state_dir, id, &err) < 0)
-        return failed(&err);
+        return cli_failed(&err);
     return tell(place);
 }
 
@@ -233,11 +227,11 @@ int command_prisma(int argc, char **argv)
         return usage("--expires is a number with d, h, m or s");
     AUTO_TEXT found = config ? NULL : project_find(project, true, &err);
     if (!config && !found)
-        return failed(&err);
-    AUTO_TEXT dir = found ? xstrndup(found, (size_t)(strrchr(found, '/') - found)) : NULL;
+        return cli_failed(&err);
+    AUTO_TEXT dir = found ? project_dir_of(found) : NULL;
     AUTO_TEXT state_dir = config ? loader_data_dir(config, &err) : xasprintf("%s/.weir", dir);
     if (!state_dir)
-        return failed(&err);
+        return cli_failed(&err);
     const struct place place = {state_dir, config != NULL};
     if (revokes)
         return revoke(&place, arguments[2]);
@@ -247,6 +241,6 @@ int command_prisma(int argc, char **argv)
                                    seconds ? time(NULL) + seconds : 0};
     if ((config ? check_served_database(config, key.database, &err)
                 : check_project_database(dir, key.database, &err)) < 0)
-        return failed(&err);
+        return cli_failed(&err);
     return create(&place, &key);
 }

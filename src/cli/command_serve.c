@@ -94,10 +94,8 @@ int command_serve(int argc, char **argv)
         return code;
     log_init("serve", LOG_INFO, false);
     AUTO_TEXT data_dir = loader_data_dir(config_path, &err);
-    if (!data_dir) {
-        (void)fprintf(stderr, "weir: %s\n", err.text);
-        return EXIT_FAILED;
-    }
+    if (!data_dir)
+        return cli_failed(&err);
     int requests = control_open(data_dir, &err);
     if (requests < 0) {
         (void)fprintf(stderr, "weir: %s\n", err.text);
@@ -131,10 +129,8 @@ int command_reload(int argc, char **argv)
         return code;
     AUTO_TEXT data_dir = loader_data_dir(config_path, &err);
     AUTO_TEXT text = NULL;
-    if (!data_dir) {
-        (void)fprintf(stderr, "weir: %s\n", err.text);
-        return EXIT_FAILED;
-    }
+    if (!data_dir)
+        return cli_failed(&err);
     if (control_reload(data_dir, RELOAD_MS_MAX, &text, &err) < 0) {
         (void)fprintf(stderr, "weir: %s was not reloaded: %s\n", config_path, err.text);
         return EXIT_FAILED;

@@ -11,18 +11,10 @@
 static int read_file(const char *path, struct buffer *ret_text, struct error *err)
 {
     AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, -errno, "cannot read it: %s", strerror(errno));
-    for (;;) {
-        ssize_t got = read(fd, buffer_reserve(ret_text, 65536), 65536);
-        if (got < 0)
-            return error_set(err, -errno, "cannot read it: %s", strerror(errno));
-        if (got == 0)
-            return 0;
-        ret_text->end += (size_t)got;
-        if (buffer_len(ret_text) > VALUE_BYTES_MAX)
-            return error_set(err, -EFBIG, "it is larger than 16 MB");
-    }
+    int r = fd < 0 ? -errno : buffer_read_all(ret_text, fd, VALUE_BYTES_MAX);
+    if (r == -EFBIG)
+        return error_set(err, r, "it is larger than 16 MB");
+    return r < 0 ? error_set(err, r, "cannot read it: %s", strerror(-r)) : 0;
 }
 
 int config_read(const char *path, struct value *ret_root, struct error *err)

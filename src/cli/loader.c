@@ -215,14 +215,12 @@ static int take_prisma_keys(struct project *project, const char *state_dir, json
 {
     AUTO_TEXT path = prisma_keys_path(state_dir);
     (void)json_array_append_new(project->secrets_paths, json_string(path));
-    err->text[0] = 0;
-    json_t *part = *ret_part = prisma_endpoint_part(state_dir, err);
-    if (!part)
-        return err->text[0] ? -EINVAL : 0;
-    prisma_endpoint_declare(project, part);
-    json_t *names = prisma_endpoint_databases(part), *name;
+    int r = prisma_endpoint_part(state_dir, ret_part, err);
+    if (r < 0 || !*ret_part)
+        return r;
+    prisma_endpoint_declare(project, *ret_part);
+    json_t *names = prisma_endpoint_databases(*ret_part), *name;
     size_t index;
-    int r = 0;
     json_array_foreach(names, index, name)
     {
         if (r == 0 && strcmp(json_string_value(name), PRISMA_PRIVATE) == 0)
@@ -294,7 +292,9 @@ int loader_dev(const struct dev_options *options, struct buffer *ret_plan, struc
                                            buffer_len(&warnings)));
     (void)json_object_set_new(worker, "watch", watched_paths(&project, bundle.inputs, r < 0 ? failure.text : NULL));
     (void)json_object_set_new(plan, "workers", json_pack("[o]", worker));
-    r = prisma ? add_prisma(plan, &bundler, prisma, NULL, err) : 0;
+    json_t *settings = defaults_of(&config_prisma, NULL);
+    r = prisma ? add_prisma(plan, &bundler, prisma, settings, err) : 0;
+    json_decref(settings);
     if (r == 0 && options->prisma_port >= 0) {
         json_t *listener =
             prisma_endpoint_dev_listener(state_dir, options->address, options->prisma_port, err);
@@ -563,9 +563,8 @@ static json_t *listeners_of(const struct value *root, const char *dir, struct co
 static json_t *read_prisma(const struct value *table, const char *dir, json_t *plan,
                            struct config_report *report)
 {
-    json_t *settings = json_object(), *listeners = json_object_get(plan, "listeners");
+    json_t *settings = defaults_of(&config_prisma, table), *listeners = json_object_get(plan, "listeners");
     config_check(table, &config_prisma, NULL, report);
-    config_fill(table, &config_prisma, settings);
     json_t *tls = tls_files_read(table, "[prisma]", dir, report);
     const json_t *port = json_object_get(settings, "port");
     if (json_is_integer(port)) {
@@ -577,8 +576,6 @@ static json_t *read_prisma(const struct value *table, const char *dir, json_t *p
         (void)json_array_append_new(listeners, listener);
     }
     json_decref(tls);
-    (void)json_object_del(settings, "address");
-    (void)json_object_del(settings, "port");
     return settings;
 }
 
@@ -639,10 +636,8 @@ int loader_serve(const char *path, const struct serve_options *options, struct b
     if (options->build)
         r = bundler_init(&context.bundler, options->data_dir ? options->data_dir : data_dir, false,
                          false, err);
-    err->text[0] = 0;
-    context.prisma = r == 0 ? prisma_endpoint_part(data_dir, err) : NULL;
-    if (r == 0 && !context.prisma && err->text[0])
-        r = -EINVAL;
+    if (r == 0)
+        r = prisma_endpoint_part(data_dir, &context.prisma, err);
     const struct value *workers = value_get(&root, "worker"), *pool = value_get(&root, "pool");
     if (pool)
         (void)json_object_set_new(plan, "pool", pool_config_plan(pool, "[pool]", path, report));

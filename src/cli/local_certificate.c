@@ -22,11 +22,8 @@ enum { VALID_DAYS = 800, RENEW_DAYS = 30, FILE_BYTES_MAX = 65536 };
 static bool read_text(int dir, const char *name, struct buffer *ret_text)
 {
     AUTO_FD fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    ssize_t got =
-        fd < 0 ? -1 : read(fd, buffer_reserve(ret_text, FILE_BYTES_MAX), FILE_BYTES_MAX - 1);
-    if (got <= 0)
+    if (fd < 0 || buffer_read_all(ret_text, fd, FILE_BYTES_MAX) < 0)
         return false;
-    ret_text->end += (size_t)got;
     buffer_append(ret_text, "", 1);
     return true;
 }

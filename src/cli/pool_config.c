@@ -66,13 +66,10 @@ static char *file_text(const struct reader *reader, const struct value *table, c
     AUTO_TEXT path = path_of(reader, value_text(value_get(table, key)));
     AUTO_BUFFER text = {0};
     AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = 0;
-    while (fd >= 0 && buffer_len(&text) <= bytes_max &&
-           (got = read(fd, buffer_reserve(&text, 65536), 65536)) > 0)
-        text.end += (size_t)got;
-    if (fd < 0 || got < 0 || buffer_len(&text) > bytes_max) {
+    int r = fd < 0 ? -errno : buffer_read_all(&text, fd, bytes_max);
+    if (r < 0) {
         config_error(reader->report, line_of(table, key), key, "%s = \"%s\": cannot read it: %s",
-                     key, path, fd < 0 || got < 0 ? strerror(errno) : "it is too large");
+                     key, path, r == -EFBIG ? "it is too large" : strerror(-r));
         return NULL;
     }
     size_t len = buffer_len(&text);

@@ -12,28 +12,38 @@
 
 #define VENDOR_HOST "accelerate.prisma-data.net"
 
-json_t *prisma_endpoint_part(const char *state_dir, struct error *err)
+int prisma_endpoint_part(const char *state_dir, json_t **ret_part, struct error *err)
 {
     json_t *file = prisma_keys_read(state_dir, err);
-    if (json_object_size(json_object_get(file, "keys")) > 0)
-        return file;
+    bool has_keys = json_object_size(json_object_get(file, "keys")) > 0;
+    int r = file ? 0 : -EINVAL;
+    *ret_part = has_keys ? json_incref(file) : NULL;
     json_decref(file);
-    return NULL;
+    return r;
+}
+
+static void add_once(json_t *texts, const char *text)
+{
+    size_t index;
+    json_t *other;
+    json_array_foreach(texts, index, other)
+    {
+        if (strcmp(json_string_value(other), text) == 0)
+            return;
+    }
+    (void)json_array_append_new(texts, json_string(text));
 }
 
 json_t *prisma_endpoint_databases(const json_t *part)
 {
-    json_t *seen = json_object(), *names = json_array(), *key;
+    json_t *names = json_array(), *key;
     const char *id;
     json_object_foreach(json_object_get(part, "keys"), id, key)
     {
         const char *name = json_string_value(json_object_get(key, "database"));
-        if (name && !json_object_get(seen, name)) {
-            (void)json_object_set_new(seen, name, json_true());
-            (void)json_array_append_new(names, json_string(name));
-        }
+        if (name)
+            add_once(names, name);
     }
-    json_decref(seen);
     return names;
 }
 
@@ -57,18 +67,6 @@ static char *host_of(const char *url, const char **ret_key, size_t *ret_key_len)
     return NULL;
 }
 
-static void add_host(json_t *hosts, const char *host)
-{
-    size_t index;
-    json_t *other;
-    json_array_foreach(hosts, index, other)
-    {
-        if (strcmp(json_string_value(other), host) == 0)
-            return;
-    }
-    (void)json_array_append_new(hosts, json_string(host));
-}
-
 void prisma_endpoint_declare(struct project *project, const json_t *part)
 {
     const char *name;
@@ -80,8 +78,8 @@ void prisma_endpoint_declare(struct project *project, const json_t *part)
         AUTO_TEXT host = text ? host_of(text, &key, &key_len) : NULL;
         if (!host || !prisma_keys_find(part, key, key_len))
             continue;
-        add_host(project->services, host);
-        add_host(project->services, VENDOR_HOST);
+        add_once(project->services, host);
+        add_once(project->services, VENDOR_HOST);
     }
 }
 
@@ -110,7 +108,7 @@ int prisma_endpoint_project(const char *name, json_t *binding, const json_t *set
             main_path ? xstrndup(main_path, (size_t)(strrchr(main_path, '/') - main_path)) : NULL,
         .compatibility_date = xstrdup("2026-01-01"),
         .compatibility_flags = json_pack("[s]", "nodejs_compat"),
-        .vars = settings ? json_copy((json_t *)(uintptr_t)settings) : json_object(),
+        .vars = json_copy((json_t *)(uintptr_t)settings),
         .routes = json_array(),
         .crons = json_array(),
         .databases = json_pack("[o]", binding),
@@ -122,6 +120,8 @@ int prisma_endpoint_project(const char *name, json_t *binding, const json_t *set
         .system = true,
     };
     *ret_project = project;
+    (void)json_object_del(project.vars, "address"); /* the listener's, which is not the worker's */
+    (void)json_object_del(project.vars, "port");
     if (!main_path)
         return error_set(err, -ENOENT,
                          "system/prisma/index.js is not beside this program: Prisma's clients "

@@ -9,8 +9,8 @@
 /* The database of a project's private Postgres, in weir dev. */
 #define PRISMA_PRIVATE "private"
 
-/* The plan's "prisma": {secret, keys}. NULL without keys, or with err. */
-json_t *prisma_endpoint_part(const char *state_dir, struct error *err);
+/* The plan's "prisma": {secret, keys}; NULL without keys. */
+int prisma_endpoint_part(const char *state_dir, json_t **ret_part, struct error *err) WARN_UNUSED;
 
 /* Which databases the keys are for: an array of names, each once. */
 json_t *prisma_endpoint_databases(const json_t *part);
@@ -26,7 +26,8 @@ json_t *prisma_endpoint_dev_listener(const char *state_dir, const char *address,
                                      struct error *err);
 
 /* The system worker for a database, as the project that it is. binding: {host, database, user},
- * what it may connect to (taken over); settings: its variables, or NULL. -ENOENT with err: this build
+ * what it may connect to (taken over); settings: [prisma] as it is filled, its
+ * variables. -ENOENT with err: this build
  * has none. */
 int prisma_endpoint_project(const char *name, json_t *binding, const json_t *settings,
                             struct project *ret_project, struct error *err) WARN_UNUSED;

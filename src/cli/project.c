@@ -456,6 +456,11 @@ static bool choose_env(struct project *project, const char *env, struct config_r
     return false;
 }
 
+char *project_dir_of(const char *config_path)
+{
+    return xstrndup(config_path, (size_t)(strrchr(config_path, '/') - config_path));
+}
+
 int project_read(const char *dir, const char *env, struct project *ret_project,
                  struct config_report *report, struct error *err)
 {
@@ -474,8 +479,7 @@ int project_read(const char *dir, const char *env, struct project *ret_project,
         return -ENOENT;
     report->file = project.config_path;
     int r = config_read(project.config_path, &project.config, err);
-    project.dir = xstrndup(project.config_path,
-                           (size_t)(strrchr(project.config_path, '/') - project.config_path));
+    project.dir = project_dir_of(project.config_path);
     if (r < 0) {
         config_error_at(report, err->text);
         *ret_project = project;

@@ -36,6 +36,9 @@ struct project {
  * upwards: or of a directory above. NULL with err: there is none. */
 char *project_find(const char *dir, bool upwards, struct error *err);
 
+/* The directory that such a file lies in, malloc'ed. */
+char *project_dir_of(const char *config_path);
+
 /* dir: of the project, or the configuration file itself. env: NULL or a name. Warnings and errors go to
  * report, whose file is set; with errors the project is not complete. -ENOENT with err: there is no
  * project. */

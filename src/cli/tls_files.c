@@ -21,14 +21,12 @@ static bool read_file(const struct value *table, const char *key, const char *na
     AUTO_TEXT path =
         given && given[0] == '/' ? xstrdup(given) : xasprintf("%s/%s", dir, given ? given : "");
     AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got =
-        fd < 0 ? -1 : read(fd, buffer_reserve(ret_text, FILE_BYTES_MAX), FILE_BYTES_MAX - 1);
-    if (got < 0) {
+    int r = fd < 0 ? -errno : buffer_read_all(ret_text, fd, FILE_BYTES_MAX);
+    if (r < 0) {
         config_error(report, item->line, key, "%s %s = \"%s\": cannot read it: %s", name, key,
-                     given ? given : "", strerror(errno));
+                     given ? given : "", r == -EFBIG ? "it is too large" : strerror(-r));
         return false;
     }
-    ret_text->end += (size_t)got;
     buffer_append(ret_text, "", 1);
     return true;
 }

@@ -3,15 +3,9 @@
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <stdlib.h>
 
-#include "common.h"
-
-struct client_tls {
-    SSL_CTX *ssl;
-};
+#include "pem.h"
 
 /* The client's wishes come in its order; HTTP/1.1 is what there is (RFC 7301). */
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
@@ -26,40 +20,15 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
                : SSL_TLSEXT_ERR_NOACK;
 }
 
-static int use_certificate(SSL_CTX *ssl, const char *text)
+SSL_CTX *client_tls_new(const char *certificate, const char *key, struct error *err)
 {
-    BIO *bio = BIO_new_mem_buf(text, -1);
-    X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL), *next;
-    int ok = certificate && SSL_CTX_use_certificate(ssl, certificate);
-    X509_free(certificate);
-    while (ok && (next = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
-        ok = SSL_CTX_add0_chain_cert(ssl, next) > 0;
-    BIO_free(bio);
-    return ok;
-}
-
-static int use_key(SSL_CTX *ssl, const char *text)
-{
-    BIO *bio = BIO_new_mem_buf(text, -1);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *)"");
-    int ok = key && SSL_CTX_use_PrivateKey(ssl, key);
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    return ok;
-}
-
-struct client_tls *client_tls_new(const char *certificate, const char *key, struct error *err)
-{
-    const char *wrong = NULL;
     SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
-    if (!ssl)
-        wrong = "OpenSSL has no memory";
-    else if (!use_certificate(ssl, certificate))
-        wrong = "the certificate is no PEM certificate";
-    else if (!use_key(ssl, key))
-        wrong = "the key is no PEM private key without a passphrase";
-    else if (!SSL_CTX_check_private_key(ssl))
-        wrong = "the key is not the certificate's";
+    const char *wrong =
+        !ssl                                     ? "OpenSSL has no memory"
+        : !pem_use_certificate(ssl, certificate) ? "the certificate is no PEM certificate"
+        : !pem_use_key(ssl, key) ? "the key is no PEM private key without a passphrase, or "
+                                   "not the certificate's"
+                                 : NULL;
     ERR_clear_error();
     if (wrong) {
         SSL_CTX_free(ssl);
@@ -71,24 +40,18 @@ struct client_tls *client_tls_new(const char *certificate, const char *key, stru
                                     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     (void)SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, NULL);
-    struct client_tls *context = xcalloc(1, sizeof(*context));
-    context->ssl = ssl;
-    return context;
+    return ssl;
 }
 
-void client_tls_free(struct client_tls **context)
+void client_tls_free(SSL_CTX **context)
 {
-    struct client_tls *freed = *context;
+    SSL_CTX_free(*context);
     *context = NULL;
-    if (!freed)
-        return;
-    SSL_CTX_free(freed->ssl);
-    free(freed);
 }
 
-SSL *client_tls_accept(struct client_tls *context, int fd)
+SSL *client_tls_accept(SSL_CTX *context, int fd)
 {
-    SSL *ssl = SSL_new(context->ssl);
+    SSL *ssl = SSL_new(context);
     if (!ssl || !SSL_set_fd(ssl, fd)) {
         SSL_free(ssl);
         return NULL;

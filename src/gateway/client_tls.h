@@ -9,16 +9,14 @@
 
 #include "error.h"
 
-struct client_tls; /* of a listener */
-
-/* Both PEM. NULL with err: they cannot be used, or do not belong together. */
-struct client_tls *client_tls_new(const char *certificate, const char *key, struct error *err);
+/* For a listener. Both PEM. NULL with err: they cannot be used, or do not belong together. */
+SSL_CTX *client_tls_new(const char *certificate, const char *key, struct error *err);
 /* Connections keep what they need. */
-void client_tls_free(struct client_tls **context);
+void client_tls_free(SSL_CTX **context);
 
 /* For a socket that was accepted; the handshake goes along with the first reads. NULL: no memory.
  */
-SSL *client_tls_accept(struct client_tls *context, int fd);
+SSL *client_tls_accept(SSL_CTX *context, int fd);
 /* As recv(), with errno: EAGAIN, or another when it is broken. 0: closed. */
 ssize_t client_tls_recv(SSL *tls, void *bytes, size_t len);
 /* As send(). What is sent again after EAGAIN may lie elsewhere. */

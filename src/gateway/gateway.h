@@ -5,6 +5,7 @@
 #define WEIR_GATEWAY_H
 
 #include <jansson.h>
+#include <openssl/types.h>
 
 #include "buffer.h"
 #include "channel.h"
@@ -34,7 +35,7 @@ struct http_settings {
 struct listener_kind {
     bool admin, prisma;
     bool plain_too;          /* the first byte tells whether a connection is TLS */
-    struct client_tls *tls; /* client_tls.h; NULL: plain */
+    SSL_CTX *tls;   /* client_tls.h; NULL: plain */
 };
 
 struct assets; /* assets.h */

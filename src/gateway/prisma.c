@@ -68,7 +68,8 @@ static struct deployment *deployment_of(const char *database)
     return NULL;
 }
 
-enum prisma_refusal prisma_admit(const struct http1_request *parsed, struct prisma_claim *ret_claim)
+enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t body_bytes,
+                                 struct prisma_claim *ret_claim)
 {
     struct slice token = bearer_of(parsed);
     if (token.len == 0)
@@ -90,7 +91,10 @@ enum prisma_refusal prisma_admit(const struct http1_request *parsed, struct pris
         return PRISMA_EXPIRED;
     ret_claim->read_only = json_is_true(json_object_get(key, "read_only"));
     ret_claim->deployment = deployment_of(json_string_value(json_object_get(key, "database")));
-    return ret_claim->deployment ? PRISMA_ADMITTED : PRISMA_NO_DATABASE;
+    if (!ret_claim->deployment)
+        return PRISMA_NO_DATABASE;
+    return body_bytes > ret_claim->deployment->request_body_bytes_max ? PRISMA_TOO_LARGE
+                                                                      : PRISMA_ADMITTED;
 }
 
 /* ---- refusing ---- */

@@ -27,8 +27,8 @@ struct prisma_claim {
 
 /* Takes over the plan's part; to be called when its deployments are known. */
 void prisma_take_plan(const json_t *plan);
-/* By the request's Authorization field. */
-enum prisma_refusal prisma_admit(const struct http1_request *parsed,
+/* By the request's Authorization field, and the declared length of its body (negative: none is). */
+enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t body_bytes,
                                  struct prisma_claim *ret_claim);
 int prisma_refusal_status(enum prisma_refusal refusal);
 /* JSON that each version of Prisma's client reads as an error with a code. Static. */

@@ -134,10 +134,7 @@ static int refusal_of(const struct deployment *deployment, const struct http1_re
 static void serve_prisma(struct conn *conn, const struct http1_request *parsed)
 {
     struct prisma_claim claim;
-    enum prisma_refusal refusal = prisma_admit(parsed, &claim);
-    if (refusal == PRISMA_ADMITTED &&
-        parsed->content_length > claim.deployment->request_body_bytes_max)
-        refusal = PRISMA_TOO_LARGE;
+    enum prisma_refusal refusal = prisma_admit(parsed, parsed->content_length, &claim);
     if (refusal == PRISMA_ADMITTED) {
         forward_request(conn, claim.deployment, parsed, &claim);
         return;

@@ -138,12 +138,12 @@ static void begin_answer(struct service_call *call, int status, struct slice hea
     call->begun = true;
 }
 
-/* An answer of our own, instead of the callee's. */
-static void answer_ourselves(struct service_call *call, int status, struct slice headers,
-                             struct slice body)
+static void refuse(struct service_call *call, enum prisma_refusal refusal)
 {
+    struct slice body = prisma_refusal(refusal);
     leave(call);
-    begin_answer(call, status, headers, (int64_t)body.len, body, true);
+    begin_answer(call, prisma_refusal_status(refusal), SLICE("content-type: application/json\n"),
+                 (int64_t)body.len, body, true);
     pump(call);
 }
 
@@ -209,7 +209,6 @@ void service_call_resume_body(struct service_call *call)
            (room = dispatch_body_room(request)) > 0) {
         size_t len = buffer_len(&call->body);
         len = len < room ? len : room;
-        len = len < BODY_CHUNK_BYTES_MAX ? len : BODY_CHUNK_BYTES_MAX;
         bool last = call->body_ended && len == buffer_len(&call->body);
         dispatch_body(request, (struct slice){call->body.data + call->body.start, len}, last);
         buffer_consume(&call->body, len);
@@ -231,8 +230,7 @@ int service_call_body(struct instance *caller, uint64_t id, struct slice bytes, 
     if (!call->request)
         return 0;
     if (call->body_bytes > call->request->deployment->request_body_bytes_max) {
-        answer_ourselves(call, 413, SLICE("content-type: application/json\n"),
-                         prisma_refusal(PRISMA_TOO_LARGE));
+        refuse(call, PRISMA_TOO_LARGE);
         return 0;
     }
     buffer_append_slice(&call->body, bytes);
@@ -262,14 +260,11 @@ int service_call_start(struct instance *caller, const struct ring_frame *frame,
     caller->calls_count++;
     struct slice inline_body = {payload.ptr + payload.len - head.inline_bytes, head.inline_bytes};
     struct prisma_claim claim;
-    enum prisma_refusal refusal = prisma_admit(&parsed, &claim);
-    if (caller->calls_count > CALLS_MAX)
-        refusal = PRISMA_TOO_MANY;
-    if (refusal == PRISMA_ADMITTED && head.body_bytes > claim.deployment->request_body_bytes_max)
-        refusal = PRISMA_TOO_LARGE;
+    enum prisma_refusal refusal = caller->calls_count > CALLS_MAX
+                                      ? PRISMA_TOO_MANY
+                                      : prisma_admit(&parsed, head.body_bytes, &claim);
     if (refusal != PRISMA_ADMITTED) {
-        answer_ourselves(call, prisma_refusal_status(refusal),
-                         SLICE("content-type: application/json\n"), prisma_refusal(refusal));
+        refuse(call, refusal);
         return 0;
     }
     bool secure = payload.ptr[sizeof(head) + head.method_bytes + 4] == 's';

@@ -2,11 +2,13 @@
 #include "buffer.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-enum { BUFFER_BYTES_MIN = 256 };
+enum { BUFFER_BYTES_MIN = 256, READ_BYTES = 65536 };
 
 char *buffer_reserve(struct buffer *buffer, size_t bytes)
 {
@@ -120,6 +122,19 @@ void buffer_append_json(struct buffer *buffer, struct slice text)
         }
     }
     buffer_append(buffer, "\"", 1);
+}
+
+int buffer_read_all(struct buffer *buffer, int fd, size_t bytes_max)
+{
+    size_t before = buffer_len(buffer);
+    for (;;) {
+        ssize_t got = read(fd, buffer_reserve(buffer, READ_BYTES), READ_BYTES);
+        if (got <= 0)
+            return got < 0 ? -errno : 0;
+        buffer->end += (size_t)got;
+        if (buffer_len(buffer) - before > bytes_max)
+            return -EFBIG;
+    }
 }
 
 void buffer_consume(struct buffer *buffer, size_t len)

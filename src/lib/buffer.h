@@ -32,6 +32,8 @@ void buffer_append_text(struct buffer *buffer, const char *text);
 void buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Appends text as a JSON string with its quotes; invalid UTF-8 becomes U+FFFD. */
 void buffer_append_json(struct buffer *buffer, struct slice text);
+/* Appends what is left to read of the descriptor. 0, negative errno, or -EFBIG: it is more than bytes_max. */
+int buffer_read_all(struct buffer *buffer, int fd, size_t bytes_max);
 /* Drops len bytes from the front (len <= buffer_len). */
 void buffer_consume(struct buffer *buffer, size_t len);
 /* Empties it, keeping at most keep_bytes of memory. */

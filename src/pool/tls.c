@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pem.h"
 #include "secret.h"
 #include "tls_records.h"
 
@@ -61,42 +62,9 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
     return SSL_TLSEXT_ERR_OK;
 }
 
-static BIO *text_bio(const char *pem)
-{
-    BIO *bio = BIO_new_mem_buf(pem, -1);
-    if (!bio)
-        abort();
-    return bio;
-}
-
-/* The first certificate is ours, those that follow lead to its root. */
-static bool use_certificate(SSL_CTX *ssl, const char *pem)
-{
-    BIO *bio = text_bio(pem);
-    X509 *own = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL), *next;
-    bool ok = own && SSL_CTX_use_certificate(ssl, own) == 1;
-    while (ok && (next = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
-        ok = SSL_CTX_add0_chain_cert(ssl, next) == 1;
-    X509_free(own);
-    BIO_free(bio);
-    if (ok)
-        ERR_clear_error(); /* the end of the text */
-    return ok;
-}
-
-static bool use_key(SSL_CTX *ssl, const char *pem)
-{
-    BIO *bio = text_bio(pem);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
-    bool ok = key && SSL_CTX_use_PrivateKey(ssl, key) == 1 && SSL_CTX_check_private_key(ssl) == 1;
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    return ok;
-}
-
 static bool trust(SSL_CTX *ssl, const char *pem, bool for_clients)
 {
-    BIO *bio = text_bio(pem);
+    BIO *bio = BIO_new_mem_buf(pem, -1);
     X509_STORE *store = SSL_CTX_get_cert_store(ssl);
     X509 *authority;
     int count = 0;
@@ -197,9 +165,9 @@ static int configure(struct tls_context *context, const struct tls_settings *set
     if (ciphers && strcmp(ciphers, "default") != 0 && strcmp(ciphers, "secure") != 0 &&
         SSL_CTX_set_cipher_list(ssl, ciphers) != 1)
         return error_set(err, -EINVAL, "tls ciphers \"%s\": %s", ciphers, openssl_text());
-    if (settings->certificate && !use_certificate(ssl, settings->certificate))
+    if (settings->certificate && !pem_use_certificate(ssl, settings->certificate))
         return error_set(err, -EINVAL, "tls certificate: %s", openssl_text());
-    if (settings->key && !use_key(ssl, settings->key))
+    if (settings->key && !pem_use_key(ssl, settings->key))
         return error_set(err, -EINVAL, "tls key: %s", openssl_text());
     if (settings->ca && !trust(ssl, settings->ca, context->for_clients))
         return error_set(err, -EINVAL, "tls ca: there is no certificate in it");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prisma's query compiler: from a schema and a query to a plan. Its WebAssembly is instantiated while the
-
+// Prisma's query compiler: from a schema and a query to a plan. Its WebAssembly is instantiated while the worker
+// starts, so that every instance begins with it.
 import * as glue from "@prisma/query-compiler-wasm/postgresql/query_compiler_fast_bg.js";
 import module from "./compiler.wasm";
 

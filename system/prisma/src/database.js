@@ -18,6 +18,15 @@ const ISOLATION = {
   Serializable: "SERIALIZABLE",
 };
 
+// Of the clients' name, or undefined; in Postgres's words.
+function isolationOf(level) {
+  if (level === undefined) return undefined;
+  const isolation = ISOLATION[level] ?? level;
+  if (!Object.values(ISOLATION).includes(isolation))
+    throw new UserFacingError(`Invalid isolation level \`${level}\``, "P2023", { providedIsolationLevel: level });
+  return isolation;
+}
+
 // A text always has the same name, so that the pool prepares it once for each of its connections.
 const names = new Map();
 function nameOf({ sql }) {
@@ -68,30 +77,32 @@ function keepDetail(adapter) {
 export class Database {
   #adapter;
   #transactions;
+  #connecting;
   #limits;
   #open = new Map(); // id of an interactive transaction => whose (the key's id) and until when
 
-  constructor(url, schema, limits) {
+  constructor(url, limits) {
     this.#limits = limits;
-    this.schema = schema;
     const pool = new pg.Pool({
       Client, connectionString: url, max: CONNECTIONS_MAX, idleTimeoutMillis: 10000, connectionTimeoutMillis: 30000,
       statement_timeout: limits.queryMs, // Postgres stops the statement itself
     });
-    this.connecting = new PrismaPg(pool, { schema, statementNameGenerator: nameOf }).connect();
+    this.#connecting = this.#connect(new PrismaPg(pool, { statementNameGenerator: nameOf }));
   }
 
-  async ready() {
-    if (this.#adapter !== undefined) return this;
-    this.#adapter = await this.connecting;
+  ready() {
+    return this.#connecting;
+  }
+
+  async #connect(factory) {
+    this.#adapter = await factory.connect();
     keepDetail(this.#adapter);
-    this.#transactions ??= new TransactionManager({
+    this.#transactions = new TransactionManager({
       driverAdapter: this.#adapter,
       transactionOptions: { maxWait: 2000, timeout: 5000 },
       tracingHelper: noopTracingHelper,
       provider: "postgresql",
     });
-    return this;
   }
 
   connectionInfo() {
@@ -139,9 +150,7 @@ export class Database {
 
   // A transaction ends by itself after its timeout.
   async start({ maxWait = 2000, timeout = 5000, isolationLevel }, { key, readOnly }) {
-    const isolation = isolationLevel === undefined ? undefined : ISOLATION[isolationLevel] ?? isolationLevel;
-    if (isolation !== undefined && !Object.values(ISOLATION).includes(isolation))
-      throw new UserFacingError(`Invalid isolation level \`${isolationLevel}\``, "P2023", { providedIsolationLevel: isolationLevel });
+    const isolation = isolationOf(isolationLevel);
     this.#forgetLate();
     if (this.#open.size >= this.#limits.transactions)
       throw new Refusal(429, "P2028", `Transaction API error: ${this.#limits.transactions} interactive transactions are open, which is the limit here.`);
@@ -179,7 +188,7 @@ export class Database {
     const { id } = await this.#transactions.startTransaction({
       maxWait: 2000,
       timeout: this.#limits.queryMs,
-      isolationLevel: isolationLevel === undefined ? undefined : ISOLATION[isolationLevel] ?? isolationLevel,
+      isolationLevel: isolationOf(isolationLevel),
     });
     try {
       if (who.readOnly) await makeReadOnly(await this.#transactions.getTransaction({ id }, "query"));

@@ -13,15 +13,16 @@ const READS = /^(find|aggregate|groupBy|count)/;
 
 let database, results, limits;
 
+// env: [prisma] of weir.toml, with its defaults filled in.
 function begin(env) {
   limits = {
-    queryMs: Number(env.QUERY_MS ?? 10000),
-    transactionMs: Number(env.TRANSACTION_MS ?? 15000),
-    transactions: Number(env.TRANSACTIONS_MAX ?? 100),
-    responseBytes: Number(env.RESPONSE_BYTES_MAX ?? 5 * 1024 * 1024),
+    queryMs: env.QUERY_MS,
+    transactionMs: env.TRANSACTION_MS,
+    transactions: env.TRANSACTIONS_MAX,
+    responseBytes: env.RESPONSE_BYTES_MAX,
   };
-  database = new Database(env.DATABASE.connectionString, env.SCHEMA, limits);
-  results = new Results(Number(env.CACHE_BYTES_MAX ?? 32 * 1024 * 1024));
+  database = new Database(env.DATABASE.connectionString, limits);
+  results = new Results(env.CACHE_BYTES_MAX);
 }
 
 function jsonOf(text) {
@@ -46,8 +47,7 @@ function logOf(headers) {
   return { logs, onQuery };
 }
 
-function textOf(result, logs) {
-  if (logs.length > 0) result.extensions = { logs };
+function textOf(result) {
   const text = safeJsonStringify(result);
   if (text.length > limits.responseBytes)
     throw new Refusal(413, "P6009", `The response is larger than ${limits.responseBytes} bytes, which is the limit here: select less, or page through it.`);
@@ -72,8 +72,9 @@ async function throughCache(request, cacheKey, isRead, ctx, run) {
   const renew = async () => {
     const { logs, onQuery } = logOf(request.headers);
     const result = await run(onQuery);
-    if (strategy !== undefined && result.errors === undefined) results.store(cacheKey, textOf(result, []), strategy.tags);
-    return textOf(result, logs);
+    const text = textOf(result);
+    if (strategy !== undefined && result.errors === undefined) results.store(cacheKey, text, strategy.tags);
+    return logs.length === 0 ? text : textOf({ ...result, extensions: { logs } });
   };
   if (strategy === undefined) return answer(await renew(), "none", Date.now(), ray);
   const found = results.find(cacheKey, strategy);
