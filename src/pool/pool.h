@@ -275,6 +275,8 @@ bool server_is_free(const struct server *server);
 bool server_send(struct server *server, const struct iovec *parts, int count);
 /* A query of our own; label (NULL: none) comes back in its expected entry. False: it is closed. */
 bool server_query(struct server *server, const char *sql, const char *label);
+/* Its client has begun a transaction block where the mode has none. */
+bool server_in_forbidden_block(const struct server *server);
 /* The text of what its client asks now, for the log should it be slow. */
 void server_note_query(struct server *server, struct slice text);
 /* Its client has ended its transaction: it is made fit for the next, and lent. */

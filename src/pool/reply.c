@@ -376,7 +376,8 @@ static void on_ready(struct reply *reply)
     server->status = body_of(reply).ptr[0];
     server->copy_in = server->resets = false;
     server->changed_schema = server->changed_schema && server->status != 'I';
-    if (head != EXPECT_OWN_QUERY)
+    /* A block in statement mode ends the session (server.c); its client hears nothing but that. */
+    if (head != EXPECT_OWN_QUERY && !server_in_forbidden_block(server))
         pass(reply);
     settle(server, reply->batch);
     if (server->stale && server->expect.count == 0 && server->status == 'I') {

@@ -427,6 +427,11 @@ static void ask_again(struct server *server)
         client_keep(client, rest);
 }
 
+bool server_in_forbidden_block(const struct server *server)
+{
+    return server->status != 'I' && server->client && server->client->pool->mode == POOL_STATEMENT;
+}
+
 static void after_replies(struct server *server, bool free)
 {
     struct client *client = server->client;
@@ -439,7 +444,7 @@ static void after_replies(struct server *server, bool free)
     }
     if (server->expect.count == 0)
         count_query(server);
-    if (server->status == 'T' && client->pool->mode == POOL_STATEMENT) {
+    if (server_in_forbidden_block(server)) {
         client_close(client, &(struct wire_error){"0A000",
                                                   "transaction blocks are not possible with "
                                                   "statement pooling",

@@ -2,7 +2,7 @@
 // Prisma's clients of each version, directly on a Postgres and through weir.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
@@ -11,24 +11,15 @@ import { eventually, startPostgres } from "../pool/lib.mjs";
 
 const here = join(root, "tests/prisma");
 
-// Prisma's CLI fetches native engines; none of them is needed here.
-export const cliEnvironment = {
-  ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: "/bin/true", PRISMA_QUERY_ENGINE_LIBRARY: "/bin/true", CHECKPOINT_DISABLE: "1", DATABASE_URL: "postgres://nowhere",
-};
-
 // Resolves when check() is true at last.
 export const until = (check, ms) => eventually(async () => assert.ok(await check(), check.toString()), ms);
 
 // Clients of tests/prisma/VERSION: {direct(url), edge(url), Prisma}.
 export function clients(version) {
   const dir = join(here, version);
-  if (!existsSync(join(dir, "generated"))) {
-    writeFileSync(join(dir, "schema.prisma"), readFileSync(join(dir, "head.prisma"), "utf8") + readFileSync(join(here, "schema.prisma"), "utf8"));
-    for (const args of JSON.parse(readFileSync(join(dir, "package.json"))).generate) {
-      const done = spawnSync("npx", ["prisma", "generate", "--schema", "schema.prisma", ...args], { cwd: dir, env: cliEnvironment, encoding: "utf8" });
-      if (done.status !== 0) throw new Error(`prisma generate in ${dir}: ${done.stdout}${done.stderr}`);
-    }
-  }
+  // The kernel's lock goes with its holder.
+  const done = spawnSync("flock", [join(dir, "head.prisma"), process.execPath, join(here, "generate.mjs"), version], { encoding: "utf8" });
+  if (done.status !== 0) throw new Error(done.stderr || String(done.error));
   return createRequire(join(dir, "package.json"))("./clients.cjs");
 }
 

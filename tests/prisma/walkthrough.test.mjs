@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 
 import { dev, patience, root, weirPath } from "../e2e/lib.mjs";
-import { cliEnvironment } from "./lib.mjs";
+import { cliEnvironment } from "./environment.mjs";
 
 const example = join(root, "examples/blog-prisma");
 const dir = mkdtempSync(join(tmpdir(), "weir-walk-"));

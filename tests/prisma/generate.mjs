@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// generate.mjs VERSION: makes the clients of tests/prisma/VERSION, unless they are there for the schema as it is. Whoever
+// runs it holds a lock: test files run side by side, and half a client is worse than none.
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { cliEnvironment } from "./environment.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url)), dir = join(here, process.argv[2]);
+const read = (...path) => readFileSync(join(...path), "utf8");
+const schema = read(dir, "head.prisma") + read(here, "schema.prisma"), made = join(dir, "generated/of.prisma");
+
+if (!existsSync(made) || readFileSync(made, "utf8") !== schema) {
+  rmSync(join(dir, "generated"), { recursive: true, force: true });
+  writeFileSync(join(dir, "schema.prisma"), schema);
+  for (const args of JSON.parse(read(dir, "package.json")).generate) {
+    const done = spawnSync("npx", ["prisma", "generate", "--schema", "schema.prisma", ...args], { cwd: dir, env: cliEnvironment, encoding: "utf8" });
+    if (done.status !== 0) throw new Error(`prisma generate in ${dir}: ${done.stdout}${done.stderr}`);
+  }
+  writeFileSync(made, schema);
+}
