@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "huge_text.h"
 #include "instance.h"
 #include "ipc.h"
 #include "log.h"
@@ -181,6 +182,7 @@ int nursery_main(int argc, char **argv)
     fork_into_namespace();
     nursery.proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     nursery.own_pid_namespace = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    huge_text_map("javascriptcore");
     if (instance_init(&err) < 0)
         goto failed;
     if (rehearse(&instance.engine, &err) < 0)

@@ -259,19 +259,32 @@ class Parts {
 
 const fastUrl =
   /^(https?:)\/\/([a-z0-9](?:[a-z0-9.-]*[a-z])?|127\.0\.0\.1)(?::([1-9][0-9]{0,4}))?(\/[A-Za-z0-9\-._~!$&()*+,;=:@%/]*)?(?:\?([A-Za-z0-9\-._~!$&()*+,;=:@%/?[\]|{}^`]*))?$/;
+// With other schemes or a user: what drivers of databases are given.
+const fastUserUrl =
+  /^([a-z][a-z0-9+-]*:)\/\/(?:([A-Za-z0-9\-._~!$&()*+,%]*)(?::([A-Za-z0-9\-._~!$&()*+,%]*))?@)?([a-z0-9](?:[a-z0-9.-]*[a-z])?|127\.0\.0\.1)(?::([1-9][0-9]{0,4}))?(\/[A-Za-z0-9\-._~!$&()*+,;=:@%/]*)?(?:\?([A-Za-z0-9\-._~!$&()*+,;=:@%/?[\]|{}^`]*))?$/;
 
-function parseFast(text) {
-  const match = fastUrl.exec(text);
-  if (match === null) return null;
-  const path = match[4] ?? "/", port = match[3];
-  if (path.includes("/.") || path.includes("%2") || match[2].includes("xn--") || match[2].includes("..") || (port !== undefined && Number(port) > 65535)) return null;
-  if (match[2] !== "127.0.0.1" && endsInNumber(match[2])) return null;
+function partsOf(scheme, host, port, path, query) {
+  if (path.includes("/.") || path.includes("%2") || host.includes("xn--") || host.includes("..") || (port !== undefined && Number(port) > 65535)) return null;
+  if (host !== "127.0.0.1" && endsInNumber(host)) return null;
   const parts = new Parts();
-  parts.scheme = match[1];
-  parts.host = match[2];
-  parts.port = port === undefined || port === specialPorts[match[1]] ? "" : port;
-  parts.path = path.slice(1).split("/");
-  parts.query = match[5] ?? null;
+  parts.scheme = scheme;
+  parts.host = host;
+  parts.port = port === undefined || port === specialPorts[scheme] ? "" : port;
+  parts.path = path === "" ? [] : path.slice(1).split("/");
+  parts.query = query ?? null;
+  return parts;
+}
+
+// null: not of that simple kind, or no URL.
+function parseFast(text) {
+  let match = fastUrl.exec(text);
+  if (match !== null) return partsOf(match[1], match[2], match[3], match[4] ?? "/", match[5]);
+  match = fastUserUrl.exec(text);
+  if (match === null || match[1] === "file:") return null;
+  const parts = partsOf(match[1], match[4], match[5], match[6] ?? (isSpecial(match[1]) ? "/" : ""), match[7]);
+  if (parts === null) return null;
+  parts.username = match[2] ?? "";
+  parts.password = match[3] ?? "";
   return parts;
 }
 
