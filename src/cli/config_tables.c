@@ -278,7 +278,7 @@ static const struct config_key pool_keys[] = {
     {"server_connect_timeout", CONFIG_DURATION, 100, DAY_MS, "15s", "server_connect_timeout",
      "Time for a connection to a database, its login included"},
     {"server_lifetime", CONFIG_DURATION, 0, DAY_MS, "1h", "server_lifetime",
-     "A connection is closed after this, when it is idle"},
+     "A connection is closed after this, when it is idle; 0: after its first client"},
     {"server_idle_timeout", CONFIG_DURATION, 0, DAY_MS, "10m", "server_idle_timeout",
      "One that nobody used for so long is closed"},
     {"cancel_wait_timeout", CONFIG_DURATION, 100, DAY_MS, "10s", "cancel_wait_timeout",

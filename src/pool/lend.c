@@ -284,6 +284,7 @@ static void link_up(struct client *client, struct server *server)
 {
     client->server = server;
     server->client = client;
+    server->served = true;
     tenant_lend(&client->pool->tenants, client->tenant);
     client->pinned = client->pinned || client->pool->mode == POOL_SESSION;
     server_become(server, SERVER_LENT);

@@ -132,6 +132,7 @@ struct server {
     char *query_text;          /* of the query under way, where slow ones are logged; else NULL */
     char binding[64];          /* of TLS, for SCRAM */
     bool asked;                /* something, since it was lent */
+    bool served;               /* a client, at some time */
     bool listens;              /* is for notifications only */
     bool stale;                /* a plan that it keeps is out of date */
     bool verifies; /* is asked what a statement returns: until then its client is not read on */

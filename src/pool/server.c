@@ -230,7 +230,7 @@ bool server_query(struct server *server, const char *sql, const char *label)
 static bool is_worn(const struct server *server)
 {
     int64_t lifetime_ms = server->pool->limits.server_lifetime_ms;
-    return server->tainted ||
+    return server->tainted || (lifetime_ms == 0 && server->served) ||
            (lifetime_ms > 0 && pool_now() - server->born_us > (uint64_t)lifetime_ms * 1000);
 }
 

@@ -103,6 +103,21 @@ test("the minimum is open before anybody comes, and connections have a lifetime"
   await pool.stop();
 });
 
+test("with a lifetime of 0 a connection is used once", async () => {
+  const pool = await open('pool_mode = "session"\npool_size = 2\nserver_lifetime = "0s"');
+  const pids = [];
+  for (let i = 0; i < 3; i++) {
+    const wire = await Wire.login(pool.port);
+    const [[pid]] = await wire.rows("select pg_backend_pid()");
+    assert.deepEqual(await wire.rows("select pg_backend_pid()"), [[pid]]); // the session keeps it
+    pids.push(pid);
+    wire.close();
+  }
+  assert.equal(new Set(pids).size, 3);
+  await eventually(() => assert.equal(backends(), 0));
+  await pool.stop();
+});
+
 test("nothing of a session shows in another's", async () => {
   const pool = await open("pool_size = 1");
   const secrets = {
