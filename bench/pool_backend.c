@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { BUFFER_BYTES = 64 * 1024, EVENTS = 64 };
@@ -163,25 +165,40 @@ static void accept_one(int epoll, int listener)
     (void)epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
+/* A listener's events carry no connection. */
+static int listen_at(int epoll, const struct sockaddr *address, socklen_t size, int *ret_listener)
+{
+    int on = 1, fd = socket(address->sa_family, SOCK_STREAM, 0);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = ret_listener};
+    *ret_listener = fd;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    (void)umask(0); /* the pool is another user */
+    if (bind(fd, address, size) == 0 && listen(fd, 1024) == 0 &&
+        epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0)
+        return 0;
+    perror("pool_backend");
+    return -1;
+}
+
+/* pool_backend PORT PATH: on loopback, and on a unix socket. */
 int main(int argc, char **argv)
 {
-    int on = 1, epoll = epoll_create1(0), listener = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 0)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct epoll_event events[EVENTS], event = {.events = EPOLLIN, .data.ptr = NULL};
-    (void)setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        listen(listener, 1024) < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) < 0) {
-        perror("pool_backend");
+    int epoll = epoll_create1(0), listeners[2];
+    struct sockaddr_in inet = {.sin_family = AF_INET,
+                               .sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 0)),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    struct epoll_event events[EVENTS];
+    (void)snprintf(local.sun_path, sizeof(local.sun_path), "%s", argc > 2 ? argv[2] : "");
+    if (listen_at(epoll, (struct sockaddr *)&inet, sizeof(inet), &listeners[0]) < 0 ||
+        (argc > 2 && listen_at(epoll, (struct sockaddr *)&local, sizeof(local), &listeners[1]) < 0))
         return 1;
-    }
     for (;;) {
         int count = epoll_wait(epoll, events, EVENTS, -1);
         for (int i = 0; i < count; i++) {
             struct connection *c = events[i].data.ptr;
-            if (!c) {
-                accept_one(epoll, listener);
+            if (events[i].data.ptr == &listeners[0] || events[i].data.ptr == &listeners[1]) {
+                accept_one(epoll, *(int *)events[i].data.ptr);
             } else if (!serve(c)) {
                 (void)close(c->fd);
                 free(c);

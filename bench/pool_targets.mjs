@@ -62,9 +62,11 @@ export async function startPostgres() {
 }
 
 export async function startBackend() {
-  const port = await freePort(), server = start("backend", [join(root, "build/bench/pool_backend"), String(port)]);
+  const port = await freePort(), dir = directory("backend");
+  chmodSync(dir, 0o755);
+  const server = start("backend", [join(root, "build/bench/pool_backend"), String(port), join(dir, `.s.PGSQL.${port}`)]);
   await listens(port, server);
-  return { name: "direct", port, server, pid: null, prepared: true, stop: () => server.stop() };
+  return { name: "direct", port, dir, server, pid: null, prepared: true, stop: () => server.stop() };
 }
 
 const below = (pid, name) => Number(execFileSync("pgrep", ["-P", String(pid), name], { encoding: "utf8" }));
