@@ -45,8 +45,9 @@ static bool parse_unit(const struct value *value, const char *const *names, cons
     while (*end == ' ')
         end++;
     for (size_t i = 0; names[i] && end != text; i++) {
-        if (strcasecmp(end, names[i]) == 0 && number >= 0 && number < 1e15) {
-            *ret_value = (int64_t)(number * (double)factors[i]);
+        double whole = number * (double)factors[i];
+        if (strcasecmp(end, names[i]) == 0 && whole >= 0 && whole < 9e18) {
+            *ret_value = (int64_t)whole;
             return true;
         }
     }

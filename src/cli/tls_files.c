@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "buffer.h"
+#include "pem.h"
 
 enum { FILE_BYTES_MAX = 1024 * 1024 };
 
@@ -31,7 +33,17 @@ static bool read_file(const struct value *table, const char *key, const char *na
     return true;
 }
 
-/* NULL: they belong together. */
+/* What OpenSSL says of the pair when it is to be used: of a key that is too short, say. */
+static const char *check_use(const char *certificate_text, const char *key_text)
+{
+    SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+    bool ok = tls && pem_use_certificate(tls, certificate_text) && pem_use_key(tls, key_text);
+    const char *reason = ok ? NULL : ERR_reason_error_string(ERR_peek_last_error());
+    SSL_CTX_free(tls);
+    return ok || reason ? reason : "OpenSSL can not use it";
+}
+
+/* NULL, or what is wrong with it. */
 static const char *check_pair(const char *certificate_text, const char *key_text)
 {
     BIO *one = BIO_new_mem_buf(certificate_text, -1), *other = BIO_new_mem_buf(key_text, -1);
@@ -40,7 +52,7 @@ static const char *check_pair(const char *certificate_text, const char *key_text
     const char *wrong = !certificate ? "it is no certificate in PEM"
                         : !key       ? "key_file is no private key in PEM without a passphrase"
                         : X509_check_private_key(certificate, key)
-                            ? NULL
+                            ? check_use(certificate_text, key_text)
                             : "key_file has the key of another certificate";
     X509_free(certificate);
     EVP_PKEY_free(key);

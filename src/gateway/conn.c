@@ -374,7 +374,7 @@ bool conn_accept(int listener_fd, const struct listener_kind *kind)
         int fd = accept4(listener_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0)
             return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
-        if (gateway.connections >= gateway.http.connections_max && !admin) {
+        if (kind->refuses || (gateway.connections >= gateway.http.connections_max && !admin)) {
             gateway.count->refused++;
             (void)close(fd);
             continue;

@@ -35,6 +35,7 @@ struct http_settings {
 struct listener_kind {
     bool admin, prisma;
     bool plain_too;          /* the first byte tells whether a connection is TLS */
+    bool refuses;            /* its TLS can not be had, and plain it must not be */
     SSL_CTX *tls;   /* client_tls.h; NULL: plain */
 };
 

@@ -229,8 +229,11 @@ static struct listener_kind kind_of(const json_t *entry)
                                  .plain_too = json_is_true(json_object_get(tls, "plain_too"))};
     struct error err = {""};
     if (json_is_object(tls) &&
-        !(kind.tls = client_tls_new(text(tls, "certificate"), text(tls, "key"), &err)))
-        log_error("TLS of port %lld: %s", (long long)integer(entry, "port", 0), err.text);
+        !(kind.tls = client_tls_new(text(tls, "certificate"), text(tls, "key"), &err))) {
+        log_error("TLS of port %lld: %s; its connections are refused",
+                  (long long)integer(entry, "port", 0), err.text);
+        kind.refuses = true;
+    }
     return kind;
 }
 

@@ -131,7 +131,11 @@ test("weir check-config tells what is wrong with [prisma] and with a certificate
   assert.match(check('certificate_file = "server.crt"\nkey_file = "server.crt"'), /no private key in PEM/);
   const other = makeCertificate(served.dir, "other", "localhost");
   assert.match(check(`certificate_file = "server.crt"\nkey_file = "${other.key}"`), /key of another certificate/);
+  const weak = ["weak.key", "weak.crt"].map((name) => join(served.dir, name));
+  assert.equal(spawnSync("openssl", ["req", "-x509", "-newkey", "rsa:1024", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", weak[0], "-out", weak[1]]).status, 0);
+  assert.match(check('certificate_file = "weak.crt"\nkey_file = "weak.key"'), /certificate_file = "weak\.crt": .*key too small/);
   assert.match(check('query_timeout = "1h"'), /query_timeout/);
+  assert.match(check('query_timeout = "900000000000000d"'), /query_timeout/); // no number holds it
   assert.match(check("port = 99999"), /port/);
   assert.match(check(`port = ${ports.http}`), /another listener/);
   assert.match(check("colour = 1"), /colour/);
