@@ -275,6 +275,9 @@ static const struct config_key pool_keys[] = {
      "A client that asks nothing for so long is disconnected; 0: never"},
     {"client_login_timeout", CONFIG_DURATION, 100, DAY_MS, "60s", "client_login_timeout",
      "Time for a login"},
+    {"failed_login_delay", CONFIG_DURATION, 0, DAY_MS, "8s", "failed_login_delay",
+     "After five failed logins from an address within a minute, how long the next ones wait at most "
+     "to hear that they have failed; 0: not at all, where all clients come from one address"},
     {"server_connect_timeout", CONFIG_DURATION, 100, DAY_MS, "15s", "server_connect_timeout",
      "Time for a connection to a database, its login included"},
     {"server_lifetime", CONFIG_DURATION, 0, DAY_MS, "1h", "server_lifetime",

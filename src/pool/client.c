@@ -562,6 +562,8 @@ void client_tick(struct client *client, const struct pool_config *config)
         client_close(client, NULL); /* it does not take what ends it */
     else if (client->state == CLIENT_LOGIN && passed(client->since_us, config->client_login_ms))
         client_close(client, &login_too_long);
+    else if (client->state == CLIENT_LOGIN)
+        login_tick(client);
     else if (client->state == CLIENT_READY && !client->server &&
              passed(client->since_us, config->client_idle_ms))
         client_close(client, &idle_too_long);

@@ -9,6 +9,7 @@
 #include "cancel.h"
 #include "console.h"
 #include "credentials.h"
+#include "denials.h"
 #include "log.h"
 #include "login.h"
 #include "lookup.h"
@@ -28,6 +29,7 @@ enum stage {
     STAGE_PASSWORD,
     STAGE_LOOKUP, /* waits for what auth_query says of its user */
     STAGE_POOL,   /* waits for the first server of its pool */
+    STAGE_DENIED, /* waits to hear that its password was wrong */
 };
 
 enum { ANSWER_BYTES_MAX = 4096, TLS_RECORD_HANDSHAKE = 0x16 };
@@ -42,11 +44,16 @@ struct login {
     struct scram scram;
     uint8_t salt[4];
     char binding[TLS_BINDING_BYTES_MAX];
+    struct sockaddr_storage from; /* of TCP */
+    uint64_t denied_until_us;
+    int denied_place; /* denials.h */
 };
 
 struct login *login_new(void)
 {
-    return xcalloc(1, sizeof(struct login));
+    struct login *login = xcalloc(1, sizeof(*login));
+    login->denied_place = DENIALS_NO_PLACE;
+    return login;
 }
 
 void login_free(struct login **login)
@@ -54,6 +61,7 @@ void login_free(struct login **login)
     struct login *l = TAKE(*login);
     if (!l)
         return;
+    denials_over(l->denied_place);
     startup_done(&l->startup);
     scram_done(&l->scram);
     if (l->looked_up) {
@@ -82,13 +90,43 @@ static void fail(struct client *client, const char *sqlstate, const char *format
     free(text);
 }
 
-static void fail_password(struct client *client)
+static void deny(struct client *client)
 {
-    /* The same for a user that there is not. It may have a new password by now. */
-    if (client->login->looked_up)
-        lookup_forget(client->login->startup.database, client->login->startup.user);
     fail(client, "28P01", "password authentication failed for user \"%s\"",
          client->login->startup.user);
+}
+
+static void fail_password(struct client *client)
+{
+    struct login *login = client->login;
+    /* The same for a user that there is not. It may have a new password by now. */
+    if (login->looked_up)
+        lookup_forget(login->startup.database, login->startup.user);
+    uint64_t wait_us = denials_add(&login->from, pool_now(), pool_process.config->denial_delay_ms,
+                                   &login->denied_place);
+    if (wait_us == 0) {
+        deny(client);
+        return;
+    }
+    login->stage = STAGE_DENIED;
+    login->denied_until_us = pool_now() + wait_us;
+}
+
+void login_tick(struct client *client)
+{
+    if (client->login && client->login->stage == STAGE_DENIED &&
+        pool_now() >= client->login->denied_until_us)
+        deny(client);
+}
+
+/* Who guesses at many connections at once may not. False: it was refused. */
+static bool may_try(struct client *client)
+{
+    if (denials_may_try(&client->login->from))
+        return true;
+    fail(client, "53300",
+         "too many logins from your address have just failed; try again in some seconds");
+    return false;
 }
 
 /* ---- the pool ---- */
@@ -308,6 +346,11 @@ static void begin_auth(struct client *client)
     const char *secret = NULL;
     login->config = config_hold(pool_process.config);
     login->user = config_user(login->config, login->startup.user);
+    socklen_t len = sizeof(login->from);
+    if (client->stream.fd_is_tcp)
+        (void)getpeername(client->stream.source.fd, (struct sockaddr *)&login->from, &len);
+    if (!may_try(client))
+        return;
     enum auth_method auth = login->config->auth;
     if (!login->user && auth != AUTH_ANY && auth != AUTH_CERT) {
         /* Before it may lead to a login: what waits is found by its stage. */
@@ -413,6 +456,8 @@ static void on_password(struct client *client, struct slice body)
 
 static void on_answer(struct client *client, struct slice body)
 {
+    if (!may_try(client)) /* now that others have failed */
+        return;
     if (client->login->stage == STAGE_SASL)
         on_sasl_first(client, body);
     else if (client->login->stage == STAGE_SASL_FINAL)

@@ -3,11 +3,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
+import net from "node:net";
 import { before, test } from "node:test";
 
 import pg from "pg";
 
-import { Wire, database, errorOf, eventually, makeCertificate, patience, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
+import { Wire, database, errorOf, eventually, makeCertificate, message, patience, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -226,5 +227,33 @@ test("large statements and results over TLS on both sides, 1.2 and 1.3: nothing 
       }
     await client.end();
   }
+  await pool.stop();
+});
+
+test("who guesses passwords waits, and can not guess at many connections at once; who knows it does not wait", async () => {
+  const pool = await startPool(`auth = "password"\n${user("postgres", "right")}${database(postgres, 'user = "postgres"')}`);
+  const from = async (address, password) => {
+    const socket = net.connect({ port: pool.port, host: "127.0.0.1", localAddress: address });
+    await new Promise((done, fail) => socket.once("connect", done).once("error", fail));
+    const wire = new Wire(socket), began = Date.now();
+    wire.send(startup({ user: "postgres", database: "postgres" }));
+    const first = await wire.wait((messages) => messages.length > 0);
+    if (first[0].type === "R") wire.send(message("p", password));
+    const replies = first[0].type === "R" ? await wire.wait((messages) => messages.some(({ type }) => "EZ".includes(type))) : first;
+    wire.close();
+    return { code: errorOf(replies)?.C, ms: Date.now() - began };
+  };
+  for (let i = 0; i < 5; i++) assert.equal((await from("127.0.0.1", "wrong")).code, "28P01");
+  const sixth = await from("127.0.0.1", "wrong");
+  assert.equal(sixth.code, "28P01");
+  assert.ok(sixth.ms >= 950, `${sixth.ms} ms`);
+  const many = Promise.all(Array.from({ length: 40 }, () => from("127.0.0.1", "wrong")));
+  await eventually(async () => assert.equal((await from("127.0.0.1", "right")).code, "53300"));
+  assert.equal((await from("127.0.0.2", "right")).code, undefined); // another address
+  assert.equal((await from("127.0.0.2", "wrong")).code, "28P01");
+  const codes = (await many).map(({ code }) => code);
+  assert.ok(codes.every((code) => code === "28P01" || code === "53300"), codes.join());
+  assert.ok(codes.includes("53300") && codes.filter((code) => code === "28P01").length >= 20, codes.join());
+  await eventually(async () => assert.equal((await from("127.0.0.1", "right")).code, undefined));
   await pool.stop();
 });
