@@ -114,7 +114,7 @@ static void fail_password(struct client *client)
 
 void login_tick(struct client *client)
 {
-    if (client->login && client->login->stage == STAGE_DENIED &&
+    if (client->login && client->login->stage == STAGE_DENIED && !client->closing &&
         pool_now() >= client->login->denied_until_us)
         deny(client);
 }
