@@ -2,6 +2,7 @@
 #include "denials.h"
 
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -21,7 +22,10 @@ static const uint64_t FORGET_US = 60 * 1000 * 1000;
 struct place {
     uint64_t address; /* 0: free */
     uint64_t last_us;
-    uint32_t failures, waiting;
+    /* When the last ones hear, in a circle: the next to be overwritten is the first to hear. It
+     * counts whether they are still there or not: who hangs up knows as much. */
+    uint64_t until_us[WAITING_MAX];
+    uint32_t failures, next;
 };
 
 static struct place places[PLACES];
@@ -45,18 +49,18 @@ static uint64_t address_of(const struct sockaddr_storage *from)
     return address ? address : 1; /* ::1 among them */
 }
 
-static uint64_t key(void)
+static uint64_t hash_of(uint64_t address)
 {
-    static uint64_t drawn;
-    if (!drawn && getrandom(&drawn, sizeof(drawn), 0) != sizeof(drawn))
-        drawn = 1;
-    return drawn;
+    static uint64_t key;
+    if (!key && getrandom(&key, sizeof(key), 0) != sizeof(key))
+        abort();
+    return hash_bytes(key, (struct slice){(const char *)&address, sizeof(address)});
 }
 
 /* Its place; NULL: it has none. */
 static struct place *find(uint64_t address)
 {
-    uint64_t hash = hash_bytes(key(), (struct slice){(const char *)&address, sizeof(address)});
+    uint64_t hash = hash_of(address);
     for (uint64_t i = 0; address && i < PROBES; i++) {
         struct place *place = &places[(hash + i) % PLACES];
         if (place->address == address)
@@ -65,15 +69,21 @@ static struct place *find(uint64_t address)
     return NULL;
 }
 
+/* The one that failed last waits longest. */
+static bool anybody_waits(const struct place *place, uint64_t now_us)
+{
+    return place->until_us[(place->next + WAITING_MAX - 1) % WAITING_MAX] > now_us;
+}
+
 /* A new place, if need be of the address that was heard of longest ago; NULL: somebody waits in
  * each. */
-static struct place *take(uint64_t address)
+static struct place *take(uint64_t address, uint64_t now_us)
 {
-    uint64_t hash = hash_bytes(key(), (struct slice){(const char *)&address, sizeof(address)});
+    uint64_t hash = hash_of(address);
     struct place *oldest = NULL;
     for (uint64_t i = 0; i < PROBES; i++) {
         struct place *place = &places[(hash + i) % PLACES];
-        if (place->waiting == 0 && (!oldest || place->last_us < oldest->last_us))
+        if (!anybody_waits(place, now_us) && (!oldest || place->last_us < oldest->last_us))
             oldest = place;
     }
     if (oldest)
@@ -81,21 +91,19 @@ static struct place *take(uint64_t address)
     return oldest;
 }
 
-bool denials_may_try(const struct sockaddr_storage *from)
+bool denials_may_try(const struct sockaddr_storage *from, uint64_t now_us)
 {
     const struct place *place = find(address_of(from));
-    return !place || place->waiting < WAITING_MAX;
+    return !place || place->until_us[place->next] <= now_us;
 }
 
-uint64_t denials_add(const struct sockaddr_storage *from, uint64_t now_us, int64_t limit_ms,
-                     int *ret_place)
+uint64_t denials_add(const struct sockaddr_storage *from, uint64_t now_us, int64_t limit_ms)
 {
     uint64_t address = address_of(from);
     struct place *place = find(address);
-    *ret_place = DENIALS_NO_PLACE;
-    if (limit_ms <= 0 || !address || (!place && !(place = take(address))))
+    if (limit_ms <= 0 || !address || (!place && !(place = take(address, now_us))))
         return 0;
-    if (now_us - place->last_us > FORGET_US && place->waiting == 0)
+    if (now_us - place->last_us > FORGET_US && !anybody_waits(place, now_us))
         place->failures = 0;
     place->last_us = now_us;
     place->failures++;
@@ -104,13 +112,8 @@ uint64_t denials_add(const struct sockaddr_storage *from, uint64_t now_us, int64
     uint32_t doublings = place->failures - FREE_FAILURES - 1;
     int64_t delay_ms = (int64_t)FIRST_DELAY_MS
                        << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
-    place->waiting++;
-    *ret_place = (int)(place - places);
-    return (uint64_t)(delay_ms < limit_ms ? delay_ms : limit_ms) * 1000;
-}
-
-void denials_over(int place)
-{
-    if (place != DENIALS_NO_PLACE)
-        places[place].waiting--;
+    uint64_t delay_us = (uint64_t)(delay_ms < limit_ms ? delay_ms : limit_ms) * 1000;
+    place->until_us[place->next] = now_us + delay_us;
+    place->next = (place->next + 1) % WAITING_MAX;
+    return delay_us;
 }

@@ -10,15 +10,11 @@
 
 struct sockaddr_storage;
 
-enum { DENIALS_NO_PLACE = -1 };
-
-/* False: so many from this address wait to hear of their failure that it may not try now. */
-bool denials_may_try(const struct sockaddr_storage *from);
-/* A login has failed at now_us. → how long it waits to hear of it, in microseconds, at most
- * limit_ms; 0: not at all. While it waits it is in *ret_place, which denials_over() gives back. */
-uint64_t denials_add(const struct sockaddr_storage *from, uint64_t now_us, int64_t limit_ms,
-                     int *ret_place);
-/* It has heard, or has gone. DENIALS_NO_PLACE: nothing. */
-void denials_over(int place);
+/* False: so many from this address have yet to hear of their failure, or would have if they had not
+ * gone, that it may not try now. */
+bool denials_may_try(const struct sockaddr_storage *from, uint64_t now_us);
+/* A login that might be tried has failed. → how long it waits to hear of it, in microseconds, at
+ * most limit_ms; 0: not at all. */
+uint64_t denials_add(const struct sockaddr_storage *from, uint64_t now_us, int64_t limit_ms);
 
 #endif

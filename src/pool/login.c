@@ -46,14 +46,11 @@ struct login {
     char binding[TLS_BINDING_BYTES_MAX];
     struct sockaddr_storage from; /* of TCP */
     uint64_t denied_until_us;
-    int denied_place; /* denials.h */
 };
 
 struct login *login_new(void)
 {
-    struct login *login = xcalloc(1, sizeof(*login));
-    login->denied_place = DENIALS_NO_PLACE;
-    return login;
+    return xcalloc(1, sizeof(struct login));
 }
 
 void login_free(struct login **login)
@@ -61,7 +58,6 @@ void login_free(struct login **login)
     struct login *l = TAKE(*login);
     if (!l)
         return;
-    denials_over(l->denied_place);
     startup_done(&l->startup);
     scram_done(&l->scram);
     if (l->looked_up) {
@@ -102,8 +98,7 @@ static void fail_password(struct client *client)
     /* The same for a user that there is not. It may have a new password by now. */
     if (login->looked_up)
         lookup_forget(login->startup.database, login->startup.user);
-    uint64_t wait_us = denials_add(&login->from, pool_now(), pool_process.config->denial_delay_ms,
-                                   &login->denied_place);
+    uint64_t wait_us = denials_add(&login->from, pool_now(), pool_process.config->denial_delay_ms);
     if (wait_us == 0) {
         deny(client);
         return;
@@ -122,7 +117,7 @@ void login_tick(struct client *client)
 /* Who guesses at many connections at once may not. False: it was refused. */
 static bool may_try(struct client *client)
 {
-    if (denials_may_try(&client->login->from))
+    if (denials_may_try(&client->login->from, pool_now()))
         return true;
     fail(client, "53300",
          "too many logins from your address have just failed; try again in some seconds");

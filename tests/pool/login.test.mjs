@@ -232,13 +232,14 @@ test("large statements and results over TLS on both sides, 1.2 and 1.3: nothing 
 
 test("who guesses passwords waits, and can not guess at many connections at once; who knows it does not wait", async () => {
   const pool = await startPool(`auth = "password"\n${user("postgres", "right")}${database(postgres, 'user = "postgres"')}`);
-  const from = async (address, password) => {
+  const from = async (address, password, hangsUp = false) => {
     const socket = net.connect({ port: pool.port, host: "127.0.0.1", localAddress: address });
     await new Promise((done, fail) => socket.once("connect", done).once("error", fail));
     const wire = new Wire(socket), began = Date.now();
     wire.send(startup({ user: "postgres", database: "postgres" }));
     const first = await wire.wait((messages) => messages.length > 0);
     if (first[0].type === "R") wire.send(message("p", password));
+    if (hangsUp) socket.end();
     const replies = first[0].type === "R" ? await wire.wait((messages) => messages.some(({ type }) => "EZ".includes(type))) : first;
     wire.close();
     return { code: errorOf(replies)?.C, ms: Date.now() - began };
@@ -255,5 +256,10 @@ test("who guesses passwords waits, and can not guess at many connections at once
   assert.ok(codes.every((code) => code === "28P01" || code === "53300"), codes.join());
   assert.ok(codes.includes("53300") && codes.filter((code) => code === "28P01").length >= 20, codes.join());
   await eventually(async () => assert.equal((await from("127.0.0.1", "right")).code, undefined));
+  // Who hangs up does not get around it.
+  await eventually(async () => {
+    await Promise.all(Array.from({ length: 30 }, () => from("127.0.0.3", "wrong", true)));
+    assert.equal((await from("127.0.0.3", "right")).code, "53300");
+  });
   await pool.stop();
 });
