@@ -75,18 +75,23 @@ function table(title, targets) {
 const able = (targets, mode) => targets.filter(({ prepared }) => mode !== "prepared" || prepared);
 const stop = (targets) => Promise.all([...targets].reverse().map((target) => target.stop()));
 
+// The script for the backend that answers at once.
+function selectOne() {
+  const file = join(scratch, "select.sql");
+  writeFileSync(file, "SELECT 1;\n");
+  return file;
+}
+
 async function canned() {
   const direct = await startBackend();
   const targets = [direct, await startPgBouncer(direct), await startWeir(direct)];
-  const select = join(scratch, "select.sql");
-  writeFileSync(select, "SELECT 1;\n");
   table("A database that answers at once (the pooler is the limit), 20 connections, TCP", targets);
   for (const clients of [32, 256])
     for (const mode of modes) {
       const decides = clients === 256;
       const cpu = !decides ? {} : mode === "prepared" ? { floor: 0.7, aim: 0.45 } : { floor: 0.8, aim: 0.6 };
       const tps = !decides || mode === "simple" ? {} : mode === "prepared" ? { floor: 1.25, aim: 1.6, above: true } : { floor: 1, aim: 1.25, above: true };
-      compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode, "-f", select], clients, { cpu, tps });
+      compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode, "-f", selectOne()], clients, { cpu, tps });
     }
   await stop(targets);
 }
@@ -120,9 +125,7 @@ async function sides() {
   const targets = await both(await startPostgres()), select = ["-M", "simple", "-S"];
   const tps = inTurns(targets, select, "tps"), rate = Math.floor(Math.min(...tps) / 2), p99 = inTurns(targets, [...select, "-R", String(rate)], "p99");
   await stop(targets);
-  const file = join(scratch, "sides.sql");
-  writeFileSync(file, "SELECT 1;\n");
-  const ready = await both(await startBackend()), fast = inTurns(ready, ["-M", "simple", "-f", file], "tps");
+  const ready = await both(await startBackend()), fast = inTurns(ready, ["-M", "simple", "-f", selectOne()], "tps");
   await stop(ready);
   say("", `Towards the server over a unix socket instead of TCP (32 clients, simple): ${judged(fast[2] / fast[1], { floor: 1.2, aim: 1.35, above: true })} the transactions where the server answers at once, ` +
     `${judged(tps[2] / tps[1])} with Postgres. ` +

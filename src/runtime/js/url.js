@@ -2,7 +2,7 @@
 // https://url.spec.whatwg.org/
 //
 // The parser is the standard's state machine over code points. A URL of plain characters, which is
-// nearly every one a worker sees, is cut by one regular expression instead (parseFast).
+// nearly every one a worker sees, is cut by a regular expression instead (parseFast).
 
 import { TypeError } from "./primordials.js";
 import { native } from "./native.js";
@@ -257,11 +257,11 @@ class Parts {
   }
 }
 
-const fastUrl =
-  /^(https?:)\/\/([a-z0-9](?:[a-z0-9.-]*[a-z])?|127\.0\.0\.1)(?::([1-9][0-9]{0,4}))?(\/[A-Za-z0-9\-._~!$&()*+,;=:@%/]*)?(?:\?([A-Za-z0-9\-._~!$&()*+,;=:@%/?[\]|{}^`]*))?$/;
+const hostToQuery =
+  /([a-z0-9](?:[a-z0-9.-]*[a-z])?|127\.0\.0\.1)(?::([1-9][0-9]{0,4}))?(\/[A-Za-z0-9\-._~!$&()*+,;=:@%/]*)?(?:\?([A-Za-z0-9\-._~!$&()*+,;=:@%/?[\]|{}^`]*))?$/.source;
+const fastUrl = new RegExp(`^(https?:)//${hostToQuery}`);
 // With other schemes or a user: what drivers of databases are given.
-const fastUserUrl =
-  /^([a-z][a-z0-9+-]*:)\/\/(?:([A-Za-z0-9\-._~!$&()*+,%]*)(?::([A-Za-z0-9\-._~!$&()*+,%]*))?@)?([a-z0-9](?:[a-z0-9.-]*[a-z])?|127\.0\.0\.1)(?::([1-9][0-9]{0,4}))?(\/[A-Za-z0-9\-._~!$&()*+,;=:@%/]*)?(?:\?([A-Za-z0-9\-._~!$&()*+,;=:@%/?[\]|{}^`]*))?$/;
+const fastUserUrl = new RegExp(`^([a-z][a-z0-9+-]*:)//(?:([A-Za-z0-9\\-._~!$&()*+,%]*)(?::([A-Za-z0-9\\-._~!$&()*+,%]*))?@)?${hostToQuery}`);
 
 function partsOf(scheme, host, port, path, query) {
   if (path.includes("/.") || path.includes("%2") || host.includes("xn--") || host.includes("..") || (port !== undefined && Number(port) > 65535)) return null;
