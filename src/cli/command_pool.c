@@ -32,6 +32,7 @@ static int read_plan(json_t **ret_plan, struct config_report *report, struct err
     json_t *pool = ini_path ? pgbouncer_ini_plan(ini_path, report) : read_toml(report, err);
     config_report_sort(report);
     if (pool && report->errors_count == 0) {
+        (void)json_object_set_new(pool, "standalone", json_true());
         *ret_plan = json_pack("{s:s, s:[], s:[], s:o}", "mode", "pool", "listeners", "workers",
                               "pool", pool);
         return 0;

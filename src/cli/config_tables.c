@@ -218,7 +218,7 @@ TABLE(config_wrangler_limits, "[limits] of a project",
         "clients_max", CONFIG_COUNT, 0, 10000000, clients, "clients_max",                          \
             clients_text "; beyond it error 53300"                                                 \
     }
-#define POOL_TIMES(query, transaction, idle)                                                       \
+#define POOL_TIMES(query, transaction, idle, client_idle)                                                       \
     {"query_timeout", CONFIG_DURATION, 0, DAY_MS, query, "query_timeout",                          \
      "A query that runs for longer is cancelled, and its client disconnected; 0: no limit"},       \
         {"transaction_timeout", CONFIG_DURATION, 0, DAY_MS, transaction, "transaction_timeout",    \
@@ -226,6 +226,10 @@ TABLE(config_wrangler_limits, "[limits] of a project",
     {                                                                                              \
         "idle_transaction_timeout", CONFIG_DURATION, 0, DAY_MS, idle, "idle_transaction_timeout",  \
             "A transaction in which nothing happens is rolled back, and its client told with 25P03" \
+    },                                                                                             \
+    {                                                                                              \
+        "client_idle_timeout", CONFIG_DURATION, 0, DAY_MS, client_idle, "client_idle_timeout",     \
+            "A client that asks nothing for so long is disconnected; 0: never"                     \
     }
 #define POOL_MODE(mode)                                                                            \
     {                                                                                              \
@@ -270,9 +274,7 @@ static const struct config_key pool_keys[] = {
      "Clients of one user that wait for a connection; beyond it error 53300"},
     {"query_wait_timeout", CONFIG_DURATION, 0, DAY_MS, "2m", "query_wait_timeout",
      "A client waits so long for a connection; beyond it error 57P03. 0: for ever"},
-    POOL_TIMES("0", "0", "10s"),
-    {"client_idle_timeout", CONFIG_DURATION, 0, DAY_MS, "0", "client_idle_timeout",
-     "A client that asks nothing for so long is disconnected; 0: never"},
+    POOL_TIMES("0", "0", "10s", "0"),
     {"client_login_timeout", CONFIG_DURATION, 100, DAY_MS, "60s", "client_login_timeout",
      "Time for a login"},
     {"failed_login_delay", CONFIG_DURATION, 0, DAY_MS, "8s", "failed_login_delay",
@@ -284,10 +286,15 @@ static const struct config_key pool_keys[] = {
      "A connection is closed after this, when it is idle; 0: after its first client"},
     {"server_idle_timeout", CONFIG_DURATION, 0, DAY_MS, "10m", "server_idle_timeout",
      "One that nobody used for so long is closed"},
+    {"pool_idle_timeout", CONFIG_DURATION, 0, DAY_MS, "1h", "pool_idle_timeout",
+     "What is kept for a user and a database that had neither clients nor connections for so long is "
+     "forgotten; 0: never"},
     {"cancel_wait_timeout", CONFIG_DURATION, 100, DAY_MS, "10s", "cancel_wait_timeout",
      "Time for a cancel request"},
     {"server_reset_query", CONFIG_STRING, 0, 0, "DISCARD ALL", "server_reset_query",
      "Run when a client that had session state leaves its connection"},
+    {"server_reset_query_always", CONFIG_BOOL, 0, 0, "false", "server_reset_query_always",
+     "… and also when it had none"},
     {"server_round_robin", CONFIG_BOOL, 0, 0, "false", "server_round_robin",
      "Use connections in turn, instead of the one that was used last"},
     {"prepared_statements_max", CONFIG_COUNT, 0, 100000, "256", "prepared_statements_max",
@@ -304,7 +311,9 @@ static const struct config_key pool_keys[] = {
      "loopback, or a network of your own"},
     {"slow_query", CONFIG_DURATION, 0, DAY_MS, "0", "slow_query",
      "A query that takes so long is logged, its strings and numbers left out; 0: none"},
-    {"log_connections", CONFIG_BOOL, 0, 0, "false", "log_connections", "A line for each login"},
+    {"log_connections", CONFIG_BOOL, 0, 0, "false", "log_connections", "A line for each login, and for each connection to a database"},
+    {"log_disconnections", CONFIG_BOOL, 0, 0, "false", "log_disconnections",
+     "… and for the end of each, with the reason"},
     {"log_errors", CONFIG_BOOL, 0, 0, "true", "log_errors",
      "A line for each error that ends a client"},
 };
@@ -320,7 +329,7 @@ static const struct config_key pool_user_keys[] = {
     POOL_MODE(NULL),
     POOL_SIZES(NULL, NULL, NULL, NULL, "Connections for the user's clients, to all databases", NULL,
                "Clients of the user, on all databases"),
-    POOL_TIMES(NULL, NULL, NULL),
+    POOL_TIMES(NULL, NULL, NULL, NULL),
     {"query_wait_timeout", CONFIG_DURATION, 0, DAY_MS, NULL, "query_wait_timeout", "As for the pool"},
 };
 TABLE(config_pool_user, "[[pool.users]]", "Who may log in; `[[users]]` in pool.toml.", pool_user_keys);
@@ -336,7 +345,7 @@ static const struct config_key pool_database_keys[] = {
     {"port", CONFIG_COUNT, 1, 65535, NULL, NULL, "Port of `host`; without it 5432"},
     {"database", CONFIG_STRING, 0, 0, NULL, "database", "Its name there, if that is another"},
     {"user", CONFIG_STRING, 0, 0, NULL, "user",
-     "All connections are this user's; without it they are each client's own"},
+     "All connections are this user's, and all clients share them; without it they are each client's own"},
     {"password", CONFIG_STRING, 0, 0, NULL, NULL, "As for users"},
     {"password_file", CONFIG_STRING, 0, 0, NULL, NULL, "File with it"},
     {"password_env", CONFIG_STRING, 0, 0, NULL, NULL, "Variable of the environment with it"},
@@ -349,10 +358,13 @@ static const struct config_key pool_database_keys[] = {
     {"settings", CONFIG_ANY, 0, 0, NULL, NULL, "Table of parameters that connections start with"},
     {"connect_query", CONFIG_STRING, 0, 0, NULL, "connect_query", "Run on each new connection"},
     {"session_state", CONFIG_STRING, 0, 0, NULL, "session_state", "As for the pool"},
+    {"auth_user", CONFIG_STRING, 0, 0, NULL, "auth_user", "As for the pool"},
+    {"auth_query", CONFIG_STRING, 0, 0, NULL, "auth_query", "As for the pool"},
+    {"auth_database", CONFIG_STRING, 0, 0, NULL, "auth_database", "As for the pool"},
     POOL_MODE(NULL),
     POOL_SIZES(NULL, NULL, NULL, NULL, "Connections to the database, of all its users", NULL,
                "Clients of the database"),
-    POOL_TIMES(NULL, NULL, NULL),
+    POOL_TIMES(NULL, NULL, NULL, NULL),
     {"query_wait_timeout", CONFIG_DURATION, 0, DAY_MS, NULL, "query_wait_timeout", "As for the pool"},
     {"server_lifetime", CONFIG_DURATION, 0, DAY_MS, NULL, "server_lifetime", "As for the pool"},
 };

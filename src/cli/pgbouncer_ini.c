@@ -53,6 +53,7 @@ static const struct ini_key general_keys[] = {
     {"server_lifetime", INI_SECONDS, "server_lifetime"},
     {"server_idle_timeout", INI_SECONDS, "server_idle_timeout"},
     {"server_connect_timeout", INI_SECONDS, "server_connect_timeout"},
+    {"pool_idle_timeout", INI_SECONDS, "pool_idle_timeout"},
     {"cancel_wait_timeout", INI_SECONDS, "cancel_wait_timeout"},
     {"server_reset_query", INI_TEXT, "server_reset_query"},
     {"server_reset_query_always", INI_BOOL, "server_reset_query_always"},
@@ -61,7 +62,7 @@ static const struct ini_key general_keys[] = {
     {"ignore_startup_parameters", INI_LIST, "ignore_startup_parameters"},
     {"log_connections", INI_BOOL, "log_connections"},
     {"log_pooler_errors", INI_BOOL, "log_errors"},
-    {"log_disconnections", INI_NOTHING, NULL},
+    {"log_disconnections", INI_BOOL, "log_disconnections"},
     {"track_extra_parameters", INI_NOTHING, NULL}, /* all that are reported are tracked */
     {"server_login_retry", INI_NOTHING, NULL},     /* the pool's own probes are quicker */
     {"server_check_delay", INI_NOTHING, NULL},
@@ -96,6 +97,7 @@ static const struct ini_key database_keys[] = {
     {"password", INI_TEXT, "password"},
     {"auth_user", INI_TEXT, "auth_user"},
     {"auth_query", INI_TEXT, "auth_query"},
+    {"auth_dbname", INI_TEXT, "auth_database"},
     {"pool_mode", INI_TEXT, "pool_mode"},
     {"pool_size", INI_COUNT, "pool_size"},
     {"min_pool_size", INI_COUNT, "pool_size_min"},
@@ -118,6 +120,7 @@ static const struct ini_key user_keys[] = {
     {"query_timeout", INI_SECONDS, "query_timeout"},
     {"idle_transaction_timeout", INI_SECONDS, "idle_transaction_timeout"},
     {"transaction_timeout", INI_SECONDS, "transaction_timeout"},
+    {"client_idle_timeout", INI_SECONDS, "client_idle_timeout"},
 };
 
 static void note(struct ini *ini, int line, const char *key)
@@ -458,6 +461,18 @@ static void make_listeners(struct ini *ini)
         listeners, json_pack("{s:s, s:s}", "path", path, "mode", mode ? mode : "0777"));
 }
 
+/* Whom [users] names, and auth_file does not, is not let in for that. */
+static void mark_strangers(json_t *plan)
+{
+    size_t index;
+    json_t *user;
+    json_array_foreach(json_object_get(plan, "users"), index, user)
+    {
+        if (!json_object_get(user, "secret"))
+            (void)json_object_set_new(user, "login", json_false());
+    }
+}
+
 static json_t *read_plan(const char *path, bool files_stay, struct config_report *report)
 {
     struct ini ini = {.report = report,
@@ -468,14 +483,17 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
     json_t *database;
     /* Their defaults, where ours are others. */
     ini.plan = json_pack(
-        "{s:s, s:s, s:i, s:i, s:i, s:i, s:{}, s:[], s:[], s:[], s:[]}", "auth", "md5", "pool_mode",
-        "session", "clients_max", 100, "idle_transaction_timeout", 0, "query_wait_timeout", 120000,
+        "{s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:{}, s:[], s:[], s:[], s:[]}", "auth", "md5",
+        "pool_mode",
+        "session", "log_connections", 1, "log_disconnections", 1, "clients_max", 100, "idle_transaction_timeout", 0, "query_wait_timeout", 120000,
         "prepared_statements_max", 200, "tls", "users", "databases", "listeners", "notes");
     report->file = path;
     read_ini(&ini, path);
     make_listeners(&ini);
-    if (!files_stay)
+    if (!files_stay) {
         (void)json_object_set_new(ini.plan, "listeners_stay", json_true());
+        mark_strangers(ini.plan);
+    }
     json_array_foreach(json_object_get(ini.plan, "databases"), index, database)(void)
         json_object_set(database, "tls", ini.server_tls);
     if (json_array_size(json_object_get(ini.plan, "databases")) == 0)

@@ -21,6 +21,7 @@ enum control_type {
     CONTROL_PLAN_REFUSED, /* supervisor → pool: what was to be loaded is wrong; the old plan stays
                            */
     CONTROL_RELOAD,       /* pool → supervisor: its administrator asks for what SIGHUP does */
+    CONTROL_STOP,         /* … or for the end of it all: struct control_stop */
 
     /* gateway → supervisor */
     CONTROL_SPAWN,        /* struct control_spawn: one more instance of this deployment, please */
@@ -122,16 +123,24 @@ struct control_template_ready {
     uint32_t reserved;
 };
 
-/* Whoever has the admin listener answers there until the end: it is told again when it is the
- * last. */
 /* To the pool process that takes another's place. */
 struct control_take_over {
     uint32_t generation; /* how many there were before it */
 };
 
+/* Whoever has the admin listener answers there until the end: it is told again when it is the
+ * last. */
 struct control_drain {
-    uint32_t timeout_ms; /* what is not finished by then is cut off */
+    uint32_t timeout_ms; /* what is not finished by then is cut off; 0: nothing ever is */
     uint32_t last;       /* 1: no other gateway is left */
+    uint32_t mode;       /* of the pool: enum stop_mode */
+};
+
+/* The pool ends at once, when all transactions have ended, or when all clients have left. */
+enum stop_mode { STOP_NOW, STOP_AFTER_SERVERS, STOP_AFTER_CLIENTS, STOP_MODES };
+
+struct control_stop {
+    uint32_t mode;
 };
 
 struct control_event {

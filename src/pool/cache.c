@@ -478,7 +478,7 @@ static struct entry *find(struct client *client, const struct request *request)
         return NULL;
     }
     if (age_us > fresh_us) {
-        client->pool->counters.cache_stale++;
+        client->pool->counters->cache_stale++;
         if (!entry->renewing)
             renew(entry);
     }
@@ -506,7 +506,7 @@ struct slice cache_answer(struct client *client, struct slice bytes)
     while (bytes.len > 0 && !client->out && read_request(client, bytes, &request)) {
         struct entry *entry = find(client, &request);
         if (entry) {
-            client->pool->counters.cache_hits++;
+            client->pool->counters->cache_hits++;
             bytes.ptr += request.size;
             bytes.len -= request.size;
             answer(client, &request, entry);
@@ -537,7 +537,7 @@ void cache_watch(struct client *client, struct slice bytes)
     if (!read_request(client, bytes, &request))
         return;
     if (request.size == bytes.len && approve(client->pool, request.statement)) {
-        client->pool->counters.cache_misses++;
+        client->pool->counters->cache_misses++;
         server->watch = xcalloc(1, sizeof(*server->watch));
         server->watch->request = request_take(&request, client->params);
         return;

@@ -82,7 +82,7 @@ void cancel_query(struct server *server)
     }
     list_push_back(cancels(), &cancel->link);
     server->cancels++;
-    server->pool->counters.cancels++;
+    server->pool->counters->cancels++;
 }
 
 void cancel_for(uint32_t number, uint32_t key)

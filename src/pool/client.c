@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A client's session, from the end of its login to its end. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
@@ -9,6 +10,7 @@
 
 #include "cache.h"
 #include "console.h"
+#include "control.h"
 #include "forward.h"
 #include "listen.h"
 #include "log.h"
@@ -122,7 +124,7 @@ void client_send(struct client *client, const struct iovec *parts, int count)
     }
     size_t done = sent > 0 ? (size_t)sent : 0;
     if (client->pool)
-        client->pool->counters.sent_bytes += done;
+        client->pool->counters->sent_bytes += done;
     for (int i = 0; i < count; i++) {
         if (done < parts[i].iov_len)
             keep(client, &parts[i], done);
@@ -143,6 +145,7 @@ void client_send_buffer(struct client *client, struct buffer *bytes)
 static void free_parts(struct client *client)
 {
     login_free(&client->login);
+    console_close(client);
     text_free(&client->trouble);
     if (client->late)
         buffer_done(client->late);
@@ -169,7 +172,7 @@ void client_close(struct client *client, const struct wire_error *error)
         client->closing = true;
         client_send_buffer(client, &out);
         if (pool_process.config->log_errors)
-            log_info("client %u: %s: %s", client->number, error->sqlstate, error->message);
+            log_info("client %" PRIu64 ": %s: %s", client->id, error->sqlstate, error->message);
         if (client->server)
             server_lose_client(client->server);
         /* What it has not taken yet follows, unless it never reads: the tick ends that. */
@@ -179,6 +182,12 @@ void client_close(struct client *client, const struct wire_error *error)
         }
     }
     client->closed = true;
+    if (pool_process.config->log_disconnections && client->tally)
+        log_info("client %" PRIu64 ": closing because: %s (age=%" PRIu64 "s)", client->id,
+                 error            ? error->message
+                 : client->broken ? "client unexpected eof"
+                                  : "client close request",
+                 (pool_now() - client->connected_us) / 1000000);
     if (client->server)
         server_lose_client(client->server);
     if (client->waiting.next)
@@ -190,6 +199,8 @@ void client_close(struct client *client, const struct wire_error *error)
         tenant_leave(&client->pool->tenants, &client->tenant);
     if (client->pool)
         client->pool->clients--;
+    if (client->tally)
+        client->tally->clients--;
     number_release(client);
     client_is_known(client);
     if (client->again.next)
@@ -222,7 +233,7 @@ static ssize_t read_more(struct client *client, struct slice *ret_bytes)
         in->end += (size_t)got;
     *ret_bytes = in ? buffer_slice(in) : (struct slice){dst, got > 0 ? (size_t)got : 0};
     if (got > 0 && client->pool)
-        client->pool->counters.received_bytes += (uint64_t)got;
+        client->pool->counters->received_bytes += (uint64_t)got;
     return got;
 }
 
@@ -320,6 +331,8 @@ static void take(struct client *client, struct slice bytes)
     if (server->status == 'I' && server->expect.count == 0)
         client->since_us = now;
     server->asked = true;
+    client->pool->counters->assignments += server->fresh;
+    server->fresh = false;
     struct slice rest = forward_messages(client, bytes, &error, &end);
     if (end) {
         client_close(client, error);
@@ -367,6 +380,24 @@ static ssize_t ask_cache(struct client *client)
 
 static const struct wire_error admin_shutdown = {
     "57P01", "terminating connection due to administrator command", NULL, NULL, NULL};
+static const struct wire_error shutting_down = {
+    "57P01", "terminating connection: the pool is shutting down", NULL, NULL, NULL};
+
+static bool takes_no_transaction(void)
+{
+    return pool_process.draining && pool_process.stop_mode == STOP_AFTER_SERVERS;
+}
+
+void client_refuse_waiting(void)
+{
+    struct link *link = list_first(&pool_process.clients), *next;
+    for (; link; link = next) {
+        struct client *client = CONTAINER_OF(link, struct client, link);
+        next = list_next(&pool_process.clients, link);
+        if (client->state == CLIENT_WAITING)
+            client_close(client, &shutting_down);
+    }
+}
 
 void client_run(struct client *client)
 {
@@ -382,6 +413,10 @@ void client_run(struct client *client)
     for (; reads < READS_MAX && may_read(client); reads++) {
         struct slice bytes;
         bool needs_server = !client->server && !client->failed && !client->trouble;
+        if (needs_server && takes_no_transaction() && !client->stream.hung_up) {
+            client_close(client, &shutting_down);
+            return;
+        }
         if (needs_server && client->pool->cache) {
             ssize_t got = ask_cache(client);
             if (got == -EAGAIN)
@@ -445,7 +480,8 @@ static struct client *client_new(size_t bytes)
     struct client *client = xcalloc(1, bytes);
     list_push_back(&pool_process.clients, &client->link);
     number_take(client);
-    client->since_us = pool_now();
+    client->id = ++pool_process.last_id;
+    client->connected_us = client->since_us = pool_now();
     client->login = login_new();
     return client;
 }
@@ -467,6 +503,15 @@ struct client *client_resume(int fd)
     (void)close(fd);
     client_close(client, NULL);
     return NULL;
+}
+
+void client_join(struct client *client, struct pool *pool, struct record *record, const char *user)
+{
+    client->pool = pool;
+    if (pool)
+        pool->clients++;
+    client->tally = record_tally(record, user);
+    client->tally->clients++;
 }
 
 void client_is_known(struct client *client)
@@ -565,7 +610,7 @@ void client_tick(struct client *client, const struct pool_config *config)
     else if (client->state == CLIENT_LOGIN)
         login_tick(client);
     else if (client->state == CLIENT_READY && !client->server &&
-             passed(client->since_us, config->client_idle_ms))
+             passed(client->since_us, client->pool->limits.client_idle_ms))
         client_close(client, &idle_too_long);
     else if (client->state == CLIENT_ADMIN)
         console_tick(client);

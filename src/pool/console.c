@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "console_set.h"
 #include "console_tables.h"
@@ -14,6 +13,26 @@
 #include "pool.h"
 
 enum { COMMAND_BYTES_MAX = 8192, WORDS_MAX = 4, RELOAD_US_MAX = 60000000 };
+
+/* A client of the console. */
+struct console {
+    const struct command *command; /* it runs, and is answered when it is through; NULL: none */
+    char *database;                /* … of which; NULL: of all */
+    uint64_t since_us;
+};
+
+/* A command: what it does to each pool of the database, or at all, and when it is through. */
+struct command {
+    const char *name;
+    void (*on_pool)(struct pool *pool);
+    void (*on_database)(struct record *record);
+    /* Without a database. False: it was refused, and the error is in out. */
+    bool (*on_all)(struct client *client, struct buffer *out);
+    /* Is there something of this pool that it waits for? */
+    bool (*waits)(const struct pool *pool);
+    enum { DATABASE_OR_NONE, DATABASE, WORD, NO_WORD } takes;
+    bool (*run)(struct client *client, const char *word, struct buffer *out); /* instead of those */
+};
 
 bool console_may_command(const char *user)
 {
@@ -26,7 +45,7 @@ bool console_admits(const char *user)
     return console_may_command(user) || config_lists(pool_process.config->stats_users, user);
 }
 
-void console_open(struct client *client, bool may_command)
+void console_open(struct client *client, const char *user, bool may_command)
 {
     static const struct {
         const char *name, *value;
@@ -45,9 +64,23 @@ void console_open(struct client *client, bool may_command)
             params_with(client->params, slice_of(reported[i].name), slice_of(reported[i].value));
     client->startup_params = params_hold(client->params);
     client->may_command = may_command;
+    client->console = xcalloc(1, sizeof(*client->console));
+    client_join(client, NULL, record_of(CONSOLE_DATABASE), user);
+    client->tally->counters.logins++;
+    pool_process.consoles++;
     client_welcome(client, &out);
     client_send_buffer(client, &out);
     console_run(client);
+}
+
+void console_close(struct client *client)
+{
+    struct console *console = TAKE(client->console);
+    if (!console)
+        return;
+    pool_process.consoles--;
+    free(console->database);
+    free(console);
 }
 
 static void done(struct buffer *out, const char *tag)
@@ -62,28 +95,7 @@ static void complain(struct buffer *out, const char *sqlstate, const char *messa
     wire_error(out, "ERROR", &(struct wire_error){sqlstate, message, NULL, NULL});
 }
 
-/* ---- commands ---- */
-
-/* The pools of the database, or all; false: there is no such database. */
-static bool each_pool(const char *database, void (*act)(struct pool *pool))
-{
-    bool any = !database || !*database || config_database(pool_process.config, database);
-    for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
-        if (!database || !*database || strcmp(pool->database_name, database) == 0)
-            act(pool);
-    return any;
-}
-
-static void pause_pool(struct pool *pool)
-{
-    pool->paused = true;
-}
-
-static void resume_pool(struct pool *pool)
-{
-    pool->paused = false;
-    pool_serve_later(pool);
-}
+/* ---- what commands do ---- */
 
 static void close_list(struct list *servers)
 {
@@ -98,47 +110,188 @@ static void taint_list(struct list *servers)
         CONTAINER_OF(link, struct server, link)->tainted = true;
 }
 
-static void reconnect_pool(struct pool *pool)
+/* Those that are lent follow when they are given back. */
+static void let_servers_go(struct pool *pool)
 {
     close_list(&pool->idle);
+    close_list(&pool->connecting);
     taint_list(&pool->lent);
     taint_list(&pool->cleaning);
 }
 
+static bool any_lent(const struct pool *pool)
+{
+    return pool->lent.count + pool->cleaning.count > 0;
+}
+
+static bool any_tainted(const struct pool *pool)
+{
+    const struct list *lists[] = {&pool->lent, &pool->cleaning};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        for (const struct link *link = list_first(lists[i]); link; link = list_next(lists[i], link))
+            if (CONTAINER_OF(link, struct server, link)->tainted)
+                return true;
+    return false;
+}
+
+static void pause_database(struct record *record)
+{
+    record->paused = true;
+}
+
+static void resume_database(struct record *record)
+{
+    record->paused = false;
+}
+
+static void disable_database(struct record *record)
+{
+    record->disabled = true;
+}
+
+static void enable_database(struct record *record)
+{
+    record->disabled = false;
+}
+
+static bool pause_all(struct client *client, struct buffer *out)
+{
+    (void)client, (void)out;
+    pool_process.paused = true;
+    return true;
+}
+
+static bool resume_all(struct client *client, struct buffer *out)
+{
+    (void)client;
+    if (pool_process.draining) {
+        complain(out, "57P01", "the pool is shutting down");
+        return false;
+    }
+    pool_process.paused = false;
+    return true;
+}
+
+static const struct wire_error by_administrator = {
+    "57P01", "terminating connection due to an administrator's command", NULL, NULL, NULL};
+
 static void kill_pool(struct pool *pool)
 {
-    pool->paused = true;
     for (struct link *link = list_first(&pool_process.clients), *next; link; link = next) {
         struct client *client = CONTAINER_OF(link, struct client, link);
         next = list_next(&pool_process.clients, link);
         if (client->pool == pool)
-            client_close(client, &(struct wire_error){"57P01",
-                                                      "terminating connection due to an "
-                                                      "administrator's command",
-                                                      NULL, NULL});
+            client_close(client, &by_administrator);
     }
     close_list(&pool->idle);
     close_list(&pool->cleaning);
 }
 
-static bool anything_lent(void)
+static bool kill_client(struct client *client, const char *word, struct buffer *out)
 {
-    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
-        if (pool->paused && pool->lent.count + pool->cleaning.count > 0)
-            return true;
+    char *end;
+    unsigned long long id = strtoull(word, &end, 10);
+    if (*end || id == 0) {
+        complain(out, "22023", "KILL_CLIENT takes an id of SHOW CLIENTS");
+        return false;
+    }
+    for (struct link *link = list_first(&pool_process.clients); link;
+         link = list_next(&pool_process.clients, link)) {
+        struct client *other = CONTAINER_OF(link, struct client, link);
+        if (other->id != id || other == client)
+            continue;
+        client_close(other, &by_administrator);
+        return true;
+    }
+    complain(out, "22023", "client not found");
     return false;
 }
 
-static const struct command {
-    const char *name;
-    void (*act)(struct pool *pool);
-    bool waits; /* answers when the transactions that run have ended */
-} commands[] = {
-    {"PAUSE", pause_pool, true},
-    {"RESUME", resume_pool, false},
-    {"RECONNECT", reconnect_pool, false},
-    {"KILL", kill_pool, false},
+static bool reload(struct client *client, const char *word, struct buffer *out)
+{
+    (void)word, (void)out;
+    (void)ipc_send(CONTROL_FD, CONTROL_RELOAD, NULL, 0, NULL, 0);
+    client->console->since_us = pool_now();
+    return true;
+}
+
+static bool suspend(struct client *client, const char *word, struct buffer *out)
+{
+    (void)client, (void)word;
+    complain(out, "0A000",
+             "SUSPEND is not needed: SIGUSR2 starts the pool anew, and its clients go along");
+    return false;
+}
+
+static bool shut_down(struct client *client, const char *word, struct buffer *out)
+{
+    static const char *const modes[] = {"", "WAIT_FOR_SERVERS", "WAIT_FOR_CLIENTS"};
+    struct control_stop order = {STOP_MODES};
+    (void)client;
+    for (uint32_t i = 0; i < ARRAY_LEN(modes); i++)
+        if (strcasecmp(word ? word : "", modes[i]) == 0)
+            order.mode = i;
+    if (order.mode == STOP_MODES)
+        complain(out, "42601", "there are SHUTDOWN, SHUTDOWN WAIT_FOR_SERVERS and WAIT_FOR_CLIENTS");
+    else if (!pool_process.config->standalone)
+        complain(out, "0A000", "the pool is a part of `weir serve`, and ends with it");
+    else
+        return ipc_send(CONTROL_FD, CONTROL_STOP, &order, sizeof(order), NULL, 0) >= 0;
+    return false;
+}
+
+static const struct command commands[] = {
+    {"PAUSE", let_servers_go, pause_database, pause_all, any_lent, DATABASE_OR_NONE, NULL},
+    {"RESUME", pool_serve_later, resume_database, resume_all, NULL, DATABASE_OR_NONE, NULL},
+    {"RECONNECT", let_servers_go, NULL, NULL, NULL, DATABASE_OR_NONE, NULL},
+    {"WAIT_CLOSE", NULL, NULL, NULL, any_tainted, DATABASE_OR_NONE, NULL},
+    {"KILL", kill_pool, pause_database, NULL, NULL, DATABASE_OR_NONE, NULL},
+    {"KILL_CLIENT", NULL, NULL, NULL, NULL, WORD, kill_client},
+    {"DISABLE", NULL, disable_database, NULL, NULL, DATABASE, NULL},
+    {"ENABLE", NULL, enable_database, NULL, NULL, DATABASE, NULL},
+    {"RELOAD", NULL, NULL, NULL, NULL, NO_WORD, reload},
+    {"SHUTDOWN", NULL, NULL, NULL, NULL, DATABASE_OR_NONE, shut_down},
+    {"SUSPEND", NULL, NULL, NULL, NULL, NO_WORD, suspend},
 };
+
+static bool is_of(const struct pool *pool, const char *database)
+{
+    return !database || strcmp(pool->database_name, database) == 0;
+}
+
+/* False: it was refused. */
+static bool act(const struct command *command, struct client *client, const char *database,
+                struct buffer *out)
+{
+    if (database && !config_database(pool_process.config, database)) {
+        AUTO_TEXT text = xasprintf("no such database: %s", database);
+        complain(out, "3D000", text);
+        return false;
+    }
+    if (!database && command->on_all && !command->on_all(client, out))
+        return false;
+    if (database && command->on_database)
+        command->on_database(record_of(database));
+    for (struct pool *pool = pool_process.pools; pool; pool = pool->next) {
+        if (!is_of(pool, database))
+            continue;
+        if (!database && command->on_database)
+            command->on_database(pool->record);
+        if (command->on_pool)
+            command->on_pool(pool);
+    }
+    return true;
+}
+
+/* Is there something still that the client's command waits for? */
+static bool goes_on(const struct console *console)
+{
+    for (const struct pool *pool = pool_process.pools; pool && console->command->waits;
+         pool = pool->next)
+        if (is_of(pool, console->database) && console->command->waits(pool))
+            return true;
+    return false;
+}
 
 /* ---- reading ---- */
 
@@ -152,42 +305,45 @@ static int split(char *text, char *words[WORDS_MAX])
     return count;
 }
 
+static const struct command *command_named(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcasecmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
 static void run_command(struct client *client, char *words[WORDS_MAX], int count,
                         struct buffer *out)
 {
-    const char *database = count > 1 ? words[1] : NULL;
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        if (strcasecmp(words[0], commands[i].name) != 0)
-            continue;
-        if (!client->may_command)
-            complain(out, "42501", "admin access needed");
-        else if (!each_pool(database, commands[i].act))
-            complain(out, "3D000", "no such database");
-        else {
-            if (!database && commands[i].waits)
-                pool_process.paused = true;
-            if (!database && commands[i].act == resume_pool)
-                pool_process.paused = false;
-            client->command_runs = commands[i].waits && anything_lent();
-            client->command = commands[i].name;
-            if (!client->command_runs)
-                done(out, commands[i].name);
-        }
+    struct console *console = client->console;
+    const struct command *command = command_named(words[0]);
+    const char *word = count > 1 ? words[1] : NULL;
+    if (!command) {
+        complain(out, "42601", "invalid command; SHOW HELP tells those that there are");
         return;
     }
-    if (strcasecmp(words[0], "RELOAD") == 0 && !client->may_command) {
+    if (!client->may_command) {
         complain(out, "42501", "admin access needed");
         return;
     }
-    if (strcasecmp(words[0], "RELOAD") == 0) {
-        (void)ipc_send(CONTROL_FD, CONTROL_RELOAD, NULL, 0, NULL, 0);
-        client->command_runs = true;
-        client->command = "RELOAD";
-        client->since_us = pool_now();
+    if (count > 2 || (word && command->takes == NO_WORD) ||
+        (!word && (command->takes == DATABASE || command->takes == WORD))) {
+        complain(out, "42601",
+                 command->takes == DATABASE || command->takes == WORD
+                     ? "one argument is needed: a database, or of KILL_CLIENT an id"
+                     : "there are too many arguments");
         return;
     }
-    complain(out, "42601",
-             "invalid command; there are SHOW, SET, PAUSE, RESUME, RECONNECT, KILL and RELOAD");
+    if (!(command->run ? command->run(client, word, out) : act(command, client, word, out)))
+        return;
+    console->command = command;
+    console->database = word && !command->run ? xstrdup(word) : NULL;
+    if (command->run == reload || goes_on(console))
+        return;
+    console->command = NULL;
+    text_free(&console->database);
+    done(out, command->name);
 }
 
 /* SET name = value, or name TO value, quoted or not. What drivers set of their session is let pass.
@@ -223,13 +379,14 @@ static void on_query(struct client *client, const char *text, struct buffer *out
     AUTO_TEXT copy = xstrdup(text);
     char *words[WORDS_MAX] = {NULL};
     int count = split(copy, words);
+    struct pool_counters *counters = &client->tally->counters;
+    counters->queries += count > 0;
+    counters->transactions += count > 0;
     if (count == 0) {
         wire_plain(out, 'I');
     } else if (strcasecmp(words[0], "SHOW") == 0) {
         if (count < 2 || !console_show(words[1], out))
-            complain(out, "42601",
-                     "there are SHOW POOLS, CLIENTS, SERVERS, DATABASES, STATS, CACHE, LISTS, "
-                     "CONFIG, USERS and VERSION");
+            complain(out, "42601", "there is no such SHOW; SHOW HELP tells those that there are");
         else
             done(out, "SHOW");
     } else if (strcasecmp(words[0], "SET") == 0) {
@@ -237,25 +394,29 @@ static void on_query(struct client *client, const char *text, struct buffer *out
     } else {
         run_command(client, words, count, out);
     }
-    if (!client->command_runs)
+    if (!client->console->command)
         wire_ready(out, 'I');
 }
 
-/* A command that waited for transactions is through. */
+/* A command that waited is through. */
 void console_tick(struct client *client)
 {
+    struct console *console = client->console;
+    const struct command *command = console->command;
     AUTO_BUFFER out = {0};
-    bool reloads = client->command_runs && strcmp(client->command, "RELOAD") == 0;
-    bool late = reloads && (pool_process.refused_us > client->since_us ||
-                            pool_now() - client->since_us > RELOAD_US_MAX);
-    bool goes_on = reloads ? !late && pool_process.taken_us <= client->since_us : anything_lent();
-    if (!client->command_runs || goes_on)
+    if (!command)
         return;
-    client->command_runs = false;
+    bool reloads = command->run == reload;
+    bool late = reloads && (pool_process.refused_us > console->since_us ||
+                            pool_now() - console->since_us > RELOAD_US_MAX);
+    if (reloads ? !late && pool_process.taken_us <= console->since_us : goes_on(console))
+        return;
+    console->command = NULL;
+    text_free(&console->database);
     if (late)
-        complain(&out, "F0000", "the configuration was not taken; weir's log says why");
+        complain(&out, "F0000", "RELOAD failed, see logs for additional details");
     else
-        done(&out, client->command);
+        done(&out, command->name);
     wire_ready(&out, 'I');
     client_send_buffer(client, &out);
     console_run(client);
@@ -265,7 +426,7 @@ static bool take_message(struct client *client)
 {
     struct slice bytes = buffer_slice(client->in);
     AUTO_BUFFER out = {0};
-    if (bytes.len < WIRE_HEADER_BYTES || client->command_runs)
+    if (bytes.len < WIRE_HEADER_BYTES || client->console->command)
         return false;
     uint32_t length = wire_get_u32(bytes.ptr + 1);
     char type = bytes.ptr[0];

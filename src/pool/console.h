@@ -12,8 +12,11 @@ struct client;
 
 bool console_admits(const char *user);
 bool console_may_command(const char *user);
-void console_open(struct client *client, bool may_command);
+/* The login of the client is through: from now on it is the console's. */
+void console_open(struct client *client, const char *user, bool may_command);
 void console_run(struct client *client);
 void console_tick(struct client *client);
+/* It is closed, or was never one of the console's. */
+void console_close(struct client *client);
 
 #endif

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Settings on the console, by PgBouncer's names and units. */
 #ifndef WEIR_POOL_CONSOLE_SET_H
 #define WEIR_POOL_CONSOLE_SET_H
 
-/* SET name = value, by PgBouncer's names and units. NULL, or what is wrong with it; malloc'ed. */
+#include <stddef.h>
+
+/* SET name = value. NULL, or what is wrong with it; malloc'ed. */
 char *console_set(const char *name, const char *value);
+/* The name of the setting at a place; NULL behind the last. */
+const char *console_setting(size_t place);
+/* Its value; malloc'ed. */
+char *console_get(size_t place);
 
 #endif

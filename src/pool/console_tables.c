@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the console shows. Columns are named as PgBouncer's, so that what reads those goes on
- * working; counts that the pool does not keep are left out, not made up. */
 #include "console_tables.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #include "cache.h"
+#include "console.h"
+#include "console_set.h"
 #include "credentials.h"
 #include "pool.h"
+#include "worker.h"
 
 enum { TYPE_TEXT = 25, TYPE_INT8 = 20 };
 
-/* Columns in one text, blanks between; numbers begin with '#'. */
-static void columns(struct buffer *out, const char *names)
+void table_columns(struct buffer *out, const char *names)
 {
     AUTO_TEXT copy = xstrdup(names);
     size_t begun = wire_begin(out, 'T');
@@ -35,15 +37,14 @@ static void columns(struct buffer *out, const char *names)
     wire_end(out, begun);
 }
 
-/* A row is begun with the count of its columns, and each is added. */
-static size_t row(struct buffer *out, uint16_t count)
+size_t table_row(struct buffer *out, uint16_t count)
 {
     size_t begun = wire_begin(out, 'D');
     wire_u16(out, count);
     return begun;
 }
 
-static void text(struct buffer *out, const char *value)
+void table_text(struct buffer *out, const char *value)
 {
     if (!value) {
         wire_u32(out, UINT32_MAX);
@@ -53,11 +54,11 @@ static void text(struct buffer *out, const char *value)
     buffer_append_text(out, value);
 }
 
-static void number(struct buffer *out, uint64_t value)
+void table_number(struct buffer *out, uint64_t value)
 {
     char digits[24];
     (void)snprintf(digits, sizeof(digits), "%" PRIu64, value);
-    text(out, digits);
+    table_text(out, digits);
 }
 
 static const char *mode_name(enum pool_mode mode)
@@ -66,94 +67,238 @@ static const char *mode_name(enum pool_mode mode)
     return names[mode];
 }
 
+/* ---- pools ---- */
+
+static uint64_t cancels_of(const struct list *servers)
+{
+    uint64_t count = 0;
+    for (const struct link *link = list_first(servers); link; link = list_next(servers, link))
+        count += CONTAINER_OF(link, struct server, link)->cancels;
+    return count;
+}
+
 static void show_pools(struct buffer *out)
 {
-    columns(out, "database user #cl_active #cl_waiting #sv_active #sv_idle #sv_used #sv_login "
-                 "#maxwait #maxwait_us pool_mode");
+    table_columns(out, "database user #cl_active #cl_waiting #cl_active_cancel_req "
+                       "#cl_waiting_cancel_req #sv_active #sv_active_cancel #sv_being_canceled "
+                       "#sv_idle #sv_used #sv_tested #sv_login #maxwait #maxwait_us pool_mode");
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
         const struct link *first = list_first(&pool->waiting);
         uint64_t wait =
             first ? pool_now() - CONTAINER_OF(first, struct client, waiting)->since_us : 0;
-        size_t begun = row(out, 11);
-        text(out, pool->database_name);
-        text(out, pool->user);
-        number(out, pool->clients - pool->waiting.count);
-        number(out, pool->waiting.count);
-        number(out, pool->lent.count);
-        number(out, pool->idle.count);
-        number(out, pool->cleaning.count);
-        number(out, pool->connecting.count);
-        number(out, wait / 1000000);
-        number(out, wait % 1000000);
-        text(out, mode_name(pool->mode));
+        uint64_t cancels = cancels_of(&pool->lent), late = cancels_of(&pool->cleaning);
+        const uint64_t numbers[] = {
+            pool->clients - pool->waiting.count, /* with those that are idle */
+            pool->waiting.count,
+            cancels + late,
+            0, /* they are passed on at once */
+            pool->lent.count,
+            cancels + late,
+            late > 0 ? pool->cleaning.count : 0,
+            pool->idle.count,
+            0, /* whether an idle one still works shows when it is lent */
+            late > 0 ? 0 : pool->cleaning.count,
+            pool->connecting.count,
+            wait / 1000000,
+            wait % 1000000,
+        };
+        size_t begun = table_row(out, 3 + ARRAY_LEN(numbers));
+        table_text(out, pool->database_name);
+        table_text(out, pool->user);
+        for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+            table_number(out, numbers[i]);
+        table_text(out, mode_name(pool->mode));
         wire_end(out, begun);
+    }
+}
+
+/* ---- clients and servers ---- */
+
+#define SOCKET_COLUMNS                                                                             \
+    "type user database replication state addr #port local_addr #local_port connect_time "         \
+    "request_time #wait #wait_us #close_needed ptr link #remote_pid tls application_name "         \
+    "#prepared_statements #id"
+enum { SOCKET_COLUMNS_COUNT = 21 };
+
+/* By the clock on the wall; us: as pool_now has it, 0: never. */
+static void time_of(struct buffer *out, uint64_t us)
+{
+    struct tm tm;
+    char text[64];
+    time_t seconds = time(NULL) - (time_t)((pool_now() - us) / 1000000);
+    if (us == 0 || !gmtime_r(&seconds, &tm)) {
+        table_text(out, NULL);
+        return;
+    }
+    (void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm);
+    table_text(out, text);
+}
+
+static void end_of(struct buffer *out, const struct stream *stream, bool peer)
+{
+    char text[STREAM_END_BYTES];
+    uint16_t port;
+    table_text(out, stream_end(stream, peer, text, &port));
+    table_number(out, port);
+}
+
+static void token(struct buffer *out, char type, uint64_t id)
+{
+    char text[32];
+    (void)snprintf(text, sizeof(text), "%c%" PRIu64, type, id);
+    table_text(out, id ? text : "");
+}
+
+static void application_name(struct buffer *out, const struct params *params)
+{
+    struct slice name =
+        params ? params_get(params, "application_name") : (struct slice){NULL, 0};
+    AUTO_TEXT text = name.ptr ? xstrndup(name.ptr, name.len) : xstrdup("");
+    table_text(out, text);
+}
+
+static uint64_t peer_pid(const struct stream *stream)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    if (stream->carrier || stream->fd_is_tcp ||
+        getsockopt(stream->source.fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+        return 0;
+    return (uint64_t)peer.pid;
+}
+
+static const char *state_of(const struct client *client)
+{
+    if (client->state == CLIENT_WAITING || client->awaits_pool)
+        return "waiting";
+    return client->state == CLIENT_ADMIN || client->server ? "active" : "idle";
+}
+
+/* Those that have not proved who they are, and the pool's own, are nobody's clients. */
+static bool is_shown(const struct client *client)
+{
+    if (client->closing || (client->stream.carrier && worker_deployment(client) == 0))
+        return false;
+    return client->tally != NULL;
+}
+
+static void client_row(struct buffer *out, const struct client *client)
+{
+    const char *state = state_of(client);
+    bool waits = strcmp(state, "waiting") == 0;
+    uint64_t wait = waits ? pool_now() - client->since_us : 0;
+    size_t begun = table_row(out, SOCKET_COLUMNS_COUNT);
+    table_text(out, "C");
+    table_text(out, client->tally->user);
+    table_text(out, client->pool ? client->pool->database_name : CONSOLE_DATABASE);
+    table_text(out, "none");
+    table_text(out, state);
+    end_of(out, &client->stream, true);
+    end_of(out, &client->stream, false);
+    time_of(out, client->connected_us);
+    time_of(out, client->since_us);
+    table_number(out, wait / 1000000);
+    table_number(out, wait % 1000000);
+    table_number(out, 0);
+    token(out, 'C', client->id);
+    token(out, 'S', client->server ? client->server->id : 0);
+    table_number(out, peer_pid(&client->stream));
+    table_text(out, client->stream.tls ? "yes" : "");
+    application_name(out, client->params);
+    table_number(out, client->names.count);
+    table_number(out, client->id);
+    wire_end(out, begun);
+}
+
+static void client_rows(struct buffer *out, bool active_ones)
+{
+    const struct list *all = &pool_process.clients;
+    for (const struct link *link = list_first(all); link; link = list_next(all, link)) {
+        const struct client *client = CONTAINER_OF(link, struct client, link);
+        if (is_shown(client) && (!active_ones || strcmp(state_of(client), "idle") != 0))
+            client_row(out, client);
+    }
+}
+
+static void server_rows(struct buffer *out, const struct list *list, const char *state)
+{
+    for (const struct link *link = list_first(list); link; link = list_next(list, link)) {
+        const struct server *server = CONTAINER_OF(link, struct server, link);
+        size_t begun = table_row(out, SOCKET_COLUMNS_COUNT);
+        table_text(out, "S");
+        table_text(out, server->pool->credentials->user);
+        table_text(out, server->pool->database_name);
+        table_text(out, "none");
+        table_text(out, state);
+        end_of(out, &server->stream, true);
+        end_of(out, &server->stream, false);
+        time_of(out, server->born_us);
+        time_of(out, server->query_us);
+        table_number(out, 0);
+        table_number(out, 0);
+        table_number(out, server->tainted || server->pool->retired);
+        token(out, 'S', server->id);
+        token(out, 'C', server->client ? server->client->id : 0);
+        table_number(out, server->backend_pid);
+        table_text(out, server->stream.tls ? "yes" : "");
+        application_name(out, server->client ? server->client->params : NULL);
+        table_number(out, prepared_count(&server->prepared));
+        table_number(out, server->id);
+        wire_end(out, begun);
+    }
+}
+
+static void all_server_rows(struct buffer *out, bool active_ones)
+{
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
+        server_rows(out, &pool->lent, "active");
+        if (!active_ones)
+            server_rows(out, &pool->idle, "idle");
+        server_rows(out, &pool->cleaning, "tested");
+        server_rows(out, &pool->connecting, "new");
+        server_rows(out, &pool->listening, "listening");
     }
 }
 
 static void show_clients(struct buffer *out)
 {
-    static const char *const states[] = {"login", "active", "waiting", "active"};
-    columns(out,
-            "type user database state #id #server_pid application_name tls #prepared_statements");
-    const struct list *all = &pool_process.clients;
-    for (const struct link *link = list_first(all); link; link = list_next(all, link)) {
-        const struct client *client = CONTAINER_OF(link, struct client, link);
-        struct slice name = client->params ? params_get(client->params, "application_name")
-                                           : (struct slice){NULL, 0};
-        AUTO_TEXT application = name.ptr ? xstrndup(name.ptr, name.len) : NULL;
-        size_t begun = row(out, 9);
-        text(out, "C");
-        text(out, client->pool ? client->pool->user : NULL);
-        text(out, client->pool ? client->pool->database_name : NULL);
-        text(out, states[client->state]);
-        number(out, client->number);
-        number(out, client->server ? client->server->backend_pid : 0);
-        text(out, application);
-        text(out, client->stream.tls ? "yes" : "");
-        number(out, client->names.count);
-        wire_end(out, begun);
-    }
-}
-
-static void show_server_list(struct buffer *out, const struct list *list, const char *state)
-{
-    for (const struct link *link = list_first(list); link; link = list_next(list, link)) {
-        const struct server *server = CONTAINER_OF(link, struct server, link);
-        size_t begun = row(out, 9);
-        text(out, "S");
-        text(out, server->pool->credentials->user);
-        text(out, server->pool->database_name);
-        text(out, state);
-        number(out, server->backend_pid);
-        number(out, server->client ? server->client->number : 0);
-        number(out, (pool_now() - server->born_us) / 1000000);
-        text(out, server->stream.tls ? "yes" : "");
-        number(out, prepared_count(&server->prepared));
-        wire_end(out, begun);
-    }
+    table_columns(out, SOCKET_COLUMNS);
+    client_rows(out, false);
 }
 
 static void show_servers(struct buffer *out)
 {
-    columns(out, "type user database state #remote_pid #client_id #age tls #prepared_statements");
-    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
-        show_server_list(out, &pool->lent, "active");
-        show_server_list(out, &pool->idle, "idle");
-        show_server_list(out, &pool->cleaning, "used");
-        show_server_list(out, &pool->connecting, "login");
-    }
+    table_columns(out, SOCKET_COLUMNS);
+    all_server_rows(out, false);
 }
+
+static void show_sockets(struct buffer *out)
+{
+    table_columns(out, SOCKET_COLUMNS);
+    client_rows(out, false);
+    all_server_rows(out, false);
+}
+
+static void show_active_sockets(struct buffer *out)
+{
+    table_columns(out, SOCKET_COLUMNS);
+    client_rows(out, true);
+    all_server_rows(out, true);
+}
+
+/* ---- databases, users ---- */
 
 /* What a database's or a user's pools have together. */
 struct sums {
-    uint64_t connections, clients, paused;
+    uint64_t connections, clients;
+    bool paused;
 };
 
 static void add_pool(struct sums *sums, const struct pool *pool)
 {
     sums->connections += pool->idle.count + pool->lent.count + pool->cleaning.count;
     sums->clients += pool->clients;
-    sums->paused += pool->paused;
+    sums->paused = sums->paused || pool->record->paused;
 }
 
 static uint64_t limit_of(int own, int otherwise)
@@ -161,209 +306,342 @@ static uint64_t limit_of(int own, int otherwise)
     return (uint64_t)(own >= 0 ? own : otherwise);
 }
 
+/* NULL: no record has it. */
+static const struct record *record_named(const char *database)
+{
+    const struct record *record = record_first();
+    while (record && strcmp(record->database, database) != 0)
+        record = record->next;
+    return record;
+}
+
+static void hosts_of(struct buffer *out, const struct database_config *database)
+{
+    AUTO_BUFFER hosts = {0};
+    for (size_t i = 0; i < database->hosts_count; i++)
+        buffer_printf(&hosts, "%s%s", i ? "," : "", database->hosts[i].host);
+    buffer_append(&hosts, "", 1);
+    table_text(out, database->hosts_count ? hosts.data : NULL);
+}
+
+static void database_row(struct buffer *out, const struct database_config *database)
+{
+    const struct pool_config *config = pool_process.config;
+    const struct pool_limits *own = &database->limits, *all = &config->limits;
+    const struct record *record = record_named(database->name);
+    struct sums sums = {.paused = record && record->paused};
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        if (pool->database == database)
+            add_pool(&sums, pool);
+    int64_t lifetime_ms =
+        own->server_lifetime_ms >= 0 ? own->server_lifetime_ms : all->server_lifetime_ms;
+    size_t begun = table_row(out, 16);
+    table_text(out, database->name);
+    hosts_of(out, database);
+    table_number(out, database->hosts_count ? database->hosts[0].port : 0);
+    table_text(out, database->database ? database->database : database->name);
+    table_text(out, database->user);
+    table_number(out, limit_of(own->size, all->size));
+    table_number(out, limit_of(own->size_min, all->size_min));
+    table_number(out, limit_of(own->size_reserve, all->size_reserve));
+    table_number(out, (uint64_t)lifetime_ms / 1000);
+    table_text(out, own->mode >= 0 ? mode_name((enum pool_mode)own->mode) : NULL);
+    table_number(out, limit_of(own->connections_max, all->connections_max));
+    table_number(out, sums.connections);
+    table_number(out, limit_of(own->clients_max, config->database_clients_max));
+    table_number(out, sums.clients);
+    table_number(out, sums.paused || pool_process.paused);
+    table_number(out, record && record->disabled);
+    wire_end(out, begun);
+}
+
+static void console_database_row(struct buffer *out)
+{
+    size_t begun = table_row(out, 16);
+    table_text(out, CONSOLE_DATABASE);
+    for (int i = 0; i < 2; i++)
+        table_text(out, NULL);
+    table_text(out, CONSOLE_DATABASE);
+    for (int i = 0; i < 5; i++)
+        table_text(out, NULL);
+    table_text(out, mode_name(POOL_STATEMENT));
+    table_number(out, 0);
+    table_number(out, 0);
+    table_number(out, (uint64_t)pool_process.config->database_clients_max);
+    table_number(out, pool_process.consoles);
+    table_number(out, 0);
+    table_number(out, 0);
+    wire_end(out, begun);
+}
+
 static void show_databases(struct buffer *out)
 {
     const struct pool_config *config = pool_process.config;
-    columns(out, "name host #port database force_user #pool_size #min_pool_size "
-                 "#reserve_pool_size #server_lifetime pool_mode #max_connections "
-                 "#current_connections #max_client_connections #current_client_connections "
-                 "#paused #disabled");
-    for (size_t i = 0; i < config->databases_count; i++) {
-        const struct database_config *database = &config->databases[i];
-        const struct pool_limits *own = &database->limits, *all = &config->limits;
-        struct sums sums = {0};
-        for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
-            if (pool->database == database)
-                add_pool(&sums, pool);
-        int64_t lifetime_ms =
-            own->server_lifetime_ms >= 0 ? own->server_lifetime_ms : all->server_lifetime_ms;
-        size_t begun = row(out, 16);
-        text(out, database->name);
-        text(out, database->hosts_count ? database->hosts[0].host : NULL);
-        number(out, database->hosts_count ? database->hosts[0].port : 0);
-        text(out, database->database ? database->database : database->name);
-        text(out, database->user);
-        number(out, limit_of(own->size, all->size));
-        number(out, limit_of(own->size_min, all->size_min));
-        number(out, limit_of(own->size_reserve, all->size_reserve));
-        number(out, (uint64_t)lifetime_ms / 1000);
-        text(out, own->mode >= 0 ? mode_name((enum pool_mode)own->mode) : NULL);
-        number(out, limit_of(own->connections_max, all->connections_max));
-        number(out, sums.connections);
-        number(out, limit_of(own->clients_max, config->database_clients_max));
-        number(out, sums.clients);
-        number(out, sums.paused > 0);
-        number(out, 0);
-        wire_end(out, begun);
-    }
+    table_columns(out, "name host #port database force_user #pool_size #min_pool_size "
+                       "#reserve_pool_size #server_lifetime pool_mode #max_connections "
+                       "#current_connections #max_client_connections #current_client_connections "
+                       "#paused #disabled");
+    for (size_t i = 0; i < config->databases_count; i++)
+        database_row(out, &config->databases[i]);
+    console_database_row(out);
 }
 
-static void show_stats(struct buffer *out)
+static void number_or_none(struct buffer *out, int value)
 {
-    columns(out, "database user #total_xact_count #total_query_count #total_received #total_sent "
-                 "#total_xact_time #total_query_time #total_wait_time #waits #pins "
-                 "#statements_parsed #statements_shared #statements_replayed #cancels");
-    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
-        const struct pool_counters *c = &pool->counters;
-        const uint64_t values[] = {
-            c->transactions,   c->queries,           c->received_bytes,    c->sent_bytes,
-            c->transaction_us, c->query_us,          c->wait_us,           c->waits,
-            c->pins,           c->statements_parsed, c->statements_shared, c->replays,
-            c->cancels};
-        size_t begun = row(out, 2 + ARRAY_LEN(values));
-        text(out, pool->database_name);
-        text(out, pool->user);
-        for (size_t i = 0; i < ARRAY_LEN(values); i++)
-            number(out, values[i]);
-        wire_end(out, begun);
-    }
+    if (value >= 0)
+        table_number(out, (uint64_t)value);
+    else
+        table_text(out, "");
 }
+
+static void user_row(struct buffer *out, const char *name)
+{
+    static const struct pool_limits silent = POOL_LIMITS_SILENT;
+    const struct pool_config *config = pool_process.config;
+    const struct user_config *user = config_user(config, name);
+    const struct pool_limits *own = user ? &user->limits : &silent;
+    struct sums sums = {0};
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        if (strcmp(pool->user, name) == 0)
+            add_pool(&sums, pool);
+    size_t begun = table_row(out, 8);
+    table_text(out, name);
+    number_or_none(out, own->size);
+    number_or_none(out, own->size_reserve);
+    table_text(out, own->mode >= 0 ? mode_name((enum pool_mode)own->mode) : NULL);
+    table_number(out, limit_of(own->connections_max, config->user_connections_max));
+    table_number(out, sums.connections);
+    table_number(out, (uint64_t)clients_max_of_user(name));
+    table_number(out, record_clients_of_user(name));
+    wire_end(out, begun);
+}
+
+/* Has a record before this one, or a tally before this one of it, the same user? */
+static bool was_shown(const struct record *record, const struct tally *tally)
+{
+    bool shown = config_user(pool_process.config, tally->user) != NULL;
+    for (const struct record *r = record_first(); !shown; r = r->next) {
+        for (const struct tally *t = r->tallies; t && t != tally && !shown; t = t->next)
+            shown = strcmp(t->user, tally->user) == 0;
+        if (r == record)
+            break;
+    }
+    return shown;
+}
+
+static void show_users(struct buffer *out)
+{
+    const struct pool_config *config = pool_process.config;
+    table_columns(out,
+                  "name pool_size reserve_pool_size pool_mode #max_user_connections "
+                  "#current_connections #max_user_client_connections #current_client_connections");
+    for (size_t i = 0; i < config->users_count; i++)
+        user_row(out, config->users[i].name);
+    for (const struct record *record = record_first(); record; record = record->next)
+        for (const struct tally *tally = record->tallies; tally; tally = tally->next)
+            if (!was_shown(record, tally)) /* one that is not configured */
+                user_row(out, tally->user);
+}
+
+/* ---- the rest ---- */
 
 static void show_cache(struct buffer *out)
 {
-    columns(out, "database user #bytes #results #hits #stale #misses");
+    table_columns(out, "database user #bytes #results #hits #stale #misses");
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
         if (!pool->cache)
             continue;
-        size_t begun = row(out, 7);
-        text(out, pool->database_name);
-        text(out, pool->user);
-        number(out, cache_bytes(pool->cache));
-        number(out, cache_results(pool->cache));
-        number(out, pool->counters.cache_hits);
-        number(out, pool->counters.cache_stale);
-        number(out, pool->counters.cache_misses);
+        size_t begun = table_row(out, 7);
+        table_text(out, pool->database_name);
+        table_text(out, pool->user);
+        table_number(out, cache_bytes(pool->cache));
+        table_number(out, cache_results(pool->cache));
+        table_number(out, pool->counters->cache_hits);
+        table_number(out, pool->counters->cache_stale);
+        table_number(out, pool->counters->cache_misses);
+        wire_end(out, begun);
+    }
+}
+
+struct item {
+    const char *name;
+    uint64_t value;
+};
+
+static void show_items(struct buffer *out, const char *names, const struct item *items,
+                       size_t count)
+{
+    table_columns(out, names);
+    for (size_t i = 0; i < count; i++) {
+        size_t begun = table_row(out, 2);
+        table_text(out, items[i].name);
+        table_number(out, items[i].value);
         wire_end(out, begun);
     }
 }
 
 static void show_lists(struct buffer *out)
 {
-    uint64_t pools = 0, servers = 0, used = 0;
+    uint64_t pools = 0, servers = 0;
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
         pools++;
-        servers += pool->idle.count;
-        used += pool->lent.count + pool->cleaning.count;
+        servers += pool->idle.count + pool->lent.count + pool->cleaning.count +
+                   pool->connecting.count + pool->listening.count;
+    }
+    uint64_t strangers = pool_process.strangers.count;
+    const struct item items[] = {{"databases", pool_process.config->databases_count + 1},
+                                 {"users", pool_process.config->users_count},
+                                 {"peers", 0},
+                                 {"pools", pools},
+                                 {"peer_pools", 0},
+                                 {"free_clients", 0}, /* none is kept for later */
+                                 {"used_clients", pool_process.clients.count - strangers},
+                                 {"login_clients", strangers},
+                                 {"free_servers", 0},
+                                 {"used_servers", servers},
+                                 {"dns_names", 0}, /* nothing is kept of names */
+                                 {"dns_zones", 0},
+                                 {"dns_queries", 0},
+                                 {"dns_pending", 0}};
+    show_items(out, "list #items", items, ARRAY_LEN(items));
+}
+
+static void show_mem(struct buffer *out)
+{
+    uint64_t cached = 0, servers = 0;
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
+        cached += pool->cache ? cache_bytes(pool->cache) : 0;
+        servers += pool->idle.count + pool->lent.count + pool->cleaning.count;
     }
     const struct {
         const char *name;
-        uint64_t value;
-    } lists[] = {{"databases", pool_process.config->databases_count},
-                 {"users", pool_process.config->users_count},
-                 {"pools", pools},
-                 {"used_clients", pool_process.clients.count},
-                 {"free_servers", servers},
-                 {"used_servers", used}};
-    columns(out, "list #items");
-    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-        size_t begun = row(out, 2);
-        text(out, lists[i].name);
-        number(out, lists[i].value);
+        uint64_t size, used;
+    } kinds[] = {{"client", sizeof(struct client), pool_process.clients.count},
+                 {"server", sizeof(struct server), servers},
+                 {"cached_results", 1, cached}};
+    table_columns(out, "name #size #used #free #memtotal");
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        size_t begun = table_row(out, 5);
+        table_text(out, kinds[i].name);
+        table_number(out, kinds[i].size);
+        table_number(out, kinds[i].used);
+        table_number(out, 0);
+        table_number(out, kinds[i].size * kinds[i].used);
+        wire_end(out, begun);
+    }
+}
+
+static void show_state(struct buffer *out)
+{
+    const char *rows[][2] = {{"active", pool_process.paused ? "no" : "yes"},
+                             {"paused", pool_process.paused ? "yes" : "no"},
+                             {"suspended", "no"}};
+    table_columns(out, "key value");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        size_t begun = table_row(out, 2);
+        table_text(out, rows[i][0]);
+        table_text(out, rows[i][1]);
         wire_end(out, begun);
     }
 }
 
 static void show_config(struct buffer *out)
 {
-    const struct pool_config *c = pool_process.config;
-    const struct {
-        const char *key;
-        uint64_t value;
-    } settings[] = {
-        {"pool_size", (uint64_t)c->limits.size},
-        {"pool_size_min", (uint64_t)c->limits.size_min},
-        {"pool_size_reserve", (uint64_t)c->limits.size_reserve},
-        {"clients_max", (uint64_t)c->limits.clients_max},
-        {"queue_max", (uint64_t)c->queue_max},
-        {"query_wait_timeout", (uint64_t)c->limits.query_wait_ms},
-        {"query_timeout", (uint64_t)c->limits.query_ms},
-        {"transaction_timeout", (uint64_t)c->limits.transaction_ms},
-        {"idle_transaction_timeout", (uint64_t)c->limits.idle_transaction_ms},
-        {"server_lifetime", (uint64_t)c->limits.server_lifetime_ms},
-        {"server_idle_timeout", (uint64_t)c->server_idle_ms},
-        {"server_connect_timeout", (uint64_t)c->server_connect_ms},
-        {"prepared_statements_max", (uint64_t)c->statements_max},
-    };
-    columns(out, "key value");
-    size_t begun = row(out, 2);
-    text(out, "pool_mode");
-    text(out, mode_name((enum pool_mode)c->limits.mode));
-    wire_end(out, begun);
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
-        begun = row(out, 2);
-        text(out, settings[i].key);
-        number(out, settings[i].value);
+    const char *name;
+    table_columns(out, "key value default changeable");
+    for (size_t i = 0; (name = console_setting(i)); i++) {
+        AUTO_TEXT value = console_get(i);
+        size_t begun = table_row(out, 4);
+        table_text(out, name);
+        table_text(out, value);
+        table_text(out, NULL);
+        table_text(out, "yes");
         wire_end(out, begun);
     }
 }
 
-static void number_or_none(struct buffer *out, int value)
+/* There are neither peers, nor names that are kept. */
+static void show_peers(struct buffer *out)
 {
-    if (value >= 0)
-        number(out, (uint64_t)value);
-    else
-        text(out, "");
+    table_columns(out, "#peer_id host #port #pool_size");
 }
 
-static void show_user(struct buffer *out, const char *name, const struct pool_limits *own)
+static void show_peer_pools(struct buffer *out)
 {
-    const struct pool_config *config = pool_process.config;
-    struct sums sums = {0};
-    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
-        if (strcmp(pool->user, name) == 0)
-            add_pool(&sums, pool);
-    size_t begun = row(out, 8);
-    text(out, name);
-    number_or_none(out, own->size);
-    number_or_none(out, own->size_reserve);
-    text(out, own->mode >= 0 ? mode_name((enum pool_mode)own->mode) : NULL);
-    number(out, limit_of(own->connections_max, config->user_connections_max));
-    number(out, sums.connections);
-    number(out, limit_of(own->clients_max, config->user_clients_max));
-    number(out, sums.clients);
-    wire_end(out, begun);
+    table_columns(out, "#database #cl_active_cancel_req #cl_waiting_cancel_req #sv_active_cancel "
+                       "#sv_login");
 }
 
-/* Is there another pool of that user before this one? Then it was shown. */
-static bool was_shown(const struct pool *pool)
+static void show_dns_hosts(struct buffer *out)
 {
-    bool shown = config_user(pool_process.config, pool->user) != NULL;
-    for (const struct pool *p = pool_process.pools; p != pool && !shown; p = p->next)
-        shown = strcmp(p->user, pool->user) == 0;
-    return shown;
+    table_columns(out, "hostname #ttl addrs");
 }
 
-static void show_users(struct buffer *out)
+static void show_dns_zones(struct buffer *out)
 {
-    static const struct pool_limits silent = POOL_LIMITS_SILENT;
-    const struct pool_config *config = pool_process.config;
-    columns(out, "name pool_size reserve_pool_size pool_mode #max_user_connections "
-                 "#current_connections #max_user_client_connections #current_client_connections");
-    for (size_t i = 0; i < config->users_count; i++)
-        show_user(out, config->users[i].name, &config->users[i].limits);
-    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
-        if (!was_shown(pool)) /* one that was looked up */
-            show_user(out, pool->user, &silent);
+    table_columns(out, "zonename #serial #count");
 }
 
 static void show_version(struct buffer *out)
 {
-    columns(out, "version");
-    size_t begun = row(out, 1);
-    text(out, "weir " WEIR_VERSION);
+    table_columns(out, "version");
+    size_t begun = table_row(out, 1);
+    table_text(out, "weir " WEIR_VERSION);
     wire_end(out, begun);
+}
+
+static void show_help(struct buffer *out);
+
+static const struct {
+    const char *name;
+    void (*show)(struct buffer *out);
+} subjects[] = {{"POOLS", show_pools},
+                {"CLIENTS", show_clients},
+                {"SERVERS", show_servers},
+                {"SOCKETS", show_sockets},
+                {"ACTIVE_SOCKETS", show_active_sockets},
+                {"DATABASES", show_databases},
+                {"USERS", show_users},
+                {"STATS", show_stats},
+                {"STATS_TOTALS", show_stats_totals},
+                {"STATS_AVERAGES", show_stats_averages},
+                {"TOTALS", show_totals},
+                {"CACHE", show_cache},
+                {"LISTS", show_lists},
+                {"CONFIG", show_config},
+                {"STATE", show_state},
+                {"MEM", show_mem},
+                {"PEERS", show_peers},
+                {"PEER_POOLS", show_peer_pools},
+                {"DNS_HOSTS", show_dns_hosts},
+                {"DNS_ZONES", show_dns_zones},
+                {"VERSION", show_version},
+                {"HELP", show_help}};
+
+static void show_help(struct buffer *out)
+{
+    static const char *const commands[] = {
+        "SET name = value",  "PAUSE [database]",   "RESUME [database]",
+        "DISABLE database",  "ENABLE database",    "RECONNECT [database]",
+        "KILL [database]",   "KILL_CLIENT id",     "WAIT_CLOSE [database]",
+        "RELOAD",            "SHUTDOWN [WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS]",
+    };
+    table_columns(out, "command");
+    for (size_t i = 0; i < ARRAY_LEN(subjects); i++) {
+        AUTO_TEXT text = xasprintf("SHOW %s", subjects[i].name);
+        size_t begun = table_row(out, 1);
+        table_text(out, text);
+        wire_end(out, begun);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        size_t begun = table_row(out, 1);
+        table_text(out, commands[i]);
+        wire_end(out, begun);
+    }
 }
 
 bool console_show(const char *subject, struct buffer *out)
 {
-    static const struct {
-        const char *name;
-        void (*show)(struct buffer *out);
-    } subjects[] = {{"POOLS", show_pools},     {"CLIENTS", show_clients},
-                    {"SERVERS", show_servers}, {"DATABASES", show_databases},
-                    {"STATS", show_stats},     {"LISTS", show_lists},
-                    {"CONFIG", show_config},   {"USERS", show_users},
-                    {"VERSION", show_version}, {"CACHE", show_cache}};
     for (size_t i = 0; i < ARRAY_LEN(subjects); i++)
         if (strcasecmp(subject, subjects[i].name) == 0) {
             subjects[i].show(out);

@@ -8,10 +8,12 @@ struct credentials *credentials_new(const struct pool_config *config,
                                     const struct database_config *database, const char *user)
 {
     struct credentials *made = xcalloc(1, sizeof(*made));
-    const char *name = database->user ? database->user : user;
-    const struct user_config *known = config_user(config, name);
-    const char *secret = database->password ? database->password : known ? known->secret : NULL;
-    made->user = xstrdup(name);
+    const struct user_config *known = config_user(config, user);
+    bool of_database = !database->user || strcmp(database->user, user) == 0;
+    const char *secret = database->password && of_database ? database->password
+                         : known                           ? known->secret
+                                                           : NULL;
+    made->user = xstrdup(user);
     if (secret_form(secret, &made->keys) != SECRET_SCRAM && secret)
         made->password =
             xstrdup(secret); /* md5's form is as good as a password where md5 is asked */

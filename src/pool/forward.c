@@ -79,7 +79,7 @@ bool forward_renames(const struct client *client)
 static void pin(struct client *client, unsigned traits)
 {
     if (!client->pinned)
-        client->pool->counters.pins++;
+        client->pool->counters->pins++;
     client->pinned = true;
     client->server->dirty = true;
     (void)traits;
@@ -150,7 +150,7 @@ static bool on_query(const struct message *message)
     client_set_unnamed(message->client, NULL); /* a simple query ends it */
     message->client->unnamed_in_batch = false;
     statement_release(&message->server->unnamed);
-    message->client->pool->counters.queries++;
+    message->client->pool->counters->queries++;
     server_note_query(message->server, text);
     char reset[64];
     bool resets = (traits & TRAIT_RESET) && traits_reset(text, reset);
@@ -197,7 +197,8 @@ static void prepare(const struct message *message, struct statement *statement,
     prepared_add(&message->server->prepared, statement, message->client->pool->generation);
     entry.statement = statement_hold(statement);
     expect_push(&message->server->expect, entry);
-    message->client->pool->counters.statements_parsed++;
+    message->client->pool->counters->statements_parsed++;
+    message->client->pool->counters->server_parses++;
 }
 
 /* Who asks what is prepared in its session is to see its own statements, and no other client's. */
@@ -283,6 +284,7 @@ static void on_parse_named(const struct message *message, struct slice name, str
         return;
     }
     names_put(&client->names, name, statement);
+    client->pool->counters->client_parses++;
     char *owned = xstrndup(name.ptr, name.len);
     /* A failed transaction takes ROLLBACK, say, and no other: the server shall judge. And what was
      * prepared before types or tables changed may mean something else now. */
@@ -290,7 +292,7 @@ static void on_parse_named(const struct message *message, struct slice name, str
         !prepared_since(&message->server->prepared, statement, client->pool->generation))
         unprepare(message, statement);
     if (prepared_use(&message->server->prepared, statement)) {
-        client->pool->counters.statements_shared++;
+        client->pool->counters->statements_shared++;
         expect_push(&message->server->expect,
                     (struct expected){.kind = EXPECT_PARSE_DONE,
                                       .statement = statement_hold(statement),
@@ -324,7 +326,7 @@ static bool on_parse(const struct message *message)
 static void prepare_unnamed(const struct message *message)
 {
     struct client *client = message->client;
-    client->pool->counters.replays++;
+    client->pool->counters->replays++;
     statement_append_parse(client->unnamed, "", batch_compose(message->batch));
     set_server_unnamed(message->server, client->unnamed);
     expect_push(&message->server->expect,
@@ -370,7 +372,7 @@ static bool verify(const struct message *message)
     if (!result && unnamed) {
         prepare_unnamed(message);
     } else if (!result) {
-        client->pool->counters.replays++;
+        client->pool->counters->replays++;
         prepare(message, statement, (struct expected){.kind = EXPECT_OWN_PARSE});
     }
     char ours[SERVER_NAME_BYTES] = "";
@@ -414,10 +416,11 @@ static bool find_statement(const struct message *message, enum expect_kind kind,
             refuse(message, kind, &changed_result);
             return false;
         }
+        client->pool->counters->binds += kind == EXPECT_BIND;
         if (prepared_use(&message->server->prepared, *ret_statement)) {
             message->server->reuses = true;
         } else {
-            client->pool->counters.replays++;
+            client->pool->counters->replays++;
             prepare(message, *ret_statement, (struct expected){.kind = EXPECT_OWN_PARSE});
         }
         return true;

@@ -91,7 +91,7 @@ static void describe(const struct client *client, struct buffer *out)
     if (client->stream.tls)
         tls_describe(client->stream.tls, out);
     wire_text(out, client->pool->database_name);
-    wire_text(out, client->pool->user);
+    wire_text(out, client->tally->user);
     wire_u32(out, client->told_number);
     put_u64(out, client->cancel_key);
     wire_u32(out, client->stream.fd_is_tcp);
@@ -150,8 +150,9 @@ static bool fill(struct client *client, struct slice rest)
     if (!config)
         return false; /* the new plan has it no more */
     client->stream.fd_is_tcp = tcp;
-    client->pool = lend_pool(config, database.ptr, user.ptr);
-    client->pool->clients++;
+    struct pool *pool =
+        lend_pool(config, database.ptr, config->user ? config->user : user.ptr);
+    client_join(client, pool, pool->record, user.ptr);
     bool sound = take_params(&rest, &startup);
     client->startup_params = startup;
     sound = sound && take_params(&rest, &params);

@@ -55,9 +55,11 @@ uint32_t clients_of_database(const struct pool *pool)
     return sum(pool, same_database, clients_of);
 }
 
-uint32_t clients_of_user(const struct pool *pool)
+int clients_max_of_user(const char *user)
 {
-    return sum(pool, same_user, clients_of);
+    const struct user_config *known = config_user(pool_process.config, user);
+    int own = known ? known->limits.clients_max : -1;
+    return own >= 0 ? own : pool_process.config->user_clients_max;
 }
 
 static int choose(int of_user, int of_database, int otherwise)
@@ -91,9 +93,9 @@ static void set_limits(struct pool *pool)
             choose_time(u->idle_transaction_ms, d->idle_transaction_ms, g->idle_transaction_ms),
         .server_lifetime_ms =
             choose_time(u->server_lifetime_ms, d->server_lifetime_ms, g->server_lifetime_ms),
+        .client_idle_ms = choose_time(u->client_idle_ms, d->client_idle_ms, g->client_idle_ms),
     };
     pool->clients_max = choose(-1, d->clients_max, config->database_clients_max);
-    pool->user_clients_max = choose(u->clients_max, -1, config->user_clients_max);
     pool->user_connections_max = choose(u->connections_max, -1, config->user_connections_max);
     pool->mode = (enum pool_mode)pool->limits.mode;
     pool->state = pool->database->state;
@@ -113,6 +115,11 @@ static struct pool *new_pool(const struct database_config *database, const char 
     list_init(&pool->cleaning);
     list_init(&pool->listening);
     list_init(&pool->waiting);
+    pool->record = record_of(database_name);
+    struct tally *tally = record_tally(pool->record, user);
+    tally->pools++;
+    pool->counters = &tally->counters;
+    pool->used_us = pool_now();
     pool->statements = statements_new();
     pool->credentials = credentials_new(pool->config, database, user);
     set_limits(pool);
@@ -187,7 +194,7 @@ static bool may_connect(const struct pool *pool)
     int size = pool->limits.size;
     uint32_t total = servers_of(pool);
     const struct link *first = list_first(&pool->waiting);
-    if (pool->connecting.count >= CONNECTING_MAX || now < pool->retry_us || pool->paused ||
+    if (pool->connecting.count >= CONNECTING_MAX || now < pool->retry_us || pool->record->paused ||
         pool_process.paused)
         return false;
     if (pool->failures > 0 && pool->connecting.count > 0)
@@ -195,7 +202,7 @@ static bool may_connect(const struct pool *pool)
     if (first && pool->limits.size_reserve > 0 &&
         now - CONTAINER_OF(first, struct client, waiting)->since_us >
             (uint64_t)pool->config->reserve_after_ms * 1000)
-        size += pool->limits.size_reserve;
+        return total < (uint32_t)(size + pool->limits.size_reserve) && has_room(pool);
     return total < (uint32_t)size && has_room(pool);
 }
 
@@ -207,6 +214,9 @@ void pool_count(uint64_t *histogram, uint64_t us)
 
 static void connect_one(struct pool *pool)
 {
+    if (servers_of(pool) >= (uint32_t)pool->limits.size)
+        log_info("database %s, user %s: taking connection from reserve_pool", pool->database_name,
+                 pool->user);
     struct server *server = server_new(pool);
     server_login_start(server);
 }
@@ -241,7 +251,7 @@ static void take_from(const struct pool *pool, same_fn *same, int max)
         return;
     struct link *idle = list_last(&richest->idle), *lent = list_last(&richest->lent);
     if (idle)
-        server_close(CONTAINER_OF(idle, struct server, link), "");
+        server_close(CONTAINER_OF(idle, struct server, link), "evicted for another pool");
     else if (lent)
         server_leave(CONTAINER_OF(lent, struct server, link));
 }
@@ -285,6 +295,7 @@ static void link_up(struct client *client, struct server *server)
     client->server = server;
     server->client = client;
     server->served = true;
+    server->fresh = true;
     tenant_lend(&client->pool->tenants, client->tenant);
     client->pinned = client->pinned || client->pool->mode == POOL_SESSION;
     server_become(server, SERVER_LENT);
@@ -296,7 +307,7 @@ static void wait_in_queue(struct pool *pool, struct client *client)
     client->since_us = pool_now();
     list_push_back(&pool->waiting, &client->waiting);
     tenant_wait(&pool->tenants, client);
-    pool->counters.waits++;
+    pool->counters->waits++;
 }
 
 void pool_stop_waiting(struct client *client)
@@ -305,8 +316,8 @@ void pool_stop_waiting(struct client *client)
     list_remove(&client->pool->waiting, &client->waiting);
     tenant_stop_waiting(client);
     client->state = CLIENT_READY;
-    client->pool->counters.wait_us += waited;
-    pool_count(client->pool->counters.wait_histogram, waited);
+    client->pool->counters->wait_us += waited;
+    pool_count(client->pool->counters->wait_histogram, waited);
 }
 
 void pool_take_back(struct client *client, uint64_t used_us)
@@ -327,13 +338,13 @@ static bool make_room(struct pool *pool, struct client *newcomer)
 
 bool pool_lend(struct pool *pool, struct client *client)
 {
-    struct link *idle = pool->waiting.count == 0 && !pool->paused && !pool_process.paused
+    struct link *idle = pool->waiting.count == 0 && !pool->record->paused && !pool_process.paused
                             ? list_first(&pool->idle)
                             : NULL;
     struct wire_error error;
     if (idle) {
         link_up(client, CONTAINER_OF(idle, struct server, link));
-        pool_count(pool->counters.wait_histogram, 0);
+        pool_count(pool->counters->wait_histogram, 0);
         return true;
     }
     if (is_down(pool)) {
@@ -360,6 +371,7 @@ void lend_take_config(void)
         if (database->user && strcmp(database->name, "*") != 0)
             (void)lend_pool(database, database->name, database->user); /* its minimum is opened */
     }
+    record_forget();
 }
 
 static void free_pool(struct pool *pool)
@@ -368,6 +380,7 @@ static void free_pool(struct pool *pool)
     while (*place != pool)
         place = &(*place)->next;
     *place = pool->next;
+    record_tally(pool->record, pool->user)->pools--;
     cache_free(&pool->cache);
     statements_free(&pool->statements);
     credentials_free(&pool->credentials);
@@ -390,13 +403,22 @@ void lend_set_limits(void)
     }
 }
 
-void lend_free_retired(void)
+/* Of an older plan, or for long nobody's. */
+static bool is_unwanted(const struct pool *pool)
+{
+    int64_t idle_ms = pool->config->pool_idle_ms;
+    return pool->retired || (idle_ms > 0 && pool->limits.size_min == 0 &&
+                             pool_now() - pool->used_us > (uint64_t)idle_ms * 1000);
+}
+
+void lend_free_unwanted(void)
 {
     for (struct pool *pool = pool_process.pools, *next; pool; pool = next) {
         next = pool->next;
-        if (pool->retired && pool->clients == 0 && pool->questions == 0 && servers_of(pool) == 0 &&
-            !pool->listener &&
-            pool_process.closed_servers.count + pool_process.closed_clients.count == 0)
+        if (pool->clients > 0 || servers_of(pool) > 0)
+            pool->used_us = pool_now();
+        else if (is_unwanted(pool) && pool->questions == 0 && !pool->listener &&
+                 pool_process.closed_servers.count + pool_process.closed_clients.count == 0)
             free_pool(pool);
     }
 }
@@ -405,7 +427,7 @@ void pool_serve(struct pool *pool)
 {
     struct client *client;
     struct link *idle;
-    while (!pool->paused && !pool_process.paused && (client = tenant_next(&pool->tenants)) &&
+    while (!pool->record->paused && !pool_process.paused && (client = tenant_next(&pool->tenants)) &&
            (idle = list_first(&pool->idle))) {
         pool_stop_waiting(client);
         link_up(client, CONTAINER_OF(idle, struct server, link));
@@ -514,7 +536,8 @@ static void fit_size(struct pool *pool)
     if (link && total > least && (idle_ms > 0 || unwanted)) {
         struct server *server = CONTAINER_OF(link, struct server, link);
         if (unwanted || pool_now() - server->used_us > (uint64_t)idle_ms * 1000)
-            server_close(server, "");
+            server_close(server, unwanted ? "the configuration has changed"
+                                          : "server_idle_timeout is over");
     }
     bool awaited = (pool->logins > 0 || pool->probe_wanted) && pool->connecting.count == 0;
     if (total >= least && !awaited)

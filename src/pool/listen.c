@@ -247,7 +247,7 @@ void listen_lost(struct pool *pool)
 
 void listen_tick(struct pool *pool)
 {
-    if (!pool->channels || pool->listener || pool_now() < pool->retry_us || pool->paused)
+    if (!pool->channels || pool->listener || pool_now() < pool->retry_us || pool->record->paused)
         return;
     start(pool);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A client's login: TLS, the startup packet, who it is, and what pool it gets. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -131,6 +132,7 @@ static void welcome(struct client *client)
     struct login *login = client->login;
     struct slice name, value;
     AUTO_BUFFER out = {0};
+    client->pool->counters->logins++;
     client->params = params_hold(client->pool->welcome);
     for (size_t i = 0; i < params_count(login->startup.params); i++) {
         params_at(login->startup.params, i, &name, &value);
@@ -141,7 +143,7 @@ static void welcome(struct client *client)
     client_welcome(client, &out);
     client_send_buffer(client, &out);
     if (pool_process.config->log_connections)
-        log_info("client %u: user %s, database %s", client->number, client->pool->user,
+        log_info("client %" PRIu64 ": user %s, database %s", client->id, client->tally->user,
                  client->pool->database_name);
     client_run(client); /* its first query may have come along */
 }
@@ -158,30 +160,43 @@ void login_resume(struct client *client, const struct wire_error *error)
         welcome(client);
 }
 
-/* Is there room for one more client, which is counted already? Names of PgBouncer stand beside ours
- * for those who know them. */
+/* Is there room among `count` clients, the new one included? Names of PgBouncer stand beside ours for
+ * those who know them. */
+static bool has_room(struct client *client, uint32_t count, int max, const char *what)
+{
+    if (max <= 0 || count <= (uint32_t)max)
+        return true;
+    fail(client, "53300", "sorry, too many clients already: clients_max %s is %d", what, max);
+    return false;
+}
+
+static const char of_all[] = "(max_client_conn)";
+static const char of_database[] = "of the database (max_db_client_connections)";
+static const char of_user[] = "of the user (max_user_client_connections)";
+
+static uint32_t known_clients(void)
+{
+    return pool_process.clients.count - pool_process.strangers.count;
+}
+
+/* Is there room for one more client, which is counted already? */
 static bool admit(struct client *client)
 {
     const struct pool *pool = client->pool;
-    int of_all = pool_process.config->limits.clients_max;
-    int of_database = pool->clients_max, of_user = pool->user_clients_max;
-    uint32_t known = pool_process.clients.count - pool_process.strangers.count;
-    if (of_all > 0 && known > (uint32_t)of_all)
-        fail(client, "53300",
-             "sorry, too many clients already: clients_max (max_client_conn) is %d", of_all);
-    else if (of_database > 0 && clients_of_database(pool) > (uint32_t)of_database)
-        fail(client, "53300",
-             "sorry, too many clients already: clients_max of the database "
-             "(max_db_client_connections) is %d",
-             of_database);
-    else if (of_user > 0 && clients_of_user(pool) > (uint32_t)of_user)
-        fail(client, "53300",
-             "sorry, too many clients already: clients_max of the user "
-             "(max_user_client_connections) is %d",
-             of_user);
-    else
-        return true;
-    return false;
+    const char *user = client->tally->user;
+    return has_room(client, known_clients(), pool_process.config->limits.clients_max, of_all) &&
+           has_room(client, clients_of_database(pool), pool->clients_max, of_database) &&
+           has_room(client, record_clients_of_user(user), clients_max_of_user(user), of_user);
+}
+
+/* Who may command there always has room. */
+static bool admit_to_console(struct client *client)
+{
+    const struct pool_config *config = pool_process.config;
+    const char *user = client->login->startup.user;
+    return has_room(client, known_clients(), config->limits.clients_max, of_all) &&
+           has_room(client, pool_process.consoles + 1, config->database_clients_max, of_database) &&
+           has_room(client, record_clients_of_user(user) + 1, clients_max_of_user(user), of_user);
 }
 
 /* Whose share of the connections it uses. */
@@ -193,7 +208,8 @@ static void join_tenant(struct client *client)
         tenant_join(&client->pool->tenants, deployment_id, deployment_id ? SLICE("") : name);
 }
 
-static void enter_pool(struct client *client)
+/* own: a question of the pool's, which is asked as the user that it names and no other. */
+static void enter_pool(struct client *client, bool own)
 {
     struct login *login = client->login;
     struct scram_keys keys;
@@ -203,17 +219,25 @@ static void enter_pool(struct client *client)
         fail(client, "3D000", "database \"%s\" does not exist", login->startup.database);
         return;
     }
-    client->pool = lend_pool(database, login->startup.database, login->startup.user);
-    client->pool->clients++;
+    struct record *record = record_of(login->startup.database);
+    const char *user = login->startup.user;
+    const char *as = database->user && !own ? database->user : user;
+    if (record->disabled) {
+        fail(client, "57P03", "database \"%s\" is disabled by an administrator",
+             login->startup.database);
+        return;
+    }
+    client_join(client, lend_pool(database, login->startup.database, as), record, user);
     join_tenant(client);
     client->pinned = client->pool->mode == POOL_SESSION;
     if (!admit(client))
         return;
-    if (login->scram.keys.has_client_key)
+    bool is_same = strcmp(as, user) == 0; /* what it proves of itself is of use there */
+    if (is_same && login->scram.keys.has_client_key)
         credentials_learn(client->pool->credentials, &login->scram.keys);
     enum secret_form form =
         login->looked_up ? secret_form(login->looked_up->secret, &keys) : SECRET_NONE;
-    if (form == SECRET_MD5 || form == SECRET_PASSWORD)
+    if (is_same && (form == SECRET_MD5 || form == SECRET_PASSWORD))
         credentials_learn_password(client->pool->credentials, login->looked_up->secret);
     login->stage = STAGE_POOL;
     if (client->pool->welcome) {
@@ -231,13 +255,15 @@ static void authenticated(struct client *client)
     client_is_known(client);
     if (strcmp(login->startup.database, CONSOLE_DATABASE) == 0) {
         const char *user = login->startup.user;
-        if (console_admits(user))
-            console_open(client, console_may_command(user));
-        else
-            fail(client, "28000", "user \"%s\" may not use the console", login->startup.user);
+        if (console_admits(user)) {
+            if (console_may_command(user) || admit_to_console(client))
+                console_open(client, user, console_may_command(user));
+        } else {
+            fail(client, "28000", "user \"%s\" may not use the console", user);
+        }
         return;
     }
-    enter_pool(client);
+    enter_pool(client, false);
 }
 
 /* ---- authentication ---- */
@@ -277,7 +303,7 @@ static void admit_worker(struct client *client)
     const struct binding_config *binding = worker_binding(client);
     if (strcmp(startup->database, binding->database) == 0 &&
         strcmp(startup->user, binding->user) == 0)
-        enter_pool(client);
+        enter_pool(client, false);
     else
         fail(client, "28000",
              "%s is the database \"%s\" for the user \"%s\", and no other; connect with the "
@@ -299,7 +325,8 @@ static void ask_for_proof(struct client *client)
         if (user)
             authenticated(client);
         else
-            fail(client, "28000", "there is no user \"%s\"", login->startup.user);
+            fail(client, "28000", "authentication failed for user \"%s\": it is not listed",
+                 login->startup.user);
         break;
     case AUTH_CERT: {
         AUTO_TEXT name = client->stream.tls ? tls_peer_name(client->stream.tls) : NULL;
@@ -341,6 +368,8 @@ static void begin_auth(struct client *client)
     const char *secret = NULL;
     login->config = config_hold(pool_process.config);
     login->user = config_user(login->config, login->startup.user);
+    if (login->user && !login->user->may_login)
+        login->user = NULL;
     socklen_t len = sizeof(login->from);
     if (client->stream.fd_is_tcp)
         (void)getpeername(client->stream.source.fd, (struct sockaddr *)&login->from, &len);
@@ -393,7 +422,7 @@ void login_enter(struct client *client, const char *database, const char *user)
     startup->database = xstrdup(database);
     startup->user = xstrdup(user);
     startup->params = params_with(params_empty(), SLICE("search_path"), SLICE("pg_catalog"));
-    enter_pool(client);
+    enter_pool(client, true);
 }
 
 static void on_sasl_first(struct client *client, struct slice body)
@@ -508,7 +537,7 @@ static void on_startup(struct client *client, uint32_t code, struct slice body)
         if (client->stream.carrier)
             admit_worker(client);
         else if (is_owner(client))
-            console_open(client, true);
+            console_open(client, client->login->startup.user, true);
         else
             begin_auth(client);
     }
@@ -617,7 +646,7 @@ static bool run_tls(struct client *client)
     int r = tls_handshake(client->stream.tls);
     if (r < 0) {
         if (pool_process.config->log_errors)
-            log_info("client %u: TLS failed: %s", client->number, tls_failure(client->stream.tls));
+            log_info("client %" PRIu64 ": TLS failed: %s", client->id, tls_failure(client->stream.tls));
         client_close(client, NULL);
     } else if (r > 0 && login->direct_tls && !tls_has_alpn(client->stream.tls)) {
         fail(client, "08P01", "direct TLS needs ALPN \"postgresql\"");

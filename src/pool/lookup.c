@@ -107,17 +107,24 @@ static void answered(void *context, struct slice replies, const char *problem)
 static const char *query_text(const struct entry *entry)
 {
     const struct database_config *database = config_database(pool_process.config, entry->database);
-    return database && database->auth_query ? database->auth_query : default_query;
+    const char *own = database ? database->auth_query : NULL, *all = pool_process.config->auth_query;
+    return own ? own : all ? all : default_query;
+}
+
+/* NULL: nobody is looked up there. */
+static const char *auth_user(const struct database_config *database)
+{
+    return database->auth_user ? database->auth_user : pool_process.config->auth_user;
 }
 
 static void begin(struct entry *entry, const struct database_config *database)
 {
     AUTO_BUFFER batch = {0};
-    const char *where = pool_process.config->auth_database;
+    const char *own = database->auth_database, *all = pool_process.config->auth_database;
+    const char *where = own ? own : all ? all : entry->database;
     entry->pending = true;
     own_compose(&batch, query_text(entry), entry->user);
-    own_ask(where ? where : entry->database, database->auth_user, NULL, &batch, REPLY_BYTES_MAX,
-            answered, entry);
+    own_ask(where, auth_user(database), NULL, &batch, REPLY_BYTES_MAX, answered, entry);
 }
 
 /* ---- for logins ---- */
@@ -126,7 +133,7 @@ enum lookup_result lookup_user(const char *database, const char *user, const cha
 {
     const struct database_config *config = config_database(pool_process.config, database);
     struct entry **place = place_of(database, user);
-    if (!config || !config->auth_user || strcmp(user, config->auth_user) == 0)
+    if (!config || !auth_user(config) || strcmp(user, auth_user(config)) == 0)
         return LOOKUP_DISABLED;
     struct entry *entry = *place;
     if (entry && (entry->pending || entry->done))

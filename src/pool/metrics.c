@@ -102,7 +102,7 @@ static bool is_same(const struct pool *a, const struct pool *b)
     return strcmp(a->database_name, b->database_name) == 0 && strcmp(a->user, b->user) == 0;
 }
 
-/* Pools of an older plan count with the one that took their place. */
+/* One of an older plan stands for the same thing as what took its place; what they count is shared. */
 static bool is_first(const struct pool *pool)
 {
     const struct pool *other = pool_process.pools;
@@ -156,13 +156,8 @@ static void write_gauge(struct buffer *out, const struct gauge *gauge)
 
 static uint64_t count_at(const struct pool *pool, size_t offset)
 {
-    uint64_t value = 0, one;
-    for (const struct pool *p = pool; p; p = p->next) {
-        if (!is_same(p, pool))
-            continue;
-        memcpy(&one, (const char *)&p->counters + offset, sizeof(one));
-        value += one;
-    }
+    uint64_t value;
+    memcpy(&value, (const char *)pool->counters + offset, sizeof(value));
     return value;
 }
 

@@ -19,6 +19,7 @@
 #include "list.h"
 #include "loop.h"
 #include "params.h"
+#include "record.h"
 #include "statements.h"
 #include "stream.h"
 #include "tenant.h"
@@ -52,6 +53,7 @@ struct client {
     struct link again;    /* of those that go on in the next turn */
     struct link stranger; /* of pool_process.strangers, until it is known who it is */
     struct pool *pool;    /* NULL before it has logged in, and for the console */
+    struct tally *tally;  /* of its own user; NULL before it has logged in */
     struct tenant *tenant;
     struct server *server;
     struct params *params, *startup_params;
@@ -65,6 +67,8 @@ struct client {
     struct buffer *late;                /* notifications that came in the middle of a row */
     char *trouble; /* an ErrorResponse for its next query, about what happened behind its back */
     uint64_t cancel_key;
+    uint64_t id;             /* counts clients and servers, of all time */
+    uint64_t connected_us;
     uint64_t since_us;       /* it waits, or its transaction runs, or it is idle */
     uint32_t number;         /* in pool_process.numbers */
     uint32_t told_number;    /* its "process id" */
@@ -80,9 +84,8 @@ struct client {
     bool unparsed;       /* there are whole messages in `in` */
     bool broken;         /* could not be written to */
     bool terminated;     /* by pg_terminate_backend() of its number */
-    bool may_command;    /* on the console: more than SHOW */
-    bool command_runs;   /* … and a command waits for transactions to end */
-    const char *command; /* … which */
+    bool may_command;        /* on the console: more than SHOW */
+    struct console *console; /* … and what it does there */
     bool closing;        /* after what is in `out` */
     bool closed;         /* freed at the end of the turn */
 };
@@ -110,6 +113,7 @@ struct server {
     uint64_t unnamed_result;   /* what it takes and returns here; 0: not known */
     struct buffer in, out;
     struct server_login *login;          /* while connecting */
+    uint64_t id; /* as a client's */
     uint64_t born_us, used_us, query_us; /* query_us: when its first unanswered message went out */
     uint32_t cancel_key_bytes;
     char cancel_key[256];
@@ -131,8 +135,10 @@ struct server {
     struct buffer asked_again; /* the batch under way, should it meet a stale plan; or empty */
     char *query_text;          /* of the query under way, where slow ones are logged; else NULL */
     char binding[64];          /* of TLS, for SCRAM */
-    bool asked;                /* something, since it was lent */
+    uint64_t held_us;          /* by its client, in transactions that are over */
+    bool asked;                /* something, since it was lent or the last transaction ended */
     bool served;               /* a client, at some time */
+    bool fresh;                /* lent, and nothing was asked since */
     bool listens;              /* is for notifications only */
     bool stale;                /* a plan that it keeps is out of date */
     bool verifies; /* is asked what a statement returns: until then its client is not read on */
@@ -144,24 +150,17 @@ struct server {
     bool drop_skipped;  /* what is skipped is not for the client */
 };
 
-struct pool_counters {
-    uint64_t transactions, queries, received_bytes, sent_bytes;
-    uint64_t transaction_us, query_us, wait_us;
-    uint64_t waits, pins, replays, statements_parsed, statements_shared, cancels;
-    uint64_t cache_hits, cache_stale, cache_misses;   /* stale ones are hits, too */
-    uint64_t wait_histogram[24], query_histogram[24]; /* by the binary logarithm of microseconds */
-};
-
 struct pool {
     struct pool *next;
     struct pool_config *config; /* held */
     const struct database_config *database;
     enum pool_mode mode;
     enum state_policy state;
-    char *database_name, *user; /* as the client says them */
+    char *database_name;       /* as the client says it */
+    char *user;                /* who logs in to the server: the database's own, or the client */
     struct pool_limits limits; /* connections_max is the database's, clients_max nobody's */
     int clients_max;           /* of its database; 0: no limit */
-    int user_clients_max, user_connections_max; /* of its user, on all databases */
+    int user_connections_max;  /* of its user, on all databases */
     struct credentials *credentials;            /* for logging in to servers */
     struct tls_context *tls;         /* towards servers; NULL until it is needed */
     struct list connecting, idle, lent, cleaning,
@@ -178,13 +177,15 @@ struct pool {
     char *failure;          /* why the last connection failed, while none has worked since */
     char failure_sqlstate[6];
     uint64_t retry_us; /* no further attempt before */
+    uint64_t used_us;  /* when it last had a client or a server */
     uint32_t clients, failures;
     uint32_t leaving; /* lent connections that another user of the database is to have */
     uint32_t logins;  /* clients whose login waits for the first connection */
-    bool paused, to_serve;
+    bool to_serve;
     bool retired;      /* of an older plan */
     bool probe_wanted; /* somebody was told that the database is away: is it still? */
-    struct pool_counters counters;
+    struct record *record;          /* of its database_name */
+    struct pool_counters *counters; /* … and of its user there */
 };
 
 struct pool_process {
@@ -201,6 +202,9 @@ struct pool_process {
     uint32_t taken_over;                /* clients that have numbers of an older process */
     uint64_t taken_us, refused_us;      /* when the plan in force came; when one was wrong */
     uid_t owner;                        /* who has started it */
+    uint64_t last_id;                   /* of a client or server */
+    uint32_t consoles;                  /* clients that are in CLIENT_ADMIN */
+    uint32_t stop_mode;                 /* enum stop_mode, while draining */
     bool draining, paused, to_serve;
     char read_buffer[READ_BYTES];
 };
@@ -234,11 +238,15 @@ void client_set_unnamed(struct client *client, struct statement *statement);
 /* To the client, as far as it takes it; the rest waits. */
 void client_send(struct client *client, const struct iovec *parts, int count);
 void client_send_buffer(struct client *client, struct buffer *bytes);
+/* It is in: this pool serves it, and it counts as that user's (its pool NULL: the console's). */
+void client_join(struct client *client, struct pool *pool, struct record *record, const char *user);
 /* It has proved who it is. */
 void client_is_known(struct client *client);
 /* Ends the session with an error (NULL: without a word); its server is cleaned or closed. */
 void client_close(struct client *client, const struct wire_error *error);
 void client_free_closed(void);
+/* The pool ends when transactions have: those that wait for one to begin are sent away. */
+void client_refuse_waiting(void);
 /* Its next query is answered with this error, which does not end the session. */
 void client_trouble(struct client *client, const struct wire_error *error);
 /* The login is through, and the session begins: appends what it is told. */
@@ -298,11 +306,13 @@ void server_login_free(struct server_login **login);
 void server_login_tick(struct server *server);
 
 /* ---- lend.c ---- */
+/* user: who logs in to the server. */
 struct pool *lend_pool(const struct database_config *database, const char *database_name,
                        const char *user);
-/* Clients of the pool's database, of all users, and of its user, on all databases. */
+/* Clients of the pool's database, of all users. */
 uint32_t clients_of_database(const struct pool *pool);
-uint32_t clients_of_user(const struct pool *pool);
+/* How many clients a user may have, on all databases and the console; 0: no limit. */
+int clients_max_of_user(const char *user);
 /* A server for the client, now. False: it waits in the queue, or was refused (its trouble). */
 bool pool_lend(struct pool *pool, struct client *client);
 /* Its client has given it back, after so long; nothing more is to be paid for it. */
@@ -322,7 +332,8 @@ void pool_tick(struct pool *pool);
 void pool_count(uint64_t *histogram, uint64_t us);
 /* The plan has changed: new clients get pools of it, and those of the old one end with theirs. */
 void lend_take_config(void);
-void lend_free_retired(void);
+/* Pools of an older plan without clients, and those that nobody has used for pool_idle_timeout. */
+void lend_free_unwanted(void);
 /* The plan in force was changed in its place (console_set.h). */
 void lend_set_limits(void);
 

@@ -120,8 +120,11 @@ static void end_turn(void *owner)
 
 /* ---- time ---- */
 
+/* May the process end, in the way that it is to? */
 static bool is_drained(void)
 {
+    if (pool_process.stop_mode == STOP_AFTER_CLIENTS)
+        return pool_process.clients.count <= pool_process.consoles;
     for (const struct link *link = list_first(&pool_process.clients); link;
          link = list_next(&pool_process.clients, link)) {
         /* Who only keeps a connection, in session mode say, is in the middle of nothing. */
@@ -151,11 +154,13 @@ static void on_tick(struct loop_timer *timer)
         return;
     for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
         pool_tick(pool);
-    lend_free_retired();
+    lend_free_unwanted();
     cancel_tick();
     metrics_tick();
-    if (count++ % 10 == 0) /* clients may be many, and their limits are of seconds */
+    if (count++ % 10 == 0) { /* clients may be many, and their limits are of seconds */
         tick_clients();
+        record_tick();
+    }
     if ((pool_process.draining && is_drained()) || handover_is_over())
         loop_stop(pool_process.loop, 0);
 }
@@ -276,8 +281,12 @@ static void drain(const struct ipc_message *message)
     if (message->bytes == sizeof(order))
         memcpy(&order, message->payload, sizeof(order));
     pool_process.draining = true;
+    pool_process.stop_mode = order.mode;
     close_listeners();
-    loop_timer_start(pool_process.loop, &drain_timer, order.timeout_ms, on_drain_over);
+    if (order.mode == STOP_AFTER_SERVERS)
+        client_refuse_waiting();
+    if (order.timeout_ms > 0)
+        loop_timer_start(pool_process.loop, &drain_timer, order.timeout_ms, on_drain_over);
 }
 
 static void attach(struct ipc_message *message)

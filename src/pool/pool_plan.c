@@ -102,6 +102,7 @@ static int read_limits(const json_t *object, const struct pool_limits *otherwise
         .idle_transaction_ms =
             integer(object, "idle_transaction_timeout", otherwise->idle_transaction_ms),
         .server_lifetime_ms = integer(object, "server_lifetime", otherwise->server_lifetime_ms),
+        .client_idle_ms = integer(object, "client_idle_timeout", otherwise->client_idle_ms),
     };
     return choice(object, "pool_mode", modes, otherwise->mode, &ret->mode, err);
 }
@@ -128,6 +129,7 @@ static int read_user(const json_t *object, struct user_config *ret, struct error
 {
     ret->name = text(object, "name", "");
     ret->secret = text(object, "secret", NULL);
+    ret->may_login = flag(object, "login", true);
     return read_limits(object, &silent, &ret->limits, err);
 }
 
@@ -177,8 +179,9 @@ static int read_database(const json_t *object, const struct pool_config *config,
     ret->database = text(object, "database", NULL);
     ret->user = text(object, "user", NULL);
     ret->password = text(object, "password", NULL);
-    ret->auth_query = text(object, "auth_query", config->auth_query);
-    ret->auth_user = text(object, "auth_user", config->auth_user);
+    ret->auth_query = text(object, "auth_query", NULL);
+    ret->auth_user = text(object, "auth_user", NULL);
+    ret->auth_database = text(object, "auth_database", NULL);
     ret->connect_query = text(object, "connect_query", NULL);
     ret->cache = read_cache(json_object_get(object, "cache"));
     read_hosts(json_object_get(object, "hosts"), ret);
@@ -196,7 +199,7 @@ static int read_database(const json_t *object, const struct pool_config *config,
 static int read_general(const json_t *root, struct pool_config *config, struct error *err)
 {
     static const struct pool_limits defaults = {POOL_TRANSACTION, 20, 0, 0,     0,      10000,
-                                                120000,           0,  0, 10000, 3600000};
+                                                120000,           0,  0, 10000, 3600000, 0};
     int auth, state;
     config->auth_query = text(root, "auth_query", NULL);
     config->auth_user = text(root, "auth_user", NULL);
@@ -211,10 +214,10 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->user_connections_max = (int)integer(root, "user_connections_max", 0);
     config->queue_max = (int)integer(root, "queue_max", 10000);
     config->reserve_after_ms = integer(root, "reserve_after", 5000);
-    config->client_idle_ms = integer(root, "client_idle_timeout", 0);
     config->client_login_ms = integer(root, "client_login_timeout", 60000);
     config->denial_delay_ms = integer(root, "failed_login_delay", 8000);
     config->server_connect_ms = integer(root, "server_connect_timeout", 15000);
+    config->pool_idle_ms = integer(root, "pool_idle_timeout", 3600000);
     config->server_retry_ms = integer(root, "server_login_retry", 15000);
     config->server_idle_ms = integer(root, "server_idle_timeout", 600000);
     config->server_check_ms = integer(root, "server_check_delay", 30000);
@@ -227,6 +230,8 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->log_connections = flag(root, "log_connections", false);
     config->log_disconnections = flag(root, "log_disconnections", false);
     config->log_errors = flag(root, "log_errors", true);
+    config->standalone = flag(root, "standalone", false);
+    config->server_tls_mode = TLS_PREFER;
     config->application_name_add_host = flag(root, "application_name_add_host", false);
     config->statements_max = (int)integer(root, "prepared_statements_max", 256);
     config->client_statements_max = (int)integer(root, "client_statements_max", 4096);
@@ -360,7 +365,7 @@ static void free_database(struct database_config *database)
     free_tls(&database->tls);
     char *texts[] = {database->name,         database->id,         database->database,
                      database->user,         database->auth_query, database->auth_user,
-                     database->connect_query};
+                     database->auth_database, database->connect_query};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         free(texts[i]);
     free(database->hosts);
@@ -491,4 +496,31 @@ int config_mode_named(const char *word)
 int config_auth_named(const char *word)
 {
     return value_named(methods, strcmp(word, "plain") == 0 ? "password" : word);
+}
+
+int config_tls_named(const char *word)
+{
+    return value_named(tls_modes, word);
+}
+
+static const char *word_for(const struct word *words, int value)
+{
+    while (words->word && words->value != value)
+        words++;
+    return words->word ? words->word : "";
+}
+
+const char *config_mode_name(int mode)
+{
+    return word_for(modes, mode);
+}
+
+const char *config_auth_name(int method)
+{
+    return word_for(methods, method);
+}
+
+const char *config_tls_name(int mode)
+{
+    return word_for(tls_modes, mode);
 }

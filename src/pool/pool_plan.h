@@ -37,15 +37,17 @@ struct pool_limits {
     int size, size_min, size_reserve;
     int connections_max, clients_max; /* of a database, or of a user */
     int64_t query_wait_ms, query_ms, transaction_ms, idle_transaction_ms, server_lifetime_ms;
+    int64_t client_idle_ms;
 };
 
-#define POOL_LIMITS_SILENT ((struct pool_limits){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1})
+#define POOL_LIMITS_SILENT ((struct pool_limits){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1})
 
 struct user_config {
     char *name;
     char *secret;            /* NULL: none; wiped by config_release */
     struct scram_keys *keys; /* of the secret, once they were asked for */
     struct pool_limits limits;
+    bool may_login; /* else only its limits are known */
 };
 
 struct host_config {
@@ -74,7 +76,7 @@ struct database_config {
     struct tls_settings tls;
     struct pool_limits limits;
     enum state_policy state;
-    char *auth_query, *auth_user;
+    char *auth_query, *auth_user, *auth_database; /* NULL: as for all */
     struct setting *settings;
     size_t settings_count;
     char *connect_query;
@@ -99,7 +101,8 @@ struct pool_config {
     size_t users_count;
     char *auth_query, *auth_user, *auth_database;
     char **admin_users, **stats_users; /* NULL at the end */
-    struct tls_settings tls;
+    struct tls_settings tls; /* towards clients */
+    int server_tls_mode;     /* of databases that say nothing else, for the console */
     struct database_config *databases;
     size_t databases_count;
     struct worker_config *workers;
@@ -108,12 +111,13 @@ struct pool_config {
     /* For databases and users that say nothing themselves; 0: no limit. */
     int database_clients_max, user_clients_max, user_connections_max;
     int queue_max;
-    int64_t reserve_after_ms, client_idle_ms, client_login_ms, denial_delay_ms;
-    int64_t server_connect_ms, server_retry_ms;
+    int64_t reserve_after_ms, client_login_ms, denial_delay_ms;
+    int64_t server_connect_ms, server_retry_ms, pool_idle_ms;
     int64_t server_idle_ms, server_check_ms, cancel_wait_ms, slow_query_ms;
     char *server_check_query, *server_reset_query;
     bool reset_always, round_robin, log_connections, log_disconnections, log_errors;
     bool application_name_add_host;
+    bool standalone; /* `weir pool`: nothing besides is served */
     int statements_max, client_statements_max;
     uint64_t client_statements_bytes_max;
     enum state_policy state;
@@ -137,9 +141,14 @@ struct user_config *config_user(const struct pool_config *config, const char *na
 /* What a SCRAM login of the user is checked by: of its verifier, or derived from its password once
  * (a millisecond). NULL: its secret is of another form, or there is none. */
 const struct scram_keys *config_user_keys(struct user_config *user);
-/* enum pool_mode, enum auth_method by their words in the plan; -1: no such. */
+/* enum pool_mode, enum auth_method, enum tls_mode by their words in the plan; -1: no such. */
 int config_mode_named(const char *word);
 int config_auth_named(const char *word);
+int config_tls_named(const char *word);
+/* And back. */
+const char *config_mode_name(int mode);
+const char *config_auth_name(int method);
+const char *config_tls_name(int mode);
 /* Is it in the NULL-terminated list? */
 bool config_lists(char *const *list, const char *name);
 /* Such a list of the words of a text, with commas or blanks between; frees the one that was. */

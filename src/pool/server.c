@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection to Postgres, from its first ReadyForQuery to its end. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -67,6 +68,7 @@ struct server *server_new(struct pool *pool)
     struct server *server = xcalloc(1, sizeof(*server));
     server->pool = pool;
     server->status = 'I';
+    server->id = ++pool_process.last_id;
     server->born_us = server->used_us = pool_now();
     server->params = params_empty();
     prepared_init(&server->prepared);
@@ -132,6 +134,9 @@ void server_close(struct server *server, const char *why)
     if (server->closed)
         return;
     server->closed = true;
+    if (pool->config->log_disconnections && server->state != SERVER_CONNECTING)
+        log_info("server %" PRIu64 ": closing because: %s (age=%" PRIu64 "s)", server->id, why,
+                 (pool_now() - server->born_us) / 1000000);
     give_up(server);
     if (server->leaves)
         pool->leaving--;
@@ -227,18 +232,23 @@ bool server_query(struct server *server, const char *sql, const char *label)
 
 /* ---- between two clients ---- */
 
-static bool is_worn(const struct server *server)
+/* Why it is not to be lent again; NULL: it may be. */
+static const char *wear_of(const struct server *server)
 {
     int64_t lifetime_ms = server->pool->limits.server_lifetime_ms;
-    return server->tainted || (lifetime_ms == 0 && server->served) ||
-           (lifetime_ms > 0 && pool_now() - server->born_us > (uint64_t)lifetime_ms * 1000);
+    uint64_t age_us = pool_now() - server->born_us;
+    if (server->tainted)
+        return "an administrator's command, or another user's turn";
+    bool over = lifetime_ms == 0 ? server->served : age_us > (uint64_t)lifetime_ms * 1000;
+    return over ? "server_lifetime is over" : NULL;
 }
 
 static void make_idle(struct server *server)
 {
+    const char *wear = wear_of(server);
     server->used_us = pool_now();
-    if (is_worn(server)) {
-        server_close(server, "");
+    if (wear) {
+        server_close(server, wear);
         return;
     }
     server_become(server, SERVER_IDLE);
@@ -269,11 +279,27 @@ static void clean(struct server *server)
     }
 }
 
-static void part(struct server *server, uint64_t used_us)
+/* A transaction of its client is over. */
+static void count_transaction(struct server *server)
+{
+    struct pool_counters *counters = server->pool->counters;
+    uint64_t now = pool_now(), used_us = now - server->client->since_us;
+    if (!server->asked)
+        return;
+    counters->transactions++;
+    counters->transaction_us += used_us;
+    server->held_us += used_us;
+    server->client->since_us = now;
+    server->asked = false;
+}
+
+static void part(struct server *server)
 {
     struct client *client = server->client;
-    pool_take_back(client, server->asked ? used_us : 0);
+    uint64_t unfinished_us = server->asked ? pool_now() - client->since_us : 0;
+    pool_take_back(client, server->held_us + unfinished_us);
     server->asked = false;
+    server->held_us = 0;
     server->client = NULL;
     server->copy_in = server->failed = server->retries = server->verifies = false;
     cache_unwatch(server);
@@ -284,14 +310,8 @@ static void part(struct server *server, uint64_t used_us)
 
 void server_release(struct server *server)
 {
-    struct pool_counters *counters = &server->pool->counters;
-    uint64_t now = pool_now(), used_us = now - server->client->since_us;
-    if (server->asked) {
-        counters->transactions++;
-        counters->transaction_us += used_us;
-        server->client->since_us = now;
-    }
-    part(server, used_us);
+    count_transaction(server);
+    part(server);
     if (server->dirty || server->cancels > 0 || server->pool->config->reset_always)
         clean(server);
     else
@@ -337,9 +357,9 @@ void server_lose_client(struct server *server)
 {
     bool cut = server->client->skip > 0 || buffer_len(&server->out) > 0;
     bool copy_in = server->copy_in, failed = server->failed;
-    part(server, pool_now() - server->client->since_us);
-    if (cut) { /* in the middle of a message */
-        server_close(server, "");
+    part(server);
+    if (cut) {
+        server_close(server, "its client left in the middle of a message");
         return;
     }
     server->failed = failed;
@@ -396,13 +416,13 @@ static void count_query(struct server *server)
     uint64_t us = pool_now() - server->query_us;
     int64_t slow_ms = server->pool->config->slow_query_ms;
     if (slow_ms > 0 && us >= (uint64_t)slow_ms * 1000)
-        log_warn("slow query: %llu ms, user %s, database %s, client %u: %s",
-                 (unsigned long long)us / 1000, server->pool->user, server->pool->database_name,
-                 server->client ? server->client->number : 0,
+        log_warn("slow query: %" PRIu64 " ms, user %s, database %s, client %" PRIu64 ": %s", us / 1000,
+                 server->pool->user, server->pool->database_name,
+                 server->client ? server->client->id : 0,
                  server->query_text ? server->query_text : "(several)");
     text_free(&server->query_text);
-    server->pool->counters.query_us += us;
-    pool_count(server->pool->counters.query_histogram, us);
+    server->pool->counters->query_us += us;
+    pool_count(server->pool->counters->query_histogram, us);
 }
 
 /* With statements that are prepared anew: all are forgotten first. */
@@ -419,7 +439,7 @@ static void ask_again(struct server *server)
     AUTO_BUFFER bytes = server->asked_again;
     server->asked_again = (struct buffer){0};
     server->retries = false;
-    server->pool->counters.replays++;
+    server->pool->counters->replays++;
     struct slice rest = forward_messages(client, buffer_slice(&bytes), &error, &end);
     if (end) /* what passed once passes again */
         client_close(client, error);
@@ -456,8 +476,11 @@ static void after_replies(struct server *server, bool free)
         ask_again(server);
     else if (free && !client->pinned && client->skip == 0 && !client->unparsed)
         server_release(server);
-    else if (server->expect.count < EXPECT_MAX / 2)
-        client_run(client); /* it may have waited for room */
+    else if (server->expect.count < EXPECT_MAX / 2) {
+        if (server->status == 'I' && server->expect.count == 0)
+            count_transaction(server); /* of a client that keeps its server */
+        client_run(client);            /* it may have waited for room */
+    }
 }
 
 void server_run(struct server *server)
@@ -485,7 +508,7 @@ void server_run(struct server *server)
             return;
         }
         if (server->tainted && idle) {
-            server_close(server, "");
+            server_close(server, "an error of the session while idle");
             return;
         }
         after_replies(server, free);
@@ -496,10 +519,23 @@ void server_run(struct server *server)
 
 /* ---- time ---- */
 
+/* For who watches the log: where a connection leads, and from which port of ours. */
+static void log_connection(const struct server *server)
+{
+    const struct pool *pool = server->pool;
+    char from[STREAM_END_BYTES], to[STREAM_END_BYTES];
+    if (!pool->config->log_connections)
+        return;
+    log_info("server %" PRIu64 ": new connection to server (from %s) at %s, database %s, user %s",
+             server->id, stream_end(&server->stream, false, from, NULL),
+             stream_end(&server->stream, true, to, NULL), pool->database_name, pool->user);
+}
+
 void server_is_up(struct server *server)
 {
     server_login_free(&server->login);
     server->base_params = params_hold(server->params);
+    log_connection(server);
     if (server->listens)
         listen_begin(server);
     else
@@ -515,12 +551,12 @@ static bool passed(uint64_t since_us, int64_t limit_ms)
 }
 
 static const struct wire_error query_too_long = {
-    "57014", "canceling statement due to the pool's query_timeout",
+    "57014", "query timeout: the statement ran longer than the pool's query_timeout",
     "Should the database not hear of it in time, the outcome is unknown.", NULL};
 static const struct wire_error transaction_too_long = {
-    "25P04", "terminating the transaction due to the pool's transaction_timeout", NULL, NULL};
+    "25P04", "transaction timeout: it ran longer than the pool's transaction_timeout", NULL, NULL};
 static const struct wire_error transaction_idle = {
-    "25P03", "the transaction was idle for longer than the pool's idle_transaction_timeout",
+    "25P03", "idle transaction timeout: nothing happened for the pool's idle_transaction_timeout",
     "It was rolled back.", "Run the transaction again."};
 
 /* The client goes on without it; the transaction is rolled back. */
@@ -528,6 +564,8 @@ static void take_from_client(struct server *server, const struct wire_error *err
 {
     struct client *client = server->client;
     server_lose_client(server);
+    if (server->pool->config->log_errors && client->pool->mode != POOL_SESSION)
+        log_info("client %" PRIu64 ": %s: %s", client->id, error->sqlstate, error->message);
     if (client->pool->mode == POOL_SESSION)
         client_close(client, error);
     else
@@ -556,7 +594,7 @@ void server_tick(struct server *server)
     else if (server->state == SERVER_LENT)
         lent_tick(server);
     else if (server->state == SERVER_CLEANING && passed(server->used_us, config->cancel_wait_ms))
-        server_close(server, "");
-    else if (server->state == SERVER_IDLE && is_worn(server))
-        server_close(server, "");
+        server_close(server, "its reset took too long");
+    else if (server->state == SERVER_IDLE && wear_of(server))
+        server_close(server, wear_of(server));
 }

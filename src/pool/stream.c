@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stream.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +23,40 @@ int stream_open(struct stream *stream, struct loop *loop, int fd, loop_source_fn
 bool stream_is_open(const struct stream *stream)
 {
     return stream->carrier || stream->source.on_ready;
+}
+
+const char *stream_end(const struct stream *stream, bool peer, char text[STREAM_END_BYTES],
+                       uint16_t *ret_port)
+{
+    char host[INET6_ADDRSTRLEN];
+    uint16_t port = 0;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_storage room;
+    } address = {.any.sa_family = AF_UNSPEC};
+    socklen_t len = sizeof(address);
+    if (!stream->carrier)
+        (void)(peer ? getpeername : getsockname)(stream->source.fd, &address.any, &len);
+    bool v6 = address.any.sa_family == AF_INET6, with_port = !ret_port;
+    if (v6)
+        port = ntohs(address.v6.sin6_port);
+    else if (address.any.sa_family == AF_INET)
+        port = ntohs(address.v4.sin_port);
+    if (port == 0)
+        strcpy(text, stream->carrier ? "worker" : "unix");
+    else if (!inet_ntop(address.any.sa_family,
+                        v6 ? (const void *)&address.v6.sin6_addr : &address.v4.sin_addr, host,
+                        sizeof(host)))
+        strcpy(text, "?");
+    else if (with_port)
+        (void)snprintf(text, STREAM_END_BYTES, v6 ? "[%s]:%u" : "%s:%u", host, port);
+    else
+        strcpy(text, host);
+    if (ret_port)
+        *ret_port = port;
+    return text;
 }
 
 void stream_take_events(struct stream *stream, uint32_t events)

@@ -33,6 +33,11 @@ struct stream {
 int stream_open(struct stream *stream, struct loop *loop, int fd,
                 loop_source_fn *on_ready) WARN_UNUSED;
 bool stream_is_open(const struct stream *stream);
+enum { STREAM_END_BYTES = 64 };
+/* One end of it: "address:port", "unix" or "worker"; the port alone goes to ret_port (NULL: nowhere),
+ * and then the text has none. Returns text. */
+const char *stream_end(const struct stream *stream, bool peer, char text[STREAM_END_BYTES],
+                       uint16_t *ret_port);
 /* To be called first in on_ready. */
 void stream_take_events(struct stream *stream, uint32_t events);
 /* Bytes read, 0 at the end, -EAGAIN or another negative errno. */

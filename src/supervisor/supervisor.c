@@ -358,11 +358,30 @@ static void on_kill_order(const struct ipc_message *message)
         templates_kill(kill_order.instance_id, i, kill_order.reason);
 }
 
+/* The pool's administrator says so; nothing is cut off, unless a signal comes. */
+static void stop_pool(const struct ipc_message *message)
+{
+    struct control_stop order;
+    if (message->bytes != sizeof(order) || supervisor.stopping)
+        return;
+    memcpy(&order, message->payload, sizeof(order));
+    if (order.mode == STOP_NOW) {
+        loop_stop(supervisor.loop, 0);
+        return;
+    }
+    struct control_drain drain = {0, true, order.mode};
+    supervisor.stopping = true;
+    let_listeners_go();
+    pool_child_tell_all(CONTROL_DRAIN, &drain, sizeof(drain));
+}
+
 static void on_pool_message(const struct ipc_message *message)
 {
     on_kill_order(message);
     if (message->type == CONTROL_RELOAD)
         load_begin();
+    else if (message->type == CONTROL_STOP)
+        stop_pool(message);
     if (message->type != CONTROL_PLAN_TAKEN)
         return;
     supervisor.pool.plan_taken = true;
@@ -829,14 +848,14 @@ static uint32_t drain_timeout_ms(void)
 
 static void tell_to_drain(int gateway, bool last)
 {
-    struct control_drain order = {drain_timeout_ms(), last};
+    struct control_drain order = {drain_timeout_ms(), last, 0};
     supervisor_tell_gateway(gateway, CONTROL_DRAIN, &order, sizeof(order), NULL, 0);
 }
 
 /* Last: what the gateways finish may need it. */
 static void tell_pool_to_drain(void)
 {
-    struct control_drain order = {drain_timeout_ms(), true};
+    struct control_drain order = {drain_timeout_ms(), true, STOP_AFTER_SERVERS};
     static bool told;
     if (!told)
         pool_child_tell_all(CONTROL_DRAIN, &order, sizeof(order));

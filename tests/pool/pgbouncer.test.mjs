@@ -61,7 +61,7 @@ stats_period = 60
     }).trim();
   assert.equal(psql("app", "show timezone"), "Asia/Tokyo");
   assert.equal(psql("postgres", "select 1", dir), "1");
-  assert.match(psql("pgbouncer", "show config"), /query_wait_timeout\|1500/);
+  assert.match(psql("pgbouncer", "show config"), /query_wait_timeout\|1.5\|/);
   assert.match(psql("pgbouncer", "show databases"), /app\|127\.0\.0\.1/);
   assert.equal((await weir.stop("SIGTERM")).code, 0);
 });
@@ -73,9 +73,9 @@ test("weir pool import writes the same as a configuration of weir's", async () =
   writeFileSync(join(dir, "users.txt"), '"postgres" "it""s secret"\n"other" "x"\n', { mode: 0o600 });
   writeFileSync(
     join(dir, "b.ini"),
-    `[databases]\napp = host=127.0.0.1 port=${postgres.port} dbname=postgres user=postgres password='a"b\\c' timezone=Asia/Tokyo\n[users]\npostgres = pool_mode=transaction\n[pgbouncer]\n` +
+    `[databases]\napp = host=127.0.0.1 port=${postgres.port} dbname=postgres user=postgres password='a"b\\c' timezone=Asia/Tokyo auth_user=postgres auth_dbname=app\nquestion = host=127.0.0.1 port=${postgres.port} auth_user=postgres auth_query='select $1, null'\n[users]\npostgres = pool_mode=transaction\n[pgbouncer]\n` +
       `listen_addr = localhost\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = ${dir}/users.txt\nadmin_users = postgres\nserver_tls_sslmode = disable\n` +
-      `query_wait_timeout = 1.5\nauth_hba_file = ${dir}/hba.conf\n`,
+      `query_wait_timeout = 1.5\nserver_reset_query_always = 1\nlog_disconnections = 1\npool_idle_timeout = 60\nauth_hba_file = ${dir}/hba.conf\n`,
   );
   const weirRun = (...args) => spawnSync(weirPath, ["pool", "import", ...args], { encoding: "utf8", timeout: 20000 * patience });
   const toml = join(dir, "pool.toml");
@@ -93,7 +93,7 @@ test("weir pool import writes the same as a configuration of weir's", async () =
       env: { ...process.env, PGPASSWORD: 'it"s secret' }, encoding: "utf8", timeout: 20000 * patience, stdio: ["ignore", "pipe", "pipe"],
     }).trim();
   assert.equal(psql("app", "show timezone"), "Asia/Tokyo");
-  assert.match(psql("pgbouncer", "show config"), /query_wait_timeout\|1500/);
+  assert.match(psql("pgbouncer", "show config"), /query_wait_timeout\|1.5\|/);
   assert.match(psql("pgbouncer", "show pools"), /app\|postgres\|.*transaction/);
   assert.equal((await weir.stop("SIGTERM")).code, 0);
 });

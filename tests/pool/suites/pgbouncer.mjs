@@ -12,12 +12,12 @@ export const bar = 0;
 export const settings = "";
 export const known = {};
 
-const names = ["prepared", "copy", "cancel", "limits", "timeouts", "misc", "auth", "ssl", "no_user", "no_database", "admin"];
+const names = ["prepared", "copy", "cancel", "limits", "timeouts", "misc", "auth", "ssl", "no_user", "no_database", "admin", "load_balance_hosts"];
 
 // PgBouncer writes its log to a file that the ini names, and the tests read that.
 const wrapper = `#!/bin/sh
 for ini; do :; done
-case "$1" in --version|-V) echo "PgBouncer 1.25.2 (weir)"; exit 0;; esac
+case "$1" in --version|-V) exec ${weirPath} --version;; --help|-h) exec ${weirPath} pool --help;; esac
 log=$(sed -n 's/^ *logfile *= *//p' "$ini" | tail -1)
 exec ${weirPath} pool --pgbouncer-ini "$ini" >>"\${log:-/dev/null}" 2>&1
 `;

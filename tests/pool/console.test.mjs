@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+// The console: what it shows, and what its commands do to clients and connections.
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+
+import { Wire, database, errorOf, eventually, patience, query, sleep, startPool, startPostgres, startup } from "./lib.mjs";
+
+let postgres;
+before(async () => {
+  postgres = await startPostgres();
+  postgres.sql("create role ana login");
+});
+
+const open = (extra = "", of = "", name = "*") => startPool(`auth = "any"\nadmin_users = ["postgres"]\n${extra}\n${database(postgres, of, name)}`);
+const backends = () => Number(postgres.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"));
+const toConsole = (pool, user = "postgres") => Wire.login(pool.port, { database: "pgbouncer", user });
+// Rows as objects, by the names of their columns.
+async function table(wire, sql) {
+  const replies = await wire.query(sql);
+  assert.equal(errorOf(replies), undefined, sql);
+  const { body } = replies.find(({ type }) => type === "T");
+  const names = [];
+  for (let at = 2; at < body.length; at += 18) {
+    const end = body.indexOf(0, at);
+    names.push(body.toString("utf8", at, end));
+    at = end + 1;
+  }
+  return replies.filter(({ type }) => type === "D").map(({ body: row }) => {
+    const values = [];
+    for (let at = 2; at < row.length; ) {
+      const length = row.readInt32BE(at);
+      values.push(length < 0 ? null : row.toString("utf8", at + 4, at + 4 + length));
+      at += 4 + Math.max(length, 0);
+    }
+    return Object.fromEntries(names.map((name, i) => [name, values[i]]));
+  });
+}
+const named = (rows, name, key = "name") => rows.find((row) => row[key] === name);
+// Does what was asked come while something else is awaited?
+const waits = async (wire) => {
+  await sleep(300);
+  return wire.messages.length === 0;
+};
+
+test("everything that SHOW HELP names can be shown", async () => {
+  const pool = await open();
+  const [admin, a] = [await toConsole(pool), await Wire.login(pool.port, { application_name: "shop" })];
+  await a.rows("begin");
+  const commands = (await table(admin, "show help")).map(({ command }) => command);
+  assert.ok(commands.includes("PAUSE [database]"));
+  const subjects = commands.filter((command) => command.startsWith("SHOW "));
+  assert.ok(subjects.length > 20);
+  for (const subject of subjects) assert.ok(Array.isArray(await table(admin, subject.toLowerCase())));
+  assert.equal(errorOf(await admin.query("show nonsense")).C, "42601");
+  const clients = await table(admin, "show clients");
+  const client = named(clients, "shop", "application_name");
+  assert.deepEqual(
+    [client.database, client.user, client.state, client.addr, client.port, client.local_port],
+    ["postgres", "postgres", "active", "127.0.0.1", String(a.socket.localPort), String(pool.port)],
+  );
+  assert.match(client.connect_time, /^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC$/);
+  const [server] = await table(admin, "show servers");
+  assert.equal(server.link, client.ptr);
+  assert.equal(client.link, server.ptr);
+  assert.equal(server.remote_pid, (await a.rows("select pg_backend_pid()"))[0][0]);
+  assert.equal(clients.filter((row) => row.database === "pgbouncer").length, 1);
+  assert.ok((await table(admin, "show active_sockets")).some((row) => row.type === "S" && row.id === server.id));
+  await a.rows("commit");
+  assert.equal(named(await table(admin, "show clients"), "shop", "application_name").state, "idle");
+  await pool.stop();
+});
+
+test("PAUSE of a database lets its connections go, holds for who comes later, and outlasts RELOAD", async () => {
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres, 'database = "postgres"', "one")}${database(postgres, 'database = "postgres"', "two")}`);
+  const admin = await toConsole(pool);
+  const [one, two] = [await Wire.login(pool.port, { database: "one" }), await Wire.login(pool.port, { database: "two" })];
+  await one.rows("begin");
+  await two.rows("select 1");
+  admin.send(query("pause one"));
+  assert.ok(await waits(admin), "PAUSE waits for the transaction");
+  await one.rows("commit");
+  await admin.until("Z");
+  assert.equal(backends(), 1, "only the other database's connection is left");
+  one.send(query("select 'one'"));
+  assert.ok(await waits(one));
+  assert.deepEqual(await two.rows("select 'two'"), [["two"]]);
+  // Of a user who was not there, and after a RELOAD.
+  const late = await Wire.open(pool.port);
+  late.send(startup({ user: "ana", database: "one" }));
+  assert.ok(await waits(late));
+  await admin.rows("reload");
+  assert.equal(named(await table(admin, "show databases"), "one").paused, "1");
+  assert.equal(named(await table(admin, "show databases"), "two").paused, "0");
+  assert.ok(await waits(one));
+  await admin.rows("resume one");
+  assert.equal(errorOf(await one.until("Z")), undefined);
+  assert.equal(errorOf(await late.until("Z")), undefined);
+  assert.equal(errorOf(await admin.query("pause three")).C, "3D000");
+  await pool.stop();
+});
+
+test("PAUSE without a database is for all, those that nobody has used yet included", async () => {
+  const pool = await open();
+  const admin = await toConsole(pool);
+  await admin.rows("pause");
+  assert.equal(named(await table(admin, "show state"), "paused", "key").value, "yes");
+  const late = await Wire.open(pool.port);
+  late.send(startup({ user: "ana", database: "postgres" }));
+  assert.ok(await waits(late));
+  await admin.rows("resume");
+  assert.equal(errorOf(await late.until("Z")), undefined);
+  await pool.stop();
+});
+
+test("DISABLE refuses who comes, ENABLE lets in again", async () => {
+  const pool = await open();
+  const admin = await toConsole(pool);
+  const a = await Wire.login(pool.port);
+  await admin.rows("disable postgres");
+  assert.equal(named(await table(admin, "show databases"), "*").disabled, "0");
+  const refused = await Wire.open(pool.port);
+  refused.send(startup({ user: "postgres", database: "postgres" }));
+  const error = errorOf(await refused.until("E"));
+  assert.equal(error.C, "57P03");
+  assert.match(error.M, /database "postgres" is disabled/);
+  assert.deepEqual(await a.rows("select 1"), [["1"]]);
+  await admin.rows("reload");
+  const still = await Wire.open(pool.port);
+  still.send(startup({ user: "postgres", database: "postgres" }));
+  assert.equal(errorOf(await still.until("E")).C, "57P03");
+  await admin.rows("enable postgres");
+  assert.deepEqual(await (await Wire.login(pool.port)).rows("select 2"), [["2"]]);
+  assert.equal(errorOf(await admin.query("disable")).C, "42601");
+  await pool.stop();
+});
+
+test("KILL_CLIENT ends one session and rolls its transaction back", async () => {
+  const pool = await open();
+  const admin = await toConsole(pool);
+  postgres.sql("create table killed (v int)");
+  const [a, b] = [await Wire.login(pool.port, { application_name: "a" }), await Wire.login(pool.port, { application_name: "b" })];
+  await a.rows("begin; insert into killed values (1)");
+  const { id } = named(await table(admin, "show clients"), "a", "application_name");
+  await admin.rows(`kill_client ${id}`);
+  assert.equal(errorOf(await a.until("E")).C, "57P01");
+  await eventually(() => assert.ok(a.ended));
+  assert.deepEqual(await b.rows("select count(*) from killed"), [["0"]]);
+  for (const wrong of [id, "999999", "x"]) assert.equal(errorOf(await admin.query(`kill_client ${wrong}`)).C, "22023");
+  assert.equal(errorOf(await admin.query("kill_client")).C, "42601");
+  await pool.stop();
+});
+
+test("WAIT_CLOSE waits for connections that RECONNECT has given notice", async () => {
+  const pool = await open("pool_size = 2");
+  const [admin, other, a] = [await toConsole(pool), await toConsole(pool), await Wire.login(pool.port)];
+  await a.rows("begin");
+  await admin.rows("reconnect");
+  assert.equal((await table(other, "show servers"))[0].close_needed, "1");
+  admin.send(query("wait_close postgres"));
+  assert.ok(await waits(admin));
+  assert.equal(errorOf(await other.query("wait_close nothing; ")), undefined, "another database has none");
+  await a.rows("commit");
+  assert.equal(errorOf(await admin.until("Z")), undefined);
+  await pool.stop();
+});
+
+test("counts go on over a RELOAD, with averages beside them", async () => {
+  const pool = await open();
+  const [admin, a] = [await toConsole(pool), await Wire.login(pool.port)];
+  await a.rows("begin");
+  await a.rows("select 1");
+  await a.rows("commit");
+  await a.rows("select 2");
+  a.close();
+  await admin.rows("reload");
+  const b = await Wire.login(pool.port);
+  await b.rows("select 3");
+  await eventually(async () => {
+    const stats = named(await table(admin, "show stats"), "postgres", "database");
+    assert.deepEqual(
+      ["total_xact_count", "total_query_count", "total_server_assignment_count", "total_client_login_count"].map((key) => stats[key]),
+      ["3", "5", "3", "2"],
+    );
+    assert.ok(Number(stats.avg_xact_time) > 0);
+  });
+  assert.equal(named(await table(admin, "show stats_totals"), "postgres", "database").xact_count, "3");
+  assert.ok("xact_time" in named(await table(admin, "show stats_averages"), "postgres", "database"));
+  assert.ok(Number(named(await table(admin, "show totals"), "total_client_login_count").value) >= 3);
+  await pool.stop();
+});
+
+test("transactions of a session that keeps its connection count, too", async () => {
+  const pool = await open('pool_mode = "session"');
+  const [admin, a] = [await toConsole(pool), await Wire.login(pool.port)];
+  for (const sql of ["select 1", "begin", "select 2", "commit", "select 3"]) await a.rows(sql);
+  const stats = named(await table(admin, "show stats"), "postgres", "database");
+  assert.deepEqual([stats.total_xact_count, stats.total_query_count, stats.total_server_assignment_count], ["3", "5", "1"]);
+  await pool.stop();
+});
+
+test("limits hold on the console, except for who commands there", async () => {
+  const pool = await startPool(`auth = "trust"\nadmin_users = ["postgres"]\nstats_users = ["ana"]\nuser_clients_max = 1\n[[users]]\nname = "ana"\n[[users]]\nname = "postgres"\n${database(postgres)}`);
+  const [admin, second, ana] = [await toConsole(pool), await toConsole(pool), await toConsole(pool, "ana")];
+  const refused = await Wire.open(pool.port);
+  refused.send(startup({ user: "ana", database: "pgbouncer" }));
+  const error = errorOf(await refused.until("E"));
+  assert.equal(error.C, "53300");
+  assert.match(error.M, /max_user_client_connections/);
+  const users = await table(admin, "show users");
+  assert.equal(named(users, "ana").current_client_connections, "1");
+  assert.equal(named(users, "postgres").current_client_connections, "2");
+  assert.equal(named(await table(second, "show databases"), "pgbouncer").current_client_connections, "3");
+  assert.equal(errorOf(await ana.query("pause")).C, "42501");
+  await pool.stop();
+});
+
+test("a user's own client_idle_timeout comes first", async () => {
+  const pool = await startPool(`auth = "trust"\nclient_idle_timeout = "1h"\n[[users]]\nname = "postgres"\n[[users]]\nname = "ana"\nclient_idle_timeout = "1s"\n${database(postgres)}`);
+  const [a, ana] = [await Wire.login(pool.port), await Wire.login(pool.port, { user: "ana" })];
+  assert.match(errorOf(await ana.until("E")).M, /client_idle_timeout/);
+  await eventually(() => assert.ok(ana.ended));
+  assert.deepEqual(await a.rows("select 1"), [["1"]]);
+  await pool.stop();
+});
+
+test("what is kept for a user and a database is forgotten when nobody uses it", async () => {
+  const pool = await open('pool_idle_timeout = "1s"\nserver_idle_timeout = "500ms"');
+  const [admin, a] = [await toConsole(pool), await Wire.login(pool.port, { user: "ana" })];
+  await a.rows("select 1");
+  assert.equal((await table(admin, "show pools")).length, 1);
+  a.close();
+  await eventually(async () => assert.equal((await table(admin, "show pools")).length, 0));
+  assert.equal(named(await table(admin, "show stats"), "postgres", "database").total_query_count, "1");
+  assert.deepEqual(await (await Wire.login(pool.port, { user: "ana" })).rows("select 2"), [["2"]]);
+  await pool.stop();
+});
+
+// ---- SHUTDOWN ----
+
+const ended = (pool) => pool.weir.exited.then(({ code }) => assert.equal(code, 0));
+
+test("SHUTDOWN ends it at once", async () => {
+  const pool = await open();
+  const [admin, a] = [await toConsole(pool), await Wire.login(pool.port)];
+  await a.rows("begin");
+  admin.send(query("shutdown"));
+  await ended(pool);
+  await eventually(() => assert.ok(a.ended));
+});
+
+test("SHUTDOWN WAIT_FOR_SERVERS ends when transactions have, and lets none begin", async () => {
+  const pool = await open("pool_size = 1");
+  const [admin, a, b, waiting] = [await toConsole(pool), await Wire.login(pool.port), await Wire.login(pool.port), await Wire.login(pool.port)];
+  await a.rows("begin");
+  waiting.send(query("select 'never'"));
+  await sleep(100);
+  await admin.rows("shutdown wait_for_servers");
+  assert.equal(errorOf(await waiting.until("E")).C, "57P01");
+  assert.deepEqual(await a.rows("select 1"), [["1"]]);
+  b.send(query("select 2"));
+  assert.equal(errorOf(await b.until("E")).C, "57P01");
+  await assert.rejects(Wire.open(pool.port));
+  assert.equal(errorOf(await admin.query("resume")).C, "57P01");
+  await a.rows("commit");
+  await ended(pool);
+});
+
+test("SHUTDOWN WAIT_FOR_CLIENTS ends when all have left", async () => {
+  const pool = await open();
+  const [admin, a] = [await toConsole(pool), await Wire.login(pool.port)];
+  await admin.rows("shutdown wait_for_clients");
+  await sleep(500);
+  assert.deepEqual(await a.rows("select 1"), [["1"]]);
+  await assert.rejects(Wire.open(pool.port));
+  a.close();
+  await ended(pool);
+});
+
+test("a pool that is told to stop refuses new transactions, so that it can", async () => {
+  const pool = await open();
+  const a = await Wire.login(pool.port);
+  const b = await Wire.login(pool.port);
+  await a.rows("begin");
+  const stopped = pool.stop("SIGTERM");
+  await sleep(300);
+  b.send(query("select 1"));
+  assert.equal(errorOf(await b.until("E")).C, "57P01");
+  await a.rows("commit");
+  assert.equal((await stopped).code, 0);
+});
