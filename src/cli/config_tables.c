@@ -243,7 +243,11 @@ static const struct config_key pool_keys[] = {
      "without it 127.0.0.1:6432"},
     {"auth", CONFIG_STRING, 0, 0, "scram-sha-256", "auth",
      "\"scram-sha-256\", \"md5\", \"password\", \"cert\" (the certificate's common name is the user), "
-     "\"trust\" (a known user's name is enough) or \"any\""},
+     "\"trust\" (a known user's name is enough), \"any\", or \"hba\": as `hba_file` says"},
+    {"hba_file", CONFIG_STRING, 0, 0, NULL, NULL,
+     "File in the format of pg_hba.conf: who may log in from where, and how"},
+    {"ident_file", CONFIG_STRING, 0, 0, NULL, NULL,
+     "… and of pg_ident.conf, for its `map=` of the methods peer and cert"},
     {"users_file", CONFIG_STRING, 0, 0, NULL, NULL,
      "File of lines `\"name\" \"secret\"`; a secret is a SCRAM verifier, md5… or a password"},
     {"auth_user", CONFIG_STRING, 0, 0, NULL, "auth_user",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common.h"
+#include "hba_file.h"
 
 enum { INCLUDES_MAX = 10, LINE_BYTES_MAX = 16 * 1024 };
 
@@ -23,6 +24,7 @@ struct ini {
     json_t *plan, *server_tls, *listen; /* listen: what listeners are made of, in the end */
     struct config_report *report;
     const char *section_kind;
+    char *hba_file, *ident_file; /* NULL: none is named */
     int includes;
     bool files_stay; /* their names are wanted, not what is in them */
 };
@@ -229,7 +231,7 @@ static bool set(struct ini *ini, int line, const struct ini_key *keys, size_t co
 static void set_auth(struct ini *ini, int line)
 {
     const char *type = json_string_value(json_object_get(ini->plan, "auth"));
-    static const char *const known[] = {"scram-sha-256", "md5", "cert", "trust", "any"};
+    static const char *const known[] = {"scram-sha-256", "md5", "cert", "trust", "any", "hba"};
     if (strcmp(type, "plain") == 0) {
         (void)json_object_set_new(ini->plan, "auth", json_string("password")); /* frees type */
         return;
@@ -239,7 +241,7 @@ static void set_auth(struct ini *ini, int line)
             return;
     config_error(ini->report, line, "auth_type",
                  "auth_type = \"%s\" is not carried over; use scram-sha-256, md5, plain, cert, "
-                 "trust or any",
+                 "trust, any or hba",
                  type);
 }
 
@@ -286,6 +288,31 @@ static void read_users(struct ini *ini, int line, const char *path)
     }
 }
 
+static void set_path(char **path, const char *value)
+{
+    text_free(path);
+    *path = *value ? xstrdup(value) : NULL;
+}
+
+/* Read when it is known whether it counts. */
+static void read_hba(struct ini *ini)
+{
+    const char *auth = json_string_value(json_object_get(ini->plan, "auth"));
+    if (ini->files_stay) {
+        if (ini->hba_file)
+            (void)json_object_set_new(ini->plan, "hba_file", json_string(ini->hba_file));
+        if (ini->ident_file)
+            (void)json_object_set_new(ini->plan, "ident_file", json_string(ini->ident_file));
+    } else if (auth && strcmp(auth, "hba") == 0 && !ini->hba_file) {
+        config_error(ini->report, 0, "auth_type", "auth_type = \"hba\" needs auth_hba_file");
+    } else if (auth && strcmp(auth, "hba") == 0) {
+        (void)json_object_set_new(ini->plan, "hba",
+                                  hba_file_read(ini->hba_file, ini->ident_file, ini->report));
+    }
+    free(ini->hba_file);
+    free(ini->ident_file);
+}
+
 static void on_general(struct ini *ini, int line, const char *name, const char *value)
 {
     static const char *const listen_keys[] = {"listen_addr", "listen_port", "unix_socket_dir",
@@ -295,7 +322,11 @@ static void on_general(struct ini *ini, int line, const char *name, const char *
             (void)json_object_set_new(ini->listen, name, json_string(value));
             return;
         }
-    if (strcmp(name, "auth_file") == 0 && ini->files_stay)
+    if (strcmp(name, "auth_hba_file") == 0)
+        set_path(&ini->hba_file, value);
+    else if (strcmp(name, "auth_ident_file") == 0)
+        set_path(&ini->ident_file, value);
+    else if (strcmp(name, "auth_file") == 0 && ini->files_stay)
         (void)json_object_set_new(ini->plan, "users_file", json_string(value));
     else if (strcmp(name, "auth_file") == 0)
         read_users(ini, line, value);
@@ -489,6 +520,7 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
         "prepared_statements_max", 200, "tls", "users", "databases", "listeners", "notes");
     report->file = path;
     read_ini(&ini, path);
+    read_hba(&ini);
     make_listeners(&ini);
     if (!files_stay) {
         (void)json_object_set_new(ini.plan, "listeners_stay", json_true());

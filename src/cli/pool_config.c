@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "checks.h"
+#include "hba_file.h"
 #include "postgres_url.h"
 
 enum { SECRET_BYTES_MAX = 64 * 1024, USERS_FILE_BYTES_MAX = 64 * 1024 * 1024 };
@@ -22,7 +23,7 @@ struct reader {
 
 static const char *const modes[] = {"transaction", "session", "statement", NULL};
 static const char *const methods[] = {"scram-sha-256", "md5", "password", "cert",
-                                      "trust",         "any", NULL};
+                                      "trust",         "any", "hba",      NULL};
 static const char *const policies[] = {"pin", "error", "allow", NULL};
 static const char *const tls_modes[] = {"disable",   "allow",       "prefer", "require",
                                         "verify-ca", "verify-full", NULL};
@@ -433,12 +434,30 @@ static void check_sense(const struct reader *reader, const struct value *table, 
         config_error(reader->report, line_of(table, "auth_query"), "auth_query",
                      !looks_up ? "auth_query needs auth_user = \"…\", who asks it"
                                : "auth_query has no $1, which stands for the user's name");
-    if (auth && strcmp(auth, "any") != 0 && json_array_size(json_object_get(plan, "users")) == 0 &&
+    if (auth && strcmp(auth, "any") != 0 && strcmp(auth, "hba") != 0 && json_array_size(json_object_get(plan, "users")) == 0 &&
         !looks_up && json_array_size(json_object_get(plan, "listeners")) > 0)
         config_error(reader->report, line_of(table, "auth"), "users",
                      "nobody can log in: add [[users]] or users_file, or set auth = \"any\" where "
                      "everybody who can connect is trusted, or listen = [] where only workers use "
                      "it");
+}
+
+static void read_hba(const struct reader *reader, const struct value *table, json_t *plan)
+{
+    const char *auth = json_string_value(json_object_get(plan, "auth"));
+    const char *file = value_text(value_get(table, "hba_file"));
+    const char *ident = value_text(value_get(table, "ident_file"));
+    bool is_hba = auth && strcmp(auth, "hba") == 0;
+    if (is_hba != (file != NULL) || (ident && !file))
+        config_error(reader->report, line_of(table, file ? "hba_file" : "auth"),
+                     file ? "hba_file" : "auth",
+                     is_hba ? "auth = \"hba\" needs hba_file = \"…\""
+                            : "hba_file and ident_file count with auth = \"hba\" alone");
+    if (!file || !is_hba)
+        return;
+    AUTO_TEXT path = path_of(reader, file);
+    AUTO_TEXT ident_path = ident ? path_of(reader, ident) : NULL;
+    (void)json_object_set_new(plan, "hba", hba_file_read(path, ident_path, reader->report));
 }
 
 static bool is_private(const char *path)
@@ -472,6 +491,7 @@ json_t *pool_config_plan(const struct value *table, const char *name, const char
     each(&reader, table, "users", add_user, users);
     read_users_file(&reader, table, users);
     each(&reader, table, "databases", add_database, databases);
+    read_hba(&reader, table, plan);
     check_sense(&reader, table, plan);
     read_metrics_listener(&reader, table, plan);
     free(reader.dir);

@@ -129,6 +129,8 @@ static bool assign(enum setting_type type, void *field, const char *value, char 
         return true;
     case MODE:
     case AUTH:
+        if (type == AUTH && (word > AUTH_HBA || (word == AUTH_HBA && !pool_process.config->hba)))
+            return false; /* it takes rules */
         if (word >= 0)
             *(int *)field = word;
         return word >= 0;

@@ -628,6 +628,7 @@ static bool on_message(const struct message *message)
     case 'C':
         return on_close(message);
     case 'E':
+        message->client->pool->counters->queries++;
         expect_reply(message, EXPECT_EXECUTE);
         pass(message);
         return true;

@@ -11,6 +11,7 @@
 #include "console.h"
 #include "credentials.h"
 #include "denials.h"
+#include "hba.h"
 #include "log.h"
 #include "login.h"
 #include "lookup.h"
@@ -40,6 +41,8 @@ struct login {
     bool direct_tls;
     struct startup startup;
     struct pool_config *config;    /* held: what it began with */
+    enum auth_method method;       /* how it has to prove who it is */
+    const struct hba_rule *rule;   /* … which says so; NULL: none does */
     struct user_config *user;      /* NULL: there is none of that name */
     struct user_config *looked_up; /* what auth_query said, if it was asked; owned */
     struct scram scram;
@@ -311,13 +314,49 @@ static void admit_worker(struct client *client)
              binding->host, binding->database, binding->user);
 }
 
+static void reject(struct client *client)
+{
+    const struct login *login = client->login;
+    char from[STREAM_END_BYTES];
+    (void)stream_end(&client->stream, true, from, &(uint16_t){0});
+    if (login->rule)
+        log_info("client %" PRIu64 ": rejected by line %d of the hba file", client->id,
+                 hba_line(login->rule));
+    fail(client, "28000",
+         "login rejected: %s for host \"%s\", user \"%s\", database \"%s\", %s",
+         login->rule ? "a rule of the hba file is against it" : "there is no rule in the hba file",
+         from, login->startup.user, login->startup.database,
+         client->stream.tls ? "with TLS" : "without TLS");
+}
+
+/* Sets how the client has to prove who it is. */
+static void choose_method(struct client *client)
+{
+    struct login *login = client->login;
+    const struct hba_peer peer = {client->stream.fd_is_tcp ? (const struct sockaddr *)&login->from
+                                                           : NULL,
+                                  client->stream.tls != NULL};
+    login->method = login->config->auth;
+    if (login->method != AUTH_HBA)
+        return;
+    login->rule = hba_match(login->config->hba, &peer, login->startup.database, login->startup.user);
+    login->method = login->rule ? (enum auth_method)hba_method(login->rule) : AUTH_REJECT;
+}
+
+/* Need it be known who the user is, beyond what the connection tells? */
+static bool needs_user(enum auth_method method)
+{
+    return method != AUTH_ANY && method != AUTH_CERT && method != AUTH_PEER &&
+           method != AUTH_REJECT;
+}
+
 /* It is known who the user is, or that there is none. */
 static void ask_for_proof(struct client *client)
 {
     struct login *login = client->login;
     struct user_config *user = login->user;
     struct scram_keys keys;
-    switch (login->config->auth) {
+    switch (login->method) {
     case AUTH_ANY:
         authenticated(client);
         break;
@@ -330,13 +369,31 @@ static void ask_for_proof(struct client *client)
         break;
     case AUTH_CERT: {
         AUTO_TEXT name = client->stream.tls ? tls_peer_name(client->stream.tls) : NULL;
-        if (name && strcmp(name, login->startup.user) == 0)
+        if (name && hba_allows(login->rule, name, login->startup.user))
             authenticated(client);
         else
             fail(client, "28000", "certificate authentication failed for user \"%s\"",
                  login->startup.user);
         break;
     }
+    case AUTH_PEER: {
+        struct ucred peer;
+        socklen_t len = sizeof(peer);
+        const char *name =
+            getsockopt(client->stream.source.fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0
+                ? hba_system_user(login->config->hba, peer.uid)
+                : NULL;
+        if (name && hba_allows(login->rule, name, login->startup.user))
+            authenticated(client);
+        else
+            fail(client, "28000", "peer authentication failed for user \"%s\"",
+                 login->startup.user);
+        break;
+    }
+    case AUTH_REJECT:
+    case AUTH_HBA:
+        reject(client);
+        break;
     case AUTH_PASSWORD:
         ask(client, AUTH_CODE_PASSWORD, (struct slice){NULL, 0}, STAGE_PASSWORD);
         break;
@@ -375,8 +432,8 @@ static void begin_auth(struct client *client)
         (void)getpeername(client->stream.source.fd, (struct sockaddr *)&login->from, &len);
     if (!may_try(client))
         return;
-    enum auth_method auth = login->config->auth;
-    if (!login->user && auth != AUTH_ANY && auth != AUTH_CERT) {
+    choose_method(client);
+    if (!login->user && needs_user(login->method)) {
         /* Before it may lead to a login: what waits is found by its stage. */
         login->stage = STAGE_LOOKUP;
         switch (lookup_user(login->startup.database, login->startup.user, &secret)) {

@@ -6,6 +6,8 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 
+#include "hba.h"
+
 /* A word and the value of an enum. */
 struct word {
     const char *word;
@@ -22,6 +24,9 @@ static const struct word methods[] = {{"scram-sha-256", AUTH_SCRAM},
                                       {"cert", AUTH_CERT},
                                       {"trust", AUTH_TRUST},
                                       {"any", AUTH_ANY},
+                                      {"hba", AUTH_HBA},
+                                      {"peer", AUTH_PEER},
+                                      {"reject", AUTH_REJECT},
                                       {0}};
 static const struct word tls_modes[] = {{"disable", TLS_DISABLE},
                                         {"allow", TLS_ALLOW},
@@ -243,6 +248,9 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
         choice(root, "session_state", policies, STATE_PIN, &state, err) < 0)
         return -EINVAL;
     config->auth = (enum auth_method)auth;
+    if (json_object_get(root, "hba") &&
+        hba_read(json_object_get(root, "hba"), &config->hba, err) < 0)
+        return -EINVAL;
     config->state = (enum state_policy)state;
     return 0;
 }
@@ -408,6 +416,7 @@ void config_release(struct pool_config **config)
     free(c->users);
     free(c->databases);
     free_tls(&c->tls);
+    hba_free(&c->hba);
     char **lists[] = {c->admin_users, c->stats_users, c->track_parameters,
                       c->ignore_startup_parameters, c->notes};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)

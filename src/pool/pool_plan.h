@@ -12,7 +12,17 @@
 #include "slice.h"
 
 enum pool_mode { POOL_SESSION, POOL_TRANSACTION, POOL_STATEMENT };
-enum auth_method { AUTH_SCRAM, AUTH_MD5, AUTH_PASSWORD, AUTH_CERT, AUTH_TRUST, AUTH_ANY };
+enum auth_method {
+    AUTH_SCRAM,
+    AUTH_MD5,
+    AUTH_PASSWORD,
+    AUTH_CERT,
+    AUTH_TRUST,
+    AUTH_ANY,
+    AUTH_HBA,    /* as the first rule says that fits */
+    AUTH_PEER,   /* of rules alone: who the kernel says it is */
+    AUTH_REJECT, /* … nobody */
+};
 enum tls_mode { TLS_DISABLE, TLS_ALLOW, TLS_PREFER, TLS_REQUIRE, TLS_VERIFY_CA, TLS_VERIFY_FULL };
 enum state_policy { STATE_PIN, STATE_ERROR, STATE_ALLOW };
 enum session_attrs {
@@ -97,6 +107,7 @@ struct worker_config {
 struct pool_config {
     uint32_t references;
     enum auth_method auth;
+    struct hba *hba; /* NULL: none */
     struct user_config *users; /* sorted by name */
     size_t users_count;
     char *auth_query, *auth_user, *auth_database;
