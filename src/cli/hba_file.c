@@ -202,7 +202,7 @@ static void on_name_line(const struct line *line, int number, void *context)
         (void)json_array_extend(list->names, line->fields[i].words);
 }
 
-/* Users or databases: {"all": true}, {"sameuser": true} or {"names": […]}, or of these several. */
+/* Users or databases: {"all": true}, {"sameuser": true}, {"replication": true} or {"names": […]}, or of these several. */
 static json_t *read_names(struct rules *rules, const struct field *field, bool databases,
                           int number)
 {
@@ -217,7 +217,7 @@ static json_t *read_names(struct rules *rules, const struct field *field, bool d
         else if (!quoted && databases && strcmp(text, "sameuser") == 0)
             (void)json_object_set_new(made, "sameuser", json_true());
         else if (!quoted && databases && strcmp(text, "replication") == 0)
-            ; /* such connections do not go through the pool */
+            (void)json_object_set_new(made, "replication", json_true());
         else if (!quoted && (text[0] == '+' || text[0] == '/' ||
                              (databases && strncmp(text, "same", 4) == 0)))
             mistake(rules->report, number,

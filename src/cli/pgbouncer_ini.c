@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common.h"
 #include "hba_file.h"
@@ -125,12 +126,15 @@ static const struct ini_key user_keys[] = {
     {"client_idle_timeout", INI_SECONDS, "client_idle_timeout"},
 };
 
+static void note_text(struct ini *ini, int line, const char *what, const char *why)
+{
+    AUTO_TEXT text = xasprintf("%s:%d: %s %s", ini->report->file, line, what, why);
+    (void)json_array_append_new(json_object_get(ini->plan, "notes"), json_string(text));
+}
+
 static void note(struct ini *ini, int line, const char *key)
 {
-    char *text = xasprintf("%s:%d: %s is not carried over: the pool has nothing like it yet",
-                           ini->report->file, line, key);
-    (void)json_array_append_new(json_object_get(ini->plan, "notes"), json_string(text));
-    free(text);
+    note_text(ini, line, key, "is not carried over: the pool has nothing like it yet");
 }
 
 static char *trim(char *text)
@@ -277,6 +281,11 @@ static json_t *user_named(struct ini *ini, const char *name)
 
 static void read_users(struct ini *ini, int line, const char *path)
 {
+    if (access(path, R_OK) < 0) { /* PgBouncer goes on without it, too */
+        AUTO_TEXT what = xasprintf("auth_file = \"%s\"", path);
+        note_text(ini, line, what, "can not be read: none of its users is known");
+        return;
+    }
     AUTO_TEXT text = read_file(ini, line, "auth_file", path);
     char *save = NULL;
     for (char *row = strtok_r(text, "\n", &save); row; row = strtok_r(NULL, "\n", &save)) {

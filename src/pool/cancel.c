@@ -100,7 +100,7 @@ void cancel_of_client(struct client *client)
         client_stop_waiting(
             client,
             &(struct wire_error){"57014", "canceling statement due to user request", NULL, NULL});
-    else if (client->server && client->server->expect.count > 0)
+    else if (client->server && (client->server->expect.count > 0 || client->pool->replication))
         cancel_query(client->server);
 }
 

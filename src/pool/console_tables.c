@@ -182,6 +182,13 @@ static bool is_shown(const struct client *client)
     return client->tally != NULL;
 }
 
+static const char *replication_of(const struct pool *pool)
+{
+    if (!pool || !pool->replication)
+        return "none";
+    return strcasecmp(pool->replication, "database") == 0 ? "logical" : "physical";
+}
+
 static void client_row(struct buffer *out, const struct client *client)
 {
     const char *state = state_of(client);
@@ -191,7 +198,7 @@ static void client_row(struct buffer *out, const struct client *client)
     table_text(out, "C");
     table_text(out, client->tally->user);
     table_text(out, client->pool ? client->pool->database_name : CONSOLE_DATABASE);
-    table_text(out, "none");
+    table_text(out, replication_of(client->pool));
     table_text(out, state);
     end_of(out, &client->stream, true);
     end_of(out, &client->stream, false);
@@ -228,7 +235,7 @@ static void server_rows(struct buffer *out, const struct list *list, const char 
         table_text(out, "S");
         table_text(out, server->pool->credentials->user);
         table_text(out, server->pool->database_name);
-        table_text(out, "none");
+        table_text(out, replication_of(server->pool));
         table_text(out, state);
         end_of(out, &server->stream, true);
         end_of(out, &server->stream, false);
@@ -236,7 +243,7 @@ static void server_rows(struct buffer *out, const struct list *list, const char 
         time_of(out, server->query_us);
         table_number(out, 0);
         table_number(out, 0);
-        table_number(out, server->tainted || server->pool->retired);
+        table_number(out, server->tainted || (server->pool->retired && !server->pool->replication));
         token(out, 'S', server->id);
         token(out, 'C', server->client ? server->client->id : 0);
         table_number(out, server->backend_pid);

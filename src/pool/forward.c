@@ -804,6 +804,12 @@ struct slice forward_messages(struct client *client, struct slice bytes,
     bool alone = server_is_free(server);
     int r = 1;
     *ret_error = NULL;
+    *ret_end = false;
+    if (client->pool->replication) {
+        const struct iovec part = {(void *)(uintptr_t)bytes.ptr, bytes.len};
+        (void)server_send(server, &part, 1);
+        return (struct slice){NULL, 0};
+    }
     buffer_reset(&composed, READ_BYTES * 4);
     buffer_reset(&server->asked_again, AGAIN_BYTES_MAX);
     server->reuses = server->describes = false;

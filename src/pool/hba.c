@@ -15,7 +15,7 @@ enum hba_type { HBA_LOCAL, HBA_HOST, HBA_HOSTSSL, HBA_HOSTNOSSL };
 
 /* Databases or users. */
 struct names {
-    bool all, sameuser;
+    bool all, sameuser, replication;
     char **list; /* NULL at the end */
 };
 
@@ -54,6 +54,7 @@ static void read_names(const json_t *json, struct names *ret)
     const json_t *list = json_object_get(json, "names");
     ret->all = json_is_true(json_object_get(json, "all"));
     ret->sameuser = json_is_true(json_object_get(json, "sameuser"));
+    ret->replication = json_is_true(json_object_get(json, "replication"));
     ret->list = xcalloc(json_array_size(list) + 1, sizeof(*ret->list));
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *name = json_string_value(json_array_get(list, i));
@@ -212,8 +213,9 @@ const struct hba_rule *hba_match(const struct hba *hba, const struct hba_peer *p
 {
     for (size_t i = 0; hba && i < hba->count; i++) {
         const struct hba_rule *rule = &hba->rules[i];
-        if (fits_peer(rule, peer) && is_among(&rule->databases, database, user) &&
-            is_among(&rule->users, user, user))
+        bool fits = peer->replicates ? rule->databases.replication
+                                     : is_among(&rule->databases, database, user);
+        if (fits && fits_peer(rule, peer) && is_among(&rule->users, user, user))
             return rule;
     }
     return NULL;

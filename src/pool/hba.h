@@ -18,6 +18,7 @@ struct hba_rule;
 struct hba_peer {
     const struct sockaddr *address; /* NULL: a unix socket */
     bool tls;
+    bool replicates; /* the whole server: only rules for "replication" fit */
 };
 
 /* Of the plan. 0, or -EINVAL with the reason in err. */

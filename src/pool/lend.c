@@ -138,6 +138,23 @@ struct pool *lend_pool(const struct database_config *database, const char *datab
     return new_pool(database, database_name, user);
 }
 
+/* Its server is made for it and closed after it, and nothing of what it does is looked at. */
+struct pool *lend_replication_pool(const struct database_config *database,
+                                   const char *database_name, const char *user,
+                                   const char *replication, struct params *startup)
+{
+    struct pool *pool = new_pool(database, database_name, user);
+    pool->replication = xstrdup(replication);
+    pool->startup = params_hold(startup);
+    pool->mode = POOL_SESSION;
+    pool->limits.size = 1;
+    pool->limits.size_min = 0;
+    pool->limits.server_lifetime_ms = 0;
+    cache_free(&pool->cache);
+    pool->retired = true;
+    return pool;
+}
+
 /* ---- failure ---- */
 
 static void failure_of(const struct pool *pool, struct wire_error *ret_error)
@@ -386,6 +403,8 @@ static void free_pool(struct pool *pool)
     credentials_free(&pool->credentials);
     tls_context_free(&pool->tls);
     params_release(&pool->welcome);
+    params_release(&pool->startup);
+    free(pool->replication);
     config_release(&pool->config);
     free(pool->database_name);
     free(pool->user);

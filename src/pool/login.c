@@ -230,7 +230,12 @@ static void enter_pool(struct client *client, bool own)
              login->startup.database);
         return;
     }
-    client_join(client, lend_pool(database, login->startup.database, as), record, user);
+    struct pool *pool =
+        login->startup.replication
+            ? lend_replication_pool(database, login->startup.database, as,
+                                    login->startup.replication, login->startup.params)
+            : lend_pool(database, login->startup.database, as);
+    client_join(client, pool, record, user);
     join_tenant(client);
     client->pinned = client->pool->mode == POOL_SESSION;
     if (!admit(client))
@@ -333,9 +338,11 @@ static void reject(struct client *client)
 static void choose_method(struct client *client)
 {
     struct login *login = client->login;
-    const struct hba_peer peer = {client->stream.fd_is_tcp ? (const struct sockaddr *)&login->from
-                                                           : NULL,
-                                  client->stream.tls != NULL};
+    const struct hba_peer peer = {
+        .address = client->stream.fd_is_tcp ? (const struct sockaddr *)&login->from : NULL,
+        .tls = client->stream.tls != NULL,
+        .replicates = login->startup.replication && login->startup.physical,
+    };
     login->method = login->config->auth;
     if (login->method != AUTH_HBA)
         return;
@@ -587,8 +594,8 @@ static void on_startup(struct client *client, uint32_t code, struct slice body)
         fail(client, "28000", "this pool takes connections with TLS only");
     } else if (!startup_read(body, config->ignore_startup_parameters, &login->startup)) {
         fail(client, "08P01", "%s", login->startup.problem);
-    } else if (login->startup.replication) {
-        fail(client, "0A000", "replication connections do not go through the pool");
+    } else if (login->startup.replication && client->stream.carrier) {
+        fail(client, "0A000", "a worker can not open a replication connection");
     } else {
         negotiate(client, code);
         if (client->stream.carrier)

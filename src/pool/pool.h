@@ -157,6 +157,8 @@ struct pool {
     enum pool_mode mode;
     enum state_policy state;
     char *database_name;       /* as the client says it */
+    char *replication;         /* a replication connection's: its one client's bytes go on as they are; else NULL */
+    struct params *startup;    /* … what that client began with */
     char *user;                /* who logs in to the server: the database's own, or the client */
     struct pool_limits limits; /* connections_max is the database's, clients_max nobody's */
     int clients_max;           /* of its database; 0: no limit */
@@ -182,7 +184,7 @@ struct pool {
     uint32_t leaving; /* lent connections that another user of the database is to have */
     uint32_t logins;  /* clients whose login waits for the first connection */
     bool to_serve;
-    bool retired;      /* of an older plan */
+    bool retired;      /* of an older plan, or one client's alone */
     bool probe_wanted; /* somebody was told that the database is away: is it still? */
     struct record *record;          /* of its database_name */
     struct pool_counters *counters; /* … and of its user there */
@@ -309,6 +311,11 @@ void server_login_tick(struct server *server);
 /* user: who logs in to the server. */
 struct pool *lend_pool(const struct database_config *database, const char *database_name,
                        const char *user);
+/* One for a replication connection, which no other client gets. replication: as the client says it;
+ * startup: its parameters. */
+struct pool *lend_replication_pool(const struct database_config *database,
+                                   const char *database_name, const char *user,
+                                   const char *replication, struct params *startup);
 /* Clients of the pool's database, of all users. */
 uint32_t clients_of_database(const struct pool *pool);
 /* How many clients a user may have, on all databases and the console; 0: no limit. */

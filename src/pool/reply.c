@@ -545,6 +545,10 @@ struct slice reply_messages(struct server *server, struct slice bytes, bool *ret
     struct reply reply = {.server = server, .batch = &batch, .sound = true};
     int r = 1;
     buffer_reset(&composed, READ_BYTES * 4);
+    if (server->pool->replication) {
+        batch_pass(&batch, bytes.ptr, bytes.len);
+        bytes.len = 0;
+    }
     while (bytes.len > 0 && r > 0) {
         if (server->skip > 0)
             take_skipped(server, &batch, &bytes);

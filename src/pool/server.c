@@ -259,6 +259,10 @@ static void make_idle(struct server *server)
 static void clean(struct server *server)
 {
     const char *reset = server->pool->config->server_reset_query;
+    if (server->pool->replication) {
+        server_close(server, "its client has left");
+        return;
+    }
     if (server->cancels > 0) {
         server_become(server, SERVER_CLEANING); /* a cancel may still hit what runs next */
         return;

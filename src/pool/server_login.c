@@ -130,6 +130,19 @@ static bool send_out(struct server *server, struct buffer *out)
     return false;
 }
 
+/* What its client has said goes along here: later there may be no way to set it. */
+static void append_replication(const struct pool *pool, struct buffer *out)
+{
+    struct slice name, value;
+    wire_text(out, "replication");
+    wire_text(out, pool->replication);
+    for (size_t i = 0; i < params_count(pool->startup); i++) {
+        params_at(pool->startup, i, &name, &value);
+        wire_text(out, name.ptr);
+        wire_text(out, value.ptr);
+    }
+}
+
 static void send_startup(struct server *server)
 {
     const struct pool *pool = server->pool;
@@ -145,6 +158,8 @@ static void send_startup(struct server *server)
         wire_text(&out, database->settings[i].name);
         wire_text(&out, database->settings[i].value);
     }
+    if (pool->replication)
+        append_replication(pool, &out);
     buffer_append(&out, "", 1);
     wire_end(&out, begun);
     server->login->phase = PHASE_AUTH;

@@ -14,6 +14,7 @@ void startup_done(struct startup *startup)
 {
     text_free(&startup->user);
     text_free(&startup->database);
+    text_free(&startup->replication);
     params_release(&startup->params);
     buffer_done(&startup->unknown);
 }
@@ -110,10 +111,12 @@ static bool add(struct startup *startup, struct slice name, struct slice value,
         startup->database = xstrndup(value.ptr, value.len);
     } else if (slice_equal(name, SLICE("replication"))) {
         static const char *const off[] = {"", "0", "off", "false", "no"};
-        startup->replication = true;
+        text_free(&startup->replication);
+        startup->replication = xstrndup(value.ptr, value.len);
+        startup->physical = !slice_equal_nocase(value, SLICE("database"));
         for (size_t i = 0; i < ARRAY_LEN(off); i++)
             if (slice_equal_nocase(value, slice_of(off[i])))
-                startup->replication = false;
+                text_free(&startup->replication);
     } else if (slice_equal(name, SLICE("options"))) {
         return add_options(startup, value, ignored);
     } else if (slice_starts_with(name, SLICE("_pq_."))) {

@@ -8,7 +8,8 @@
 
 struct startup {
     char *user, *database; /* owned; database: the user's name if none is given */
-    bool replication;
+    char *replication;     /* as the client says it, owned; NULL: an ordinary session */
+    bool physical;         /* … of the whole server, and not of a database */
     struct params *params; /* all others, those of `options` too */
     struct buffer unknown; /* names of protocol options (_pq_.…), each with its NUL */
     uint32_t unknown_count;
