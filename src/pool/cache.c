@@ -49,7 +49,7 @@ struct watch {
 };
 
 struct cache {
-    const struct cache_config *config;
+    struct cache_config config;
     uint64_t key, bytes;
     struct list recent; /* entries, the last used first */
     struct entry *buckets[BUCKETS];
@@ -60,7 +60,7 @@ struct cache *cache_new(const struct cache_config *config)
     if (!config->enabled || config->max_age_ms <= 0)
         return NULL;
     struct cache *cache = xcalloc(1, sizeof(*cache));
-    cache->config = config;
+    cache->config = *config;
     list_init(&cache->recent);
     if (getrandom(&cache->key, sizeof(cache->key), 0) != sizeof(cache->key))
         abort();
@@ -299,7 +299,7 @@ void cache_free(struct cache **cache)
 static void make_room(struct cache *cache)
 {
     struct link *last;
-    while (cache->bytes > cache->config->bytes_max && (last = list_last(&cache->recent)))
+    while (cache->bytes > cache->config.bytes_max && (last = list_last(&cache->recent)))
         entry_drop(cache, CONTAINER_OF(last, struct entry, recent));
 }
 
@@ -428,7 +428,7 @@ static void renew(struct entry *entry)
     pool->questions++;
     compose(&batch, &entry->request);
     own_ask(pool->database_name, pool->user, entry->request.params, &batch,
-            pool->cache->config->result_bytes_max + READ_BYTES, renewed, entry);
+            pool->cache->config.result_bytes_max + READ_BYTES, renewed, entry);
 }
 
 /* ---- answers ---- */
@@ -470,10 +470,10 @@ static struct entry *find(struct client *client, const struct request *request)
     if (!entry)
         return NULL;
     uint64_t age_us = pool_now() - entry->made_us;
-    uint64_t fresh_us = (uint64_t)cache->config->max_age_ms * 1000;
+    uint64_t fresh_us = (uint64_t)cache->config.max_age_ms * 1000;
     /* Who hears that a statement returns something else now asks what it is. */
     bool outdated = entry->described != 0 && entry->generation != entry->pool->generation;
-    if (outdated || age_us > fresh_us + (uint64_t)cache->config->stale_ms * 1000) {
+    if (outdated || age_us > fresh_us + (uint64_t)cache->config.stale_ms * 1000) {
         entry_drop(cache, entry);
         return NULL;
     }
@@ -550,7 +550,7 @@ void cache_note(struct server *server, const struct iovec *parts, int count)
     struct buffer *reply = &server->watch->reply;
     for (int i = 0; i < count; i++)
         buffer_append(reply, parts[i].iov_base, parts[i].iov_len);
-    if (buffer_len(reply) > server->pool->cache->config->result_bytes_max + READ_BYTES)
+    if (buffer_len(reply) > server->pool->cache->config.result_bytes_max + READ_BYTES)
         cache_unwatch(server);
 }
 
@@ -560,7 +560,7 @@ void cache_keep(struct server *server)
     struct cache *cache = server->pool->cache;
     struct result result;
     if (!find_result(&watch->request, buffer_slice(&watch->reply), &result) ||
-        result.reply.len > cache->config->result_bytes_max) {
+        result.reply.len > cache->config.result_bytes_max) {
         cache_unwatch(server);
         return;
     }

@@ -4,21 +4,41 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+/* NULL: the plan has none. */
+static const char *secret_of(const struct pool_config *config,
+                             const struct database_config *database, const char *user)
+{
+    const struct user_config *known = config_user(config, user);
+    bool of_database = !database->user || strcmp(database->user, user) == 0;
+    if (database->password && of_database)
+        return database->password;
+    return known ? known->secret : NULL;
+}
+
 struct credentials *credentials_new(const struct pool_config *config,
                                     const struct database_config *database, const char *user)
 {
     struct credentials *made = xcalloc(1, sizeof(*made));
-    const struct user_config *known = config_user(config, user);
-    bool of_database = !database->user || strcmp(database->user, user) == 0;
-    const char *secret = database->password && of_database ? database->password
-                         : known                           ? known->secret
-                                                           : NULL;
+    const char *secret = secret_of(config, database, user);
     made->user = xstrdup(user);
     if (secret_form(secret, &made->keys) != SECRET_SCRAM && secret)
         made->password =
             xstrdup(secret); /* md5's form is as good as a password where md5 is asked */
     (void)mlock(&made->keys, sizeof(made->keys)); /* may not be allowed: then it may be swapped */
     return made;
+}
+
+bool credentials_stand(const struct credentials *credentials, const struct pool_config *config,
+                       const struct database_config *database)
+{
+    const char *secret = secret_of(config, database, credentials->user);
+    struct scram_keys keys;
+    if (!secret)
+        return true;
+    if (secret_form(secret, &keys) == SECRET_SCRAM)
+        return !credentials->password && memcmp(keys.stored_key, credentials->keys.stored_key,
+                                                sizeof(keys.stored_key)) == 0;
+    return credentials->password && strcmp(credentials->password, secret) == 0;
 }
 
 void credentials_free(struct credentials **credentials)
@@ -42,7 +62,14 @@ void credentials_learn(struct credentials *credentials, const struct scram_keys 
 
 void credentials_learn_password(struct credentials *credentials, const char *password)
 {
-    if (credentials->password || credentials->keys.has_client_key)
+    if (credentials->keys.has_client_key || (credentials->password && !credentials->learned))
         return;
+    if (credentials->password && strcmp(credentials->password, password) == 0)
+        return;
+    char *before = TAKE(credentials->password); /* it has been changed since */
     credentials->password = xstrdup(password);
+    credentials->learned = true;
+    if (before)
+        secret_wipe(before, strlen(before));
+    free(before);
 }

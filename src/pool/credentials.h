@@ -11,11 +11,15 @@ struct credentials {
     char *user;
     char *password; /* NULL: none, or only keys */
     struct scram_keys keys;
+    bool learned; /* the password is of a client's login, and not of the plan */
 };
 
 /* From the database's own, else the configured user's secret. */
 struct credentials *credentials_new(const struct pool_config *config,
                                     const struct database_config *database, const char *user);
+/* Would those of the plan be the same, besides what clients have proved? */
+bool credentials_stand(const struct credentials *credentials, const struct pool_config *config,
+                       const struct database_config *database);
 void credentials_free(struct credentials **credentials);
 /* A client has logged in: what it proved is of use, if nothing better is known. */
 void credentials_learn(struct credentials *credentials, const struct scram_keys *keys);

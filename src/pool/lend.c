@@ -101,6 +101,19 @@ static void set_limits(struct pool *pool)
     pool->state = pool->database->state;
 }
 
+/* What clients have proved of themselves to the pool that stood in its place. */
+static void inherit_credentials(struct pool *pool)
+{
+    for (const struct pool *old = pool_process.pools; old; old = old->next) {
+        if (strcmp(old->database_name, pool->database_name) != 0 ||
+            strcmp(old->user, pool->user) != 0)
+            continue;
+        if (old->credentials->learned)
+            credentials_learn_password(pool->credentials, old->credentials->password);
+        credentials_learn(pool->credentials, &old->credentials->keys);
+    }
+}
+
 static struct pool *new_pool(const struct database_config *database, const char *database_name,
                              const char *user)
 {
@@ -122,6 +135,7 @@ static struct pool *new_pool(const struct database_config *database, const char 
     pool->used_us = pool_now();
     pool->statements = statements_new();
     pool->credentials = credentials_new(pool->config, database, user);
+    inherit_credentials(pool);
     set_limits(pool);
     pool->cache = cache_new(&database->cache);
     pool->next = pool_process.pools;
@@ -314,7 +328,7 @@ static void link_up(struct client *client, struct server *server)
     server->served = true;
     server->fresh = true;
     tenant_lend(&client->pool->tenants, client->tenant);
-    client->pinned = client->pinned || client->pool->mode == POOL_SESSION;
+    client->pinned = client->pool->mode == POOL_SESSION;
     server_become(server, SERVER_LENT);
 }
 
@@ -379,16 +393,14 @@ bool pool_lend(struct pool *pool, struct client *client)
     return false;
 }
 
-void lend_take_config(void)
+void lend_adopt(struct pool *pool, const struct database_config *database)
 {
-    for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
-        pool->retired = true; /* it serves the clients that it has, and no others */
-    for (size_t i = 0; i < pool_process.config->databases_count; i++) {
-        const struct database_config *database = &pool_process.config->databases[i];
-        if (database->user && strcmp(database->name, "*") != 0)
-            (void)lend_pool(database, database->name, database->user); /* its minimum is opened */
-    }
-    record_forget();
+    struct pool_config *before = pool->config;
+    pool->config = config_hold(pool_process.config);
+    pool->database = database;
+    config_release(&before);
+    set_limits(pool);
+    pool_serve_later(pool);
 }
 
 static void free_pool(struct pool *pool)
@@ -549,7 +561,9 @@ static void fit_size(struct pool *pool)
 {
     int64_t idle_ms = pool->config->server_idle_ms;
     struct link *link = list_last(&pool->idle);
-    bool unwanted = pool->retired && pool->clients == 0;
+    bool unwanted = pool->retired && !pool->replication;
+    if (pool->retired && pool->listener && !pool->channels)
+        server_close(pool->listener, "the configuration has changed");
     uint32_t total = servers_of(pool);
     uint32_t least = pool->retired ? 0 : (uint32_t)pool->limits.size_min;
     if (link && total > least && (idle_ms > 0 || unwanted)) {

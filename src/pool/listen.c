@@ -129,6 +129,27 @@ void listen_forget(struct client *client)
         drop_subscription(client, &client->subscriptions);
 }
 
+void listen_move(struct client *client, struct pool *to)
+{
+    struct pool *from = client->pool;
+    struct subscription *all = NULL, *one;
+    while ((one = client->subscriptions)) { /* as a list of names, for a moment */
+        struct subscription *kept = xcalloc(1, sizeof(*kept) + sizeof(struct channel));
+        kept->channel = (struct channel *)(kept + 1);
+        memcpy(kept->channel->name, one->channel->name, sizeof(one->channel->name));
+        kept->next = all;
+        all = kept;
+        drop_subscription(client, &client->subscriptions);
+    }
+    client->pool = to;
+    while ((one = all)) {
+        all = one->next;
+        subscribe(client, one->channel->name); /* the tick makes the connection */
+        free(one);
+    }
+    client->pool = from;
+}
+
 static void start(struct pool *pool)
 {
     if (pool->listener)

@@ -18,6 +18,8 @@ struct server;
 bool listen_query(struct client *client, struct slice text);
 /* The client leaves, or says DISCARD ALL. */
 void listen_forget(struct client *client);
+/* Its subscriptions go over to another pool, which is its own afterwards. Nothing of them waits. */
+void listen_move(struct client *client, struct pool *to);
 /* What was kept while the client was in the middle of a row. */
 void listen_flush(struct client *client);
 

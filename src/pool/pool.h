@@ -337,8 +337,8 @@ void pool_connect_worked(struct pool *pool);
 void pool_open(struct pool *pool);
 void pool_tick(struct pool *pool);
 void pool_count(uint64_t *histogram, uint64_t us);
-/* The plan has changed: new clients get pools of it, and those of the old one end with theirs. */
-void lend_take_config(void);
+/* The pool goes on under the plan in force. */
+void lend_adopt(struct pool *pool, const struct database_config *database);
 /* Pools of an older plan without clients, and those that nobody has used for pool_idle_timeout. */
 void lend_free_unwanted(void);
 /* The plan in force was changed in its place (console_set.h). */

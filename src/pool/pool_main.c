@@ -30,6 +30,7 @@
 #include "own.h"
 #include "metrics.h"
 #include "pool.h"
+#include "reload.h"
 #include "resolve.h"
 #include "sandbox.h"
 #include "tls.h"
@@ -242,7 +243,6 @@ static int read_plan(int fd, struct pool_config **ret_config, struct error *err)
     return r;
 }
 
-/* Pools of the old plan go on until their clients have left. */
 static void take_plan(struct ipc_message *message)
 {
     struct pool_config *config = NULL;
@@ -264,7 +264,7 @@ static void take_plan(struct ipc_message *message)
     pool_process.taken_us = pool_now();
     for (char **note = config->notes; *note; note++)
         log_warn("%s", *note);
-    lend_take_config();
+    reload_take_config();
     take_listeners(message);
     (void)ipc_send(CONTROL_FD, CONTROL_PLAN_TAKEN, NULL, 0, NULL, 0);
 }

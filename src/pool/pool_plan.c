@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 
@@ -175,6 +176,26 @@ static struct cache_config read_cache(const json_t *object)
     };
 }
 
+/* Without what may change under a pool that goes on. */
+static void hash_connections(const json_t *object, uint8_t ret_hash[32])
+{
+    static const char *const others[] = {
+        "name",           "id",          "pool_mode",          "pool_size",
+        "pool_size_min",  "pool_size_reserve", "connections_max", "clients_max",
+        "query_wait_timeout", "query_timeout", "transaction_timeout", "idle_transaction_timeout",
+        "client_idle_timeout", "server_lifetime", "session_state", "auth_user", "auth_query",
+        "auth_database"};
+    json_t *rest = json_copy((json_t *)(uintptr_t)object);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        (void)json_object_del(rest, others[i]);
+    char *text = json_dumps(rest, JSON_SORT_KEYS | JSON_COMPACT);
+    if (!text || EVP_Digest(text, strlen(text), ret_hash, NULL, EVP_sha256(), NULL) != 1)
+        abort();
+    secret_wipe(text, strlen(text));
+    free(text);
+    json_decref(rest);
+}
+
 static int read_database(const json_t *object, const struct pool_config *config,
                          struct database_config *ret, struct error *err)
 {
@@ -189,6 +210,7 @@ static int read_database(const json_t *object, const struct pool_config *config,
     ret->auth_database = text(object, "auth_database", NULL);
     ret->connect_query = text(object, "connect_query", NULL);
     ret->cache = read_cache(json_object_get(object, "cache"));
+    hash_connections(object, ret->connections);
     read_hosts(json_object_get(object, "hosts"), ret);
     read_settings(json_object_get(object, "settings"), ret);
     if (read_limits(object, &silent, &ret->limits, err) < 0 ||

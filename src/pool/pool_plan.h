@@ -91,6 +91,7 @@ struct database_config {
     size_t settings_count;
     char *connect_query;
     struct cache_config cache;
+    uint8_t connections[32]; /* SHA-256 of all that says how connections are made, and of the cache */
 };
 
 /* A database of a worker: what it connects to as `host` is `database`, as `user`. */

@@ -174,7 +174,7 @@ test("a reload keeps clients, and a stop lets transactions end", async () => {
   pool.weir.process.kill("SIGHUP");
   await eventually(async () => {
     const admin = await Wire.login(pool.port, { database: "pgbouncer" });
-    const size = (await admin.rows("show config")).find(([key]) => key === "pool_size")[1];
+    const size = (await admin.rows("show config")).find(([key]) => key === "default_pool_size")[1];
     admin.close();
     assert.equal(size, "3");
   });

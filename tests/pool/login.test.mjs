@@ -140,7 +140,6 @@ test("startup packets: protocol 3.2 and options are negotiated, nonsense is refu
     [startup({ database: "postgres" }), "08P01"],
     [startup({ user: "postgres" }, 2 << 16), "0A000"],
     [startup({ user: "postgres", "bad name;": "x" }), "08P01"],
-    [startup({ user: "postgres", replication: "database" }), "0A000"],
     // No client of Postgres, or one that leaves before it has said hello (node-postgres): no answer, as from Postgres.
     [Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 3, 0, 0]), undefined],
     [Buffer.concat([terminate(), startup({ user: "postgres" })]), undefined],

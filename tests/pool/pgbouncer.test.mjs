@@ -45,7 +45,7 @@ max_client_conn = 50
 query_wait_timeout = 1.5
 server_tls_sslmode = disable
 ignore_startup_parameters = extra_float_digits
-auth_hba_file = DIR/hba.conf
+resolv_conf = DIR/resolv.conf
 stats_period = 60
 `,
     {
@@ -53,7 +53,7 @@ stats_period = 60
       "databases.ini": `[databases]\napp = host=127.0.0.1 port=${postgres.port} dbname=postgres user=postgres connect_query='select ''quoted''' timezone=Asia/Tokyo\n* = host=127.0.0.1 port=${postgres.port}\n`,
     },
   );
-  assert.match(weir.output, /auth_hba_file is not carried over/);
+  assert.match(weir.output, /resolv_conf is not carried over/);
   assert.doesNotMatch(weir.output, /stats_period/);
   const psql = (database, sql, host = "127.0.0.1") =>
     execFileSync(`${postgres.bin}/psql`, ["-h", host, "-p", String(port), "-U", "postgres", "-d", database, "-XAtqc", sql], {
@@ -75,13 +75,13 @@ test("weir pool import writes the same as a configuration of weir's", async () =
     join(dir, "b.ini"),
     `[databases]\napp = host=127.0.0.1 port=${postgres.port} dbname=postgres user=postgres password='a"b\\c' timezone=Asia/Tokyo auth_user=postgres auth_dbname=app\nquestion = host=127.0.0.1 port=${postgres.port} auth_user=postgres auth_query='select $1, null'\n[users]\npostgres = pool_mode=transaction\n[pgbouncer]\n` +
       `listen_addr = localhost\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = ${dir}/users.txt\nadmin_users = postgres\nserver_tls_sslmode = disable\n` +
-      `query_wait_timeout = 1.5\nserver_reset_query_always = 1\nlog_disconnections = 1\npool_idle_timeout = 60\nauth_hba_file = ${dir}/hba.conf\n`,
+      `query_wait_timeout = 1.5\nserver_reset_query_always = 1\nlog_disconnections = 1\npool_idle_timeout = 60\nresolv_conf = ${dir}/resolv.conf\n`,
   );
   const weirRun = (...args) => spawnSync(weirPath, ["pool", "import", ...args], { encoding: "utf8", timeout: 20000 * patience });
   const toml = join(dir, "pool.toml");
   const done = weirRun(join(dir, "b.ini"), "--output", toml);
   assert.equal(done.status, 0, done.stderr);
-  assert.match(done.stderr, /b\.ini:\d+: auth_hba_file is not carried over/);
+  assert.match(done.stderr, /b\.ini:\d+: resolv_conf is not carried over/);
   assert.equal(statSync(toml).mode & 0o777, 0o600);
   assert.equal(weirRun(join(dir, "b.ini"), "--output", toml).status, 1); // not over another
   assert.equal(weirRun(join(dir, "none.ini")).status, 1);
