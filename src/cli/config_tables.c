@@ -254,7 +254,7 @@ static const struct config_key pool_keys[] = {
      "Who looks up, in the database, users that are not listed here; without it nobody does"},
     {"auth_query", CONFIG_STRING, 0, 0, NULL, "auth_query",
      "What it asks: a query with `$1`, the user's name, that gives one row of name and secret; without it "
-     "`pg_authid` is asked. Its search_path is pg_catalog: write names with their schema"},
+     "`pg_authid` is asked. Names without a schema are looked for in pg_catalog first, then in the user's own schema and public"},
     {"auth_database", CONFIG_STRING, 0, 0, NULL, "auth_database",
      "Where; without it in the database that the user logs in to"},
     {"admin_users", CONFIG_STRINGS, 0, 0, NULL, "admin_users",
@@ -356,6 +356,9 @@ static const struct config_key pool_database_keys[] = {
     {"target_session_attrs", CONFIG_STRING, 0, 0, NULL, "target_session_attrs",
      "Which of several hosts: \"any\", \"read-write\", \"read-only\", \"primary\", \"standby\" or "
      "\"prefer-standby\""},
+    {"load_balance_hosts", CONFIG_STRING, 0, 0, NULL, "load_balance_hosts",
+     "Which of them a new connection begins with: the first (\"disable\"), each in turn "
+     "(\"round-robin\") or any (\"random\")"},
     {"tls", CONFIG_ANY, 0, 0, NULL, NULL, "Table, see [pool.databases.tls]"},
     {"cache", CONFIG_ANY, 0, 0, NULL, NULL,
      "Table, see [pool.databases.cache]; without it results are not cached"},

@@ -78,6 +78,8 @@ static const struct ini_key general_keys[] = {
     {"tcp_keepcnt", INI_NOTHING, NULL},
     {"so_reuseport", INI_NOTHING, NULL},
     {"pkt_buf", INI_NOTHING, NULL},
+    {"tcp_defer_accept", INI_NOTHING, NULL},
+    {"tcp_socket_buffer", INI_NOTHING, NULL},
     {"max_packet_size", INI_NOTHING, NULL},
     {"listen_backlog", INI_NOTHING, NULL},
     {"sbuf_loopcnt", INI_NOTHING, NULL},
@@ -111,6 +113,7 @@ static const struct ini_key database_keys[] = {
     {"server_lifetime", INI_SECONDS, "server_lifetime"},
     {"query_wait_timeout", INI_SECONDS, "query_wait_timeout"},
     {"connect_query", INI_TEXT, "connect_query"},
+    {"load_balance_hosts", INI_TEXT, "load_balance_hosts"},
 };
 
 static const struct ini_key user_keys[] = {
@@ -392,7 +395,8 @@ static void on_database(struct ini *ini, int line, const char *name, const char 
     char *rest = copy, *key, *text;
     const char *host = "/var/run/postgresql";
     int port = 5432;
-    json_t *database = json_pack("{s:s, s:{}}", "name", name, "settings");
+    json_t *database = json_pack("{s:s, s:s, s:{}}", "name", name, "load_balance_hosts",
+                                 "round-robin", "settings");
     while (take_pair(&rest, &key, &text)) {
         bool setting = false;
         for (size_t i = 0; i < ARRAY_LEN(settings); i++)

@@ -30,6 +30,8 @@ static const char *const tls_modes[] = {"disable",   "allow",       "prefer", "r
 static const char *const attrs[] = {"any",     "read-write",     "read-only", "primary",
                                     "standby", "prefer-standby", NULL};
 
+static const char *const balances[] = {"disable", "round-robin", "random", NULL};
+
 /* ---- small readers ---- */
 
 static int line_of(const struct value *table, const char *key)
@@ -264,7 +266,11 @@ const char *pool_config_apply_url(const char *url, json_t *database)
         (void)json_object_set_new(database, "tls", json_object());
     if (mode)
         (void)json_object_set_new(json_object_get(database, "tls"), "mode", json_string(mode));
+    const char *balance = json_string_value(json_object_get(parameters, "load_balance_hosts"));
+    if (balance && !is_word(balance, balances))
+        problem = "load_balance_hosts is none of disable, round-robin and random";
     set_text(database, "target_session_attrs", wanted);
+    set_text(database, "load_balance_hosts", balance);
     json_decref(parts);
     return problem;
 }
@@ -319,6 +325,7 @@ static void add_database(const struct reader *reader, const struct value *table,
     check_word(reader, table, "[[databases]]", "pool_mode", modes);
     check_word(reader, table, "[[databases]]", "session_state", policies);
     check_word(reader, table, "[[databases]]", "target_session_attrs", attrs);
+    check_word(reader, table, "[[databases]]", "load_balance_hosts", balances);
     (void)json_object_set_new(
         database, "tls",
         read_tls(reader, value_get(table, "tls"), "[databases.tls]", &config_pool_server_tls));

@@ -427,7 +427,7 @@ static void renew(struct entry *entry)
     entry->request.parses = entry->request.shape[0] != 'Q'; /* as compose asks */
     pool->questions++;
     compose(&batch, &entry->request);
-    own_ask(pool->database_name, pool->user, entry->request.params, &batch,
+    own_ask(pool->database_name, pool->user, NULL, entry->request.params, &batch,
             pool->cache->config.result_bytes_max + READ_BYTES, renewed, entry);
 }
 

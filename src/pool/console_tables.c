@@ -81,7 +81,7 @@ static void show_pools(struct buffer *out)
 {
     table_columns(out, "database user #cl_active #cl_waiting #cl_active_cancel_req "
                        "#cl_waiting_cancel_req #sv_active #sv_active_cancel #sv_being_canceled "
-                       "#sv_idle #sv_used #sv_tested #sv_login #maxwait #maxwait_us pool_mode");
+                       "#sv_idle #sv_used #sv_tested #sv_login #maxwait #maxwait_us pool_mode load_balance_hosts");
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
         const struct link *first = list_first(&pool->waiting);
         uint64_t wait =
@@ -102,12 +102,15 @@ static void show_pools(struct buffer *out)
             wait / 1000000,
             wait % 1000000,
         };
-        size_t begun = table_row(out, 3 + ARRAY_LEN(numbers));
+        size_t begun = table_row(out, 4 + ARRAY_LEN(numbers));
         table_text(out, pool->database_name);
         table_text(out, pool->user);
         for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
             table_number(out, numbers[i]);
         table_text(out, mode_name(pool->mode));
+        table_text(out, pool->database->hosts_count > 1
+                            ? config_balance_name(pool->database->balance)
+                            : NULL);
         wire_end(out, begun);
     }
 }
@@ -342,7 +345,7 @@ static void database_row(struct buffer *out, const struct database_config *datab
             add_pool(&sums, pool);
     int64_t lifetime_ms =
         own->server_lifetime_ms >= 0 ? own->server_lifetime_ms : all->server_lifetime_ms;
-    size_t begun = table_row(out, 16);
+    size_t begun = table_row(out, 17);
     table_text(out, database->name);
     hosts_of(out, database);
     table_number(out, database->hosts_count ? database->hosts[0].port : 0);
@@ -353,6 +356,7 @@ static void database_row(struct buffer *out, const struct database_config *datab
     table_number(out, limit_of(own->size_reserve, all->size_reserve));
     table_number(out, (uint64_t)lifetime_ms / 1000);
     table_text(out, own->mode >= 0 ? mode_name((enum pool_mode)own->mode) : NULL);
+    table_text(out, database->hosts_count > 1 ? config_balance_name(database->balance) : NULL);
     table_number(out, limit_of(own->connections_max, all->connections_max));
     table_number(out, sums.connections);
     table_number(out, limit_of(own->clients_max, config->database_clients_max));
@@ -364,7 +368,7 @@ static void database_row(struct buffer *out, const struct database_config *datab
 
 static void console_database_row(struct buffer *out)
 {
-    size_t begun = table_row(out, 16);
+    size_t begun = table_row(out, 17);
     table_text(out, CONSOLE_DATABASE);
     for (int i = 0; i < 2; i++)
         table_text(out, NULL);
@@ -372,6 +376,7 @@ static void console_database_row(struct buffer *out)
     for (int i = 0; i < 5; i++)
         table_text(out, NULL);
     table_text(out, mode_name(POOL_STATEMENT));
+    table_text(out, NULL);
     table_number(out, 0);
     table_number(out, 0);
     table_number(out, (uint64_t)pool_process.config->database_clients_max);
@@ -385,7 +390,7 @@ static void show_databases(struct buffer *out)
 {
     const struct pool_config *config = pool_process.config;
     table_columns(out, "name host #port database force_user #pool_size #min_pool_size "
-                       "#reserve_pool_size #server_lifetime pool_mode #max_connections "
+                       "#reserve_pool_size #server_lifetime pool_mode load_balance_hosts #max_connections "
                        "#current_connections #max_client_connections #current_client_connections "
                        "#paused #disabled");
     for (size_t i = 0; i < config->databases_count; i++)

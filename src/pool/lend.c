@@ -176,12 +176,22 @@ static void failure_of(const struct pool *pool, struct wire_error *ret_error)
     *ret_error = (struct wire_error){pool->failure_sqlstate, pool->failure, NULL, NULL};
 }
 
+/* Of those that are lent, will one be lent again? */
+static bool any_will_come_back(const struct pool *pool)
+{
+    for (const struct link *link = list_first(&pool->lent); link;
+         link = list_next(&pool->lent, link))
+        if (!CONTAINER_OF(link, struct server, link)->tainted)
+            return true;
+    return false;
+}
+
 /* Is there no hope for now? After three failures nobody waits; a wrong password or database name is
  * told at once. */
 static bool is_down(const struct pool *pool)
 {
     bool refused_login = pool->failures > 0 && strncmp(pool->failure_sqlstate, "08", 2) != 0;
-    return (pool->failures >= 3 || refused_login) && pool->idle.count + pool->lent.count == 0;
+    return (pool->failures >= 3 || refused_login) && pool->idle.count == 0 && !any_will_come_back(pool);
 }
 
 static void resume_logins(struct pool *pool, const struct wire_error *error)
@@ -405,6 +415,8 @@ void lend_adopt(struct pool *pool, const struct database_config *database)
 
 static void free_pool(struct pool *pool)
 {
+    if (!pool->retired)
+        log_info("database %s, user %s: cleaning up idle pool", pool->database_name, pool->user);
     struct pool **place = &pool_process.pools;
     while (*place != pool)
         place = &(*place)->next;

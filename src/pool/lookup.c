@@ -124,10 +124,18 @@ static void begin(struct entry *entry, const struct database_config *database)
     const char *where = own ? own : all ? all : entry->database;
     entry->pending = true;
     own_compose(&batch, query_text(entry), entry->user);
-    own_ask(where, auth_user(database), NULL, &batch, REPLY_BYTES_MAX, answered, entry);
+    /* Neither clients nor the role's own settings have a say in what its names mean. */
+    own_ask(where, auth_user(database), "pg_catalog, \"$user\", public", NULL, &batch,
+            REPLY_BYTES_MAX, answered, entry);
 }
 
 /* ---- for logins ---- */
+
+bool lookup_is_auth_user(const char *database, const char *user)
+{
+    const struct database_config *config = config_database(pool_process.config, database);
+    return config && auth_user(config) && strcmp(auth_user(config), user) == 0;
+}
 
 enum lookup_result lookup_user(const char *database, const char *user, const char **ret_secret)
 {
@@ -162,6 +170,17 @@ void lookup_forget(const char *database, const char *user)
     struct entry **place = place_of(database, user);
     if (*place && !(*place)->pending && !(*place)->done)
         forget(place);
+}
+
+void lookup_forget_all(void)
+{
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct entry **place = &buckets[i]; *place;) {
+            if ((*place)->pending || (*place)->done)
+                place = &(*place)->next;
+            else
+                forget(place);
+        }
 }
 
 void lookup_settle(void)

@@ -17,8 +17,12 @@ enum lookup_result {
 };
 
 enum lookup_result lookup_user(const char *database, const char *user, const char **ret_secret);
+/* Is it who is to look up others there? */
+bool lookup_is_auth_user(const char *database, const char *user);
 /* What is known of it did not let it in: the next login asks again. */
 void lookup_forget(const char *database, const char *user);
+/* A new plan may ask otherwise. */
+void lookup_forget_all(void);
 /* Once a turn: tells the logins that wait for what has come. */
 void lookup_settle(void);
 

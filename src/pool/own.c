@@ -11,6 +11,7 @@ struct own {
     struct client client; /* first: they are one allocation */
     struct own *next;     /* of those that have not begun */
     char *database, *user;
+    const char *search_path; /* a constant, or NULL */
     struct buffer in, replies;
     struct params *params;
     size_t replies_max;
@@ -120,8 +121,8 @@ static void carrier_close(struct stream *stream)
 
 static const struct stream_carrier carrier = {carrier_read, carrier_write, carrier_close};
 
-void own_ask(const char *database, const char *user, struct params *params, struct buffer *batch,
-             size_t replies_max, own_done_fn *done, void *context)
+void own_ask(const char *database, const char *user, const char *search_path, struct params *params,
+             struct buffer *batch, size_t replies_max, own_done_fn *done, void *context)
 {
     struct own *own = (struct own *)client_over(&carrier, sizeof(*own));
     own->in = *batch;
@@ -132,6 +133,7 @@ void own_ask(const char *database, const char *user, struct params *params, stru
     own->context = context;
     own->database = xstrdup(database);
     own->user = xstrdup(user);
+    own->search_path = search_path;
     own->next = to_begin;
     to_begin = own;
     loop_stay_awake(pool_process.loop);
@@ -141,7 +143,7 @@ void own_begin_all(void)
 {
     for (struct own *own; (own = to_begin);) {
         to_begin = own->next;
-        login_enter(&own->client, own->database, own->user);
+        login_enter(&own->client, own->database, own->user, own->search_path);
     }
 }
 

@@ -11,10 +11,10 @@
  * own_ask. */
 typedef void own_done_fn(void *context, struct slice replies, const char *problem);
 
-/* Sends the batch, which it takes over, with these session parameters (NULL: the server's own, and
- * a search_path of pg_catalog). done is called once. */
-void own_ask(const char *database, const char *user, struct params *params, struct buffer *batch,
-             size_t replies_max, own_done_fn *done, void *context);
+/* Sends the batch, which it takes over, with these session parameters (NULL: the server's own, with
+ * search_path, should it not be NULL). done is called once. */
+void own_ask(const char *database, const char *user, const char *search_path, struct params *params,
+             struct buffer *batch, size_t replies_max, own_done_fn *done, void *context);
 
 /* Once a turn, from the loop alone: those that were asked for since begin. */
 void own_begin_all(void);

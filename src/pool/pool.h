@@ -178,6 +178,7 @@ struct pool {
     struct params *welcome; /* what a server reported when it was new; NULL: none was yet */
     char *failure;          /* why the last connection failed, while none has worked since */
     char failure_sqlstate[6];
+    uint32_t next_host; /* of the next connection, where hosts take turns */
     uint64_t retry_us; /* no further attempt before */
     uint64_t used_us;  /* when it last had a client or a server */
     uint32_t clients, failures;

@@ -264,6 +264,7 @@ static void take_plan(struct ipc_message *message)
     pool_process.taken_us = pool_now();
     for (char **note = config->notes; *note; note++)
         log_warn("%s", *note);
+    lookup_forget_all();
     reload_take_config();
     take_listeners(message);
     (void)ipc_send(CONTROL_FD, CONTROL_PLAN_TAKEN, NULL, 0, NULL, 0);

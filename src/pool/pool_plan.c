@@ -46,6 +46,11 @@ static const struct word attrs[] = {{"any", ATTRS_ANY},
                                     {"prefer-standby", ATTRS_PREFER_STANDBY},
                                     {0}};
 
+static const struct word balances[] = {{"disable", BALANCE_DISABLE},
+                                       {"round-robin", BALANCE_ROUND_ROBIN},
+                                       {"random", BALANCE_RANDOM},
+                                       {0}};
+
 static int64_t integer(const json_t *object, const char *key, int64_t fallback)
 {
     const json_t *value = json_object_get(object, key);
@@ -184,7 +189,7 @@ static void hash_connections(const json_t *object, uint8_t ret_hash[32])
         "pool_size_min",  "pool_size_reserve", "connections_max", "clients_max",
         "query_wait_timeout", "query_timeout", "transaction_timeout", "idle_transaction_timeout",
         "client_idle_timeout", "server_lifetime", "session_state", "auth_user", "auth_query",
-        "auth_database"};
+        "auth_database", "load_balance_hosts"};
     json_t *rest = json_copy((json_t *)(uintptr_t)object);
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         (void)json_object_del(rest, others[i]);
@@ -199,7 +204,7 @@ static void hash_connections(const json_t *object, uint8_t ret_hash[32])
 static int read_database(const json_t *object, const struct pool_config *config,
                          struct database_config *ret, struct error *err)
 {
-    int state, session_attrs;
+    int state, session_attrs, balance;
     ret->name = text(object, "name", "");
     ret->id = text(object, "id", NULL);
     ret->database = text(object, "database", NULL);
@@ -216,10 +221,12 @@ static int read_database(const json_t *object, const struct pool_config *config,
     if (read_limits(object, &silent, &ret->limits, err) < 0 ||
         read_tls(json_object_get(object, "tls"), TLS_PREFER, &ret->tls, err) < 0 ||
         choice(object, "session_state", policies, config->state, &state, err) < 0 ||
+        choice(object, "load_balance_hosts", balances, BALANCE_DISABLE, &balance, err) < 0 ||
         choice(object, "target_session_attrs", attrs, ATTRS_ANY, &session_attrs, err) < 0)
         return -EINVAL;
     ret->state = (enum state_policy)state;
     ret->attrs = (enum session_attrs)session_attrs;
+    ret->balance = (enum host_balance)balance;
     return 0;
 }
 
@@ -549,6 +556,11 @@ const char *config_mode_name(int mode)
 const char *config_auth_name(int method)
 {
     return word_for(methods, method);
+}
+
+const char *config_balance_name(int balance)
+{
+    return word_for(balances, balance);
 }
 
 const char *config_tls_name(int mode)

@@ -34,6 +34,9 @@ enum session_attrs {
     ATTRS_PREFER_STANDBY,
 };
 
+/* Which of several hosts a new connection begins with: the first, each in turn, or any. */
+enum host_balance { BALANCE_DISABLE, BALANCE_ROUND_ROBIN, BALANCE_RANDOM };
+
 struct tls_settings {
     enum tls_mode mode;
     char *certificate, *key, *ca; /* PEM text, or NULL */
@@ -83,6 +86,7 @@ struct database_config {
     char *database; /* NULL: as the client calls it */
     char *user, *password;
     enum session_attrs attrs;
+    enum host_balance balance;
     struct tls_settings tls;
     struct pool_limits limits;
     enum state_policy state;
@@ -161,6 +165,7 @@ int config_tls_named(const char *word);
 const char *config_mode_name(int mode);
 const char *config_auth_name(int method);
 const char *config_tls_name(int mode);
+const char *config_balance_name(int balance);
 /* Is it in the NULL-terminated list? */
 bool config_lists(char *const *list, const char *name);
 /* Such a list of the words of a text, with commas or blanks between; frees the one that was. */

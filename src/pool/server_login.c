@@ -3,6 +3,7 @@
  * about itself. Hosts and their addresses are tried in turn. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "credentials.h"
+#include "log.h"
 #include "pool.h"
 #include "resolve.h"
 #include "scram.h"
@@ -32,7 +34,7 @@ enum { LOGIN_MESSAGE_BYTES_MAX = 64 * 1024 };
 
 struct server_login {
     enum phase phase;
-    size_t host;
+    size_t host, tried; /* the one that is tried, and how many before it */
     struct resolve *resolve;
     struct addrinfo *addresses, *address; /* of the host; the one that is tried */
     bool accept_any;
@@ -71,6 +73,8 @@ static void give_up(struct server *server)
     AUTO_TEXT message = xstrdup(login->failure ? login->failure : "no host is configured");
     char sqlstate[6];
     memcpy(sqlstate, *login->sqlstate ? login->sqlstate : "08001", sizeof(sqlstate));
+    if (pool->config->log_disconnections)
+        log_info("server %" PRIu64 ": closing because: %s", server->id, message);
     server_close(server, "");
     pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, NULL});
 }
@@ -357,14 +361,29 @@ static void next_address(struct server *server)
     if (login->addresses)
         freeaddrinfo(login->addresses);
     login->addresses = login->address = NULL;
-    if (++login->host < database->hosts_count) {
+    login->host = (login->host + 1) % database->hosts_count;
+    if (++login->tried < database->hosts_count) {
         begin_host(server);
     } else if (database->attrs == ATTRS_PREFER_STANDBY && !login->accept_any) {
         login->accept_any = true;
-        login->host = 0;
+        login->tried = 0;
         begin_host(server);
     } else {
         give_up(server);
+    }
+}
+
+/* Where the tour of hosts begins. */
+static size_t first_host(struct pool *pool)
+{
+    size_t count = pool->database->hosts_count;
+    switch (pool->database->balance) {
+    case BALANCE_ROUND_ROBIN:
+        return pool->next_host++ % count;
+    case BALANCE_RANDOM:
+        return (size_t)random() % count;
+    default:
+        return 0;
     }
 }
 
@@ -372,10 +391,12 @@ void server_login_start(struct server *server)
 {
     server->login = xcalloc(1, sizeof(*server->login));
     server->born_us = pool_now();
-    if (server->pool->database->hosts_count == 0)
+    if (server->pool->database->hosts_count == 0) {
         give_up(server);
-    else
-        begin_host(server);
+        return;
+    }
+    server->login->host = first_host(server->pool);
+    begin_host(server);
 }
 
 /* ---- authentication ---- */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // PgBouncer's own tests (pgbouncer/pgbouncer, test/), which start the program of BOUNCER_EXE with an ini: here that is
-// `weir pool --pgbouncer-ini`. Not run: peering (one process here), restart by -R, what needs OpenLDAP, PAM or hba files.
+// `weir pool --pgbouncer-ini`. Not run: peering (one process here), restart by -R, what needs OpenLDAP or PAM.
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -12,7 +12,7 @@ export const bar = 0;
 export const settings = "";
 export const known = {};
 
-const names = ["prepared", "copy", "cancel", "limits", "timeouts", "misc", "auth", "ssl", "no_user", "no_database", "admin", "load_balance_hosts"];
+const names = ["prepared", "copy", "cancel", "limits", "timeouts", "misc", "auth", "ssl", "no_user", "no_database", "admin", "load_balance_hosts", "replication"];
 
 // PgBouncer writes its log to a file that the ini names, and the tests read that.
 const wrapper = `#!/bin/sh
