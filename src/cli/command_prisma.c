@@ -141,6 +141,21 @@ static void print_time(const char *label, int64_t seconds)
     (void)printf("  %s %s", label, text);
 }
 
+static void print_limit(const json_t *key, const char *name, const char *what)
+{
+    json_int_t limit = json_integer_value(json_object_get(key, name));
+    if (limit > 0)
+        (void)printf("  %lld %s", (long long)limit, what);
+}
+
+/* 0: it is none. */
+static int count_of(const char *text)
+{
+    char *end;
+    long count = strtol(text, &end, 10);
+    return end != text && !*end && count > 0 && count <= 1000000 ? (int)count : 0;
+}
+
 static int list(const struct place *place)
 {
     struct error err = {""};
@@ -163,6 +178,8 @@ static int list(const struct place *place)
         print_time("made", json_integer_value(json_object_get(key, "created")));
         if (expires)
             print_time(expires <= time(NULL) ? "expired" : "expires", expires);
+        print_limit(key, "requests_max", "requests a second");
+        print_limit(key, "transactions_max", "transactions at once");
         (void)printf("\n");
     }
     if (!as_json && json_object_size(keys) == 0)
@@ -191,6 +208,7 @@ int command_prisma(int argc, char **argv)
 {
     const char *arguments[3];
     const char *project = ".", *config = NULL, *database = NULL, *expires = NULL;
+    const char *requests = NULL, *transactions = NULL;
     bool read_only = false;
     const struct cli_option options[] = {
         {"--database", "NAME",
@@ -199,6 +217,10 @@ int command_prisma(int argc, char **argv)
         {"--read-only", NULL, "For create: the key may not change data", NULL, &read_only, NULL},
         {"--expires", "TIME", "For create: it ends after so long: 90d, 12h, 30m", &expires, NULL,
          NULL},
+        {"--requests", "N", "For create: more requests in a second are refused (P5011)", &requests,
+         NULL, NULL},
+        {"--transactions", "N", "For create: interactive transactions that it may have open",
+         &transactions, NULL, NULL},
         {"--project", "DIR", "The project (default: here, or a directory above)", &project, NULL,
          NULL},
         {"--config", "FILE", "Instead: the weir.toml of weir serve", &config, NULL, NULL},
@@ -225,6 +247,8 @@ int command_prisma(int argc, char **argv)
     int64_t seconds = expires ? seconds_of(expires) : 0;
     if (seconds < 0)
         return usage("--expires is a number with d, h, m or s");
+    if ((requests && !count_of(requests)) || (transactions && !count_of(transactions)))
+        return usage("--requests and --transactions are numbers, of 1 or more");
     AUTO_TEXT found = config ? NULL : project_find(project, true, &err);
     if (!config && !found)
         return cli_failed(&err);
@@ -238,7 +262,9 @@ int command_prisma(int argc, char **argv)
     if (!creates)
         return list(&place);
     const struct prisma_key key = {database ? database : PRISMA_PRIVATE, read_only,
-                                   seconds ? time(NULL) + seconds : 0};
+                                   seconds ? time(NULL) + seconds : 0,
+                                   requests ? count_of(requests) : 0,
+                                   transactions ? count_of(transactions) : 0};
     if ((config ? check_served_database(config, key.database, &err)
                 : check_project_database(dir, key.database, &err)) < 0)
         return cli_failed(&err);

@@ -79,7 +79,11 @@ static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *
                          "the database \"%s\" has Prisma api keys, and needs user = \"…\" in "
                          "[[pool.databases]], or in its url",
                          name);
-    int r = prisma_endpoint_project(name, binding, settings, &project, err);
+    const json_t *pool = json_object_get(plan, "pool"), *own = json_object_get(database, "pool_size");
+    json_t *vars = json_copy((json_t *)(uintptr_t)settings);
+    (void)json_object_set(vars, "POOL_SIZE", own ? (json_t *)(uintptr_t)own : json_object_get(pool, "pool_size"));
+    int r = prisma_endpoint_project(name, binding, vars, &project, err);
+    json_decref(vars);
     if (r == 0)
         r = bundler_build(bundler, &project, &bundle, err);
     if (r == 0) {
@@ -114,6 +118,7 @@ static int add_prisma(json_t *plan, struct bundler *bundler, json_t *part, const
         if (r == 0 && database)
             r = add_prisma_worker(plan, bundler, text, database, settings, err);
     }
+    (void)json_object_set(part, "key_requests_max", json_object_get(settings, "KEY_REQUESTS_MAX"));
     (void)json_object_set_new(plan, "prisma", part);
     json_decref(names);
     return r;

@@ -206,10 +206,15 @@ char *prisma_keys_create(const char *state_dir, const struct prisma_key *key, ch
         (void)error_set(err, -EINVAL,
                         "%s/prisma/keys.json is damaged: remove it, and make new keys", state_dir);
     } else {
-        (void)json_object_set_new(json_object_get(file, "keys"), id,
-                                  json_pack("{s:s, s:b, s:I, s:I}", "database", key->database,
-                                            "read_only", key->read_only, "created", (json_int_t)now,
-                                            "expires", (json_int_t)key->expires));
+        json_t *entry = json_pack("{s:s, s:b, s:I, s:I}", "database", key->database, "read_only",
+                                  key->read_only, "created", (json_int_t)now, "expires",
+                                  (json_int_t)key->expires);
+        if (key->requests_max > 0)
+            (void)json_object_set_new(entry, "requests_max", json_integer(key->requests_max));
+        if (key->transactions_max > 0)
+            (void)json_object_set_new(entry, "transactions_max",
+                                      json_integer(key->transactions_max));
+        (void)json_object_set_new(json_object_get(file, "keys"), id, entry);
         (void)snprintf(ret_id, 17, "%s", id);
         if (write_file(dir, state_dir, file, err) < 0)
             text_free(&token);

@@ -3,6 +3,7 @@
  * entry in prisma/keys.json of a state directory; the entry says what it is good for, and without
  * it the key is good for nothing. Keys themselves are kept nowhere. The file, only for its owner:
  *   {"secret": base64url, "keys": {ID: {"database", "read_only", "created", "expires"}}}
+ * and, where they are not [prisma]'s, "requests_max" and "transactions_max";
  * times in seconds since 1970, expires 0: never. */
 #ifndef WEIR_PRISMA_KEYS_H
 #define WEIR_PRISMA_KEYS_H
@@ -20,6 +21,7 @@ struct prisma_key {
     const char *database;
     bool read_only;
     int64_t expires;
+    int requests_max, transactions_max; /* a second; at once. 0: as [prisma] says */
 };
 
 /* Makes the file when it is the first one. The new key, malloc'ed, and its id; NULL with err. */

@@ -36,10 +36,18 @@ void access_log_count(struct histogram *histogram, uint64_t took_us)
     histogram->sum_us += took_us;
 }
 
-static void count(struct worker *worker, int status, uint64_t took_us)
+static void count_in(struct worker_counters *counters, int status, uint64_t took_us)
 {
-    access_log_count(&worker->count->latency, took_us);
-    worker->count->requests[status >= 100 && status < 600 ? status / 100 : 0]++;
+    access_log_count(&counters->latency, took_us);
+    counters->requests[status >= 100 && status < 600 ? status / 100 : 0]++;
+}
+
+/* Under its worker, and under the Prisma key that it came with. */
+static void count(const struct request *request, int status, uint64_t took_us)
+{
+    count_in(request->deployment->worker->count, status, took_us);
+    if (request->key_count)
+        count_in(request->key_count, status, took_us);
 }
 
 static const char *status_color(int status)
@@ -191,7 +199,7 @@ void access_log_request(struct request *request, int status)
                           .cpu_us = request->cpu_us};
     if (request->is_event)
         return;
-    count(request->deployment->worker, status, entry.took_us);
+    count(request, status, entry.took_us);
     if (gateway.access_log == ACCESS_LOG_OFF)
         return;
     entry.client = request_text(request, request->client);
@@ -205,7 +213,7 @@ void access_log_request(struct request *request, int status)
 
 void access_log_call(struct request *request, int status)
 {
-    count(request->deployment->worker, status, clock_monotonic_us() - request->start_us);
+    count(request, status, clock_monotonic_us() - request->start_us);
 }
 
 static void take_head(struct entry *entry, const struct http1_request *parsed)
@@ -233,7 +241,7 @@ void access_log_answer(const struct conn *conn, const struct deployment *deploym
                           .took_us = start_us ? clock_monotonic_us() - start_us : 0,
                           .bytes = bytes};
     if (deployment)
-        count(deployment->worker, status, entry.took_us);
+        count_in(deployment->worker->count, status, entry.took_us);
     if (gateway.access_log == ACCESS_LOG_OFF)
         return;
     entry.client = conn_client(conn, address);

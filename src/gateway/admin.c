@@ -7,6 +7,7 @@
 #include "access_log.h"
 #include "counting.h"
 #include "gateway.h"
+#include "prisma.h"
 
 #define WORKER(member)  offsetof(struct worker_counters, member)
 #define GATEWAY(member) offsetof(struct gateway_counters, member)
@@ -120,6 +121,45 @@ static void build_metrics(struct buffer *out)
     }
 }
 
+static void append_key_label(struct buffer *out, const char *id, const char *database)
+{
+    buffer_append_text(out, "{key=");
+    buffer_append_json(out, slice_of(id));
+    buffer_append_text(out, ",database=");
+    buffer_append_json(out, slice_of(database));
+}
+
+/* Of the Prisma endpoint, by api key. */
+static void build_key_metrics(struct buffer *out)
+{
+    static const struct metric sums[] = {
+        {"weir_prisma_throttled_total", "counter", "Requests beyond a key's limit", WORKER(shed)},
+        {"weir_prisma_microseconds_total", "counter", "Time of a key's requests",
+         WORKER(latency) + offsetof(struct histogram, sum_us)},
+    };
+    const char *id, *database;
+    uint32_t number;
+    if (!prisma_key_at(0, &id, &database, &number))
+        return;
+    append_head(out, "weir_prisma_requests_total", "counter", "Answers to a key by status class");
+    for (size_t k = 0; prisma_key_at(k, &id, &database, &number); k++)
+        for (size_t class = 1; class < 6; class ++) {
+            buffer_append_text(out, "weir_prisma_requests_total");
+            append_key_label(out, id, database);
+            buffer_printf(
+                out, ",status=\"%zuxx\"} %" PRIu64 "\n", class,
+                counting_worker_sum(number, WORKER(requests[0]) + class * sizeof(uint64_t)));
+        }
+    for (size_t i = 0; i < ARRAY_LEN(sums); i++) {
+        append_head(out, sums[i].name, sums[i].type, sums[i].help);
+        for (size_t k = 0; prisma_key_at(k, &id, &database, &number); k++) {
+            buffer_append_text(out, sums[i].name);
+            append_key_label(out, id, database);
+            buffer_printf(out, "} %" PRIu64 "\n", counting_worker_sum(number, sums[i].offset));
+        }
+    }
+}
+
 int admin_answer(struct slice method, struct slice path, struct buffer *ret_headers,
                  struct buffer *ret_body)
 {
@@ -131,6 +171,7 @@ int admin_answer(struct slice method, struct slice path, struct buffer *ret_head
     }
     if (slice_equal(path, SLICE("/metrics"))) {
         build_metrics(ret_body);
+        build_key_metrics(ret_body);
         return 200;
     }
     if (slice_equal(path, SLICE("/healthz"))) {

@@ -148,6 +148,12 @@ static void append_claim(struct request *request, const struct prisma_claim *cla
     append_field(request, SLICE("weir-prisma-key"), slice_of(claim->key_id));
     if (claim->read_only)
         append_field(request, SLICE("weir-prisma-access"), SLICE("read"));
+    if (claim->transactions_max > 0) {
+        char digits[16];
+        (void)snprintf(digits, sizeof(digits), "%u", claim->transactions_max);
+        append_field(request, SLICE("weir-prisma-transactions"), slice_of(digits));
+    }
+    request->key_count = claim->count;
 }
 
 /* Room for the head's struct, which finish_head fills; method, URL. Returns where headers begin. */

@@ -112,6 +112,7 @@ struct request {
     struct conn *conn;    /* NULL: gone, finished, or an event of the supervisor */
     struct service_call *call; /* instead of a connection: another instance waits for the answer */
     struct deployment *deployment;
+    struct worker_counters *key_count; /* of the Prisma key that it came with; NULL: none */
     struct instance *instance;
     uint64_t id, start_us, deadline_ms; /* of the queue, then of the wall limit */
     uint32_t slot, ring_position, event_id;

@@ -4,16 +4,31 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base64url.h"
 #include "clock.h"
+#include "counting.h"
 #include "log.h"
 
 enum { KEY_BYTES_MAX = 2048, SECRET_BYTES = 32, MAC_BYTES = 32, SECRET_DIGITS = 43 };
 
+struct prisma_key {
+    const char *id, *database; /* borrowed from json */
+    bool read_only;
+    int64_t expires; /* seconds since 1970; 0: never */
+    uint32_t number, transactions_max;
+    struct worker_counters *count;
+    double rate; /* requests a second, of this gateway; 0: no limit */
+    double tokens;
+    uint64_t filled_us; /* when there were so many */
+};
+
 static struct {
-    json_t *keys; /* object: id => {database, read_only, expires} */
+    json_t *json;            /* id => {database, read_only, expires, …} */
+    struct prisma_key *keys; /* sorted by id */
+    size_t count;
     unsigned char secret[SECRET_BYTES];
     bool enabled;
 } prisma;
@@ -42,22 +57,47 @@ static bool is_signed(struct slice text, struct slice signature)
     return CRYPTO_memcmp(given, made, MAC_BYTES) == 0;
 }
 
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const struct prisma_key *)a)->id, ((const struct prisma_key *)b)->id);
+}
+
+static struct prisma_key *find(const char *id)
+{
+    const struct prisma_key wanted = {.id = id};
+    return prisma.count == 0
+               ? NULL
+               : bsearch(&wanted, prisma.keys, prisma.count, sizeof(wanted), by_id);
+}
+
 /* The listed key of a token's payload; NULL: there is none. */
-static const json_t *listed(struct slice payload, const char **ret_id)
+static struct prisma_key *listed(struct slice payload)
 {
     unsigned char text[KEY_BYTES_MAX];
     json_error_t error;
     ssize_t len = base64url_decode(payload, text);
     json_t *claims = len < 0 ? NULL : json_loadb((const char *)text, (size_t)len, 0, &error);
     const char *id = json_string_value(json_object_get(claims, "jti"));
-    const json_t *key = NULL;
-    void *place = id ? json_object_iter_at(prisma.keys, id) : NULL;
-    if (place) {
-        *ret_id = json_object_iter_key(place);
-        key = json_object_iter_value(place);
-    }
+    struct prisma_key *key = id ? find(id) : NULL;
     json_decref(claims);
     return key;
+}
+
+/* A bucket of a second's requests, which fills as time goes by. */
+static bool takes_token(struct prisma_key *key)
+{
+    uint64_t now_us = clock_monotonic_us();
+    if (key->rate <= 0)
+        return true;
+    double most = key->rate < 1 ? 1 : key->rate;
+    key->tokens += (double)(now_us - key->filled_us) / 1e6 * key->rate;
+    if (key->tokens > most)
+        key->tokens = most;
+    key->filled_us = now_us;
+    if (key->tokens < 1)
+        return false;
+    key->tokens--;
+    return true;
 }
 
 static struct deployment *deployment_of(const char *database)
@@ -82,15 +122,23 @@ enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t bod
     if (!is_signed((struct slice){token.ptr, (size_t)(last - token.ptr)},
                    (struct slice){last + 1, (size_t)(end - last - 1)}))
         return PRISMA_BAD_KEY;
-    const json_t *key =
-        listed((struct slice){dot + 1, (size_t)(last - dot - 1)}, &ret_claim->key_id);
+    struct prisma_key *key = listed((struct slice){dot + 1, (size_t)(last - dot - 1)});
     if (!key)
         return PRISMA_REVOKED;
-    json_int_t expires = json_integer_value(json_object_get(key, "expires"));
-    if (expires && (json_int_t)(clock_wall_us() / 1000000) >= expires)
+    if (key->expires && (int64_t)(clock_wall_us() / 1000000) >= key->expires)
         return PRISMA_EXPIRED;
-    ret_claim->read_only = json_is_true(json_object_get(key, "read_only"));
-    ret_claim->deployment = deployment_of(json_string_value(json_object_get(key, "database")));
+    if (!takes_token(key)) {
+        if (key->count)
+            key->count->shed++;
+        return PRISMA_THROTTLED;
+    }
+    *ret_claim = (struct prisma_claim){
+        .key_id = key->id,
+        .read_only = key->read_only,
+        .transactions_max = key->transactions_max,
+        .count = key->count,
+        .deployment = deployment_of(key->database),
+    };
     if (!ret_claim->deployment)
         return PRISMA_NO_DATABASE;
     return body_bytes > ret_claim->deployment->request_body_bytes_max ? PRISMA_TOO_LARGE
@@ -123,6 +171,9 @@ static const struct {
         REFUSAL(404, "P6001", "The api key's database is not configured on this server any more."),
     [PRISMA_TOO_MANY] =
         REFUSAL(429, "P5008", "Too many requests of this worker are under way at once."),
+    [PRISMA_THROTTLED] = REFUSAL(429, "P5011",
+                                 "Too many requests of this api key in a second: its limit is told by "
+                                 "weir prisma key list."),
     [PRISMA_TOO_LARGE] = REFUSAL(413, "P6000", "The request is larger than this server takes."),
 };
 
@@ -138,13 +189,63 @@ struct slice prisma_refusal(enum prisma_refusal refusal)
 
 /* ---- the plan ---- */
 
+bool prisma_key_at(size_t i, const char **ret_id, const char **ret_database, uint32_t *ret_number)
+{
+    if (i >= prisma.count)
+        return false;
+    *ret_id = prisma.keys[i].id;
+    *ret_database = prisma.keys[i].database;
+    *ret_number = prisma.keys[i].number;
+    return true;
+}
+
+static void read_key(const char *id, const json_t *json, double rate_otherwise,
+                     struct prisma_key *ret)
+{
+    const json_t *number = json_object_get(json, "number");
+    const char *database = json_string_value(json_object_get(json, "database"));
+    double rate = (double)json_integer_value(json_object_get(json, "requests_max"));
+    const struct prisma_key *before = find(id);
+    rate = rate > 0 ? rate : rate_otherwise;
+    *ret = (struct prisma_key){
+        .id = id,
+        .database = database ? database : "",
+        .read_only = json_is_true(json_object_get(json, "read_only")),
+        .expires = json_integer_value(json_object_get(json, "expires")),
+        .number = (uint32_t)json_integer_value(number),
+        .transactions_max =
+            (uint32_t)json_integer_value(json_object_get(json, "transactions_max")),
+        .count = json_is_integer(number)
+                     ? counting_take_worker((uint32_t)json_integer_value(number))
+                     : NULL,
+        .rate = rate / counting_gateways(),
+        .tokens = before ? before->tokens : rate, /* a reload is no reason for more of them */
+        .filled_us = before ? before->filled_us : clock_monotonic_us(),
+    };
+}
+
+static void take_keys(json_t *json, double rate_otherwise)
+{
+    struct prisma_key *keys = xcalloc(json_object_size(json) + 1, sizeof(*keys));
+    const char *id;
+    json_t *one;
+    size_t count = 0;
+    json_object_foreach(json, id, one) read_key(id, one, rate_otherwise, &keys[count++]);
+    qsort(keys, count, sizeof(*keys), by_id);
+    free(prisma.keys);
+    json_decref(prisma.json);
+    prisma.keys = keys;
+    prisma.count = count;
+    prisma.json = json_incref(json);
+}
+
 void prisma_take_plan(const json_t *plan)
 {
     const json_t *part = json_object_get(plan, "prisma");
     const char *secret = json_string_value(json_object_get(part, "secret"));
     (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* no file is read from here */
-    json_decref(prisma.keys);
-    prisma.keys = json_incref(json_object_get(part, "keys"));
+    take_keys(json_object_get(part, "keys"),
+              (double)json_integer_value(json_object_get(part, "key_requests_max")));
     prisma.enabled = secret && strlen(secret) == SECRET_DIGITS &&
                      base64url_decode(slice_of(secret), prisma.secret) == SECRET_BYTES;
 }

@@ -5,6 +5,7 @@
 #ifndef WEIR_PRISMA_H
 #define WEIR_PRISMA_H
 
+#include "counters.h"
 #include "gateway.h"
 
 enum prisma_refusal {
@@ -16,12 +17,15 @@ enum prisma_refusal {
     PRISMA_NO_DATABASE, /* the plan has none of that name any more */
     PRISMA_TOO_LARGE,   /* the request's body */
     PRISMA_TOO_MANY,    /* requests of one instance at once */
+    PRISMA_THROTTLED,   /* more of one key in a second than it may */
 };
 
 /* Borrowed from the plan, until the next one. */
 struct prisma_claim {
     const char *key_id;
     bool read_only;
+    uint32_t transactions_max;     /* 0: the endpoint's default */
+    struct worker_counters *count; /* where its requests are counted; outlives the plan */
     struct deployment *deployment; /* what answers for the key's database */
 };
 
@@ -31,6 +35,10 @@ void prisma_take_plan(const json_t *plan);
 enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t body_bytes,
                                  struct prisma_claim *ret_claim);
 int prisma_refusal_status(enum prisma_refusal refusal);
+/* Of the i-th key: its id and database, and its number for counting_worker_sum; false: there are no
+ * more. */
+bool prisma_key_at(size_t i, const char **ret_id, const char **ret_database,
+                   uint32_t *ret_number);
 /* JSON that each version of Prisma's client reads as an error with a code. Static. */
 struct slice prisma_refusal(enum prisma_refusal refusal);
 

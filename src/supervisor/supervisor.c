@@ -532,6 +532,22 @@ static int number_of_worker(const char *name, struct error *err)
     return (int)supervisor.worker_names_count++;
 }
 
+/* What a Prisma key's requests are counted under stands beside the workers. */
+static int number_keys(struct plan *plan, struct error *err)
+{
+    const char *id;
+    json_t *key;
+    json_object_foreach(json_object_get(json_object_get(plan->json, "prisma"), "keys"), id, key)
+    {
+        AUTO_TEXT name = xasprintf("prisma key %s", id);
+        int number = number_of_worker(name, err);
+        if (number < 0)
+            return number;
+        (void)json_object_set_new(key, "number", json_integer(number));
+    }
+    return 0;
+}
+
 /* They keep their numbers over reloads: what is counted is counted on. */
 static int number_workers(struct plan *plan, struct error *err)
 {
@@ -544,7 +560,7 @@ static int number_workers(struct plan *plan, struct error *err)
             return number;
         (void)json_object_set_new(worker, "worker_number", json_integer(number));
     }
-    return 0;
+    return number_keys(plan, err);
 }
 
 static void take_deployments(struct plan *plan)

@@ -16,9 +16,9 @@ const large = "A large file, sent over TLS.\n".repeat(200000);
 const config = () => join(served.dir, "weir.toml");
 const cli = (...args) => spawnSync(weirPath, ["prisma", "key", ...args, "--config", config()], { encoding: "utf8" });
 const key = (...args) => JSON.parse(cli("create", "--json", ...args).stdout);
-const toml = (prisma = `port = ${ports.prisma}\ncertificate_file = "server.crt"\nkey_file = "server.key"\nquery_timeout = "500ms"\nresponse_max = "2KB"`) =>
+const toml = (prisma = `port = ${ports.prisma}\ncertificate_file = "server.crt"\nkey_file = "server.key"\nquery_timeout = "1500ms"\nresponse_max = "2KB"`) =>
   `access_log = "off"\n[[listener]]\nport = ${ports.http}\n[[listener]]\nport = ${ports.https}\ncertificate_file = "${pair.certificate}"\nkey_file = "${pair.key}"\n` +
-  `[[worker]]\nproject = "app"\ndefault = true\n[pool]\nlisten = []\n` +
+  `[[worker]]\nproject = "app"\ndefault = true\n[admin]\nport = ${ports.admin}\n[pool]\nlisten = []\npool_size = 4\nquery_wait_timeout = "1s"\n` +
   ["one", "two"].map((name) => `[[pool.databases]]\nname = "${name}"\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/${name}?sslmode=disable"\n`).join("") +
   `[prisma]\n${prisma}\n`;
 
@@ -28,7 +28,7 @@ before(async () => {
     postgres.sql(`create database ${name}`);
     postgres.sql(`create table t (name text); insert into t values ('${name}')`, name);
   }
-  ports = { http: await freePort(), https: await freePort(), prisma: await freePort() };
+  ports = { http: await freePort(), https: await freePort(), prisma: await freePort(), admin: await freePort() };
   served = project({
     "app/wrangler.toml": wrangler('[assets]\ndirectory = "public"\n'),
     "app/src/index.js": `export default { async fetch(request) {
@@ -91,6 +91,59 @@ test("each key reaches its own database alone, also when it was made while the s
   assert.equal(cli("create").status, 2);
   const plain = await fetch(`http://127.0.0.1:${ports.prisma}/query`).catch(() => "no");
   assert.equal(plain, "no");
+});
+
+// Of the endpoint at that path, with a key.
+const call = (made, path, body) => secure(ports.prisma, path, { method: "POST", body, headers: { authorization: `Bearer ${made.key}` } });
+const start = async (made, options) => {
+  const answer = await call(made, "/transaction/start", JSON.stringify(options));
+  return { status: answer.status, ...JSON.parse(answer.text) };
+};
+
+test("a key's own limits, and what it is counted under", { timeout: 60000 * patience }, async () => {
+  const slow = key("--database", "one", "--requests", "3"), few = key("--database", "one", "--transactions", "1"), free = key("--database", "one");
+  assert.match(cli("list").stdout, new RegExp(`${slow.id} .*  3 requests a second`));
+  assert.match(cli("list").stdout, new RegExp(`${few.id} .*  1 transactions at once`));
+  for (const wrong of [["--requests", "0"], ["--transactions", "many"]]) assert.equal(cli("create", "--database", "one", ...wrong).status, 2);
+  const answers = await Promise.all(Array.from({ length: 10 }, () => ask(slow, "select 1 as x")));
+  const refused = answers.filter(({ status }) => status === 429);
+  assert.ok(refused.length >= 5 && refused.length <= 7, String(answers.map(({ status }) => status)));
+  assert.equal(JSON.parse(refused[0].text).code, "P5011");
+  assert.equal((await ask(free, "select 1 as x")).status, 200);
+  await until(async () => (await ask(slow, "select 1 as x")).status === 200);
+  // One transaction at once: the next waits for its turn, as long as it says.
+  const first = await start(few, { timeout: 3000 });
+  const late = await start(few, { timeout: 3000, maxWait: 300 });
+  assert.deepEqual([late.status, late.code], [409, "P2028"]);
+  assert.match(late.error, /1 of this api key/);
+  const next = start(few, { timeout: 3000, maxWait: 5000 });
+  assert.equal((await start(free, { timeout: 1000 })).status, 200, "another key's place is its own");
+  assert.equal((await call(few, `/transaction/${first.id}/commit`)).status, 200);
+  const { id } = await next;
+  assert.equal((await call(few, `/transaction/${id}/rollback`)).status, 200);
+  await start(few, { timeout: 300 });
+  assert.equal((await start(few, { timeout: 300, maxWait: 5000 })).status, 200, "one that nobody ends gives its place back");
+  const metrics = await (await fetch(`http://127.0.0.1:${ports.admin}/metrics`)).text();
+  const counted = (name, made, more = "") => Number(new RegExp(`${name}\\{key="${made.id}",database="one"${more}\\} ([\\d.]+)`).exec(metrics)?.[1]);
+  assert.ok(counted("weir_prisma_requests_total", slow, ',status="2xx"') >= 4);
+  assert.ok(counted("weir_prisma_throttled_total", slow) >= refused.length);
+  assert.equal(counted("weir_prisma_throttled_total", free), 0);
+  assert.ok(counted("weir_prisma_microseconds_total", few) > 0);
+  assert.ok(!metrics.includes(slow.key));
+});
+
+test("half of the connections are the most that a key's transactions take, by default; who gets none in time is told P2024", { timeout: 60000 * patience }, async () => {
+  const [greedy, greedy2, other] = [key("--database", "two"), key("--database", "two"), key("--database", "two")];
+  const begun = [];
+  for (let i = 0; i < 2; i++) begun.push(await start(greedy, { timeout: 8000 }));
+  assert.equal((await start(greedy, { timeout: 3000, maxWait: 200 })).code, "P2028");
+  assert.equal((await ask(other, "select 1 as x")).status, 200, "there is room for others");
+  for (let i = 0; i < 2; i++) begun.push(await start(greedy2, { timeout: 8000 }));
+  const late = await ask(other, "select 1 as x");
+  assert.equal(JSON.parse(late.text).code, "P2024", late.text);
+  assert.deepEqual(JSON.parse(late.text).meta, { connection_limit: 4 });
+  for (const { id } of begun) await Promise.all([greedy, greedy2].map((made) => call(made, `/transaction/${id}/rollback`)));
+  assert.equal((await ask(other, "select 1 as x")).status, 200);
 });
 
 test("the database goes away and comes back: an error with a code at once, and then rows again", { timeout: 90000 * patience }, async () => {

@@ -5,10 +5,12 @@ import { QueryInterpreter, TransactionManager, UserFacingError, noopTracingHelpe
 import pg from "pg";
 
 import { Refusal } from "./errors.js";
+import { Slots } from "./slots.js";
 
 const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
   STATEMENTS_MAX = 1000, // texts with a prepared statement
   QUERY_CANCELED = "57014",
+  NO_CONNECTION = ["57P03", "53300"], // in time, or at all: of weir's pool
   GRACE_MS = 1000; // for Postgres to say that a statement took too long
 
 const ISOLATION = {
@@ -73,16 +75,19 @@ function keepDetail(adapter) {
   };
 }
 
-// limits: {queryMs, transactionMs, transactions}: what clients may not exceed.
+// limits: {queryMs, transactionMs, transactions, connections}: what clients may not exceed; connections to the database.
 export class Database {
   #adapter;
   #transactions;
   #connecting;
   #limits;
-  #open = new Map(); // id of an interactive transaction => whose (the key's id) and until when
+  #open = new Map(); // id of an interactive transaction => {key: whose, over: gives its place back, once}
+  #slots; // of interactive transactions, of all keys
+  #keySlots = new Map(); // … of one
 
   constructor(url, limits) {
     this.#limits = limits;
+    this.#slots = new Slots(limits.transactions);
     const pool = new pg.Pool({
       Client, connectionString: url, max: CONNECTIONS_MAX, idleTimeoutMillis: 10000, connectionTimeoutMillis: 30000,
       statement_timeout: limits.queryMs, // Postgres stops the statement itself
@@ -142,32 +147,67 @@ export class Database {
     try {
       return await Promise.race([result, late]);
     } catch (error) {
-      throw error.meta?.driverAdapterError?.cause?.originalCode === QUERY_CANCELED ? refusal : error;
+      const code = error.meta?.driverAdapterError?.cause?.originalCode;
+      if (NO_CONNECTION.includes(code)) throw this.#noConnection();
+      throw code === QUERY_CANCELED ? refusal : error;
     } finally {
       clearTimeout(timer);
     }
   }
 
-  // A transaction ends by itself after its timeout.
-  async start({ maxWait = 2000, timeout = 5000, isolationLevel }, { key, readOnly }) {
-    const isolation = isolationOf(isolationLevel);
-    this.#forgetLate();
-    if (this.#open.size >= this.#limits.transactions)
-      throw new Refusal(429, "P2028", `Transaction API error: ${this.#limits.transactions} interactive transactions are open, which is the limit here.`);
-    const limit = Math.min(Math.max(1, Number(timeout) || 0), this.#limits.transactionMs);
-    const { id } = await this.#transactions.startTransaction({
-      maxWait: Math.min(Math.max(1, Number(maxWait) || 0), this.#limits.transactionMs),
-      timeout: limit,
-      isolationLevel: isolation,
-    });
-    this.#open.set(id, { key, until: Date.now() + limit });
-    if (readOnly) await makeReadOnly(await this.#transactions.getTransaction({ id }, "query"));
-    return id;
+  #noConnection() {
+    const { connections } = this.#limits;
+    return new UserFacingError(`Timed out fetching a new connection from the connection pool (connection limit: ${connections}).`, "P2024", { connection_limit: connections });
   }
 
-  #forgetLate() {
-    const now = Date.now();
-    for (const [id, { until }] of this.#open) if (until < now) this.#open.delete(id);
+  // A place among the open transactions of the key, and among all: gives it back when called. One key's crowd waits for
+  // its own, so that there is room for others.
+  async #place({ key, transactions }, waitMs) {
+    const until = Date.now() + waitMs;
+    let own = this.#keySlots.get(key);
+    if (own === undefined) this.#keySlots.set(key, (own = new Slots(transactions)));
+    const giveBack = () => {
+      own.release();
+      if (own.isIdle && this.#keySlots.get(key) === own) this.#keySlots.delete(key);
+    };
+    const late = () =>
+      new UserFacingError(`Transaction API error: Unable to start a transaction in the given time: ${transactions} of this api key, or ${this.#limits.transactions} of all, are open.`, "P2028");
+    if (!(await own.take(waitMs))) throw late();
+    if (!(await this.#slots.take(Math.max(0, until - Date.now())))) {
+      giveBack();
+      throw late();
+    }
+    return () => {
+      this.#slots.release();
+      giveBack();
+    };
+  }
+
+  // A transaction ends by itself after its timeout.
+  async start({ maxWait = 2000, timeout = 5000, isolationLevel }, who) {
+    const isolation = isolationOf(isolationLevel), begun = Date.now();
+    const limit = Math.min(Math.max(1, Number(timeout) || 0), this.#limits.transactionMs);
+    const waitMs = Math.min(Math.max(1, Number(maxWait) || 0), this.#limits.transactionMs);
+    const giveBack = await this.#place(who, waitMs);
+    let over = giveBack;
+    try {
+      const { id } = await this.#transactions.startTransaction({
+        maxWait: Math.max(1, waitMs - (Date.now() - begun)),
+        timeout: limit,
+        isolationLevel: isolation,
+      });
+      over = () => {
+        clearTimeout(timer);
+        if (this.#open.delete(id)) giveBack();
+      };
+      const timer = setTimeout(over, limit);
+      this.#open.set(id, { key: who.key, over });
+      if (who.readOnly) await makeReadOnly(await this.#transactions.getTransaction({ id }, "query"));
+      return id;
+    } catch (error) {
+      over();
+      throw error;
+    }
   }
 
   // Another key's transaction is none. Those of transact() are nobody's.
@@ -178,7 +218,7 @@ export class Database {
 
   async end(id, { key }, how) {
     this.#check(id, key);
-    this.#open.delete(id);
+    this.#open.get(id)?.over();
     if (how === "commit") await this.#transactions.commitTransaction(id);
     else await this.#transactions.rollbackTransaction(id);
   }

@@ -19,6 +19,8 @@ function begin(env) {
     queryMs: env.QUERY_MS,
     transactionMs: env.TRANSACTION_MS,
     transactions: env.TRANSACTIONS_MAX,
+    keyTransactions: env.KEY_TRANSACTIONS_MAX || Math.max(1, env.POOL_SIZE >> 1),
+    connections: env.POOL_SIZE,
     responseBytes: env.RESPONSE_BYTES_MAX,
   };
   database = new Database(env.DATABASE.connectionString, limits);
@@ -161,7 +163,11 @@ export default {
   async fetch(request, env, ctx) {
     if (database === undefined) begin(env);
     const url = new URL(request.url), path = url.pathname.split("/").slice(1);
-    const who = { key: request.headers.get("weir-prisma-key") ?? "", readOnly: request.headers.get("weir-prisma-access") === "read" };
+    const who = {
+      key: request.headers.get("weir-prisma-key") ?? "",
+      readOnly: request.headers.get("weir-prisma-access") === "read",
+      transactions: Number(request.headers.get("weir-prisma-transactions") ?? limits.keyTransactions),
+    };
     const isPlans = ["connection-info", "query", "transaction"].includes(path[0]);
     try {
       await database.ready();
