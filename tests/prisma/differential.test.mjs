@@ -30,9 +30,22 @@ async function run(operation, prisma, Prisma) {
   try {
     return plain(await operation(prisma, { Prisma }));
   } catch (error) {
-    return failure(error);
+    return { ...failure(error), meta: error.meta };
   }
 }
+
+// Version 7 hands on what the adapter says. 5 and 6 are told, in its place, what Prisma's engine of their time said (endpoint.test.mjs
+// looks at that); everything else is the same.
+const ofTheEngine = ["target", "field_name", "constraint", "column_name", "code", "message"];
+function sameMeta(actual, expected, version) {
+  const { driverAdapterError: a, ...rest } = actual ?? {}, { driverAdapterError: b, ...wanted } = expected ?? {};
+  if (version === "v7") return assert.deepEqual([rest, asJson(a?.cause)], [wanted, asJson(b?.cause)]);
+  for (const name of ofTheEngine) delete rest[name];
+  assert.deepEqual(rest, wanted);
+}
+
+const asJson = (value) => value && JSON.parse(JSON.stringify(value)); // what is undefined is not sent
+const failedAs = ({ failed, code, message }) => ({ failed, code, message });
 
 // What a version does not have.
 const missing = {
@@ -70,6 +83,13 @@ for (const version of (process.env.PRISMA_VERSIONS ?? "v5,v6,v7").split(","))
       test(name, { skip: missing[version]?.[name] }, async () => {
         const expected = otherwise[version]?.[name] ?? (await run(operation, direct, beside.Prisma.direct));
         const actual = await run(operation, edge, made.Prisma.edge);
-        assert.deepEqual(actual, expected);
+        if (otherwise[version]?.[name] === undefined && expected?.failed !== undefined) {
+          sameMeta(actual?.meta, expected.meta, version);
+          assert.deepEqual(failedAs(actual), failedAs(expected));
+        } else if (actual?.failed !== undefined) {
+          assert.deepEqual(failedAs(actual), expected);
+        } else {
+          assert.deepEqual(actual, expected);
+        }
       });
   });

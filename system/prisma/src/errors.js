@@ -101,13 +101,21 @@ export function answerOf(error) {
   return Response.json("InternalDataProxyError", { status: 500 });
 }
 
+// As the adapter has it, without the detail that the database told besides (database.js).
+function adapterMeta(meta) {
+  const error = meta?.driverAdapterError;
+  if (error?.cause?.detail === undefined) return meta;
+  const { detail, ...cause } = error.cause;
+  return { ...meta, driverAdapterError: { name: error.name, cause } };
+}
+
 // The same for clients that send plans (7).
 export function planAnswerOf(error) {
   if (error instanceof ProxyError) return Response.json(error.body, { status: error.status });
   const status = error instanceof Refusal ? error.status : error instanceof UserFacingError ? (error.code === "P2028" ? 409 : 400) : 500;
   if (status === 500) console.error(error);
   return Response.json(
-    status === 500 ? { error: "The query could not be run." } : { code: error.code, error: error.message, meta: error.meta },
+    status === 500 ? { error: "The query could not be run." } : { code: error.code, error: error.message, meta: adapterMeta(error.meta) },
     { status },
   );
 }
