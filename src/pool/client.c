@@ -383,7 +383,7 @@ static ssize_t ask_cache(struct client *client)
 static const struct wire_error admin_shutdown = {
     "57P01", "terminating connection due to administrator command", NULL, NULL, NULL};
 static const struct wire_error shutting_down = {
-    "57P01", "terminating connection: the pool is shutting down", NULL, NULL, NULL};
+    "57P01", "server shutting down: no transaction begins any more", NULL, NULL, NULL};
 
 static bool takes_no_transaction(void)
 {

@@ -41,6 +41,7 @@ struct login {
     bool direct_tls;
     struct startup startup;
     struct pool_config *config;    /* held: what it began with */
+    bool exists;                   /* auth_query knows the user */
     enum auth_method method;       /* how it has to prove who it is */
     const struct hba_rule *rule;   /* … which says so; NULL: none does */
     struct user_config *user;      /* NULL: there is none of that name */
@@ -368,7 +369,8 @@ static void ask_for_proof(struct client *client)
         authenticated(client);
         break;
     case AUTH_TRUST:
-        if (user || lookup_is_auth_user(login->startup.database, login->startup.user))
+        if (user || login->exists ||
+            lookup_is_auth_user(login->startup.database, login->startup.user))
             authenticated(client);
         else
             fail(client, "28000", "authentication failed for user \"%s\": no such user is listed",
@@ -447,7 +449,11 @@ static void begin_auth(struct client *client)
         case LOOKUP_PENDING:
             return;
         case LOOKUP_FOUND:
+            login->exists = true;
             take_secret(login, secret);
+            break;
+        case LOOKUP_NO_SECRET:
+            login->exists = true;
             break;
         default:
             break;
@@ -456,7 +462,7 @@ static void begin_auth(struct client *client)
     ask_for_proof(client);
 }
 
-void login_looked_up(const char *database, const char *user, const char *secret,
+void login_looked_up(const char *database, const char *user, bool exists, const char *secret,
                      const char *problem)
 {
     struct link *link = list_first(&pool_process.clients), *next;
@@ -472,6 +478,7 @@ void login_looked_up(const char *database, const char *user, const char *secret,
             fail(client, "08006", "the user can not be looked up now; see the pool's log");
             continue;
         }
+        login->exists = exists;
         if (secret)
             take_secret(login, secret);
         ask_for_proof(client);

@@ -24,7 +24,8 @@ static const char default_query[] =
 struct entry {
     struct entry *next;
     char *database, *user;
-    char *secret;  /* NULL: there is none */
+    bool exists;   /* there is such a user */
+    char *secret;  /* NULL: it has none */
     char *problem; /* why it could not be found out; NULL: it could */
     uint64_t known_us;
     bool pending, done; /* a question is under way; it has an answer that nobody was told */
@@ -88,9 +89,11 @@ static void answered(void *context, struct slice replies, const char *problem)
     char type;
     wipe(&entry->secret);
     text_free(&entry->problem);
+    entry->exists = false;
     while (own_next(&replies, &type, &body))
         if (type == 'D' && body.len >= 2) { /* "name, secret", or the secret alone */
             struct slice secret = own_column(body, wire_get_u16(body.ptr) > 1 ? 1 : 0);
+            entry->exists = true;
             if (secret.ptr && !entry->secret)
                 entry->secret = xstrndup(secret.ptr, secret.len);
         } else if (type == 'E' && !entry->problem) {
@@ -148,7 +151,7 @@ enum lookup_result lookup_user(const char *database, const char *user, const cha
         return LOOKUP_PENDING;
     if (entry && !entry->problem && pool_now() - entry->known_us < KEPT_US) {
         *ret_secret = entry->secret;
-        return entry->secret ? LOOKUP_FOUND : LOOKUP_UNKNOWN;
+        return entry->secret ? LOOKUP_FOUND : entry->exists ? LOOKUP_NO_SECRET : LOOKUP_UNKNOWN;
     }
     if (!entry) {
         if (entries_count >= ENTRIES_MAX)
@@ -197,7 +200,8 @@ void lookup_settle(void)
                 log_warn("auth_query for user %s, database %s: %s", entry->user, entry->database,
                          entry->problem);
             entry->pending = true; /* not to be forgotten by those who are told */
-            login_looked_up(entry->database, entry->user, entry->secret, entry->problem);
+            login_looked_up(entry->database, entry->user, entry->exists, entry->secret,
+                            entry->problem);
             entry->pending = false;
         }
 }

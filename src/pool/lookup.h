@@ -11,7 +11,8 @@
 
 enum lookup_result {
     LOOKUP_DISABLED, /* there is no auth_user */
-    LOOKUP_UNKNOWN,  /* no such user, or its password has expired */
+    LOOKUP_UNKNOWN,  /* no such user */
+    LOOKUP_NO_SECRET, /* a user without a password, or with one that has expired */
     LOOKUP_FOUND,    /* *ret_secret is borrowed until the loop's next turn */
     LOOKUP_PENDING,  /* login_looked_up follows */
 };

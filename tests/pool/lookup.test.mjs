@@ -5,7 +5,7 @@ import { before, test } from "node:test";
 
 import pg from "pg";
 
-import { database, eventually, patience, startPool, startPostgres } from "./lib.mjs";
+import { Wire, database, errorOf, eventually, patience, startPool, startPostgres, startup } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -103,4 +103,17 @@ test("a question that can not be asked is told, and nobody waits for ever", { ti
   await elsewhere.weir.waitFor('database "no_such_database" does not exist');
   // Who is listed is not looked up.
   assert.equal(await login(broken, "asker", "asker secret"), "asker");
+});
+
+test("with trust it is enough that auth_query knows the user, also one without a password", async () => {
+  postgres.sql("create role unsecured login");
+  const pool = await startPool(`auth = "trust"\nauth_user = "asker"\n[[users]]\nname = "asker"\npassword = "asker secret"\n${database(postgres)}`);
+  const ask = async (user) => {
+    const wire = await Wire.open(pool.port);
+    wire.send(startup({ user, database: "postgres" }));
+    return wire.until("Z").then((replies) => errorOf(replies)?.M);
+  };
+  assert.equal(await ask("unsecured"), undefined);
+  assert.equal(await ask("asker"), undefined);
+  assert.match(await ask("nobody_at_all"), /authentication failed for user "nobody_at_all": no such user is listed/);
 });
