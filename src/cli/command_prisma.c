@@ -261,10 +261,9 @@ int command_prisma(int argc, char **argv)
         return revoke(&place, arguments[2]);
     if (!creates)
         return list(&place);
-    const struct prisma_key key = {database ? database : PRISMA_PRIVATE, read_only,
-                                   seconds ? time(NULL) + seconds : 0,
-                                   requests ? count_of(requests) : 0,
-                                   transactions ? count_of(transactions) : 0};
+    const struct prisma_key key = {
+        database ? database : PRISMA_PRIVATE, read_only, seconds ? time(NULL) + seconds : 0,
+        requests ? count_of(requests) : 0, transactions ? count_of(transactions) : 0};
     if ((config ? check_served_database(config, key.database, &err)
                 : check_project_database(dir, key.database, &err)) < 0)
         return cli_failed(&err);

@@ -202,7 +202,8 @@ static void on_name_line(const struct line *line, int number, void *context)
         (void)json_array_extend(list->names, line->fields[i].words);
 }
 
-/* Users or databases: {"all": true}, {"sameuser": true}, {"replication": true} or {"names": […]}, or of these several. */
+/* Users or databases: {"all": true}, {"sameuser": true}, {"replication": true} or {"names": […]},
+ * or of these several. */
 static json_t *read_names(struct rules *rules, const struct field *field, bool databases,
                           int number)
 {
@@ -218,10 +219,11 @@ static json_t *read_names(struct rules *rules, const struct field *field, bool d
             (void)json_object_set_new(made, "sameuser", json_true());
         else if (!quoted && databases && strcmp(text, "replication") == 0)
             (void)json_object_set_new(made, "replication", json_true());
-        else if (!quoted && (text[0] == '+' || text[0] == '/' ||
-                             (databases && strncmp(text, "same", 4) == 0)))
+        else if (!quoted &&
+                 (text[0] == '+' || text[0] == '/' || (databases && strncmp(text, "same", 4) == 0)))
             mistake(rules->report, number,
-                    "\"%s\": the pool knows neither groups nor regular expressions; name each", text);
+                    "\"%s\": the pool knows neither groups nor regular expressions; name each",
+                    text);
         else if (!quoted && text[0] == '@') {
             const char *slash = strrchr(rules->path, '/');
             int dir = slash && text[1] != '/' ? (int)(slash - rules->path) + 1 : 0;
@@ -254,10 +256,11 @@ static int read_address(struct rules *rules, const struct line *line, int at, in
     long bits = slash ? strtol(slash + 1, &end, 10) : 0;
     if (inet_pton(family, address, bytes) != 1 || (slash && (end == slash + 1 || *end)) ||
         bits < 0 || bits > max) {
-        mistake(rules->report, number,
-                "\"%s\": expected an address such as 10.0.0.0/8, or all; names of hosts, samehost and "
-                "samenet are not known here",
-                text);
+        mistake(
+            rules->report, number,
+            "\"%s\": expected an address such as 10.0.0.0/8, or all; names of hosts, samehost and "
+            "samenet are not known here",
+            text);
         return 0;
     }
     if (!slash) {
@@ -286,7 +289,8 @@ static void read_options(struct rules *rules, const struct line *line, int at, i
             else
                 (void)json_object_set(rule, "map", map);
         } else if (!option || strncmp(option, "clientcert=", 11) != 0) {
-            mistake(rules->report, number, "\"%s\": of options there is map=", option ? option : "");
+            mistake(rules->report, number,
+                    "\"%s\": of options there is map=", option ? option : "");
         }
     }
 }
@@ -311,8 +315,7 @@ static void on_hba_line(const struct line *line, int number, void *context)
         return;
     }
     json_t *rule = json_pack("{s:s, s:i}", "type", type, "line", number);
-    (void)json_object_set_new(rule, "databases",
-                              read_names(rules, &line->fields[1], true, number));
+    (void)json_object_set_new(rule, "databases", read_names(rules, &line->fields[1], true, number));
     (void)json_object_set_new(rule, "users", read_names(rules, &line->fields[2], false, number));
     int at = 3, taken = 0;
     if (strcmp(type, "local") != 0) {

@@ -441,8 +441,9 @@ static void check_sense(const struct reader *reader, const struct value *table, 
         config_error(reader->report, line_of(table, "auth_query"), "auth_query",
                      !looks_up ? "auth_query needs auth_user = \"…\", who asks it"
                                : "auth_query has no $1, which stands for the user's name");
-    if (auth && strcmp(auth, "any") != 0 && strcmp(auth, "hba") != 0 && json_array_size(json_object_get(plan, "users")) == 0 &&
-        !looks_up && json_array_size(json_object_get(plan, "listeners")) > 0)
+    if (auth && strcmp(auth, "any") != 0 && strcmp(auth, "hba") != 0 &&
+        json_array_size(json_object_get(plan, "users")) == 0 && !looks_up &&
+        json_array_size(json_object_get(plan, "listeners")) > 0)
         config_error(reader->report, line_of(table, "auth"), "users",
                      "nobody can log in: add [[users]] or users_file, or set auth = \"any\" where "
                      "everybody who can connect is trusted, or listen = [] where only workers use "

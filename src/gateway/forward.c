@@ -260,8 +260,7 @@ void forward_request(struct conn *conn, struct deployment *deployment,
     dispatch_request(request);
 }
 
-struct request *forward_from_call(struct deployment *deployment,
-                                  const struct http1_request *parsed,
+struct request *forward_from_call(struct deployment *deployment, const struct http1_request *parsed,
                                   const struct frame_request *caller_head, bool secure,
                                   const struct prisma_claim *claim, struct slice inline_body)
 {

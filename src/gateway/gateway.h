@@ -34,8 +34,8 @@ struct http_settings {
 /* What a listener's connections are for. */
 struct listener_kind {
     bool admin, prisma;
-    bool plain_too;          /* the first byte tells whether a connection is TLS */
-    bool refuses;            /* its TLS can not be had, and plain it must not be */
+    bool plain_too; /* the first byte tells whether a connection is TLS */
+    bool refuses;   /* its TLS can not be had, and plain it must not be */
     SSL_CTX *tls;   /* client_tls.h; NULL: plain */
 };
 
@@ -108,8 +108,8 @@ struct span {
 
 /* A request for a worker's code: from a connection, or a scheduled event. */
 struct request {
-    struct request *next; /* in the queue or the free list */
-    struct conn *conn;    /* NULL: gone, finished, or an event of the supervisor */
+    struct request *next;      /* in the queue or the free list */
+    struct conn *conn;         /* NULL: gone, finished, or an event of the supervisor */
     struct service_call *call; /* instead of a connection: another instance waits for the answer */
     struct deployment *deployment;
     struct worker_counters *key_count; /* of the Prisma key that it came with; NULL: none */
@@ -143,7 +143,7 @@ struct gateway {
     struct loop_source control;
     struct {
         struct loop_source source;
-        int fd;              /* -1: closed by a drain */
+        int fd; /* -1: closed by a drain */
         struct listener_kind kind;
         bool resting; /* no descriptors were left */
     } listeners[LISTENERS_MAX];

@@ -65,9 +65,8 @@ static int by_id(const void *a, const void *b)
 static struct prisma_key *find(const char *id)
 {
     const struct prisma_key wanted = {.id = id};
-    return prisma.count == 0
-               ? NULL
-               : bsearch(&wanted, prisma.keys, prisma.count, sizeof(wanted), by_id);
+    return prisma.count == 0 ? NULL
+                             : bsearch(&wanted, prisma.keys, prisma.count, sizeof(wanted), by_id);
 }
 
 /* The listed key of a token's payload; NULL: there is none. */
@@ -171,9 +170,10 @@ static const struct {
         REFUSAL(404, "P6001", "The api key's database is not configured on this server any more."),
     [PRISMA_TOO_MANY] =
         REFUSAL(429, "P5008", "Too many requests of this worker are under way at once."),
-    [PRISMA_THROTTLED] = REFUSAL(429, "P5011",
-                                 "Too many requests of this api key in a second: its limit is told by "
-                                 "weir prisma key list."),
+    [PRISMA_THROTTLED] =
+        REFUSAL(429, "P5011",
+                "Too many requests of this api key in a second: its limit is told by "
+                "weir prisma key list."),
     [PRISMA_TOO_LARGE] = REFUSAL(413, "P6000", "The request is larger than this server takes."),
 };
 
@@ -213,8 +213,7 @@ static void read_key(const char *id, const json_t *json, double rate_otherwise,
         .read_only = json_is_true(json_object_get(json, "read_only")),
         .expires = json_integer_value(json_object_get(json, "expires")),
         .number = (uint32_t)json_integer_value(number),
-        .transactions_max =
-            (uint32_t)json_integer_value(json_object_get(json, "transactions_max")),
+        .transactions_max = (uint32_t)json_integer_value(json_object_get(json, "transactions_max")),
         .count = json_is_integer(number)
                      ? counting_take_worker((uint32_t)json_integer_value(number))
                      : NULL,

@@ -37,8 +37,7 @@ enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t bod
 int prisma_refusal_status(enum prisma_refusal refusal);
 /* Of the i-th key: its id and database, and its number for counting_worker_sum; false: there are no
  * more. */
-bool prisma_key_at(size_t i, const char **ret_id, const char **ret_database,
-                   uint32_t *ret_number);
+bool prisma_key_at(size_t i, const char **ret_id, const char **ret_database, uint32_t *ret_number);
 /* JSON that each version of Prisma's client reads as an error with a code. Static. */
 struct slice prisma_refusal(enum prisma_refusal refusal);
 

@@ -217,7 +217,8 @@ static void ask(struct pool *pool, struct statement *statement)
     statement->approval = APPROVAL_PENDING;
     pool->questions++;
     own_compose(&batch, question_sql, names);
-    own_ask(pool->database_name, pool->user, "pg_catalog", NULL, &batch, REPLY_BYTES_MAX, answered, question);
+    own_ask(pool->database_name, pool->user, "pg_catalog", NULL, &batch, REPLY_BYTES_MAX, answered,
+            question);
 }
 
 bool approve(struct pool *pool, struct statement *statement)

@@ -13,7 +13,7 @@
 enum {
     BUCKETS = 4096,
     SHAPE_BYTES = 8,
-    ENTRY_BYTES = 256, /* what an entry costs besides its texts, roughly */
+    ENTRY_BYTES = 256,           /* what an entry costs besides its texts, roughly */
     BATCH_BYTES_MAX = 16 * 1024, /* of one whose end is waited for */
 };
 

@@ -164,6 +164,13 @@ static void free_parts(struct client *client)
     free(TAKE(client->out));
 }
 
+static void log_end(const struct client *client, const char *why)
+{
+    if (pool_process.config->log_disconnections)
+        log_info("client %" PRIu64 ": closing because: %s (age=%" PRIu64 "s)", client->id, why,
+                 (pool_now() - client->connected_us) / 1000000);
+}
+
 void client_close(struct client *client, const struct wire_error *error)
 {
     if (client->closed)
@@ -173,6 +180,7 @@ void client_close(struct client *client, const struct wire_error *error)
         wire_error(&out, "FATAL", error);
         client->closing = true;
         client_send_buffer(client, &out);
+        log_end(client, error->message);
         if (pool_process.config->log_errors)
             log_info("client %" PRIu64 ": %s: %s", client->id, error->sqlstate, error->message);
         if (client->server)
@@ -184,12 +192,8 @@ void client_close(struct client *client, const struct wire_error *error)
         }
     }
     client->closed = true;
-    if (pool_process.config->log_disconnections && client->tally)
-        log_info("client %" PRIu64 ": closing because: %s (age=%" PRIu64 "s)", client->id,
-                 error            ? error->message
-                 : client->broken ? "client unexpected eof"
-                                  : "client close request",
-                 (pool_now() - client->connected_us) / 1000000);
+    if (!client->closing && client->tally)
+        log_end(client, client->broken ? "client unexpected eof" : "client close request");
     if (client->server)
         server_lose_client(client->server);
     if (client->waiting.next)
@@ -525,8 +529,8 @@ void client_is_known(struct client *client)
         list_remove(&pool_process.strangers, &client->stranger);
 }
 
-static const struct wire_error too_many = {
-    "53300", "sorry, too many connections are open already", NULL, NULL, NULL};
+static const struct wire_error too_many = {"53300", "sorry, too many connections are open already",
+                                           NULL, NULL, NULL};
 
 /* However many strangers there are, who comes next has a chance: the one that has been a stranger
  * for longest gives way. A login takes milliseconds, and those that have done with theirs are not

@@ -232,7 +232,8 @@ static bool shut_down(struct client *client, const char *word, struct buffer *ou
         if (strcasecmp(word ? word : "", modes[i]) == 0)
             order.mode = i;
     if (order.mode == STOP_MODES)
-        complain(out, "42601", "there are SHUTDOWN, SHUTDOWN WAIT_FOR_SERVERS and WAIT_FOR_CLIENTS");
+        complain(out, "42601",
+                 "there are SHUTDOWN, SHUTDOWN WAIT_FOR_SERVERS and WAIT_FOR_CLIENTS");
     else if (!pool_process.config->standalone)
         complain(out, "0A000", "the pool is a part of `weir serve`, and ends with it");
     else

@@ -10,7 +10,19 @@
 #include "pool.h"
 #include "tls.h"
 
-enum setting_type { COUNT, SECONDS, FLAG, TEXT, TEXT_OR_NONE, MODE, AUTH, LIST, TLS_CLIENTS, TLS_SERVERS, NOTHING };
+enum setting_type {
+    COUNT,
+    SECONDS,
+    FLAG,
+    TEXT,
+    TEXT_OR_NONE,
+    MODE,
+    AUTH,
+    LIST,
+    TLS_CLIENTS,
+    TLS_SERVERS,
+    NOTHING
+};
 
 static const struct setting_kind {
     const char *name;

@@ -16,7 +16,7 @@ static const struct {
     size_t offset, per; /* in struct pool_counters */
 } figures[] = {
 #define AT(field) offsetof(struct pool_counters, field)
-#define A_SECOND SIZE_MAX
+#define A_SECOND  SIZE_MAX
     {"server_assignment_count", "server_assignment_count", AT(assignments), A_SECOND},
     {"xact_count", "xact_count", AT(transactions), A_SECOND},
     {"query_count", "query_count", AT(queries), A_SECOND},

@@ -79,9 +79,11 @@ static uint64_t cancels_of(const struct list *servers)
 
 static void show_pools(struct buffer *out)
 {
-    table_columns(out, "database user #cl_active #cl_waiting #cl_active_cancel_req "
-                       "#cl_waiting_cancel_req #sv_active #sv_active_cancel #sv_being_canceled "
-                       "#sv_idle #sv_used #sv_tested #sv_login #maxwait #maxwait_us pool_mode load_balance_hosts");
+    table_columns(
+        out,
+        "database user #cl_active #cl_waiting #cl_active_cancel_req "
+        "#cl_waiting_cancel_req #sv_active #sv_active_cancel #sv_being_canceled "
+        "#sv_idle #sv_used #sv_tested #sv_login #maxwait #maxwait_us pool_mode load_balance_hosts");
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
         const struct link *first = list_first(&pool->waiting);
         uint64_t wait =
@@ -154,8 +156,7 @@ static void token(struct buffer *out, char type, uint64_t id)
 
 static void application_name(struct buffer *out, const struct params *params)
 {
-    struct slice name =
-        params ? params_get(params, "application_name") : (struct slice){NULL, 0};
+    struct slice name = params ? params_get(params, "application_name") : (struct slice){NULL, 0};
     AUTO_TEXT text = name.ptr ? xstrndup(name.ptr, name.len) : xstrdup("");
     table_text(out, text);
 }
@@ -389,10 +390,11 @@ static void console_database_row(struct buffer *out)
 static void show_databases(struct buffer *out)
 {
     const struct pool_config *config = pool_process.config;
-    table_columns(out, "name host #port database force_user #pool_size #min_pool_size "
-                       "#reserve_pool_size #server_lifetime pool_mode load_balance_hosts #max_connections "
-                       "#current_connections #max_client_connections #current_client_connections "
-                       "#paused #disabled");
+    table_columns(
+        out, "name host #port database force_user #pool_size #min_pool_size "
+             "#reserve_pool_size #server_lifetime pool_mode load_balance_hosts #max_connections "
+             "#current_connections #max_client_connections #current_client_connections "
+             "#paused #disabled");
     for (size_t i = 0; i < config->databases_count; i++)
         database_row(out, &config->databases[i]);
     console_database_row(out);
@@ -633,10 +635,17 @@ static const struct {
 static void show_help(struct buffer *out)
 {
     static const char *const commands[] = {
-        "SET name = value",  "PAUSE [database]",   "RESUME [database]",
-        "DISABLE database",  "ENABLE database",    "RECONNECT [database]",
-        "KILL [database]",   "KILL_CLIENT id",     "WAIT_CLOSE [database]",
-        "RELOAD",            "SHUTDOWN [WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS]",
+        "SET name = value",
+        "PAUSE [database]",
+        "RESUME [database]",
+        "DISABLE database",
+        "ENABLE database",
+        "RECONNECT [database]",
+        "KILL [database]",
+        "KILL_CLIENT id",
+        "WAIT_CLOSE [database]",
+        "RELOAD",
+        "SHUTDOWN [WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS]",
     };
     table_columns(out, "command");
     for (size_t i = 0; i < ARRAY_LEN(subjects); i++) {

@@ -36,8 +36,8 @@ bool credentials_stand(const struct credentials *credentials, const struct pool_
     if (!secret)
         return true;
     if (secret_form(secret, &keys) == SECRET_SCRAM)
-        return !credentials->password && memcmp(keys.stored_key, credentials->keys.stored_key,
-                                                sizeof(keys.stored_key)) == 0;
+        return !credentials->password &&
+               memcmp(keys.stored_key, credentials->keys.stored_key, sizeof(keys.stored_key)) == 0;
     return credentials->password && strcmp(credentials->password, secret) == 0;
 }
 

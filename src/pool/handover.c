@@ -150,8 +150,7 @@ static bool fill(struct client *client, struct slice rest)
     if (!config)
         return false; /* the new plan has it no more */
     client->stream.fd_is_tcp = tcp;
-    struct pool *pool =
-        lend_pool(config, database.ptr, config->user ? config->user : user.ptr);
+    struct pool *pool = lend_pool(config, database.ptr, config->user ? config->user : user.ptr);
     client_join(client, pool, pool->record, user.ptr);
     bool sound = take_params(&rest, &startup);
     client->startup_params = startup;
@@ -286,9 +285,9 @@ static bool may_go(const struct client *client)
 {
     return client->state == CLIENT_READY && !client->server && !client->pinned &&
            (!client->stream.tls || tls_may_move(client->stream.tls)) && !client->stream.carrier &&
-           !client->in && !client->out && !client->trouble && !client->failed && !client->late && !client->subscriptions &&
-           !client->awaits_listen && client->skip == 0 && !client->broken && !client->closing &&
-           !client->closed && !client->stream.hung_up;
+           !client->in && !client->out && !client->trouble && !client->failed && !client->late &&
+           !client->subscriptions && !client->awaits_listen && client->skip == 0 &&
+           !client->broken && !client->closing && !client->closed && !client->stream.hung_up;
 }
 
 /* False: no more for now. */
@@ -305,7 +304,7 @@ static bool give(struct client *client)
         return r == -E2BIG;
     given++;
     tls_free(&client->stream.tls); /* without a word: it goes on elsewhere */
-    client_close(client, NULL); /* of the socket only our descriptor */
+    client_close(client, NULL);    /* of the socket only our descriptor */
     return true;
 }
 

@@ -71,7 +71,8 @@ static void read_map(const json_t *list, struct hba_rule *rule)
         const json_t *entry = json_array_get(list, i);
         const char *system = json_string_value(json_object_get(entry, "system"));
         const char *user = json_string_value(json_object_get(entry, "user"));
-        rule->map[i] = (struct map_entry){xstrdup(system ? system : ""), user ? xstrdup(user) : NULL};
+        rule->map[i] =
+            (struct map_entry){xstrdup(system ? system : ""), user ? xstrdup(user) : NULL};
     }
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules in the manner of pg_hba.conf: the first that fits says how a client has to prove who it is. */
+/* Rules in the manner of pg_hba.conf: the first that fits says how a client has to prove who it is.
+ */
 #ifndef WEIR_POOL_HBA_H
 #define WEIR_POOL_HBA_H
 

@@ -161,6 +161,7 @@ struct pool *lend_replication_pool(const struct database_config *database,
     pool->replication = xstrdup(replication);
     pool->startup = params_hold(startup);
     pool->mode = POOL_SESSION;
+    pool->replications_max = pool->limits.size;
     pool->limits.size = 1;
     pool->limits.size_min = 0;
     pool->limits.server_lifetime_ms = 0;
@@ -191,7 +192,8 @@ static bool any_will_come_back(const struct pool *pool)
 static bool is_down(const struct pool *pool)
 {
     bool refused_login = pool->failures > 0 && strncmp(pool->failure_sqlstate, "08", 2) != 0;
-    return (pool->failures >= 3 || refused_login) && pool->idle.count == 0 && !any_will_come_back(pool);
+    return (pool->failures >= 3 || refused_login) && pool->idle.count == 0 &&
+           !any_will_come_back(pool);
 }
 
 static void resume_logins(struct pool *pool, const struct wire_error *error)
@@ -229,6 +231,16 @@ static bool has_room(const struct pool *pool)
            has_room_among(pool, same_user, pool->user_connections_max);
 }
 
+/* Of one user and database there are no more of them than of others. */
+static bool has_replication_room(const struct pool *pool)
+{
+    int count = 0;
+    for (const struct pool *other = pool_process.pools; other; other = other->next)
+        if (other->replication && same_database(pool, other) && same_user(pool, other))
+            count += (int)servers_of(other);
+    return count < pool->replications_max;
+}
+
 static bool may_connect(const struct pool *pool)
 {
     uint64_t now = pool_now();
@@ -237,6 +249,8 @@ static bool may_connect(const struct pool *pool)
     const struct link *first = list_first(&pool->waiting);
     if (pool->connecting.count >= CONNECTING_MAX || now < pool->retry_us || pool->record->paused ||
         pool_process.paused)
+        return false;
+    if (pool->replication && !has_replication_room(pool))
         return false;
     if (pool->failures > 0 && pool->connecting.count > 0)
         return false; /* one attempt shows whether it is back */
@@ -403,14 +417,22 @@ bool pool_lend(struct pool *pool, struct client *client)
     return false;
 }
 
+/* Whoever changes something has a reason to hope that it works now. */
+static void take_new_limits(struct pool *pool)
+{
+    pool->failures = 0;
+    pool->retry_us = 0;
+    set_limits(pool);
+    pool_serve_later(pool);
+}
+
 void lend_adopt(struct pool *pool, const struct database_config *database)
 {
     struct pool_config *before = pool->config;
     pool->config = config_hold(pool_process.config);
     pool->database = database;
     config_release(&before);
-    set_limits(pool);
-    pool_serve_later(pool);
+    take_new_limits(pool);
 }
 
 static void free_pool(struct pool *pool)
@@ -439,10 +461,8 @@ static void free_pool(struct pool *pool)
 void lend_set_limits(void)
 {
     for (struct pool *pool = pool_process.pools; pool; pool = pool->next) {
-        if (pool->retired)
-            continue;
-        set_limits(pool);
-        pool_serve_later(pool);
+        if (!pool->retired)
+            take_new_limits(pool);
     }
 }
 
@@ -470,8 +490,8 @@ void pool_serve(struct pool *pool)
 {
     struct client *client;
     struct link *idle;
-    while (!pool->record->paused && !pool_process.paused && (client = tenant_next(&pool->tenants)) &&
-           (idle = list_first(&pool->idle))) {
+    while (!pool->record->paused && !pool_process.paused &&
+           (client = tenant_next(&pool->tenants)) && (idle = list_first(&pool->idle))) {
         pool_stop_waiting(client);
         link_up(client, CONTAINER_OF(idle, struct server, link));
         client_run(client);

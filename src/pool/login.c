@@ -34,7 +34,10 @@ enum stage {
     STAGE_DENIED, /* waits to hear that its password was wrong */
 };
 
-enum { ANSWER_BYTES_MAX = 16384, /* tokens of clouds stand in for passwords */ TLS_RECORD_HANDSHAKE = 0x16 };
+enum {
+    ANSWER_BYTES_MAX = 16384,
+    /* tokens of clouds stand in for passwords */ TLS_RECORD_HANDSHAKE = 0x16
+};
 
 struct login {
     enum stage stage;
@@ -164,8 +167,8 @@ void login_resume(struct client *client, const struct wire_error *error)
         welcome(client);
 }
 
-/* Is there room among `count` clients, the new one included? Names of PgBouncer stand beside ours for
- * those who know them. */
+/* Is there room among `count` clients, the new one included? Names of PgBouncer stand beside ours
+ * for those who know them. */
 static bool has_room(struct client *client, uint32_t count, int max, const char *what)
 {
     if (max <= 0 || count <= (uint32_t)max)
@@ -328,8 +331,7 @@ static void reject(struct client *client)
     if (login->rule)
         log_info("client %" PRIu64 ": rejected by line %d of the hba file", client->id,
                  hba_line(login->rule));
-    fail(client, "28000",
-         "login rejected: %s for host \"%s\", user \"%s\", database \"%s\", %s",
+    fail(client, "28000", "login rejected: %s for host \"%s\", user \"%s\", database \"%s\", %s",
          login->rule ? "a rule of the hba file is against it" : "there is no rule in the hba file",
          from, login->startup.user, login->startup.database,
          client->stream.tls ? "with TLS" : "without TLS");
@@ -347,7 +349,8 @@ static void choose_method(struct client *client)
     login->method = login->config->auth;
     if (login->method != AUTH_HBA)
         return;
-    login->rule = hba_match(login->config->hba, &peer, login->startup.database, login->startup.user);
+    login->rule =
+        hba_match(login->config->hba, &peer, login->startup.database, login->startup.user);
     login->method = login->rule ? (enum auth_method)hba_method(login->rule) : AUTH_REJECT;
 }
 
@@ -373,7 +376,8 @@ static void ask_for_proof(struct client *client)
             lookup_is_auth_user(login->startup.database, login->startup.user))
             authenticated(client);
         else
-            fail(client, "28000", "authentication failed for user \"%s\": no such user is listed",
+            fail(client, "28000",
+                 "\"trust\" authentication failed for user \"%s\": no such user is listed",
                  login->startup.user);
         break;
     case AUTH_CERT: {
@@ -720,7 +724,8 @@ static bool run_tls(struct client *client)
     int r = tls_handshake(client->stream.tls);
     if (r < 0) {
         if (pool_process.config->log_errors)
-            log_info("client %" PRIu64 ": TLS failed: %s", client->id, tls_failure(client->stream.tls));
+            log_info("client %" PRIu64 ": TLS failed: %s", client->id,
+                     tls_failure(client->stream.tls));
         client_close(client, NULL);
     } else if (r > 0 && login->direct_tls && !tls_has_alpn(client->stream.tls)) {
         fail(client, "08P01", "direct TLS needs ALPN \"postgresql\"");

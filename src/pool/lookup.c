@@ -110,7 +110,8 @@ static void answered(void *context, struct slice replies, const char *problem)
 static const char *query_text(const struct entry *entry)
 {
     const struct database_config *database = config_database(pool_process.config, entry->database);
-    const char *own = database ? database->auth_query : NULL, *all = pool_process.config->auth_query;
+    const char *own = database ? database->auth_query : NULL,
+               *all = pool_process.config->auth_query;
     return own ? own : all ? all : default_query;
 }
 

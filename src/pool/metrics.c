@@ -102,7 +102,8 @@ static bool is_same(const struct pool *a, const struct pool *b)
     return strcmp(a->database_name, b->database_name) == 0 && strcmp(a->user, b->user) == 0;
 }
 
-/* One of an older plan stands for the same thing as what took its place; what they count is shared. */
+/* One of an older plan stands for the same thing as what took its place; what they count is shared.
+ */
 static bool is_first(const struct pool *pool)
 {
     const struct pool *other = pool_process.pools;

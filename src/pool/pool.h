@@ -47,7 +47,7 @@ enum client_state {
 
 struct client {
     struct stream stream;
-    struct link link;    /* of pool_process.clients */
+    struct link link;     /* of pool_process.clients */
     struct link waiting;  /* of its pool's queue */
     struct link turn;     /* of its tenant's part of it */
     struct link again;    /* of those that go on in the next turn */
@@ -67,7 +67,7 @@ struct client {
     struct buffer *late;                /* notifications that came in the middle of a row */
     char *trouble; /* an ErrorResponse for its next query, about what happened behind its back */
     uint64_t cancel_key;
-    uint64_t id;             /* counts clients and servers, of all time */
+    uint64_t id; /* counts clients and servers, of all time */
     uint64_t connected_us;
     uint64_t since_us;       /* it waits, or its transaction runs, or it is idle */
     uint32_t number;         /* in pool_process.numbers */
@@ -78,16 +78,16 @@ struct client {
     bool drop_skipped;     /* … or go nowhere */
     bool unnamed_in_batch; /* the batch that is read has brought it */
     bool pinned;           /* keeps its server until it leaves or discards everything */
-    bool failed;         /* without a server: messages up to Sync are ignored, as a server would */
-    bool awaits_listen;  /* its LISTEN does not hold yet */
-    bool awaits_pool;    /* counted in its pool's logins */
-    bool unparsed;       /* there are whole messages in `in` */
-    bool broken;         /* could not be written to */
-    bool terminated;     /* by pg_terminate_backend() of its number */
-    bool may_command;        /* on the console: more than SHOW */
+    bool failed;        /* without a server: messages up to Sync are ignored, as a server would */
+    bool awaits_listen; /* its LISTEN does not hold yet */
+    bool awaits_pool;   /* counted in its pool's logins */
+    bool unparsed;      /* there are whole messages in `in` */
+    bool broken;        /* could not be written to */
+    bool terminated;    /* by pg_terminate_backend() of its number */
+    bool may_command;   /* on the console: more than SHOW */
     struct console *console; /* … and what it does there */
-    bool closing;        /* after what is in `out` */
-    bool closed;         /* freed at the end of the turn */
+    bool closing;            /* after what is in `out` */
+    bool closed;             /* freed at the end of the turn */
 };
 
 enum server_state {
@@ -113,7 +113,7 @@ struct server {
     uint64_t unnamed_result;   /* what it takes and returns here; 0: not known */
     struct buffer in, out;
     struct server_login *login;          /* while connecting */
-    uint64_t id; /* as a client's */
+    uint64_t id;                         /* as a client's */
     uint64_t born_us, used_us, query_us; /* query_us: when its first unanswered message went out */
     uint32_t cancel_key_bytes;
     char cancel_key[256];
@@ -156,14 +156,16 @@ struct pool {
     const struct database_config *database;
     enum pool_mode mode;
     enum state_policy state;
-    char *database_name;       /* as the client says it */
-    char *replication;         /* a replication connection's: its one client's bytes go on as they are; else NULL */
+    char *database_name; /* as the client says it */
+    char *replication; /* a replication connection's: its one client's bytes go on as they are; else
+                          NULL */
+    int replications_max;      /* … how many there may be of its user and database */
     struct params *startup;    /* … what that client began with */
     char *user;                /* who logs in to the server: the database's own, or the client */
     struct pool_limits limits; /* connections_max is the database's, clients_max nobody's */
     int clients_max;           /* of its database; 0: no limit */
     int user_connections_max;  /* of its user, on all databases */
-    struct credentials *credentials;            /* for logging in to servers */
+    struct credentials *credentials; /* for logging in to servers */
     struct tls_context *tls;         /* towards servers; NULL until it is needed */
     struct list connecting, idle, lent, cleaning,
         listening;            /* servers; idle: the last used first */
@@ -179,14 +181,14 @@ struct pool {
     char *failure;          /* why the last connection failed, while none has worked since */
     char failure_sqlstate[6];
     uint32_t next_host; /* of the next connection, where hosts take turns */
-    uint64_t retry_us; /* no further attempt before */
-    uint64_t used_us;  /* when it last had a client or a server */
+    uint64_t retry_us;  /* no further attempt before */
+    uint64_t used_us;   /* when it last had a client or a server */
     uint32_t clients, failures;
     uint32_t leaving; /* lent connections that another user of the database is to have */
     uint32_t logins;  /* clients whose login waits for the first connection */
     bool to_serve;
-    bool retired;      /* of an older plan, or one client's alone */
-    bool probe_wanted; /* somebody was told that the database is away: is it still? */
+    bool retired;                   /* of an older plan, or one client's alone */
+    bool probe_wanted;              /* somebody was told that the database is away: is it still? */
     struct record *record;          /* of its database_name */
     struct pool_counters *counters; /* … and of its user there */
 };
@@ -197,7 +199,7 @@ struct pool_process {
     struct pool *pools;
     struct tls_context *tls; /* towards clients; NULL: none */
     struct list clients, again, servers_again, closed_clients, closed_servers;
-    struct list strangers;    /* clients by sockets that have not proved who they are; oldest first */
+    struct list strangers; /* clients by sockets that have not proved who they are; oldest first */
     uint32_t descriptors_max; /* of the process */
     struct client **numbers;
     uint32_t numbers_cap, numbers_free; /* none below numbers_free is free */

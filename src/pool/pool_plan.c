@@ -184,12 +184,25 @@ static struct cache_config read_cache(const json_t *object)
 /* Without what may change under a pool that goes on. */
 static void hash_connections(const json_t *object, uint8_t ret_hash[32])
 {
-    static const char *const others[] = {
-        "name",           "id",          "pool_mode",          "pool_size",
-        "pool_size_min",  "pool_size_reserve", "connections_max", "clients_max",
-        "query_wait_timeout", "query_timeout", "transaction_timeout", "idle_transaction_timeout",
-        "client_idle_timeout", "server_lifetime", "session_state", "auth_user", "auth_query",
-        "auth_database", "load_balance_hosts"};
+    static const char *const others[] = {"name",
+                                         "id",
+                                         "pool_mode",
+                                         "pool_size",
+                                         "pool_size_min",
+                                         "pool_size_reserve",
+                                         "connections_max",
+                                         "clients_max",
+                                         "query_wait_timeout",
+                                         "query_timeout",
+                                         "transaction_timeout",
+                                         "idle_transaction_timeout",
+                                         "client_idle_timeout",
+                                         "server_lifetime",
+                                         "session_state",
+                                         "auth_user",
+                                         "auth_query",
+                                         "auth_database",
+                                         "load_balance_hosts"};
     json_t *rest = json_copy((json_t *)(uintptr_t)object);
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         (void)json_object_del(rest, others[i]);
@@ -232,7 +245,7 @@ static int read_database(const json_t *object, const struct pool_config *config,
 
 static int read_general(const json_t *root, struct pool_config *config, struct error *err)
 {
-    static const struct pool_limits defaults = {POOL_TRANSACTION, 20, 0, 0,     0,      10000,
+    static const struct pool_limits defaults = {POOL_TRANSACTION, 20, 0, 0,     0,       10000,
                                                 120000,           0,  0, 10000, 3600000, 0};
     int auth, state;
     config->auth_query = text(root, "auth_query", NULL);
@@ -400,8 +413,8 @@ static void free_database(struct database_config *database)
     }
     wipe(&database->password);
     free_tls(&database->tls);
-    char *texts[] = {database->name,         database->id,         database->database,
-                     database->user,         database->auth_query, database->auth_user,
+    char *texts[] = {database->name,          database->id,           database->database,
+                     database->user,          database->auth_query,   database->auth_user,
                      database->auth_database, database->connect_query};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         free(texts[i]);

@@ -95,7 +95,8 @@ struct database_config {
     size_t settings_count;
     char *connect_query;
     struct cache_config cache;
-    uint8_t connections[32]; /* SHA-256 of all that says how connections are made, and of the cache */
+    uint8_t
+        connections[32]; /* SHA-256 of all that says how connections are made, and of the cache */
 };
 
 /* A database of a worker: what it connects to as `host` is `database`, as `user`. */
@@ -112,13 +113,13 @@ struct worker_config {
 struct pool_config {
     uint32_t references;
     enum auth_method auth;
-    struct hba *hba; /* NULL: none */
+    struct hba *hba;           /* NULL: none */
     struct user_config *users; /* sorted by name */
     size_t users_count;
     char *auth_query, *auth_user, *auth_database;
     char **admin_users, **stats_users; /* NULL at the end */
-    struct tls_settings tls; /* towards clients */
-    int server_tls_mode;     /* of databases that say nothing else, for the console */
+    struct tls_settings tls;           /* towards clients */
+    int server_tls_mode;               /* of databases that say nothing else, for the console */
     struct database_config *databases;
     size_t databases_count;
     struct worker_config *workers;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is kept of a database by the name that clients call it, whatever plan is in force: whether an
- * administrator has paused or disabled it, and what has been counted. */
+/* What is kept of a database by the name that clients call it, whatever plan is in force: whether
+ * an administrator has paused or disabled it, and what has been counted. */
 #ifndef WEIR_POOL_RECORD_H
 #define WEIR_POOL_RECORD_H
 
@@ -19,7 +19,8 @@ struct pool_counters {
 };
 
 /* Of one user of the database; pools of an older plan count with those that took their place. Where
- * a database has a user of its own, its pool counts there, and clients' sessions under their names. */
+ * a database has a user of its own, its pool counts there, and clients' sessions under their names.
+ */
 struct tally {
     struct tally *next;
     char *user;
@@ -33,7 +34,8 @@ struct record {
     char *database;
     bool paused, disabled;
     struct tally *tallies;
-    /* For averages: all there was when the period began, and what the last whole one has brought. */
+    /* For averages: all there was when the period began, and what the last whole one has brought.
+     */
     struct pool_counters before, period;
     uint64_t begun_us, period_us; /* period_us 0: no period is over yet */
 };

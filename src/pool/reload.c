@@ -69,9 +69,9 @@ bool reload_follow(struct client *client)
 /* Those that use their pool now follow when they ask for the next transaction. */
 static bool may_follow(const struct client *client)
 {
-    return client->pool && client->pool->retired && !client->pool->replication &&
-           !own_is(client) && client->state == CLIENT_READY && !client->server &&
-           !client->awaits_listen && !client->closing && !client->closed;
+    return client->pool && client->pool->retired && !client->pool->replication && !own_is(client) &&
+           client->state == CLIENT_READY && !client->server && !client->awaits_listen &&
+           !client->closing && !client->closed;
 }
 
 static void follow_all(void)

@@ -135,7 +135,8 @@ void server_close(struct server *server, const char *why)
         return;
     server->closed = true;
     if (pool->config->log_disconnections && server->state != SERVER_CONNECTING)
-        log_info("server %" PRIu64 ": closing because: %s (age=%" PRIu64 "s)", server->id, why,
+        log_info("server %" PRIu64 " of %s, user %s: closing because: %s (age=%" PRIu64 "s)",
+                 server->id, pool->database_name, pool->user, why,
                  (pool_now() - server->born_us) / 1000000);
     give_up(server);
     if (server->leaves)
@@ -420,8 +421,8 @@ static void count_query(struct server *server)
     uint64_t us = pool_now() - server->query_us;
     int64_t slow_ms = server->pool->config->slow_query_ms;
     if (slow_ms > 0 && us >= (uint64_t)slow_ms * 1000)
-        log_warn("slow query: %" PRIu64 " ms, user %s, database %s, client %" PRIu64 ": %s", us / 1000,
-                 server->pool->user, server->pool->database_name,
+        log_warn("slow query: %" PRIu64 " ms, user %s, database %s, client %" PRIu64 ": %s",
+                 us / 1000, server->pool->user, server->pool->database_name,
                  server->client ? server->client->id : 0,
                  server->query_text ? server->query_text : "(several)");
     text_free(&server->query_text);
@@ -530,9 +531,10 @@ static void log_connection(const struct server *server)
     char from[STREAM_END_BYTES], to[STREAM_END_BYTES];
     if (!pool->config->log_connections)
         return;
-    log_info("server %" PRIu64 ": new connection to server (from %s) at %s, database %s, user %s",
-             server->id, stream_end(&server->stream, false, from, NULL),
-             stream_end(&server->stream, true, to, NULL), pool->database_name, pool->user);
+    log_info("server %" PRIu64 " of %s, user %s, at %s new connection to server (from %s)",
+             server->id, pool->database_name, pool->user,
+             stream_end(&server->stream, true, to, NULL),
+             stream_end(&server->stream, false, from, NULL));
 }
 
 void server_is_up(struct server *server)

@@ -74,7 +74,8 @@ static void give_up(struct server *server)
     char sqlstate[6];
     memcpy(sqlstate, *login->sqlstate ? login->sqlstate : "08001", sizeof(sqlstate));
     if (pool->config->log_disconnections)
-        log_info("server %" PRIu64 ": closing because: %s", server->id, message);
+        log_info("server %" PRIu64 " of %s, user %s: closing because: %s", server->id,
+                 pool->database_name, pool->user, message);
     server_close(server, "");
     pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, NULL});
 }

@@ -34,8 +34,8 @@ int stream_open(struct stream *stream, struct loop *loop, int fd,
                 loop_source_fn *on_ready) WARN_UNUSED;
 bool stream_is_open(const struct stream *stream);
 enum { STREAM_END_BYTES = 64 };
-/* One end of it: "address:port", "unix" or "worker"; the port alone goes to ret_port (NULL: nowhere),
- * and then the text has none. Returns text. */
+/* One end of it: "address:port", "unix" or "worker"; the port alone goes to ret_port (NULL:
+ * nowhere), and then the text has none. Returns text. */
 const char *stream_end(const struct stream *stream, bool peer, char text[STREAM_END_BYTES],
                        uint16_t *ret_port);
 /* To be called first in on_ready. */

@@ -187,7 +187,8 @@ static int open_listeners(const struct plan *plan, struct error *err)
         struct listener *listener = &supervisor.listeners[i];
         if (i == supervisor.listeners_count) {
             *listener = (struct listener){.address = xstrdup(address), .port = port};
-            /* What keeps state (the Prisma endpoint's transactions) is the first gateway's alone. */
+            /* What keeps state (the Prisma endpoint's transactions) is the first gateway's alone.
+             */
             int count = json_object_get(entry, "service") ? 1 : supervisor.gateways_count;
             int r = supervisor_listen(listener, count, err);
             if (r < 0) {

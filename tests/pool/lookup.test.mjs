@@ -115,5 +115,5 @@ test("with trust it is enough that auth_query knows the user, also one without a
   };
   assert.equal(await ask("unsecured"), undefined);
   assert.equal(await ask("asker"), undefined);
-  assert.match(await ask("nobody_at_all"), /authentication failed for user "nobody_at_all": no such user is listed/);
+  assert.match(await ask("nobody_at_all"), /"trust" authentication failed for user "nobody_at_all": no such user is listed/);
 });
