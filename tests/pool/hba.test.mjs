@@ -2,7 +2,7 @@
 // auth = "hba": the first rule that fits a client says how it has to prove who it is.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
@@ -84,9 +84,9 @@ test("certificates, with a map; and what has no TLS", async () => {
   assert.ok(!(pool instanceof Error), pool.message);
   writeFileSync(join(dir, "hba.conf"), "hostssl all ana,bob all cert map=robots\nhostssl all all all cert\n");
   writeFileSync(join(dir, "ident.conf"), 'robots "the robot" ana\n');
+  const said = pool.weir.output.length;
   pool.weir.process.kill("SIGHUP");
-  await pool.weir.waitFor("pool ready on", 2);
-  const { readFileSync } = await import("node:fs");
+  await pool.weir.waitFor("pool ready on", said);
   const secure = async (user) => {
     const wire = await Wire.openTls(pool.port, { ALPNProtocols: ["postgresql"], key: readFileSync(client.key), cert: readFileSync(client.certificate) });
     return knock(wire, user);
