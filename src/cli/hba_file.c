@@ -270,6 +270,11 @@ static int read_address(struct rules *rules, const struct line *line, int at, in
         }
         while (bits < max && (ones[bits / 8] & 0x80 >> bits % 8))
             bits++;
+        for (long i = bits; i < max; i++)
+            if (ones[i / 8] & 0x80 >> i % 8) {
+                mistake(rules->report, number, "\"%s\": the ones of a mask stand together", mask);
+                return 0;
+            }
     }
     (void)json_object_set_new(rule, "address", json_string(address));
     (void)json_object_set_new(rule, "bits", json_integer(bits));
@@ -288,7 +293,7 @@ static void read_options(struct rules *rules, const struct line *line, int at, i
                         option + 4);
             else
                 (void)json_object_set(rule, "map", map);
-        } else if (!option || strncmp(option, "clientcert=", 11) != 0) {
+        } else {
             mistake(rules->report, number,
                     "\"%s\": of options there is map=", option ? option : "");
         }

@@ -139,10 +139,11 @@ static void build_key_metrics(struct buffer *out)
     };
     const char *id, *database;
     uint32_t number;
-    if (!prisma_key_at(0, &id, &database, &number))
+    size_t first = 0;
+    if (!prisma_next_key(&first, &id, &database, &number))
         return;
     append_head(out, "weir_prisma_requests_total", "counter", "Answers to a key by status class");
-    for (size_t k = 0; prisma_key_at(k, &id, &database, &number); k++)
+    for (size_t k = 0; prisma_next_key(&k, &id, &database, &number);)
         for (size_t class = 1; class < 6; class ++) {
             buffer_append_text(out, "weir_prisma_requests_total");
             append_key_label(out, id, database);
@@ -152,7 +153,7 @@ static void build_key_metrics(struct buffer *out)
         }
     for (size_t i = 0; i < ARRAY_LEN(sums); i++) {
         append_head(out, sums[i].name, sums[i].type, sums[i].help);
-        for (size_t k = 0; prisma_key_at(k, &id, &database, &number); k++) {
+        for (size_t k = 0; prisma_next_key(&k, &id, &database, &number);) {
             buffer_append_text(out, sums[i].name);
             append_key_label(out, id, database);
             buffer_printf(out, "} %" PRIu64 "\n", counting_worker_sum(number, sums[i].offset));

@@ -64,11 +64,6 @@ struct worker_counters *counting_take_worker(uint32_t worker_number)
     return counters;
 }
 
-uint32_t counting_gateways(void)
-{
-    return own ? all_count : 1;
-}
-
 static uint64_t word_at(const void *counters, size_t offset)
 {
     return __atomic_load_n((const uint64_t *)((const char *)counters + offset), __ATOMIC_RELAXED);

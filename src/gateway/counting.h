@@ -17,8 +17,6 @@ struct gateway_counters *counting_gateway(void);
 /* Called once a worker: what is there now begins at 0. */
 struct worker_counters *counting_take_worker(uint32_t worker_number);
 
-uint32_t counting_gateways(void);
-
 /* Sums over all gateways of the word at an offset in struct gateway_counters or worker_counters. */
 uint64_t counting_gateway_sum(size_t offset);
 uint64_t counting_worker_sum(uint32_t worker_number, size_t offset);

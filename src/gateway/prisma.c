@@ -13,6 +13,7 @@
 #include "log.h"
 
 enum { KEY_BYTES_MAX = 2048, SECRET_BYTES = 32, MAC_BYTES = 32, SECRET_DIGITS = 43 };
+#define NOT_COUNTED UINT32_MAX
 
 struct prisma_key {
     const char *id, *database; /* borrowed from json */
@@ -20,7 +21,7 @@ struct prisma_key {
     int64_t expires; /* seconds since 1970; 0: never */
     uint32_t number, transactions_max;
     struct worker_counters *count;
-    double rate; /* requests a second, of this gateway; 0: no limit */
+    double rate; /* requests a second by this gateway; 0: no limit */
     double tokens;
     uint64_t filled_us; /* when there were so many */
 };
@@ -189,13 +190,17 @@ struct slice prisma_refusal(enum prisma_refusal refusal)
 
 /* ---- the plan ---- */
 
-bool prisma_key_at(size_t i, const char **ret_id, const char **ret_database, uint32_t *ret_number)
+bool prisma_next_key(size_t *place, const char **ret_id, const char **ret_database,
+                     uint32_t *ret_number)
 {
-    if (i >= prisma.count)
+    while (*place < prisma.count && prisma.keys[*place].number == NOT_COUNTED)
+        (*place)++;
+    if (*place >= prisma.count)
         return false;
-    *ret_id = prisma.keys[i].id;
-    *ret_database = prisma.keys[i].database;
-    *ret_number = prisma.keys[i].number;
+    const struct prisma_key *key = &prisma.keys[(*place)++];
+    *ret_id = key->id;
+    *ret_database = key->database;
+    *ret_number = key->number;
     return true;
 }
 
@@ -212,12 +217,12 @@ static void read_key(const char *id, const json_t *json, double rate_otherwise,
         .database = database ? database : "",
         .read_only = json_is_true(json_object_get(json, "read_only")),
         .expires = json_integer_value(json_object_get(json, "expires")),
-        .number = (uint32_t)json_integer_value(number),
+        .number = json_is_integer(number) ? (uint32_t)json_integer_value(number) : NOT_COUNTED,
         .transactions_max = (uint32_t)json_integer_value(json_object_get(json, "transactions_max")),
         .count = json_is_integer(number)
                      ? counting_take_worker((uint32_t)json_integer_value(number))
                      : NULL,
-        .rate = rate / counting_gateways(),
+        .rate = rate,
         .tokens = before ? before->tokens : rate, /* a reload is no reason for more of them */
         .filled_us = before ? before->filled_us : clock_monotonic_us(),
     };

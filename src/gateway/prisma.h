@@ -35,9 +35,10 @@ void prisma_take_plan(const json_t *plan);
 enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t body_bytes,
                                  struct prisma_claim *ret_claim);
 int prisma_refusal_status(enum prisma_refusal refusal);
-/* Of the i-th key: its id and database, and its number for counting_worker_sum; false: there are no
- * more. */
-bool prisma_key_at(size_t i, const char **ret_id, const char **ret_database, uint32_t *ret_number);
+/* One after the other those keys that are counted, from *place = 0 on: the id, the database, and
+ * the number for counting_worker_sum; false: there are no more. */
+bool prisma_next_key(size_t *place, const char **ret_id, const char **ret_database,
+                     uint32_t *ret_number);
 /* JSON that each version of Prisma's client reads as an error with a code. Static. */
 struct slice prisma_refusal(enum prisma_refusal refusal);
 

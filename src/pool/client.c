@@ -147,7 +147,6 @@ void client_send_buffer(struct client *client, struct buffer *bytes)
 static void free_parts(struct client *client)
 {
     login_free(&client->login);
-    console_close(client);
     text_free(&client->trouble);
     if (client->late)
         buffer_done(client->late);
@@ -201,6 +200,7 @@ void client_close(struct client *client, const struct wire_error *error)
     if (client->awaits_pool)
         client->pool->logins--;
     listen_forget(client);
+    console_close(client);
     if (client->tenant)
         tenant_leave(&client->pool->tenants, &client->tenant);
     if (client->pool)

@@ -65,6 +65,7 @@ void console_open(struct client *client, const char *user, bool may_command)
     client->startup_params = params_hold(client->params);
     client->may_command = may_command;
     client->console = xcalloc(1, sizeof(*client->console));
+    client_is_known(client);
     client_join(client, NULL, record_of(CONSOLE_DATABASE), user);
     client->tally->counters.logins++;
     pool_process.consoles++;
@@ -273,12 +274,11 @@ static bool act(const struct command *command, struct client *client, const char
         return false;
     if (database && command->on_database)
         command->on_database(record_of(database));
+    for (struct record *record = record_first(); record && !database; record = record->next)
+        if (command->on_database)
+            command->on_database(record);
     for (struct pool *pool = pool_process.pools; pool; pool = pool->next) {
-        if (!is_of(pool, database))
-            continue;
-        if (!database && command->on_database)
-            command->on_database(pool->record);
-        if (command->on_pool)
+        if (is_of(pool, database) && command->on_pool)
             command->on_pool(pool);
     }
     return true;
@@ -364,6 +364,8 @@ static void set(struct client *client, const char *text, struct buffer *out)
             done(out, "SET");
             return;
         }
+    if (strcmp(value, "''") == 0)
+        value[0] = 0;
     AUTO_TEXT problem = NULL;
     if (!client->may_command)
         complain(out, "42501", "admin access needed");

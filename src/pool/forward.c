@@ -71,7 +71,8 @@ static void refuse(const struct message *message, enum expect_kind kind,
 bool forward_renames(const struct client *client)
 {
     const struct pool *pool = client->pool;
-    return pool->mode != POOL_SESSION && pool->config->statements_max > 0;
+    bool has_some = client->names.count > 0 || client->unnamed; /* of before a SET or a reload */
+    return has_some || (pool->mode != POOL_SESSION && pool->config->statements_max > 0);
 }
 
 /* ---- session state ---- */
@@ -182,7 +183,8 @@ static void unprepare(const struct message *message, struct statement *statement
 static void make_room(const struct message *message)
 {
     struct prepared *prepared = &message->server->prepared;
-    while (prepared_count(prepared) >= (uint32_t)message->client->pool->config->statements_max)
+    uint32_t most = (uint32_t)message->client->pool->config->statements_max;
+    while (prepared_count(prepared) >= (most > 0 ? most : 1))
         unprepare(message, prepared_oldest(prepared));
 }
 

@@ -13,7 +13,8 @@
 #include "tls.h"
 #include "worker.h"
 
-enum { MESSAGE_CLIENT = 1, MESSAGE_KEYS, MESSAGE_CANCEL };
+enum { MESSAGE_CLIENT = 1, MESSAGE_KEYS, MESSAGE_CANCEL, MESSAGE_RECORD };
+enum { RECORD_PAUSED = 1, RECORD_DISABLED = 2 };
 
 static struct loop_source source = {.fd = -1};
 static bool gives; /* this is the old process */
@@ -195,6 +196,22 @@ static void take_keys(const struct ipc_message *message)
     secret_wipe(&keys, sizeof(keys));
 }
 
+/* What an administrator has paused or disabled; without a name: everything. */
+static void take_record(const struct ipc_message *message)
+{
+    struct slice rest = {message->payload, message->bytes}, database;
+    uint32_t flags;
+    if (!wire_take_u32(&rest, &flags) || !wire_take_text(&rest, &database))
+        return;
+    if (database.len == 0) {
+        pool_process.paused = flags & RECORD_PAUSED;
+        return;
+    }
+    struct record *record = record_of(database.ptr);
+    record->paused = flags & RECORD_PAUSED;
+    record->disabled = flags & RECORD_DISABLED;
+}
+
 /* ---- both ---- */
 
 static void end(void)
@@ -233,6 +250,8 @@ static void on_message(struct loop_source *from, uint32_t events)
             take_keys(&message);
         else if (message.type == MESSAGE_CANCEL)
             on_cancel(&message);
+        else if (message.type == MESSAGE_RECORD)
+            take_record(&message);
         secret_wipe(message.payload, message.bytes);
         ipc_close_fds(&message);
     }
@@ -272,22 +291,47 @@ static void give_keys(const struct pool *pool)
     secret_wipe(out.data, out.cap);
 }
 
+static void give_record(const char *database, bool paused, bool disabled)
+{
+    AUTO_BUFFER out = {0};
+    if (!paused && !disabled)
+        return;
+    wire_u32(&out, (paused ? RECORD_PAUSED : 0) | (disabled ? RECORD_DISABLED : 0));
+    wire_text(&out, database);
+    struct slice all = buffer_slice(&out);
+    (void)ipc_send(source.fd, MESSAGE_RECORD, all.ptr, (uint32_t)all.len, NULL, 0);
+}
+
 void handover_begin(int fd)
 {
     gives = true;
     open_channel(fd);
+    give_record("", pool_process.paused, false);
+    for (const struct record *record = record_first(); record; record = record->next)
+        give_record(record->database, record->paused, record->disabled);
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
-        give_keys(pool);
+        if (!pool->retired)
+            give_keys(pool);
 }
 
-/* Between two transactions, with nothing of it here but what `describe` says. */
-static bool may_go(const struct client *client)
+/* Nothing of it is here but what `describe` says? */
+static bool is_movable(const struct client *client)
 {
-    return client->state == CLIENT_READY && !client->server && !client->pinned &&
+    return client->pool && !client->server && !client->pinned &&
            (!client->stream.tls || tls_may_move(client->stream.tls)) && !client->stream.carrier &&
            !client->in && !client->out && !client->trouble && !client->failed && !client->late &&
            !client->subscriptions && !client->awaits_listen && client->skip == 0 &&
            !client->broken && !client->closing && !client->closed && !client->stream.hung_up;
+}
+
+/* Who waits for the end of a pause asks again there: who resumes speaks to the new process. */
+static void end_wait(struct client *client)
+{
+    if (client->state == CLIENT_WAITING && (pool_process.paused || client->pool->record->paused) &&
+        is_movable(client)) {
+        pool_stop_waiting(client);
+        pool_again(client); /* or here, should it not go */
+    }
 }
 
 /* False: no more for now. */
@@ -315,7 +359,8 @@ void handover_give(void)
     for (; link && more; link = next) {
         struct client *client = CONTAINER_OF(link, struct client, link);
         next = list_next(&pool_process.clients, link);
-        if (may_go(client))
+        end_wait(client);
+        if (client->state == CLIENT_READY && is_movable(client))
             more = give(client);
     }
 }

@@ -10,7 +10,10 @@
 #include "pool.h"
 #include "tls.h"
 
-enum { SPARE_AFTER_US = 500000 };
+enum {
+    SPARE_AFTER_US = 500000,
+    NEVER_CONNECTED_MS = 60000, /* a pool that has come to nothing is forgotten after this */
+};
 
 static const struct wire_error queue_full = {
     "53300", "too many clients wait for a connection to this database", "queue_max is reached.",
@@ -111,6 +114,7 @@ static void inherit_credentials(struct pool *pool)
         if (old->credentials->learned)
             credentials_learn_password(pool->credentials, old->credentials->password);
         credentials_learn(pool->credentials, &old->credentials->keys);
+        return; /* the newest comes first */
     }
 }
 
@@ -432,11 +436,15 @@ void lend_adopt(struct pool *pool, const struct database_config *database)
     pool->config = config_hold(pool_process.config);
     pool->database = database;
     config_release(&before);
+    tls_context_free(&pool->tls); /* SET may have changed what it was made of */
     take_new_limits(pool);
 }
 
 static void free_pool(struct pool *pool)
 {
+    const struct database_config *named = config_database(pool_process.config, pool->database_name);
+    bool invented = !named || strcmp(named->name, "*") == 0;
+    bool counted = pool->counters->logins > 0;
     if (!pool->retired)
         log_info("database %s, user %s: cleaning up idle pool", pool->database_name, pool->user);
     struct pool **place = &pool_process.pools;
@@ -455,6 +463,8 @@ static void free_pool(struct pool *pool)
     free(pool->database_name);
     free(pool->user);
     free(pool->failure);
+    if (invented && !counted)
+        record_drop(pool->record);
     free(pool);
 }
 
@@ -470,6 +480,8 @@ void lend_set_limits(void)
 static bool is_unwanted(const struct pool *pool)
 {
     int64_t idle_ms = pool->config->pool_idle_ms;
+    if (!pool->welcome && idle_ms > NEVER_CONNECTED_MS)
+        idle_ms = NEVER_CONNECTED_MS;
     return pool->retired || (idle_ms > 0 && pool->limits.size_min == 0 &&
                              pool_now() - pool->used_us > (uint64_t)idle_ms * 1000);
 }
@@ -593,7 +605,7 @@ static void fit_size(struct pool *pool)
 {
     int64_t idle_ms = pool->config->server_idle_ms;
     struct link *link = list_last(&pool->idle);
-    bool unwanted = pool->retired && !pool->replication;
+    bool unwanted = pool->retired && (!pool->replication || pool->clients == 0);
     if (pool->retired && pool->listener && !pool->channels)
         server_close(pool->listener, "the configuration has changed");
     uint32_t total = servers_of(pool);

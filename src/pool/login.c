@@ -344,7 +344,8 @@ static void choose_method(struct client *client)
     const struct hba_peer peer = {
         .address = client->stream.fd_is_tcp ? (const struct sockaddr *)&login->from : NULL,
         .tls = client->stream.tls != NULL,
-        .replicates = login->startup.replication && login->startup.physical,
+        .replicates =
+            login->startup.physical && strcmp(login->startup.database, CONSOLE_DATABASE) != 0,
     };
     login->method = login->config->auth;
     if (login->method != AUTH_HBA)

@@ -170,12 +170,24 @@ static void append_identifier(struct buffer *sql, const char *text)
     buffer_append_text(sql, "\"");
 }
 
+/* What a server tells of itself, and nobody can set. */
+static bool is_of_server(const char *name)
+{
+    static const char *const names[] = {"in_hot_standby", "integer_datetimes",
+                                        "is_superuser",   "server_encoding",
+                                        "server_version", "session_authorization"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcasecmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 void params_append_sql(const struct params *from, const struct params *to, struct buffer *sql)
 {
     bool found, any = false;
     for (size_t i = 0; i < from->count; i++) {
         (void)place_of(to, from->list[i].name, &found);
-        if (found)
+        if (found || is_of_server(from->list[i].name))
             continue;
         buffer_append_text(sql, "RESET ");
         append_identifier(sql, from->list[i].name);
@@ -184,7 +196,8 @@ void params_append_sql(const struct params *from, const struct params *to, struc
     /* SET takes a list for several values; set_config reads one text as the parameter does. */
     for (size_t i = 0; i < to->count; i++) {
         size_t at = place_of(from, to->list[i].name, &found);
-        if (found && strcmp(from->list[at].value, to->list[i].value) == 0)
+        if (is_of_server(to->list[i].name) ||
+            (found && strcmp(from->list[at].value, to->list[i].value) == 0))
             continue;
         buffer_append_text(sql, any ? "," : "SELECT ");
         buffer_append_text(sql, "pg_catalog.set_config(");

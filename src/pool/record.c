@@ -125,6 +125,17 @@ static void free_record(struct record *record)
     free(record);
 }
 
+void record_drop(struct record *record)
+{
+    struct record **place = &records;
+    if (is_used(record))
+        return;
+    while (*place != record)
+        place = &(*place)->next;
+    *place = record->next;
+    free_record(record);
+}
+
 void record_forget(void)
 {
     for (struct record **place = &records; *place;) {

@@ -54,6 +54,8 @@ void record_average(const struct record *record, struct pool_counters *ret_count
                     uint64_t *ret_us);
 /* From time to time: ends periods. */
 void record_tick(void);
+/* Nothing counts in it any more, and its name was anybody's choice. */
+void record_drop(struct record *record);
 /* With a new plan: those that nothing counts in, and nobody has paused or disabled. */
 void record_forget(void);
 

@@ -467,6 +467,10 @@ static void after_replies(struct server *server, bool free)
             clean(server);
         return;
     }
+    if (server->pool->replication) {
+        client_run(client);
+        return;
+    }
     if (server->expect.count == 0)
         count_query(server);
     if (server_in_forbidden_block(server)) {

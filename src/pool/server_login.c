@@ -324,6 +324,11 @@ static void on_resolved(void *owner, struct addrinfo *list, const char *failure)
     struct server *server = owner;
     struct server_login *login = server->login;
     login->resolve = NULL;
+    if (server->closed) { /* while this was on its way */
+        if (list)
+            freeaddrinfo(list);
+        return;
+    }
     if (!list) {
         note_failure(server, "08001", "cannot resolve %s: %s", host_of(server)->host, failure);
         next_address(server);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "pool_plan.h"
 #include "wire.h"
@@ -43,9 +44,22 @@ static bool is_parameter_name(struct slice name)
     return name.ptr[0] != '.' && name.ptr[name.len - 1] != '.';
 }
 
+/* Of the packet itself, and of nothing that stands in its options: there they would come behind
+ * what the pool has checked. */
+static bool is_of_packet(struct slice name)
+{
+    static const char *const names[] = {"user", "database", "replication", "options"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (slice_equal_nocase(name, slice_of(names[i])))
+            return true;
+    return name.len > 5 && strncasecmp(name.ptr, "_pq_.", 5) == 0;
+}
+
 static bool add_parameter(struct startup *startup, struct slice name, struct slice value,
                           char *const *ignored)
 {
+    if (is_of_packet(name))
+        return problem(startup, "\"%.*s\" is no parameter of a session", (int)name.len, name.ptr);
     if (!is_parameter_name(name))
         return problem(startup, "a startup parameter has an impossible name");
     if (params_count(startup->params) >= PARAMETERS_MAX)
@@ -100,6 +114,32 @@ static bool add_options(struct startup *startup, struct slice options, char *con
     return true;
 }
 
+/* As Postgres reads it: "database", or a truth value, of which the beginning is enough. */
+static bool add_replication(struct startup *startup, struct slice value)
+{
+    static const struct {
+        const char *word;
+        size_t least;
+        bool on;
+    } words[] = {{"true", 1, true},   {"yes", 1, true}, {"on", 2, true},   {"1", 1, true},
+                 {"false", 1, false}, {"no", 1, false}, {"off", 2, false}, {"0", 1, false}};
+    bool logical = slice_equal(value, SLICE("database"));
+    text_free(&startup->replication);
+    startup->physical = false;
+    for (size_t i = 0; i < ARRAY_LEN(words) && !logical; i++) {
+        if (value.len < words[i].least || value.len > strlen(words[i].word) ||
+            strncasecmp(value.ptr, words[i].word, value.len) != 0)
+            continue;
+        startup->physical = words[i].on;
+        startup->replication = words[i].on ? xstrdup("true") : NULL;
+        return true;
+    }
+    if (!logical)
+        return problem(startup, "replication is neither \"database\" nor on or off");
+    startup->replication = xstrdup("database");
+    return true;
+}
+
 static bool add(struct startup *startup, struct slice name, struct slice value,
                 char *const *ignored)
 {
@@ -110,13 +150,7 @@ static bool add(struct startup *startup, struct slice name, struct slice value,
         text_free(&startup->database);
         startup->database = xstrndup(value.ptr, value.len);
     } else if (slice_equal(name, SLICE("replication"))) {
-        static const char *const off[] = {"", "0", "off", "false", "no"};
-        text_free(&startup->replication);
-        startup->replication = xstrndup(value.ptr, value.len);
-        startup->physical = !slice_equal_nocase(value, SLICE("database"));
-        for (size_t i = 0; i < ARRAY_LEN(off); i++)
-            if (slice_equal_nocase(value, slice_of(off[i])))
-                text_free(&startup->replication);
+        return add_replication(startup, value);
     } else if (slice_equal(name, SLICE("options"))) {
         return add_options(startup, value, ignored);
     } else if (slice_starts_with(name, SLICE("_pq_."))) {

@@ -371,7 +371,7 @@ static void stop_pool(const struct ipc_message *message)
         return;
     }
     struct control_drain drain = {0, true, order.mode};
-    supervisor.stopping = true;
+    supervisor.stopping = supervisor.pool_told = true;
     let_listeners_go();
     pool_child_tell_all(CONTROL_DRAIN, &drain, sizeof(drain));
 }
@@ -533,20 +533,20 @@ static int number_of_worker(const char *name, struct error *err)
     return (int)supervisor.worker_names_count++;
 }
 
-/* What a Prisma key's requests are counted under stands beside the workers. */
-static int number_keys(struct plan *plan, struct error *err)
+/* What a Prisma key's requests are counted under stands beside the workers. Where there is no room
+ * any more a key is not counted. */
+static void number_keys(struct plan *plan)
 {
+    struct error full = {""};
     const char *id;
     json_t *key;
     json_object_foreach(json_object_get(json_object_get(plan->json, "prisma"), "keys"), id, key)
     {
         AUTO_TEXT name = xasprintf("prisma key %s", id);
-        int number = number_of_worker(name, err);
-        if (number < 0)
-            return number;
-        (void)json_object_set_new(key, "number", json_integer(number));
+        int number = number_of_worker(name, &full);
+        if (number >= 0)
+            (void)json_object_set_new(key, "number", json_integer(number));
     }
-    return 0;
 }
 
 /* They keep their numbers over reloads: what is counted is counted on. */
@@ -561,7 +561,8 @@ static int number_workers(struct plan *plan, struct error *err)
             return number;
         (void)json_object_set_new(worker, "worker_number", json_integer(number));
     }
-    return number_keys(plan, err);
+    number_keys(plan);
+    return 0;
 }
 
 static void take_deployments(struct plan *plan)
@@ -873,10 +874,9 @@ static void tell_to_drain(int gateway, bool last)
 static void tell_pool_to_drain(void)
 {
     struct control_drain order = {drain_timeout_ms(), true, STOP_AFTER_SERVERS};
-    static bool told;
-    if (!told)
+    if (!supervisor.pool_told)
         pool_child_tell_all(CONTROL_DRAIN, &order, sizeof(order));
-    told = true;
+    supervisor.pool_told = true;
 }
 
 static void stop_if_drained(void)

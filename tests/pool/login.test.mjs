@@ -139,6 +139,11 @@ test("startup packets: protocol 3.2 and options are negotiated, nonsense is refu
   for (const [packet, code] of [
     [startup({ database: "postgres" }), "08P01"],
     [startup({ user: "postgres" }, 2 << 16), "0A000"],
+    [startup({ user: "postgres", options: "-c user=other" }), "08P01"],
+    [startup({ user: "postgres", options: "--Database=other" }), "08P01"],
+    [startup({ user: "postgres", replication: "database", options: "-c replication=off" }), "08P01"],
+    [startup({ user: "postgres", replication: "perhaps" }), "08P01"],
+    [startup({ user: "postgres", replication: "o" }), "08P01"],
     [startup({ user: "postgres", "bad name;": "x" }), "08P01"],
     // No client of Postgres, or one that leaves before it has said hello (node-postgres): no answer, as from Postgres.
     [Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 3, 0, 0]), undefined],

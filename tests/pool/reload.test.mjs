@@ -80,6 +80,43 @@ test("what does not concern connections leaves them as they are, and holds", asy
   await pool.stop();
 });
 
+test("another user of the database: what only the server can set is not tried", async () => {
+  one.sql("grant all on schema public to ana");
+  const pool = await startPool(toml(one, 'user = "postgres"'));
+  const a = await login(pool);
+  await a.rows("set timezone = 'Asia/Tokyo'");
+  await reload(pool, toml(one, 'user = "ana"\npassword = "secret"'));
+  assert.deepEqual(await a.rows("select current_user, current_setting('timezone')"), [["ana", "Asia/Tokyo"]]);
+  const [[pid]] = await a.rows("select pg_backend_pid()");
+  for (let i = 0; i < 3; i++) assert.deepEqual(await a.rows("select pg_backend_pid()"), [[pid]]);
+  await pool.stop();
+});
+
+test("from transactions to sessions: statements that were prepared before go on", async () => {
+  const pool = await startPool(toml(one));
+  const [a, b] = [await login(pool), await login(pool)];
+  for (const wire of [a, b]) {
+    wire.send(parse("s", "select name from here where $1"), parse("", "select 'unnamed'"), sync());
+    await wire.until("Z");
+  }
+  await b.rows("begin");
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const use = async (wire) => {
+    wire.send(bind("", "s", ["t"]), execute(), sync());
+    const replies = await wire.until("Z");
+    assert.equal(errorOf(replies), undefined);
+    assert.ok(replies.some(({ type }) => type === "D"));
+  };
+  for (const change of ["set pool_mode = session", "set max_prepared_statements = 0"]) {
+    await admin.rows(change);
+    await use(a);
+    await use(b);
+  }
+  await b.rows("commit");
+  await use(b);
+  await pool.stop();
+});
+
 test("a password that is another now is used, and what clients have proved is not forgotten", async () => {
   const verifier = scramVerifier("secret");
   const base = (secret, more) => `auth = "scram-sha-256"\nadmin_users = ["boss"]\n[[users]]\nname = "ana"\npassword = "${secret}"\n[[users]]\nname = "boss"\npassword = "b"\n[[databases]]\nname = "app"\nhost = "127.0.0.1"\nport = ${one.port}\ndatabase = "postgres"\n${more}\n[databases.tls]\nmode = "disable"\n`;

@@ -90,20 +90,41 @@ test("who may not replicate hears it from the server, and nobody else does", asy
   wire.send(startup({ user: "plain", database: "postgres", replication: "database" }));
   assert.match(errorOf(await wire.until("E")).M, /replication/);
   assert.deepEqual(await (await Wire.login(pool.port, { user: "plain" })).rows("select 1"), [["1"]]);
-  const off = await Wire.open(pool.port);
-  off.send(startup({ user: "plain", database: "postgres", replication: "off" }));
-  await off.until("Z");
-  assert.deepEqual(await off.rows("select 2"), [["2"]]);
+  for (const replication of ["off", "n", "FALS", "0", "of"]) {
+    const off = await Wire.open(pool.port);
+    off.send(startup({ user: "plain", database: "postgres", replication }));
+    await off.until("Z");
+    assert.deepEqual(await off.rows("select 2"), [["2"]]);
+  }
+  await pool.stop();
+});
+
+test("one that ends before it has asked anything leaves nothing", async () => {
+  const pool = await open();
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const wire = await replicate(pool, { replication: "database" });
+  const id = (await admin.rows("show clients")).find((row) => row[3] === "logical").at(-1);
+  await admin.rows(`kill_client ${id}`);
+  await eventually(() => assert.ok(wire.ended));
+  await eventually(() => assert.equal(senders(), 0));
   await pool.stop();
 });
 
 test("hba rules for replication are rules of their own", async () => {
   const file = join(postgres.dir, "hba.conf");
-  writeFileSync(file, "host all all all trust\nhost replication plain all trust\n");
-  const pool = await startPool(`auth = "hba"\nhba_file = "${file}"\n[[users]]\nname = "postgres"\n${database(postgres, 'database = "postgres"')}`);
+  writeFileSync(file, "host all all all trust\nhost replication plain all trust\nhost replication boss all trust\n");
+  const pool = await startPool(`auth = "hba"\nhba_file = "${file}"\nadmin_users = ["boss"]\n[[users]]\nname = "postgres"\n[[users]]\nname = "boss"\n${database(postgres, 'database = "postgres"')}`);
   const wire = await Wire.open(pool.port);
   wire.send(startup({ user: "postgres", database: "postgres", replication: "true" }));
   assert.match(errorOf(await wire.until("E")).M, /there is no rule in the hba file/);
   assert.equal((await (await replicate(pool, { replication: "database" })).rows("IDENTIFY_SYSTEM")).length, 1);
+  // The console is no server that could be copied: rules for replication let nobody in there.
+  writeFileSync(file, "host replication boss all trust\n");
+  const said = pool.weir.output.length;
+  pool.weir.process.kill("SIGHUP");
+  await pool.weir.waitFor("pool ready on", said);
+  const boss = await Wire.open(pool.port);
+  boss.send(startup({ user: "boss", database: "pgbouncer", replication: "true" }));
+  assert.match(errorOf(await boss.until("E")).M, /login rejected/);
   await pool.stop();
 });

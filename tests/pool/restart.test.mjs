@@ -145,3 +145,39 @@ test("who can not go along stays until it leaves; passwords that were only prove
   await plain.end();
   await pool.stop();
 });
+
+test("what is paused or disabled stays it, and who waits for the end of a pause goes along", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\npool_size = 2\n${database(postgres, 'database = "postgres"', "one")}${database(postgres, 'database = "postgres"', "two")}`);
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const [waits, other] = [await Wire.login(pool.port, { database: "one" }), await Wire.login(pool.port, { database: "two" })];
+  await admin.rows("pause one");
+  await admin.rows("disable two");
+  waits.send(query("select 'at last'"));
+  await sleep(200);
+  const old = await restart(pool);
+  admin.close();
+  await gone(pool, old);
+  const next = await eventually(() => Wire.login(pool.port, { database: "pgbouncer" }));
+  assert.deepEqual(await other.rows("select 'there already'"), [["there already"]]);
+  const refused = await Wire.open(pool.port);
+  refused.send(startup({ user: "postgres", database: "two" }));
+  assert.equal(errorOf(await refused.until("E")).C, "57P03");
+  assert.equal(waits.messages.length, 0);
+  await next.rows("resume one");
+  assert.equal(errorOf(await waits.until("Z")), undefined);
+  await pool.stop();
+});
+
+test("RESUME for all ends every pause", async () => {
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  await admin.rows("pause nobody_has_used_it_yet");
+  await admin.rows("pause");
+  await admin.rows("resume");
+  const wire = await Wire.open(pool.port);
+  wire.send(startup({ user: "postgres", database: "postgres" }));
+  await wire.until("Z");
+  assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  assert.ok((await admin.rows("show databases")).every((row) => row[15] === "0"));
+  await pool.stop();
+});

@@ -202,7 +202,7 @@ export class Database {
       };
       const timer = setTimeout(over, limit);
       this.#open.set(id, { key: who.key, over });
-      if (who.readOnly) await makeReadOnly(await this.#transactions.getTransaction({ id }, "query"));
+      if (who.readOnly) await this.#makeReadOnly(id);
       return id;
     } catch (error) {
       over();
@@ -218,9 +218,23 @@ export class Database {
 
   async end(id, { key }, how) {
     this.#check(id, key);
-    this.#open.get(id)?.over();
-    if (how === "commit") await this.#transactions.commitTransaction(id);
-    else await this.#transactions.rollbackTransaction(id);
+    const known = this.#open.get(id);
+    try {
+      if (how === "commit") await this.#transactions.commitTransaction(id);
+      else await this.#transactions.rollbackTransaction(id);
+    } finally {
+      known?.over();
+    }
+  }
+
+  // One that is not, is none.
+  async #makeReadOnly(id) {
+    try {
+      await makeReadOnly(await this.#transactions.getTransaction({ id }, "query"));
+    } catch (error) {
+      await this.#transactions.rollbackTransaction(id).catch(() => {});
+      throw error;
+    }
   }
 
   // A transaction around run(runPlan), as run() takes plans and scopes.

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The schemas that clients have uploaded, each with its compiler and the plans it made.
-import { parameterizeBatch, parameterizeQuery } from "@prisma/client-engine-runtime";
-
 import { Compiler } from "./compiler.js";
 import { invalidRequest, schemaMissing } from "./errors.js";
-import { paramGraphOf } from "./parameters.js";
+import { Parameters } from "./parameters.js";
 
 const SCHEMAS_MAX = 16,
   SCHEMA_BYTES_MAX = 2 * 1024 * 1024,
@@ -44,22 +42,22 @@ class Schema {
   #compiler;
   #plans = new LeastRecent(PLANS_MAX);
   #compiled = 0;
-  #graph; // null: there is none, and never will be
+  #parameters; // null: there are none, and never will be
 
   constructor(text, connectionInfo) {
     this.#text = text;
     this.#compiler = new Compiler(text, connectionInfo);
   }
 
-  #graphOf() {
-    if (this.#graph !== undefined || this.#compiled < COMPILED_FIRST) return this.#graph ?? undefined;
+  #parametersOf() {
+    if (this.#parameters !== undefined || this.#compiled < COMPILED_FIRST) return this.#parameters ?? undefined;
     try {
-      this.#graph = paramGraphOf(this.#text);
+      this.#parameters = new Parameters(this.#text);
     } catch (error) {
       console.warn(`plans are made for each query: ${error.message}`);
-      this.#graph = null;
+      this.#parameters = null;
     }
-    return this.#graph ?? undefined;
+    return this.#parameters ?? undefined;
   }
 
   #planOf(key, compile, isKept) {
@@ -73,17 +71,15 @@ class Schema {
 
   // {plan, scope}: what to run, and the values of its parameters.
   compile(query) {
-    const graph = this.#graphOf();
-    const { parameterizedQuery = query, placeholderValues: scope = {} } = graph === undefined ? {} : parameterizeQuery(query, graph);
-    const text = JSON.stringify(parameterizedQuery);
+    const { query: shape, scope } = this.#parametersOf()?.ofQuery(query) ?? { query, scope: {} };
+    const text = JSON.stringify(shape);
     return { plan: this.#planOf(text, () => this.#compiler.compile(text), !query.action.startsWith("createMany")), scope };
   }
 
   // {compiled, scope}
-  compileBatch(batch) {
-    const graph = this.#graphOf();
-    const { parameterizedBatch = batch, placeholderValues: scope = {} } = graph === undefined ? {} : parameterizeBatch(batch, graph);
-    const text = JSON.stringify(parameterizedBatch);
+  compileBatch(queries) {
+    const { batch, scope } = this.#parametersOf()?.ofBatch(queries) ?? { batch: queries, scope: {} };
+    const text = JSON.stringify(batch);
     return { compiled: this.#planOf(text, () => this.#compiler.compileBatch(text), true), scope };
   }
 
