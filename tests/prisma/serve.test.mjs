@@ -61,7 +61,11 @@ const secure = (port, path, { method = "GET", body, headers = {} } = {}) =>
     request.end(body);
   });
 const raw = (sql) => JSON.stringify({ plan: { type: "query", args: { type: "rawSql", sql, args: [], argTypes: [] } } });
-const ask = (made, sql) => secure(ports.prisma, "/query", { method: "POST", body: raw(sql), headers: { authorization: `Bearer ${made.key}` } });
+const ask = async (made, sql) => {
+  const answer = await secure(ports.prisma, "/query", { method: "POST", body: raw(sql), headers: { authorization: `Bearer ${made.key}` } });
+  assert.match(answer.text, /^\{/, `${sql}: ${answer.status}\n${weir.output.slice(-2000)}`);
+  return answer;
+};
 
 test("a listener with a certificate: workers and files over TLS, bodies of any size", async () => {
   const [hello, file, posted] = await Promise.all([
