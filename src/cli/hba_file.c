@@ -4,16 +4,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "buffer.h"
 #include "common.h"
 
-enum { LINE_BYTES_MAX = 64 * 1024, FIELDS_MAX = 16 };
+enum { FIELDS_MAX = 16 };
 
 /* A field of a line: words with commas between. */
 struct field {
@@ -33,20 +31,6 @@ static void line_done(struct line *line)
         json_decref(line->fields[i].quoted);
     }
     line->count = 0;
-}
-
-static void mistake(struct config_report *report, int number, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-static void mistake(struct config_report *report, int number, const char *format, ...)
-{
-    va_list arguments;
-    char *text = NULL;
-    va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) < 0)
-        abort();
-    va_end(arguments);
-    config_error(report, number, NULL, "%s", text);
-    free(text);
 }
 
 static bool is_end(char c)
@@ -95,7 +79,7 @@ static bool split(const char *text, int number, struct line *line, struct config
     line->count = 0;
     while (!is_end(*p)) {
         if (line->count == FIELDS_MAX) {
-            mistake(report, number, "the line has more than %d fields", FIELDS_MAX);
+            config_error(report, number, NULL, "the line has more than %d fields", FIELDS_MAX);
             return false;
         }
         struct field *field = &line->fields[line->count++];
@@ -104,7 +88,7 @@ static bool split(const char *text, int number, struct line *line, struct config
             bool quoted;
             AUTO_TEXT word = take_word(&p, &quoted);
             if (!word) {
-                mistake(report, number, "a quote is not closed");
+                config_error(report, number, NULL, "a quote is not closed");
                 return false;
             }
             (void)json_array_append_new(field->words, json_string(word));
@@ -162,12 +146,12 @@ static void on_ident_line(const struct line *line, int number, void *context)
     struct maps *maps = context;
     const char *map = word_of(line, 0), *from = word_of(line, 1), *to = word_of(line, 2);
     if (!map || !from || !to || line->count != 3) {
-        mistake(maps->report, number, "expected a map, a user of the system and a user");
+        config_error(maps->report, number, NULL, "expected a map, a user of the system and a user");
         return;
     }
     if (from[0] == '/' || to[0] == '/' || to[0] == '+') {
-        mistake(maps->report, number,
-                "regular expressions and groups can not be used here; name each user");
+        config_error(maps->report, number, NULL,
+                     "regular expressions and groups can not be used here; name each user");
         return;
     }
     bool all = strcmp(to, "all") == 0 && !json_is_true(json_array_get(line->fields[2].quoted, 0));
@@ -189,17 +173,12 @@ struct rules {
     struct config_report *report;
 };
 
-struct word_list {
-    json_t *names;
-    struct config_report *report;
-};
-
 static void on_name_line(const struct line *line, int number, void *context)
 {
-    struct word_list *list = context;
+    json_t *names = context;
     (void)number;
     for (int i = 0; i < line->count; i++)
-        (void)json_array_extend(list->names, line->fields[i].words);
+        (void)json_array_extend(names, line->fields[i].words);
 }
 
 /* Users or databases: {"all": true}, {"sameuser": true}, {"replication": true} or {"names": […]},
@@ -221,15 +200,14 @@ static json_t *read_names(struct rules *rules, const struct field *field, bool d
             (void)json_object_set_new(made, "replication", json_true());
         else if (!quoted &&
                  (text[0] == '+' || text[0] == '/' || (databases && strncmp(text, "same", 4) == 0)))
-            mistake(rules->report, number,
-                    "\"%s\": the pool knows neither groups nor regular expressions; name each",
-                    text);
+            config_error(rules->report, number, NULL,
+                         "\"%s\": the pool knows neither groups nor regular expressions; name each",
+                         text);
         else if (!quoted && text[0] == '@') {
             const char *slash = strrchr(rules->path, '/');
             int dir = slash && text[1] != '/' ? (int)(slash - rules->path) + 1 : 0;
             AUTO_TEXT path = xasprintf("%.*s%s", dir, rules->path, text + 1);
-            struct word_list list = {names, rules->report};
-            each_line(path, rules->report, on_name_line, &list);
+            each_line(path, rules->report, on_name_line, names);
         } else
             (void)json_array_append(names, word);
     }
@@ -245,7 +223,7 @@ static int read_address(struct rules *rules, const struct line *line, int at, in
     if (text && strcmp(text, "all") == 0)
         return 1;
     if (!text) {
-        mistake(rules->report, number, "expected an address");
+        config_error(rules->report, number, NULL, "expected an address");
         return 0;
     }
     AUTO_TEXT address = xstrdup(text);
@@ -256,8 +234,8 @@ static int read_address(struct rules *rules, const struct line *line, int at, in
     long bits = slash ? strtol(slash + 1, &end, 10) : 0;
     if (inet_pton(family, address, bytes) != 1 || (slash && (end == slash + 1 || *end)) ||
         bits < 0 || bits > max) {
-        mistake(
-            rules->report, number,
+        config_error(
+            rules->report, number, NULL,
             "\"%s\": expected an address such as 10.0.0.0/8, or all; names of hosts, samehost and "
             "samenet are not known here",
             text);
@@ -265,14 +243,16 @@ static int read_address(struct rules *rules, const struct line *line, int at, in
     }
     if (!slash) {
         if (!mask || inet_pton(family, mask, ones) != 1) {
-            mistake(rules->report, number, "\"%s\" needs its bits (\"/32\") or a mask", text);
+            config_error(rules->report, number, NULL, "\"%s\" needs its bits (\"/32\") or a mask",
+                         text);
             return 0;
         }
         while (bits < max && (ones[bits / 8] & 0x80 >> bits % 8))
             bits++;
         for (long i = bits; i < max; i++)
             if (ones[i / 8] & 0x80 >> i % 8) {
-                mistake(rules->report, number, "\"%s\": the ones of a mask stand together", mask);
+                config_error(rules->report, number, NULL,
+                             "\"%s\": the ones of a mask stand together", mask);
                 return 0;
             }
     }
@@ -289,13 +269,13 @@ static void read_options(struct rules *rules, const struct line *line, int at, i
         if (option && strncmp(option, "map=", 4) == 0) {
             json_t *map = json_object_get(rules->maps, option + 4);
             if (!map)
-                mistake(rules->report, number, "map=%s: the ident file has no such map",
-                        option + 4);
+                config_error(rules->report, number, NULL, "map=%s: the ident file has no such map",
+                             option + 4);
             else
                 (void)json_object_set(rule, "map", map);
         } else {
-            mistake(rules->report, number,
-                    "\"%s\": of options there is map=", option ? option : "");
+            config_error(rules->report, number, NULL,
+                         "\"%s\": of options there is map=", option ? option : "");
         }
     }
 }
@@ -311,12 +291,13 @@ static void on_hba_line(const struct line *line, int number, void *context)
     for (size_t i = 0; i < ARRAY_LEN(types); i++)
         known = known || (type && strcmp(type, types[i]) == 0);
     if (!known) {
-        mistake(rules->report, number, "a line begins with local, host, hostssl or hostnossl");
+        config_error(rules->report, number, NULL,
+                     "a line begins with local, host, hostssl or hostnossl");
         return;
     }
     if (line->count < (strcmp(type, "local") == 0 ? 4 : 5)) {
-        mistake(rules->report, number, "expected databases, users, %sa method",
-                strcmp(type, "local") == 0 ? "" : "an address, ");
+        config_error(rules->report, number, NULL, "expected databases, users, %sa method",
+                     strcmp(type, "local") == 0 ? "" : "an address, ");
         return;
     }
     json_t *rule = json_pack("{s:s, s:i}", "type", type, "line", number);
@@ -334,14 +315,14 @@ static void on_hba_line(const struct line *line, int number, void *context)
     if (taken == 0 && at == 3 && strcmp(type, "local") != 0)
         ; /* was told */
     else if (!known)
-        mistake(rules->report, number,
-                "\"%s\": expected trust, reject, md5, password, scram-sha-256, cert or peer",
-                method ? method : "");
+        config_error(rules->report, number, NULL,
+                     "\"%s\": expected trust, reject, md5, password, scram-sha-256, cert or peer",
+                     method ? method : "");
     else if (strcmp(method, "peer") == 0 && strcmp(type, "local") != 0)
-        mistake(rules->report, number, "peer is for local connections");
+        config_error(rules->report, number, NULL, "peer is for local connections");
     else if (strcmp(method, "cert") == 0 && strcmp(type, "hostssl") != 0 &&
              strcmp(type, "host") != 0)
-        mistake(rules->report, number, "cert is for connections with TLS");
+        config_error(rules->report, number, NULL, "cert is for connections with TLS");
     else {
         (void)json_object_set_new(rule, "method", json_string(method));
         rules->peer = rules->peer || strcmp(method, "peer") == 0;

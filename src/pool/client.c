@@ -14,7 +14,6 @@
 #include "forward.h"
 #include "listen.h"
 #include "log.h"
-#include "own.h"
 #include "pool.h"
 #include "reload.h"
 #include "reply.h"
@@ -423,8 +422,7 @@ void client_run(struct client *client)
             client_close(client, &shutting_down);
             return;
         }
-        if (needs_server && client->pool->retired && !client->pool->replication &&
-            !own_is(client) && !reload_follow(client))
+        if (needs_server && client->pool->retired && !reload_follow(client))
             return;
         if (needs_server && client->pool->cache) {
             ssize_t got = ask_cache(client);

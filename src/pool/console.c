@@ -98,26 +98,15 @@ static void complain(struct buffer *out, const char *sqlstate, const char *messa
 
 /* ---- what commands do ---- */
 
-static void close_list(struct list *servers)
-{
-    for (struct link *link; (link = list_first(servers));)
-        server_close(CONTAINER_OF(link, struct server, link),
-                     "the connection was closed by an administrator");
-}
-
-static void taint_list(struct list *servers)
-{
-    for (struct link *link = list_first(servers); link; link = list_next(servers, link))
-        CONTAINER_OF(link, struct server, link)->tainted = true;
-}
+static const char closed_by_administrator[] = "the connection was closed by an administrator";
 
 /* Those that are lent follow when they are given back. */
 static void let_servers_go(struct pool *pool)
 {
-    close_list(&pool->idle);
-    close_list(&pool->connecting);
-    taint_list(&pool->lent);
-    taint_list(&pool->cleaning);
+    server_close_all(&pool->idle, closed_by_administrator);
+    server_close_all(&pool->connecting, closed_by_administrator);
+    server_taint_all(&pool->lent);
+    server_taint_all(&pool->cleaning);
 }
 
 static bool any_lent(const struct pool *pool)
@@ -184,8 +173,8 @@ static void kill_pool(struct pool *pool)
         if (client->pool == pool)
             client_close(client, &by_administrator);
     }
-    close_list(&pool->idle);
-    close_list(&pool->cleaning);
+    server_close_all(&pool->idle, closed_by_administrator);
+    server_close_all(&pool->cleaning, closed_by_administrator);
 }
 
 static bool kill_client(struct client *client, const char *word, struct buffer *out)

@@ -39,22 +39,31 @@ static uint64_t field(const struct pool_counters *counters, size_t offset)
     return value;
 }
 
-static uint64_t total(const struct record *record, size_t i)
+/* What a record comes to, added up once for all figures. */
+struct figures_of {
+    struct pool_counters sum, period;
+    uint64_t period_us;
+};
+
+static struct figures_of of_record(const struct record *record)
 {
-    struct pool_counters sum;
-    record_sum(record, &sum);
-    return field(&sum, figures[i].offset);
+    struct figures_of made;
+    record_sum(record, &made.sum);
+    record_average(record, &made.period, &made.period_us);
+    return made;
 }
 
-static uint64_t average(const struct record *record, size_t i)
+static uint64_t total(const struct figures_of *of, size_t i)
 {
-    struct pool_counters counters;
-    uint64_t us;
-    record_average(record, &counters, &us);
-    uint64_t value = field(&counters, figures[i].offset);
+    return field(&of->sum, figures[i].offset);
+}
+
+static uint64_t average(const struct figures_of *of, size_t i)
+{
+    uint64_t value = field(&of->period, figures[i].offset);
     if (figures[i].per == A_SECOND)
-        return us ? (uint64_t)((double)value * 1e6 / (double)us) : 0;
-    uint64_t count = field(&counters, figures[i].per);
+        return of->period_us ? (uint64_t)((double)value * 1e6 / (double)of->period_us) : 0;
+    uint64_t count = field(&of->period, figures[i].per);
     return count ? value / count : 0;
 }
 
@@ -70,13 +79,14 @@ static void show(struct buffer *out, bool totals, bool averages)
                                 figures[i].average);
     table_columns(out, names);
     for (const struct record *record = record_first(); record; record = record->next) {
+        const struct figures_of of = of_record(record);
         size_t begun =
             table_row(out, (uint16_t)(1 + ARRAY_LEN(figures) * ((size_t)totals + averages)));
         table_text(out, record->database);
         for (size_t i = 0; i < ARRAY_LEN(figures) && totals; i++)
-            table_number(out, total(record, i));
+            table_number(out, total(&of, i));
         for (size_t i = 0; i < ARRAY_LEN(figures) && averages; i++)
-            table_number(out, average(record, i));
+            table_number(out, average(&of, i));
         wire_end(out, begun);
     }
 }
@@ -108,19 +118,18 @@ static void add_row(struct buffer *out, const char *prefix, const char *name, ui
 
 void show_totals(struct buffer *out)
 {
+    uint64_t totals[ARRAY_LEN(figures)] = {0}, averages[ARRAY_LEN(figures)] = {0};
+    for (const struct record *record = record_first(); record; record = record->next) {
+        const struct figures_of of = of_record(record);
+        for (size_t i = 0; i < ARRAY_LEN(figures); i++) {
+            totals[i] += total(&of, i);
+            averages[i] += average(&of, i);
+        }
+    }
     table_columns(out, "name #value");
-    for (size_t i = 0; i < ARRAY_LEN(figures); i++) {
-        uint64_t sum = 0;
-        for (const struct record *record = record_first(); record; record = record->next)
-            sum += total(record, i);
-        add_row(out, "total_", figures[i].name, sum);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(figures); i++) {
-        uint64_t sum = 0;
-        if (figures[i].per != A_SECOND)
-            continue; /* averages of averages would mean nothing */
-        for (const struct record *record = record_first(); record; record = record->next)
-            sum += average(record, i);
-        add_row(out, "avg_", figures[i].average, sum);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(figures); i++)
+        add_row(out, "total_", figures[i].name, totals[i]);
+    for (size_t i = 0; i < ARRAY_LEN(figures); i++)
+        if (figures[i].per == A_SECOND) /* averages of averages would mean nothing */
+            add_row(out, "avg_", figures[i].average, averages[i]);
 }

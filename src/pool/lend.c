@@ -58,16 +58,16 @@ uint32_t clients_of_database(const struct pool *pool)
     return sum(pool, same_database, clients_of);
 }
 
-int clients_max_of_user(const char *user)
-{
-    const struct user_config *known = config_user(pool_process.config, user);
-    int own = known ? known->limits.clients_max : -1;
-    return own >= 0 ? own : pool_process.config->user_clients_max;
-}
-
 static int choose(int of_user, int of_database, int otherwise)
 {
     return of_user >= 0 ? of_user : of_database >= 0 ? of_database : otherwise;
+}
+
+int clients_max_of_user(const char *user)
+{
+    const struct user_config *known = config_user(pool_process.config, user);
+    return choose(known ? known->limits.clients_max : -1, -1,
+                  pool_process.config->user_clients_max);
 }
 
 static int64_t choose_time(int64_t of_user, int64_t of_database, int64_t otherwise)
@@ -108,8 +108,7 @@ static void set_limits(struct pool *pool)
 static void inherit_credentials(struct pool *pool)
 {
     for (const struct pool *old = pool_process.pools; old; old = old->next) {
-        if (strcmp(old->database_name, pool->database_name) != 0 ||
-            strcmp(old->user, pool->user) != 0)
+        if (old->counters != pool->counters) /* of another database or user */
             continue;
         if (old->credentials->learned)
             credentials_learn_password(pool->credentials, old->credentials->password);

@@ -68,12 +68,13 @@ static void forget(struct entry **place)
     entries_count--;
 }
 
-static void forget_old(void)
+/* Those that nobody waits for, and that were known for so long. */
+static void forget_after(uint64_t kept_us)
 {
     uint64_t now = pool_now();
     for (size_t i = 0; i < BUCKETS; i++)
         for (struct entry **place = &buckets[i]; *place;) {
-            if (!(*place)->pending && !(*place)->done && now - (*place)->known_us > KEPT_US)
+            if (!(*place)->pending && !(*place)->done && now - (*place)->known_us >= kept_us)
                 forget(place);
             else
                 place = &(*place)->next;
@@ -156,7 +157,7 @@ enum lookup_result lookup_user(const char *database, const char *user, const cha
     }
     if (!entry) {
         if (entries_count >= ENTRIES_MAX)
-            forget_old();
+            forget_after(KEPT_US + 1);
         entry = xcalloc(1, sizeof(*entry));
         entry->database = xstrdup(database);
         entry->user = xstrdup(user);
@@ -178,13 +179,7 @@ void lookup_forget(const char *database, const char *user)
 
 void lookup_forget_all(void)
 {
-    for (size_t i = 0; i < BUCKETS; i++)
-        for (struct entry **place = &buckets[i]; *place;) {
-            if ((*place)->pending || (*place)->done)
-                place = &(*place)->next;
-            else
-                forget(place);
-        }
+    forget_after(0);
 }
 
 void lookup_settle(void)

@@ -97,9 +97,10 @@ static const struct {
     COUNTER(cache_misses, "Results that may be cached and came from the database."),
 };
 
+/* Of the same database and user. */
 static bool is_same(const struct pool *a, const struct pool *b)
 {
-    return strcmp(a->database_name, b->database_name) == 0 && strcmp(a->user, b->user) == 0;
+    return a->counters == b->counters;
 }
 
 /* One of an older plan stands for the same thing as what took its place; what they count is shared.

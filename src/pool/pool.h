@@ -283,6 +283,9 @@ void server_cancel_done(struct server *server);
 void server_is_up(struct server *server);
 void server_close(struct server *server, const char *why);
 void server_free_closed(void);
+/* Those of a list: closed now; not to be lent again. */
+void server_close_all(struct list *servers, const char *why);
+void server_taint_all(struct list *servers);
 /* Reads what is there and sends it to its client. */
 void server_run(struct server *server);
 /* Between two transactions, with nothing under way? */

@@ -11,24 +11,15 @@ enum { PERIOD_US = 60 * 1000 * 1000, WORDS = sizeof(struct pool_counters) / size
 
 static struct record *records;
 
-static void add(struct pool_counters *sum, const struct pool_counters *more)
+/* So many times: -1 takes away. */
+static void add(struct pool_counters *sum, const struct pool_counters *more, int64_t times)
 {
     uint64_t a[WORDS], b[WORDS];
     memcpy(a, sum, sizeof(a));
     memcpy(b, more, sizeof(b));
     for (size_t i = 0; i < WORDS; i++)
-        a[i] += b[i];
+        a[i] += (uint64_t)times * b[i];
     memcpy(sum, a, sizeof(a));
-}
-
-static void subtract(struct pool_counters *rest, const struct pool_counters *less)
-{
-    uint64_t a[WORDS], b[WORDS];
-    memcpy(a, rest, sizeof(a));
-    memcpy(b, less, sizeof(b));
-    for (size_t i = 0; i < WORDS; i++)
-        a[i] -= b[i];
-    memcpy(rest, a, sizeof(a));
 }
 
 struct record *record_first(void)
@@ -75,7 +66,7 @@ void record_sum(const struct record *record, struct pool_counters *ret_sum)
 {
     *ret_sum = (struct pool_counters){0};
     for (const struct tally *tally = record->tallies; tally; tally = tally->next)
-        add(ret_sum, &tally->counters);
+        add(ret_sum, &tally->counters, 1);
 }
 
 void record_average(const struct record *record, struct pool_counters *ret_counters,
@@ -99,7 +90,7 @@ void record_tick(void)
             continue;
         record_sum(record, &sum);
         record->period = sum;
-        subtract(&record->period, &record->before);
+        add(&record->period, &record->before, -1);
         record->before = sum;
         record->period_us = now_us - record->begun_us;
         record->begun_us = now_us;

@@ -50,11 +50,19 @@ static void move(struct client *client, struct pool *to)
     client->pinned = to->mode == POOL_SESSION;
 }
 
+/* Its pool is of an older plan, and another can take its place. */
+static bool is_left_behind(const struct client *client)
+{
+    return client->pool && client->pool->retired && !client->pool->replication && !own_is(client);
+}
+
 bool reload_follow(struct client *client)
 {
     static const struct wire_error removed = {
         "57P01", "terminating connection: the database is not served any more", NULL, NULL, NULL};
     const struct pool *from = client->pool;
+    if (!is_left_behind(client))
+        return true;
     const struct database_config *database =
         config_database(pool_process.config, from->database_name);
     if (!database) {
@@ -80,7 +88,7 @@ static void follow_all(void)
     for (; link; link = next) {
         struct client *client = CONTAINER_OF(link, struct client, link);
         next = list_next(&pool_process.clients, link);
-        if (client->state == CLIENT_WAITING && client->pool->retired && !own_is(client)) {
+        if (client->state == CLIENT_WAITING && is_left_behind(client)) {
             pool_stop_waiting(client);
             pool_again(client); /* what it waits with is asked there */
         }
@@ -91,24 +99,12 @@ static void follow_all(void)
 
 /* ---- pools ---- */
 
-static void taint(struct list *servers)
-{
-    for (struct link *link = list_first(servers); link; link = list_next(servers, link))
-        CONTAINER_OF(link, struct server, link)->tainted = true;
-}
-
-static void close_all(struct list *servers)
-{
-    for (struct link *link; (link = list_first(servers));)
-        server_close(CONTAINER_OF(link, struct server, link), "database configuration changed");
-}
-
 static void retire(struct pool *pool)
 {
     pool->retired = true;
-    close_all(&pool->idle);
-    taint(&pool->lent);
-    taint(&pool->cleaning);
+    server_close_all(&pool->idle, "database configuration changed");
+    server_taint_all(&pool->lent);
+    server_taint_all(&pool->cleaning);
 }
 
 /* Would the new plan make the same connections? */

@@ -11,7 +11,7 @@ struct client;
 
 /* pool_process.config is the new plan. */
 void reload_take_config(void);
-/* The client is in no transaction, and its pool is retired: it goes over to the new one. False:
+/* The client is in no transaction: if its pool is retired, it goes over to the new one. False:
  * there is none, and it is closed. */
 bool reload_follow(struct client *client);
 

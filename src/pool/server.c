@@ -158,6 +158,18 @@ void server_close(struct server *server, const char *why)
     pool_closed_one(pool);
 }
 
+void server_close_all(struct list *servers, const char *why)
+{
+    for (struct link *link; (link = list_first(servers));)
+        server_close(CONTAINER_OF(link, struct server, link), why);
+}
+
+void server_taint_all(struct list *servers)
+{
+    for (struct link *link = list_first(servers); link; link = list_next(servers, link))
+        CONTAINER_OF(link, struct server, link)->tainted = true;
+}
+
 void server_free_closed(void)
 {
     struct list *closed = &pool_process.closed_servers;
