@@ -47,7 +47,7 @@ for (const [name, operation] of Object.entries(operations)) {
 async function startWeir() {
   const [port, prisma] = [await freePort(), await freePort()], file = join(scratch, "weir.toml");
   const worker = (name, tables = "") => `[[worker]]\nname = "${name}"\nproject = "${join(here, "apps/prisma")}"\nroutes = ["${name}.test/*"]\n${tables}`;
-  writeFileSync(file, `access_log = "off"\nmemory_max = "16GB"\n[[listener]]\nport = ${port}\n[pool]\nlisten = []\n[[pool.databases]]\nname = "app"\npool_size = 10\nurl = "${postgres.url}?sslmode=disable"\n` +
+  writeFileSync(file, `access_log = "off"\nmemory_max = "16GB"\n[limits]\nsubrequests = 100000\n[[listener]]\nport = ${port}\n[pool]\nlisten = []\n[[pool.databases]]\nname = "app"\npool_size = 10\nurl = "${postgres.url}?sslmode=disable"\n` +
     `[prisma]\nport = ${prisma}\n` + worker("warm") + worker("cold", '[worker.scale]\nidle_timeout = "200ms"\n') +
     worker("many", '[worker.scale]\nconcurrency = 1\nmax_instances = 500\nqueue_timeout = "60s"\n'));
   const { key } = JSON.parse(spawnSync(weirPath, ["prisma", "key", "create", "--config", file, "--database", "app", "--json"], { encoding: "utf8" }).stdout);

@@ -2,6 +2,8 @@
 /* A request towards its worker: the frame that opens it, and the body after it under credit. */
 #include "forward.h"
 
+#include <inttypes.h>
+
 #include "access_log.h"
 #include "conn_state.h"
 #include "dispatch.h"
@@ -143,16 +145,23 @@ static void append_headers(const struct conn *conn, struct request *request,
     append_client_fields(conn, request, forwarded_for);
 }
 
+static void append_number(struct request *request, struct slice name, uint64_t value)
+{
+    char digits[24];
+    (void)snprintf(digits, sizeof(digits), "%" PRIu64, value);
+    append_field(request, name, slice_of(digits));
+}
+
 static void append_claim(struct request *request, const struct prisma_claim *claim)
 {
     append_field(request, SLICE("weir-prisma-key"), slice_of(claim->key_id));
     if (claim->read_only)
         append_field(request, SLICE("weir-prisma-access"), SLICE("read"));
-    if (claim->transactions_max > 0) {
-        char digits[16];
-        (void)snprintf(digits, sizeof(digits), "%u", claim->transactions_max);
-        append_field(request, SLICE("weir-prisma-transactions"), slice_of(digits));
-    }
+    if (claim->transactions_max > 0)
+        append_number(request, SLICE("weir-prisma-transactions"), claim->transactions_max);
+    if (claim->invalidates)
+        append_field(request, SLICE("weir-prisma-invalidates"), SLICE("1"));
+    append_number(request, SLICE("weir-prisma-invalidations"), claim->invalidations);
     request->key_count = claim->count;
 }
 

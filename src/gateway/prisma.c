@@ -108,6 +108,12 @@ static struct deployment *deployment_of(const char *database)
     return NULL;
 }
 
+static bool is_invalidation(const struct http1_request *parsed)
+{
+    return slice_equal(parsed->method, SLICE("POST")) &&
+           slice_equal(parsed->path, SLICE("/invalidate"));
+}
+
 enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t body_bytes,
                                  struct prisma_claim *ret_claim)
 {
@@ -141,8 +147,15 @@ enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t bod
     };
     if (!ret_claim->deployment)
         return PRISMA_NO_DATABASE;
-    return body_bytes > ret_claim->deployment->request_body_bytes_max ? PRISMA_TOO_LARGE
-                                                                      : PRISMA_ADMITTED;
+    if (body_bytes > ret_claim->deployment->request_body_bytes_max)
+        return PRISMA_TOO_LARGE;
+    const struct worker *worker = ret_claim->deployment->worker;
+    ret_claim->invalidates = is_invalidation(parsed);
+    if (ret_claim->invalidates)
+        worker->count->invalidations++;
+    ret_claim->invalidations =
+        counting_worker_sum(worker->number, offsetof(struct worker_counters, invalidations));
+    return PRISMA_ADMITTED;
 }
 
 /* ---- refusing ---- */

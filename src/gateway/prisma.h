@@ -26,6 +26,8 @@ struct prisma_claim {
     bool read_only;
     uint32_t transactions_max;     /* 0: the endpoint's default */
     struct worker_counters *count; /* where its requests are counted; outlives the plan */
+    bool invalidates; /* the database's results, of all gateways: each has an instance with some */
+    uint64_t invalidations; /* that there were, with this one */
     struct deployment *deployment; /* what answers for the key's database */
 };
 

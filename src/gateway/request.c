@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "clock.h"
+#include "http1.h"
 
 enum { FRAME_KEPT_BYTES = 16 * 1024 }; /* of a free request's buffer */
 
@@ -106,6 +107,16 @@ struct slice request_header(const struct request *request, struct slice name)
     return (struct slice){0};
 }
 
+/* As a library writes it: one that is written otherwise would not be told from what gateways alone
+ * may say. */
+static bool is_plain_name(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (name.ptr[i] >= 'A' && name.ptr[i] <= 'Z')
+            return false;
+    return http1_is_token(name);
+}
+
 bool request_parse_frame(struct slice payload, struct frame_request *head,
                          struct http1_request *parsed)
 {
@@ -133,8 +144,11 @@ bool request_parse_frame(struct slice payload, struct frame_request *head,
     parsed->target = parsed->path;
     struct slice block = {url.ptr + url.len, head->headers_bytes};
     while (parsed->headers_count < HTTP1_HEADERS_MAX &&
-           next_field(&block, &parsed->headers[parsed->headers_count]))
+           next_field(&block, &parsed->headers[parsed->headers_count])) {
+        if (!is_plain_name(parsed->headers[parsed->headers_count].name))
+            return false;
         parsed->headers_count++;
+    }
     return true;
 }
 

@@ -15,9 +15,21 @@ export class Results {
   #entries = new Map(); // in the order of their last use
   #byTag = new Map(); // tag => keys
   #bytes = 0;
+  #known = 0; // invalidations, of all that gateways have counted
+  #age = 0;
 
   constructor(bytesMax) {
     this.bytesMax = bytesMax;
+  }
+
+  // Another one after each invalidation.
+  get age() {
+    return this.#age;
+  }
+
+  // Of invalidations that other gateways' instances were asked for only the number is known, and not the tags.
+  catchUp(count) {
+    if (count > this.#known) this.invalidate("all", count);
   }
 
   get bytes() {
@@ -35,7 +47,9 @@ export class Results {
     return { ...entry, status: age < ttl ? "ttl" : "swr" };
   }
 
-  store(key, text, tags) {
+  // age: when the result was asked for. What was made invalid meanwhile is not kept.
+  store(key, text, tags, age) {
+    if (age !== this.#age) return;
     this.#drop(key);
     const bytes = tags.reduce((sum, tag) => sum + 2 * tag.length + 100, 2 * (key.length + text.length) + 200);
     if (bytes > this.bytesMax / 4) return;
@@ -60,8 +74,10 @@ export class Results {
     }
   }
 
-  // tags: a list, or "all".
-  invalidate(tags) {
+  // tags: a list, or "all". count: of all invalidations, with this one.
+  invalidate(tags, count) {
+    this.#known = Math.max(this.#known, count);
+    this.#age++;
     const keys = tags === "all" ? [...this.#entries.keys()] : tags.flatMap((tag) => [...(this.#byTag.get(tag) ?? [])]);
     for (const key of keys) this.#drop(key);
   }

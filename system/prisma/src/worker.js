@@ -72,10 +72,10 @@ async function throughCache(request, cacheKey, isRead, ctx, run) {
   const ray = request.headers.get("cf-ray") ?? crypto.randomUUID().replaceAll("-", "").slice(0, 16);
   const strategy = isRead ? strategyOf(request.headers) : undefined;
   const renew = async () => {
-    const { logs, onQuery } = logOf(request.headers);
+    const { logs, onQuery } = logOf(request.headers), { age } = results;
     const result = await run(onQuery);
     const text = textOf(result);
-    if (strategy !== undefined && result.errors === undefined) results.store(cacheKey, text, strategy.tags);
+    if (strategy !== undefined && result.errors === undefined) results.store(cacheKey, text, strategy.tags, age);
     return logs.length === 0 ? text : textOf({ ...result, extensions: { logs } });
   };
   if (strategy === undefined) return answer(await renew(), "none", Date.now(), ray);
@@ -150,11 +150,11 @@ async function answerPlans(request, path, who, ctx) {
 
 // ---- both ----
 
-function invalidate(body) {
+function invalidate(body, count) {
   const { tags } = body ?? {};
   if (tags !== "all" && !(Array.isArray(tags) && tags.every((tag) => typeof tag === "string")))
     throw invalidRequest('The body is {"tags": ["…"]} or {"tags": "all"}.');
-  results.invalidate(tags);
+  results.invalidate(tags, count);
 }
 
 const notFound = () => Response.json({ error: "Prisma's clients ask for nothing here." }, { status: 404 });
@@ -168,11 +168,13 @@ export default {
       readOnly: request.headers.get("weir-prisma-access") === "read",
       transactions: Number(request.headers.get("weir-prisma-transactions") ?? limits.keyTransactions),
     };
+    const invalidations = Number(request.headers.get("weir-prisma-invalidations") ?? 0); // with this one, if it is
     const isPlans = ["connection-info", "query", "transaction"].includes(path[0]);
     try {
       await database.ready();
+      results.catchUp(request.headers.has("weir-prisma-invalidates") ? invalidations - 1 : invalidations);
       if (path[0] === "invalidate") {
-        invalidate(jsonOf(await request.text()));
+        invalidate(jsonOf(await request.text()), invalidations);
         return new Response(null, { headers: { "cf-ray": `${request.headers.get("cf-ray")}-WEIR` } });
       }
       const answered = isPlans ? await answerPlans(request, path, who, ctx) : await answerJsonProtocol(request, url, path, who, ctx);

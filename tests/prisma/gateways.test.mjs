@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several gateways, each with a Prisma endpoint's instance and its cache: what is made invalid is so for the clients of all.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import http from "node:http";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { Weir, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
+import { startPostgres } from "../pool/lib.mjs";
+
+let postgres, served, weir, port, key;
+before(async () => {
+  postgres = await startPostgres();
+  postgres.sql("create table t (name text); insert into t values ('one')");
+  port = await freePort();
+  // A worker that hands on what it is asked, and tells which instance it is.
+  served = project({
+    "app/wrangler.toml": wrangler(),
+    "app/src/index.js": `const me = {}; export default { async fetch(request, env) {
+      me.id ??= crypto.randomUUID();
+      const url = new URL(request.url);
+      const headers = new Headers(request.headers);
+      headers.set("authorization", "Bearer " + new URL(env.DATABASE_URL).searchParams.get("api_key"));
+      const answer = await fetch("https://accelerate.prisma-data.net" + url.pathname, { method: request.method, headers, body: await request.text() });
+      return Response.json({ me: me.id, status: answer.headers.get("accelerate-cache-status"), body: await answer.text() });
+    } };`,
+    "weir.toml": `access_log = "off"\ngateways = 2\n[[listener]]\nport = ${port}\n[[worker]]\nproject = "app"\ndefault = true\n[worker.scale]\nmax_instances = 1\n` +
+      `[pool]\nlisten = []\n[[pool.databases]]\nname = "app"\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/postgres?sslmode=disable"\n`,
+  });
+  const made = spawnSync(weirPath, ["prisma", "key", "create", "--json", "--database", "app", "--config", join(served.dir, "weir.toml")], { encoding: "utf8" });
+  key = JSON.parse(made.stdout).key;
+  writeFileSync(join(served.dir, "app/.dev.vars"), `DATABASE_URL="prisma://accelerate.prisma-data.net/?api_key=${key}"\n`, { mode: 0o600 });
+  weir = await Weir.start(["serve", "--config", join(served.dir, "weir.toml")]);
+  await weir.waitFor("serving");
+});
+after(async () => {
+  await weir.stop("SIGTERM");
+  served.remove();
+});
+
+// By a connection of its own, which stays with its gateway.
+function client() {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const post = (path, body, headers = {}) =>
+    new Promise((done, fail) => {
+      const request = http.request({ host: "127.0.0.1", port, path, method: "POST", agent, headers: { "content-type": "application/json", ...headers } }, (response) => {
+        let text = "";
+        response.setEncoding("utf8").on("data", (chunk) => (text += chunk));
+        response.on("end", () => (response.statusCode === 200 ? done(JSON.parse(text)) : fail(new Error(`${response.statusCode} ${text}\n${weir.output.slice(-2000)}`))));
+      });
+      request.on("error", fail);
+      request.end(body);
+    });
+  return {
+    post,
+    close: () => agent.destroy(),
+    async ask(tag) {
+      const plan = { type: "query", args: { type: "rawSql", sql: "select name from t", args: [], argTypes: [] } };
+      const { me, status, body } = await post("/query", JSON.stringify({ operation: "findMany", plan }), { "cache-control": "max-age=60", "accelerate-cache-tags": tag });
+      return { me, told: `${status} ${/"(one|two|three|four)"/.exec(body)?.[1] ?? body}` };
+    },
+    invalidate: (tags) => post("/invalidate", JSON.stringify({ tags })),
+  };
+}
+
+test("what a client makes invalid is not served to those of other gateways", { timeout: 60000 * patience }, async () => {
+  const a = client(), { me } = await a.ask("rows");
+  let b, other;
+  for (let i = 0; i < 200 && (b === undefined || other === me); i++) {
+    b?.close();
+    b = client();
+    other = (await b.ask("rows")).me;
+  }
+  assert.notEqual(other, me, "no connection reached the second gateway");
+  const told = async () => [(await a.ask("rows")).told, (await b.ask("rows")).told];
+  assert.deepEqual(await told(), ["ttl one", "ttl one"]);
+  postgres.sql("update t set name = 'two'");
+  assert.deepEqual(await told(), ["ttl one", "ttl one"]);
+  await a.invalidate(["rows"]);
+  assert.deepEqual(await told(), ["miss two", "miss two"]);
+  assert.deepEqual(await told(), ["ttl two", "ttl two"]);
+  postgres.sql("update t set name = 'three'");
+  await b.invalidate(["others"]); // the other gateway's instance knows no tags, and forgets all
+  assert.deepEqual(await told(), ["miss three", "ttl two"]);
+  postgres.sql("update t set name = 'four'");
+  await b.invalidate("all");
+  assert.deepEqual(await told(), ["miss four", "miss four"]);
+  a.close();
+  b.close();
+});
