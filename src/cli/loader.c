@@ -81,7 +81,10 @@ static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *
                          name);
     const json_t *pool = json_object_get(plan, "pool"), *own = json_object_get(database, "pool_size");
     json_t *vars = json_copy((json_t *)(uintptr_t)settings);
-    (void)json_object_set(vars, "POOL_SIZE", own ? (json_t *)(uintptr_t)own : json_object_get(pool, "pool_size"));
+    (void)json_object_set(vars, "POOL_SIZE",
+                          own ? (json_t *)(uintptr_t)own : json_object_get(pool, "pool_size"));
+    if (json_object_get(database, "schema")) /* ?schema= of its url, as Prisma's URLs have it */
+        (void)json_object_set(vars, "SCHEMA", json_object_get(database, "schema"));
     int r = prisma_endpoint_project(name, binding, vars, &project, err);
     json_decref(vars);
     if (r == 0)

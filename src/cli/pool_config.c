@@ -271,6 +271,7 @@ const char *pool_config_apply_url(const char *url, json_t *database)
         problem = "load_balance_hosts is none of disable, round-robin and random";
     set_text(database, "target_session_attrs", wanted);
     set_text(database, "load_balance_hosts", balance);
+    set_text(database, "schema", json_string_value(json_object_get(parameters, "schema")));
     json_decref(parts);
     return problem;
 }

@@ -2,6 +2,7 @@
 // The Prisma endpoint of weir serve: [prisma] with TLS, several databases, keys while it runs, and what is wrong with it.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import https from "node:https";
 import { join } from "node:path";
@@ -20,6 +21,7 @@ const toml = (prisma = `port = ${ports.prisma}\ncertificate_file = "server.crt"\
   `access_log = "off"\n[[listener]]\nport = ${ports.http}\n[[listener]]\nport = ${ports.https}\ncertificate_file = "${pair.certificate}"\nkey_file = "${pair.key}"\n` +
   `[[worker]]\nproject = "app"\ndefault = true\n[admin]\nport = ${ports.admin}\n[pool]\nlisten = []\npool_size = 4\nquery_wait_timeout = "1s"\n` +
   ["one", "two"].map((name) => `[[pool.databases]]\nname = "${name}"\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/${name}?sslmode=disable"\n`).join("") +
+  `[[pool.databases]]\nname = "tenant"\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/one?schema=a%20Tenant&sslmode=disable"\n` +
   `[prisma]\n${prisma}\n`;
 
 before(async () => {
@@ -28,6 +30,7 @@ before(async () => {
     postgres.sql(`create database ${name}`);
     postgres.sql(`create table t (name text); insert into t values ('${name}')`, name);
   }
+  postgres.sql(`create schema "a Tenant"; create table "a Tenant".t (name text primary key); insert into "a Tenant".t values ('tenant')`, "one");
   ports = { http: await freePort(), https: await freePort(), prisma: await freePort(), admin: await freePort() };
   served = project({
     "app/wrangler.toml": wrangler('[assets]\ndirectory = "public"\n'),
@@ -95,6 +98,19 @@ test("each key reaches its own database alone, also when it was made while the s
   assert.equal(cli("create").status, 2);
   const plain = await fetch(`http://127.0.0.1:${ports.prisma}/query`).catch(() => "no");
   assert.equal(plain, "no");
+});
+
+test("?schema= of a database's URL is where its tables are, in each protocol and in raw queries", async () => {
+  const made = key("--database", "tenant"), headers = { authorization: `Bearer ${made.key}` };
+  const info = await secure(ports.prisma, "/connection-info", { headers });
+  assert.equal(JSON.parse(info.text).connectionInfo.schemaName, "a Tenant");
+  assert.deepEqual(JSON.parse((await ask(made, "select name from t")).text).data.rows, [["tenant"]]);
+  const schema = Buffer.from('datasource db {\n  provider = "postgresql"\n  url = env("X")\n}\nmodel t {\n  name String @id\n}\n').toString("base64");
+  const path = `/6.19.3/${createHash("sha256").update(schema).digest("hex")}`;
+  assert.equal((await secure(ports.prisma, `${path}/schema`, { method: "PUT", body: schema, headers })).status, 200);
+  const query = { modelName: "t", action: "findMany", query: { arguments: {}, selection: { $scalars: true } } };
+  const found = await secure(ports.prisma, `${path}/graphql`, { method: "POST", body: JSON.stringify(query), headers });
+  assert.deepEqual(JSON.parse(found.text), { data: { findMany: [{ name: "tenant" }] } });
 });
 
 // Of the endpoint at that path, with a key.

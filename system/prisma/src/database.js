@@ -52,6 +52,9 @@ class Client extends pg.Client {
   }
 }
 
+// As an option of the startup message, where spaces part one from the next.
+const searchPath = (schema) => `-c search_path=${`"${schema.replaceAll('"', '""')}"`.replace(/[\\\s]/g, "\\$&")}`;
+
 const statement = (sql) => ({ sql, args: [], argTypes: [] });
 
 // After the first query of a transaction nobody can make it writable again.
@@ -85,14 +88,16 @@ export class Database {
   #slots; // of interactive transactions, of all keys
   #keySlots = new Map(); // … of one
 
-  constructor(url, limits) {
+  // schema: of tables that the client's schema gives none; undefined: public.
+  constructor(url, schema, limits) {
     this.#limits = limits;
     this.#slots = new Slots(limits.transactions);
     const pool = new pg.Pool({
       Client, connectionString: url, max: CONNECTIONS_MAX, idleTimeoutMillis: 10000, connectionTimeoutMillis: 30000,
       statement_timeout: limits.queryMs, // Postgres stops the statement itself
+      options: schema === undefined ? undefined : searchPath(schema), // for raw queries
     });
-    this.#connecting = this.#connect(new PrismaPg(pool, { statementNameGenerator: nameOf }));
+    this.#connecting = this.#connect(new PrismaPg(pool, { schema, statementNameGenerator: nameOf }));
   }
 
   ready() {

@@ -13,7 +13,7 @@ const READS = /^(find|aggregate|groupBy|count)/;
 
 let database, results, limits;
 
-// env: [prisma] of weir.toml, with its defaults filled in.
+// env: [prisma] of weir.toml, with its defaults filled in, and of the database's URL the schema, if it names one.
 function begin(env) {
   limits = {
     queryMs: env.QUERY_MS,
@@ -23,7 +23,7 @@ function begin(env) {
     connections: env.POOL_SIZE,
     responseBytes: env.RESPONSE_BYTES_MAX,
   };
-  database = new Database(env.DATABASE.connectionString, limits);
+  database = new Database(env.DATABASE.connectionString, env.SCHEMA, limits);
   results = new Results(env.CACHE_BYTES_MAX);
 }
 
