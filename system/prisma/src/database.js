@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The database, through weir's pool: plans are run by Prisma's interpreter over its adapter for pg.
 import { PrismaPg } from "@prisma/adapter-pg";
-import { QueryInterpreter, TransactionManager, UserFacingError, noopTracingHelper } from "@prisma/client-engine-runtime";
+import { QueryInterpreter, TransactionManager, UserFacingError } from "@prisma/client-engine-runtime";
 import pg from "pg";
 
 import { Refusal } from "./errors.js";
 import { Slots } from "./slots.js";
+import { tracing } from "./telemetry.js";
 
 const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
   STATEMENTS_MAX = 1000, // texts with a prepared statement
@@ -29,9 +30,11 @@ function isolationOf(level) {
   return isolation;
 }
 
-// A text always has the same name, so that the pool prepares it once for each of its connections.
+// A text always has the same name, so that the pool prepares it once for each of its connections. With a comment it may be
+// another one each time.
 const names = new Map();
 function nameOf({ sql }) {
+  if (sql.endsWith("*/")) return undefined;
   let name = names.get(sql);
   if (name === undefined && names.size < STATEMENTS_MAX) names.set(sql, (name = `prisma_${names.size}`));
   return name;
@@ -110,7 +113,7 @@ export class Database {
     this.#transactions = new TransactionManager({
       driverAdapter: this.#adapter,
       transactionOptions: { maxWait: 2000, timeout: 5000 },
-      tracingHelper: noopTracingHelper,
+      tracingHelper: tracing,
       provider: "postgresql",
     });
   }
@@ -119,27 +122,29 @@ export class Database {
     return { provider: "postgres", connectionInfo: this.#adapter.getConnectionInfo() };
   }
 
-  // who: {key, readOnly}. transaction: id of an interactive one, or undefined. onQuery: told of each statement, or
-  // undefined.
-  async run(plan, scope, who, transaction, onQuery) {
+  // context: {who: {key, readOnly}, and where there are: transaction: id of an interactive one, onQuery: told of each
+  // statement, comments: an object of texts that statements carry}.
+  async run(plan, scope, context) {
+    const { who, transaction } = context;
     if (transaction !== undefined) this.#check(transaction, who.key);
-    else if (who.readOnly) return this.transact(undefined, who, onQuery, (runPlan) => runPlan(plan, scope));
-    return this.#run(plan, scope, who, transaction, onQuery);
+    else if (who.readOnly) return this.transact(undefined, context, (runPlan) => runPlan(plan, scope));
+    return this.#run(plan, scope, context);
   }
 
-  async #run(plan, scope, who, transaction, onQuery) {
+  async #run(plan, scope, { who, transaction, onQuery, comments }) {
     const queryable =
       transaction === undefined ? this.#adapter : await this.#transactions.getTransaction({ id: transaction }, "query");
     if (who.readOnly && queryable.client.transactionStatus === "I") throw denied("its transaction is over");
     const interpreter = QueryInterpreter.forSql({
       onQuery,
-      tracingHelper: noopTracingHelper,
+      tracingHelper: tracing,
       provider: "postgresql",
       connectionInfo: this.#adapter.getConnectionInfo(),
     });
     const transactionManager =
       transaction === undefined ? { enabled: true, manager: this.#transactions } : { enabled: false };
-    return this.#inTime(interpreter.run(plan, { queryable, transactionManager, scope }));
+    const sqlCommenter = comments === undefined ? undefined : { plugins: [() => comments], queryInfo: {} };
+    return this.#inTime(interpreter.run(plan, { queryable, transactionManager, scope, sqlCommenter }));
   }
 
   async #inTime(result) {
@@ -243,7 +248,8 @@ export class Database {
   }
 
   // A transaction around run(runPlan), as run() takes plans and scopes.
-  async transact(isolationLevel, who, onQuery, run) {
+  async transact(isolationLevel, context, run) {
+    const { who } = context;
     const { id } = await this.#transactions.startTransaction({
       maxWait: 2000,
       timeout: this.#limits.queryMs,
@@ -251,7 +257,7 @@ export class Database {
     });
     try {
       if (who.readOnly) await makeReadOnly(await this.#transactions.getTransaction({ id }, "query"));
-      const result = await run((plan, scope) => this.#run(plan, scope, who, id, onQuery));
+      const result = await run((plan, scope) => this.#run(plan, scope, { ...context, transaction: id }));
       await this.#transactions.commitTransaction(id);
       return result;
     } catch (error) {

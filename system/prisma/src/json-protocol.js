@@ -118,16 +118,16 @@ async function runBatch(schema, { batch, transaction }, runPlan, runInTransactio
   }
 }
 
-// What a request for …/graphql comes to. who, transaction, onQuery: as database.run() has them.
-export async function answerQuery(hash, body, database, { who, transaction, onQuery }) {
+// What a request for …/graphql comes to. context: as database.run() has it.
+export async function answerQuery(hash, body, database, context) {
   if (typeof body !== "object" || body === null) throw invalidRequest("The body is not an object.");
   const schema = findSchema(hash);
-  const runPlan = (plan, scope) => database.run(plan, scope, who, transaction, onQuery);
+  const runPlan = (plan, scope) => database.run(plan, scope, context);
   if (!Array.isArray(body.batch)) return runQuery(schema, check(body), runPlan);
   // Inside of an interactive transaction a batch begins none of its own.
   const runInTransaction =
-    transaction === undefined
-      ? (level, run) => database.transact(level, who, onQuery, run)
+    context.transaction === undefined
+      ? (level, run) => database.transact(level, context, run)
       : (_, run) => run(runPlan);
   return runBatch(schema, body, runPlan, runInTransaction);
 }

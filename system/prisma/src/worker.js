@@ -8,6 +8,7 @@ import { Refusal, answerOf, cannotStart, invalidRequest, planAnswerOf } from "./
 import { answerQuery } from "./json-protocol.js";
 import { Results, strategyOf } from "./results.js";
 import { findSchema, uploadSchema } from "./schemas.js";
+import { Telemetry } from "./telemetry.js";
 
 const READS = /^(find|aggregate|groupBy|count)/;
 
@@ -35,20 +36,6 @@ function jsonOf(text) {
   }
 }
 
-// What is asked to be told of with the answer: the statements, where the client listens for them.
-function logOf(headers) {
-  const logs = [];
-  if (!/\bquery\b/.test(headers.get("x-capture-telemetry") ?? "")) return { logs, onQuery: undefined };
-  const onQuery = ({ timestamp, duration, query, params }) =>
-    logs.push({
-      level: "query",
-      target: "quaint::connector::metrics",
-      timestamp: [Math.floor(timestamp / 1000), (timestamp % 1000) * 1000000],
-      attributes: { query, params: safeJsonStringify(params), duration_ms: Math.round(duration) },
-    });
-  return { logs, onQuery };
-}
-
 function textOf(result) {
   const text = safeJsonStringify(result);
   if (text.length > limits.responseBytes)
@@ -67,16 +54,22 @@ function answer(text, status, storedMs, ray) {
   });
 }
 
+// What is asked of the database, and the answer with what is to be told of it: {result, extensions}.
+async function told(headers, run) {
+  const telemetry = new Telemetry(headers);
+  const result = await telemetry.run(() => run(telemetry.onQuery));
+  return { result, extensions: telemetry.extensions() };
+}
+
 // run(onQuery): the result. isRead: whether it may be kept.
 async function throughCache(request, cacheKey, isRead, ctx, run) {
   const ray = request.headers.get("cf-ray") ?? crypto.randomUUID().replaceAll("-", "").slice(0, 16);
   const strategy = isRead ? strategyOf(request.headers) : undefined;
   const renew = async () => {
-    const { logs, onQuery } = logOf(request.headers), { age } = results;
-    const result = await run(onQuery);
+    const { age } = results, { result, extensions } = await told(request.headers, run);
     const text = textOf(result);
     if (strategy !== undefined && result.errors === undefined) results.store(cacheKey, text, strategy.tags, age);
-    return logs.length === 0 ? text : textOf({ ...result, extensions: { logs } });
+    return extensions === undefined ? text : textOf({ ...result, extensions });
   };
   if (strategy === undefined) return answer(await renew(), "none", Date.now(), ray);
   const found = results.find(cacheKey, strategy);
@@ -96,7 +89,7 @@ function checkVersion(version) {
   );
 }
 
-const transactionBody = (id, origin, hash) => ({ id, extensions: {}, "data-proxy": { endpoint: `${origin}/itx/${hash}/${id}` } });
+const transactionBody = ({ result: id, extensions = {} }, origin, hash) => ({ id, extensions, "data-proxy": { endpoint: `${origin}/itx/${hash}/${id}` } });
 
 async function queryOf(request, hash, transaction, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
@@ -111,8 +104,8 @@ async function answerJsonProtocol(request, url, path, who, ctx) {
     const hash = second, id = action;
     if (last === "graphql") return queryOf(request, hash, id, who, ctx);
     if (last !== "commit" && last !== "rollback") return undefined;
-    await database.end(id, who, last);
-    return Response.json({});
+    const { extensions } = await told(request.headers, () => database.end(id, who, last));
+    return Response.json({ extensions });
   }
   checkVersion(first);
   if (action === "graphql" && path.length === 3) return queryOf(request, second, undefined, who, ctx);
@@ -122,30 +115,38 @@ async function answerJsonProtocol(request, url, path, who, ctx) {
   }
   if (action === "transaction" && last === "start") {
     const { max_wait: maxWait, timeout, isolation_level: isolationLevel } = jsonOf(await request.text());
-    return Response.json(transactionBody(await database.start({ maxWait, timeout, isolationLevel }, who), url.origin, second));
+    const started = await told(request.headers, () => database.start({ maxWait, timeout, isolationLevel }, who));
+    return Response.json(transactionBody(started, url.origin, second));
   }
   return undefined;
 }
 
 // ---- Prisma 7 ----
 
+const isTexts = (object) =>
+  typeof object === "object" && object !== null && !Array.isArray(object) && Object.values(object).every((value) => typeof value === "string");
+
 async function planOf(request, transaction, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
   if (typeof body?.plan !== "object" || body.plan === null) throw invalidRequest("The body has no plan.");
-  const { plan, params = {} } = body;
+  const { plan, params = {}, comments } = body;
+  if (comments !== undefined && !isTexts(comments)) throw invalidRequest("The body's comments are an object of texts.");
   const isRead = transaction === undefined && READS.test(body.operation ?? "");
-  return throughCache(request, text, isRead, ctx, async (onQuery) => ({ data: await database.run(plan, params, who, transaction, onQuery) }));
+  return throughCache(request, text, isRead, ctx, async (onQuery) => ({ data: await database.run(plan, params, { who, transaction, onQuery, comments }) }));
 }
 
 async function answerPlans(request, path, who, ctx) {
   const [first, second, third] = path;
   if (first === "connection-info") return Response.json(database.connectionInfo());
   if (first === "query") return planOf(request, undefined, who, ctx);
-  if (second === "start") return Response.json({ id: await database.start(jsonOf(await request.text()), who) });
+  if (second === "start") {
+    const options = jsonOf(await request.text()), { result: id, extensions } = await told(request.headers, () => database.start(options, who));
+    return Response.json({ id, extensions });
+  }
   if (third === "query") return planOf(request, second, who, ctx);
   if (third !== "commit" && third !== "rollback") return undefined;
-  await database.end(second, who, third);
-  return Response.json({});
+  const { extensions } = await told(request.headers, () => database.end(second, who, third));
+  return Response.json({ extensions });
 }
 
 // ---- both ----

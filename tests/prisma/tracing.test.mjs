@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// A client that traces gets the spans of what weir did, below its own; and (7) its comments are carried to the database.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { root } from "../e2e/lib.mjs";
+import { clients, startEndpoint } from "./lib.mjs";
+
+let endpoint;
+before(async () => {
+  endpoint = await startEndpoint();
+});
+after(() => endpoint.stop());
+
+// One version's instrumentation, before its client is loaded: {tracer, take(): the spans since, by name}.
+function instrument(version) {
+  const require = createRequire(join(root, "tests/prisma", version, "package.json"));
+  const { context, trace } = require("@opentelemetry/api");
+  const { AsyncLocalStorageContextManager } = require("@opentelemetry/context-async-hooks");
+  const { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } = require("@opentelemetry/sdk-trace-base");
+  const { PrismaInstrumentation } = require("@prisma/instrumentation");
+  const exporter = new InMemorySpanExporter();
+  const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+  const manager = new AsyncLocalStorageContextManager().enable();
+  context.setGlobalContextManager(manager);
+  trace.setGlobalTracerProvider(provider);
+  const instrumentation = new PrismaInstrumentation();
+  instrumentation.setTracerProvider(provider);
+  instrumentation.enable();
+  const take = () => {
+    const spans = exporter.getFinishedSpans().slice();
+    exporter.reset();
+    return spans;
+  };
+  const done = () => {
+    instrumentation.disable();
+    context.disable();
+    trace.disable();
+  };
+  return { tracer: provider.getTracer("test"), take, done };
+}
+
+const parentOf = (span, spans) => spans.find((one) => one.spanContext().spanId === (span.parentSpanContext?.spanId ?? span.parentSpanId));
+const lineage = (span, spans) => (span === undefined ? [] : [span.name, ...lineage(parentOf(span, spans), spans)]);
+
+for (const version of ["v6", "v7"])
+  test(`spans of queries and of transactions, with the client's trace (${version})`, async () => {
+    const { tracer, take, done } = instrument(version);
+    const p = clients(version).edge(endpoint.edgeUrl());
+    await p.user.count();
+    take();
+    await tracer.startActiveSpan("asking", async (span) => {
+      await p.user.findMany({ select: { id: true } });
+      span.end();
+    });
+    const spans = take(), traceId = spans[0].spanContext().traceId;
+    const statement = spans.find(({ name }) => name === "prisma:engine:db_query");
+    assert.ok(statement, spans.map(({ name }) => name).join());
+    assert.match(statement.attributes["db.query.text"], /^SELECT .*"users"/);
+    assert.equal(statement.attributes["db.system.name"], "postgresql");
+    const line = lineage(statement, spans);
+    assert.equal(line[1], "prisma:engine:query");
+    assert.equal(line.at(-1), "asking");
+    assert.ok(line.includes("prisma:client:operation"), line.join());
+    for (const span of spans) {
+      assert.equal(span.spanContext().traceId, traceId);
+      assert.ok(Math.abs(span.startTime[0] * 1000 - Date.now()) < 60000 && span.duration[0] < 10 && span.duration[0] >= 0, span.name);
+    }
+    await p.$transaction(async (tx) => tx.user.count());
+    const names = take().map(({ name }) => name);
+    assert.ok(names.includes("prisma:engine:start_transaction") && names.includes("prisma:engine:commit_transaction"), names.join());
+    await p.$disconnect();
+    done();
+  });
+
+test("who does not trace is told nothing; comments of a client are the statements'", async () => {
+  const ask = async (more) => {
+    const plan = { type: "query", args: { type: "rawSql", sql: "select current_query() as text", args: [], argTypes: [] } };
+    const answer = await fetch(`http://127.0.0.1:${endpoint.port}/query`, {
+      method: "POST", headers: { authorization: `Bearer ${endpoint.first.key}` }, body: JSON.stringify({ plan, ...more }),
+    });
+    return JSON.parse(await answer.text());
+  };
+  const { data, extensions } = await ask({});
+  assert.equal(extensions, undefined);
+  assert.equal(data.rows[0][0], "select current_query() as text");
+  const commented = await ask({ comments: { route: "/posts; */ drop", by: "it's" } });
+  assert.equal(commented.data.rows[0][0], "select current_query() as text /*by='it\\'s',route='%2Fposts%3B%20*%2F%20drop'*/");
+  for (const comments of [5, "text", [1], { a: 5 }, { a: { b: 1 } }]) assert.equal((await ask({ comments })).code, "P6000", JSON.stringify(comments));
+});
