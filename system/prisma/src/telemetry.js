@@ -27,7 +27,7 @@ export const tracing = {
 export class Telemetry {
   #logs;
   #spans;
-  #root = newId();
+  #root; // id of the span of the whole
   #traceId;
   #caller = null; // the client's span
   #begun = Date.now();
@@ -38,6 +38,7 @@ export class Telemetry {
     if (/\bquery\b/.test(wanted)) this.#logs = [];
     if (!/\btracing\b/.test(wanted)) return;
     this.#spans = [];
+    this.#root = newId();
     [, this.#traceId, this.#caller] = /^00-([0-9a-f]{32})-([0-9a-f]{16})-/.exec(headers.get("traceparent") ?? "") ?? [undefined, newId() + newId(), null];
   }
 
