@@ -45,7 +45,7 @@ function pgbench(target, args, clients, host = "127.0.0.1") {
   const count = Number(text.match(/actually processed: (\d+)/)[1]);
   const latencies = readdirSync(logs).flatMap((file) => readFileSync(join(logs, file), "utf8").trimEnd().split("\n")).map((line) => Number(line.split(" ")[2])).sort((a, b) => a - b);
   rmSync(logs, { recursive: true });
-  return { tps: Number(text.match(/tps = ([\d.]+)/)[1]), cpu: (cpu * 10_000) / count, p99: (latencies[Math.floor(latencies.length * 0.99)] ?? NaN) / 1000 };
+  return { tps: Number(text.match(/tps = ([\d.]+)/)?.[1] ?? 0), cpu: (cpu * 10_000) / count, p99: (latencies[Math.floor(latencies.length * 0.99)] ?? NaN) / 1000 };
 }
 
 // targets: direct, PgBouncer, weir; these: those that can do it.

@@ -290,6 +290,9 @@ static const struct config_key pool_keys[] = {
      "to hear that they have failed; 0: not at all, where all clients come from one address"},
     {"server_connect_timeout", CONFIG_DURATION, 100, DAY_MS, "15s", "server_connect_timeout",
      "Time for a connection to a database, its login included"},
+    {"tcp_user_timeout", CONFIG_DURATION, 0, DAY_MS, "60s", "tcp_user_timeout",
+     "Who acknowledges nothing of what it was sent over TCP for so long is gone; 0: when the kernel "
+     "says so"},
     {"server_lifetime", CONFIG_DURATION, 0, DAY_MS, "1h", "server_lifetime",
      "A connection is closed after this, when it is idle; 0: after its first client"},
     {"server_idle_timeout", CONFIG_DURATION, 0, DAY_MS, "10m", "server_idle_timeout",

@@ -12,7 +12,16 @@
 
 enum { INCLUDES_MAX = 10, LINE_BYTES_MAX = 16 * 1024 };
 
-enum ini_type { INI_TEXT, INI_COUNT, INI_SECONDS, INI_BOOL, INI_LIST, INI_FILE, INI_NOTHING };
+enum ini_type {
+    INI_TEXT,
+    INI_COUNT,
+    INI_SECONDS,
+    INI_MILLISECONDS,
+    INI_BOOL,
+    INI_LIST,
+    INI_FILE,
+    INI_NOTHING,
+};
 
 /* A key of theirs and ours; INI_NOTHING: of no consequence here, and not worth a note. */
 struct ini_key {
@@ -58,6 +67,7 @@ static const struct ini_key general_keys[] = {
     {"server_connect_timeout", INI_SECONDS, "server_connect_timeout"},
     {"pool_idle_timeout", INI_SECONDS, "pool_idle_timeout"},
     {"cancel_wait_timeout", INI_SECONDS, "cancel_wait_timeout"},
+    {"tcp_user_timeout", INI_MILLISECONDS, "tcp_user_timeout"},
     {"server_reset_query", INI_TEXT, "server_reset_query"},
     {"server_reset_query_always", INI_BOOL, "server_reset_query_always"},
     {"server_round_robin", INI_BOOL, "server_round_robin"},
@@ -191,6 +201,10 @@ static json_t *value_of(struct ini *ini, int line, const struct ini_key *key, co
     case INI_SECONDS:
         if (is_number)
             return json_integer((json_int_t)(number * 1000));
+        break;
+    case INI_MILLISECONDS:
+        if (is_number)
+            return json_integer((json_int_t)number);
         break;
     case INI_BOOL:
         return json_boolean(strchr("1tTyY", value[0]) != NULL && value[0]);

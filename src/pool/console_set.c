@@ -2,6 +2,7 @@
 /* SET on the console, by PgBouncer's names: until the next reload or restart. */
 #include "console_set.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 enum setting_type {
     COUNT,
     SECONDS,
+    MILLISECONDS,
     FLAG,
     TEXT,
     TEXT_OR_NONE,
@@ -66,6 +68,7 @@ static const struct setting_kind {
     {"server_round_robin", FLAG, AT(round_robin)},
     {"cancel_wait_timeout", SECONDS, AT(cancel_wait_ms)},
     {"pool_idle_timeout", SECONDS, AT(pool_idle_ms)},
+    {"tcp_user_timeout", MILLISECONDS, AT(tcp_user_ms)},
     {"client_tls_sslmode", TLS_CLIENTS, AT(tls.mode)},
     {"server_tls_sslmode", TLS_SERVERS, AT(server_tls_mode)},
     {"log_connections", FLAG, AT(log_connections)},
@@ -131,6 +134,10 @@ static bool assign(enum setting_type type, void *field, const char *value, char 
     case SECONDS:
         if (is_number)
             *(int64_t *)field = (int64_t)(number * 1000);
+        return is_number;
+    case MILLISECONDS:
+        if (is_number)
+            *(int64_t *)field = (int64_t)number;
         return is_number;
     case FLAG:
         return is_flag(value, field);
@@ -199,6 +206,8 @@ char *console_get(size_t place)
         return xasprintf("%d", *(const int *)field);
     case SECONDS:
         return xasprintf("%g", (double)*(const int64_t *)field / 1000);
+    case MILLISECONDS:
+        return xasprintf("%" PRId64, *(const int64_t *)field);
     case FLAG:
         return xasprintf("%d", *(const bool *)field);
     case TEXT:

@@ -268,6 +268,9 @@ void listen_lost(struct pool *pool)
 
 void listen_tick(struct pool *pool)
 {
+    if (pool->listener && pool->listener->state == SERVER_LISTENING &&
+        server_is_lost(pool->listener))
+        server_close(pool->listener, "the database acknowledges nothing any more");
     if (!pool->channels || pool->listener || pool_now() < pool->retry_us || pool->record->paused)
         return;
     start(pool);

@@ -22,6 +22,7 @@
 #include "record.h"
 #include "statements.h"
 #include "stream.h"
+#include "tcp.h"
 #include "tenant.h"
 #include "wire.h"
 
@@ -113,6 +114,7 @@ struct server {
     uint64_t unnamed_result;   /* what it takes and returns here; 0: not known */
     struct buffer in, out;
     struct server_login *login;          /* while connecting */
+    struct tcp_watch acknowledged, client_acknowledged;
     uint64_t id;                         /* as a client's */
     uint64_t born_us, used_us, query_us; /* query_us: when its first unanswered message went out */
     uint32_t cancel_key_bytes;
@@ -304,6 +306,8 @@ void server_release(struct server *server);
 void server_leave(struct server *server);
 /* Its client is gone, in the middle of something perhaps. */
 void server_lose_client(struct server *server);
+/* Its peer is gone (tcp.h). To be asked now and then. */
+bool server_is_lost(struct server *server);
 void server_tick(struct server *server);
 
 /* ---- server_login.c ---- */

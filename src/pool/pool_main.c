@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -183,7 +182,7 @@ static void on_listener(struct loop_source *source, uint32_t events)
     bool metrics = is_metrics[source - listeners];
     (void)events;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int on = 1, fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE))
             warn_of_descriptors();
         if (fd < 0)
@@ -192,10 +191,7 @@ static void on_listener(struct loop_source *source, uint32_t events)
         socklen_t len = sizeof(address);
         bool tcp =
             getsockname(fd, (struct sockaddr *)&address, &len) == 0 && address.ss_family != AF_UNIX;
-        if (tcp)
-            (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        if (tcp)
-            (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+        tcp_set_up(fd, address.ss_family);
         if (metrics)
             metrics_accept(fd);
         else

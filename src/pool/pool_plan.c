@@ -264,6 +264,7 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->client_login_ms = integer(root, "client_login_timeout", 60000);
     config->denial_delay_ms = integer(root, "failed_login_delay", 8000);
     config->server_connect_ms = integer(root, "server_connect_timeout", 15000);
+    config->tcp_user_ms = integer(root, "tcp_user_timeout", 60000);
     config->pool_idle_ms = integer(root, "pool_idle_timeout", 3600000);
     config->server_retry_ms = integer(root, "server_login_retry", 15000);
     config->server_idle_ms = integer(root, "server_idle_timeout", 600000);

@@ -594,12 +594,24 @@ static void take_from_client(struct server *server, const struct wire_error *err
         client_trouble(client, error);
 }
 
+bool server_is_lost(struct server *server)
+{
+    return tcp_is_lost(server->stream.source.fd, &server->acknowledged, pool_now(),
+                       server->pool->config->tcp_user_ms);
+}
+
 static void lent_tick(struct server *server)
 {
     const struct pool_limits *limits = &server->pool->limits;
     struct client *client = server->client;
     bool asked = server->expect.count > 0;
-    if (asked && passed(server->query_us, limits->query_ms) && !server->cancels)
+    if (asked && server_is_lost(server))
+        server_close(server, "the database acknowledges nothing any more");
+    else if (client->out && client->stream.fd_is_tcp &&
+             tcp_is_lost(client->stream.source.fd, &server->client_acknowledged, pool_now(),
+                         server->pool->config->tcp_user_ms))
+        client_close(client, NULL);
+    else if (asked && passed(server->query_us, limits->query_ms) && !server->cancels)
         client_close(client, &query_too_long);
     else if (server->status != 'I' && passed(client->since_us, limits->transaction_ms))
         client_close(client, &transaction_too_long);

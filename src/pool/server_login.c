@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,18 +269,6 @@ static void connected(struct server *server)
     }
 }
 
-static void set_options(int fd, int family)
-{
-    int on = 1, idle_s = 60, interval_s = 10, unacked_ms = 60000;
-    if (family == AF_UNIX)
-        return;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
-}
-
 static void connect_to(struct server *server, const struct sockaddr *address, socklen_t len)
 {
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -294,7 +281,7 @@ static void connect_to(struct server *server, const struct sockaddr *address, so
         next_address(server);
         return;
     }
-    set_options(fd, address->sa_family);
+    tcp_set_up(fd, address->sa_family);
     memcpy(&server->address, address, len);
     server->address_len = len;
     server->login->phase = PHASE_CONNECT;

@@ -51,6 +51,31 @@ test("a server that accepts and never answers: queries and logins end at their l
   await pool.stop();
 });
 
+test("who does not read for longer than tcp_user_timeout is still there: a server amid a COPY that waits for a lock, a client", { timeout: 60000 * patience }, async () => {
+  postgres.sql("create table keyed (a int primary key, b text)");
+  const pool = await open('pool_size = 1\ntcp_user_timeout = "1s"');
+  const holder = await Wire.login(postgres.port), wire = await Wire.login(pool.port);
+  await holder.rows("begin");
+  await holder.rows("insert into keyed values (1)");
+  wire.send(query("copy keyed from stdin"));
+  await wire.until("G");
+  let number = 1;
+  for (let i = 0; i < 200; i++) wire.send(copyData(Array.from({ length: 100 }, () => `${number++}\t${"x".repeat(1000)}\n`).join("")));
+  wire.send(copyDone());
+  await sleep(5000);
+  await holder.rows("rollback");
+  assert.equal(errorOf(await wire.until("Z", 1, 30000 * patience)), undefined);
+  assert.deepEqual(await wire.rows("select count(*) from keyed"), [["20000"]]);
+  wire.socket.pause();
+  wire.send(query("select b from keyed"));
+  await sleep(5000);
+  wire.socket.resume();
+  const rows = (await wire.until("Z", 1, 30000 * patience)).filter(({ type }) => type === "D");
+  assert.equal(rows.length, 20000);
+  postgres.sql("drop table keyed");
+  await pool.stop();
+});
+
 test("a network that swallows everything: 08006 for what was under way, new connections after it", needsRoot, async () => {
   const name = `weir${process.pid}`;
   const [ours, theirs] = [`wa${process.pid}`.slice(0, 15), `wb${process.pid}`.slice(0, 15)];
@@ -68,6 +93,11 @@ test("a network that swallows everything: 08006 for what was under way, new conn
     `auth = "any"\npool_size = 2\nquery_timeout = "10s"\nquery_wait_timeout = "3s"\nserver_connect_timeout = "1s"\n[[databases]]\nname = "*"\nhost = "10.213.77.2"\nport = ${far.port}\n[databases.tls]\nmode = "disable"\n`,
   );
   const [one, two, three] = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+  // Without a limit of its own a query ends by what TCP says.
+  const other = await startPool(`auth = "any"\npool_size = 2\ntcp_user_timeout = "3s"\n[[databases]]\nname = "*"\nhost = "10.213.77.2"\nport = ${far.port}\n[databases.tls]\nmode = "disable"\n`);
+  const [four, five] = await Promise.all([1, 2].map(() => Wire.login(other.port)));
+  await four.rows("select 1");
+  await five.rows("listen a");
   await one.rows("begin");
   await one.rows("insert into t values (1)");
   two.send(query("select pg_sleep(1)"));
@@ -76,6 +106,11 @@ test("a network that swallows everything: 08006 for what was under way, new conn
   // In a transaction, in a query, and with nothing begun: each hears of it, and none of it looks done.
   const begun = Date.now();
   one.send(query("commit"));
+  four.send(query("select 2"));
+  const lost = errorOf(await four.until("Z", 1, 60000 * patience));
+  assert.equal(lost?.C, "08006", JSON.stringify(lost));
+  assert.match(lost.M, /acknowledges nothing/);
+  assert.ok(Date.now() - begun < 8000 * patience, `${Date.now() - begun} ms`);
   const [commit, slow] = [errorOf(await one.until("Z", 1, 60000 * patience)), errorOf(await two.until("Z", 1, 60000 * patience))];
   for (const error of [commit, slow]) {
     assert.ok(["08006", "57014"].includes(error?.C), JSON.stringify(error));
@@ -89,7 +124,13 @@ test("a network that swallows everything: 08006 for what was under way, new conn
   await far.sql("select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction'");
   // Nobody was told that it was committed, nor that it was not: TCP may still have brought the COMMIT there.
   assert.match((await three.rows("select count(*) from t"))[0][0], /^[01]$/);
-  await eventually(() => assert.ok(backends(far) <= 2, `${backends(far)} backends`), 30000 * patience);
+  await eventually(() => assert.ok(backends(far) <= 5, `${backends(far)} backends`), 30000 * patience);
+  await eventually(() => four.rows("select 3"), 20000 * patience);
+  four.close();
+  five.close();
+  await other.stop();
+  // One of the other pool's may not have heard of its end.
+  await eventually(() => assert.ok(backends(far) <= 3, `${backends(far)} backends`), 30000 * patience);
   await pool.stop();
 });
 
