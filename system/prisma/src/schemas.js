@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The schemas that clients have uploaded, each with its compiler and the plans it made.
+import { createHash } from "node:crypto";
+
 import { Compiler } from "./compiler.js";
 import { invalidRequest, schemaMissing } from "./errors.js";
 import { Parameters } from "./parameters.js";
@@ -96,17 +98,15 @@ export function findSchema(hash) {
   return schema;
 }
 
-const hex = (bytes) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
-
 // base64: the schema's text, as the client sends it; hash: SHA-256 of that, by which it will name it.
-export async function uploadSchema(hash, base64, connectionInfo) {
+export function uploadSchema(hash, base64, connectionInfo) {
   if (base64.length > SCHEMA_BYTES_MAX)
     throw invalidRequest(`The schema is larger than ${SCHEMA_BYTES_MAX} bytes, which is the limit here.`);
-  const is = hex(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(base64)));
+  const is = createHash("sha256").update(base64).digest("hex");
   if (is !== hash) throw invalidRequest(`The schema's hash is ${is}, and it was sent as ${hash}: generate the client anew.`);
   let text;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
+    text = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.fromBase64(base64));
   } catch {
     throw invalidRequest("The schema is not a text in base64.");
   }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers Prisma's edge clients: Prisma 5 and 6 (json-protocol.js) and the plans of Prisma 7. The gateway has checked the
 // api key, and says which it is.
+import { env as environment } from "cloudflare:workers";
+
 import { safeJsonStringify } from "@prisma/client-engine-runtime";
 
 import { Database } from "./database.js";
 import { Refusal, answerOf, cannotStart, invalidRequest, planAnswerOf } from "./errors.js";
 import { answerQuery } from "./json-protocol.js";
 import { Results, strategyOf } from "./results.js";
+import { rehearse } from "./rehearsal.js";
 import { findSchema, uploadSchema } from "./schemas.js";
 import { Telemetry } from "./telemetry.js";
 
@@ -110,7 +113,7 @@ async function answerJsonProtocol(request, url, path, who, ctx) {
   checkVersion(first);
   if (action === "graphql" && path.length === 3) return queryOf(request, second, undefined, who, ctx);
   if (action === "schema" && request.method === "PUT") {
-    await uploadSchema(second, await request.text(), database.connectionInfo().connectionInfo);
+    uploadSchema(second, await request.text(), database.connectionInfo().connectionInfo);
     return Response.json({});
   }
   if (action === "transaction" && last === "start") {
@@ -158,11 +161,14 @@ function invalidate(body, count) {
   results.invalidate(tags, count);
 }
 
+// What is made before the first request, every instance has from its beginning.
+rehearse();
+begin(environment);
+
 const notFound = () => Response.json({ error: "Prisma's clients ask for nothing here." }, { status: 404 });
 
 export default {
   async fetch(request, env, ctx) {
-    if (database === undefined) begin(env);
     const url = new URL(request.url), path = url.pathname.split("/").slice(1);
     const who = {
       key: request.headers.get("weir-prisma-key") ?? "",
