@@ -58,6 +58,9 @@ static const struct config_key prisma_keys[] = {
      "A larger response is refused: P6009"},
     {"cache_max", CONFIG_SIZE, 0, 128 * MB, "32MB", "CACHE_BYTES_MAX",
      "Results of one database that are kept (cacheStrategy); the one used longest ago goes first"},
+    {"idle_timeout", CONFIG_DURATION, 1000, DAY_MS, "1h", "idle_timeout",
+     "A database's instance that had nothing to do for so long ends, and with it results and schemas; "
+     "sooner where `memory_max` is reached"},
 };
 TABLE(config_prisma, "[prisma]",
       "The Prisma endpoint: a database of [pool] has it when `weir prisma key create` made a key for it.",

@@ -122,6 +122,7 @@ int prisma_endpoint_project(const char *name, json_t *binding, const json_t *set
     *ret_project = project;
     (void)json_object_del(project.vars, "address"); /* the listener's, which is not the worker's */
     (void)json_object_del(project.vars, "port");
+    (void)json_object_del(project.vars, "idle_timeout");
     if (!main_path)
         return error_set(err, -ENOENT,
                          "system/prisma/index.js is not beside this program: Prisma's clients "
