@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cli.h"
+#include "config.h"
 #include "control.h"
 #include "loader.h"
 #include "prisma_endpoint.h"
@@ -75,21 +76,14 @@ static int check_served_database(const char *config, const char *name, struct er
 
 /* ---- the three verbs ---- */
 
-/* Days, hours, minutes or seconds: "30d". -1: it is none. */
+/* A duration as in configurations, "30d", in seconds. -1: it is none. */
 static int64_t seconds_of(const char *text)
 {
-    char *unit;
-    errno = 0;
-    long long count = strtoll(text, &unit, 10);
-    static const struct {
-        char letter;
-        int seconds;
-    } units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
-    for (size_t i = 0; i < ARRAY_LEN(units); i++)
-        if (unit != text && unit[0] == units[i].letter && !unit[1] && errno == 0 && count > 0 &&
-            count < 100000000)
-            return count * units[i].seconds;
-    return -1;
+    const struct value value = {
+        .type = VALUE_STRING, .text = (char *)(uintptr_t)text, .len = strlen(text)};
+    int64_t ms;
+    bool is = config_parse_duration(&value, &ms) && ms >= 1000 && ms / 1000 < (int64_t)1 << 40;
+    return is ? ms / 1000 : -1;
 }
 
 /* A weir serve that runs takes the change up at once; weir dev watches the file. */
@@ -246,7 +240,7 @@ int command_prisma(int argc, char **argv)
         return usage("create needs --database NAME, one of [[pool.databases]]");
     int64_t seconds = expires ? seconds_of(expires) : 0;
     if (seconds < 0)
-        return usage("--expires is a number with d, h, m or s");
+        return usage("--expires is a duration such as 90d, 12h or 30m, of a second or more");
     if ((requests && !count_of(requests)) || (transactions && !count_of(transactions)))
         return usage("--requests and --transactions are numbers, of 1 or more");
     AUTO_TEXT found = config ? NULL : project_find(project, true, &err);
