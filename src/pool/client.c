@@ -289,13 +289,19 @@ void client_trouble(struct client *client, const struct wire_error *error)
 static struct slice take_without_server(struct client *client, struct slice bytes)
 {
     AUTO_BUFFER out = {0};
-    while (bytes.len >= WIRE_HEADER_BYTES && (client->failed || client->trouble)) {
+    for (;;) {
+        size_t skipped = bytes.len < client->skip ? bytes.len : client->skip;
+        client->skip -= (uint32_t)skipped;
+        bytes.ptr += skipped;
+        bytes.len -= skipped;
+        if (bytes.len < WIRE_HEADER_BYTES || !(client->failed || client->trouble))
+            break;
         uint32_t length = wire_get_u32(bytes.ptr + 1);
         char type = bytes.ptr[0];
-        if (length < 4 || length > MESSAGE_KEPT_BYTES_MAX || bytes.len < (size_t)length + 1 ||
-            type == 'X')
+        if (length < 4 || length > WIRE_LENGTH_MAX || type == 'X')
             break;
-        bool asks = type != 'S' && type != 'H' && !client->failed;
+        /* What is on its way of a COPY that has failed asks for nothing. */
+        bool asks = (type == 0 || !strchr("SHdcf", type)) && !client->failed;
         if (client->trouble && asks) {
             buffer_append(&out, client->trouble, wire_get_u32(client->trouble + 1) + 1);
             text_free(&client->trouble);
@@ -306,8 +312,7 @@ static struct slice take_without_server(struct client *client, struct slice byte
             wire_ready(&out, 'I');
             client->failed = false;
         }
-        bytes.ptr += length + 1;
-        bytes.len -= length + 1;
+        client->skip = length + 1; /* whole or not: nobody is to have it */
     }
     if (buffer_len(&out) > 0)
         client_send_buffer(client, &out);
@@ -322,15 +327,17 @@ static void take(struct client *client, struct slice bytes)
     if (!server) {
         struct slice rest = take_without_server(client, bytes);
         bool goodbye = rest.len > 0 && rest.ptr[0] == 'X';
+        bool malformed = rest.len >= WIRE_HEADER_BYTES && (client->failed || client->trouble);
         keep_rest(client, rest);
-        client->unparsed = rest.len > 0 && !client->failed && !client->trouble;
-        if (goodbye)
+        client->unparsed =
+            rest.len > 0 && !client->failed && !client->trouble && client->skip == 0;
+        if (goodbye || malformed)
             client_close(client, NULL);
         return;
     }
     uint64_t now = pool_now();
     if (server->expect.count == 0) {
-        server->query_us = now;
+        server->query_us = server->progress_us = now;
         text_free(&server->query_text);
     }
     if (server->status == 'I' && server->expect.count == 0)
@@ -417,7 +424,8 @@ void client_run(struct client *client)
     }
     for (; reads < READS_MAX && may_read(client); reads++) {
         struct slice bytes;
-        bool needs_server = !client->server && !client->failed && !client->trouble;
+        bool needs_server =
+            !client->server && !client->failed && !client->trouble && client->skip == 0;
         if (needs_server && takes_no_transaction() && !client->stream.hung_up) {
             client_close(client, &shutting_down);
             return;

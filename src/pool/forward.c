@@ -45,8 +45,10 @@ static void expect_reply(const struct message *message, enum expect_kind kind)
     expect_push(&message->server->expect, (struct expected){.kind = kind});
 }
 
+/* Of a message that is not there as a whole the rest goes where its beginning went. */
 static void pass(const struct message *message)
 {
+    message->client->drop_skipped = false;
     batch_pass(message->batch, message->start, message->have);
 }
 
@@ -137,12 +139,17 @@ static bool on_query(const struct message *message)
     if (text.len > 0 && message->have == message->size)
         text.len--;
     unsigned traits = traits_of(text);
-    if ((traits & TRAIT_LISTEN) && may_listen(message) && listen_query(message->client, text))
+    if ((traits & (TRAIT_LISTEN | TRAIT_UNLISTEN)) && may_listen(message) &&
+        listen_query(message->client, text))
         return true;
     if ((traits & TRAIT_DEALLOCATE) && deallocate_ours(message, text))
         return true;
     if (keep_or_refuse_state(message, EXPECT_QUERY, traits))
         return true;
+    if (message->have < message->size || text.len > TRAITS_TEXT_BYTES_MAX)
+        message->server->dirty = true; /* who knows what stands behind */
+    if ((traits & TRAIT_UNLISTEN) && traits_unlistens_all(text))
+        listen_forget(message->client); /* together with other statements, as drivers reset a session */
     if (traits & TRAIT_SIGNAL)
         signals_in_query(message->client, text);
     if ((traits & TRAIT_PREPARED) && forward_renames(message->client) &&
@@ -470,6 +477,7 @@ static void pass_renamed(const struct message *message, struct slice before, str
     buffer_append_slice(out, before);
     buffer_append(out, ours, ours_len + 1);
     const char *after = name.ptr + name.len + 1;
+    message->client->drop_skipped = false;
     batch_pass(message->batch, after, (size_t)(message->start + message->have - after));
 }
 
@@ -597,10 +605,8 @@ static bool on_copy(const struct message *message)
 {
     struct server *server = message->server;
     /* Outside of COPY they mean nothing to a server: what a failed COPY had still on its way. */
-    if (!server->copy_in && server->expect.count == 0) {
-        message->client->drop_skipped = true;
+    if (!server->copy_in && server->expect.count == 0)
         return true;
-    }
     if (message->start[0] != 'd') {
         server->copy_in = false;
         expect_reply(message, EXPECT_COPY_END);
@@ -612,12 +618,12 @@ static bool on_copy(const struct message *message)
 static bool on_message(const struct message *message)
 {
     /* After an error the server ignores everything up to Sync. */
-    if (message->server->failed && message->start[0] != 'S') {
-        message->client->drop_skipped = true;
+    if (message->server->failed && message->start[0] != 'S')
         return true;
-    }
     if (message->start[0] && strchr("PBDCE", message->start[0]))
         message->server->batch_open = true;
+    else if (message->start[0] == 'Q' || message->start[0] == 'F')
+        message->server->batch_open = false; /* what they end with ends it, too */
     switch (message->start[0]) {
     case 'Q':
         return on_query(message);
@@ -684,7 +690,7 @@ static bool must_wait(const struct client *client, struct slice message)
     case 'Q':
         return traits_of((struct slice){message.ptr + WIRE_HEADER_BYTES,
                                         message.len - WIRE_HEADER_BYTES}) &
-               (TRAIT_DEALLOCATE | TRAIT_LISTEN);
+               (TRAIT_DEALLOCATE | TRAIT_LISTEN | TRAIT_UNLISTEN);
     default:
         return false;
     }
@@ -728,6 +734,7 @@ static int take_message(struct client *client, struct batch *batch, struct slice
     if ((type == 'D' || type == 'C') && size > NAMES_BYTES_MAX)
         return -1;
     if (type == 'X') {
+        client->goodbye = true;
         *ret_error = NULL;
         return -1;
     }
@@ -743,7 +750,7 @@ static int take_message(struct client *client, struct batch *batch, struct slice
                               .start = rest->ptr,
                               .have = rest->len < size ? rest->len : size,
                               .size = size};
-    client->drop_skipped = false;
+    client->drop_skipped = true; /* unless the message is passed on */
     if (type == 'B' && verify(&message)) {
         client->unparsed = true;
         return 0;

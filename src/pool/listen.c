@@ -208,6 +208,28 @@ void listen_done(struct server *server, const struct expected *entry)
     }
 }
 
+void listen_failed(struct server *server, const char *name, struct slice error)
+{
+    struct channel *channel = find_channel(server->pool, name);
+    const struct link *link;
+    bool last = !channel;
+    while (!last && (link = list_first(&channel->subscriptions))) {
+        struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
+        last = channel->subscriptions.count == 1; /* the channel goes with it */
+        drop_subscription(client, find_subscription(client, name));
+        if (!client->awaits_listen)
+            continue;
+        AUTO_BUFFER out = {0};
+        size_t begun = wire_begin(&out, 'E');
+        buffer_append_slice(&out, error);
+        wire_end(&out, begun);
+        wire_ready(&out, 'I');
+        client->awaits_listen = false;
+        client_send_buffer(client, &out);
+        pool_again(client);
+    }
+}
+
 void listen_flush(struct client *client)
 {
     struct buffer *late = client->late;

@@ -27,6 +27,8 @@ void listen_flush(struct client *client);
  * body of the message); it is gone. */
 void listen_begin(struct server *server);
 void listen_done(struct server *server, const struct expected *entry);
+/* The server refuses the channel, with that ErrorResponse: so do we, to all who asked for it. */
+void listen_failed(struct server *server, const char *name, struct slice error);
 void listen_notify(struct server *server, struct slice body);
 void listen_lost(struct pool *pool);
 /* Makes the connection anew if it is missing. */

@@ -77,6 +77,7 @@ struct client {
     uint32_t unnamed_serial; /* counts changes of the unnamed statement */
     enum client_state state;
     bool drop_skipped;     /* … or go nowhere */
+    bool goodbye;          /* it has said that it leaves: what it asked for is to be done */
     bool unnamed_in_batch; /* the batch that is read has brought it */
     bool pinned;           /* keeps its server until it leaves or discards everything */
     bool failed;        /* without a server: messages up to Sync are ignored, as a server would */
@@ -117,6 +118,7 @@ struct server {
     struct tcp_watch acknowledged, client_acknowledged;
     uint64_t id;                         /* as a client's */
     uint64_t born_us, used_us, query_us; /* query_us: when its first unanswered message went out */
+    uint64_t progress_us; /* … or, if that is later, when it was last done with a statement */
     uint32_t cancel_key_bytes;
     char cancel_key[256];
     uint32_t backend_pid;
@@ -142,6 +144,7 @@ struct server {
     bool served;               /* a client, at some time */
     bool fresh;                /* lent, and nothing was asked since */
     bool listens;              /* is for notifications only */
+    bool finishes;             /* what its client asked for before it left */
     bool stale;                /* a plan that it keeps is out of date */
     bool verifies; /* is asked what a statement returns: until then its client is not read on */
     uint64_t described; /* what the Describe that is answered has said so far */

@@ -223,6 +223,7 @@ static void on_error(struct reply *reply)
     enum expect_kind kind = head->kind;
     AUTO_TEXT refusal = TAKE(head->refusal);
     AUTO_TEXT called = TAKE(head->called);
+    AUTO_TEXT head_name = kind == EXPECT_OWN_QUERY && head->name ? xstrdup(head->name) : NULL;
     if (is_stale(reply)) {
         ask_again(server);
         return;
@@ -231,6 +232,8 @@ static void on_error(struct reply *reply)
         skip_to_sync(server); /* brings names back that the error may speak of */
     if (refusal)
         buffer_append(batch_compose(reply->batch), refusal, wire_get_u32(refusal + 1) + 1);
+    else if (kind == EXPECT_OWN_QUERY && server->listens && head_name)
+        listen_failed(server, head_name, body_of(reply));
     else if (kind == EXPECT_OWN_QUERY)
         server->tainted = true;
     else
@@ -287,6 +290,15 @@ static void reset_to_startup(struct server *server, struct client *client, const
     }
 }
 
+/* Is nothing else asked behind the statement that stands first? */
+static bool is_last(const struct expect *expect)
+{
+    for (uint32_t i = 1; i < expect->count; i++)
+        if (expect_at(expect, i)->kind != EXPECT_SYNC)
+            return false;
+    return true;
+}
+
 /* SQL that the pool must know of is recognised by its tag, without parsing. */
 static void on_tag(struct server *server, struct slice tag)
 {
@@ -304,12 +316,13 @@ static void on_tag(struct server *server, struct slice tag)
     forget_prepared(server);
     params_release(&server->params);
     server->params = params_hold(server->base_params);
-    server->dirty = false;
+    bool last = is_last(&server->expect); /* else what follows may have left something again */
+    server->dirty = server->dirty && !last;
     if (!client)
         return;
     params_release(&client->params);
     client->params = params_hold(client->startup_params);
-    client->pinned = client->pool->mode == POOL_SESSION;
+    client->pinned = client->pinned && (!last || client->pool->mode == POOL_SESSION);
     listen_forget(client);
 }
 
@@ -327,6 +340,7 @@ static void on_complete(struct reply *reply)
 {
     enum expect_kind head = head_kind(reply);
     reply->server->copy_in = false;
+    reply->server->progress_us = pool_now();
     if (reply->start[0] == 'C' && memchr("ACDR", reply->start[WIRE_HEADER_BYTES], 4)) {
         note_schema(reply->server, body_of(reply));
         if (head != EXPECT_OWN_QUERY) /* we know what we asked for */
@@ -374,6 +388,7 @@ static void on_ready(struct reply *reply)
         listen_done(server, &entry);
     expected_done(&entry);
     server->status = body_of(reply).ptr[0];
+    server->progress_us = pool_now();
     server->copy_in = server->resets = false;
     server->changed_schema = server->changed_schema && server->status != 'I';
     /* A block in statement mode ends the session (server.c); its client hears nothing but that. */
@@ -555,6 +570,8 @@ struct slice reply_messages(struct server *server, struct slice bytes, bool *ret
         else
             r = take_message(&reply, &bytes);
     }
+    if (r > 0 && server->skip == 0 && !server->pool->replication)
+        settle(server, &batch); /* the client may have asked for no more than that (Flush) */
     deliver(server, &batch);
     *ret_sound = r >= 0;
     *ret_free = server_is_free(server);

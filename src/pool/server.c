@@ -282,6 +282,7 @@ static void clean(struct server *server)
     }
     if (server->state != SERVER_CLEANING)
         server_become(server, SERVER_CLEANING);
+    server->finishes = false;
     if (server->status != 'I') {
         (void)server_query(server, "ROLLBACK", NULL);
     } else if (server->dirty && *reset) {
@@ -373,7 +374,7 @@ static void finish_for_client(struct server *server, bool copy_in)
 void server_lose_client(struct server *server)
 {
     bool cut = server->client->skip > 0 || buffer_len(&server->out) > 0;
-    bool copy_in = server->copy_in, failed = server->failed;
+    bool copy_in = server->copy_in, failed = server->failed, goodbye = server->client->goodbye;
     part(server);
     if (cut) {
         server_close(server, "its client left in the middle of a message");
@@ -389,7 +390,9 @@ void server_lose_client(struct server *server)
         clean(server);
         return;
     }
-    cancel_query(server);
+    server->finishes = goodbye;
+    if (!goodbye)
+        cancel_query(server);
 }
 
 /* ---- input ---- */
@@ -585,10 +588,11 @@ static const struct wire_error transaction_idle = {
 static void take_from_client(struct server *server, const struct wire_error *error)
 {
     struct client *client = server->client;
+    bool kept = client->pinned; /* a state that is not to be lost without a word */
     server_lose_client(server);
     if (server->pool->config->log_errors && client->pool->mode != POOL_SESSION)
         log_info("client %" PRIu64 ": %s: %s", client->id, error->sqlstate, error->message);
-    if (client->pool->mode == POOL_SESSION)
+    if (kept)
         client_close(client, error);
     else
         client_trouble(client, error);
@@ -611,13 +615,25 @@ static void lent_tick(struct server *server)
              tcp_is_lost(client->stream.source.fd, &server->client_acknowledged, pool_now(),
                          server->pool->config->tcp_user_ms))
         client_close(client, NULL);
-    else if (asked && passed(server->query_us, limits->query_ms) && !server->cancels)
+    else if (asked && passed(server->progress_us, limits->query_ms) && !server->cancels)
         client_close(client, &query_too_long);
     else if (server->status != 'I' && passed(client->since_us, limits->transaction_ms))
         client_close(client, &transaction_too_long);
     else if (!asked && (server->status != 'I' || server->batch_open) &&
-             passed(server->query_us, limits->idle_transaction_ms))
+             passed(server->progress_us, limits->idle_transaction_ms))
         take_from_client(server, &transaction_idle);
+}
+
+/* It was given time enough. */
+static void end_cleaning(struct server *server)
+{
+    if (!server->finishes) {
+        server_close(server, "its reset took too long");
+        return;
+    }
+    server->finishes = false;
+    server->used_us = pool_now();
+    cancel_query(server);
 }
 
 void server_tick(struct server *server)
@@ -628,7 +644,7 @@ void server_tick(struct server *server)
     else if (server->state == SERVER_LENT)
         lent_tick(server);
     else if (server->state == SERVER_CLEANING && passed(server->used_us, config->cancel_wait_ms))
-        server_close(server, "its reset took too long");
+        end_cleaning(server);
     else if (server->state == SERVER_IDLE && wear_of(server))
         server_close(server, wear_of(server));
 }

@@ -6,7 +6,6 @@
 #include "buffer.h"
 #include "common.h"
 
-enum { TEXT_BYTES_MAX = 64 * 1024 }; /* beyond it there is data, not statements */
 
 enum token_type { TOKEN_END, TOKEN_WORD, TOKEN_QUOTED, TOKEN_STRING, TOKEN_OTHER };
 
@@ -181,8 +180,10 @@ static unsigned of_second_word(struct token first, struct token second)
 
 static unsigned of_first_word(struct token first)
 {
-    if (is(first, "listen") || is(first, "unlisten"))
+    if (is(first, "listen"))
         return TRAIT_LISTEN;
+    if (is(first, "unlisten"))
+        return TRAIT_UNLISTEN;
     if (is(first, "load"))
         return TRAIT_LOAD;
     if (is(first, "reset"))
@@ -290,8 +291,8 @@ unsigned traits_of(struct slice text)
     unsigned traits = 0;
     int count = 0;
     struct statement_scan scan = {0};
-    if (text.len > TEXT_BYTES_MAX)
-        text.len = TEXT_BYTES_MAX;
+    if (text.len > TRAITS_TEXT_BYTES_MAX)
+        text.len = TRAITS_TEXT_BYTES_MAX;
     for (;;) {
         struct token token = take_token(&text);
         if (token.type != TOKEN_END && !is_symbol(token, ';')) {
@@ -329,9 +330,16 @@ const char *traits_name(unsigned traits)
 }
 
 /* A name as Postgres reads it: folded to lower case unless quoted, 63 bytes at most. */
+/* Of a character in UTF-8, after its first byte? */
+static bool is_continuation(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
 static bool fold_name(struct token token, char ret_name[64])
 {
     size_t len = 0;
+    bool cut = false;
     if ((token.type != TOKEN_WORD && token.type != TOKEN_QUOTED) || token.text.len == 0)
         return false;
     for (size_t i = 0; i < token.text.len && len < 63; i++) {
@@ -339,6 +347,12 @@ static bool fold_name(struct token token, char ret_name[64])
         if (token.type == TOKEN_QUOTED && c == '"')
             i++; /* it is doubled */
         ret_name[len++] = token.type == TOKEN_WORD && c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+        cut = i + 1 < token.text.len && is_continuation(token.text.ptr[i + 1]);
+    }
+    if (len == 63 && cut) { /* as Postgres, not in the middle of a character */
+        while (len > 0 && is_continuation(ret_name[len - 1]))
+            len--;
+        len -= len > 0;
     }
     ret_name[len] = 0;
     return true;
@@ -432,4 +446,15 @@ char *traits_outline(struct slice text, size_t bytes_max)
         if ((unsigned char)*c < ' ' || *c == 127)
             *c = ' '; /* in a quoted name */
     return line;
+}
+
+bool traits_unlistens_all(struct slice text)
+{
+    struct token token, before = {.type = TOKEN_END};
+    while ((token = take_token(&text)).type != TOKEN_END) {
+        if (is_symbol(token, '*') && is(before, "unlisten"))
+            return true;
+        before = token;
+    }
+    return false;
 }

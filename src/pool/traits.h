@@ -11,7 +11,7 @@ enum trait {
     TRAIT_SET = 1 << 0,        /* SET, RESET, set_config() of what the server does not report */
     TRAIT_PREPARE = 1 << 1,    /* SQL-level PREPARE */
     TRAIT_DEALLOCATE = 1 << 2, /* of one name */
-    TRAIT_LISTEN = 1 << 3,     /* LISTEN, UNLISTEN */
+    TRAIT_LISTEN = 1 << 3,
     TRAIT_CURSOR = 1 << 4,     /* DECLARE … WITH HOLD */
     TRAIT_TEMPORARY = 1 << 5,  /* CREATE TEMP …, SELECT … INTO TEMP, pg_temp */
     TRAIT_LOCK = 1 << 6,       /* pg_advisory_lock() and its kin, not those of a transaction */
@@ -20,6 +20,7 @@ enum trait {
     TRAIT_SIGNAL = 1 << 10,   /* pg_terminate_backend(), pg_cancel_backend() */
     TRAIT_PREPARED = 1 << 11, /* pg_prepared_statements */
     TRAIT_RESET = 1 << 12,    /* RESET, of whatever */
+    TRAIT_UNLISTEN = 1 << 13,
     TRAIT_READ = 1 << 8,      /* one SELECT that writes nothing, as far as a look can tell */
 };
 
@@ -29,6 +30,7 @@ enum {
                      TRAIT_LOCK | TRAIT_LOAD,
 };
 
+enum { TRAITS_TEXT_BYTES_MAX = 64 * 1024 }; /* so much of a text is looked at */
 unsigned traits_of(struct slice text);
 /* "SQL-level PREPARE", for messages; the lowest of them. */
 const char *traits_name(unsigned traits);
@@ -46,5 +48,7 @@ bool traits_reset(struct slice text, char ret_name[64]);
 /* For a statement that is LISTEN channel, UNLISTEN channel or UNLISTEN * alone: 'L', 'U' or '*',
  * and the channel, folded as Postgres does; 0 otherwise. */
 char traits_listen(struct slice text, char ret_channel[64]);
+/* Is UNLISTEN * among its statements? */
+bool traits_unlistens_all(struct slice text);
 
 #endif

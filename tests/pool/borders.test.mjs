@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where one thing ends and another begins: messages larger than a read, limits amid a transaction, what was asked and what is left.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { Wire, bind, close, copyData, copyDone, database, errorOf, eventually, execute, message, parse, patience, query, sleep, startPool, startPostgres, sync, flush } from "./lib.mjs";
+
+const options = { timeout: 60000 * patience };
+let postgres;
+before(async () => {
+  postgres = await startPostgres();
+  postgres.sql("create table hacked (a int); create table blobs (b bytea); create schema s1; create table done (a int)");
+});
+const open = (extra = "", to = postgres) => startPool(`auth = "any"\nadmin_users = ["postgres"]\n${extra}\n${database(to)}`);
+const count = (table) => Number(postgres.sql(`select count(*) from ${table}`));
+const codes = (messages) => messages.filter(({ type }) => type === "E").map((one) => errorOf([one]).C);
+
+test("the rest of a large message that the pool refuses is nothing to the server", options, async () => {
+  const pool = await open('pool_size = 1\nsession_state = "error"');
+  const wire = await Wire.login(pool.port);
+  wire.send(parse("u", "select * from blobs where b = $1", [17]), sync());
+  await wire.until("Z");
+  await wire.query("deallocate all");
+  // The values of a Bind, of which the pool hands on what it has read so far: beyond that, whole messages are hidden in them.
+  for (let filler = 65300; filler < 65560; filler += 20) {
+    const hidden = Buffer.concat([sync(), query("insert into hacked values (1)"), Buffer.from("d\0\0\0\x06")]);
+    const value = Buffer.concat([Buffer.alloc(filler, 65), hidden]);
+    const head = Buffer.concat([Buffer.from("\0u\0"), Buffer.from([0, 1, 0, 1, 0, 1]), u32(value.length)]);
+    wire.send(message("B", Buffer.concat([head, value, Buffer.from([0, 0])])), execute(), sync());
+    assert.deepEqual(codes(await wire.until("Z")), ["26000"]);
+  }
+  assert.equal(errorOf(await wire.query(`set search_path = s1; select '${"A".repeat(200000)}'`)).C, "0A000");
+  assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  assert.equal(count("hacked"), 0);
+  await pool.stop();
+});
+const u32 = (value) => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+};
+
+test("limits count from when a statement was done: a transaction is not idle while it works, nor one statement all of them", options, async () => {
+  const pool = await open('pool_size = 1\nidle_transaction_timeout = "1s"\nquery_timeout = "1500ms"');
+  const wire = await Wire.login(pool.port);
+  await wire.rows("begin");
+  await wire.rows("select pg_sleep(1.2)");
+  await sleep(400);
+  assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  await wire.rows("commit");
+  wire.send(...Array.from({ length: 20 }, () => query("select pg_sleep(0.15)")));
+  assert.deepEqual(codes(await wire.until("Z", 20)), []);
+  await pool.stop();
+});
+
+test("a session whose state is lost with its idle transaction ends, and does not go on without it", options, async () => {
+  const pool = await open('pool_size = 1\nidle_transaction_timeout = "500ms"');
+  const wire = await Wire.login(pool.port);
+  await wire.rows("set search_path = s1");
+  await wire.rows("begin");
+  const ended = new Promise((done) => wire.socket.once("close", done));
+  await ended;
+  assert.equal((await (await Wire.login(pool.port)).rows("show search_path"))[0][0], '"$user", public');
+  await pool.stop();
+});
+
+test("UNLISTEN pins nothing, and with other statements does what it says; a channel that the server refuses is refused", options, async () => {
+  const pool = await open("pool_size = 1");
+  const [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  await wire.rows("listen news");
+  await other.rows("notify news");
+  await wire.until("A", 1, 5000 * patience);
+  await wire.query("select pg_advisory_unlock_all();\nclose all;\nunlisten *;\nreset all;");
+  await other.rows("notify news"); // it would wait for ever
+  await sleep(300);
+  assert.equal((await wire.query("select 1")).filter(({ type }) => type === "A").length, 0);
+  const bad = await Wire.login(pool.port);
+  bad.send(message("Q", Buffer.concat([Buffer.from('listen "'), Buffer.from([0xe9]), Buffer.from('"\0')])));
+  assert.deepEqual(codes(await bad.until("Z")), ["22021"]);
+  await wire.rows("listen more");
+  await other.rows("notify more");
+  await wire.until("A", 1, 5000 * patience);
+  await pool.stop();
+});
+
+test("what stands behind DISCARD ALL, or behind what is looked at of a text, is not left to others", options, async () => {
+  const pool = await open("pool_size = 1");
+  const path = async () => {
+    const wire = await Wire.login(pool.port);
+    const [[value]] = await wire.rows("show search_path");
+    wire.close();
+    return value;
+  };
+  for (const texts of [["discard all", "set search_path = s1"], [`select 1 /*${"x".repeat(20000)}*/; select 2 /*${"y".repeat(60000)}*/; set search_path = s1`]]) {
+    const wire = await Wire.login(pool.port);
+    wire.send(...texts.map((text) => query(text)));
+    assert.deepEqual(codes(await wire.until("Z", texts.length)), []);
+    wire.close();
+    assert.equal(await path(), '"$user", public', texts[0].slice(0, 20));
+  }
+  await pool.stop();
+});
+
+test("the rest of a COPY that has failed, and a message of any size that meets an error of the pool's own, leave nothing to wait for", options, async () => {
+  const pool = await open('pool_size = 1\nquery_wait_timeout = "500ms"');
+  const [holder, wire] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  await holder.rows("begin");
+  wire.send(query(`select length('${"x".repeat(17 << 20)}')`));
+  assert.deepEqual(codes(await wire.until("Z")), ["57P03"]);
+  wire.send(parse("", "select length($1)"), bind("", "", ["x".repeat(17 << 20)]), execute(), sync());
+  assert.deepEqual(codes(await wire.until("Z")), ["57P03"]);
+  await holder.rows("commit");
+  assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  await pool.stop();
+  // The database goes away amid a COPY; what is sent of it later is nothing to answer, and nothing to be silent about the rest.
+  const away = await startPostgres(), second = await open("pool_size = 1", away);
+  away.sql("create table t (a int)");
+  const copying = await Wire.login(second.port), others = await Wire.login(second.port);
+  copying.send(query("copy t from stdin"));
+  await copying.until("G");
+  copying.send(copyData("1\n"));
+  await sleep(100);
+  away.stop("immediate");
+  assert.deepEqual(codes(await copying.until("Z")), ["08006"]);
+  for (let i = 0; i < 4; i++) await others.query("select 1");
+  copying.send(copyData("2\n"), copyDone());
+  await sleep(200);
+  copying.send(query("select 3"));
+  assert.match(codes(await copying.until("Z", 1, 10000 * patience))[0], /^08/);
+  await second.stop();
+});
+
+test("Flush brings all that was answered; a simple query after it ends the batch", options, async () => {
+  const pool = await open('pool_size = 1\nquery_wait_timeout = "1s"');
+  const [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  wire.send(parse("q1", "select 1"), bind("", "q1"), execute(), close("S", "q1"), flush());
+  await wire.until("3", 1, 5000 * patience);
+  wire.send(query("select 2"));
+  await wire.until("Z");
+  assert.deepEqual(await other.rows("select 3"), [["3"]]);
+  await pool.stop();
+});
+
+test("who says goodbye has what it asked for done", options, async () => {
+  const pool = await open("pool_size = 1");
+  const wire = await Wire.login(pool.port);
+  wire.send(query("insert into done select 1 from pg_sleep(0.7)"), message("X", Buffer.alloc(0)));
+  await eventually(() => assert.equal(count("done"), 1), 10000 * patience);
+  await pool.stop();
+});
