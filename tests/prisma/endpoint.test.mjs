@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 
 import pg from "pg";
 
-import { patience, root, weirPath } from "../e2e/lib.mjs";
+import { descendants, patience, root, weirPath } from "../e2e/lib.mjs";
 import { sleep } from "../pool/lib.mjs";
 import { clients, failure, startEndpoint, until } from "./lib.mjs";
 
@@ -90,6 +90,11 @@ for (const [version, made] of [["6", v6], ["7", v7]])
       () => p.$transaction(async (tx) => { await tx.$executeRaw`set default_transaction_read_only = off`; await tx.$executeRaw`rollback`; await tx.comment.deleteMany(); }),
       () => p.$executeRawUnsafe('commit; delete from "Comment"'),
       () => p.$queryRawUnsafe('select 1; commit; delete from "Comment"'),
+      () => p.$transaction([p.$executeRaw`commit and chain`, p.$executeRaw`set transaction read write`, p.comment.deleteMany()]),
+      () => p.$transaction(async (tx) => { await tx.$executeRaw`rollback and chain`; await tx.$executeRaw`set transaction read write`; await tx.comment.deleteMany(); }),
+      () => p.$transaction((tx) => Promise.all([tx.$executeRaw`commit`, tx.$executeRaw`delete from "Comment"`])),
+      () => p.$executeRaw`/* a /* nested */ comment */ -- and another
+        commit`,
       () => p.$executeRaw`set session characteristics as transaction read write`.then(() => p.comment.deleteMany()),
     ]) {
       await fails(attempt());
@@ -98,6 +103,73 @@ for (const [version, made] of [["6", v6], ["7", v7]])
     }
     await p.$disconnect();
   });
+
+test("a key that is read only leaves nothing to others: no setting, no lock, no large object", async () => {
+  const reader = v6.edge(endpoint.edgeUrl(await endpoint.live("--read-only"))), p = v6.edge(endpoint.edgeUrl());
+  await reader.$queryRaw`select set_config('search_path', 'depot', false)`;
+  await reader.$transaction((tx) => tx.$queryRaw`select set_config('TimeZone', 'Asia/Tokyo', false)`);
+  await reader.$queryRaw`select lo_from_bytea(0, 'abc')::text`.catch(() => {});
+  await fails(reader.$queryRaw`select pg_advisory_lock(1)::text`);
+  await fails(reader.$executeRaw`set statement_timeout = 7`);
+  assert.deepEqual(await reader.$queryRaw`with one as (select 1 as x) select x from one`, [{ x: 1 }]);
+  for (let i = 0; i < 5; i++) {
+    const [row] = await p.$queryRaw`select current_setting('search_path') as path, current_setting('TimeZone') as zone`;
+    assert.notEqual(row.path, "depot");
+    assert.notEqual(row.zone, "Asia/Tokyo");
+  }
+  assert.equal((await admin.query("select count(*)::int as n from pg_largeobject_metadata")).rows[0].n, 0);
+  await reader.$disconnect();
+  await p.$disconnect();
+});
+
+test("what one key sets in a session is not there for others", async () => {
+  const one = v6.edge(endpoint.edgeUrl()), two = v6.edge(endpoint.edgeUrl(await endpoint.live()));
+  await one.$executeRaw`set search_path = depot`;
+  await one.$queryRaw`select set_config('TimeZone', 'Asia/Tokyo', false)`;
+  await one.$transaction((tx) => tx.$executeRaw`set statement_timeout = 1234`);
+  await one.$executeRaw`create temp table users (wrong int)`;
+  await one.$executeRaw`deallocate all`;
+  for (let i = 0; i < 5; i++) {
+    const [row] = await two.$queryRaw`select current_setting('search_path') as path, current_setting('TimeZone') as zone, current_setting('statement_timeout') as ms, (select count(*)::int from users) as n`;
+    assert.deepEqual([row.path.includes("depot"), row.zone === "Asia/Tokyo", row.ms === "1234ms", row.n], [false, false, false, 4]);
+  }
+  await one.$disconnect();
+  await two.$disconnect();
+});
+
+test("plans that reach for what all objects inherit, or never end, are refused; others are answered meanwhile", { timeout: 60000 * patience }, async () => {
+  const ask = async (body) => (await post("/query", JSON.stringify(body).replaceAll('"__PROTO__"', '"__proto__"'))).status;
+  const value = { type: "value", args: 1 };
+  const assign = { type: "set", value: [{ action: "executeRaw" }] };
+  assert.equal(await ask({ plan: { type: "mapRecord", args: { expr: { type: "get", args: { name: "__PROTO__" } }, fields: { batch: assign } } } }), 400);
+  assert.equal(await ask({ plan: { type: "mapField", args: { field: "__PROTO__", records: value } } }), 400);
+  assert.equal(await ask({ plan: value, params: { "__PROTO__": { batch: [] } } }), 400);
+  assert.equal(await ask({ plan: { type: "process", args: { expr: value, operations: { nested: { constructor: {} } } } } }), 400);
+  const endless = { prisma__type: "param", prisma__value: { name: "a", type: "x" } };
+  assert.equal(await ask({ plan: { type: "value", args: endless }, params: { a: endless } }), 400);
+  assert.equal(await ask({ plan: { type: "value", args: endless }, params: { a: [[{ x: { prisma__type: "generatorCall", prisma__value: { name: "now", args: [] } } }]] } }), 400);
+  const p = v6.edge(endpoint.edgeUrl());
+  assert.equal(await p.user.count(), 4);
+  await p.$disconnect();
+});
+
+test("bytes in lists are bytes; createMany of many rows is one statement to its client", { timeout: 120000 * patience }, async () => {
+  await admin.query(seed);
+  const p = v6.edge(endpoint.edgeUrl());
+  await p.$executeRaw`update "Everything" set "bytesList" = ${[Buffer.from([1]), Buffer.from([255, 0])]}::bytea[] where id = 1`;
+  assert.equal((await admin.query('select "bytesList"::text as t from "Everything" where id = 1')).rows[0].t, '{"\\\\x01","\\\\xff00"}');
+  for (let i = 0; i < 12; i++) await p.user.findMany({ where: { id: i }, take: i + 1 }); // then shapes are kept
+  const found = await p.everything.findMany({ where: { bytesList: { equals: [Buffer.from([1]), Buffer.from([255, 0])] } }, select: { id: true } });
+  assert.deepEqual(found, [{ id: 1 }]);
+  const rows = Array.from({ length: 3500 }, (_, i) => ({ name: `many ${i}` }));
+  assert.deepEqual(await p.tag.createMany({ data: rows }), { count: 3500 });
+  assert.equal((await fails(p.tag.createMany({ data: [...rows.map(({ name }) => ({ name: `new ${name}` })), { name: "many 7" }] }))).code, "P2002");
+  assert.equal(await p.tag.count({ where: { name: { startsWith: "new many" } } }), 0, "all or none");
+  assert.deepEqual(await p.tag.createMany({ data: [...rows, { name: "last" }], skipDuplicates: true }), { count: 1 });
+  assert.equal((await p.tag.createManyAndReturn({ data: rows.slice(0, 1200).map(({ name }) => ({ name: `back ${name}` })) })).length, 1200);
+  await admin.query(seed);
+  await p.$disconnect();
+});
 
 test("the cache: miss, ttl, stale while it is fetched anew, expiry; by tag and all; never within a transaction", async () => {
   await admin.query(seed);
@@ -280,8 +352,7 @@ test("who means ill: no JSON, unknown operations, depth, size; each gets an answ
 test("weir starts anew under a client that goes on: its schema is asked for again", async () => {
   const p = v6.edge(endpoint.edgeUrl());
   assert.equal(await p.user.count(), 4);
-  for (const pid of execFileSync("pgrep", ["-f", "weir-instance|__nursery"], { encoding: "utf8" }).trim().split("\n"))
-    if (readFileSync(`/proc/${pid}/comm`, "utf8").includes("weir-instance")) process.kill(Number(pid), "SIGKILL");
+  for (const { pid, name } of descendants(endpoint.weir.process.pid)) if (name === "weir-instance") process.kill(pid, "SIGKILL");
   await until(async () => (await p.user.count().catch(() => 0)) === 4);
   await p.$disconnect();
 });

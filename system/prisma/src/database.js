@@ -5,6 +5,7 @@ import { QueryInterpreter, TransactionManager, UserFacingError } from "@prisma/c
 import pg from "pg";
 
 import { Refusal } from "./errors.js";
+import { leavesState, reading } from "./guards.js";
 import { Slots } from "./slots.js";
 import { tracing } from "./telemetry.js";
 
@@ -40,16 +41,12 @@ function nameOf({ sql }) {
   return name;
 }
 
-// One statement at a time, as Prisma's own engine has it; and it knows how its transaction stands.
+// One statement at a time, as Prisma's own engine has it. Keys share connections: one whose session may have been changed is
+// not used again when it is given back.
 class Client extends pg.Client {
-  transactionStatus = "I";
-
-  constructor(config) {
-    super(config);
-    this.connection.on("readyForQuery", ({ status }) => (this.transactionStatus = status));
-  }
-
   query(config, ...rest) {
+    const sql = typeof config === "string" ? config : config?.text;
+    if (typeof sql === "string" && leavesState(sql)) this._poolUseCount = Infinity;
     if (typeof config === "object" && config !== null && typeof config.submit !== "function") config = { ...config, queryMode: "extended" };
     return super.query(config, ...rest);
   }
@@ -60,13 +57,12 @@ const searchPath = (schema) => `-c search_path=${`"${schema.replaceAll('"', '""'
 
 const statement = (sql) => ({ sql, args: [], argTypes: [] });
 
-// After the first query of a transaction nobody can make it writable again.
+// After the first query of a transaction nobody can make it writable again. It is rolled back in the end, and what Postgres
+// allows in one that reads with it: settings, large objects.
 async function makeReadOnly(queryable) {
   await queryable.executeRaw(statement("SET TRANSACTION READ ONLY"));
   await queryable.queryRaw(statement("SELECT 1"));
 }
-
-const denied = (what) => new Refusal(403, "P6002", `The api key is read only: ${what}`);
 
 // The adapter leaves out Postgres's detail of an error, which names the fields of a constraint.
 function keepDetail(adapter) {
@@ -96,7 +92,7 @@ export class Database {
     this.#limits = limits;
     this.#slots = new Slots(limits.transactions);
     const pool = new pg.Pool({
-      Client, connectionString: url, max: CONNECTIONS_MAX, idleTimeoutMillis: 10000, connectionTimeoutMillis: 30000,
+      Client, connectionString: url, max: CONNECTIONS_MAX, maxUses: Number.MAX_SAFE_INTEGER, idleTimeoutMillis: 10000, connectionTimeoutMillis: 30000,
       statement_timeout: limits.queryMs, // Postgres stops the statement itself
       options: schema === undefined ? undefined : searchPath(schema), // for raw queries
     });
@@ -132,9 +128,8 @@ export class Database {
   }
 
   async #run(plan, scope, { who, transaction, onQuery, comments }) {
-    const queryable =
-      transaction === undefined ? this.#adapter : await this.#transactions.getTransaction({ id: transaction }, "query");
-    if (who.readOnly && queryable.client.transactionStatus === "I") throw denied("its transaction is over");
+    const whole = transaction === undefined ? this.#adapter : await this.#transactions.getTransaction({ id: transaction }, "query");
+    const queryable = who.readOnly ? reading(whole) : whole;
     const interpreter = QueryInterpreter.forSql({
       onQuery,
       tracingHelper: tracing,
@@ -226,11 +221,11 @@ export class Database {
     if (known !== undefined && known.key !== key) throw new UserFacingError("Transaction API error: Transaction not found.", "P2028");
   }
 
-  async end(id, { key }, how) {
+  async end(id, { key, readOnly }, how) {
     this.#check(id, key);
     const known = this.#open.get(id);
     try {
-      if (how === "commit") await this.#transactions.commitTransaction(id);
+      if (how === "commit" && !readOnly) await this.#transactions.commitTransaction(id);
       else await this.#transactions.rollbackTransaction(id);
     } finally {
       known?.over();
@@ -258,7 +253,8 @@ export class Database {
     try {
       if (who.readOnly) await makeReadOnly(await this.#transactions.getTransaction({ id }, "query"));
       const result = await run((plan, scope) => this.#run(plan, scope, { ...context, transaction: id }));
-      await this.#transactions.commitTransaction(id);
+      if (who.readOnly) await this.#transactions.rollbackTransaction(id);
+      else await this.#transactions.commitTransaction(id);
       return result;
     } catch (error) {
       await this.#transactions.rollbackTransaction(id).catch(() => {});

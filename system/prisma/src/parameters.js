@@ -47,6 +47,13 @@ function replaceValues(object, fields, scope) {
   return replaced;
 }
 
+// Prisma's parameters leave bytes in lists as they came, in base64.
+function hasBytesInList(value, inList) {
+  if (typeof value !== "object" || value === null) return false;
+  if (Array.isArray(value)) return value.some((item) => hasBytesInList(item, true));
+  return (inList && value.$type === "Bytes") || Object.values(value).some((item) => hasBytesInList(item, false));
+}
+
 export class Parameters {
   #graph;
   #fields;
@@ -63,6 +70,7 @@ export class Parameters {
 
   // {query: its shape, scope: the values}
   ofQuery(query) {
+    if (hasBytesInList(query.query.arguments, false)) return { query, scope: {} };
     const { parameterizedQuery, placeholderValues } = parameterizeQuery(query, this.#graph);
     const fields = WRITES.has(query.action) ? this.#fields.get(query.modelName) : undefined;
     const given = parameterizedQuery.query.arguments;
@@ -74,6 +82,7 @@ export class Parameters {
 
   // The same of several.
   ofBatch(batch) {
+    if (batch.batch.some(({ query }) => hasBytesInList(query.arguments, false))) return { batch, scope: {} };
     const { parameterizedBatch, placeholderValues } = parameterizeBatch(batch, this.#graph);
     return { batch: parameterizedBatch, scope: placeholderValues };
   }

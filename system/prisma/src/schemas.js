@@ -9,6 +9,7 @@ import { Parameters } from "./parameters.js";
 const SCHEMAS_MAX = 16,
   SCHEMA_BYTES_MAX = 2 * 1024 * 1024,
   PLANS_MAX = 1000,
+  PARAMETERS_BYTES_MAX = 20000, // of a schema: the graph of a large one takes longer than others can wait
   COMPILED_FIRST = 8; // so many plans a schema makes before its parameters are worth knowing
 
 // A map that forgets what was used longest ago.
@@ -52,7 +53,7 @@ class Schema {
   }
 
   #parametersOf() {
-    if (this.#parameters !== undefined || this.#compiled < COMPILED_FIRST) return this.#parameters ?? undefined;
+    if (this.#parameters !== undefined || this.#compiled < COMPILED_FIRST || this.#text.length > PARAMETERS_BYTES_MAX) return this.#parameters ?? undefined;
     try {
       this.#parameters = new Parameters(this.#text);
     } catch (error) {

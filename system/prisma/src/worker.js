@@ -7,24 +7,27 @@ import { safeJsonStringify } from "@prisma/client-engine-runtime";
 
 import { Database } from "./database.js";
 import { Refusal, answerOf, cannotStart, invalidRequest, planAnswerOf } from "./errors.js";
+import { checkPlan, harden } from "./guards.js";
 import { answerQuery } from "./json-protocol.js";
 import { Results, strategyOf } from "./results.js";
 import { rehearse } from "./rehearsal.js";
 import { findSchema, uploadSchema } from "./schemas.js";
 import { Telemetry } from "./telemetry.js";
 
+const CONNECTIONS = 20; // of a pool that says nothing of its size (weir dev)
 const READS = /^(find|aggregate|groupBy|count)/;
 
 let database, results, limits;
 
 // env: [prisma] of weir.toml, with its defaults filled in, and of the database's URL the schema, if it names one.
 function begin(env) {
+  const connections = env.POOL_SIZE ?? CONNECTIONS;
   limits = {
     queryMs: env.QUERY_MS,
     transactionMs: env.TRANSACTION_MS,
     transactions: env.TRANSACTIONS_MAX,
-    keyTransactions: env.KEY_TRANSACTIONS_MAX || Math.max(1, env.POOL_SIZE >> 1),
-    connections: env.POOL_SIZE,
+    keyTransactions: env.KEY_TRANSACTIONS_MAX || Math.max(1, connections >> 1),
+    connections,
     responseBytes: env.RESPONSE_BYTES_MAX,
   };
   database = new Database(env.DATABASE.connectionString, env.SCHEMA, limits);
@@ -133,6 +136,7 @@ async function planOf(request, transaction, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
   if (typeof body?.plan !== "object" || body.plan === null) throw invalidRequest("The body has no plan.");
   const { plan, params = {}, comments } = body;
+  checkPlan(plan, params);
   if (comments !== undefined && !isTexts(comments)) throw invalidRequest("The body's comments are an object of texts.");
   const isRead = transaction === undefined && READS.test(body.operation ?? "");
   return throughCache(request, text, isRead, ctx, async (onQuery) => ({ data: await database.run(plan, params, { who, transaction, onQuery, comments }) }));
@@ -164,6 +168,7 @@ function invalidate(body, count) {
 // What is made before the first request, every instance has from its beginning.
 rehearse();
 begin(environment);
+harden();
 
 const notFound = () => Response.json({ error: "Prisma's clients ask for nothing here." }, { status: 404 });
 
