@@ -235,7 +235,8 @@ static void on_parse_unnamed(const struct message *message, struct slice body)
 {
     struct client *client = message->client;
     struct server *server = message->server;
-    struct statement *statement = statements_intern(client->pool->statements, body);
+    struct statement *statement = statements_intern(
+        client->pool->statements, body, params_meaning(client->params));
     if (keep_or_refuse_state(message, EXPECT_PARSE, statement->traits)) {
         statement_release(&statement);
         client_set_unnamed(client, NULL);
@@ -287,7 +288,8 @@ static void on_parse_named(const struct message *message, struct slice name, str
         refuse(message, EXPECT_PARSE, &too_many_statements);
         return;
     }
-    struct statement *statement = statements_intern(client->pool->statements, body);
+    struct statement *statement = statements_intern(
+        client->pool->statements, body, params_meaning(client->params));
     if (keep_or_refuse_state(message, EXPECT_PARSE, statement->traits)) {
         statement_release(&statement);
         return;

@@ -71,14 +71,15 @@ static void put_statement(struct buffer *out, const struct statement *statement)
 }
 
 /* *ret NULL: there is none. */
-static bool take_statement(struct slice *rest, struct statements *table, struct statement **ret)
+static bool take_statement(struct slice *rest, const struct client *client, struct statement **ret)
 {
     uint32_t bytes;
     *ret = NULL;
     if (!wire_take_u32(rest, &bytes) || bytes > rest->len)
         return false;
     if (bytes > 0)
-        *ret = statements_intern(table, (struct slice){rest->ptr, bytes});
+        *ret = statements_intern(client->pool->statements, (struct slice){rest->ptr, bytes},
+                                 params_meaning(client->params));
     rest->ptr += bytes;
     rest->len -= bytes;
     return true;
@@ -124,7 +125,7 @@ static bool take_names(struct slice *rest, struct client *client)
         return false;
     for (uint32_t i = 0; i < count; i++) {
         if (!wire_take_text(rest, &name) || !take_u64(rest, &told) ||
-            !take_statement(rest, client->pool->statements, &statement) || !statement)
+            !take_statement(rest, client, &statement) || !statement)
             return false;
         names_put(&client->names, name, statement);
         *names_told(&client->names, name) = told;
@@ -159,7 +160,7 @@ static bool fill(struct client *client, struct slice rest)
     client->params = params ? params : params_empty();
     client->tenant = tenant_join(&client->pool->tenants, 0,
                                  params_get(client->startup_params, "application_name"));
-    return sound && take_statement(&rest, client->pool->statements, &client->unnamed) &&
+    return sound && take_statement(&rest, client, &client->unnamed) &&
            take_u64(&rest, &client->unnamed_told) && take_names(&rest, client);
 }
 

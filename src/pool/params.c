@@ -15,6 +15,7 @@ struct params {
     struct params *next; /* of its bucket */
     uint32_t references;
     uint32_t hash;
+    uint64_t meaning;
     size_t count;
     struct param list[]; /* sorted by name */
 };
@@ -56,6 +57,24 @@ static void destroy(struct params *set)
     free(set);
 }
 
+static uint64_t meaning_of(const struct params *set)
+{
+    static const char *const names[] = {"TimeZone", "DateStyle", "IntervalStyle", "search_path"};
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *value = params_get(set, names[i]).ptr;
+        for (const char *c = value ? value : ""; *c; c++)
+            hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+        hash = (hash ^ 0x100) * 1099511628211u; /* what parts one from the next */
+    }
+    return hash;
+}
+
+uint64_t params_meaning(const struct params *params)
+{
+    return params->meaning;
+}
+
 /* Takes `made` over; returns the set that is there already, or made itself. */
 static struct params *intern(struct params *made)
 {
@@ -67,6 +86,7 @@ static struct params *intern(struct params *made)
             return params_hold(set);
         }
     made->references = 1;
+    made->meaning = meaning_of(made);
     made->next = *bucket;
     return *bucket = made;
 }

@@ -5,6 +5,8 @@
 #ifndef WEIR_POOL_PARAMS_H
 #define WEIR_POOL_PARAMS_H
 
+#include <stdint.h>
+
 #include "buffer.h"
 
 struct params;
@@ -20,6 +22,9 @@ struct params *params_with(struct params *params, struct slice name, struct slic
 
 /* ptr NULL: not in it. */
 struct slice params_get(const struct params *params, const char *name);
+/* The same for sets under which a statement's text means the same: its literals and names are read
+ * when it is prepared, by TimeZone, DateStyle, IntervalStyle and search_path. */
+uint64_t params_meaning(const struct params *params);
 size_t params_count(const struct params *params);
 void params_at(const struct params *params, size_t i, struct slice *ret_name,
                struct slice *ret_value);

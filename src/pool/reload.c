@@ -22,7 +22,8 @@ static void move_statements(struct client *client, struct statements *to)
             continue;
         names_name_at(&client->names, i, &name, &told);
         names_put(&moved, name,
-                  statements_intern(to, (struct slice){statement->body, statement->body_bytes}));
+                  statements_intern(to, (struct slice){statement->body, statement->body_bytes},
+                                    statement->meaning));
         *names_told(&moved, name) = told;
     }
     names_done(&client->names);
@@ -30,7 +31,8 @@ static void move_statements(struct client *client, struct statements *to)
     struct statement *unnamed = client->unnamed;
     if (!unnamed)
         return;
-    client->unnamed = statements_intern(to, (struct slice){unnamed->body, unnamed->body_bytes});
+    client->unnamed = statements_intern(to, (struct slice){unnamed->body, unnamed->body_bytes},
+                                        unnamed->meaning);
     statement_release(&unnamed);
 }
 

@@ -87,7 +87,8 @@ static void grow(struct statements *table)
     free(old);
 }
 
-static struct statement *add(struct statements *table, uint64_t hash, struct slice body)
+static struct statement *add(struct statements *table, uint64_t hash, struct slice body,
+                             uint64_t meaning)
 {
     if (table->count >= table->cap)
         grow(table);
@@ -96,6 +97,7 @@ static struct statement *add(struct statements *table, uint64_t hash, struct sli
     *made = (struct statement){.next = *bucket,
                                .table = table,
                                .hash = hash,
+                               .meaning = meaning,
                                .references = 1,
                                .id = ++table->next_id,
                                .body_bytes = (uint32_t)body.len};
@@ -105,13 +107,13 @@ static struct statement *add(struct statements *table, uint64_t hash, struct sli
     return *bucket = made;
 }
 
-struct statement *statements_intern(struct statements *table, struct slice body)
+struct statement *statements_intern(struct statements *table, struct slice body, uint64_t meaning)
 {
-    uint64_t hash = hash_bytes(table->key, body);
+    uint64_t hash = hash_bytes(table->key, body) ^ meaning;
     for (struct statement *s = table->buckets[hash & (table->cap - 1)]; s; s = s->next)
-        if (s->hash == hash && slice_equal((struct slice){s->body, s->body_bytes}, body))
+        if (s->hash == hash && s->meaning == meaning && slice_equal((struct slice){s->body, s->body_bytes}, body))
             return statement_hold(s);
-    return add(table, hash, body);
+    return add(table, hash, body, meaning);
 }
 
 struct statement *statement_hold(struct statement *statement)

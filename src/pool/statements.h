@@ -21,7 +21,7 @@ struct statement {
     struct statement *next; /* of its bucket */
     struct statements *table;
     struct link idle; /* while nobody refers to it */
-    uint64_t hash;
+    uint64_t hash, meaning;
     uint32_t references;
     uint32_t id; /* unique in its table */
     uint32_t traits;
@@ -36,8 +36,8 @@ enum { SERVER_NAME_BYTES = 20, IDLE_STATEMENTS_MAX = 1000 };
 struct statements *statements_new(void);
 /* Nobody may refer to its statements any more. */
 void statements_free(struct statements **table);
-/* body as above, checked by the caller. Returns a reference. */
-struct statement *statements_intern(struct statements *table, struct slice body);
+/* body as above, checked by the caller; meaning: params_meaning of whose it is. Returns a reference. */
+struct statement *statements_intern(struct statements *table, struct slice body, uint64_t meaning);
 struct statement *statement_hold(struct statement *statement);
 void statement_release(struct statement **statement);
 struct slice statement_text(const struct statement *statement);

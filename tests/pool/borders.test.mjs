@@ -141,6 +141,26 @@ test("Flush brings all that was answered; a simple query after it ends the batch
   await pool.stop();
 });
 
+test("the same text is another statement to who has another time zone, date style or search path", options, async () => {
+  postgres.sql("create table s1.w (x int); insert into s1.w values (1); create table w (x text); insert into w values ('text')");
+  const pool = await open("pool_size = 1");
+  const ask = async (parameters, sql) => {
+    const wire = await Wire.login(pool.port, parameters);
+    wire.send(parse("s", sql), bind("", "s"), execute(), sync());
+    const row = (await wire.until("Z")).find(({ type }) => type === "D");
+    return row.body.subarray(6).toString();
+  };
+  const epoch = "select extract(epoch from '2020-06-01 00:00'::timestamptz)::int";
+  assert.equal(await ask({ TimeZone: "Asia/Tokyo" }, epoch), "1590937200");
+  assert.equal(await ask({ TimeZone: "America/New_York" }, epoch), "1590984000");
+  const month = "select extract(month from '01/02/2020'::date)::int";
+  assert.equal(await ask({ DateStyle: "ISO, MDY" }, month), "1");
+  assert.equal(await ask({ DateStyle: "ISO, DMY" }, month), "2");
+  assert.equal(await ask({}, "select x from w"), "text");
+  assert.equal(await ask({ options: "-c search_path=s1" }, "select x from w"), "1");
+  await pool.stop();
+});
+
 test("who says goodbye has what it asked for done", options, async () => {
   const pool = await open("pool_size = 1");
   const wire = await Wire.login(pool.port);

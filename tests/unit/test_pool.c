@@ -248,7 +248,7 @@ static void shares_statements_and_finds_names(void **state)
         char text[32] = {0};
         int text_len = snprintf(text, sizeof(text), "select %d", i % 50) + 3; /* NUL, no types */
         names_put(&names, (struct slice){name, (size_t)name_len},
-                  statements_intern(table, (struct slice){text, (size_t)text_len}));
+                  statements_intern(table, (struct slice){text, (size_t)text_len}, 0));
     }
     assert_ptr_equal(names_get(&names, SLICE("n3")), names_get(&names, SLICE("n53")));
     for (int i = 0; i < 500; i += 2) {
