@@ -11,6 +11,7 @@ import { tracing } from "./telemetry.js";
 
 const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
   STATEMENTS_MAX = 1000, // texts with a prepared statement
+  NAMED_LENGTH_MAX = 16384, // … of that length at most
   QUERY_CANCELED = "57014",
   NO_CONNECTION = ["57P03", "53300"], // in time, or at all: of weir's pool
   GRACE_MS = 1000; // for Postgres to say that a statement took too long
@@ -31,11 +32,11 @@ function isolationOf(level) {
   return isolation;
 }
 
-// A text always has the same name, so that the pool prepares it once for each of its connections. With a comment it may be
-// another one each time.
+// A text always has the same name, so that the pool prepares it once for each of its connections. Who has a comment may have
+// another one each time, and what is long is of many values, which will not come again.
 const names = new Map();
 function nameOf({ sql }) {
-  if (sql.endsWith("*/")) return undefined;
+  if (sql === "" || sql.length > NAMED_LENGTH_MAX || sql.endsWith("*/")) return undefined;
   let name = names.get(sql);
   if (name === undefined && names.size < STATEMENTS_MAX) names.set(sql, (name = `prisma_${names.size}`));
   return name;
