@@ -41,15 +41,15 @@ const u32 = (value) => {
 };
 
 test("limits count from when a statement was done: a transaction is not idle while it works, nor one statement all of them", options, async () => {
-  const pool = await open('pool_size = 1\nidle_transaction_timeout = "1s"\nquery_timeout = "1500ms"');
+  const pool = await open('pool_size = 1\nidle_transaction_timeout = "2s"\nquery_timeout = "6s"');
   const wire = await Wire.login(pool.port);
   await wire.rows("begin");
-  await wire.rows("select pg_sleep(1.2)");
-  await sleep(400);
+  await wire.rows("select pg_sleep(2.5)");
+  await sleep(300);
   assert.deepEqual(await wire.rows("select 1"), [["1"]]);
   await wire.rows("commit");
-  wire.send(...Array.from({ length: 20 }, () => query("select pg_sleep(0.15)")));
-  assert.deepEqual(codes(await wire.until("Z", 20)), []);
+  wire.send(...Array.from({ length: 20 }, () => query("select pg_sleep(0.4)")));
+  assert.deepEqual(codes(await wire.until("Z", 20, 30000 * patience)), []);
   await pool.stop();
 });
 
