@@ -148,8 +148,8 @@ static bool on_query(const struct message *message)
         return true;
     if (message->have < message->size || text.len > TRAITS_TEXT_BYTES_MAX)
         message->server->dirty = true; /* who knows what stands behind */
-    if ((traits & TRAIT_UNLISTEN) && traits_unlistens_all(text))
-        listen_forget(message->client); /* together with other statements, as drivers reset a session */
+    if ((traits & TRAIT_UNLISTEN) && traits_unlistens_all(text)) /* as drivers reset a session */
+        listen_forget(message->client);
     if (traits & TRAIT_SIGNAL)
         signals_in_query(message->client, text);
     if ((traits & TRAIT_PREPARED) && forward_renames(message->client) &&
@@ -235,8 +235,8 @@ static void on_parse_unnamed(const struct message *message, struct slice body)
 {
     struct client *client = message->client;
     struct server *server = message->server;
-    struct statement *statement = statements_intern(
-        client->pool->statements, body, params_meaning(client->params));
+    struct statement *statement =
+        statements_intern(client->pool->statements, body, params_meaning(client->params));
     if (keep_or_refuse_state(message, EXPECT_PARSE, statement->traits)) {
         statement_release(&statement);
         client_set_unnamed(client, NULL);
@@ -288,8 +288,8 @@ static void on_parse_named(const struct message *message, struct slice name, str
         refuse(message, EXPECT_PARSE, &too_many_statements);
         return;
     }
-    struct statement *statement = statements_intern(
-        client->pool->statements, body, params_meaning(client->params));
+    struct statement *statement =
+        statements_intern(client->pool->statements, body, params_meaning(client->params));
     if (keep_or_refuse_state(message, EXPECT_PARSE, statement->traits)) {
         statement_release(&statement);
         return;
