@@ -262,6 +262,15 @@ void client_keep(struct client *client, struct slice rest)
     keep_rest(client, rest);
 }
 
+struct slice client_take_skipped(struct client *client, struct slice *rest)
+{
+    struct slice skipped = {rest->ptr, rest->len < client->skip ? rest->len : client->skip};
+    client->skip -= (uint32_t)skipped.len;
+    rest->ptr += skipped.len;
+    rest->len -= skipped.len;
+    return skipped;
+}
+
 void client_set_unnamed(struct client *client, struct statement *statement)
 {
     statement_release(&client->unnamed);
@@ -290,10 +299,7 @@ static struct slice take_without_server(struct client *client, struct slice byte
 {
     AUTO_BUFFER out = {0};
     for (;;) {
-        size_t skipped = bytes.len < client->skip ? bytes.len : client->skip;
-        client->skip -= (uint32_t)skipped;
-        bytes.ptr += skipped;
-        bytes.len -= skipped;
+        (void)client_take_skipped(client, &bytes);
         if (bytes.len < WIRE_HEADER_BYTES || !(client->failed || client->trouble))
             break;
         uint32_t length = wire_get_u32(bytes.ptr + 1);

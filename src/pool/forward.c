@@ -767,12 +767,9 @@ static int take_message(struct client *client, struct batch *batch, struct slice
 
 static void take_skipped(struct client *client, struct batch *batch, struct slice *rest)
 {
-    size_t len = rest->len < client->skip ? rest->len : client->skip;
+    struct slice skipped = client_take_skipped(client, rest);
     if (!client->drop_skipped)
-        batch_pass(batch, rest->ptr, len);
-    client->skip -= (uint32_t)len;
-    rest->ptr += len;
-    rest->len -= len;
+        batch_pass(batch, skipped.ptr, skipped.len);
 }
 
 /* Before a client's first message: the server's session becomes what this client's was. */

@@ -24,26 +24,35 @@ struct channel {
 
 /* ---- answers ---- */
 
-static void answer(struct client *client, const char *tag)
+/* The client's LISTEN or UNLISTEN ends with what `out` says. */
+static void finish(struct client *client, struct buffer *out)
+{
+    wire_ready(out, 'I');
+    client->awaits_listen = false;
+    client_send_buffer(client, out);
+    pool_again(client);
+}
+
+/* … with one message. */
+static void finish_with(struct client *client, char type, struct slice body)
 {
     AUTO_BUFFER out = {0};
-    size_t begun = wire_begin(&out, 'C');
-    wire_text(&out, tag);
+    size_t begun = wire_begin(&out, type);
+    buffer_append_slice(&out, body);
     wire_end(&out, begun);
-    wire_ready(&out, 'I');
-    client->awaits_listen = false;
-    client_send_buffer(client, &out);
-    pool_again(client);
+    finish(client, &out);
+}
+
+static void answer(struct client *client, const char *tag)
+{
+    finish_with(client, 'C', (struct slice){tag, strlen(tag) + 1});
 }
 
 static void refuse(struct client *client, const char *why)
 {
     AUTO_BUFFER out = {0};
     wire_error(&out, "ERROR", &(struct wire_error){"08006", "cannot listen", why, NULL});
-    wire_ready(&out, 'I');
-    client->awaits_listen = false;
-    client_send_buffer(client, &out);
-    pool_again(client);
+    finish(client, &out);
 }
 
 /* ---- channels ---- */
@@ -217,16 +226,8 @@ void listen_failed(struct server *server, const char *name, struct slice error)
         struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
         last = channel->subscriptions.count == 1; /* the channel goes with it */
         drop_subscription(client, find_subscription(client, name));
-        if (!client->awaits_listen)
-            continue;
-        AUTO_BUFFER out = {0};
-        size_t begun = wire_begin(&out, 'E');
-        buffer_append_slice(&out, error);
-        wire_end(&out, begun);
-        wire_ready(&out, 'I');
-        client->awaits_listen = false;
-        client_send_buffer(client, &out);
-        pool_again(client);
+        if (client->awaits_listen)
+            finish_with(client, 'E', error);
     }
 }
 

@@ -244,6 +244,8 @@ void client_run(struct client *client);
 /* Bytes of a batch that could not be sent on yet; nothing that came after them was read. */
 void client_keep(struct client *client, struct slice rest);
 /* Its unnamed statement is another now, or none (NULL); takes the reference over. */
+/* Takes off the front of *rest what is left of a message whose beginning was taken (skip). */
+struct slice client_take_skipped(struct client *client, struct slice *rest);
 void client_set_unnamed(struct client *client, struct statement *statement);
 /* To the client, as far as it takes it; the rest waits. */
 void client_send(struct client *client, const struct iovec *parts, int count);

@@ -223,7 +223,6 @@ static void on_error(struct reply *reply)
     enum expect_kind kind = head->kind;
     AUTO_TEXT refusal = TAKE(head->refusal);
     AUTO_TEXT called = TAKE(head->called);
-    AUTO_TEXT head_name = kind == EXPECT_OWN_QUERY && head->name ? xstrdup(head->name) : NULL;
     if (is_stale(reply)) {
         ask_again(server);
         return;
@@ -232,8 +231,8 @@ static void on_error(struct reply *reply)
         skip_to_sync(server); /* brings names back that the error may speak of */
     if (refusal)
         buffer_append(batch_compose(reply->batch), refusal, wire_get_u32(refusal + 1) + 1);
-    else if (kind == EXPECT_OWN_QUERY && server->listens && head_name)
-        listen_failed(server, head_name, body_of(reply));
+    else if (kind == EXPECT_OWN_QUERY && server->listens && head->name)
+        listen_failed(server, head->name, body_of(reply));
     else if (kind == EXPECT_OWN_QUERY)
         server->tainted = true;
     else

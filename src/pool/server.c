@@ -590,7 +590,7 @@ static void take_from_client(struct server *server, const struct wire_error *err
     struct client *client = server->client;
     bool kept = client->pinned; /* a state that is not to be lost without a word */
     server_lose_client(server);
-    if (server->pool->config->log_errors && client->pool->mode != POOL_SESSION)
+    if (server->pool->config->log_errors && !kept) /* client_close tells it itself */
         log_info("client %" PRIu64 ": %s: %s", client->id, error->sqlstate, error->message);
     if (kept)
         client_close(client, error);

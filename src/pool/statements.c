@@ -111,7 +111,8 @@ struct statement *statements_intern(struct statements *table, struct slice body,
 {
     uint64_t hash = hash_bytes(table->key, body) ^ meaning;
     for (struct statement *s = table->buckets[hash & (table->cap - 1)]; s; s = s->next)
-        if (s->hash == hash && s->meaning == meaning && slice_equal((struct slice){s->body, s->body_bytes}, body))
+        if (s->hash == hash && s->meaning == meaning &&
+            slice_equal((struct slice){s->body, s->body_bytes}, body))
             return statement_hold(s);
     return add(table, hash, body, meaning);
 }

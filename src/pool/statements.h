@@ -36,7 +36,8 @@ enum { SERVER_NAME_BYTES = 20, IDLE_STATEMENTS_MAX = 1000 };
 struct statements *statements_new(void);
 /* Nobody may refer to its statements any more. */
 void statements_free(struct statements **table);
-/* body as above, checked by the caller; meaning: params_meaning of whose it is. Returns a reference. */
+/* body as above, checked by the caller; meaning: params_meaning of whose it is. Returns a
+ * reference. */
 struct statement *statements_intern(struct statements *table, struct slice body, uint64_t meaning);
 struct statement *statement_hold(struct statement *statement);
 void statement_release(struct statement **statement);

@@ -22,7 +22,7 @@ bool tcp_is_lost(int fd, struct tcp_watch *watch, uint64_t now_us, int64_t timeo
     socklen_t len = sizeof(info);
     if (timeout_ms == 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
         return false; /* it is a unix socket */
-    /* Of a full window nothing is on its way, but probes, whose answers say that it still is full. */
+    /* Of a full window nothing is on its way but probes; their answers say that it still is full. */
     bool owes = info.tcpi_unacked > 0 || info.tcpi_probes > 1;
     if (!owes || watch->since_us == 0 || info.tcpi_bytes_acked != watch->acked_bytes) {
         *watch = (struct tcp_watch){info.tcpi_bytes_acked, owes ? now_us : 0};

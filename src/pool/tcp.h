@@ -17,8 +17,8 @@ struct tcp_watch {
 void tcp_set_up(int fd, int family);
 
 /* Has the peer acknowledged nothing of what it was sent for timeout_ms (0: it has for ever)? To be
- * asked a few times in that while. Not the kernel's TCP_USER_TIMEOUT, which also ends who acknowledges
- * but does not read for so long, as a server does that waits for a lock amid a COPY. */
+ * asked a few times in that while. Not the kernel's TCP_USER_TIMEOUT, which also ends who
+ * acknowledges but does not read for so long, as a server that waits for a lock amid a COPY. */
 bool tcp_is_lost(int fd, struct tcp_watch *watch, uint64_t now_us, int64_t timeout_ms);
 
 #endif

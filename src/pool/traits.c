@@ -6,7 +6,6 @@
 #include "buffer.h"
 #include "common.h"
 
-
 enum token_type { TOKEN_END, TOKEN_WORD, TOKEN_QUOTED, TOKEN_STRING, TOKEN_OTHER };
 
 struct token {
@@ -329,13 +328,13 @@ const char *traits_name(unsigned traits)
     return "session state";
 }
 
-/* A name as Postgres reads it: folded to lower case unless quoted, 63 bytes at most. */
 /* Of a character in UTF-8, after its first byte? */
 static bool is_continuation(char c)
 {
     return ((unsigned char)c & 0xc0) == 0x80;
 }
 
+/* A name as Postgres reads it: folded to lower case unless quoted, 63 bytes at most. */
 static bool fold_name(struct token token, char ret_name[64])
 {
     size_t len = 0;
@@ -400,6 +399,17 @@ char traits_listen(struct slice text, char ret_channel[64])
     return fold_name(channel, ret_channel) ? (listen ? 'L' : 'U') : 0;
 }
 
+bool traits_unlistens_all(struct slice text)
+{
+    struct token token, before = {.type = TOKEN_END};
+    while ((token = take_token(&text)).type != TOKEN_END) {
+        if (is_symbol(token, '*') && is(before, "unlisten"))
+            return true;
+        before = token;
+    }
+    return false;
+}
+
 /* ---- for a log ---- */
 
 static bool is_digit(char c)
@@ -446,15 +456,4 @@ char *traits_outline(struct slice text, size_t bytes_max)
         if ((unsigned char)*c < ' ' || *c == 127)
             *c = ' '; /* in a quoted name */
     return line;
-}
-
-bool traits_unlistens_all(struct slice text)
-{
-    struct token token, before = {.type = TOKEN_END};
-    while ((token = take_token(&text)).type != TOKEN_END) {
-        if (is_symbol(token, '*') && is(before, "unlisten"))
-            return true;
-        before = token;
-    }
-    return false;
 }

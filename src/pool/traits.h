@@ -20,8 +20,8 @@ enum trait {
     TRAIT_SIGNAL = 1 << 10,   /* pg_terminate_backend(), pg_cancel_backend() */
     TRAIT_PREPARED = 1 << 11, /* pg_prepared_statements */
     TRAIT_RESET = 1 << 12,    /* RESET, of whatever */
-    TRAIT_UNLISTEN = 1 << 13,
     TRAIT_READ = 1 << 8,      /* one SELECT that writes nothing, as far as a look can tell */
+    TRAIT_UNLISTEN = 1 << 13,
 };
 
 /* All that would outlive a transaction. */

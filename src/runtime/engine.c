@@ -29,8 +29,8 @@ char *const engine_environ[] = {
     "JSC_useConcurrentGC=0",
     "JSC_numberOfGCMarkers=1",
     "JSC_usePollingTraps=1", /* the other way of stopping a loop, by signals, hangs in warm code */
-    /* The last compiler is for loops alone. A function that is merely called often, as all of a server's
-     * are, would stop every request for the 5 to 30 ms that it takes, hundreds of times. */
+    /* The last compiler is for loops alone. A function that is merely called often, as all of a
+     * server's are, would stop every request for the 5 to 30 ms that it takes, hundreds of times. */
     "JSC_ftlTierUpCounterIncrementForReturn=0",
     "JSC_useTailCalls=0", /* a frame that called last is missed in stacks, and by who reads them */
     "MALLOC_ARENA_MAX=1", /* the watchdog's thread needs no 128 MB of address space of its own */

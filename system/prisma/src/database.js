@@ -43,7 +43,7 @@ function nameOf({ sql }) {
 }
 
 // One statement at a time, as Prisma's own engine has it. Keys share connections: one whose session may have been changed is
-// not used again when it is given back.
+// not used again when it is given back (pg-pool counts its uses there).
 class Client extends pg.Client {
   query(config, ...rest) {
     const sql = typeof config === "string" ? config : config?.text;
@@ -58,8 +58,7 @@ const searchPath = (schema) => `-c search_path=${`"${schema.replaceAll('"', '""'
 
 const statement = (sql) => ({ sql, args: [], argTypes: [] });
 
-// After the first query of a transaction nobody can make it writable again. It is rolled back in the end, and what Postgres
-// allows in one that reads with it: settings, large objects.
+// After the first query of a transaction nobody can make it writable again, as long as it is this one (guards.js).
 async function makeReadOnly(queryable) {
   await queryable.executeRaw(statement("SET TRANSACTION READ ONLY"));
   await queryable.queryRaw(statement("SELECT 1"));
@@ -222,12 +221,16 @@ export class Database {
     if (known !== undefined && known.key !== key) throw new UserFacingError("Transaction API error: Transaction not found.", "P2028");
   }
 
-  async end(id, { key, readOnly }, how) {
-    this.#check(id, key);
+  // What a read-only key's transaction allows besides reading (settings, large objects) is never committed.
+  #finish(id, { readOnly }, how) {
+    return how === "commit" && !readOnly ? this.#transactions.commitTransaction(id) : this.#transactions.rollbackTransaction(id);
+  }
+
+  async end(id, who, how) {
+    this.#check(id, who.key);
     const known = this.#open.get(id);
     try {
-      if (how === "commit" && !readOnly) await this.#transactions.commitTransaction(id);
-      else await this.#transactions.rollbackTransaction(id);
+      await this.#finish(id, who, how);
     } finally {
       known?.over();
     }
@@ -254,8 +257,7 @@ export class Database {
     try {
       if (who.readOnly) await makeReadOnly(await this.#transactions.getTransaction({ id }, "query"));
       const result = await run((plan, scope) => this.#run(plan, scope, { ...context, transaction: id }));
-      if (who.readOnly) await this.#transactions.rollbackTransaction(id);
-      else await this.#transactions.commitTransaction(id);
+      await this.#finish(id, who, "commit");
       return result;
     } catch (error) {
       await this.#transactions.rollbackTransaction(id).catch(() => {});

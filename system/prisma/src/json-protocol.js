@@ -63,10 +63,19 @@ const ROWS_AT_ONCE = 1000;
 
 const isLong = ({ action, query }) => action.startsWith("createMany") && query.arguments?.data?.length > ROWS_AT_ONCE;
 
-// createMany of many rows in parts, all or none.
-async function runLong(schema, query, runInTransaction) {
-  const { action } = query, { arguments: given } = query.query, results = [];
+// run(): the result of one query.
+async function answered({ action }, run) {
   try {
+    return { data: { [action]: await run() } };
+  } catch (error) {
+    return { errors: [errorEntry(rethrowRefusal(error))] };
+  }
+}
+
+// createMany of many rows in parts, all or none.
+const runLong = (schema, query, runInTransaction) =>
+  answered(query, async () => {
+    const { arguments: given } = query.query, results = [];
     await runInTransaction(undefined, async (run) => {
       for (let at = 0; at < given.data.length; at += ROWS_AT_ONCE) {
         const part = { ...given, data: given.data.slice(at, at + ROWS_AT_ONCE) };
@@ -74,22 +83,15 @@ async function runLong(schema, query, runInTransaction) {
         results.push(await run(plan, scope));
       }
     });
-    const result = Array.isArray(results[0]) ? results.flat() : { count: results.reduce((sum, { count }) => sum + count, 0) };
-    return { data: { [action]: result } };
-  } catch (error) {
-    return { errors: [errorEntry(rethrowRefusal(error))] };
-  }
-}
+    return Array.isArray(results[0]) ? results.flat() : { count: results.reduce((sum, { count }) => sum + count, 0) };
+  });
 
 // runPlan(plan, scope): its result.
-async function runQuery(schema, query, runPlan) {
-  try {
+const runQuery = (schema, query, runPlan) =>
+  answered(query, () => {
     const { plan, scope } = planOf(schema, query);
-    return { data: { [query.action]: await runPlan(plan, scope) } };
-  } catch (error) {
-    return { errors: [errorEntry(rethrowRefusal(error))] };
-  }
-}
+    return runPlan(plan, scope);
+  });
 
 // What is not of the query itself is for the whole request.
 function rethrowRefusal(error) {

@@ -10,7 +10,8 @@ const KINDS = { 0: "internal", 2: "client" }; // SpanKind of @opentelemetry/api
 // Where something runs: {telemetry, parent: id of the span around it}.
 const here = new AsyncLocalStorage();
 
-const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+// 16 hexadecimal digits.
+export const newId = () => crypto.randomUUID().replaceAll("-", "").slice(0, 16);
 const timeOf = (ms) => [Math.floor(ms / 1000), Math.floor((ms % 1000) * 1000000)];
 
 // What Prisma's runtime tells of its steps, for those requests that are traced.
@@ -55,7 +56,7 @@ export class Telemetry {
     this.#logs.push({
       level: "query",
       target: "quaint::connector::metrics",
-      timestamp: [Math.floor(timestamp / 1000), (timestamp % 1000) * 1000000],
+      timestamp: timeOf(timestamp),
       attributes: { query, params: safeJsonStringify(params), duration_ms: Math.round(duration) },
     });
   }

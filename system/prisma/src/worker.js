@@ -12,7 +12,7 @@ import { answerQuery } from "./json-protocol.js";
 import { Results, strategyOf } from "./results.js";
 import { rehearse } from "./rehearsal.js";
 import { findSchema, uploadSchema } from "./schemas.js";
-import { Telemetry } from "./telemetry.js";
+import { Telemetry, newId } from "./telemetry.js";
 
 const CONNECTIONS = 20; // of a pool that says nothing of its size (weir dev)
 const READS = /^(find|aggregate|groupBy|count)/;
@@ -69,7 +69,7 @@ async function told(headers, run) {
 
 // run(onQuery): the result. isRead: whether it may be kept.
 async function throughCache(request, cacheKey, isRead, ctx, run) {
-  const ray = request.headers.get("cf-ray") ?? crypto.randomUUID().replaceAll("-", "").slice(0, 16);
+  const ray = request.headers.get("cf-ray") ?? newId();
   const strategy = isRead ? strategyOf(request.headers) : undefined;
   const renew = async () => {
     const { age } = results, { result, extensions } = await told(request.headers, run);
