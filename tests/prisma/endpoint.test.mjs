@@ -33,7 +33,7 @@ const post = (path, body, key = endpoint.first.key, init = {}) =>
 
 test("keys: forged, altered, expired and revoked ones are refused, with Prisma's code and the remedy, in each protocol", async () => {
   const { key } = endpoint.first, [header, payload, signature] = key.split(".");
-  const expiring = await endpoint.live("--expires", "3s"), revoked = await endpoint.live();
+  const expiring = await endpoint.live("--expires", `${6 * patience}s`), revoked = await endpoint.live();
   const ask = async (used) => {
     const told = await fails(v6.edge(endpoint.edgeUrl({ key: used })).user.count());
     const also = await fails(v7.edge(endpoint.edgeUrl({ key: used })).user.count());
