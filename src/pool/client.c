@@ -287,6 +287,44 @@ static void give_back(struct client *client)
         server_release(server);
 }
 
+void client_settle_params(struct client *client)
+{
+    struct server *server = client->server;
+    if (server->settled_params == client->params)
+        return;
+    params_release(&server->settled_params);
+    server->settled_params = params_hold(client->params);
+}
+
+void client_return_params(struct client *client)
+{
+    AUTO_BUFFER out = {0};
+    struct params *settled = client->server->settled_params;
+    struct slice name, value;
+    if (settled == client->params || client->closing || client->closed)
+        return;
+    for (size_t i = 0; i < params_count(settled); i++) {
+        params_at(settled, i, &name, &value);
+        if (!slice_equal(params_get(client->params, name.ptr), value))
+            wire_parameter(&out, name, value);
+    }
+    params_release(&client->params);
+    client->params = params_hold(settled);
+    if (client->server->skip == 0 && buffer_len(&out) > 0)
+        client_send_buffer(client, &out);
+}
+
+void client_refuse(struct client *client, struct slice error)
+{
+    const struct wire_error told = {wire_error_field(error, 'C').ptr,
+                                    wire_error_field(error, 'M').ptr,
+                                    wire_error_field(error, 'D').ptr,
+                                    wire_error_field(error, 'H').ptr, NULL};
+    client_trouble(client, &told);
+    client->terminated = true;
+    pool_again(client);
+}
+
 void client_trouble(struct client *client, const struct wire_error *error)
 {
     text_free(&client->trouble);
@@ -417,11 +455,25 @@ void client_refuse_waiting(void)
     }
 }
 
+static void end_terminated(struct client *client)
+{
+    if (!client->trouble) {
+        client_close(client, &admin_shutdown);
+        return;
+    }
+    AUTO_TEXT trouble = TAKE(client->trouble);
+    struct slice body = {trouble + WIRE_HEADER_BYTES, wire_get_u32(trouble + 1) - 4};
+    client_close(client, &(struct wire_error){wire_error_field(body, 'C').ptr,
+                                              wire_error_field(body, 'M').ptr,
+                                              wire_error_field(body, 'D').ptr,
+                                              wire_error_field(body, 'H').ptr, NULL});
+}
+
 void client_run(struct client *client)
 {
     int reads = 0;
     if (client->terminated && client->state != CLIENT_LOGIN) {
-        client_close(client, &admin_shutdown);
+        end_terminated(client);
         return;
     }
     if (client->broken || (client->state == CLIENT_WAITING && client->stream.hung_up)) {

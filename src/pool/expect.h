@@ -25,13 +25,15 @@ enum expect_kind {
     EXPECT_COPY_END,   /* CopyDone or CopyFail of the client: no reply, but an end to COPY */
     EXPECT_PARSE_DONE, /* … and these we answer, no message was sent */
     EXPECT_CLOSE_DONE,
-    EXPECT_DEALLOCATE_DONE,
+    EXPECT_COMMAND_DONE, /* LISTEN, say, which the pool did itself; `called` is its tag */
 };
 
 struct expected {
     enum expect_kind kind;
     bool clears;                 /* of a QUERY: it may take all prepared statements away */
     bool unnamed;                /* of PARSE and CLOSE kinds: the unnamed statement */
+    bool simple;                 /* of COMMAND_DONE: asked by a simple query */
+    bool restores;               /* of OWN_QUERY: sets what its client's session has set */
     struct statement *statement; /* of PARSE, CLOSE and DESCRIBE kinds: a reference, or NULL */
     uint32_t serial;             /* of unnamed ones: which change of the client's it is */
     char *name;                  /* the client's for it, when it has one; owned */

@@ -109,6 +109,33 @@ static bool keep_or_refuse_state(const struct message *message, enum expect_kind
     return true;
 }
 
+/* Does a statement run, or is one on its way, that began a transaction perhaps? */
+static bool anything_runs(const struct server *server)
+{
+    bool runs = server->status != 'I';
+    for (uint32_t i = 0; i < server->expect.count && !runs; i++) {
+        enum expect_kind kind = expect_at(&server->expect, i)->kind;
+        runs = kind == EXPECT_QUERY || kind == EXPECT_EXECUTE;
+    }
+    return runs;
+}
+
+/* currval() of an earlier transaction: of another client, perhaps. True: it was refused. */
+static bool refuse_sequence(const struct message *message, enum expect_kind kind, unsigned traits)
+{
+    static const struct wire_error elsewhere = {
+        "0A000", "currval() and lastval() are not possible with transaction pooling",
+        "The value was drawn in another transaction, perhaps on another server connection, which "
+        "may have drawn others since.",
+        "Use RETURNING, ask in the same transaction, or use a pool_mode of session.", NULL};
+    const struct client *client = message->client;
+    if (!(traits & TRAIT_SEQUENCE) || client->pool->mode == POOL_SESSION || client->pinned ||
+        client->pool->state == STATE_ALLOW || anything_runs(message->server))
+        return false;
+    refuse(message, kind, &elsewhere);
+    return true;
+}
+
 /* ---- simple query ---- */
 
 /* must_wait has seen to it that the status is that of the moment at which the query would run. */
@@ -118,17 +145,48 @@ static bool deallocate_ours(const struct message *message, struct slice text)
     if (!forward_renames(message->client) || message->server->status == 'E' ||
         !traits_deallocated(text, name) || !names_remove(&message->client->names, slice_of(name)))
         return false;
-    expect_reply(message, EXPECT_DEALLOCATE_DONE);
+    expect_push(&message->server->expect, (struct expected){.kind = EXPECT_COMMAND_DONE,
+                                                            .simple = true,
+                                                            .called = xstrdup("DEALLOCATE")});
     return true;
 }
 
-/* Outside of a transaction; in one, what it asks for holds at its end and may come to nothing. */
+/* Outside of a transaction; in one, what it asks for holds at its end and may come to nothing. And
+ * the listening connection's notifications are in its own encoding. */
 static bool may_listen(const struct message *message)
+{
+    static const char encoding[] = "client_encoding";
+    const struct client *client = message->client;
+    const struct params *usual = client->pool->welcome;
+    return client->pool->mode != POOL_SESSION && client->pool->state != STATE_ALLOW &&
+           !client->pinned && !anything_runs(message->server) &&
+           (!usual || slice_equal_nocase(params_get(client->params, encoding),
+                                         params_get(usual, encoding)));
+}
+
+/* RESET amid a transaction went to what the connection began with: at once the session has what it
+ * began with itself. */
+static void set_to_startup(const struct message *message, const char *which)
 {
     const struct client *client = message->client;
     const struct server *server = message->server;
-    return client->pool->mode != POOL_SESSION && client->pool->state != STATE_ALLOW &&
-           !client->pinned && server->status == 'I' && !server->batch_open;
+    if (server->status != 'T' || server->expect.count > 1)
+        return;
+    AUTO_BUFFER sql = {0};
+    struct slice value = params_get(client->startup_params, which);
+    if (strcasecmp(which, "all") == 0) {
+        params_append_sql(server->base_params, client->startup_params, &sql);
+    } else if (value.ptr) {
+        struct params *meant = params_hold(server->base_params);
+        meant = params_with(meant, slice_of(which), value);
+        params_append_sql(server->base_params, meant, &sql);
+        params_release(&meant);
+    }
+    if (buffer_len(&sql) == 0)
+        return;
+    buffer_append(&sql, "", 1);
+    wire_query(batch_compose(message->batch), sql.data + sql.start);
+    expect_reply(message, EXPECT_OWN_QUERY);
 }
 
 static void show_own_statements(const struct message *message);
@@ -140,11 +198,12 @@ static bool on_query(const struct message *message)
         text.len--;
     unsigned traits = traits_of(text);
     if ((traits & (TRAIT_LISTEN | TRAIT_UNLISTEN)) && may_listen(message) &&
-        listen_query(message->client, text))
+        !message->server->batch_open && listen_query(message->client, text))
         return true;
     if ((traits & TRAIT_DEALLOCATE) && deallocate_ours(message, text))
         return true;
-    if (keep_or_refuse_state(message, EXPECT_QUERY, traits))
+    if (keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
+        refuse_sequence(message, EXPECT_QUERY, traits))
         return true;
     if (message->have < message->size || text.len > TRAITS_TEXT_BYTES_MAX)
         message->server->dirty = true; /* who knows what stands behind */
@@ -155,7 +214,8 @@ static bool on_query(const struct message *message)
     if ((traits & TRAIT_PREPARED) && forward_renames(message->client) &&
         message->server->status != 'E')
         show_own_statements(message);
-    client_set_unnamed(message->client, NULL); /* a simple query ends it */
+    client_set_unnamed(message->client, NULL); /* a simple query ends it, and its portal */
+    statement_release(&message->server->command);
     message->client->unnamed_in_batch = false;
     statement_release(&message->server->unnamed);
     message->client->pool->counters->queries++;
@@ -167,6 +227,8 @@ static bool on_query(const struct message *message)
                                   .clears = traits & TRAIT_DISCARD,
                                   .resets = resets ? xstrdup(reset) : NULL});
     pass(message);
+    if (resets)
+        set_to_startup(message, reset);
     return true;
 }
 
@@ -231,13 +293,22 @@ static void set_server_unnamed(struct server *server, struct statement *statemen
     server->unnamed_result = 0;
 }
 
+/* LISTEN alone waits for its Execute: the pool may do it itself. */
+static unsigned traits_to_keep(const struct statement *statement)
+{
+    char channel[64];
+    bool waits = (statement->traits & TRAIT_LISTEN) &&
+                 traits_listen(statement_text(statement), channel);
+    return waits ? statement->traits & ~(unsigned)TRAIT_LISTEN : statement->traits;
+}
+
 static void on_parse_unnamed(const struct message *message, struct slice body)
 {
     struct client *client = message->client;
     struct server *server = message->server;
     struct statement *statement =
         statements_intern(client->pool->statements, body, params_meaning(client->params));
-    if (keep_or_refuse_state(message, EXPECT_PARSE, statement->traits)) {
+    if (keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(statement))) {
         statement_release(&statement);
         client_set_unnamed(client, NULL);
         return;
@@ -290,7 +361,7 @@ static void on_parse_named(const struct message *message, struct slice name, str
     }
     struct statement *statement =
         statements_intern(client->pool->statements, body, params_meaning(client->params));
-    if (keep_or_refuse_state(message, EXPECT_PARSE, statement->traits)) {
+    if (keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(statement))) {
         statement_release(&statement);
         return;
     }
@@ -319,7 +390,8 @@ static bool on_parse(const struct message *message)
     if (!wire_take_text(&body, &name) || !wire_parse_text(body, &text))
         return false;
     if (!forward_renames(message->client)) {
-        if (keep_or_refuse_state(message, EXPECT_PARSE, traits_of(text)))
+        if (keep_or_refuse_state(message, EXPECT_PARSE, traits_of(text)) ||
+            refuse_sequence(message, EXPECT_PARSE, traits_of(text)))
             return true;
         expect_reply(message, EXPECT_PARSE);
         pass(message);
@@ -525,9 +597,17 @@ static bool on_bind(const struct message *message)
     if (!wire_take_text(&rest, &portal) || !wire_take_text(&rest, &name))
         return false;
     struct client *client = message->client;
-    const struct statement *statement = !forward_renames(client) ? NULL
-                                        : name.len > 0           ? names_get(&client->names, name)
-                                                                 : client->unnamed;
+    struct statement *statement = !forward_renames(client) ? NULL
+                                  : name.len > 0           ? names_get(&client->names, name)
+                                                           : client->unnamed;
+    statement_release(&message->server->command);
+    if (statement && refuse_sequence(message, EXPECT_BIND, statement->traits))
+        return true;
+    if (statement && (statement->traits & TRAITS_COMMAND) && portal.len == 0)
+        message->server->command = statement_hold(statement);
+    else if (statement && (statement->traits & TRAIT_LISTEN) &&
+             keep_or_refuse_state(message, EXPECT_BIND, TRAIT_LISTEN))
+        return true;
     if (statement && (statement->traits & TRAIT_SIGNAL))
         signals_in_bind(client, statement, rest);
     if (statement && (statement->traits & TRAIT_PREPARED) && message->server->status != 'E')
@@ -590,12 +670,52 @@ static bool on_close(const struct message *message)
     return true;
 }
 
+/* ---- commands that the pool does itself ---- */
+
+/* False: the server it has is to do it. */
+static bool perform(const struct message *message, const struct statement *command)
+{
+    struct client *client = message->client;
+    struct slice text = statement_text(command);
+    char name[64];
+    const char *tag = NULL;
+    if (command->traits & TRAIT_DEALLOCATE) {
+        if (message->server->status != 'E' && traits_deallocated(text, name) &&
+            names_remove(&client->names, slice_of(name)))
+            tag = "DEALLOCATE";
+    } else if (!client->listen_refused && may_listen(message)) {
+        tag = listen_command(client, text);
+    }
+    client->listen_refused = client->listen_refused && client->awaits_listen;
+    if (tag)
+        expect_push(&message->server->expect, (struct expected){.kind = EXPECT_COMMAND_DONE,
+                                                                .called = xstrdup(tag)});
+    return tag != NULL;
+}
+
+static bool on_execute(const struct message *message)
+{
+    const struct statement *command = message->server->command;
+    struct client *client = message->client;
+    if (command && message->have > WIRE_HEADER_BYTES && body_of(message).ptr[0] == 0) { /* of the unnamed portal */
+        if (perform(message, command) || client->awaits_listen)
+            return true;
+        if (keep_or_refuse_state(message, EXPECT_EXECUTE, command->traits))
+            return true;
+    }
+    client->pool->counters->queries++;
+    expect_reply(message, EXPECT_EXECUTE);
+    pass(message);
+    return true;
+}
+
 /* ---- the rest ---- */
 
 static bool on_sync(const struct message *message)
 {
     struct server *server = message->server;
     server->failed = server->batch_open = false;
+    statement_release(&server->command);
     message->client->unnamed_in_batch = false;
     if (!server->copy_in) /* then it is ignored */
         expect_reply(message, EXPECT_SYNC);
@@ -638,10 +758,7 @@ static bool on_message(const struct message *message)
     case 'C':
         return on_close(message);
     case 'E':
-        message->client->pool->counters->queries++;
-        expect_reply(message, EXPECT_EXECUTE);
-        pass(message);
-        return true;
+        return on_execute(message);
     case 'F':
         expect_reply(message, EXPECT_QUERY);
         pass(message);
@@ -689,6 +806,8 @@ static bool must_wait(const struct client *client, struct slice message)
         if (uses_unnamed(message))
             return !client->unnamed_in_batch && expect->uncertain_unnamed + expect->uncertain > 0;
         return expect->uncertain > 0;
+    case 'E':
+        return client->server->command != NULL;
     case 'Q':
         return traits_of((struct slice){message.ptr + WIRE_HEADER_BYTES,
                                         message.len - WIRE_HEADER_BYTES}) &
@@ -711,6 +830,8 @@ static size_t needed(char type, size_t size)
     case 'D':
     case 'C':
         return size;
+    case 'E':
+        return size > WIRE_HEADER_BYTES ? WIRE_HEADER_BYTES + 1 : size;
     default:
         return WIRE_HEADER_BYTES;
     }
@@ -759,6 +880,10 @@ static int take_message(struct client *client, struct batch *batch, struct slice
     }
     if (!on_message(&message))
         return -1;
+    if (type == 'E' && client->awaits_listen) {
+        client->unparsed = true;
+        return 0;
+    }
     client->skip = (uint32_t)(size - message.have);
     rest->ptr += message.have;
     rest->len -= message.have;
@@ -772,12 +897,13 @@ static void take_skipped(struct client *client, struct batch *batch, struct slic
         batch_pass(batch, skipped.ptr, skipped.len);
 }
 
-/* Before a client's first message: the server's session becomes what this client's was. */
-static void restore_params(struct client *client, struct batch *batch)
+/* Before a client's first message: the server's session becomes what this client's was. True: its
+ * messages wait for what the server says to that. */
+static bool restore_params(struct client *client, struct batch *batch)
 {
     struct server *server = client->server;
     if (server->params == client->params || server->expect.count > 0 || server->status != 'I')
-        return;
+        return false;
     struct buffer *out = batch_compose(batch);
     size_t begun = wire_begin(out, 'Q');
     params_append_sql(server->params, client->params, out);
@@ -786,7 +912,8 @@ static void restore_params(struct client *client, struct batch *batch)
     statement_release(&server->unnamed); /* a simple query ends it */
     params_release(&server->params);
     server->params = params_hold(client->params);
-    expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_QUERY});
+    expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_QUERY, .restores = true});
+    return !params_are_accepted(client->params);
 }
 
 /* Alone on its way, whole and small, the batch is kept: should a plan prove out of date before
@@ -824,8 +951,10 @@ struct slice forward_messages(struct client *client, struct slice bytes,
     cache_unwatch(server);
     if (alone && client->pool->cache)
         cache_watch(client, bytes);
-    if (bytes.len > 0 && bytes.ptr[0] != 'X')
-        restore_params(client, &batch);
+    if (bytes.len > 0 && bytes.ptr[0] != 'X' && restore_params(client, &batch)) {
+        client->unparsed = true;
+        r = 0;
+    }
     while (bytes.len > 0 && r > 0 && !client->awaits_listen)
         if (client->skip > 0)
             take_skipped(client, &batch, &bytes);
@@ -834,6 +963,8 @@ struct slice forward_messages(struct client *client, struct slice bytes,
     client->unparsed = client->unparsed || (client->awaits_listen && bytes.len > 0);
     if (alone && r > 0 && bytes.len == 0)
         keep_batch(client, all);
+    if (server->expect.count >= EXPECT_MAX && server->batch_open)
+        wire_plain(batch_compose(&batch), 'H'); /* or nothing might come that makes room */
     int count = batch_parts(&batch, parts);
     *ret_end = r < 0;
     if (count > 0)

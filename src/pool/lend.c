@@ -190,11 +190,17 @@ static bool any_will_come_back(const struct pool *pool)
     return false;
 }
 
+/* It is away, starts or stops: worth another try in a moment. A wrong password is not. */
+static bool is_away(const char *sqlstate)
+{
+    return strncmp(sqlstate, "08", 2) == 0 || strncmp(sqlstate, "57P", 3) == 0;
+}
+
 /* Is there no hope for now? After three failures nobody waits; a wrong password or database name is
  * told at once. */
 static bool is_down(const struct pool *pool)
 {
-    bool refused_login = pool->failures > 0 && strncmp(pool->failure_sqlstate, "08", 2) != 0;
+    bool refused_login = pool->failures > 0 && !is_away(pool->failure_sqlstate);
     return (pool->failures >= 3 || refused_login) && pool->idle.count == 0 &&
            !any_will_come_back(pool);
 }
@@ -354,6 +360,7 @@ static void link_up(struct client *client, struct server *server)
     server->client = client;
     server->served = true;
     server->fresh = true;
+    client_settle_params(client);
     tenant_lend(&client->pool->tenants, client->tenant);
     client->pinned = client->pool->mode == POOL_SESSION;
     server_become(server, SERVER_LENT);
@@ -548,7 +555,7 @@ static uint64_t retry_delay_us(const struct pool *pool, bool refused)
 void pool_connect_failed(struct pool *pool, const struct wire_error *error)
 {
     struct wire_error kept;
-    bool refused = strncmp(error->sqlstate, "08", 2) != 0;
+    bool refused = !is_away(error->sqlstate);
     pool->failures++;
     text_free(&pool->failure);
     pool->failure = xstrdup(error->message);

@@ -24,12 +24,15 @@ struct channel {
 
 /* ---- answers ---- */
 
-/* The client's LISTEN or UNLISTEN ends with what `out` says. */
+/* The client's LISTEN or UNLISTEN ends with what `out` says. In an extended query it is gone through
+ * once more (listen_command), and nothing is said before that. */
 static void finish(struct client *client, struct buffer *out)
 {
-    wire_ready(out, 'I');
-    client->awaits_listen = false;
-    client_send_buffer(client, out);
+    if (!client->listens_in_batch) {
+        wire_ready(out, 'I');
+        client_send_buffer(client, out);
+    }
+    client->awaits_listen = client->listens_in_batch = false;
     pool_again(client);
 }
 
@@ -52,6 +55,7 @@ static void refuse(struct client *client, const char *why)
 {
     AUTO_BUFFER out = {0};
     wire_error(&out, "ERROR", &(struct wire_error){"08006", "cannot listen", why, NULL});
+    client->listen_refused = client->listens_in_batch;
     finish(client, &out);
 }
 
@@ -168,28 +172,46 @@ static void start(struct pool *pool)
     server_login_start(pool->listener);
 }
 
-bool listen_query(struct client *client, struct slice text)
+/* 'L', 'U' or '*', which holds now unless the client waits; 0: it is none of them. */
+static char take(struct client *client, struct slice text)
 {
     char name[64];
     char verb = traits_listen(text, name);
-    if (!verb)
-        return false;
     if (verb == '*') {
         listen_forget(client);
     } else if (verb == 'U') {
         struct subscription **place = find_subscription(client, name);
         if (*place)
             drop_subscription(client, place);
-    } else {
+    } else if (verb == 'L') {
         if (!*find_subscription(client, name))
             subscribe(client, name);
         client->awaits_listen = !(*find_subscription(client, name))->channel->active;
         if (client->awaits_listen)
             start(client->pool);
     }
-    if (!client->awaits_listen && !client->closed)
-        answer(client, verb == 'L' ? "LISTEN" : "UNLISTEN");
-    return true;
+    return verb;
+}
+
+static const char *tag_of(char verb)
+{
+    return verb == 'L' ? "LISTEN" : "UNLISTEN";
+}
+
+bool listen_query(struct client *client, struct slice text)
+{
+    char verb = take(client, text);
+    if (verb && !client->awaits_listen && !client->closed)
+        answer(client, tag_of(verb));
+    return verb != 0;
+}
+
+const char *listen_command(struct client *client, struct slice text)
+{
+    client->listens_in_batch = true;
+    char verb = take(client, text);
+    client->listens_in_batch = client->awaits_listen;
+    return verb && !client->awaits_listen ? tag_of(verb) : NULL;
 }
 
 /* ---- the listening connection ---- */
@@ -226,6 +248,7 @@ void listen_failed(struct server *server, const char *name, struct slice error)
         struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
         last = channel->subscriptions.count == 1; /* the channel goes with it */
         drop_subscription(client, find_subscription(client, name));
+        client->listen_refused = client->listens_in_batch;
         if (client->awaits_listen)
             finish_with(client, 'E', error);
     }

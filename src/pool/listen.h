@@ -16,6 +16,9 @@ struct server;
 /* A simple query. True: it was LISTEN or UNLISTEN alone, and is answered when it holds; until then
  * the client is not read from (client->awaits_listen). */
 bool listen_query(struct client *client, struct slice text);
+/* The same of an extended query: its tag when it holds. NULL: when the client does not wait
+ * (client->awaits_listen), the server that it has is to do it; else the client asks again later. */
+const char *listen_command(struct client *client, struct slice text);
 /* The client leaves, or says DISCARD ALL. */
 void listen_forget(struct client *client);
 /* Its subscriptions go over to another pool, which is its own afterwards. Nothing of them waits. */

@@ -16,6 +16,7 @@ struct params {
     uint32_t references;
     uint32_t hash;
     uint64_t meaning;
+    bool accepted;
     size_t count;
     struct param list[]; /* sorted by name */
 };
@@ -73,6 +74,16 @@ static uint64_t meaning_of(const struct params *set)
 uint64_t params_meaning(const struct params *params)
 {
     return params->meaning;
+}
+
+bool params_are_accepted(const struct params *params)
+{
+    return params->accepted;
+}
+
+void params_accept(struct params *params)
+{
+    params->accepted = true;
 }
 
 /* Takes `made` over; returns the set that is there already, or made itself. */

@@ -5,6 +5,7 @@
 #ifndef WEIR_POOL_PARAMS_H
 #define WEIR_POOL_PARAMS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "buffer.h"
@@ -25,6 +26,10 @@ struct slice params_get(const struct params *params, const char *name);
 /* The same for sets under which a statement's text means the same: its literals and names are read
  * when it is prepared, by TimeZone, DateStyle, IntervalStyle and search_path. */
 uint64_t params_meaning(const struct params *params);
+/* Has a server taken all of it? A session that begins with a set that none has taken yet waits for
+ * what the first one says. */
+bool params_are_accepted(const struct params *params);
+void params_accept(struct params *params);
 size_t params_count(const struct params *params);
 void params_at(const struct params *params, size_t i, struct slice *ret_name,
                struct slice *ret_value);

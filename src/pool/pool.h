@@ -82,10 +82,12 @@ struct client {
     bool pinned;           /* keeps its server until it leaves or discards everything */
     bool failed;        /* without a server: messages up to Sync are ignored, as a server would */
     bool awaits_listen; /* its LISTEN does not hold yet */
+    bool listens_in_batch; /* … and is part of an extended query */
+    bool listen_refused;   /* … and can not hold: the server it has shall listen */
     bool awaits_pool;   /* counted in its pool's logins */
     bool unparsed;      /* there are whole messages in `in` */
     bool broken;        /* could not be written to */
-    bool terminated;    /* by pg_terminate_backend() of its number */
+    bool terminated;    /* by pg_terminate_backend() of its number, or for its trouble */
     bool may_command;   /* on the console: more than SHOW */
     struct console *console; /* … and what it does there */
     bool closing;            /* after what is in `out` */
@@ -109,9 +111,12 @@ struct server {
     struct pool *pool;
     struct client *client;
     struct params *params, *base_params; /* now; as it logged in */
+    struct params *settled_params; /* its client's before the transaction; NULL without a client */
     struct expect expect;
     struct prepared prepared;
     struct statement *unnamed; /* what is its unnamed statement: a reference, NULL: unknown */
+    struct statement *command; /* bound to the unnamed portal, and the pool does it itself: a
+                                  reference, NULL: it is another */
     uint64_t unnamed_result;   /* what it takes and returns here; 0: not known */
     struct buffer in, out;
     struct server_login *login;          /* while connecting */
@@ -243,9 +248,9 @@ void client_event(struct client *client, uint32_t events);
 void client_run(struct client *client);
 /* Bytes of a batch that could not be sent on yet; nothing that came after them was read. */
 void client_keep(struct client *client, struct slice rest);
-/* Its unnamed statement is another now, or none (NULL); takes the reference over. */
 /* Takes off the front of *rest what is left of a message whose beginning was taken (skip). */
 struct slice client_take_skipped(struct client *client, struct slice *rest);
+/* Its unnamed statement is another now, or none (NULL); takes the reference over. */
 void client_set_unnamed(struct client *client, struct statement *statement);
 /* To the client, as far as it takes it; the rest waits. */
 void client_send(struct client *client, const struct iovec *parts, int count);
@@ -264,6 +269,12 @@ void client_trouble(struct client *client, const struct wire_error *error);
 /* The login is through, and the session begins: appends what it is told. */
 void client_welcome(struct client *client, struct buffer *out);
 void client_tick(struct client *client, const struct pool_config *config);
+/* What it has set holds: its transaction is over. */
+void client_settle_params(struct client *client);
+/* Its transaction came to nothing behind its back: what it had set in it has not been. */
+void client_return_params(struct client *client);
+/* A server refuses what its session begins with: in its next turn it ends with that error. */
+void client_refuse(struct client *client, struct slice error);
 /* Out of the queue, with an error. */
 void client_stop_waiting(struct client *client, const struct wire_error *error);
 /* By what it was told as its process id. NULL: there is none. */

@@ -35,18 +35,19 @@ static bool is_own(enum expect_kind kind)
     return kind >= EXPECT_OWN_QUERY && kind <= EXPECT_OWN_DESCRIBE;
 }
 
-static void answer(struct server *server, struct batch *batch, enum expect_kind kind)
+static void answer(struct server *server, struct batch *batch, const struct expected *entry)
 {
-    if (kind == EXPECT_PARSE_DONE)
+    if (entry->kind == EXPECT_PARSE_DONE)
         wire_plain(batch_compose(batch), '1');
-    if (kind == EXPECT_CLOSE_DONE)
+    if (entry->kind == EXPECT_CLOSE_DONE)
         wire_plain(batch_compose(batch), '3');
-    if (kind == EXPECT_DEALLOCATE_DONE) {
+    if (entry->kind == EXPECT_COMMAND_DONE) {
         struct buffer *out = batch_compose(batch);
         size_t begun = wire_begin(out, 'C');
-        wire_text(out, "DEALLOCATE");
+        wire_text(out, entry->called);
         wire_end(out, begun);
-        wire_ready(out, server->status);
+        if (entry->simple)
+            wire_ready(out, server->status);
     }
 }
 
@@ -56,7 +57,7 @@ static void settle(struct server *server, struct batch *batch)
     const struct expected *head;
     while ((head = expect_head(&server->expect)) && head->kind >= EXPECT_COPY_END) {
         struct expected entry = expect_pop(&server->expect);
-        answer(server, batch, entry.kind);
+        answer(server, batch, &entry);
         expected_done(&entry);
     }
 }
@@ -65,7 +66,7 @@ static enum expect_kind head_kind(struct reply *reply)
 {
     settle(reply->server, reply->batch);
     const struct expected *head = expect_head(&reply->server->expect);
-    return head ? head->kind : EXPECT_DEALLOCATE_DONE;
+    return head ? head->kind : EXPECT_COMMAND_DONE;
 }
 
 /* The reply completes what stands first, which must be `kind` or our own of it. */
@@ -208,6 +209,20 @@ static void note_fatal(struct reply *reply)
         slice_equal(severity, SLICE("FATAL")) || slice_equal(severity, SLICE("PANIC"));
 }
 
+/* A query of the pool's own has failed. If it set what its client's session began with, the client
+ * hears of it what Postgres would have said at its login. */
+static void fail_own(struct server *server, bool restores, struct slice error)
+{
+    static const char *const of_values[] = {"22", "42", "55", "28"};
+    struct slice code = wire_error_field(error, 'C');
+    server->tainted = true;
+    for (size_t i = 0; restores && server->client && i < ARRAY_LEN(of_values); i++)
+        if (slice_starts_with(code, slice_of(of_values[i]))) {
+            client_refuse(server->client, error);
+            return;
+        }
+}
+
 static void on_error(struct reply *reply)
 {
     struct server *server = reply->server;
@@ -221,6 +236,7 @@ static void on_error(struct reply *reply)
         return;
     }
     enum expect_kind kind = head->kind;
+    bool restores = head->restores;
     AUTO_TEXT refusal = TAKE(head->refusal);
     AUTO_TEXT called = TAKE(head->called);
     if (is_stale(reply)) {
@@ -234,7 +250,7 @@ static void on_error(struct reply *reply)
     else if (kind == EXPECT_OWN_QUERY && server->listens && head->name)
         listen_failed(server, head->name, body_of(reply));
     else if (kind == EXPECT_OWN_QUERY)
-        server->tainted = true;
+        fail_own(server, restores, body_of(reply));
     else
         pass_error(reply, called);
     if (!refusal && kind != EXPECT_OWN_QUERY)
@@ -242,6 +258,15 @@ static void on_error(struct reply *reply)
 }
 
 /* ---- session state ---- */
+
+/* A RESET goes back to what the connection began with; the session began with its own, which is set
+ * soon. (Postgres reports after the command's end.) */
+static struct slice meant_by(const struct server *server, const char *name, struct slice value)
+{
+    struct slice begun = params_get(server->client->startup_params, name);
+    bool reset = server->resets && slice_equal(params_get(server->base_params, name), value);
+    return reset && begun.ptr ? begun : value;
+}
 
 static void on_parameter(struct reply *reply)
 {
@@ -253,16 +278,13 @@ static void on_parameter(struct reply *reply)
     }
     server->params = params_with(server->params, name, value);
     struct client *client = server->client;
-    if (client) {
-        /* A RESET goes back to what the connection began with; the session began with its own,
-         * which is set before its next transaction. (Postgres reports after the command's end.) */
-        AUTO_TEXT key = xstrndup(name.ptr, name.len);
-        struct slice begun = params_get(client->startup_params, key);
-        client->params =
-            params_with(client->params, name, server->resets && begun.ptr ? begun : value);
-    }
-    if (head_kind(reply) != EXPECT_OWN_QUERY)
-        pass(reply);
+    if (!client)
+        return;
+    struct slice meant = meant_by(server, name.ptr, value);
+    bool known = slice_equal(params_get(client->params, name.ptr), meant);
+    client->params = params_with(client->params, name, meant);
+    if (head_kind(reply) != EXPECT_OWN_QUERY || !known)
+        wire_parameter(batch_compose(reply->batch), name, meant);
 }
 
 static void forget_prepared(struct server *server)
@@ -304,12 +326,13 @@ static void on_tag(struct server *server, struct slice tag)
     struct client *client = server->client;
     if (slice_equal(tag, SLICE("DEALLOCATE ALL\0")))
         forget_prepared(server);
-    if (slice_equal(tag, SLICE("RESET\0"))) {
-        const struct expected *head = expect_head(&server->expect);
-        server->resets = true;
-        if (client && head && head->resets)
-            reset_to_startup(server, client, head->resets);
-    }
+    const struct expected *head = expect_head(&server->expect);
+    const char *reset = head ? head->resets : NULL;
+    bool is_reset = slice_equal(tag, SLICE("RESET\0"));
+    server->resets = server->resets || is_reset || (reset && slice_equal(tag, SLICE("SET\0")));
+    if (client && reset && server->resets)
+        reset_to_startup(server, client, reset);
+    server->dirty = server->dirty || (is_reset && !reset); /* of which, was not seen */
     if (!slice_equal(tag, SLICE("DISCARD ALL\0")))
         return;
     forget_prepared(server);
@@ -340,7 +363,7 @@ static void on_complete(struct reply *reply)
     enum expect_kind head = head_kind(reply);
     reply->server->copy_in = false;
     reply->server->progress_us = pool_now();
-    if (reply->start[0] == 'C' && memchr("ACDR", reply->start[WIRE_HEADER_BYTES], 4)) {
+    if (reply->start[0] == 'C' && memchr("ACDRS", reply->start[WIRE_HEADER_BYTES], 5)) {
         note_schema(reply->server, body_of(reply));
         if (head != EXPECT_OWN_QUERY) /* we know what we asked for */
             on_tag(reply->server, body_of(reply));
@@ -385,8 +408,12 @@ static void on_ready(struct reply *reply)
     struct expected entry = expect_pop(&server->expect);
     if (server->listens)
         listen_done(server, &entry);
+    if (entry.restores && !server->tainted)
+        params_accept(server->params);
     expected_done(&entry);
     server->status = body_of(reply).ptr[0];
+    if (server->client && server->status == 'I')
+        client_settle_params(server->client);
     server->progress_us = pool_now();
     server->copy_in = server->resets = false;
     server->changed_schema = server->changed_schema && server->status != 'I';
@@ -596,9 +623,13 @@ void reply_lost(struct server *server, const char *sqlstate, const char *message
     const struct wire_error error = {sqlstate, message,
                                      "The outcome of the transaction is unknown.", NULL};
     AUTO_BUFFER out = {0};
-    uint32_t batches = server->expect.ends, count = server->expect.count;
-    bool open = count > 0 && expect_at(&server->expect, count - 1)->kind != EXPECT_SYNC &&
-                expect_at(&server->expect, count - 1)->kind != EXPECT_QUERY;
+    uint32_t batches = 0, count = server->expect.count;
+    for (uint32_t i = 0; i < count; i++) {
+        enum expect_kind kind = expect_at(&server->expect, i)->kind;
+        batches += kind == EXPECT_SYNC || kind == EXPECT_QUERY;
+    }
+    enum expect_kind last = count > 0 ? expect_at(&server->expect, count - 1)->kind : EXPECT_SYNC;
+    bool open = last != EXPECT_SYNC && last != EXPECT_QUERY && last != EXPECT_OWN_QUERY;
     undo_first(server, count);
     while (batches-- > 0) {
         wire_error(&out, "ERROR", &error);

@@ -91,6 +91,8 @@ static void free_server(struct server *server)
     statement_release(&server->unnamed);
     params_release(&server->params);
     params_release(&server->base_params);
+    params_release(&server->settled_params);
+    statement_release(&server->command);
     buffer_done(&server->in);
     buffer_done(&server->out);
     buffer_done(&server->asked_again);
@@ -103,6 +105,8 @@ static void tell_client(struct server *server, const char *why)
     struct client *client = server->client;
     struct wire_error error = {"08006", why, "The outcome of the transaction is unknown.", NULL};
     bool cut = server->skip > 0 || client->skip > 0;
+    if (server->status != 'I')
+        client_return_params(client);
     if (!cut && !server->fatal)
         reply_lost(server, "08006", why);
     pool_take_back(client, pool_now() - client->since_us);
@@ -321,6 +325,10 @@ static void part(struct server *server)
     server->client = NULL;
     server->copy_in = server->failed = server->retries = server->verifies = false;
     cache_unwatch(server);
+    if (server->status != 'I')
+        client_return_params(client);
+    params_release(&server->settled_params);
+    statement_release(&server->command);
     client->server = NULL;
     server->dirty = server->dirty || client->pinned;
     client->pinned = client->pool->mode == POOL_SESSION;
@@ -374,9 +382,12 @@ static void finish_for_client(struct server *server, bool copy_in)
 void server_lose_client(struct server *server)
 {
     bool cut = server->client->skip > 0 || buffer_len(&server->out) > 0;
+    bool works = server->expect.count > 0;
     bool copy_in = server->copy_in, failed = server->failed, goodbye = server->client->goodbye;
     part(server);
     if (cut) {
+        if (works)
+            cancel_query(server);
         server_close(server, "its client left in the middle of a message");
         return;
     }
@@ -628,6 +639,7 @@ static void lent_tick(struct server *server)
 static void end_cleaning(struct server *server)
 {
     if (!server->finishes) {
+        cancel_query(server);
         server_close(server, "its reset took too long");
         return;
     }
@@ -645,6 +657,9 @@ void server_tick(struct server *server)
         lent_tick(server);
     else if (server->state == SERVER_CLEANING && passed(server->used_us, config->cancel_wait_ms))
         end_cleaning(server);
+    else if (server->state == SERVER_CLEANING && server->expect.count > 0 && !server->finishes &&
+             server->cancels == 0 && expect_head(&server->expect)->kind != EXPECT_OWN_QUERY)
+        cancel_query(server); /* a pipeline: one may have ended, and the next runs */
     else if (server->state == SERVER_IDLE && wear_of(server))
         server_close(server, wear_of(server));
 }

@@ -151,6 +151,7 @@ struct statement_scan {
     unsigned traits;
     int position; /* of the next word, from 0 */
     struct token first, previous, before_previous;
+    bool draws; /* has called nextval(), or follows another statement that may have */
     /* set_config(…): */
     int depth;
     struct token name, last;
@@ -235,8 +236,25 @@ static void see_word_anywhere(struct statement_scan *scan, struct token token)
         scan->traits |= TRAIT_CURSOR;
     if (is(token, "drop") && is(scan->previous, "commit") && is(scan->before_previous, "on"))
         scan->traits &= ~(unsigned)TRAIT_TEMPORARY;
+    if (is(token, "default") && is(scan->first, "set"))
+        scan->traits |= TRAIT_RESET;
     if (is(token, "into") || is(token, "for"))
         scan->traits &= ~(unsigned)TRAIT_READ;
+}
+
+/* The function whose arguments begin here. */
+static void see_call(struct statement_scan *scan)
+{
+    struct slice name = scan->previous.text;
+    if (slice_equal_nocase(name, SLICE("set_config"))) {
+        scan->depth = 1;
+        scan->name = scan->last = (struct token){TOKEN_END, {NULL, 0}, 0};
+    } else if (slice_equal_nocase(name, SLICE("nextval"))) {
+        scan->draws = true;
+    } else if (!scan->draws && (slice_equal_nocase(name, SLICE("currval")) ||
+                                slice_equal_nocase(name, SLICE("lastval")))) {
+        scan->traits |= TRAIT_SEQUENCE;
+    }
 }
 
 /* set_config(name, value, is_local) is SET LOCAL when the last argument is true. */
@@ -261,11 +279,8 @@ static void see(struct statement_scan *scan, struct token token)
     bool is_name = token.type == TOKEN_WORD || token.type == TOKEN_QUOTED;
     if (scan->depth > 0)
         see_in_call(scan, token);
-    else if (is_symbol(token, '(') &&
-             slice_equal_nocase(scan->previous.text, SLICE("set_config"))) {
-        scan->depth = 1;
-        scan->name = scan->last = (struct token){TOKEN_END, {NULL, 0}, 0};
-    }
+    else if (is_symbol(token, '('))
+        see_call(scan);
     if (is_name) {
         bool of_session = scan->position == 1 && is(token, "session") && is(scan->first, "set");
         see_word_anywhere(scan, token);
@@ -302,7 +317,7 @@ unsigned traits_of(struct slice text)
         count += scan.position > 0;
         if (token.type == TOKEN_END)
             break;
-        scan = (struct statement_scan){0};
+        scan = (struct statement_scan){.draws = count > 0};
     }
     return count == 1 ? traits : traits & ~(unsigned)TRAIT_READ;
 }
@@ -377,11 +392,23 @@ bool traits_deallocated(struct slice text, char ret_name[64])
 
 bool traits_reset(struct slice text, char ret_name[64])
 {
-    if (!is(take_token(&text), "reset"))
+    struct token verb = take_token(&text), name = take_token(&text);
+    bool set = is(verb, "set"), zone = false;
+    if (!set && !is(verb, "reset"))
         return false;
-    struct token name = take_token(&text);
-    if (is(name, "time") && is(take_token(&text), "zone"))
+    if (set && is(name, "session"))
+        name = take_token(&text);
+    if (is(name, "time") && is(take_token(&text), "zone")) {
         name = (struct token){TOKEN_WORD, SLICE("timezone"), 0};
+        zone = true;
+    }
+    if (set) {
+        struct token value = take_token(&text);
+        if (!zone && (is(value, "to") || is_symbol(value, '=')))
+            value = take_token(&text);
+        if (!is(value, "default") && !(zone && is(value, "local")))
+            return false;
+    }
     return fold_name(name, ret_name) && is_last(text);
 }
 

@@ -19,9 +19,10 @@ enum trait {
     TRAIT_DISCARD = 1 << 9,   /* DISCARD, DEALLOCATE ALL */
     TRAIT_SIGNAL = 1 << 10,   /* pg_terminate_backend(), pg_cancel_backend() */
     TRAIT_PREPARED = 1 << 11, /* pg_prepared_statements */
-    TRAIT_RESET = 1 << 12,    /* RESET, of whatever */
+    TRAIT_RESET = 1 << 12,    /* RESET, SET … TO DEFAULT, of whatever */
     TRAIT_READ = 1 << 8,      /* one SELECT that writes nothing, as far as a look can tell */
     TRAIT_UNLISTEN = 1 << 13,
+    TRAIT_SEQUENCE = 1 << 14, /* currval(), lastval() of what was drawn by another statement */
 };
 
 /* All that would outlive a transaction. */
@@ -29,6 +30,9 @@ enum {
     TRAITS_SESSION = TRAIT_SET | TRAIT_PREPARE | TRAIT_LISTEN | TRAIT_CURSOR | TRAIT_TEMPORARY |
                      TRAIT_LOCK | TRAIT_LOAD,
 };
+
+/* What the pool may do itself. */
+enum { TRAITS_COMMAND = TRAIT_LISTEN | TRAIT_UNLISTEN | TRAIT_DEALLOCATE };
 
 enum { TRAITS_TEXT_BYTES_MAX = 64 * 1024 }; /* so much of a text is looked at */
 unsigned traits_of(struct slice text);
@@ -42,7 +46,8 @@ char *traits_outline(struct slice text, size_t bytes_max);
 /* The name in "DEALLOCATE [PREPARE] name", unquoted into ret_name[0..64); false: another form. */
 bool traits_deallocated(struct slice text, char ret_name[64]);
 
-/* The name in "RESET name", "all" for all of them; false: another statement. */
+/* The name in "RESET name" or "SET name TO DEFAULT", "all" for all of them; false: another
+ * statement. */
 bool traits_reset(struct slice text, char ret_name[64]);
 
 /* For a statement that is LISTEN channel, UNLISTEN channel or UNLISTEN * alone: 'L', 'U' or '*',

@@ -168,3 +168,101 @@ test("who says goodbye has what it asked for done", options, async () => {
   await eventually(() => assert.equal(count("done"), 1), 10000 * patience);
   await pool.stop();
 });
+
+test("a RESET amid a transaction goes to what the session began with; what was set in one that came to nothing was not", options, async () => {
+  const pool = await open('pool_size = 1\nidle_transaction_timeout = "500ms"');
+  const wire = await Wire.login(pool.port, { TimeZone: "Asia/Tokyo", options: "-c work_mem=7MB" });
+  const show = async (name) => (await wire.rows(`show ${name}`))[0][0];
+  await wire.rows("begin");
+  for (const text of ["reset timezone", "set time zone default", "set timezone to default", "reset all"]) {
+    await wire.rows("set timezone = 'Europe/Oslo'");
+    const told = (await wire.query(text)).filter(({ type }) => type === "S").map(({ body }) => body.toString().split("\0").slice(0, 2));
+    assert.deepEqual(told, [["TimeZone", "Asia/Tokyo"]], text);
+    assert.equal(await show("timezone"), "Asia/Tokyo", text);
+  }
+  assert.equal(await show("work_mem"), "7MB");
+  await wire.rows("set timezone = 'Europe/Oslo'");
+  const told = await wire.until("S", 1, 5000 * patience); // it is rolled back
+  assert.match(told[0].body.toString(), /^TimeZone\0Asia\/Tokyo/);
+  assert.deepEqual(codes(await wire.query("select 1")), ["25P03"]);
+  assert.equal(await show("timezone"), "Asia/Tokyo");
+  // An extended RESET, of which is not seen what it resets.
+  const other = await Wire.login(pool.port, { options: "-c work_mem=9MB" });
+  other.send(parse("", "reset work_mem"), bind("", ""), execute(), sync());
+  assert.deepEqual(codes(await other.until("Z")), []);
+  other.close();
+  assert.equal(await show("work_mem"), "7MB");
+  await pool.stop();
+});
+
+test("what a session begins with and the server refuses ends it, before its first query is run", options, async () => {
+  const pool = await open("pool_size = 1");
+  for (const [parameters, code, text] of [[{ options: "-c work_mem=7MB -c enable_seqscan=perhaps" }, "22023", /enable_seqscan/], [{ TimeZone: "Nowhere/AtAll" }, "22023", /Nowhere/], [{ options: "-c no_such_thing=1" }, "42704", /no_such_thing/]]) {
+    const wire = await Wire.login(pool.port, parameters);
+    wire.send(query("insert into done values (9)"));
+    const replies = await wire.until("Z", 1, 5000 * patience);
+    const { S, C, M } = errorOf(replies);
+    assert.deepEqual([S, C], ["FATAL", code]);
+    assert.match(M, text);
+    assert.ok(wire.ended);
+  }
+  assert.equal(postgres.sql("select count(*) from done where a = 9"), "0");
+  // What the server makes of a value is told.
+  const wire = await Wire.login(pool.port, { DateStyle: "german" });
+  const told = (await wire.query("select 1")).filter(({ type }) => type === "S");
+  assert.match(told[0].body.toString(), /^DateStyle\0German, DMY/);
+  await pool.stop();
+});
+
+test("currval() and lastval() of another transaction are refused, and of their own are not", options, async () => {
+  postgres.sql("create table numbered (id serial, v int)");
+  const pool = await open("pool_size = 1");
+  const wire = await Wire.login(pool.port);
+  const drawn = "currval('numbered_id_seq')";
+  await wire.rows("insert into numbered (v) values (1)");
+  for (const text of [`select ${drawn}`, "select lastval()", `insert into numbered (v) values (${drawn})`]) {
+    assert.equal(errorOf(await wire.query(text))?.C, "0A000", text);
+    wire.send(parse("", text), bind(), execute(), sync());
+    assert.deepEqual(codes(await wire.until("Z")), ["0A000"], text);
+  }
+  assert.deepEqual(await wire.rows(`insert into numbered (v) values (1); select ${drawn}`), [["2"]]);
+  assert.deepEqual(await wire.rows(`select nextval('numbered_id_seq'), ${drawn}`), [["3", "3"]]);
+  await wire.rows("begin");
+  await wire.rows("insert into numbered (v) values (1)");
+  assert.deepEqual(await wire.rows("select lastval()"), [["4"]]);
+  await wire.rows("commit");
+  wire.send(parse("", "insert into numbered (v) values (1)"), bind(), execute(), parse("", "select lastval()"), bind(), execute(), sync());
+  assert.deepEqual(codes(await wire.until("Z")), []);
+  assert.deepEqual(await wire.rows("select 1 as currval, 'lastval()' as lastval"), [["1", "lastval()"]]);
+  await pool.stop();
+});
+
+test("who leaves in the middle of a message, or of many queries, leaves nothing running", options, async () => {
+  const pool = await open('pool_size = 2\ncancel_wait_timeout = "20s"');
+  const running = () => Number(postgres.sql("select count(*) from pg_stat_activity where state = 'active' and query like 'select pg_sleep(30%'"));
+  const cut = await Wire.login(pool.port);
+  cut.send(query("select pg_sleep(300)"), message("Q", `select length('${"x".repeat(200000)}')`).subarray(0, 150000));
+  const many = await Wire.login(pool.port);
+  many.send(...Array.from({ length: 5 }, () => query("select pg_sleep(300)")));
+  await eventually(() => running() === 2);
+  cut.close();
+  many.close();
+  await eventually(() => running() === 0, 10000 * patience);
+  const next = await Wire.login(pool.port);
+  assert.deepEqual(await next.rows("select 1"), [["1"]]);
+  await pool.stop();
+});
+
+test("more is closed in one batch than the pool keeps answers in mind, and DEALLOCATE of an extended query is answered", options, async () => {
+  const pool = await open("pool_size = 1");
+  const wire = await Wire.login(pool.port);
+  wire.send(parse("a", "select 1"), ...Array.from({ length: 30000 }, (_, i) => close("S", `none${i}`)), sync());
+  const replies = await wire.until("Z", 1, 20000 * patience);
+  assert.equal(replies.filter(({ type }) => type === "3").length, 30000);
+  wire.send(parse("", "deallocate a"), bind(), execute(), sync(), parse("", "deallocate a"), bind(), execute(), sync());
+  const all = await wire.until("Z", 2);
+  assert.deepEqual(all.map(({ type }) => type).join(""), "12CZ12EZ");
+  assert.equal(all[2].body.toString(), "DEALLOCATE\0");
+  assert.deepEqual(codes(all), ["26000"]);
+  await pool.stop();
+});

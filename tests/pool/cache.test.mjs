@@ -117,6 +117,7 @@ test("a result is its own: values, types, parameters, users, and forms of asking
   assert.equal(errorOf(await wire.until("Z")).C, "26000");
   // Who has other parameters, or is another, sees for itself.
   const dated = await Wire.login(pool.port, { DateStyle: "German" });
+  await dated.rows("select 1"); // brings what the server makes of that
   assert.deepEqual((await ask(dated, named(1)()))[3], "D |\x01|||\x03ONE");
   const other = await Wire.login(pool.port, { user: "other" });
   assert.deepEqual((await ask(other, named(1)()))[3], "D |\x01|||\x03ONE");

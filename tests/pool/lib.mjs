@@ -180,7 +180,7 @@ export function message(type, ...parts) {
 
 export const query = (sql) => message("Q", sql);
 export const parse = (name, sql, types = []) => message("P", name, sql, int16(types.length), ...types.map(int32));
-export const bind = (portal, name, values = []) =>
+export const bind = (portal = "", name = "", values = []) =>
   message("B", portal, name, int16(0), int16(values.length),
     ...values.flatMap((v) => (v === null ? [int32(0xffffffff)] : [int32(Buffer.byteLength(String(v))), Buffer.from(String(v))])), int16(0));
 export const describe = (kind, name) => message("D", Buffer.from(kind), name);

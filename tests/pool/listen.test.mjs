@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
-import { Wire, database, errorOf, eventually, query, sleep, startPool, startPostgres } from "./lib.mjs";
+import { Wire, bind, database, describe, errorOf, eventually, execute, parse, query, sleep, startPool, startPostgres, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -99,5 +99,45 @@ test("LISTEN in a transaction pins, as other session state does", async () => {
     assert.equal(errorOf(replies), undefined);
     assert.ok(replies.some(({ type }) => type === "A") || listener.messages.some(({ type }) => type === "A") || listener.text.includes("late\0heard"));
   });
+  await pool.stop();
+});
+
+test("LISTEN of an extended query shares the connection, too", async () => {
+  const pool = await open("pool_size = 1");
+  const clients = await Promise.all(Array.from({ length: 5 }, () => Wire.login(pool.port)));
+  for (const wire of clients) {
+    wire.send(parse("", 'listen "Wide"'), bind(), describe("P", ""), execute(), sync());
+    const replies = await wire.until("Z");
+    assert.equal(replies.map(({ type }) => type).join(""), "12nCZ");
+    assert.equal(replies[3].body.toString("latin1"), "LISTEN\0");
+  }
+  // In a pipeline with others, before and behind it.
+  clients[0].send(parse("", "select 'before'"), bind(), execute(), sync(), parse("l", "listen other"), bind("", "l"), execute(), sync(), query("select 'behind'"));
+  assert.equal((await clients[0].until("Z", 3)).map(({ type }) => type).join(""), "12DCZ12CZTDCZ");
+  const speaker = await Wire.login(pool.port);
+  await speaker.rows("notify \"Wide\", 'to all'");
+  for (const wire of clients) assert.equal(await nextNotification(wire), "Wide: to all");
+  await speaker.rows("notify other, 'to one'");
+  assert.equal(await nextNotification(clients[0]), "other: to one");
+  clients[0].send(parse("", "unlisten *"), bind(), execute(), sync());
+  assert.equal((await clients[0].until("Z")).map(({ type }) => type).join(""), "12CZ");
+  await speaker.rows("notify \"Wide\", 'again'");
+  assert.equal(await nextNotification(clients[1]), "Wide: again");
+  assert.deepEqual((await clients[0].query("select 1")).map(({ type }) => type).join(""), "TDCZ");
+  // After another statement of its batch it is the server's that the client has: it pins.
+  clients[1].send(parse("", "select 1"), bind(), execute(), parse("", "listen third"), bind(), execute(), sync());
+  assert.equal((await clients[1].until("Z")).map(({ type }) => type).join(""), "12DC12CZ");
+  await pool.stop();
+});
+
+test("notifications are in the client's encoding", async () => {
+  const pool = await open("pool_size = 3");
+  const latin = await Wire.login(pool.port, { client_encoding: "LATIN1" }), utf8 = await Wire.login(pool.port, { client_encoding: "UTF8" });
+  await latin.rows("listen words");
+  await utf8.rows("listen words");
+  await utf8.rows("notify words, 'Grüße'");
+  const heard = async (wire) => (await wire.until("A")).find(({ type }) => type === "A").body.subarray(4).toString("latin1").split("\0")[1];
+  assert.equal(await heard(utf8), Buffer.from("Grüße").toString("latin1"));
+  assert.equal(await heard(latin), "Grüße");
   await pool.stop();
 });

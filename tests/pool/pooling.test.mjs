@@ -194,7 +194,7 @@ test("session state: pinned, refused or let through", async () => {
       await a.rows("begin");
       await a.rows("set local statement_timeout = 12345");
       assert.deepEqual(await a.rows("select set_config('app.x', 'y', true)"), [["y"]]);
-      a.send(parse("l", "listen x"), sync());
+      a.send(parse("l", "listen x"), bind("", "l"), execute(), sync());
       assert.equal(errorOf(await a.until("Z")).C, "0A000");
       assert.equal(errorOf(await a.query("select 1")).C, "25P02", "the transaction has failed, as by any error");
       await a.rows("rollback");

@@ -63,6 +63,12 @@ static const struct {
     {"select 1 into temp x", TRAIT_TEMPORARY},
     {"select pg_advisory_lock(1)", TRAIT_LOCK | TRAIT_READ},
     {"select pg_advisory_xact_lock(1)", TRAIT_READ},
+    {"select currval('s')", TRAIT_SEQUENCE | TRAIT_READ},
+    {"insert into t values (LASTVAL ())", TRAIT_SEQUENCE},
+    {"select nextval('s'), currval('s')", TRAIT_READ},
+    {"insert into t values (1); select lastval()", 0},
+    {"select lastval from currval", TRAIT_READ},
+    {"set timezone to default", TRAIT_RESET},
     {"load 'x'", TRAIT_LOAD},
     {"", 0},
     {"'unfinished", 0},
@@ -103,6 +109,11 @@ static void reads_what_is_reset(void **state)
     assert_false(traits_reset(SLICE("reset a; reset b"), name));
     assert_false(traits_reset(SLICE("reset"), name));
     assert_false(traits_reset(SLICE("set a = 1"), name));
+    assert_true(traits_reset(SLICE("set session DateStyle = default"), name));
+    assert_string_equal(name, "datestyle");
+    assert_true(traits_reset(SLICE("set time zone local"), name));
+    assert_string_equal(name, "timezone");
+    assert_false(traits_reset(SLICE("set local a to default"), name));
 }
 
 static void outlines_a_text_without_its_data(void **state)
