@@ -316,10 +316,9 @@ void client_return_params(struct client *client)
 
 void client_refuse(struct client *client, struct slice error)
 {
-    const struct wire_error told = {wire_error_field(error, 'C').ptr,
-                                    wire_error_field(error, 'M').ptr,
-                                    wire_error_field(error, 'D').ptr,
-                                    wire_error_field(error, 'H').ptr, NULL};
+    const struct wire_error told = {
+        wire_error_field(error, 'C').ptr, wire_error_field(error, 'M').ptr,
+        wire_error_field(error, 'D').ptr, wire_error_field(error, 'H').ptr, NULL};
     client_trouble(client, &told);
     client->terminated = true;
     pool_again(client);
@@ -373,8 +372,7 @@ static void take(struct client *client, struct slice bytes)
         bool goodbye = rest.len > 0 && rest.ptr[0] == 'X';
         bool malformed = rest.len >= WIRE_HEADER_BYTES && (client->failed || client->trouble);
         keep_rest(client, rest);
-        client->unparsed =
-            rest.len > 0 && !client->failed && !client->trouble && client->skip == 0;
+        client->unparsed = rest.len > 0 && !client->failed && !client->trouble && client->skip == 0;
         if (goodbye || malformed)
             client_close(client, NULL);
         return;

@@ -160,8 +160,8 @@ static bool may_listen(const struct message *message)
     const struct params *usual = client->pool->welcome;
     return client->pool->mode != POOL_SESSION && client->pool->state != STATE_ALLOW &&
            !client->pinned && !anything_runs(message->server) &&
-           (!usual || slice_equal_nocase(params_get(client->params, encoding),
-                                         params_get(usual, encoding)));
+           (!usual ||
+            slice_equal_nocase(params_get(client->params, encoding), params_get(usual, encoding)));
 }
 
 /* RESET amid a transaction went to what the connection began with: at once the session has what it
@@ -206,7 +206,7 @@ static bool on_query(const struct message *message)
         refuse_sequence(message, EXPECT_QUERY, traits))
         return true;
     if (message->have < message->size || text.len > TRAITS_TEXT_BYTES_MAX)
-        message->server->dirty = true; /* who knows what stands behind */
+        message->server->dirty = true;                           /* who knows what stands behind */
     if ((traits & TRAIT_UNLISTEN) && traits_unlistens_all(text)) /* as drivers reset a session */
         listen_forget(message->client);
     if (traits & TRAIT_SIGNAL)
@@ -297,8 +297,8 @@ static void set_server_unnamed(struct server *server, struct statement *statemen
 static unsigned traits_to_keep(const struct statement *statement)
 {
     char channel[64];
-    bool waits = (statement->traits & TRAIT_LISTEN) &&
-                 traits_listen(statement_text(statement), channel);
+    bool waits =
+        (statement->traits & TRAIT_LISTEN) && traits_listen(statement_text(statement), channel);
     return waits ? statement->traits & ~(unsigned)TRAIT_LISTEN : statement->traits;
 }
 
@@ -688,8 +688,8 @@ static bool perform(const struct message *message, const struct statement *comma
     }
     client->listen_refused = client->listen_refused && client->awaits_listen;
     if (tag)
-        expect_push(&message->server->expect, (struct expected){.kind = EXPECT_COMMAND_DONE,
-                                                                .called = xstrdup(tag)});
+        expect_push(&message->server->expect,
+                    (struct expected){.kind = EXPECT_COMMAND_DONE, .called = xstrdup(tag)});
     return tag != NULL;
 }
 
@@ -697,7 +697,8 @@ static bool on_execute(const struct message *message)
 {
     const struct statement *command = message->server->command;
     struct client *client = message->client;
-    if (command && message->have > WIRE_HEADER_BYTES && body_of(message).ptr[0] == 0) { /* of the unnamed portal */
+    if (command && message->have > WIRE_HEADER_BYTES &&
+        body_of(message).ptr[0] == 0) { /* of the unnamed portal */
         if (perform(message, command) || client->awaits_listen)
             return true;
         if (keep_or_refuse_state(message, EXPECT_EXECUTE, command->traits))

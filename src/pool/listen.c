@@ -24,8 +24,8 @@ struct channel {
 
 /* ---- answers ---- */
 
-/* The client's LISTEN or UNLISTEN ends with what `out` says. In an extended query it is gone through
- * once more (listen_command), and nothing is said before that. */
+/* The client's LISTEN or UNLISTEN ends with what `out` says. In an extended query it is gone
+ * through once more (listen_command), and nothing is said before that. */
 static void finish(struct client *client, struct buffer *out)
 {
     if (!client->listens_in_batch) {

@@ -82,13 +82,13 @@ struct client {
     bool pinned;           /* keeps its server until it leaves or discards everything */
     bool failed;        /* without a server: messages up to Sync are ignored, as a server would */
     bool awaits_listen; /* its LISTEN does not hold yet */
-    bool listens_in_batch; /* … and is part of an extended query */
-    bool listen_refused;   /* … and can not hold: the server it has shall listen */
-    bool awaits_pool;   /* counted in its pool's logins */
-    bool unparsed;      /* there are whole messages in `in` */
-    bool broken;        /* could not be written to */
-    bool terminated;    /* by pg_terminate_backend() of its number, or for its trouble */
-    bool may_command;   /* on the console: more than SHOW */
+    bool listens_in_batch;   /* … and is part of an extended query */
+    bool listen_refused;     /* … and can not hold: the server it has shall listen */
+    bool awaits_pool;        /* counted in its pool's logins */
+    bool unparsed;           /* there are whole messages in `in` */
+    bool broken;             /* could not be written to */
+    bool terminated;         /* by pg_terminate_backend() of its number, or for its trouble */
+    bool may_command;        /* on the console: more than SHOW */
     struct console *console; /* … and what it does there */
     bool closing;            /* after what is in `out` */
     bool closed;             /* freed at the end of the turn */
@@ -119,7 +119,7 @@ struct server {
                                   reference, NULL: it is another */
     uint64_t unnamed_result;   /* what it takes and returns here; 0: not known */
     struct buffer in, out;
-    struct server_login *login;          /* while connecting */
+    struct server_login *login; /* while connecting */
     struct tcp_watch acknowledged, client_acknowledged;
     uint64_t id;                         /* as a client's */
     uint64_t born_us, used_us, query_us; /* query_us: when its first unanswered message went out */

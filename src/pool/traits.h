@@ -12,9 +12,9 @@ enum trait {
     TRAIT_PREPARE = 1 << 1,    /* SQL-level PREPARE */
     TRAIT_DEALLOCATE = 1 << 2, /* of one name */
     TRAIT_LISTEN = 1 << 3,
-    TRAIT_CURSOR = 1 << 4,     /* DECLARE … WITH HOLD */
-    TRAIT_TEMPORARY = 1 << 5,  /* CREATE TEMP …, SELECT … INTO TEMP, pg_temp */
-    TRAIT_LOCK = 1 << 6,       /* pg_advisory_lock() and its kin, not those of a transaction */
+    TRAIT_CURSOR = 1 << 4,    /* DECLARE … WITH HOLD */
+    TRAIT_TEMPORARY = 1 << 5, /* CREATE TEMP …, SELECT … INTO TEMP, pg_temp */
+    TRAIT_LOCK = 1 << 6,      /* pg_advisory_lock() and its kin, not those of a transaction */
     TRAIT_LOAD = 1 << 7,
     TRAIT_DISCARD = 1 << 9,   /* DISCARD, DEALLOCATE ALL */
     TRAIT_SIGNAL = 1 << 10,   /* pg_terminate_backend(), pg_cancel_backend() */
