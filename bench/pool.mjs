@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 
 import pg from "pg";
 
-import { manyQueries } from "./apps/pool/index.js";
+import { manyQueries } from "./apps/pool/many.js";
 import { median, root, scratch, sleep } from "./lib.mjs";
 import { PASSWORD, cpuTicks, postgresBin, pssKb, run, startBackend, startPgBouncer, startPostgres, startWeir, startWorker } from "./pool_targets.mjs";
 
@@ -231,16 +231,19 @@ async function logins() {
 
 async function worker() {
   const direct = await startPostgres(), weir = await startWorker(direct), count = quick ? 20 : 60;
-  const cold = [], warm = [], plain = [];
+  const cold = [], warm = [], coldPlain = [], warmPlain = [], node = [];
   for (let i = 0; i < count; i++) {
-    await sleep(600); // the instance is gone
-    cold.push((await weir.get()).ms);
-    warm.push((await weir.get()).ms);
-    plain.push(await loginOnce({ host: "127.0.0.1", port: direct.port, user: "scram", password: PASSWORD }));
+    for (const [path, first, next] of [["/", cold, warm], ["/plain", coldPlain, warmPlain]]) {
+      await sleep(600); // the instance is gone
+      first.push((await weir.get(path)).ms);
+      next.push((await weir.get(path)).ms);
+    }
+    node.push(await loginOnce({ host: "127.0.0.1", port: direct.port, user: "scram", password: PASSWORD }));
   }
-  const [a, b, c] = [cold, warm, plain].map(median);
+  const [a, b, aPlain, bPlain, c] = [cold, warm, coldPlain, warmPlain, node].map(median);
   say("", `**Connect and query from a worker** (pg, a new client each time; the middle of ${count})`, "", "| | ms | to a direct SCRAM connection |", "|---|---|---|",
-    `| a cold instance, Hyperdrive binding | ${a.toFixed(2)} | ${judged(a / c, { floor: 0.1, aim: 0.025 })} |`, `| a warm one | ${b.toFixed(2)} | ${judged(b / c)} |`, `| Node, direct, SCRAM | ${c.toFixed(2)} | 1 |`);
+    `| a cold instance, Hyperdrive binding | ${a.toFixed(2)} | ${judged(a / c, { floor: 0.1, aim: 0.025 })} |`, `| a warm one | ${b.toFixed(2)} | ${judged(b / c)} |`,
+    `| the protocol without a driver: a cold instance | ${aPlain.toFixed(2)} | ${judged(aPlain / c)} |`, `| … a warm one | ${bPlain.toFixed(2)} | ${judged(bPlain / c)} |`, `| Node, direct, SCRAM | ${c.toFixed(2)} | 1 |`);
   await weir.stop();
   await ring(direct);
   await direct.stop();

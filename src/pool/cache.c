@@ -46,6 +46,7 @@ struct entry {
 struct watch {
     struct request request; /* values: owned */
     struct buffer reply;
+    struct list waiting; /* clients that have asked the same meanwhile */
 };
 
 struct cache {
@@ -502,6 +503,53 @@ bool cache_awaits(struct slice bytes)
     return length >= 4 && length < BATCH_BYTES_MAX && bytes.len < BATCH_BYTES_MAX;
 }
 
+/* ---- results that are on their way ---- */
+
+static bool same(const struct watch *watch, const struct request *request,
+                 const struct params *params)
+{
+    const struct request *r = &watch->request;
+    return r->statement == request->statement && r->params == params && r->told == request->told &&
+           strcmp(r->shape, request->shape) == 0 && slice_equal(r->values, request->values);
+}
+
+/* Somebody has asked this a moment ago: the client waits for what comes of it, once. True: it does.
+ */
+static bool wait_for_other(struct client *client, const struct request *request)
+{
+    const struct list *lent = &client->pool->lent;
+    if (client->has_awaited)
+        return client->has_awaited = false;
+    for (struct link *link = list_first(lent); link; link = list_next(lent, link)) {
+        const struct server *server = CONTAINER_OF(link, struct server, link);
+        if (!server->watch || server->client->out || !same(server->watch, request, client->params))
+            continue;
+        client->awaited = server->watch;
+        list_push_back(&client->awaited->waiting, &client->turn);
+        return true;
+    }
+    return false;
+}
+
+void cache_stop_waiting(struct client *client)
+{
+    if (!client->awaited)
+        return;
+    list_remove(&client->awaited->waiting, &client->turn);
+    client->awaited = NULL;
+    client->has_awaited = true;
+}
+
+/* They look whether it is there, and ask themselves if it is not. */
+static void wake(struct watch *watch)
+{
+    for (struct link *link; (link = list_first(&watch->waiting));) {
+        struct client *client = CONTAINER_OF(link, struct client, turn);
+        cache_stop_waiting(client);
+        pool_again(client);
+    }
+}
+
 struct slice cache_answer(struct client *client, struct slice bytes)
 {
     struct request request;
@@ -511,7 +559,10 @@ struct slice cache_answer(struct client *client, struct slice bytes)
             client->pool->counters->cache_hits++;
             bytes.ptr += request.size;
             bytes.len -= request.size;
+            client->has_awaited = false;
             answer(client, &request, entry);
+        } else {
+            (void)wait_for_other(client, &request);
         }
         request_done(&request, false);
         if (!entry)
@@ -527,6 +578,7 @@ void cache_unwatch(struct server *server)
     struct watch *watch = TAKE(server->watch);
     if (!watch)
         return;
+    wake(watch);
     request_done(&watch->request, true);
     buffer_done(&watch->reply);
     free(watch);
@@ -541,6 +593,7 @@ void cache_watch(struct client *client, struct slice bytes)
     if (request.size == bytes.len && approve(client->pool, request.statement)) {
         client->pool->counters->cache_misses++;
         server->watch = xcalloc(1, sizeof(*server->watch));
+        list_init(&server->watch->waiting);
         server->watch->request = request_take(&request, client->params);
         return;
     }
@@ -552,6 +605,8 @@ void cache_note(struct server *server, const struct iovec *parts, int count)
     struct buffer *reply = &server->watch->reply;
     for (int i = 0; i < count; i++)
         buffer_append(reply, parts[i].iov_base, parts[i].iov_len);
+    if (server->client->out)
+        wake(server->watch); /* whoever reads slowly holds up nobody else */
     if (buffer_len(reply) > server->pool->cache->config.result_bytes_max + READ_BYTES)
         cache_unwatch(server);
 }

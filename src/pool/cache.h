@@ -4,6 +4,8 @@
  * answered without a connection, also if it asks first what the statement returns (up to Flush). A
  * result is found by all that it depends on: the statement with its types, the values, the formats,
  * the session's parameters; a pool is of one database and user.
+ * Who asks what another client is being answered waits for that answer and asks the database only
+ * if it could not be kept.
  * After max_age a result is still given out while a client of our own fetches it anew, for
  * stale_while_revalidate; after that it counts no more. */
 #ifndef WEIR_POOL_CACHE_H
@@ -20,8 +22,10 @@ uint64_t cache_bytes(const struct cache *cache);
 uint32_t cache_results(const struct cache *cache);
 
 /* Answers the batches at the front of what a client without a server sends, as far as they are
- * known; returns the rest. */
+ * known; returns the rest, for which it may have to wait (client->awaited). */
 struct slice cache_answer(struct client *client, struct slice bytes);
+/* The client leaves, or asks the database itself. */
+void cache_stop_waiting(struct client *client);
 
 /* Are these nothing, or the beginning of a batch that may be known once it is whole? Drivers in
  * workers send each message on its own. */

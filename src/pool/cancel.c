@@ -96,7 +96,7 @@ void cancel_for(uint32_t number, uint32_t key)
 
 void cancel_of_client(struct client *client)
 {
-    if (client->state == CLIENT_WAITING)
+    if (client->state == CLIENT_WAITING || client->awaited)
         client_stop_waiting(
             client,
             &(struct wire_error){"57014", "canceling statement due to user request", NULL, NULL});

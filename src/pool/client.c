@@ -196,6 +196,7 @@ void client_close(struct client *client, const struct wire_error *error)
         server_lose_client(client->server);
     if (client->waiting.next)
         pool_stop_waiting(client);
+    cache_stop_waiting(client);
     if (client->awaits_pool)
         client->pool->logins--;
     listen_forget(client);
@@ -400,7 +401,7 @@ static void take(struct client *client, struct slice bytes)
 static bool may_read(const struct client *client)
 {
     const struct server *server = client->server;
-    if (client->awaits_listen)
+    if (client->awaits_listen || client->awaited)
         return false;
     if (client->unparsed && server && server->expect.ends > 0)
         return false; /* it waits for what those bring (must_wait) */
@@ -496,7 +497,7 @@ void client_run(struct client *client)
                 client_close(client, NULL);
                 return;
             }
-            if (!client->unparsed || client->out)
+            if (!client->unparsed || client->out || client->awaited)
                 continue;
         }
         if (needs_server && !pool_lend(client->pool, client) && !client->trouble)
@@ -658,7 +659,10 @@ void client_welcome(struct client *client, struct buffer *out)
 
 void client_stop_waiting(struct client *client, const struct wire_error *error)
 {
-    pool_stop_waiting(client);
+    if (client->awaited)
+        cache_stop_waiting(client);
+    else
+        pool_stop_waiting(client);
     client_trouble(client, error);
     pool_again(client);
 }
@@ -680,7 +684,7 @@ void client_tick(struct client *client, const struct pool_config *config)
         client_close(client, &login_too_long);
     else if (client->state == CLIENT_LOGIN)
         login_tick(client);
-    else if (client->state == CLIENT_READY && !client->server &&
+    else if (client->state == CLIENT_READY && !client->server && !client->awaited &&
              passed(client->since_us, client->pool->limits.client_idle_ms))
         client_close(client, &idle_too_long);
     else if (client->state == CLIENT_ADMIN)

@@ -50,7 +50,7 @@ struct client {
     struct stream stream;
     struct link link;     /* of pool_process.clients */
     struct link waiting;  /* of its pool's queue */
-    struct link turn;     /* of its tenant's part of it */
+    struct link turn;     /* of its tenant's part of it; of those that wait for a result */
     struct link again;    /* of those that go on in the next turn */
     struct link stranger; /* of pool_process.strangers, until it is known who it is */
     struct pool *pool;    /* NULL before it has logged in, and for the console */
@@ -65,6 +65,7 @@ struct client {
     struct buffer *out;                 /* what it did not take yet */
     struct login *login;                /* until it is in */
     struct subscription *subscriptions; /* what it listens to */
+    struct watch *awaited;              /* somebody's result that may be its own, too (cache.h) */
     struct buffer *late;                /* notifications that came in the middle of a row */
     char *trouble; /* an ErrorResponse for its next query, about what happened behind its back */
     uint64_t cancel_key;
@@ -84,6 +85,7 @@ struct client {
     bool awaits_listen; /* its LISTEN does not hold yet */
     bool listens_in_batch;   /* … and is part of an extended query */
     bool listen_refused;     /* … and can not hold: the server it has shall listen */
+    bool has_awaited;        /* … what could not be kept */
     bool awaits_pool;        /* counted in its pool's logins */
     bool unparsed;           /* there are whole messages in `in` */
     bool broken;             /* could not be written to */
@@ -275,7 +277,7 @@ void client_settle_params(struct client *client);
 void client_return_params(struct client *client);
 /* A server refuses what its session begins with: in its next turn it ends with that error. */
 void client_refuse(struct client *client, struct slice error);
-/* Out of the queue, with an error. */
+/* Out of the queue, or of those that wait for another's result, with an error. */
 void client_stop_waiting(struct client *client, const struct wire_error *error);
 /* By what it was told as its process id. NULL: there is none. */
 struct client *client_of_number(uint64_t number);

@@ -572,9 +572,9 @@ static void deliver(struct server *server, const struct batch *batch)
     int count = batch_parts(batch, parts);
     if (server->client && count > 0) {
         buffer_reset(&server->asked_again, AGAIN_BYTES_MAX); /* answered, in part at least */
+        client_send(server->client, parts, count);
         if (server->watch)
             cache_note(server, parts, count);
-        client_send(server->client, parts, count);
     }
 }
 

@@ -282,3 +282,37 @@ test("who was told the columns by the cache hears that they have changed, and is
   }
   await pool.stop();
 });
+
+test("many who ask the same at once wait for one answer; if it comes to nothing, or is not for them, they ask themselves", { timeout: 60000 * patience }, async () => {
+  postgres.sql("create table slow (id int, text text); insert into slow select n, 'number ' || n from generate_series(1, 9) n");
+  const pool = await open("", "pool_size = 30");
+  const sql = "select text from slow where id = $1";
+  const clients = await Promise.all(Array.from({ length: 12 }, () => Wire.login(pool.port)));
+  const ask = (wire, id) => wire.send(...prepared("", sql, [id]));
+  const text = (messages) => messages.filter(({ type }) => type === "D").map(({ body }) => body.subarray(6).toString());
+  const waiting = () => Number(postgres.sql("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"));
+  // Until it is known that it may be kept.
+  for (let i = 0; i < 10; i++) ask(clients[0], 1), await clients[0].until("Z"), await sleep(15);
+  const [locker, leader, ...others] = [await Wire.login(pool.port), ...clients];
+  const lock = async (id) => {
+    await locker.rows("begin; lock table slow");
+    ask(leader, id);
+    await eventually(() => waiting() === 1);
+    others.forEach((wire) => ask(wire, id));
+    await sleep(200);
+    assert.equal(waiting(), 1, "only one asks");
+  };
+  await lock(2);
+  await locker.rows("commit");
+  for (const wire of [leader, ...others]) assert.deepEqual(text(await wire.until("Z")), ["number 2"]);
+  // The one who asks is gone; one of the others is cancelled.
+  await lock(3);
+  const cancelled = others.pop();
+  await Wire.cancel(pool.port, cancelled.key);
+  assert.equal(errorOf(await cancelled.until("Z")).C, "57014");
+  leader.close();
+  await eventually(() => waiting() === others.length);
+  await locker.rows("commit");
+  for (const wire of others) assert.deepEqual(text(await wire.until("Z")), ["number 3"]);
+  await pool.stop();
+});

@@ -268,8 +268,15 @@ export class Wire {
   static async login(port, { user = "postgres", database = "postgres", ...parameters } = {}) {
     const wire = await Wire.open(port);
     wire.send(startup({ user, database, ...parameters }));
-    await wire.until("Z");
+    wire.key = (await wire.until("Z")).find(({ type }) => type === "K")?.body;
     return wire;
+  }
+
+  // Asks that the query of a session with that key be cancelled; resolves when the connection for it is closed.
+  static async cancel(port, key) {
+    const wire = await Wire.open(port);
+    wire.send(Buffer.concat([int32(8 + key.length), int32(80877102), key]));
+    await wire.wait(() => false);
   }
 
   #take(chunk) {

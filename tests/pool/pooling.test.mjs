@@ -388,34 +388,19 @@ test("statement mode refuses transactions", async () => {
 
 test("a cancel request ends that session's query and no other's", async () => {
   const pool = await open("pool_size = 2");
-  const login = async () => {
-    const wire = await Wire.open(pool.port);
-    const { startup } = await import("./lib.mjs");
-    wire.send(startup({ user: "postgres", database: "postgres" }));
-    const key = (await wire.until("Z")).find(({ type }) => type === "K").body;
-    return { wire, key };
-  };
-  const cancel = async (key) => {
-    const wire = await Wire.open(pool.port);
-    const head = Buffer.alloc(8);
-    head.writeUInt32BE(8 + key.length, 0);
-    head.writeUInt32BE(80877102, 4);
-    wire.send(Buffer.concat([head, key]));
-    await wire.wait(() => false);
-  };
-  const [a, b] = [await login(), await login()];
-  a.wire.send(query("select pg_sleep(20)"));
-  b.wire.send(query("select pg_sleep(1.5)"));
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  a.send(query("select pg_sleep(20)"));
+  b.send(query("select pg_sleep(1.5)"));
   await sleep(300);
-  await cancel(a.key);
-  assert.equal(errorOf(await a.wire.until("Z")).C, "57014");
-  assert.equal(errorOf(await b.wire.until("Z")), undefined);
+  await Wire.cancel(pool.port, a.key);
+  assert.equal(errorOf(await a.until("Z")).C, "57014");
+  assert.equal(errorOf(await b.until("Z")), undefined);
   const wrong = Buffer.from(b.key);
   wrong[7] ^= 1;
-  b.wire.send(query("select pg_sleep(0.5)"));
-  await cancel(wrong);
-  await cancel(a.key); // runs nothing
-  assert.equal(errorOf(await b.wire.until("Z")), undefined);
+  b.send(query("select pg_sleep(0.5)"));
+  await Wire.cancel(pool.port, wrong);
+  await Wire.cancel(pool.port, a.key); // runs nothing
+  assert.equal(errorOf(await b.until("Z")), undefined);
   await pool.stop();
 });
 
