@@ -13,15 +13,9 @@ export function pool(postgres) {
   return `auth = "any"\n[tls]\nmode = "prefer"\ncertificate_file = "${certificate}"\nkey_file = "${key}"\n${database(postgres)}`;
 }
 
-const replication = "replication connections do not go through the pool";
 export const known = {
-  "listen reconnects": "ends its backend by the session's number, which is the pool's",
   "listen result reports correct connection state after reconnection": "ends its backend by the session's number, which is the pool's",
   "throws correct error when authentication fails": "its server must ask for a password; so it is without the pool",
-  "Multiple hosts": "its second server is another database than the first; the pool is before one",
-  subscribe: replication,
-  "subscribe with transform": replication,
-  "subscribe reconnects and calls onsubscribe": replication,
 };
 
 export async function run({ dir, port, socketDir, only, execute }) {
