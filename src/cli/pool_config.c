@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include "checks.h"
 #include "hba_file.h"
 #include "postgres_url.h"
+#include "tls_material.h"
 
 enum { SECRET_BYTES_MAX = 64 * 1024, USERS_FILE_BYTES_MAX = 64 * 1024 * 1024 };
 
@@ -118,6 +120,29 @@ static void read_secret(const struct reader *reader, const struct value *table, 
 
 /* ---- TLS ---- */
 
+/* Can it be used as it is? Else the mistake is told where it was made. */
+static void check_tls(const struct reader *reader, const struct value *table, const char *name,
+                      bool for_clients, const json_t *tls)
+{
+    const struct tls_material material = {
+        .certificate = json_string_value(json_object_get(tls, "certificate")),
+        .key = json_string_value(json_object_get(tls, "key")),
+        .ca = json_string_value(json_object_get(tls, "ca")),
+        .protocols = json_string_value(json_object_get(tls, "protocols")),
+        .ciphers = json_string_value(json_object_get(tls, "ciphers")),
+    };
+    struct error why = {""};
+    SSL_CTX *ssl = SSL_CTX_new(for_clients ? TLS_server_method() : TLS_client_method());
+    const char *wrong = tls_material_use(ssl, &material, for_clients, &why);
+    SSL_CTX_free(ssl);
+    if (!wrong)
+        return;
+    AUTO_TEXT file_key = xasprintf("%s_file", wrong);
+    const char *key = value_get(table, wrong) ? wrong : file_key;
+    config_error(reader->report, line_of(table, key), key, "%s %s = \"%s\": %s", name, key,
+                 value_text(value_get(table, key)), why.text);
+}
+
 static json_t *read_tls(const struct reader *reader, const struct value *table, const char *name,
                         const struct config_table *keys)
 {
@@ -133,6 +158,7 @@ static json_t *read_tls(const struct reader *reader, const struct value *table, 
         AUTO_TEXT text = file_text(reader, table, file_key, 1024 * 1024);
         set_text(tls, files[i], text);
     }
+    check_tls(reader, table, name, keys == &config_pool_tls, tls);
     return tls;
 }
 

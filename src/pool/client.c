@@ -593,7 +593,7 @@ void client_is_known(struct client *client)
 }
 
 static const struct wire_error too_many = {"53300", "sorry, too many connections are open already",
-                                           NULL, NULL, NULL};
+                                           NULL, "Raise clients_max, or close connections.", NULL};
 
 /* However many strangers there are, who comes next has a chance: the one that has been a stranger
  * for longest gives way. A login takes milliseconds, and those that have done with theirs are not
@@ -675,9 +675,11 @@ static bool passed(uint64_t since_us, int64_t limit_ms)
 void client_tick(struct client *client, const struct pool_config *config)
 {
     static const struct wire_error login_too_long = {
-        "57014", "the login took longer than client_login_timeout", NULL, NULL};
+        "57014", "the login took longer than client_login_timeout", NULL,
+        "Connect anew; raise client_login_timeout for a slow network.", NULL};
     static const struct wire_error idle_too_long = {
-        "57P05", "the client was idle for longer than client_idle_timeout", NULL, NULL};
+        "57P05", "the client was idle for longer than client_idle_timeout", NULL,
+        "Connect anew, or raise client_idle_timeout.", NULL};
     if (client->closing && passed(client->since_us, 5000))
         client_close(client, NULL); /* it does not take what ends it */
     else if (client->state == CLIENT_LOGIN && passed(client->since_us, config->client_login_ms))

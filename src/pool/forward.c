@@ -79,13 +79,16 @@ bool forward_renames(const struct client *client)
 
 /* ---- session state ---- */
 
+/* Locks and libraries outlive the error of the statement that has brought them. */
 static void pin(struct client *client, unsigned traits)
 {
-    if (!client->pinned)
+    struct server *server = client->server;
+    if (!client->pinned) {
         client->pool->counters->pins++;
+        server->pin_unproved = server->expect.count == 0 && !(traits & (TRAIT_LOCK | TRAIT_LOAD));
+    }
     client->pinned = true;
-    client->server->dirty = true;
-    (void)traits;
+    server->dirty = true;
 }
 
 /* True: the statement was refused. */

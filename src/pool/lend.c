@@ -175,9 +175,33 @@ struct pool *lend_replication_pool(const struct database_config *database,
 
 /* ---- failure ---- */
 
+/* It is away, starts or stops: worth another try in a moment. A wrong password is not. */
+static bool is_away(const char *sqlstate)
+{
+    return strncmp(sqlstate, "08", 2) == 0 || strncmp(sqlstate, "57P", 3) == 0;
+}
+
+/* What helps whoever reads of it: the database's words are as it says them to the pool. */
+static const char *hint_for(const struct pool *pool)
+{
+    const char *sqlstate = pool->failure_sqlstate;
+    if (strncmp(sqlstate, "28", 2) == 0)
+        return pool->database->user ? "The pool's own login was refused: check user and password "
+                                      "of the database in its configuration."
+                                    : "The database refused the login that the pool made for this "
+                                      "user: has the password changed?";
+    if (strcmp(sqlstate, "3D000") == 0)
+        return "Check the database's name in the pool's configuration.";
+    if (strcmp(sqlstate, "53300") == 0)
+        return "The database has no connection left: raise its max_connections, or lower "
+               "pool_size.";
+    return is_away(sqlstate) ? "The pool tries again by itself." : NULL;
+}
+
 static void failure_of(const struct pool *pool, struct wire_error *ret_error)
 {
-    *ret_error = (struct wire_error){pool->failure_sqlstate, pool->failure, NULL, NULL};
+    *ret_error =
+        (struct wire_error){pool->failure_sqlstate, pool->failure, NULL, hint_for(pool), NULL};
 }
 
 /* Of those that are lent, will one be lent again? */
@@ -188,12 +212,6 @@ static bool any_will_come_back(const struct pool *pool)
         if (!CONTAINER_OF(link, struct server, link)->tainted)
             return true;
     return false;
-}
-
-/* It is away, starts or stops: worth another try in a moment. A wrong password is not. */
-static bool is_away(const char *sqlstate)
-{
-    return strncmp(sqlstate, "08", 2) == 0 || strncmp(sqlstate, "57P", 3) == 0;
 }
 
 /* Is there no hope for now? After three failures nobody waits; a wrong password or database name is
@@ -577,6 +595,17 @@ void pool_connect_failed(struct pool *pool, const struct wire_error *error)
 
 /* ---- time ---- */
 
+uint32_t pool_pinned(const struct pool *pool)
+{
+    uint32_t count = 0;
+    const struct list *lent = &pool->lent;
+    for (struct link *link = list_first(lent); link; link = list_next(lent, link)) {
+        const struct client *client = CONTAINER_OF(link, struct server, link)->client;
+        count += client && client->pinned && pool->mode != POOL_SESSION;
+    }
+    return count;
+}
+
 static void end_long_waits(struct pool *pool)
 {
     int64_t limit_ms = pool->limits.query_wait_ms;
@@ -584,15 +613,16 @@ static void end_long_waits(struct pool *pool)
         struct client *client = CONTAINER_OF(link, struct client, waiting);
         if (pool_now() - client->since_us <= (uint64_t)limit_ms * 1000)
             break;
-        AUTO_TEXT detail =
-            xasprintf("%u connections are in use, %u clients wait; query_wait_timeout is %lld ms.",
-                      pool->lent.count, pool->waiting.count, (long long)limit_ms);
+        AUTO_TEXT detail = xasprintf(
+            "%u connections are in use, %u of them pinned by session state; %u clients wait; "
+            "query_wait_timeout is %lld ms.",
+            pool->lent.count, pool_pinned(pool), pool->waiting.count, (long long)limit_ms);
         pool_stop_waiting(client);
         client_trouble(client,
                        &(struct wire_error){
                            "57P03", "no connection to the database became free in time", detail,
-                           "The pool is exhausted: raise pool_size, or shorten "
-                           "transactions."});
+                           "The pool is exhausted: raise pool_size, shorten transactions, or "
+                           "see session_state about what pins."});
         pool_again(client);
     }
 }
@@ -612,8 +642,12 @@ static void fit_size(struct pool *pool)
     int64_t idle_ms = pool->config->server_idle_ms;
     struct link *link = list_last(&pool->idle);
     bool unwanted = pool->retired && (!pool->replication || pool->clients == 0);
-    if (pool->retired && pool->listener && !pool->channels)
-        server_close(pool->listener, "the configuration has changed");
+    struct server *listener = pool->listener;
+    if (listener && !pool->channels && listener->state == SERVER_LISTENING &&
+        (pool->retired ||
+         (idle_ms > 0 && pool_now() - listener->used_us > (uint64_t)idle_ms * 1000)))
+        server_close(listener,
+                     pool->retired ? "the configuration has changed" : "nobody listens any more");
     uint32_t total = servers_of(pool);
     uint32_t least = pool->retired ? 0 : (uint32_t)pool->limits.size_min;
     if (link && total > least && (idle_ms > 0 || unwanted)) {

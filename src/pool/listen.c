@@ -108,6 +108,8 @@ static void drop_subscription(struct client *client, struct subscription **place
     *place = subscription->next;
     list_remove(&channel->subscriptions, &subscription->link);
     free(subscription);
+    if (client->pool->listener)
+        client->pool->listener->used_us = pool_now();
     if (channel->subscriptions.count == 0)
         drop_channel(client->pool, channel);
 }

@@ -80,6 +80,21 @@ void login_free(struct login **login)
     free(l);
 }
 
+static const char *hint_for(const char *sqlstate)
+{
+    static const char *const hints[][2] = {
+        {"3D000", "SHOW DATABASES on the console lists them; one called \"*\" stands for all "
+                  "others."},
+        {"28P01", "It is the pool that asks for it: its users are in users, users_file or "
+                  "auth_query."},
+        {"53300", "Close connections, or raise the limit in the pool's configuration."},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(hints); i++)
+        if (strcmp(hints[i][0], sqlstate) == 0)
+            return hints[i][1];
+    return NULL;
+}
+
 static void fail(struct client *client, const char *sqlstate, const char *format, ...)
     PRINTF_LIKE(3, 4);
 static void fail(struct client *client, const char *sqlstate, const char *format, ...)
@@ -90,7 +105,7 @@ static void fail(struct client *client, const char *sqlstate, const char *format
     if (vasprintf(&text, format, arguments) < 0)
         abort();
     va_end(arguments);
-    client_close(client, &(struct wire_error){sqlstate, text, NULL, NULL});
+    client_close(client, &(struct wire_error){sqlstate, text, NULL, hint_for(sqlstate), NULL});
     free(text);
 }
 

@@ -60,10 +60,17 @@ static uint64_t size(const struct pool *p)
     return p->retired ? 0 : (uint64_t)p->limits.size;
 }
 
+static uint64_t pinned(const struct pool *p)
+{
+    return pool_pinned(p);
+}
+
 /* Rows of one name stand together. */
 static const struct gauge gauges[] = {
     {"weir_pool_clients", "state=\"active\"", "Clients, by what they do.", clients_active},
     {"weir_pool_clients", "state=\"waiting\"", NULL, clients_waiting},
+    {"weir_pool_pinned_clients", "", "Clients that keep a connection because of session state.",
+     pinned},
     {"weir_pool_servers", "state=\"active\"", "Connections to the database.", servers_lent},
     {"weir_pool_servers", "state=\"idle\"", NULL, servers_idle},
     {"weir_pool_servers", "state=\"connecting\"", NULL, servers_connecting},
@@ -87,7 +94,7 @@ static const struct {
     COUNTER(received_bytes, "Bytes from clients."),
     COUNTER(sent_bytes, "Bytes to clients."),
     COUNTER(waits, "Clients that had to wait for a connection."),
-    COUNTER(pins, "Clients that keep their connection because of session state."),
+    COUNTER(pins, "How often session state has pinned a client."),
     COUNTER(replays, "Statements that were parsed again for their client."),
     COUNTER(statements_parsed, "Prepared statements that were parsed on a connection."),
     COUNTER(statements_shared, "Prepared statements that were there already."),

@@ -158,6 +158,7 @@ struct server {
     bool reuses;        /* the batch that is read uses a statement that was prepared before it */
     bool describes;     /* … and asks what its columns are */
     bool resets;        /* the command that runs is a RESET */
+    bool pin_unproved;  /* what pins its client is the only thing under way, and may fail */
     bool retries;       /* asks asked_again once more when the server is ready */
     bool drop_skipped;  /* what is skipped is not for the client */
 };
@@ -365,6 +366,8 @@ void pool_connect_worked(struct pool *pool);
 void pool_open(struct pool *pool);
 void pool_tick(struct pool *pool);
 void pool_count(uint64_t *histogram, uint64_t us);
+/* Lent connections that their clients keep because of session state. */
+uint32_t pool_pinned(const struct pool *pool);
 /* The pool goes on under the plan in force. */
 void lend_adopt(struct pool *pool, const struct database_config *database);
 /* Pools of an older plan without clients, and those that nobody has used for pool_idle_timeout. */

@@ -239,17 +239,27 @@ static int read_plan(int fd, struct pool_config **ret_config, struct error *err)
     return r;
 }
 
+/* Whoever made it has checked it: this is the last resort. */
+static void refuse_plan(const struct error *err)
+{
+    log_error("%s; %s", err->text,
+              pool_process.config ? "the old plan stays" : "there is nothing to serve");
+    pool_process.refused_us = pool_now();
+    if (!pool_process.config)
+        loop_stop(pool_process.loop, 1);
+}
+
 static void take_plan(struct ipc_message *message)
 {
     struct pool_config *config = NULL;
     struct tls_context *tls = NULL;
     struct error err = {""};
     if (read_plan(message->fds[0], &config, &err) < 0) {
-        log_error("%s; the old plan stays", err.text);
+        refuse_plan(&err);
         return;
     }
     if (config->tls.mode != TLS_DISABLE && !(tls = tls_context_new(&config->tls, true, &err))) {
-        log_error("%s; the old plan stays", err.text);
+        refuse_plan(&err);
         config_release(&config);
         return;
     }

@@ -237,6 +237,8 @@ static void on_error(struct reply *reply)
     }
     enum expect_kind kind = head->kind;
     bool restores = head->restores;
+    if (server->pin_unproved && server->client)
+        server->client->pinned = server->pin_unproved = false; /* it has come to nothing */
     AUTO_TEXT refusal = TAKE(head->refusal);
     AUTO_TEXT called = TAKE(head->called);
     if (is_stale(reply)) {
@@ -361,7 +363,7 @@ static void note_schema(struct server *server, struct slice tag)
 static void on_complete(struct reply *reply)
 {
     enum expect_kind head = head_kind(reply);
-    reply->server->copy_in = false;
+    reply->server->copy_in = reply->server->pin_unproved = false;
     reply->server->progress_us = pool_now();
     if (reply->start[0] == 'C' && memchr("ACDRS", reply->start[WIRE_HEADER_BYTES], 5)) {
         note_schema(reply->server, body_of(reply));
@@ -621,7 +623,8 @@ void reply_lost(struct server *server, const char *sqlstate, const char *message
 {
     struct client *client = server->client;
     const struct wire_error error = {sqlstate, message,
-                                     "The outcome of the transaction is unknown.", NULL};
+                                     "The outcome of the transaction is unknown.",
+                                     "Look whether it was done before it is run again.", NULL};
     AUTO_BUFFER out = {0};
     uint32_t batches = 0, count = server->expect.count;
     for (uint32_t i = 0; i < count; i++) {

@@ -103,7 +103,8 @@ static void free_server(struct server *server)
 static void tell_client(struct server *server, const char *why)
 {
     struct client *client = server->client;
-    struct wire_error error = {"08006", why, "The outcome of the transaction is unknown.", NULL};
+    struct wire_error error = {"08006", why, "The outcome of the transaction is unknown.",
+                               "Look whether it was done before it is run again.", NULL};
     bool cut = server->skip > 0 || client->skip > 0;
     if (server->status != 'I')
         client_return_params(client);
@@ -324,13 +325,14 @@ static void part(struct server *server)
     server->held_us = 0;
     server->client = NULL;
     server->copy_in = server->failed = server->retries = server->verifies = false;
+    server->pin_unproved = false;
     cache_unwatch(server);
     if (server->status != 'I')
         client_return_params(client);
     params_release(&server->settled_params);
     statement_release(&server->command);
     client->server = NULL;
-    server->dirty = server->dirty || client->pinned;
+    server->dirty = server->dirty || client->pinned || server->pool->config->reset_always;
     client->pinned = client->pool->mode == POOL_SESSION;
 }
 
@@ -338,7 +340,7 @@ void server_release(struct server *server)
 {
     count_transaction(server);
     part(server);
-    if (server->dirty || server->cancels > 0 || server->pool->config->reset_always)
+    if (server->dirty || server->cancels > 0)
         clean(server);
     else
         make_idle(server);
@@ -588,9 +590,11 @@ static bool passed(uint64_t since_us, int64_t limit_ms)
 
 static const struct wire_error query_too_long = {
     "57014", "query timeout: the statement ran longer than the pool's query_timeout",
-    "Should the database not hear of it in time, the outcome is unknown.", NULL};
+    "Should the database not hear of it in time, the outcome is unknown.",
+    "Make the statement faster, or raise query_timeout.", NULL};
 static const struct wire_error transaction_too_long = {
-    "25P04", "transaction timeout: it ran longer than the pool's transaction_timeout", NULL, NULL};
+    "25P04", "transaction timeout: it ran longer than the pool's transaction_timeout", NULL,
+    "Split the transaction, or raise transaction_timeout.", NULL};
 static const struct wire_error transaction_idle = {
     "25P03", "idle transaction timeout: nothing happened for the pool's idle_transaction_timeout",
     "It was rolled back.", "Run the transaction again."};

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pem.h"
 #include "secret.h"
+#include "tls_material.h"
 #include "tls_records.h"
 
 struct tls_context {
@@ -60,50 +60,6 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
-}
-
-static bool trust(SSL_CTX *ssl, const char *pem, bool for_clients)
-{
-    BIO *bio = BIO_new_mem_buf(pem, -1);
-    X509_STORE *store = SSL_CTX_get_cert_store(ssl);
-    X509 *authority;
-    int count = 0;
-    while ((authority = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
-        count += X509_STORE_add_cert(store, authority);
-        if (for_clients)
-            (void)SSL_CTX_add_client_CA(ssl, authority);
-        X509_free(authority);
-    }
-    BIO_free(bio);
-    ERR_clear_error();
-    return count > 0;
-}
-
-/* PgBouncer's words: "secure", "all", or a list as "tlsv1.2,tlsv1.3". */
-static bool set_protocols(SSL_CTX *ssl, const char *words)
-{
-    static const struct {
-        const char *word;
-        int version;
-        uint64_t off;
-    } known[] = {{"tlsv1.0", TLS1_VERSION, SSL_OP_NO_TLSv1},
-                 {"tlsv1.1", TLS1_1_VERSION, SSL_OP_NO_TLSv1_1},
-                 {"tlsv1.2", TLS1_2_VERSION, SSL_OP_NO_TLSv1_2},
-                 {"tlsv1.3", TLS1_3_VERSION, SSL_OP_NO_TLSv1_3}};
-    uint64_t off = 0;
-    bool any = false;
-    if (!words || strcmp(words, "secure") == 0)
-        return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1;
-    if (strcmp(words, "all") == 0)
-        return SSL_CTX_set_min_proto_version(ssl, TLS1_VERSION) == 1;
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        if (!strstr(words, known[i].word))
-            off |= known[i].off;
-        any = any || !(off & known[i].off);
-    }
-    (void)SSL_CTX_set_min_proto_version(ssl, TLS1_VERSION);
-    SSL_CTX_set_options(ssl, off);
-    return any;
 }
 
 /* ---- from OpenSSL to records of our own ---- */
@@ -155,24 +111,17 @@ static void leave_openssl(struct tls *tls)
 static int configure(struct tls_context *context, const struct tls_settings *settings,
                      struct error *err)
 {
-    SSL_CTX *ssl = context->ssl;
-    const char *ciphers = settings->ciphers;
-    if (!set_protocols(ssl, settings->protocols))
-        return error_set(err, -EINVAL,
-                         "tls protocols \"%s\": none of them is known; there are "
-                         "secure, all, tlsv1.2 and tlsv1.3",
-                         settings->protocols);
-    if (ciphers && strcmp(ciphers, "default") != 0 && strcmp(ciphers, "secure") != 0 &&
-        SSL_CTX_set_cipher_list(ssl, ciphers) != 1)
-        return error_set(err, -EINVAL, "tls ciphers \"%s\": %s", ciphers, openssl_text());
-    if (settings->certificate && !pem_use_certificate(ssl, settings->certificate))
-        return error_set(err, -EINVAL, "tls certificate: %s", openssl_text());
-    if (settings->key && !pem_use_key(ssl, settings->key))
-        return error_set(err, -EINVAL, "tls key: %s", openssl_text());
-    if (settings->ca && !trust(ssl, settings->ca, context->for_clients))
-        return error_set(err, -EINVAL, "tls ca: there is no certificate in it");
+    const struct tls_material material = {.certificate = settings->certificate,
+                                          .key = settings->key,
+                                          .ca = settings->ca,
+                                          .protocols = settings->protocols,
+                                          .ciphers = settings->ciphers};
+    struct error reason = {""};
+    const char *wrong = tls_material_use(context->ssl, &material, context->for_clients, &reason);
+    if (wrong)
+        return error_set(err, -EINVAL, "tls %s: %s", wrong, reason.text);
     if (!settings->ca && settings->mode >= TLS_VERIFY_CA && !context->for_clients)
-        (void)SSL_CTX_set_default_verify_paths(ssl);
+        (void)SSL_CTX_set_default_verify_paths(context->ssl);
     return 0;
 }
 

@@ -217,6 +217,13 @@ static bool may_precede_temporary(struct token token)
     return false;
 }
 
+/* U&"…" can spell any name. */
+static bool is_escaped(const struct statement_scan *scan)
+{
+    return is_symbol(scan->previous, '&') && scan->before_previous.type == TOKEN_WORD &&
+           slice_equal_nocase(scan->before_previous.text, SLICE("u"));
+}
+
 /* What a word says wherever it stands. */
 static void see_word_anywhere(struct statement_scan *scan, struct token token)
 {
@@ -228,6 +235,12 @@ static void see_word_anywhere(struct statement_scan *scan, struct token token)
     if (slice_equal_nocase(token.text, SLICE("pg_prepared_statements")) ||
         slice_equal_nocase(token.text, SLICE("pg_prepared_statement")))
         scan->traits |= TRAIT_PREPARED;
+    if (slice_equal_nocase(token.text, SLICE("pg_settings")) &&
+        is(scan->first, "update")) /* has a rule that is set_config */
+        scan->traits |= TRAIT_SET;
+    if (token.type == TOKEN_QUOTED && is_escaped(scan) &&
+        memchr(token.text.ptr, '\\', token.text.len))
+        scan->traits |= TRAIT_SET;
     if (slice_equal_nocase(token.text, SLICE("pg_temp")))
         scan->traits |= TRAIT_TEMPORARY;
     if (is_temporary(token) && may_precede_temporary(scan->previous))

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where one thing ends and another begins: messages larger than a read, limits amid a transaction, what was asked and what is left.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { before, test } from "node:test";
 
-import { Wire, bind, close, copyData, copyDone, database, errorOf, eventually, execute, message, parse, patience, query, sleep, startPool, startPostgres, sync, flush } from "./lib.mjs";
+import { weirPath } from "../e2e/lib.mjs";
+
+import { Wire, bind, close, copyData, copyDone, database, errorOf, eventually, execute, makeCertificate, message, parse, patience, query, sleep, startPool, startPostgres, startup, sync, flush } from "./lib.mjs";
 
 const options = { timeout: 60000 * patience };
 let postgres;
@@ -265,4 +271,74 @@ test("more is closed in one batch than the pool keeps answers in mind, and DEALL
   assert.equal(all[2].body.toString(), "DEALLOCATE\0");
   assert.deepEqual(codes(all), ["26000"]);
   await pool.stop();
+});
+
+test("a statement that fails pins nothing, and who waits because of pins is told so", options, async () => {
+  const pool = await open('pool_size = 1\nquery_wait_timeout = "400ms"');
+  const [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  for (const text of ["set nonexistent = 1", "create temp table", "prepare p as selec 1", "set work_mem = 'abc'"]) {
+    assert.notEqual(errorOf(await wire.query(text)), undefined, text);
+    assert.deepEqual(await other.rows("select 1"), [["1"]], text);
+    wire.send(parse("", text), bind(), execute(), sync());
+    assert.notEqual(errorOf(await wire.until("Z")), undefined, text);
+    assert.deepEqual(await other.rows("select 1"), [["1"]], text);
+  }
+  // What holds in spite of the error, or was done before it.
+  for (const text of ["select pg_advisory_lock(1), 1 / 0", "select 1; set work_mem = '3MB'; select 1 / 0"]) {
+    await wire.query(text);
+    const { C, D, H } = errorOf(await other.query("select 1"));
+    assert.equal(C, "57P03", text);
+    assert.match(D, /1 connections are in use, 1 of them pinned/);
+    assert.match(H, /session_state/);
+    await wire.rows("discard all");
+  }
+  // No function is called by its name here.
+  for (const text of ["update pg_settings set setting = '1MB' where name = 'work_mem'", 'select U&"pg\\005fadvisory_lock"(1)']) {
+    await wire.rows(text);
+    assert.equal(errorOf(await other.query("select 1"))?.C, "57P03", text);
+    await wire.rows("discard all");
+  }
+  await pool.stop();
+});
+
+test("server_reset_query_always resets what nobody has seen", options, async () => {
+  const pool = await open("pool_size = 1\nserver_reset_query_always = true");
+  const [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  await wire.rows("do $$ begin perform set_config('work_mem', '1MB', false); create temp table hidden (a int); end $$");
+  assert.deepEqual(await other.rows("select current_setting('work_mem'), to_regclass('hidden')"), [["4MB", null]]);
+  wire.send(query("do $$ begin perform set_config('work_mem', '1MB', false); perform pg_sleep(0.5); end $$"));
+  await sleep(100);
+  wire.close();
+  assert.deepEqual(await other.rows("show work_mem"), [["4MB"]]);
+  await pool.stop();
+});
+
+test("a login that the database refuses is told with whose it was", options, async () => {
+  const pool = await startPool(`auth = "any"\n${database(postgres, 'user = "nobody_there"', "own")}\n${database(postgres)}`);
+  const told = async (database, user) => {
+    const wire = await Wire.open(pool.port);
+    wire.send(startup({ user, database }));
+    const { C, M, H } = errorOf(await wire.until("E"));
+    return `${C} ${M} (${H})`;
+  };
+  assert.match(await told("own", "postgres"), /^28000 role "nobody_there" does not exist \(The pool's own login was refused/);
+  assert.match(await told("postgres", "nobody_here"), /^28000 role "nobody_here" does not exist \(The database refused the login that the pool made for this user/);
+  assert.match(await told("nosuch", "postgres"), /^3D000 .*\(Check the database's name/);
+  await pool.stop();
+});
+
+test("TLS that can not be used is a mistake of the configuration, and no pool that waits", options, () => {
+  const dir = mkdtempSync(join(tmpdir(), "weir-tls-")), file = join(dir, "pool.toml");
+  const one = makeCertificate(dir, "one", "localhost"), other = makeCertificate(dir, "other", "localhost");
+  const tls = (text, table = "tls") => {
+    writeFileSync(file, `listen = ["127.0.0.1:1"]\nauth = "any"\n${table === "tls" ? `[tls]\n${text}\n` : ""}[[databases]]\nname = "*"\n${table === "tls" ? "" : `[databases.tls]\n${text}\n`}`, { mode: 0o600 });
+    const { status, stderr } = spawnSync(weirPath, ["pool", "--config", file], { encoding: "utf8", timeout: 20000 * patience });
+    return `${status} ${stderr}`;
+  };
+  const pair = `mode = "require"\ncertificate_file = "${one.certificate}"`;
+  assert.match(tls(`${pair}\nkey_file = "${other.key}"`), /^1 .*pool\.toml:6: \[tls\] key_file = .*key values mismatch/);
+  assert.match(tls(`${pair}\nkey_file = "${one.key}"\nciphers = "nonsense"`), /^1 .*:7: \[tls\] ciphers = "nonsense": no cipher match/);
+  assert.match(tls(`${pair}\nkey_file = "${one.key}"\nprotocols = "tlsv1.3,tlsv9"`), /^1 .*:7: \[tls\] protocols = "tlsv1\.3,tlsv9": there are secure, all/);
+  assert.match(tls(`mode = "verify-full"\nca_file = "${one.key}"`, "databases"), /^1 [^]*\[databases\.tls\] ca_file = .*no certificate in it/);
+  rmSync(dir, { recursive: true });
 });

@@ -135,9 +135,27 @@ test("notifications are in the client's encoding", async () => {
   const latin = await Wire.login(pool.port, { client_encoding: "LATIN1" }), utf8 = await Wire.login(pool.port, { client_encoding: "UTF8" });
   await latin.rows("listen words");
   await utf8.rows("listen words");
-  await utf8.rows("notify words, 'Grüße'");
+  const speaker = await Wire.login(pool.port);
+  await speaker.rows("notify words, 'Grüße'");
   const heard = async (wire) => (await wire.until("A")).find(({ type }) => type === "A").body.subarray(4).toString("latin1").split("\0")[1];
   assert.equal(await heard(utf8), Buffer.from("Grüße").toString("latin1"));
   assert.equal(await heard(latin), "Grüße");
+  await pool.stop();
+});
+
+test("the connection that listens is closed when nobody has listened for server_idle_timeout", async () => {
+  const pool = await open('pool_size = 1\nserver_idle_timeout = "1s"');
+  const wire = await Wire.login(pool.port);
+  await wire.rows("listen gone");
+  const connections = () => postgres.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()");
+  assert.equal(connections(), "2");
+  await sleep(1500);
+  assert.ok(Number(connections()) >= 1, "it listens");
+  await wire.rows("unlisten gone");
+  await eventually(() => connections() === "0");
+  await wire.rows("listen gone");
+  const speaker = await Wire.login(pool.port);
+  await speaker.rows("notify gone, 'and back'");
+  assert.equal(await nextNotification(wire), "gone: and back");
   await pool.stop();
 });
