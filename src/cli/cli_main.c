@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "config.h"
+#include "json_wipe.h"
 
 static const struct {
     const char *name;
@@ -161,6 +162,7 @@ bool cli_parse(const struct cli_command *command, int argc, char **argv,
 
 int cli_main(int argc, char **argv)
 {
+    json_wipe_freed();
     if (argc < 2)
         return command_help(argc, argv);
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)

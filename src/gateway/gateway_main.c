@@ -17,6 +17,7 @@
 #include "access_log.h"
 #include "conn.h"
 #include "dispatch.h"
+#include "json_wipe.h"
 #include "log.h"
 #include "ipc_queue.h"
 #include "sandbox.h"
@@ -148,6 +149,7 @@ int gateway_main(int argc, char **argv)
 {
     struct error err = {""};
     static char name[32];
+    json_wipe_freed();
     gateway.number = argc > 1 ? atoi(argv[1]) : 0;
     (void)snprintf(name, sizeof(name), "gateway %d", gateway.number);
     log_init(name, LOG_INFO, false);

@@ -24,6 +24,7 @@
 #include "credentials.h"
 #include "handover.h"
 #include "ipc.h"
+#include "json_wipe.h"
 #include "log.h"
 #include "lookup.h"
 #include "own.h"
@@ -376,6 +377,7 @@ int pool_main(int argc, char **argv)
 {
     struct error err = {""};
     (void)argc, (void)argv;
+    json_wipe_freed();
     log_init("pool", LOG_INFO, false);
     (void)prctl(PR_SET_NAME, "weir-pool", 0, 0, 0);
     (void)signal(SIGPIPE, SIG_IGN);

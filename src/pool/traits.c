@@ -485,13 +485,18 @@ char *traits_outline(struct slice text, size_t bytes_max)
         } else {
             token = take_token(&rest);
         }
+        size_t len = (size_t)(rest.ptr - begin);
+        if (*begin == '\'' && memchr(begin, '\\', len)) {
+            buffer_append_text(&out, "? …"); /* where it ends depends on the session */
+            break;
+        }
         if (number || token.type == TOKEN_STRING) /* also of a kind that has a letter before it */
             buffer_append(&out, "?", 1);
         else
-            buffer_append(&out, begin, (size_t)(rest.ptr - begin));
+            buffer_append(&out, begin, len);
     }
-    size_t len = buffer_len(&out) < bytes_max ? buffer_len(&out) : bytes_max;
-    char *line = xstrndup(out.data ? out.data + out.start : "", len);
+    size_t kept = buffer_len(&out) < bytes_max ? buffer_len(&out) : bytes_max;
+    char *line = xstrndup(out.data ? out.data + out.start : "", kept);
     for (char *c = line; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 127)
             *c = ' '; /* in a quoted name */

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "json_wipe.h"
+
 int plan_parse(struct slice text, struct plan *ret_plan, struct error *err)
 {
     json_error_t where;
@@ -56,7 +58,7 @@ static int sealed_memfd(const json_t *json)
     if (fd < 0 || write(fd, text, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
         r = -errno;
-    free(text);
+    json_wipe_free(text);
     if (r < 0)
         return r;
     int result = fd;

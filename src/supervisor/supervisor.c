@@ -23,6 +23,7 @@
 
 #include "clock.h"
 #include "counters.h"
+#include "json_wipe.h"
 #include "log.h"
 #include "state.h"
 
@@ -302,7 +303,7 @@ static void tell_if_loaded(void)
         char *text = json_dumps(supervisor.plan.json, JSON_COMPACT);
         supervisor.options->loaded(supervisor.options->context, slice_of(text),
                                    !supervisor.loaded_once);
-        free(text);
+        json_wipe_free(text);
     }
     supervisor.loaded_once = true;
 }
@@ -732,6 +733,8 @@ static void on_loader_done(struct loop_source *source, uint32_t events)
         r = take_plan((struct slice){answer.data + 1, buffer_len(&answer) - 1}, &err);
     else
         (void)error_set(&err, r, "%.*s", (int)(buffer_len(&answer) - 1), answer.data + 1);
+    if (answer.data)
+        explicit_bzero(answer.data, answer.cap);
     fd_close(&supervisor.loader_fd);
     if (r < 0) {
         log_error("%s", err.text);

@@ -69,6 +69,8 @@ static const struct {
     {"insert into t values (1); select lastval()", 0},
     {"select lastval from currval", TRAIT_READ},
     {"set timezone to default", TRAIT_RESET},
+    {"update pg_catalog.\"pg_settings\" set setting = '1'", TRAIT_SET},
+    {"select U&\"pg\\005fadvisory_lock\"(1)", TRAIT_SET | TRAIT_READ},
     {"load 'x'", TRAIT_LOAD},
     {"", 0},
     {"'unfinished", 0},
@@ -128,6 +130,7 @@ static void outlines_a_text_without_its_data(void **state)
         {"select e'\\'secret', $$secret$$, $a$ $$secret $a$", "select ?, ?, ?"},
         {"select U&'secret', B'101', x'ff', N'secret'", "select U&?, B?, x?, N?"},
         {"select .5, 0xff, 1_000", "select ?, ?, ?"},
+        {"select 'abc\\'secret', 'x'", "select ? …"},
         {"/* secret /* in */ here */select 'unended secret", "select ?"},
         {"", ""},
     };
