@@ -36,6 +36,7 @@ enum stage {
 
 enum {
     ANSWER_BYTES_MAX = 16384,
+    PASSWORD_BYTES_MAX = 65535, /* as Postgres has it: clouds' tokens are long */
     /* tokens of clouds stand in for passwords */ TLS_RECORD_HANDSHAKE = 0x16
 };
 
@@ -698,7 +699,9 @@ static bool take_answer(struct client *client)
         client_close(client, NULL);
         return false;
     }
-    if (bytes.ptr[0] != 'p' || length < 4 || length > ANSWER_BYTES_MAX) {
+    bool password = client->login->stage == STAGE_PASSWORD;
+    uint32_t length_max = password ? PASSWORD_BYTES_MAX : ANSWER_BYTES_MAX;
+    if (bytes.ptr[0] != 'p' || length < 4 || length > length_max) {
         fail(client, "08P01", "expected the answer to a password request");
         return false;
     }

@@ -267,3 +267,19 @@ test("who guesses passwords waits, and can not guess at many connections at once
   });
   await pool.stop();
 });
+
+test("a password may be as long as Postgres takes it, and longer ones are refused", async () => {
+  const long = "p".repeat(65000);
+  const pool = await startPool(`auth = "password"\n${user("postgres", long)}${database(postgres, 'user = "postgres"')}`);
+  const login = async (password) => {
+    const wire = await Wire.open(pool.port);
+    wire.send(startup({ user: "postgres", database: "postgres" }));
+    await wire.until("R");
+    wire.send(message("p", password));
+    return errorOf(await wire.wait((messages) => messages.some(({ type }) => "EZ".includes(type))))?.C;
+  };
+  assert.equal(await login(long), undefined);
+  assert.equal(await login(`${long}x`), "28P01");
+  assert.equal(await login("p".repeat(70000)), "08P01");
+  await pool.stop();
+});
