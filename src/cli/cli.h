@@ -3,6 +3,7 @@
 #ifndef WEIR_CLI_H
 #define WEIR_CLI_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -54,6 +55,8 @@ bool cli_parse(const struct cli_command *command, int argc, char **argv,
 int cli_failed(const struct error *err);
 /* A port number in text; -1: none. */
 int cli_port(const char *text);
+/* Logs where the pool listens, if it does: the plan's listeners. */
+void cli_say_pool(const json_t *listeners);
 /* Colours on this stream? A terminal, and no NO_COLOR. */
 bool cli_color(int fd);
 

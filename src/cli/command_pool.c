@@ -59,11 +59,13 @@ static int load(void *context, struct buffer *ret_plan, struct error *err)
     return 0;
 }
 
-static void say_where(const json_t *listeners)
+void cli_say_pool(const json_t *listeners)
 {
     AUTO_BUFFER text = {0};
     size_t index;
     json_t *listener;
+    if (json_array_size(listeners) == 0)
+        return;
     json_array_foreach(listeners, index, listener)
     {
         const char *path = json_string_value(json_object_get(listener, "path"));
@@ -89,7 +91,7 @@ static void loaded(void *context, struct slice plan, bool first)
         (void)fflush(stdout);
         free(text);
     }
-    say_where(listeners);
+    cli_say_pool(listeners);
     json_decref(json);
 }
 

@@ -62,6 +62,7 @@ static void loaded(void *context, struct slice plan, bool first)
     }
     buffer_append(&text, "", 1);
     log_info("%s", text.data + text.start);
+    cli_say_pool(json_object_get(json_object_get(json, "pool"), "listeners"));
     control_answer((uint32_t)json_integer_value(json_object_get(json, "load")), NULL,
                    text.data + text.start);
     json_decref(json);
