@@ -393,9 +393,10 @@ TABLE(config_pool_database, "[[pool.databases]]",
         {"key_file", CONFIG_STRING, 0, 0, NULL, NULL, "Its key (PEM)"},                            \
         {"ca_file", CONFIG_STRING, 0, 0, NULL, NULL, "What the other side is checked by (PEM)"},   \
         {"protocols", CONFIG_STRING, 0, 0, NULL, "protocols",                                      \
-         "\"secure\" (TLS 1.2 and newer), \"all\", or a list such as \"tlsv1.3\""},                \
+         "\"secure\" (TLS 1.2 and newer), \"all\", or a list such as \"tlsv1.2,tlsv1.3\""},         \
     {                                                                                              \
-        "ciphers", CONFIG_STRING, 0, 0, NULL, "ciphers", "OpenSSL's cipher list"                   \
+        "ciphers", CONFIG_STRING, 0, 0, NULL, "ciphers",                                           \
+            "OpenSSL's cipher list, of TLS 1.2; without it, and for \"default\", OpenSSL's own"      \
     }
 static const struct config_key pool_tls_keys[] = {
     {"mode", CONFIG_STRING, 0, 0, "disable", "mode",

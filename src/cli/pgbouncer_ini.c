@@ -9,6 +9,8 @@
 
 #include "common.h"
 #include "hba_file.h"
+#include "tls_files.h"
+#include "tls_words.h"
 
 enum { INCLUDES_MAX = 10, LINE_BYTES_MAX = 16 * 1024 };
 
@@ -20,6 +22,9 @@ enum ini_type {
     INI_BOOL,
     INI_LIST,
     INI_FILE,
+    INI_WORD,
+    INI_PROTOCOLS,
+    INI_CIPHERS,
     INI_NOTHING,
 };
 
@@ -28,6 +33,7 @@ struct ini_key {
     const char *name;
     enum ini_type type;
     const char *plan_name;
+    const char *words; /* of INI_WORD, with blanks between */
 };
 
 struct ini {
@@ -39,9 +45,11 @@ struct ini {
     bool files_stay; /* their names are wanted, not what is in them */
 };
 
+#define POOL_MODES "session transaction statement"
+
 static const struct ini_key general_keys[] = {
     {"auth_type", INI_TEXT, "auth"},
-    {"pool_mode", INI_TEXT, "pool_mode"},
+    {"pool_mode", INI_WORD, "pool_mode", POOL_MODES},
     {"auth_user", INI_TEXT, "auth_user"},
     {"auth_query", INI_TEXT, "auth_query"},
     {"auth_dbname", INI_TEXT, "auth_database"},
@@ -101,9 +109,12 @@ static const struct ini_key general_keys[] = {
 };
 
 static const struct ini_key tls_keys[] = {
-    {"sslmode", INI_TEXT, "mode"},          {"key_file", INI_FILE, "key"},
-    {"cert_file", INI_FILE, "certificate"}, {"ca_file", INI_FILE, "ca"},
-    {"protocols", INI_TEXT, "protocols"},   {"ciphers", INI_TEXT, "ciphers"},
+    {"sslmode", INI_WORD, "mode", "disable allow prefer require verify-ca verify-full"},
+    {"key_file", INI_FILE, "key"},
+    {"cert_file", INI_FILE, "certificate"},
+    {"ca_file", INI_FILE, "ca"},
+    {"protocols", INI_PROTOCOLS, "protocols"},
+    {"ciphers", INI_CIPHERS, "ciphers"},
 };
 
 static const struct ini_key database_keys[] = {
@@ -113,7 +124,7 @@ static const struct ini_key database_keys[] = {
     {"auth_user", INI_TEXT, "auth_user"},
     {"auth_query", INI_TEXT, "auth_query"},
     {"auth_dbname", INI_TEXT, "auth_database"},
-    {"pool_mode", INI_TEXT, "pool_mode"},
+    {"pool_mode", INI_WORD, "pool_mode", POOL_MODES},
     {"pool_size", INI_COUNT, "pool_size"},
     {"min_pool_size", INI_COUNT, "pool_size_min"},
     {"reserve_pool", INI_COUNT, "pool_size_reserve"},
@@ -123,11 +134,11 @@ static const struct ini_key database_keys[] = {
     {"server_lifetime", INI_SECONDS, "server_lifetime"},
     {"query_wait_timeout", INI_SECONDS, "query_wait_timeout"},
     {"connect_query", INI_TEXT, "connect_query"},
-    {"load_balance_hosts", INI_TEXT, "load_balance_hosts"},
+    {"load_balance_hosts", INI_WORD, "load_balance_hosts", "disable round-robin"},
 };
 
 static const struct ini_key user_keys[] = {
-    {"pool_mode", INI_TEXT, "pool_mode"},
+    {"pool_mode", INI_WORD, "pool_mode", POOL_MODES},
     {"pool_size", INI_COUNT, "pool_size"},
     {"reserve_pool_size", INI_COUNT, "pool_size_reserve"},
     {"max_user_connections", INI_COUNT, "connections_max"},
@@ -187,40 +198,76 @@ static json_t *list_of(const char *value)
     return list;
 }
 
-/* The value in the plan's form; NULL, and a message, when it is none. */
-static json_t *value_of(struct ini *ini, int line, const struct ini_key *key, const char *value)
+static json_t *number_of(struct ini *ini, int line, const struct ini_key *key, const char *value)
 {
     char *end;
     double number = strtod(value, &end);
-    bool is_number = end != value && !*end && number >= 0 && number < 1e9;
+    if (end == value || *end || number < 0 || number >= 1e9) {
+        config_error(ini->report, line, key->name, "%s = \"%s\": expected a number", key->name,
+                     value);
+        return NULL;
+    }
+    return json_integer((json_int_t)(key->type == INI_SECONDS ? number * 1000 : number));
+}
+
+/* In any case, as PgBouncer has it. */
+static json_t *word_of(struct ini *ini, int line, const struct ini_key *key, const char *value)
+{
+    AUTO_TEXT copy = xstrdup(key->words);
+    char *save = NULL;
+    for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
+        if (strcasecmp(word, value) == 0)
+            return json_string(word);
+    config_error(ini->report, line, key->name, "%s = \"%s\": expected one of %s", key->name, value,
+                 key->words);
+    return NULL;
+}
+
+static json_t *protocols_of(struct ini *ini, int line, const char *value)
+{
+    AUTO_TEXT list = tls_words_protocols(value);
+    if (!list)
+        config_error(ini->report, line, "protocols",
+                     "tls_protocols = \"%s\": expected secure, all, or a list of tlsv1.0, tlsv1.1, "
+                     "tlsv1.2 and tlsv1.3",
+                     value);
+    return list ? json_string(list) : NULL;
+}
+
+static json_t *file_of(struct ini *ini, int line, const struct ini_key *key, const char *value)
+{
+    if (ini->files_stay)
+        return json_string(value);
+    AUTO_TEXT text = read_file(ini, line, key->name, value);
+    return json_string(text);
+}
+
+/* The value in the plan's form; NULL, with a message, when it is none. */
+static json_t *value_of(struct ini *ini, int line, const struct ini_key *key, const char *value)
+{
     switch (key->type) {
     case INI_COUNT:
-        if (is_number)
-            return json_integer((json_int_t)number);
-        break;
     case INI_SECONDS:
-        if (is_number)
-            return json_integer((json_int_t)(number * 1000));
-        break;
     case INI_MILLISECONDS:
-        if (is_number)
-            return json_integer((json_int_t)number);
-        break;
+        return number_of(ini, line, key, value);
     case INI_BOOL:
         return json_boolean(strchr("1tTyY", value[0]) != NULL && value[0]);
     case INI_LIST:
         return list_of(value);
-    case INI_FILE: {
-        if (ini->files_stay)
-            return json_string(value);
-        AUTO_TEXT text = read_file(ini, line, key->name, value);
-        return json_string(text);
+    case INI_FILE:
+        return file_of(ini, line, key, value);
+    case INI_WORD:
+        return word_of(ini, line, key, value);
+    case INI_PROTOCOLS:
+        return protocols_of(ini, line, value);
+    case INI_CIPHERS:
+        value = tls_words_ciphers(value);
+        return *value ? json_string(value) : NULL;
+    case INI_TEXT:
+    case INI_NOTHING:
+        break;
     }
-    default:
-        return json_string(value);
-    }
-    config_error(ini->report, line, key->name, "%s = \"%s\": expected a number", key->name, value);
-    return NULL;
+    return json_string(value);
 }
 
 static const struct ini_key *find(const struct ini_key *keys, size_t count, const char *name)
@@ -231,19 +278,26 @@ static const struct ini_key *find(const struct ini_key *keys, size_t count, cons
     return NULL;
 }
 
+/* Is the key unset by an empty value? An empty reset query is one that does nothing. */
+static bool is_unset(const struct ini_key *key, const char *value)
+{
+    bool may_be = key->type == INI_FILE || key->type == INI_PROTOCOLS || key->type == INI_CIPHERS;
+    return may_be && !*value;
+}
+
 static bool set(struct ini *ini, int line, const struct ini_key *keys, size_t count,
                 const char *name, const char *value, json_t *into)
 {
     const struct ini_key *key = find(keys, count, name);
-    if (!key)
-        return false;
-    json_t *json = key->plan_name ? value_of(ini, line, key, value) : NULL;
-    if (json && ini->files_stay && key->type == INI_FILE) {
-        AUTO_TEXT file_name = xasprintf("%s_file", key->plan_name);
-        (void)json_object_set_new(into, file_name, json);
-    } else if (json) {
-        (void)json_object_set_new(into, key->plan_name, json);
-    }
+    if (!key || !key->plan_name)
+        return key != NULL;
+    bool is_name = ini->files_stay && key->type == INI_FILE;
+    AUTO_TEXT plan_name = xasprintf("%s%s", key->plan_name, is_name ? "_file" : "");
+    json_t *json = is_unset(key, value) ? NULL : value_of(ini, line, key, value);
+    if (json)
+        (void)json_object_set_new(into, plan_name, json);
+    else
+        (void)json_object_del(into, plan_name);
     return true;
 }
 
@@ -298,6 +352,8 @@ static json_t *user_named(struct ini *ini, const char *name)
 
 static void read_users(struct ini *ini, int line, const char *path)
 {
+    if (!*path)
+        return;
     if (access(path, R_OK) < 0) { /* PgBouncer goes on without it, too */
         AUTO_TEXT what = xasprintf("auth_file = \"%s\"", path);
         note_text(ini, line, what, "can not be read: none of its users is known");
@@ -367,6 +423,37 @@ static void on_general(struct ini *ini, int line, const char *name, const char *
         note(ini, line, name);
     if (strcmp(name, "auth_type") == 0)
         set_auth(ini, line);
+}
+
+/* PgBouncer's name for what the plan calls so. */
+static const char *name_of_tls(const char *plan_name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(tls_keys); i++)
+        if (strcmp(tls_keys[i].plan_name, plan_name) == 0)
+            return tls_keys[i].name;
+    return plan_name;
+}
+
+/* What OpenSSL will say of the files, before anybody connects. */
+static void check_tls(struct ini *ini, const char *side, const json_t *tls)
+{
+    bool for_clients = strcmp(side, "client") == 0;
+    const char *mode = json_string_value(json_object_get(tls, "mode"));
+    bool on = mode && strcmp(mode, "disable") != 0 && for_clients;
+    struct error why = {""};
+    if (ini->files_stay)
+        return;
+    const char *wrong = tls_files_problem(tls, for_clients, &why);
+    if (wrong)
+        config_error(ini->report, 0, NULL, "%s_tls_%s: %s", side, name_of_tls(wrong), why.text);
+    else if (on && !(json_object_get(tls, "certificate") && json_object_get(tls, "key")))
+        config_error(ini->report, 0, NULL,
+                     "client_tls_sslmode = \"%s\" needs client_tls_key_file and "
+                     "client_tls_cert_file",
+                     mode);
+    else if (on && !json_object_get(tls, "ca") && strncmp(mode, "verify", 6) == 0)
+        config_error(ini->report, 0, NULL, "client_tls_sslmode = \"%s\" needs client_tls_ca_file",
+                     mode);
 }
 
 /* ---- [databases], [users] ---- */
@@ -548,6 +635,8 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
     report->file = path;
     read_ini(&ini, path);
     read_hba(&ini);
+    check_tls(&ini, "client", json_object_get(ini.plan, "tls"));
+    check_tls(&ini, "server", ini.server_tls);
     make_listeners(&ini);
     if (!files_stay) {
         (void)json_object_set_new(ini.plan, "listeners_stay", json_true());

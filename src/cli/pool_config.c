@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -12,7 +11,8 @@
 #include "checks.h"
 #include "hba_file.h"
 #include "postgres_url.h"
-#include "tls_material.h"
+#include "tls_files.h"
+#include "tls_words.h"
 
 enum { SECRET_BYTES_MAX = 64 * 1024, USERS_FILE_BYTES_MAX = 64 * 1024 * 1024 };
 
@@ -120,21 +120,31 @@ static void read_secret(const struct reader *reader, const struct value *table, 
 
 /* ---- TLS ---- */
 
+/* PgBouncer's words are ours. */
+static void read_tls_words(const struct reader *reader, const struct value *table, const char *name,
+                           json_t *tls)
+{
+    const char *protocols = value_text(value_get(table, "protocols"));
+    const char *ciphers = value_text(value_get(table, "ciphers"));
+    AUTO_TEXT versions = protocols ? tls_words_protocols(protocols) : NULL;
+    const char *list = ciphers ? tls_words_ciphers(ciphers) : "";
+    if (protocols && !versions)
+        config_error(reader->report, line_of(table, "protocols"), "protocols",
+                     "%s protocols = \"%s\": expected \"secure\", \"all\", or a list such as "
+                     "\"tlsv1.2,tlsv1.3\"",
+                     name, protocols);
+    (void)json_object_del(tls, "protocols");
+    set_text(tls, "protocols", versions);
+    (void)json_object_del(tls, "ciphers");
+    set_text(tls, "ciphers", *list ? list : NULL);
+}
+
 /* Can it be used as it is? Else the mistake is told where it was made. */
 static void check_tls(const struct reader *reader, const struct value *table, const char *name,
                       bool for_clients, const json_t *tls)
 {
-    const struct tls_material material = {
-        .certificate = json_string_value(json_object_get(tls, "certificate")),
-        .key = json_string_value(json_object_get(tls, "key")),
-        .ca = json_string_value(json_object_get(tls, "ca")),
-        .protocols = json_string_value(json_object_get(tls, "protocols")),
-        .ciphers = json_string_value(json_object_get(tls, "ciphers")),
-    };
     struct error why = {""};
-    SSL_CTX *ssl = SSL_CTX_new(for_clients ? TLS_server_method() : TLS_client_method());
-    const char *wrong = tls_material_use(ssl, &material, for_clients, &why);
-    SSL_CTX_free(ssl);
+    const char *wrong = tls_files_problem(tls, for_clients, &why);
     if (!wrong)
         return;
     AUTO_TEXT file_key = xasprintf("%s_file", wrong);
@@ -158,6 +168,7 @@ static json_t *read_tls(const struct reader *reader, const struct value *table, 
         AUTO_TEXT text = file_text(reader, table, file_key, 1024 * 1024);
         set_text(tls, files[i], text);
     }
+    read_tls_words(reader, table, name, tls);
     check_tls(reader, table, name, keys == &config_pool_tls, tls);
     return tls;
 }

@@ -12,6 +12,7 @@
 
 #include "buffer.h"
 #include "pem.h"
+#include "tls_material.h"
 
 enum { FILE_BYTES_MAX = 1024 * 1024 };
 
@@ -59,6 +60,21 @@ static const char *check_pair(const char *certificate_text, const char *key_text
     BIO_free(one);
     BIO_free(other);
     ERR_clear_error();
+    return wrong;
+}
+
+const char *tls_files_problem(const json_t *tls, bool for_clients, struct error *why)
+{
+    const struct tls_material material = {
+        .certificate = json_string_value(json_object_get(tls, "certificate")),
+        .key = json_string_value(json_object_get(tls, "key")),
+        .ca = json_string_value(json_object_get(tls, "ca")),
+        .protocols = json_string_value(json_object_get(tls, "protocols")),
+        .ciphers = json_string_value(json_object_get(tls, "ciphers")),
+    };
+    SSL_CTX *ssl = SSL_CTX_new(for_clients ? TLS_server_method() : TLS_client_method());
+    const char *wrong = tls_material_use(ssl, &material, for_clients, why);
+    SSL_CTX_free(ssl);
     return wrong;
 }
 

@@ -10,4 +10,8 @@
 json_t *tls_files_read(const struct value *table, const char *name, const char *dir,
                        struct config_report *report);
 
+/* Can a plan's TLS settings (certificate, key and ca as PEM, protocols, ciphers) be used? NULL, or
+ * which of them is wrong, with the reason in why. for_clients: the side that is a server. */
+const char *tls_files_problem(const json_t *tls, bool for_clients, struct error *why);
+
 #endif

@@ -64,21 +64,14 @@ static bool read_protocols(struct slice words, uint64_t *ret_off)
     return true;
 }
 
-static bool set_protocols(SSL_CTX *ssl, const char *words)
+static bool set_protocols(SSL_CTX *ssl, const char *list)
 {
     uint64_t off = 0;
-    bool secure = !words || strcmp(words, "secure") == 0;
-    if (!secure && strcmp(words, "all") != 0 && !read_protocols(slice_of(words), &off))
+    if (list && !read_protocols(slice_of(list), &off))
         return false;
-    (void)SSL_CTX_set_min_proto_version(ssl, secure ? TLS1_2_VERSION : TLS1_VERSION);
+    (void)SSL_CTX_set_min_proto_version(ssl, list ? TLS1_VERSION : TLS1_2_VERSION);
     SSL_CTX_set_options(ssl, off);
     return true;
-}
-
-static bool set_ciphers(SSL_CTX *ssl, const char *list)
-{
-    return !list || strcmp(list, "default") == 0 || strcmp(list, "secure") == 0 ||
-           SSL_CTX_set_cipher_list(ssl, list) == 1;
 }
 
 const char *tls_material_use(SSL_CTX *ssl, const struct tls_material *material, bool for_clients,
@@ -89,8 +82,8 @@ const char *tls_material_use(SSL_CTX *ssl, const struct tls_material *material, 
     ERR_clear_error();
     if (!set_protocols(ssl, m->protocols)) {
         wrong = "protocols";
-        why = "there are secure, all, and lists of tlsv1.0, tlsv1.1, tlsv1.2 and tlsv1.3";
-    } else if (!set_ciphers(ssl, m->ciphers)) {
+        why = "there are tlsv1.0, tlsv1.1, tlsv1.2 and tlsv1.3";
+    } else if (m->ciphers && SSL_CTX_set_cipher_list(ssl, m->ciphers) != 1) {
         wrong = "ciphers";
     } else if (m->certificate && !pem_use_certificate(ssl, m->certificate)) {
         wrong = "certificate";

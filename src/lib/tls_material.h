@@ -12,7 +12,8 @@
 /* Borrowed texts; NULL: it says nothing of that. */
 struct tls_material {
     const char *certificate, *key, *ca; /* PEM */
-    const char *protocols, *ciphers;    /* PgBouncer's words for the former; OpenSSL's list */
+    const char *protocols; /* "tlsv1.2,tlsv1.3"; NULL: those */
+    const char *ciphers;   /* as OpenSSL lists them */
 };
 
 /* for_clients: the context is a server's, and the CAs are named to clients. NULL, or which of the

@@ -2,11 +2,11 @@
 // A configuration of PgBouncer's, run as it is.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
-import { Wire, errorOf, freePort, patience, query, startPostgres, startup } from "./lib.mjs";
+import { Wire, errorOf, freePort, makeCertificate, patience, query, startPostgres, startup } from "./lib.mjs";
 import { Weir, weirPath } from "../e2e/lib.mjs";
 
 let postgres;
@@ -146,6 +146,45 @@ test("mistakes are told with file and line", async () => {
   assert.equal(code, 1);
   for (const line of [/b\.ini:3: \[nonsense\]: there is no such section/, /b\.ini:5: default_pool_size = "many": expected a number/, /b\.ini:6: auth_type = "pam"/, /b\.ini:7: /])
     assert.match(weir.output, line);
+});
+
+test("TLS by PgBouncer's words: shortcuts of ciphers and protocols, files that are not there", async () => {
+  const port = await freePort();
+  const pair = makeCertificate(postgres.dir, "pgbouncer", "localhost");
+  chmodSync(pair.key, 0o644);
+  const ini = (client, server) =>
+    `[databases]\n* = host=127.0.0.1 port=${postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = any\n` +
+    `client_tls_sslmode = Require\nclient_tls_key_file = ${pair.key}\nclient_tls_cert_file = ${pair.certificate}\nclient_tls_ca_file =\n${client}\n` +
+    `server_tls_sslmode = require\nserver_tls_ca_file =\nserver_tls_key_file =\nserver_tls_cert_file =\n${server}\n`;
+  const version = (versions, ssl) =>
+    spawnSync(`${postgres.bin}/psql`, [`host=127.0.0.1 port=${port} user=postgres dbname=postgres sslmode=${ssl} ssl_min_protocol_version=${versions} ssl_max_protocol_version=${versions}`,
+      "-XAtqc", "select version from pg_stat_ssl where pid = pg_backend_pid()"], { encoding: "utf8", timeout: 20000 * patience });
+  const { weir } = await start("tls_words", ini("client_tls_ciphers = fast\nclient_tls_protocols = secure:!tlsv1.3", "server_tls_ciphers = all\nserver_tls_protocols = TLSv1.2"));
+  assert.equal(version("TLSv1.2", "require").stdout.trim(), "TLSv1.2", weir.output); // also to the server
+  assert.notEqual(version("TLSv1.3", "require").status, 0);
+  await weir.stop();
+  for (const [name, words] of [["normal", "default"], ["legacy", "legacy"], ["ours", "ECDHE-ECDSA-AES256-GCM-SHA384"]]) {
+    const { weir: next } = await start(`tls_${name}`, ini(`client_tls_ciphers = ${words}\nclient_tls_protocols = all`, `server_tls_ciphers = ${words}\nserver_tls_protocols = tlsv1.2,tlsv1.3`));
+    assert.equal(version("TLSv1.2", "require").stdout.trim(), "TLSv1.3", next.output);
+    await next.stop();
+  }
+  const toml = spawnSync(weirPath, ["pool", "import", join(postgres.dir, "tls_legacy", "b.ini")], { encoding: "utf8" }).stdout;
+  assert.match(toml, /ciphers = "HIGH:MEDIUM:!aNULL"/);
+  assert.match(toml, /protocols = "tlsv1.2,tlsv1.3"/);
+  assert.doesNotMatch(toml, /ca_file/);
+});
+
+test("mistakes of TLS are told at start, not by the first client", async () => {
+  const wrong = async (name, lines, text) => {
+    const { weir } = await start(name, `[databases]\n* = host=127.0.0.1\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${await freePort()}\nunix_socket_dir =\nauth_type = any\n${lines}\n`);
+    assert.equal((await weir.exited).code, 1, name);
+    assert.match(weir.output, text);
+  };
+  await wrong("tls_cipher", "server_tls_ciphers = nonsense", /b\.ini:8: tls_ciphers = "nonsense": OpenSSL knows no such cipher/);
+  await wrong("tls_protocol", "server_tls_protocols = tlsv1.2,tlsv1.9", /b\.ini:8: tls_protocols = "tlsv1\.2,tlsv1\.9": expected secure, all, or a list/);
+  await wrong("tls_mode", "server_tls_sslmode = verify", /b\.ini:8: sslmode = "verify": expected one of disable allow prefer/);
+  await wrong("tls_no_key", "client_tls_sslmode = require", /client_tls_sslmode = "require" needs client_tls_key_file and client_tls_cert_file/);
+  await wrong("tls_no_pem", "server_tls_ca_file = DIR/b.ini", /server_tls_cert_file, _key_file and _ca_file: there is no certificate in PEM/);
 });
 
 test("session pooling is the default there, and stays it", async () => {
