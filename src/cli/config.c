@@ -186,25 +186,27 @@ static size_t edits_max(const char *word)
     return len < 4 ? 1 : len < 9 ? 2 : len / 3;
 }
 
+void config_nearest_offer(struct config_nearest *nearest, const char *known)
+{
+    size_t edits = distance(nearest->word, known);
+    if (edits <= edits_max(nearest->word) && (!nearest->found || edits < nearest->edits)) {
+        nearest->edits = edits;
+        nearest->found = known;
+    }
+}
+
 static void warn_unknown(const struct value_entry *entry, const struct config_table *table,
                          const char *const *also, struct config_report *report)
 {
-    const char *nearest = NULL;
-    size_t least = edits_max(entry->key) + 1;
-    for (size_t i = 0; i < table->keys_count; i++) {
-        size_t edits = distance(entry->key, table->keys[i].name);
-        if (edits < least)
-            least = edits, nearest = table->keys[i].name;
-    }
-    for (size_t i = 0; also && also[i]; i++) {
-        size_t edits = distance(entry->key, also[i]);
-        if (edits < least)
-            least = edits, nearest = also[i];
-    }
-    if (nearest)
+    struct config_nearest nearest = {.word = entry->key};
+    for (size_t i = 0; i < table->keys_count; i++)
+        config_nearest_offer(&nearest, table->keys[i].name);
+    for (size_t i = 0; also && also[i]; i++)
+        config_nearest_offer(&nearest, also[i]);
+    if (nearest.found)
         config_warn(report, entry->key_line, entry->key,
                     "%s unknown key \"%s\"; did you mean \"%s\"?", table->name, entry->key,
-                    nearest);
+                    nearest.found);
     else
         config_warn(report, entry->key_line, entry->key, "%s unknown key \"%s\" is ignored",
                     table->name, entry->key);

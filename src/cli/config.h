@@ -47,6 +47,14 @@ void config_fill(const struct value *value, const struct config_table *table, js
 /* Overwrites only what the file says. */
 void config_override(const struct value *value, const struct config_table *table, json_t *plan);
 
+/* The word that may well have been meant by one that is not known: begin with {.word = …}, offer
+ * what there is; found stays NULL when nothing is near. */
+struct config_nearest {
+    const char *word, *found;
+    size_t edits;
+};
+void config_nearest_offer(struct config_nearest *nearest, const char *known);
+
 /* "30s" → 30000. False: no duration, no size. */
 bool config_parse_duration(const struct value *value, int64_t *ret_ms);
 bool config_parse_size(const struct value *value, int64_t *ret_bytes);

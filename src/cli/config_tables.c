@@ -353,7 +353,8 @@ static const struct config_key pool_database_keys[] = {
     {"id", CONFIG_STRING, 0, 0, NULL, "id",
      "The id by which a worker's [[hyperdrive]] names it, if that is not its name"},
     {"url", CONFIG_STRING, 0, 0, NULL, NULL,
-     "`postgres://user@host:port,host:port/database?sslmode=verify-full`"},
+     "`postgres://user@host:port,host:port/database?sslmode=verify-full`; docs/pool.md says which "
+     "parameters count"},
     {"host", CONFIG_STRING, 0, 0, NULL, NULL,
      "Instead of a URL: host, or several with commas, or the directory of a unix socket"},
     {"port", CONFIG_COUNT, 1, 65535, NULL, NULL, "Port of `host`; without it 5432"},
@@ -411,6 +412,9 @@ static const struct config_key pool_server_tls_keys[] = {
      "\"disable\", \"prefer\", \"require\", \"verify-ca\" or \"verify-full\""},
     {"direct", CONFIG_BOOL, 0, 0, "false", "direct",
      "Begin with TLS instead of asking for it (Postgres 17)"},
+    {"channel_binding", CONFIG_STRING, 0, 0, "prefer", "channel_binding",
+     "\"prefer\", or \"require\": a server that does not prove by SCRAM that it ends the TLS connection "
+     "itself is not logged in to"},
     TLS_FILES,
 };
 TABLE(config_pool_server_tls, "[pool.databases.tls]",

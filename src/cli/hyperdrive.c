@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pool_config.h"
+#include "database_url.h"
 #include "private_postgres.h"
 
 static const char *text_of(const json_t *object, const char *key)
@@ -63,14 +63,16 @@ static bool is_taken(const json_t *databases, const char *name)
     return false;
 }
 
-/* Adds the database of a URL; it is borrowed, NULL with problem. */
-static json_t *add_url(json_t *databases, const char *url, const char *id, const char **problem)
+/* Adds the database of a URL; it is borrowed, NULL with what is wrong in err. Relative files are
+ * beside the project's configuration; the pool tells the notes. */
+static json_t *add_url(const struct project *project, json_t *pool, const char *url, const char *id,
+                       struct error *err)
 {
-    json_t *database = json_object();
-    *problem = pool_config_apply_url(url, database);
-    if (!*problem && !text_of(database, "user"))
-        *problem = "it names no user";
-    if (*problem) {
+    json_t *database = json_object(), *databases = json_object_get(pool, "databases");
+    int r = database_url_apply(url, project->dir, database, json_object_get(pool, "notes"), err);
+    if (r == 0 && !text_of(database, "user"))
+        r = error_set(err, -EINVAL, "it names no user");
+    if (r < 0) {
         json_decref(database);
         return NULL;
     }
@@ -88,8 +90,7 @@ static json_t *add_url(json_t *databases, const char *url, const char *id, const
     return database;
 }
 
-static int add_dev(struct project *project, const json_t *drive, json_t *databases,
-                   struct error *err)
+static int add_dev(struct project *project, const json_t *drive, json_t *pool, struct error *err)
 {
     const char *binding = text_of(drive, "binding"), *url = url_of_environment(binding);
     AUTO_TEXT private = NULL;
@@ -100,13 +101,13 @@ static int add_dev(struct project *project, const json_t *drive, json_t *databas
             return -1;
         url = private;
     }
-    const char *problem;
-    const json_t *database = add_url(databases, url, text_of(drive, "id"), &problem);
+    struct error problem = {""};
+    const json_t *database = add_url(project, pool, url, text_of(drive, "id"), &problem);
     if (!database)
         return error_set(err, -EINVAL,
                          "[[hyperdrive]] \"%s\": the connection string can not be used: %s; it is "
                          "like postgres://user:password@host:5432/database",
-                         binding, problem);
+                         binding, problem.text);
     add_database(project, drive, text_of(database, "name"), text_of(database, "user"));
     return 0;
 }
@@ -115,30 +116,30 @@ int hyperdrive_dev_private(const struct project *project, const char *id, json_t
                            struct error *err)
 {
     AUTO_TEXT url = private_postgres_url(project->dir, err);
-    const char *problem;
+    struct error problem = {""};
     if (!url)
         return -EIO;
     if (!*pool)
-        *pool = json_pack("{s:[], s:[]}", "listeners", "databases");
-    if (!add_url(json_object_get(*pool, "databases"), url, id, &problem))
-        return error_set(err, -EINVAL, "the private Postgres cannot be used: %s", problem);
+        *pool = json_pack("{s:[], s:[], s:[]}", "listeners", "databases", "notes");
+    if (!add_url(project, *pool, url, id, &problem))
+        return error_set(err, -EINVAL, "the private Postgres cannot be used: %s", problem.text);
     return 0;
 }
 
 int hyperdrive_dev(struct project *project, json_t **ret_pool, struct error *err)
 {
-    json_t *databases = json_array(), *drive;
+    json_t *pool = json_pack("{s:[], s:[], s:[]}", "listeners", "databases", "notes"), *drive;
     size_t index;
     int r = 0;
     *ret_pool = NULL;
     json_array_foreach(project->hyperdrive, index, drive)
     {
         if (r == 0)
-            r = add_dev(project, drive, databases, err);
+            r = add_dev(project, drive, pool, err);
     }
-    if (r == 0 && json_array_size(databases) > 0)
-        *ret_pool = json_pack("{s:[], s:O}", "listeners", "databases", databases);
-    json_decref(databases);
+    if (r == 0 && json_array_size(json_object_get(pool, "databases")) > 0)
+        *ret_pool = json_incref(pool);
+    json_decref(pool);
     return r;
 }
 

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "checks.h"
+#include "database_url.h"
 #include "hba_file.h"
-#include "postgres_url.h"
 #include "tls_files.h"
 #include "tls_words.h"
 
@@ -29,6 +29,7 @@ static const char *const methods[] = {"scram-sha-256", "md5", "password", "cert"
 static const char *const policies[] = {"pin", "error", "allow", NULL};
 static const char *const tls_modes[] = {"disable",   "allow",       "prefer", "require",
                                         "verify-ca", "verify-full", NULL};
+static const char *const bindings[] = {"prefer", "require", NULL};
 static const char *const attrs[] = {"any",     "read-write",     "read-only", "primary",
                                     "standby", "prefer-standby", NULL};
 
@@ -160,6 +161,7 @@ static json_t *read_tls(const struct reader *reader, const struct value *table, 
     json_t *tls = json_object();
     config_check(table, keys, NULL, reader->report);
     check_word(reader, table, name, "mode", tls_modes);
+    check_word(reader, table, name, "channel_binding", bindings);
     config_fill(table, keys, tls);
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         AUTO_TEXT file_key = xasprintf("%s_file", files[i]);
@@ -275,54 +277,39 @@ static void add_user(const struct reader *reader, const struct value *table, jso
 
 /* ---- databases ---- */
 
-static bool is_word(const char *word, const char *const *words)
+/* Two places that say different things of TLS: neither may win in silence. */
+static void check_modes(const struct reader *reader, const struct value *table,
+                        const json_t *database)
 {
-    while (*words && strcmp(*words, word) != 0)
-        words++;
-    return *words != NULL;
-}
-
-const char *pool_config_apply_url(const char *url, json_t *database)
-{
-    static const char *const copied[] = {"hosts", "database", "user", "password"};
-    const char *problem = NULL;
-    json_t *parts = postgres_url_parse(url, &problem);
-    for (size_t i = 0; i < ARRAY_LEN(copied) && parts; i++)
-        if (json_object_get(parts, copied[i]))
-            (void)json_object_set(database, copied[i], json_object_get(parts, copied[i]));
-    const json_t *parameters = json_object_get(parts, "parameters");
-    const char *mode = json_string_value(json_object_get(parameters, "sslmode"));
-    const char *wanted = json_string_value(json_object_get(parameters, "target_session_attrs"));
-    if (mode && !is_word(mode, tls_modes))
-        problem = "sslmode is none of disable, allow, prefer, require, verify-ca and verify-full";
-    else if (wanted && !is_word(wanted, attrs))
-        problem =
-            "target_session_attrs is none of any, read-write, read-only, primary, standby and "
-            "prefer-standby";
-    if (mode && !json_object_get(database, "tls"))
-        (void)json_object_set_new(database, "tls", json_object());
-    if (mode)
-        (void)json_object_set_new(json_object_get(database, "tls"), "mode", json_string(mode));
-    const char *balance = json_string_value(json_object_get(parameters, "load_balance_hosts"));
-    if (balance && !is_word(balance, balances))
-        problem = "load_balance_hosts is none of disable, round-robin and random";
-    set_text(database, "target_session_attrs", wanted);
-    set_text(database, "load_balance_hosts", balance);
-    set_text(database, "schema", json_string_value(json_object_get(parameters, "schema")));
-    json_decref(parts);
-    return problem;
+    const struct value *tls = value_get(table, "tls");
+    const char *own = value_text(value_get(tls, "mode"));
+    const char *mode = json_string_value(json_object_get(json_object_get(database, "tls"), "mode"));
+    if (own && mode && strcmp(own, mode) != 0)
+        config_error(
+            reader->report, line_of(tls, "mode"), "mode",
+            "[databases.tls] mode = \"%s\", and the url comes to \"%s\"; leave one of them "
+            "out",
+            own, mode);
 }
 
 static void take_url(const struct reader *reader, const struct value *table, json_t *database)
 {
     const char *url = value_text(value_get(table, "url"));
-    const char *problem = url ? pool_config_apply_url(url, database) : NULL;
-    if (problem)
-        config_error(reader->report, line_of(table, "url"), "url", "[[databases]] url: %s",
-                     problem);
+    int line = line_of(table, "url");
+    json_t *notes = json_array(), *note;
+    struct error err = {""};
+    size_t index;
+    if (url && database_url_apply(url, reader->dir, database, notes, &err) < 0)
+        config_error(reader->report, line, "url", "[[databases]] url: %s", err.text);
+    json_array_foreach(notes, index, note)
+    {
+        config_warn(reader->report, line, "url", "[[databases]] url: %s", json_string_value(note));
+    }
+    json_decref(notes);
+    check_modes(reader, table, database);
     if (json_object_get(database, "password") && !reader->private_file)
         config_error(
-            reader->report, line_of(table, "url"), "url",
+            reader->report, line, "url",
             "[[databases]] url has a password, and others can read this file; make it private "
             "(chmod 600 %s), or leave it out and use password_file or password_env",
             reader->path);

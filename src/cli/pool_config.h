@@ -11,8 +11,4 @@
 json_t *pool_config_plan(const struct value *table, const char *name, const char *path,
                          struct config_report *report);
 
-/* Puts what a postgres:// URL says into a database of the plan. NULL, or what is wrong with it
- * (static). */
-const char *pool_config_apply_url(const char *url, json_t *database);
-
 #endif

@@ -36,6 +36,7 @@ static const struct word tls_modes[] = {{"disable", TLS_DISABLE},
                                         {"verify-ca", TLS_VERIFY_CA},
                                         {"verify-full", TLS_VERIFY_FULL},
                                         {0}};
+static const struct word bindings[] = {{"prefer", false}, {"require", true}, {0}};
 static const struct word policies[] = {
     {"pin", STATE_PIN}, {"error", STATE_ERROR}, {"allow", STATE_ALLOW}, {0}};
 static const struct word attrs[] = {{"any", ATTRS_ANY},
@@ -121,7 +122,9 @@ static int read_limits(const json_t *object, const struct pool_limits *otherwise
 static int read_tls(const json_t *object, enum tls_mode otherwise, struct tls_settings *ret,
                     struct error *err)
 {
-    int mode, r = choice(object, "mode", tls_modes, otherwise, &mode, err);
+    int mode, binding = 0, r = choice(object, "mode", tls_modes, otherwise, &mode, err);
+    if (r == 0)
+        r = choice(object, "channel_binding", bindings, false, &binding, err);
     *ret = (struct tls_settings){
         .mode = (enum tls_mode)mode,
         .certificate = text(object, "certificate", NULL),
@@ -130,6 +133,7 @@ static int read_tls(const json_t *object, enum tls_mode otherwise, struct tls_se
         .protocols = text(object, "protocols", NULL),
         .ciphers = text(object, "ciphers", NULL),
         .direct = flag(object, "direct", false),
+        .binding_required = binding,
     };
     return r;
 }

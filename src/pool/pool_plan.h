@@ -42,6 +42,7 @@ struct tls_settings {
     char *certificate, *key, *ca; /* PEM text, or NULL */
     char *protocols, *ciphers;    /* NULL: OpenSSL's */
     bool direct;                  /* servers: TLS without asking */
+    bool binding_required;        /* servers: only SCRAM that is bound to the TLS connection */
 };
 
 /* -1 where a database or user says nothing itself. */

@@ -401,6 +401,12 @@ static void cannot_log_in(struct server *server, const char *why)
     refused(server);
 }
 
+/* Who could listen to the password, or pass it on, is not to get it. */
+static bool must_bind(const struct server *server)
+{
+    return server->pool->database->tls.binding_required;
+}
+
 static void send_md5(struct server *server, struct slice salt)
 {
     const struct credentials *credentials = server->pool->credentials;
@@ -446,6 +452,12 @@ static void begin_scram(struct server *server, struct slice mechanisms)
         cannot_log_in(server, "it offers no SASL mechanism that the pool knows");
         return;
     }
+    if (!scram->plus && must_bind(server)) {
+        cannot_log_in(server, server->stream.tls
+                                  ? "it offers no channel binding, which channel_binding requires"
+                                  : "channel_binding is required, and there is no TLS");
+        return;
+    }
     AUTO_BUFFER first = {0}, out = {0};
     scram_client_first(scram, &first);
     size_t begun = wire_begin(&out, 'p');
@@ -483,10 +495,16 @@ static void on_auth(struct server *server, struct slice body)
     bool sound = wire_take_u32(&body, &code);
     if (!sound)
         code = UINT32_MAX;
+    if (must_bind(server) && (code == AUTH_CODE_PASSWORD || code == AUTH_CODE_MD5)) {
+        cannot_log_in(server, "it asks for the password itself, and channel_binding is required");
+        return;
+    }
     switch (code) {
     case AUTH_CODE_OK:
         if (login->scram_runs && !login->scram_proven)
             cannot_log_in(server, "it did not prove that it knows the password");
+        else if (must_bind(server) && !login->scram.plus)
+            cannot_log_in(server, "it wants no proof, and channel_binding is required");
         else
             login->phase = PHASE_SESSION;
         break;

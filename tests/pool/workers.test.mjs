@@ -243,7 +243,7 @@ test("what is wrong with [[hyperdrive]] is told with file and line", { timeout: 
     [`[[hyperdrive]]\nid = "x"`, /wrangler\.toml:4.*\[\[hyperdrive\]\] needs binding = /],
     [`[[hyperdrive]]\nbinding = "DB"`, /wrangler\.toml:4.*"DB" needs id = /],
     [`[[hyperdrive]]\nbinding = "DB"\nid = "x"\nlocalConnectionString = "mysql://x"`, /"DB": the connection string can not be used: it does not begin with postgres:/],
-    [`[[hyperdrive]]\nbinding = "DB"\nid = "x"\nlocalConnectionString = "postgres://u@h/d?sslmode=maybe"`, /sslmode is none of disable/],
+    [`[[hyperdrive]]\nbinding = "DB"\nid = "x"\nlocalConnectionString = "postgres://u@h/d?sslmode=maybe"`, /sslmode=maybe: expected one of disable/],
   ]) {
     const made = project({ "wrangler.toml": wrangler(toml), "src/index.js": "export default {}" });
     try {
