@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,4 +152,21 @@ const char *check_asset_glob(const char *text)
     return text[0] == '/' || (text[0] == '!' && text[1] == '/')
                ? NULL
                : "expected a glob that begins with / or !/, such as \"/api/*\"";
+}
+
+const char *check_file_mode(const char *text)
+{
+    size_t len = strlen(text);
+    bool octal = len > 0 && len <= 4 && strspn(text, "01234567") == len;
+    return octal && strtol(text, NULL, 8) <= 0777 ? NULL
+                                                  : "expected rights in octal, such as \"0770\"";
+}
+
+const char *check_group(const char *text, unsigned *ret_id)
+{
+    const struct group *group = getgrnam(text);
+    if (!group && !is_number(text, 0, 0x7fffffff))
+        return "there is no such group on this machine";
+    *ret_id = group ? group->gr_gid : (unsigned)atol(text);
+    return NULL;
 }

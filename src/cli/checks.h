@@ -21,4 +21,9 @@ const char *check_date(const char *text);
 /* A glob of run_worker_first. */
 const char *check_asset_glob(const char *text);
 
+/* Rights of a file in octal, "0770". */
+const char *check_file_mode(const char *text);
+/* A group of this machine, by name or number; its number into *ret_id. */
+const char *check_group(const char *text, unsigned *ret_id);
+
 #endif

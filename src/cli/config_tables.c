@@ -248,6 +248,10 @@ static const struct config_key pool_keys[] = {
     {"listen", CONFIG_STRINGS, 0, 0, NULL, NULL,
      "Where clients connect: \"address:port\" and paths of unix sockets (\"/run/weir/.s.PGSQL.6432\"); "
      "without it 127.0.0.1:6432"},
+    {"unix_socket_mode", CONFIG_STRING, 0, 0, "0777", NULL,
+     "Rights of the unix sockets, in octal: who may write to one may connect"},
+    {"unix_socket_group", CONFIG_STRING, 0, 0, NULL, NULL,
+     "Their group, for a `unix_socket_mode` such as \"0770\""},
     {"auth", CONFIG_STRING, 0, 0, "scram-sha-256", "auth",
      "\"scram-sha-256\", \"md5\", \"password\", \"cert\" (the certificate's common name is the user), "
      "\"trust\" (a known user's name is enough), \"any\", or \"hba\": as `hba_file` says"},

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checks.h"
 #include "common.h"
 #include "hba_file.h"
 #include "tls_files.h"
@@ -395,13 +396,25 @@ static void read_hba(struct ini *ini)
     free(ini->ident_file);
 }
 
+/* Of unix_socket_mode and unix_socket_group, of which an empty one is none. */
+static void check_rights(struct ini *ini, int line, const char *name, const char *value)
+{
+    unsigned id;
+    const char *wrong = strcmp(name, "unix_socket_mode") == 0              ? check_file_mode(value)
+                        : strcmp(name, "unix_socket_group") == 0 && *value ? check_group(value, &id)
+                                                                           : NULL;
+    if (wrong)
+        config_error(ini->report, line, name, "%s = \"%s\": %s", name, value, wrong);
+}
+
 static void on_general(struct ini *ini, int line, const char *name, const char *value)
 {
     static const char *const listen_keys[] = {"listen_addr", "listen_port", "unix_socket_dir",
-                                              "unix_socket_mode"};
+                                              "unix_socket_mode", "unix_socket_group"};
     for (size_t i = 0; i < ARRAY_LEN(listen_keys); i++)
         if (strcmp(name, listen_keys[i]) == 0) {
             (void)json_object_set_new(ini->listen, name, json_string(value));
+            check_rights(ini, line, name, value);
             return;
         }
     if (strcmp(name, "auth_hba_file") == 0)
@@ -578,13 +591,26 @@ static void read_ini(struct ini *ini, const char *path)
     ini->report->file = outer;
 }
 
+static void add_socket(struct ini *ini, const char *dir, int port)
+{
+    const char *mode = json_string_value(json_object_get(ini->listen, "unix_socket_mode"));
+    const char *group = json_string_value(json_object_get(ini->listen, "unix_socket_group"));
+    AUTO_TEXT path = xasprintf("%s/.s.PGSQL.%d", dir, port);
+    json_t *socket = json_pack("{s:s, s:s}", "path", path, "mode", mode ? mode : "0777");
+    unsigned id;
+    if (group && *group && ini->files_stay)
+        (void)json_object_set_new(socket, "group", json_string(group));
+    else if (group && *group && !check_group(group, &id))
+        (void)json_object_set_new(socket, "gid", json_integer(id));
+    (void)json_array_append_new(json_object_get(ini->plan, "listeners"), socket);
+}
+
 static void make_listeners(struct ini *ini)
 {
     json_t *listeners = json_object_get(ini->plan, "listeners");
     const char *address = json_string_value(json_object_get(ini->listen, "listen_addr"));
     const char *port_text = json_string_value(json_object_get(ini->listen, "listen_port"));
     const char *dir = json_string_value(json_object_get(ini->listen, "unix_socket_dir"));
-    const char *mode = json_string_value(json_object_get(ini->listen, "unix_socket_mode"));
     int port = port_text ? atoi(port_text) : 6432;
     json_t *addresses = list_of(address ? address : ""), *one;
     size_t index;
@@ -601,9 +627,7 @@ static void make_listeners(struct ini *ini)
     json_decref(addresses);
     if (dir && !*dir)
         return;
-    AUTO_TEXT path = xasprintf("%s/.s.PGSQL.%d", dir ? dir : "/tmp", port);
-    (void)json_array_append_new(
-        listeners, json_pack("{s:s, s:s}", "path", path, "mode", mode ? mode : "0777"));
+    add_socket(ini, dir ? dir : "/tmp", port);
 }
 
 /* Whom [users] names, and auth_file does not, is not let in for that. */

@@ -20,6 +20,7 @@ struct reader {
     const char *path;
     char *dir;
     bool private_file; /* nobody but its owner reads the configuration: it may have secrets */
+    json_t *socket_rights; /* of unix sockets, as the plan has them */
     struct config_report *report;
 };
 
@@ -382,7 +383,9 @@ static void add_listener(const struct reader *reader, const struct value *item, 
         if (strlen(text) > 100)
             config_error(reader->report, item->line, "listen",
                          "listen \"%s\": the path of a socket can have 100 bytes", text);
-        (void)json_array_append_new(listeners, json_pack("{s:s}", "path", text));
+        json_t *socket = json_pack("{s:s}", "path", text);
+        (void)json_object_update(socket, reader->socket_rights);
+        (void)json_array_append_new(listeners, socket);
         return;
     }
     char *end = NULL;
@@ -400,6 +403,24 @@ static void add_listener(const struct reader *reader, const struct value *item, 
         config_error(reader->report, item->line, "listen", "listen \"%s\": %s", text, wrong);
     (void)json_array_append_new(listeners,
                                 json_pack("{s:s, s:i}", "address", address, "port", (int)port));
+}
+
+static void read_socket_rights(const struct reader *reader, const struct value *table)
+{
+    const char *mode = value_text(value_get(table, "unix_socket_mode"));
+    const char *group = value_text(value_get(table, "unix_socket_group"));
+    const char *wrong = mode ? check_file_mode(mode) : NULL;
+    unsigned id = 0;
+    if (wrong)
+        config_error(reader->report, line_of(table, "unix_socket_mode"), "unix_socket_mode",
+                     "unix_socket_mode = \"%s\": %s", mode, wrong);
+    wrong = group ? check_group(group, &id) : NULL;
+    if (wrong)
+        config_error(reader->report, line_of(table, "unix_socket_group"), "unix_socket_group",
+                     "unix_socket_group = \"%s\": %s", group, wrong);
+    set_text(reader->socket_rights, "mode", mode);
+    if (group)
+        (void)json_object_set_new(reader->socket_rights, "gid", json_integer(id));
 }
 
 static void read_listeners(const struct reader *reader, const struct value *table, json_t *plan)
@@ -505,7 +526,10 @@ json_t *pool_config_plan(const struct value *table, const char *name, const char
     static const char *const tables[] = {"listen", "users", "databases", "tls", NULL};
     struct config_table keys = config_pool;
     char *real = realpath(path, NULL);
-    struct reader reader = {.path = path, .private_file = is_private(path), .report = report};
+    struct reader reader = {.path = path,
+                            .private_file = is_private(path),
+                            .socket_rights = json_object(),
+                            .report = report};
     json_t *plan = json_object(), *users = json_array(), *databases = json_array();
     keys.name = name;
     reader.dir = xstrdup(real ? real : ".");
@@ -520,6 +544,7 @@ json_t *pool_config_plan(const struct value *table, const char *name, const char
     (void)json_object_set_new(plan, "users", users);
     (void)json_object_set_new(plan, "databases", databases);
     (void)json_object_set_new(plan, "tls", read_client_tls(&reader, value_get(table, "tls")));
+    read_socket_rights(&reader, table);
     read_listeners(&reader, table, plan);
     each(&reader, table, "users", add_user, users);
     read_users_file(&reader, table, users);
@@ -528,5 +553,6 @@ json_t *pool_config_plan(const struct value *table, const char *name, const char
     check_sense(&reader, table, plan);
     read_metrics_listener(&reader, table, plan);
     free(reader.dir);
+    json_decref(reader.socket_rights);
     return plan;
 }

@@ -63,6 +63,21 @@ static void put_keys(FILE *out, json_t *table, const char *const skipped[])
     }
 }
 
+/* Of the one unix socket that PgBouncer has. */
+static void put_rights(FILE *out, const json_t *listener)
+{
+    static const char *const rights[][2] = {{"mode", "unix_socket_mode"},
+                                            {"group", "unix_socket_group"}};
+    for (size_t i = 0; i < ARRAY_LEN(rights); i++) {
+        const char *text = json_string_value(json_object_get(listener, rights[i][0]));
+        if (!text)
+            continue;
+        (void)fprintf(out, "%s = ", rights[i][1]);
+        put_text(out, text);
+        (void)fputc('\n', out);
+    }
+}
+
 static void put_listeners(FILE *out, const json_t *listeners)
 {
     size_t index;
@@ -80,6 +95,7 @@ static void put_listeners(FILE *out, const json_t *listeners)
         put_text(out, text);
     }
     (void)fputs("]\n", out);
+    json_array_foreach(listeners, index, one) put_rights(out, one);
 }
 
 static void put_table(FILE *out, const char *name, json_t *table)

@@ -32,7 +32,20 @@ static bool is_alive(const struct sockaddr_un *address)
                        (errno != ECONNREFUSED && errno != ENOENT));
 }
 
-static int open_unix(const char *path, const char *mode, struct error *err)
+/* Before anybody can connect, and again at a reload that says something else. */
+static int give_rights(const char *path, const json_t *entry, struct error *err)
+{
+    const char *mode = plan_text(entry, "mode");
+    int64_t group = plan_integer(entry, "gid", -1);
+    if (group >= 0 && chown(path, (uid_t)-1, (gid_t)group) < 0)
+        return error_set(err, -errno, "cannot give %s to the group %lld of unix_socket_group: %s",
+                         path, (long long)group, strerror(errno));
+    if (chmod(path, mode ? (mode_t)strtol(mode, NULL, 8) : 0777) < 0)
+        return error_set(err, -errno, "cannot set the rights of %s: %s", path, strerror(errno));
+    return 0;
+}
+
+static int open_unix(const char *path, const json_t *entry, struct error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat stat;
@@ -47,14 +60,17 @@ static int open_unix(const char *path, const char *mode, struct error *err)
                          "another path",
                          path);
     (void)unlink(path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-        chmod(path, mode ? (mode_t)strtol(mode, NULL, 8) : 0777) < 0 || listen(fd, BACKLOG) < 0) {
-        int r = -errno;
-        fd_close(&fd);
-        return error_set(err, r, "cannot listen on %s: %s", path, strerror(-r));
-    }
-    return fd;
+    AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+        return error_set(err, -errno, "cannot listen on %s: %s", path, strerror(errno));
+    int r = give_rights(path, entry, err);
+    if (r < 0)
+        return r;
+    if (listen(fd, BACKLOG) < 0)
+        return error_set(err, -errno, "cannot listen on %s: %s", path, strerror(errno));
+    int result = fd;
+    fd = -1;
+    return result;
 }
 
 static int open_one(struct pool_listener *listener, const json_t *entry, struct error *err)
@@ -62,7 +78,7 @@ static int open_one(struct pool_listener *listener, const json_t *entry, struct 
     const char *path = plan_text(entry, "path");
     *listener = (struct pool_listener){.fd = -1};
     if (path) {
-        listener->fd = open_unix(path, plan_text(entry, "mode"), err);
+        listener->fd = open_unix(path, entry, err);
         if (listener->fd >= 0)
             listener->path = xstrdup(path);
         return listener->fd < 0 ? listener->fd : 0;
@@ -117,6 +133,10 @@ int pool_child_listen(const struct plan *plan, struct error *err)
             if (r < 0)
                 return r;
             supervisor.pool_listeners_count++;
+        } else if (listener->path) {
+            int r = give_rights(listener->path, entry, err);
+            if (r < 0)
+                return r;
         }
         listener->wanted = true;
         if (!listener->path)

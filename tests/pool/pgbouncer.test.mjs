@@ -187,6 +187,28 @@ test("mistakes of TLS are told at start, not by the first client", async () => {
   await wrong("tls_no_pem", "server_tls_ca_file = DIR/b.ini", /server_tls_cert_file, _key_file and _ca_file: there is no certificate in PEM/);
 });
 
+test("the unix socket's rights and group are kept, also by the import", async () => {
+  const port = await freePort();
+  const group = process.getuid() === 0 ? 65534 : process.getgid();
+  const { weir, dir } = await start("rights", `[databases]\n* = host=127.0.0.1 port=${postgres.port}\n[pgbouncer]\nlisten_addr =\nlisten_port = ${port}\nunix_socket_dir = DIR\n` +
+    `unix_socket_mode = 0750\nunix_socket_group = ${group}\nauth_type = any\nserver_tls_sslmode = disable\n`);
+  const rights = () => {
+    const { mode, gid } = statSync(join(dir, `.s.PGSQL.${port}`));
+    return [(mode & 0o777).toString(8), gid];
+  };
+  assert.deepEqual(rights(), ["750", group], weir.output);
+  await weir.stop();
+  const toml = join(dir, "pool.toml");
+  assert.equal(spawnSync(weirPath, ["pool", "import", join(dir, "b.ini"), "--output", toml]).status, 0);
+  const again = await Weir.start(["pool", "--config", toml]);
+  await Promise.race([again.waitFor("pool ready on"), again.exited]);
+  assert.deepEqual(rights(), ["750", group], again.output);
+  await again.stop();
+  const wrong = await start("rights_wrong", "[databases]\n* = host=x\n[pgbouncer]\nlisten_addr =\nunix_socket_dir = DIR\nunix_socket_mode = 0999\nauth_type = any\n");
+  assert.equal((await wrong.weir.exited).code, 1);
+  assert.match(wrong.weir.output, /b\.ini:6: unix_socket_mode = "0999": expected rights in octal/);
+});
+
 test("session pooling is the default there, and stays it", async () => {
   const port = await freePort();
   const { weir } = await start("session", `[databases]\n* = host=127.0.0.1 port=${postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = any\n`);

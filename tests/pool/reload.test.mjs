@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A new configuration under clients that stay connected.
 import assert from "node:assert/strict";
+import { statSync } from "node:fs";
+import { join } from "node:path";
 import { before, test } from "node:test";
 
 import { Wire, bind, describe, errorOf, eventually, execute, parse, query, scramVerifier, sleep, startPool, startPostgres, sync } from "./lib.mjs";
@@ -156,5 +158,27 @@ test("a database that is taken away ends its clients", async () => {
   b.send(query("select 1"));
   assert.equal(errorOf(await b.until("E")).C, "57P01");
   await eventually(() => assert.equal(backends(one), 0));
+  await pool.stop();
+});
+
+test("unix sockets have the rights and the group that are asked for, after a reload as well", async () => {
+  const group = process.getuid() === 0 ? 65534 : process.getgid();
+  const pool = await startPool(toml(one, "", `unix_socket_mode = "0770"\nunix_socket_group = "${group}"`));
+  const rights = () => {
+    const { mode, gid } = statSync(join(pool.dir, `.s.PGSQL.${pool.port}`));
+    return [(mode & 0o777).toString(8), gid];
+  };
+  assert.deepEqual(rights(), ["770", group]);
+  await reload(pool, toml(one, "", `unix_socket_mode = "0700"`));
+  assert.deepEqual(rights(), ["700", group]);
+  await reload(pool, toml(one));
+  assert.equal(rights()[0], "777");
+  const output = pool.weir.output.length;
+  pool.write(toml(one, "", `unix_socket_mode = "rw"\nunix_socket_group = "nobody such"`));
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  assert.equal(errorOf(await admin.query("reload")).C, "F0000");
+  assert.match(pool.weir.output.slice(output), /pool\.toml:5: unix_socket_mode = "rw": expected rights in octal, such as "0770"/);
+  assert.match(pool.weir.output.slice(output), /pool\.toml:6: unix_socket_group = "nobody such": there is no such group/);
+  assert.equal(rights()[0], "777");
   await pool.stop();
 });
