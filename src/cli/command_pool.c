@@ -73,7 +73,8 @@ void cli_say_pool(const json_t *listeners)
         if (path)
             buffer_printf(&text, "%s%s", index ? ", " : "", path);
         else
-            buffer_printf(&text, "%s%s:%lld", index ? ", " : "", address,
+            buffer_printf(&text, strchr(address, ':') ? "%s[%s]:%lld" : "%s%s:%lld",
+                          index ? ", " : "", address,
                           (long long)json_integer_value(json_object_get(listener, "bound_port")));
     }
     buffer_append(&text, "", 1);

@@ -2,14 +2,17 @@
 #include "pgbouncer_ini.h"
 
 #include <ctype.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "checks.h"
 #include "common.h"
 #include "hba_file.h"
+#include "pgbouncer_notes.h"
 #include "tls_files.h"
 #include "tls_words.h"
 
@@ -26,10 +29,9 @@ enum ini_type {
     INI_WORD,
     INI_PROTOCOLS,
     INI_CIPHERS,
-    INI_NOTHING,
 };
 
-/* A key of theirs and ours; INI_NOTHING: of no consequence here, and not worth a note. */
+/* A key of theirs and ours. */
 struct ini_key {
     const char *name;
     enum ini_type type;
@@ -85,28 +87,6 @@ static const struct ini_key general_keys[] = {
     {"log_connections", INI_BOOL, "log_connections"},
     {"log_pooler_errors", INI_BOOL, "log_errors"},
     {"log_disconnections", INI_BOOL, "log_disconnections"},
-    {"track_extra_parameters", INI_NOTHING, NULL}, /* all that are reported are tracked */
-    {"server_login_retry", INI_NOTHING, NULL},     /* the pool's own probes are quicker */
-    {"server_check_delay", INI_NOTHING, NULL},
-    {"server_check_query", INI_NOTHING, NULL},
-    {"pidfile", INI_NOTHING, NULL},
-    {"logfile", INI_NOTHING, NULL},
-    {"tcp_keepalive", INI_NOTHING, NULL},
-    {"tcp_keepidle", INI_NOTHING, NULL},
-    {"tcp_keepintvl", INI_NOTHING, NULL},
-    {"tcp_keepcnt", INI_NOTHING, NULL},
-    {"so_reuseport", INI_NOTHING, NULL},
-    {"pkt_buf", INI_NOTHING, NULL},
-    {"tcp_defer_accept", INI_NOTHING, NULL},
-    {"tcp_socket_buffer", INI_NOTHING, NULL},
-    {"max_packet_size", INI_NOTHING, NULL},
-    {"listen_backlog", INI_NOTHING, NULL},
-    {"sbuf_loopcnt", INI_NOTHING, NULL},
-    {"dns_max_ttl", INI_NOTHING, NULL},
-    {"dns_nxdomain_ttl", INI_NOTHING, NULL},
-    {"stats_period", INI_NOTHING, NULL},
-    {"verbose", INI_NOTHING, NULL},
-    {"user", INI_NOTHING, NULL}, /* the pool becomes nobody by itself */
 };
 
 static const struct ini_key tls_keys[] = {
@@ -151,15 +131,26 @@ static const struct ini_key user_keys[] = {
     {"client_idle_timeout", INI_SECONDS, "client_idle_timeout"},
 };
 
+/* line: 0 for the whole file. */
 static void note_text(struct ini *ini, int line, const char *what, const char *why)
 {
-    AUTO_TEXT text = xasprintf("%s:%d: %s %s", ini->report->file, line, what, why);
+    AUTO_TEXT place = line > 0 ? xasprintf(":%d", line) : xstrdup("");
+    AUTO_TEXT text = xasprintf("%s%s: %s %s", ini->report->file, place, what, why);
     (void)json_array_append_new(json_object_get(ini->plan, "notes"), json_string(text));
 }
 
 static void note(struct ini *ini, int line, const char *key)
 {
     note_text(ini, line, key, "is not carried over: the pool has nothing like it yet");
+}
+
+/* What the pool does instead of following a setting of [pgbouncer]. */
+static void note_setting(struct ini *ini, int line, const char *name, const char *value)
+{
+    const char *instead = pgbouncer_notes_text(name, value);
+    AUTO_TEXT why = instead ? xasprintf("is not carried over: %s", instead) : NULL;
+    if (why)
+        note_text(ini, line, name, why);
 }
 
 static char *trim(char *text)
@@ -265,7 +256,6 @@ static json_t *value_of(struct ini *ini, int line, const struct ini_key *key, co
         value = tls_words_ciphers(value);
         return *value ? json_string(value) : NULL;
     case INI_TEXT:
-    case INI_NOTHING:
         break;
     }
     return json_string(value);
@@ -290,8 +280,8 @@ static bool set(struct ini *ini, int line, const struct ini_key *keys, size_t co
                 const char *name, const char *value, json_t *into)
 {
     const struct ini_key *key = find(keys, count, name);
-    if (!key || !key->plan_name)
-        return key != NULL;
+    if (!key)
+        return false;
     bool is_name = ini->files_stay && key->type == INI_FILE;
     AUTO_TEXT plan_name = xasprintf("%s%s", key->plan_name, is_name ? "_file" : "");
     json_t *json = is_unset(key, value) ? NULL : value_of(ini, line, key, value);
@@ -396,10 +386,23 @@ static void read_hba(struct ini *ini)
     free(ini->ident_file);
 }
 
-/* Of unix_socket_mode and unix_socket_group, of which an empty one is none. */
-static void check_rights(struct ini *ini, int line, const char *name, const char *value)
+static int port_of(struct ini *ini, int line, const char *key, const char *value)
+{
+    char *end;
+    long port = strtol(value, &end, 10);
+    if (end != value && !*end && port >= 1 && port <= 65535)
+        return (int)port;
+    config_error(ini->report, line, key, "%s = \"%s\": expected a number from 1 to 65535", key,
+                 value);
+    return 0;
+}
+
+/* Of a port, unix_socket_mode and unix_socket_group, of which an empty one is none. */
+static void check_listen(struct ini *ini, int line, const char *name, const char *value)
 {
     unsigned id;
+    if (strcmp(name, "listen_port") == 0)
+        (void)port_of(ini, line, name, value);
     const char *wrong = strcmp(name, "unix_socket_mode") == 0              ? check_file_mode(value)
                         : strcmp(name, "unix_socket_group") == 0 && *value ? check_group(value, &id)
                                                                            : NULL;
@@ -414,7 +417,7 @@ static void on_general(struct ini *ini, int line, const char *name, const char *
     for (size_t i = 0; i < ARRAY_LEN(listen_keys); i++)
         if (strcmp(name, listen_keys[i]) == 0) {
             (void)json_object_set_new(ini->listen, name, json_string(value));
-            check_rights(ini, line, name, value);
+            check_listen(ini, line, name, value);
             return;
         }
     if (strcmp(name, "auth_hba_file") == 0)
@@ -433,7 +436,7 @@ static void on_general(struct ini *ini, int line, const char *name, const char *
              set(ini, line, tls_keys, ARRAY_LEN(tls_keys), name + 11, value, ini->server_tls))
         return;
     else if (!set(ini, line, general_keys, ARRAY_LEN(general_keys), name, value, ini->plan))
-        note(ini, line, name);
+        note_setting(ini, line, name, value);
     if (strcmp(name, "auth_type") == 0)
         set_auth(ini, line);
 }
@@ -518,7 +521,7 @@ static void on_database(struct ini *ini, int line, const char *name, const char 
         if (strcmp(key, "host") == 0)
             host = text;
         else if (strcmp(key, "port") == 0)
-            port = atoi(text);
+            port = port_of(ini, line, key, text);
         else if (setting)
             (void)json_object_set_new(json_object_get(database, "settings"), key,
                                       json_string(text));
@@ -543,9 +546,26 @@ static void on_user(struct ini *ini, int line, const char *name, const char *val
 
 static void read_ini(struct ini *ini, const char *path);
 
+/* A name in quotes, which are doubled within, has them taken away. *text: what comes behind it. */
+static char *take_name(char **text)
+{
+    char quote = **text, *name = *text + 1, *from = name, *to = name;
+    if (quote != '"' && quote != '\'')
+        return NULL;
+    for (; *from && (*from != quote || from[1] == quote); from++) {
+        from += *from == quote;
+        *to++ = *from;
+    }
+    if (!*from)
+        return NULL;
+    *to = 0;
+    *text = from + 1;
+    return name;
+}
+
 static void on_line(struct ini *ini, int line, char *text)
 {
-    char *equals = strchr(text, '=');
+    char *quoted = take_name(&text), *equals = strchr(text, '=');
     if (strncmp(text, "%include", 8) == 0) {
         read_ini(ini, trim(text + 8));
     } else if (text[0] == '[') {
@@ -560,7 +580,7 @@ static void on_line(struct ini *ini, int line, char *text)
         config_error(ini->report, line, NULL, "\"%s\": expected key = value in a section", text);
     } else {
         *equals = 0;
-        const char *name = trim(text), *value = trim(equals + 1);
+        const char *name = quoted ? quoted : trim(text), *value = trim(equals + 1);
         if (strcmp(ini->section_kind, "pgbouncer") == 0)
             on_general(ini, line, name, value);
         else if (strcmp(ini->section_kind, "databases") == 0)
@@ -591,6 +611,19 @@ static void read_ini(struct ini *ini, const char *path)
     ini->report->file = outer;
 }
 
+static bool has_ipv6(void)
+{
+    const struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+    AUTO_FD fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return fd >= 0 && bind(fd, (const struct sockaddr *)&any, sizeof(any)) == 0;
+}
+
+static void add_address(json_t *listeners, const char *address, int port)
+{
+    (void)json_array_append_new(listeners,
+                                json_pack("{s:s, s:i}", "address", address, "port", port));
+}
+
 static void add_socket(struct ini *ini, const char *dir, int port)
 {
     const char *mode = json_string_value(json_object_get(ini->listen, "unix_socket_mode"));
@@ -617,12 +650,14 @@ static void make_listeners(struct ini *ini)
     json_array_foreach(addresses, index, one)
     {
         const char *text = json_string_value(one);
-        (void)json_array_append_new(listeners,
-                                    json_pack("{s:s, s:i}", "address",
-                                              strcmp(text, "*") == 0           ? "0.0.0.0"
-                                              : strcmp(text, "localhost") == 0 ? "127.0.0.1"
-                                                                               : text,
-                                              "port", port));
+        bool all = strcmp(text, "*") == 0;
+        add_address(listeners,
+                    all                              ? "0.0.0.0"
+                    : strcmp(text, "localhost") == 0 ? "127.0.0.1"
+                                                     : text,
+                    port);
+        if (all && has_ipv6())
+            add_address(listeners, "::", port);
     }
     json_decref(addresses);
     if (dir && !*dir)
@@ -669,7 +704,7 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
     json_array_foreach(json_object_get(ini.plan, "databases"), index, database)(void)
         json_object_set(database, "tls", ini.server_tls);
     if (json_array_size(json_object_get(ini.plan, "databases")) == 0)
-        config_error(report, 0, "databases", "there is no database in [databases]");
+        note_text(&ini, 0, "[databases]", "is empty: nothing but the console can be connected to");
     json_decref(ini.server_tls);
     json_decref(ini.listen);
     return ini.plan;

@@ -109,6 +109,8 @@ static bool is_taken(const struct addrinfo *at)
     if (fd < 0)
         return false;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (at->ai_family == AF_INET6) /* beside one for IPv4 */
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
     return bind(fd, at->ai_addr, at->ai_addrlen) < 0 && errno == EADDRINUSE;
 }
 

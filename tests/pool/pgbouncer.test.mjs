@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
@@ -141,10 +142,10 @@ test("the console of whoever runs it: SET and RELOAD", async () => {
 });
 
 test("mistakes are told with file and line", async () => {
-  const { weir } = await start("mistakes", "[databases]\napp = host=x\n[nonsense]\n[pgbouncer]\ndefault_pool_size = many\nauth_type = pam\nno equals here\n");
+  const { weir } = await start("mistakes", "[databases]\napp = host=x\n[nonsense]\n[pgbouncer]\ndefault_pool_size = many\nauth_type = pam\nno equals here\nlisten_port = 0\n");
   const { code } = await weir.exited;
   assert.equal(code, 1);
-  for (const line of [/b\.ini:3: \[nonsense\]: there is no such section/, /b\.ini:5: default_pool_size = "many": expected a number/, /b\.ini:6: auth_type = "pam"/, /b\.ini:7: /])
+  for (const line of [/b\.ini:3: \[nonsense\]: there is no such section/, /b\.ini:5: default_pool_size = "many": expected a number/, /b\.ini:6: auth_type = "pam"/, /b\.ini:7: /, /b\.ini:8: listen_port = "0": expected a number from 1 to 65535/])
     assert.match(weir.output, line);
 });
 
@@ -207,6 +208,75 @@ test("the unix socket's rights and group are kept, also by the import", async ()
   const wrong = await start("rights_wrong", "[databases]\n* = host=x\n[pgbouncer]\nlisten_addr =\nunix_socket_dir = DIR\nunix_socket_mode = 0999\nauth_type = any\n");
   assert.equal((await wrong.weir.exited).code, 1);
   assert.match(wrong.weir.output, /b\.ini:6: unix_socket_mode = "0999": expected rights in octal/);
+});
+
+const settings = {
+  logfile: "/var/log/pgbouncer.log", pidfile: "/run/pgbouncer.pid", user: "postgres", max_packet_size: 65536, server_check_query: "select 2", server_check_delay: 10,
+  server_login_retry: 1, tcp_keepalive: 0, tcp_keepidle: 1, tcp_keepintvl: 1, tcp_keepcnt: 1, tcp_socket_buffer: 65536, tcp_defer_accept: 3, listen_backlog: 1024,
+  stats_period: 10, dns_max_ttl: 1, dns_nxdomain_ttl: 1, so_reuseport: 1, pkt_buf: 8192, sbuf_loopcnt: 1, verbose: 2, track_extra_parameters: "IntervalStyle, search_path",
+  query_wait_notify: 1, login_notify_message: "hello", resolv_conf: "/etc/resolv.conf", syslog: 1, application_name_add_host: 1, suspend_timeout: 5,
+};
+const defaults = {
+  logfile: "", pidfile: "", max_packet_size: 2147483647, server_check_query: "select 1", server_check_delay: "30.0", server_login_retry: 15, tcp_keepalive: 1, tcp_keepidle: 0,
+  tcp_defer_accept: 1, listen_backlog: 128, stats_period: 60, dns_max_ttl: 15, so_reuseport: 0, pkt_buf: 4096, verbose: 0, track_extra_parameters: "IntervalStyle", syslog: 0,
+  client_tls_dheparams: "auto", client_tls_ecdhcurve: "auto",
+};
+
+test("each setting that has an effect and is not carried over is told, with what is done instead; defaults are not", async () => {
+  const ini = async (set) => `[databases]\n* = host=127.0.0.1 port=${postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${await freePort()}\nunix_socket_dir =\nauth_type = any\n` +
+    Object.entries(set).map(([name, value]) => `${name} = ${value}\n`).join("");
+  const told = (text) => [...text.matchAll(/b\.ini:(\d+): (\w+) is not carried over: (\S.*)/g)];
+  const { weir, dir } = await start("notes", await ini(settings));
+  assert.deepEqual(told(weir.output).map(([, line, name]) => [Number(line), name]), Object.keys(settings).map((name, i) => [8 + i, name]), weir.output);
+  assert.ok(told(weir.output).every(([, , , text]) => !text.startsWith("the pool has nothing")), weir.output);
+  assert.match(weir.output, /logfile is not carried over: the log goes to standard error; let systemd or the shell keep it/);
+  await weir.stop();
+  const imported = spawnSync(weirPath, ["pool", "import", join(dir, "b.ini")], { encoding: "utf8" });
+  assert.equal(told(imported.stderr).length, Object.keys(settings).length, imported.stderr);
+  const quiet = await start("notes_of_defaults", await ini(defaults));
+  assert.deepEqual(told(quiet.weir.output), []);
+  await quiet.weir.stop();
+  const other = await start("notes_of_others", await ini({ nonsense: 1 }));
+  assert.match(other.weir.output, /nonsense is not carried over: the pool has nothing like it yet/);
+  await other.weir.stop();
+});
+
+test("Debian's own file, in which there is no database, starts, and its console answers", async () => {
+  const port = await freePort();
+  const { weir, dir } = await start("debian", `;;; PgBouncer configuration file
+[databases]
+;foodb =
+[users]
+[pgbouncer]
+logfile = /var/log/postgresql/pgbouncer.log
+pidfile = /var/run/postgresql/pgbouncer.pid
+listen_addr = localhost
+listen_port = ${port}
+unix_socket_dir = DIR
+auth_type = md5
+auth_file = DIR/userlist.txt
+`, { "userlist.txt": "" });
+  assert.match(weir.output, /b\.ini: \[databases\] is empty: nothing but the console can be connected to/);
+  const admin = await Wire.open(join(dir, `.s.PGSQL.${port}`));
+  admin.send(startup({ user: "pgbouncer", database: "pgbouncer" }));
+  await admin.until("Z");
+  assert.deepEqual((await admin.rows("show databases")).map(([name]) => name), ["pgbouncer"]);
+  await weir.stop();
+});
+
+test("listen_addr = * is IPv6 as well; names in quotes are what is within", async (t) => {
+  const port = await freePort();
+  const { weir } = await start("star", `[databases]\n"my-app" = host=127.0.0.1 port=${postgres.port} dbname=postgres\n"an=""other""" = host=127.0.0.1 port=${postgres.port} dbname=template1\n` +
+    `'plain' = host=127.0.0.1 port=${postgres.port} dbname=postgres\n[users]\n"post-gres" = pool_mode=statement\n` +
+    `[pgbouncer]\nlisten_addr = *\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = any\nserver_tls_sslmode = disable\n`);
+  const ask = (host, database) =>
+    execFileSync(`${postgres.bin}/psql`, ["-h", host, "-p", String(port), "-U", "postgres", "-d", `dbname='${database}'`, "-XAtqc", "select current_database()"], { encoding: "utf8", stdio: "pipe", timeout: 20000 * patience }).trim();
+  assert.equal(ask("127.0.0.1", "my-app"), "postgres", weir.output);
+  assert.equal(ask("127.0.0.1", 'an="other"'), "template1");
+  assert.equal(ask("127.0.0.1", "plain"), "postgres");
+  if (Object.values(networkInterfaces()).flat().some(({ address }) => address === "::1")) assert.equal(ask("::1", "my-app"), "postgres");
+  else t.diagnostic("this machine has no IPv6");
+  await weir.stop();
 });
 
 test("session pooling is the default there, and stays it", async () => {
