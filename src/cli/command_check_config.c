@@ -15,17 +15,20 @@ int command_check_config(int argc, char **argv)
         {"--config", "FILE", "The configuration (default: weir.toml)", &config_path, NULL},
         {"--json", NULL, "Print the result as JSON", NULL, &json},
         {"--no-build", NULL, "Do not bundle the projects", NULL, &no_build}};
-    const struct cli_command command = {"weir check-config [--config FILE] [options]",
+    const struct cli_command command = {"weir check-config [FILE | --config FILE] [options]",
                                         "Tells every mistake of a configuration and of its "
                                         "projects, with file and line, and builds\n"
-                                        "the projects: what is fine is what weir serve will load.",
-                                        options, ARRAY_LEN(options), 0};
+                                        "the projects: what is fine is what weir serve will load. "
+                                        "A pool.toml is checked by\nweir pool --check.",
+                                        options, ARRAY_LEN(options), 1};
     int code;
+    const char *file;
     struct error err = {""};
-    struct config_report report = {.file = config_path};
     AUTO_BUFFER plan = {0};
-    if (!cli_parse(&command, argc, argv, NULL, &code))
+    if (!cli_parse(&command, argc, argv, &file, &code))
         return code;
+    config_path = file ? file : config_path;
+    struct config_report report = {.file = config_path};
     /* The bundles are for nobody: those of a weir serve that runs are left alone. */
     AUTO_TEXT data_dir = no_build ? NULL : state_dir_temporary(&err);
     const struct serve_options serve = {.build = !no_build, .data_dir = data_dir};
@@ -34,21 +37,8 @@ int command_check_config(int argc, char **argv)
         state_dir_remove(data_dir);
     if (r < 0 && report.errors_count == 0)
         config_error(&report, 0, NULL, "%s", err.text);
-    if (json) {
-        json_t *result =
-            json_pack("{s:b, s:i, s:i, s:o}", "ok", r >= 0, "errors", report.errors_count,
-                      "warnings", report.warnings_count, "messages", config_report_json(&report));
-        char *text = json_dumps(result, JSON_COMPACT);
-        (void)printf("%s\n", text);
-        free(text);
-        json_decref(result);
-    } else {
-        config_report_print(&report, cli_color(STDERR_FILENO));
-        if (r < 0)
-            (void)fprintf(stderr, "%s\n", err.text);
-        else
-            (void)printf("%s is fine\n", config_path);
-    }
+    config_report_conclude(&report, config_path, r < 0 ? err.text : NULL, json,
+                           cli_color(STDERR_FILENO));
     config_report_done(&report);
     return r < 0 ? EXIT_FAILED : EXIT_OK;
 }

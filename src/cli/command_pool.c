@@ -12,7 +12,7 @@
 #include "supervisor.h"
 
 static const char *config_path = "pool.toml", *ini_path;
-static bool as_json;
+static bool as_json, only_check;
 
 static json_t *read_toml(struct config_report *report, struct error *err)
 {
@@ -59,6 +59,35 @@ static int load(void *context, struct buffer *ret_plan, struct error *err)
     return 0;
 }
 
+/* What a configuration of PgBouncer's asks for and does not get: the pool logs it, if it runs. */
+static void tell_notes(const json_t *plan, struct config_report *report)
+{
+    size_t index;
+    json_t *note;
+    json_array_foreach(json_object_get(json_object_get(plan, "pool"), "notes"), index, note)
+    {
+        if (as_json)
+            config_warn(report, 0, NULL, "%s", json_string_value(note));
+        else
+            (void)fprintf(stderr, "%s\n", json_string_value(note));
+    }
+}
+
+/* Reads everything that a start reads, and begins nothing. */
+static int check(void)
+{
+    struct config_report report = {.file = config_path};
+    struct error err = {""};
+    json_t *plan = NULL;
+    int r = read_plan(&plan, &report, &err);
+    tell_notes(plan, &report);
+    config_report_conclude(&report, report.file, r < 0 ? err.text : NULL, as_json,
+                           cli_color(STDERR_FILENO));
+    config_report_done(&report);
+    json_decref(plan);
+    return r < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
 void cli_say_pool(const json_t *listeners)
 {
     AUTO_BUFFER text = {0};
@@ -102,9 +131,11 @@ int command_pool(int argc, char **argv)
         {"--config", "FILE", "The configuration (default: pool.toml)", &config_path, NULL, NULL},
         {"--pgbouncer-ini", "FILE", "Run a configuration of PgBouncer's instead", &ini_path, NULL,
          NULL},
-        {"--json", NULL, "Print where it listens as JSON, a line each time", NULL, &as_json, NULL}};
+        {"--check", NULL, "Tell every mistake of it, and start nothing", NULL, &only_check, NULL},
+        {"--json", NULL, "Print where it listens, or what --check finds, as JSON", NULL, &as_json,
+         NULL}};
     const struct cli_command command = {
-        "weir pool [--config FILE | --pgbouncer-ini FILE]",
+        "weir pool [--config FILE | --pgbouncer-ini FILE] [--check]",
         "Lends few connections to Postgres to many clients. SIGHUP "
         "reads the configuration again; SIGUSR2\n"
         "starts the program anew and keeps the clients; SIGINT or "
@@ -117,6 +148,8 @@ int command_pool(int argc, char **argv)
         return pool_import(argc - 1, argv + 1);
     if (!cli_parse(&command, argc, argv, NULL, &code))
         return code;
+    if (only_check)
+        return check();
     log_init("pool", LOG_INFO, false);
     const struct supervisor_options supervisor_options = {
         .load = load, .watch_fd = -1, .loaded = loaded, .drain_timeout_ms = 30000};

@@ -470,7 +470,8 @@ void config_print_reference(void)
     (void)printf("# Configuration reference\n\nPrinted by `weir help configuration`; a test compares "
                  "this page with the program.\n\nDurations are integers of milliseconds or texts "
                  "such as `\"30s\"`; sizes are integers of bytes or texts such as `\"128MB\"`. "
-                 "`weir check-config` tells every mistake with its file and line.\n\n"
+                 "`weir check-config` tells every mistake with its file and line, `weir pool --check` "
+                 "those of a pool.toml.\n\n"
                  "## weir.toml, for `weir serve`\n");
     for (size_t i = 0; i < ARRAY_LEN(serve); i++)
         print_table(serve[i]);

@@ -632,6 +632,14 @@ int loader_serve(const char *path, const struct serve_options *options, struct b
         config_error_at(report, err->text);
         return error_set(err, r, "%s cannot be used", path);
     }
+    if (pool_config_is_own(&root)) {
+        config_error(report, 0, NULL,
+                     "this is a configuration of the pool by itself: run it with `weir pool "
+                     "--config %s`, check it with `weir pool --config %s --check`",
+                     path, path);
+        value_done(&root);
+        return error_set(err, -EINVAL, "%s cannot be used", path);
+    }
     AUTO_TEXT dir = dir_of(path);
     const char *given = value_text(value_get(&root, "data_dir"));
     AUTO_TEXT data_dir = below(dir, given ? given : ".weir");

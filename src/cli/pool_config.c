@@ -520,6 +520,17 @@ static bool is_private(const char *path)
     return stat(path, &stat_) == 0 && (stat_.st_mode & 077) == 0;
 }
 
+bool pool_config_is_own(const struct value *root)
+{
+    static const char *const served[] = {"pool", "worker", "listener", "prisma"};
+    bool own = value_get(root, "databases") != NULL || value_get(root, "users") != NULL;
+    for (size_t i = 0; i < config_pool.keys_count; i++)
+        own = own || value_get(root, config_pool.keys[i].name);
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        own = own && !value_get(root, served[i]);
+    return own;
+}
+
 json_t *pool_config_plan(const struct value *table, const char *name, const char *path,
                          struct config_report *report)
 {

@@ -11,4 +11,7 @@
 json_t *pool_config_plan(const struct value *table, const char *name, const char *path,
                          struct config_report *report);
 
+/* Is that the pool's own file, pool.toml, and none of `weir serve`? */
+bool pool_config_is_own(const struct value *root);
+
 #endif

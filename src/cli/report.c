@@ -121,3 +121,23 @@ json_t *config_report_json(const struct config_report *report)
     }
     return list;
 }
+
+void config_report_conclude(const struct config_report *report, const char *path,
+                            const char *failure, bool json, bool color)
+{
+    if (json) {
+        json_t *result =
+            json_pack("{s:b, s:i, s:i, s:o}", "ok", !failure, "errors", report->errors_count,
+                      "warnings", report->warnings_count, "messages", config_report_json(report));
+        char *text = json_dumps(result, JSON_COMPACT);
+        (void)printf("%s\n", text);
+        free(text);
+        json_decref(result);
+        return;
+    }
+    config_report_print(report, color);
+    if (failure)
+        (void)fprintf(stderr, "%s\n", failure);
+    else
+        (void)printf("%s is fine\n", path);
+}

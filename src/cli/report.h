@@ -5,6 +5,7 @@
 #define WEIR_REPORT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "buffer.h"
 
@@ -38,6 +39,10 @@ void config_report_sort(struct config_report *report);
 void config_report_append(const struct config_report *report, bool errors, struct buffer *out);
 /* Everything to stderr. */
 void config_report_print(const struct config_report *report, bool color);
+/* What a check of the file at path came to: messages and failure to stderr, or that it is fine to
+ * stdout; as JSON all of it to stdout. failure: in one line; NULL: there is none. */
+void config_report_conclude(const struct config_report *report, const char *path,
+                            const char *failure, bool json, bool color);
 /* Array of {file, line, severity, key, message}; new reference. */
 json_t *config_report_json(const struct config_report *report);
 

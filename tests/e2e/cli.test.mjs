@@ -271,6 +271,47 @@ test("bare names of Node's modules are the installed packages, if there are any 
   }
 });
 
+test("weir pool --check tells every mistake of a pool's configuration, and starts nothing", () => {
+  const fine = `listen = ["127.0.0.1:6432"]\nauth = "any"\n[[databases]]\nname = "app"\nurl = "postgres://app@db.example.com/app?sslmode=verify-full&connect_timeout=5"\n`;
+  const made = project({
+    "pool.toml": fine,
+    "bad.toml": `listen = ["nowhere"]\nauth = "any"\n[[databases]]\nname = "app"\nurl = "postgres://h/?sslmod=require"\n[databases.tls]\nprotocols = "tlsv1.2,tlsv9"\nciphers = "none such"\nca_file = "bad.toml"\n`,
+    "b.ini": "[databases]\napp = host=h\n[pgbouncer]\nauth_type = any\nlogfile = x\n",
+    "bad.ini": "[databases]\napp = host=h port=many\n[pgbouncer]\nauth_type = any\nclient_tls_sslmode = require\n",
+  });
+  try {
+    const run = (...args) => spawnSync(weirPath, args, { cwd: made.dir, encoding: "utf8", timeout: 20000 * patience });
+    const checked = run("pool", "--check"); // pool.toml
+    assert.deepEqual([checked.status, checked.stdout], [0, "pool.toml is fine\n"], checked.stderr);
+    assert.match(checked.stderr, /pool\.toml:5: \[\[databases\]\] url: connect_timeout is not used/);
+    const bad = run("pool", "--config", "bad.toml", "--check");
+    assert.deepEqual([bad.status, bad.stdout], [1, ""]);
+    for (const text of [/bad\.toml:1: listen "nowhere": expected "address:port"/, /bad\.toml:5: \[\[databases\]\] url: unknown parameter "sslmod"/, /bad\.toml:7: \[databases\.tls\] protocols = "tlsv1\.2,tlsv9": expected/,
+      /bad\.toml:8: \[databases\.tls\] ciphers = "none such": OpenSSL knows no such cipher/, /there is no certificate in PEM/, /\nbad\.toml has 5 mistakes\n$/])
+      assert.match(bad.stderr, text);
+    const json = JSON.parse(run("pool", "--config", "bad.toml", "--check", "--json").stdout);
+    assert.deepEqual([json.ok, json.errors, json.messages[0].line, json.messages[0].key], [false, 5, 1, "listen"]);
+    const ini = run("pool", "--pgbouncer-ini", "b.ini", "--check");
+    assert.deepEqual([ini.status, ini.stdout], [0, "b.ini is fine\n"]);
+    assert.match(ini.stderr, /^b\.ini:5: logfile is not carried over/);
+    assert.match(JSON.parse(run("pool", "--pgbouncer-ini", "b.ini", "--check", "--json").stdout).messages[0].message, /logfile/);
+    const badIni = run("pool", "--pgbouncer-ini", "bad.ini", "--check");
+    assert.equal(badIni.status, 1);
+    assert.match(badIni.stderr, /bad\.ini:2: port = "many": expected a number from 1 to 65535/);
+    assert.match(badIni.stderr, /client_tls_sslmode = "require" needs client_tls_key_file/);
+    assert.equal(run("pool", "--check", "--config", "none.toml").status, 1);
+    // weir check-config is for weir serve: it says so, and nothing else.
+    for (const args of [["pool.toml"], ["--config", "pool.toml"]]) {
+      const other = run("check-config", ...args);
+      assert.equal(other.status, 1);
+      assert.match(other.stderr, /^pool\.toml: this is a configuration of the pool by itself: .*`weir pool --config pool\.toml --check`\npool\.toml cannot be used\n$/);
+    }
+    assert.match(run("serve", "--config", "pool.toml").stderr, /this is a configuration of the pool by itself/);
+  } finally {
+    made.remove();
+  }
+});
+
 test("check-config tells what the tables of keys cannot, each on its line", () => {
   const weir = `[[listener]]
 address = "0.0.0.0"
