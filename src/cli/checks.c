@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common.h"
 
@@ -169,4 +170,15 @@ const char *check_group(const char *text, unsigned *ret_id)
         return "there is no such group on this machine";
     *ret_id = group ? group->gr_gid : (unsigned)atol(text);
     return NULL;
+}
+
+bool check_is_verifier(const char *secret)
+{
+    return strncmp(secret, "SCRAM-SHA-256$", 14) == 0;
+}
+
+bool check_others_read(const char *path)
+{
+    struct stat stat_;
+    return stat(path, &stat_) == 0 && (stat_.st_mode & S_IROTH) != 0;
 }

@@ -25,5 +25,9 @@ const char *check_asset_glob(const char *text);
 const char *check_file_mode(const char *text);
 /* A group of this machine, by name or number; its number into *ret_id. */
 const char *check_group(const char *text, unsigned *ret_id);
+/* A SCRAM verifier, by which a password is checked and nobody logs in? */
+bool check_is_verifier(const char *secret);
+/* Can everybody on this machine read the file? */
+bool check_others_read(const char *path);
 
 #endif

@@ -351,6 +351,7 @@ static void read_users(struct ini *ini, int line, const char *path)
         return;
     }
     AUTO_TEXT text = read_file(ini, line, "auth_file", path);
+    bool has_passwords = false;
     char *save = NULL;
     for (char *row = strtok_r(text, "\n", &save); row; row = strtok_r(NULL, "\n", &save)) {
         const char *rest = row;
@@ -358,7 +359,14 @@ static void read_users(struct ini *ini, int line, const char *path)
         AUTO_TEXT secret = name ? take_quoted(&rest) : NULL;
         if (secret)
             (void)json_object_set_new(user_named(ini, name), "secret", json_string(secret));
+        has_passwords = has_passwords || (secret && *secret && !check_is_verifier(secret));
     }
+    if (has_passwords && check_others_read(path))
+        config_warn(
+            ini->report, line, "auth_file",
+            "auth_file = \"%s\": it has passwords, and everybody on this machine can read it; "
+            "make it private (chmod 600 %s)",
+            path, path);
 }
 
 static void set_path(char **path, const char *value)

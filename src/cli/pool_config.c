@@ -91,6 +91,19 @@ static void set_text(json_t *object, const char *key, const char *text)
         (void)json_object_set_new(object, key, json_string(text));
 }
 
+/* Passwords of a file that is named here: the configuration itself may be for everybody to read. */
+static void warn_of_readers(const struct reader *reader, const struct value *table, const char *key)
+{
+    const char *file = value_text(value_get(table, key));
+    AUTO_TEXT path = path_of(reader, file);
+    if (check_others_read(path))
+        config_warn(
+            reader->report, line_of(table, key), key,
+            "%s = \"%s\": it has passwords, and everybody on this machine can read it; make "
+            "it private (chmod 600 %s)",
+            key, file, path);
+}
+
 /* Puts the secret `what` into object[key]: from what_file, what_env, or what itself where the file
  * is private. */
 static void read_secret(const struct reader *reader, const struct value *table, const char *name,
@@ -103,6 +116,8 @@ static void read_secret(const struct reader *reader, const struct value *table, 
     if (value_get(table, file_key)) {
         AUTO_TEXT text = file_text(reader, table, file_key, SECRET_BYTES_MAX);
         set_text(object, key, text);
+        if (text && !check_is_verifier(text))
+            warn_of_readers(reader, table, file_key);
     } else if (variable) {
         if (!getenv(variable))
             config_error(reader->report, line_of(table, env_key), env_key,
@@ -110,8 +125,7 @@ static void read_secret(const struct reader *reader, const struct value *table, 
                          env_key, variable);
         set_text(object, key, getenv(variable));
     } else if (own) {
-        bool verifier = strncmp(own, "SCRAM-SHA-256$", 14) == 0;
-        if (!verifier && !reader->private_file)
+        if (!check_is_verifier(own) && !reader->private_file)
             config_error(reader->report, line_of(table, what), what,
                          "%s %s: others can read this file; make it private (chmod 600 %s), or use "
                          "%s or %s",
@@ -234,6 +248,7 @@ static void read_users_file(const struct reader *reader, const struct value *tab
     const char *file = value_text(value_get(table, "users_file"));
     AUTO_TEXT text = file ? file_text(reader, table, "users_file", USERS_FILE_BYTES_MAX) : NULL;
     int number = 0;
+    bool has_passwords = false;
     char *left = text;
     for (char *line; (line = strsep(&left, "\n"));) {
         const char *rest = line + strspn(line, " \t\r");
@@ -248,6 +263,7 @@ static void read_users_file(const struct reader *reader, const struct value *tab
                          file, number);
             return;
         }
+        has_passwords = has_passwords || !check_is_verifier(secret);
         json_t *user = named(users, name); /* [[users]] says what else holds for it */
         if (!user)
             (void)json_array_append_new(users,
@@ -255,6 +271,8 @@ static void read_users_file(const struct reader *reader, const struct value *tab
         else if (!json_object_get(user, "secret"))
             (void)json_object_set_new(user, "secret", json_string(secret));
     }
+    if (has_passwords)
+        warn_of_readers(reader, table, "users_file");
 }
 
 static void add_user(const struct reader *reader, const struct value *table, json_t *users)

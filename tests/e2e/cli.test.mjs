@@ -312,6 +312,32 @@ test("weir pool --check tells every mistake of a pool's configuration, and start
   }
 });
 
+test("files with passwords that everybody can read are named at start", () => {
+  const verifier = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2E=$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+  const made = project({
+    "pool.toml": `users_file = "users.txt"\n[[users]]\nname = "b"\npassword_file = "b.txt"\n[[databases]]\nname = "app"\nhost = "h"\nuser = "u"\npassword_file = "app.txt"\n`,
+    "users.txt": `"a" "clear"\n`, "b.txt": verifier, "app.txt": "secret",
+    "b.ini": "[databases]\napp = host=h\n[pgbouncer]\nauth_file = users.txt\n",
+  });
+  try {
+    const check = (...args) => spawnSync(weirPath, ["pool", ...args, "--check"], { cwd: made.dir, encoding: "utf8", timeout: 20000 * patience });
+    const rights = (mode) => ["users.txt", "b.txt", "app.txt"].forEach((file) => chmodSync(join(made.dir, file), mode));
+    rights(0o644);
+    const open = check();
+    assert.equal(open.status, 0, open.stderr);
+    assert.deepEqual([...open.stderr.matchAll(/^pool\.toml:(\d+): (\w+) = "([\w.]+)": it has passwords, and everybody on this machine can read it; make it private \(chmod 600 (\S+)\)$/gm)].map(([, ...rest]) => rest),
+      [["1", "users_file", "users.txt", join(made.dir, "users.txt")], ["9", "password_file", "app.txt", join(made.dir, "app.txt")]]); // a verifier is no password
+    assert.match(check("--pgbouncer-ini", "b.ini").stderr, /^b\.ini:4: auth_file = "users\.txt": it has passwords, and everybody/);
+    rights(0o640);
+    assert.deepEqual([check().stderr, check("--pgbouncer-ini", "b.ini").stderr], ["", ""]);
+    writeFileSync(join(made.dir, "users.txt"), `"a" "${verifier}"\n`);
+    chmodSync(join(made.dir, "users.txt"), 0o644);
+    assert.equal(check().stderr, "");
+  } finally {
+    made.remove();
+  }
+});
+
 test("check-config tells what the tables of keys cannot, each on its line", () => {
   const weir = `[[listener]]
 address = "0.0.0.0"
