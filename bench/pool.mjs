@@ -6,15 +6,15 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "n
 import net from "node:net";
 import { join } from "node:path";
 import tls from "node:tls";
-import { parseArgs } from "node:util";
 
 import pg from "pg";
 
 import { manyQueries } from "./apps/pool/many.js";
 import { median, root, scratch, sleep } from "./lib.mjs";
+import { readOptions } from "./options.mjs";
 import { PASSWORD, cpuTicks, postgresBin, pssKb, run, startBackend, startPgBouncer, startPostgres, startWeir, startWorker } from "./pool_targets.mjs";
 
-const { values: options } = parseArgs({ options: { quick: { type: "boolean" }, write: { type: "boolean" }, only: { type: "string", default: "" } } });
+const { values: options } = readOptions("pool");
 const { quick } = options;
 const rounds = quick ? 1 : 3, seconds = quick ? 2 : 4;
 
@@ -263,7 +263,6 @@ async function ring(direct) {
 }
 
 const parts = { canned, real, sides, memory, logins, worker };
-if (options.only && !parts[options.only]) throw new Error(`--only takes one of ${Object.keys(parts).join(", ")}`);
 for (const [name, part] of Object.entries(parts)) if (!options.only || options.only === name) await part();
 
 if (options.write) {

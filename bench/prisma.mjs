@@ -5,14 +5,14 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 
 import { startPostgres } from "../tests/pool/lib.mjs";
 import { clients } from "../tests/prisma/lib.mjs";
 import { measure, operations } from "./apps/prisma/src/operations.js";
 import { Server, freePort, here, median, root, scratch, sleep, weirPath } from "./lib.mjs";
+import { readOptions } from "./options.mjs";
 
-const { values: options } = parseArgs({ options: { quick: { type: "boolean" }, write: { type: "boolean" } } });
+const { values: options } = readOptions("prisma");
 const rounds = options.quick ? 15 : 50, each = 10, turns = options.quick ? 2 : 4, colds = options.quick ? 7 : 21;
 const lines = [];
 const say = (...more) => {

@@ -6,24 +6,15 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { cold } from "./cold.mjs";
 import { here, root, weirPath } from "./lib.mjs";
 import { connections, memory, thousand } from "./memory.mjs";
+import { readOptions } from "./options.mjs";
 import { files, throughput } from "./throughput.mjs";
 
 const parts = { throughput, files, cold, memory, thousand, connections };
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { rounds: { type: "string", default: "5" }, seconds: { type: "string", default: "4" }, write: { type: "boolean" } },
-});
+const { values, positionals } = readOptions("run");
 const options = { rounds: Number(values.rounds), seconds: Number(values.seconds) };
-for (const name of positionals) {
-  if (!(name in parts)) {
-    console.error(`bench: no part named ${name}; there are ${Object.keys(parts).join(", ")}`);
-    process.exit(2);
-  }
-}
 
 const version = (command, args) => execFileSync(command, args, { encoding: "utf8" }).trim().split("\n")[0];
 const local = (name) => join(here, "node_modules/.bin", name);

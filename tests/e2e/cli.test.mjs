@@ -338,6 +338,21 @@ test("files with passwords that everybody can read are named at start", () => {
   }
 });
 
+test("the benchmarks say how they are used, before they install or build anything", () => {
+  for (const name of ["run", "pool", "prisma"]) {
+    const run = (...args) => spawnSync(join(root, "bench", name), args, { encoding: "utf8", timeout: 60000 * patience });
+    const help = run("--help");
+    assert.deepEqual([help.status, help.stderr], [0, ""]);
+    assert.match(help.stdout, new RegExp(`^Usage: bench/${name} `));
+    const wrong = run("--nonsense");
+    assert.deepEqual([wrong.status, wrong.stdout], [2, ""]);
+    assert.match(wrong.stderr, new RegExp(`^bench/${name}: .*--nonsense.*\nUsage: bench/${name} `));
+    assert.doesNotMatch(wrong.stderr, /^ +at /m);
+  }
+  const part = spawnSync(join(root, "bench/pool"), ["--only", "some"], { encoding: "utf8" });
+  assert.deepEqual([part.status, part.stderr.split("\n")[0]], [2, "bench/pool: --only takes one of canned, real, sides, memory, logins, worker"]);
+});
+
 test("check-config tells what the tables of keys cannot, each on its line", () => {
   const weir = `[[listener]]
 address = "0.0.0.0"
