@@ -240,13 +240,14 @@ static int take_files(const struct url *url)
         return error_set(url->err, -EINVAL,
                          "sslcert and sslkey, the client's own, need each other; what the server "
                          "is checked by is sslrootcert");
-    const char *problem = tls_files_problem(
-        parameter(url, "sslcert") ? json_string_value(json_object_get(url->tls, "certificate"))
-                                  : NULL,
-        parameter(url, "sslkey") ? json_string_value(json_object_get(url->tls, "key")) : NULL,
-        root && !system ? json_string_value(json_object_get(url->tls, "ca")) : NULL);
-    return problem ? error_set(url->err, -EINVAL, "sslrootcert, sslcert and sslkey: %s", problem)
-                   : 0;
+    struct error why = {""};
+    const char *wrong = tls_files_problem(url->tls, false, &why);
+    if (!wrong)
+        return 0;
+    const char *name = strcmp(wrong, "ca") == 0    ? "sslrootcert"
+                       : strcmp(wrong, "key") == 0 ? "sslkey"
+                                                   : "sslcert";
+    return error_set(url->err, -EINVAL, "%s: %s", name, why.text);
 }
 
 /* As libpq has it: an authority that is named is used, with sslmode=require, too, and the system's

@@ -60,6 +60,7 @@ export function makeCertificate(dir, name, subject, { ca } = {}) {
 
 const hba = `
 local all all trust
+local replication postgres trust
 host all scram_user 127.0.0.1/32 scram-sha-256
 host all md5_user 127.0.0.1/32 md5
 host all password_user 127.0.0.1/32 password
@@ -68,8 +69,9 @@ host all all 127.0.0.0/8 trust
 host all all 10.213.77.0/30 trust
 `;
 
-// {port, dir, sql(text), stop(), start(), restart(), kill()}; gone when the file's tests are over.
-export async function startPostgres(settings = "", { address = "127.0.0.1", port: wanted, within = [] } = {}) {
+// {port, dir, sql(text), stop(), start(), restart(), kill(), ctl(arguments)}; gone when the file's tests are over.
+// standbyOf: another such, which it follows.
+export async function startPostgres(settings = "", { address = "127.0.0.1", port: wanted, within = [], standbyOf: primary } = {}) {
   const bin = postgresBin();
   const dir = mkdtempSync(join(scratch, "weir-pg-"));
   const data = join(dir, "data");
@@ -94,7 +96,8 @@ export async function startPostgres(settings = "", { address = "127.0.0.1", port
     kill: () => process.kill(Number(readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")[0]), "SIGKILL"),
     log: () => readFileSync(join(dir, "log"), "utf8"),
   };
-  asUser(join(bin, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]);
+  if (primary === undefined) asUser(join(bin, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]);
+  else asUser(join(bin, "pg_basebackup"), ["-h", primary.dir, "-p", String(primary.port), "-U", "postgres", "-w", "-D", data, "-R", "-C", "-S", `standby_${port}`, "-c", "fast", "--no-sync"]);
   const pair = makeCertificate(dir, "server", "localhost");
   if (root) chownSync(pair.key, NOBODY, NOBODY);
   chmodSync(pair.key, 0o600);
@@ -114,6 +117,7 @@ export async function startPostgres(settings = "", { address = "127.0.0.1", port
     rmSync(dir, { recursive: true, force: true });
   });
   postgres.start();
+  if (primary !== undefined) return postgres;
   postgres.sql(
     "create role scram_user login password 'scram secret'; create role tls_user login password 'tls secret';" +
       "create role password_user login password 'clear secret'; set password_encryption = md5;" +

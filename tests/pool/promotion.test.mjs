@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// The primary is gone and its standby promoted, under a pool that knows both hosts.
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+
+import { Wire, errorOf, eventually, patience, query, sleep, startPool, startPostgres } from "./lib.mjs";
+
+let primary, standby;
+before(async () => {
+  primary = await startPostgres("synchronous_commit = remote_apply\n");
+  primary.sql("create table written (writer text, v int)");
+  standby = await startPostgres("hot_standby = on\n", { standbyOf: primary });
+  // Only now: the standby took the configuration over, and would wait for itself when it is the primary.
+  primary.sql("alter system set synchronous_standby_names = '*'");
+  primary.sql("select pg_reload_conf()");
+  await eventually(() => assert.equal(primary.sql("select sync_state from pg_stat_replication"), "sync"));
+});
+
+// Writes 1, 2, 3 … until it is told to stop: what was acknowledged, and the errors of the others.
+function writeOn(wire, name) {
+  const writer = { acknowledged: [], refused: [], slowest_ms: 0, stop: false };
+  const loop = async () => {
+    for (let v = 1; !writer.stop; v++) {
+      const began = Date.now();
+      const error = errorOf(await wire.query(`insert into written values ('${name}', ${v})`));
+      assert.ok(!wire.ended, `the session of ${name} ended: ${error?.M}`);
+      writer.slowest_ms = Math.max(writer.slowest_ms, Date.now() - began);
+      if (error) writer.refused.push({ v, code: error.C, detail: error.D });
+      else writer.acknowledged.push(v);
+      await sleep(5);
+    }
+  };
+  writer.done = loop();
+  return writer;
+}
+
+const writtenBy = (name) => standby.sql(`select v from written where writer = '${name}' order by v`).split("\n").map(Number);
+
+test("promoted elsewhere: sessions go on at the new primary, and nothing acknowledged is lost", { timeout: 120000 * patience }, async () => {
+  const url = `postgres://127.0.0.1:${primary.port},127.0.0.1:${standby.port}/?sslmode=disable&target_session_attrs=read-write`;
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\npool_size = 5\n[[databases]]\nname = "*"\nurl = "${url}"\n`);
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const names = ["a", "b", "c"];
+  const wires = await Promise.all(names.map((name) => Wire.login(pool.port, { application_name: name })));
+  const [idle, between, flying] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port), Wire.login(pool.port)]);
+  await idle.rows("set timezone = 'Asia/Tokyo'");
+  await between.rows("begin");
+  await between.rows("insert into written values ('between', 1)");
+  flying.send(query("insert into written select 'flying', 1 from pg_sleep(600)"));
+  const writers = wires.map((wire, i) => writeOn(wire, names[i]));
+  const all = (check) => eventually(() => writers.forEach((writer) => assert.ok(check(writer))), 40000 * patience);
+  await all(({ acknowledged }) => acknowledged.length >= 20);
+  assert.ok((await admin.rows("show servers")).every((row) => row.includes(String(primary.port))));
+
+  primary.stop("immediate");
+  // Two in a row: the second was told that there is no primary, neither here nor there.
+  await all(({ refused }) => refused.length >= 2);
+  assert.equal(errorOf(await between.query("commit"))?.C, "08006", "a transaction that began there did not take place");
+  const lost = errorOf(await flying.until("Z"));
+  assert.equal(lost.C, "08006");
+  assert.match(lost.D, /unknown/);
+  const before = writers.map(({ acknowledged }) => acknowledged.length);
+  standby.ctl("promote");
+  await all((writer) => writer.acknowledged.length >= before[writers.indexOf(writer)] + 20);
+  for (const writer of writers) writer.stop = true;
+  await Promise.all(writers.map(({ done }) => done));
+
+  for (const [i, { acknowledged, refused, slowest_ms }] of writers.entries()) {
+    for (const { code } of refused) assert.match(code, /^(08001|08006|57P0[1-3]|25006)$/);
+    assert.ok(slowest_ms < 5000 * patience, `each query is answered soon; one took ${slowest_ms} ms`);
+    // The outcome is unknown of at most the one that was under way.
+    const written = writtenBy(names[i]);
+    const unknown = refused.filter(({ detail }) => /unknown/.test(detail ?? "")).map(({ v }) => v);
+    assert.ok(unknown.length <= 1, `unknown: ${unknown}`);
+    assert.deepEqual(written.filter((v) => !unknown.includes(v)), acknowledged);
+    assert.equal(new Set(written).size, written.length, "nothing was written twice");
+    assert.deepEqual(await wires[i].rows("show application_name"), [[names[i]]]);
+  }
+  assert.equal(standby.sql("select count(*) from written where writer in ('between', 'flying')"), "0");
+  for (const wire of [between, flying]) assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
+  assert.deepEqual(await idle.rows("show timezone"), [["Asia/Tokyo"]]);
+
+  // No connection is left to where the primary was, and none that the pool does not know of.
+  await eventually(async () => {
+    const servers = await admin.rows("show servers");
+    assert.ok(servers.length >= 1 && servers.length <= 5, `${servers.length} connections`);
+    assert.ok(servers.every((row) => row.includes(String(standby.port)) && row.includes("idle")), servers.join("\n"));
+    const backends = standby.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()");
+    assert.equal(Number(backends), servers.length);
+  });
+  await pool.stop();
+});
