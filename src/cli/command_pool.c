@@ -140,8 +140,11 @@ int command_pool(int argc, char **argv)
         "reads the configuration again; SIGUSR2\n"
         "starts the program anew and keeps the clients; SIGINT or "
         "SIGTERM lets transactions end, then\n"
-        "stops. `weir pool import FILE` rewrites a configuration of "
-        "PgBouncer's.",
+        "stops. With --pgbouncer-ini SIGINT waits until no client has a "
+        "connection, SIGTERM until all\n"
+        "have left, and SIGQUIT stops at once, as they do to PgBouncer. "
+        "`weir pool import FILE` rewrites\n"
+        "a configuration of PgBouncer's.",
         options, ARRAY_LEN(options), 0};
     int code;
     if (argc > 1 && strcmp(argv[1], "import") == 0)
@@ -151,7 +154,10 @@ int command_pool(int argc, char **argv)
     if (only_check)
         return check();
     log_init("pool", LOG_INFO, false);
-    const struct supervisor_options supervisor_options = {
-        .load = load, .watch_fd = -1, .loaded = loaded, .drain_timeout_ms = 30000};
+    const struct supervisor_options supervisor_options = {.load = load,
+                                                          .watch_fd = -1,
+                                                          .loaded = loaded,
+                                                          .drain_timeout_ms = 30000,
+                                                          .signals_of_pgbouncer = ini_path != NULL};
     return supervisor_run(&supervisor_options);
 }

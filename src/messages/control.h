@@ -136,8 +136,15 @@ struct control_drain {
     uint32_t mode;       /* of the pool: enum stop_mode */
 };
 
-/* The pool ends at once, when all transactions have ended, or when all clients have left. */
-enum stop_mode { STOP_NOW, STOP_AFTER_SERVERS, STOP_AFTER_CLIENTS, STOP_MODES };
+/* The pool ends at once, when no client has a connection, when all clients have left, or when all
+ * transactions have ended, whoever keeps a connection between two. */
+enum stop_mode {
+    STOP_NOW,
+    STOP_AFTER_SERVERS,
+    STOP_AFTER_CLIENTS,
+    STOP_AFTER_TRANSACTIONS,
+    STOP_MODES,
+};
 
 struct control_stop {
     uint32_t mode;

@@ -177,10 +177,10 @@ void client_close(struct client *client, const struct wire_error *error)
         AUTO_BUFFER out = {0};
         wire_error(&out, "FATAL", error);
         client->closing = true;
-        client_send_buffer(client, &out);
-        log_end(client, error->message);
+        log_end(client, error->message); /* first: who is told may look for it there */
         if (pool_process.config->log_errors)
             log_info("client %" PRIu64 ": %s: %s", client->id, error->sqlstate, error->message);
+        client_send_buffer(client, &out);
         if (client->server)
             server_lose_client(client->server);
         /* What it has not taken yet follows, unless it never reads: the tick ends that. */
@@ -440,7 +440,7 @@ static const struct wire_error shutting_down = {
 
 static bool takes_no_transaction(void)
 {
-    return pool_process.draining && pool_process.stop_mode == STOP_AFTER_SERVERS;
+    return pool_process.draining && pool_process.stop_mode != STOP_AFTER_CLIENTS;
 }
 
 void client_refuse_waiting(void)

@@ -627,6 +627,8 @@ static void on_startup(struct client *client, uint32_t code, struct slice body)
         fail(client, "08P01", "%s", login->startup.problem);
     } else if (login->startup.replication && client->stream.carrier) {
         fail(client, "0A000", "a worker can not open a replication connection");
+    } else if (pool_process.draining && strcmp(login->startup.database, CONSOLE_DATABASE) != 0) {
+        fail(client, "57P01", "the pool is shutting down; only its console can be connected to");
     } else {
         negotiate(client, code);
         if (client->stream.carrier)

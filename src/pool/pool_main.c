@@ -40,8 +40,14 @@ enum { LISTENERS_MAX = 16, ACCEPTS_PER_TURN = 64, PLAN_BYTES_MAX = 64 * 1024 * 1
 
 struct pool_process pool_process;
 
-static struct loop_source control, listeners[LISTENERS_MAX];
-static bool is_metrics[LISTENERS_MAX]; /* for Prometheus */
+struct listener {
+    struct loop_source source; /* its fd -1: closed */
+    int family;
+    bool is_metrics; /* for Prometheus */
+};
+
+static struct loop_source control;
+static struct listener listeners[LISTENERS_MAX];
 static int listeners_count;
 static struct loop_timer ticker, drain_timer;
 
@@ -124,13 +130,14 @@ static void end_turn(void *owner)
 /* May the process end, in the way that it is to? */
 static bool is_drained(void)
 {
-    if (pool_process.stop_mode == STOP_AFTER_CLIENTS)
-        return pool_process.clients.count <= pool_process.consoles;
+    bool may_keep = pool_process.stop_mode == STOP_AFTER_TRANSACTIONS;
+    if (pool_process.stop_mode == STOP_AFTER_CLIENTS) /* strangers would hold it up for ever */
+        return pool_process.clients.count <= pool_process.consoles + pool_process.strangers.count;
     for (const struct link *link = list_first(&pool_process.clients); link;
          link = list_next(&pool_process.clients, link)) {
         /* Who only keeps a connection, in session mode say, is in the middle of nothing. */
         const struct server *server = CONTAINER_OF(link, struct client, link)->server;
-        if (server && !server_is_free(server))
+        if (server && !(may_keep && server_is_free(server)))
             return false;
     }
     return true;
@@ -180,7 +187,7 @@ static void warn_of_descriptors(void)
 
 static void on_listener(struct loop_source *source, uint32_t events)
 {
-    bool metrics = is_metrics[source - listeners];
+    const struct listener *listener = CONTAINER_OF(source, struct listener, source);
     (void)events;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -188,36 +195,52 @@ static void on_listener(struct loop_source *source, uint32_t events)
             warn_of_descriptors();
         if (fd < 0)
             return;
-        struct sockaddr_storage address;
-        socklen_t len = sizeof(address);
-        bool tcp =
-            getsockname(fd, (struct sockaddr *)&address, &len) == 0 && address.ss_family != AF_UNIX;
-        tcp_set_up(fd, address.ss_family);
-        if (metrics)
+        tcp_set_up(fd, listener->family);
+        if (listener->is_metrics)
             metrics_accept(fd);
         else
-            client_accept(fd, tcp);
+            client_accept(fd, listener->family != AF_UNIX);
     }
+}
+
+static void close_listener(struct listener *listener)
+{
+    loop_remove(pool_process.loop, &listener->source);
+    fd_close(&listener->source.fd);
 }
 
 static void close_listeners(void)
 {
-    for (int i = 0; i < listeners_count; i++) {
-        loop_remove(pool_process.loop, &listeners[i]);
-        (void)close(listeners[i].fd);
-    }
-    listeners_count = 0;
+    while (listeners_count > 0)
+        close_listener(&listeners[--listeners_count]);
+}
+
+/* Whoever administers the pool may still come, by a unix socket, and see what it waits for. */
+static void close_tcp_listeners(void)
+{
+    for (int i = 0; i < listeners_count; i++)
+        if (listeners[i].family != AF_UNIX)
+            close_listener(&listeners[i]);
+}
+
+static int family_of(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof(address);
+    return getsockname(fd, (struct sockaddr *)&address, &len) == 0 ? address.ss_family : AF_UNSPEC;
 }
 
 static void take_listeners(struct ipc_message *message)
 {
     close_listeners();
     for (int i = 1; i < message->fds_count && listeners_count < LISTENERS_MAX; i++) {
-        struct loop_source *source = &listeners[listeners_count];
-        if (fcntl(message->fds[i], F_SETFL, O_NONBLOCK) < 0 ||
-            loop_add(pool_process.loop, source, message->fds[i], EPOLLIN, on_listener) < 0)
+        struct listener *listener = &listeners[listeners_count];
+        int fd = message->fds[i];
+        if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
+            loop_add(pool_process.loop, &listener->source, fd, EPOLLIN, on_listener) < 0)
             continue;
-        is_metrics[listeners_count] = pool_process.config->metrics_listeners & 1u << (i - 1);
+        listener->family = family_of(fd);
+        listener->is_metrics = pool_process.config->metrics_listeners & 1u << (i - 1);
         listeners_count++;
         message->fds[i] = -1; /* taken over */
     }
@@ -290,8 +313,8 @@ static void drain(const struct ipc_message *message)
         memcpy(&order, message->payload, sizeof(order));
     pool_process.draining = true;
     pool_process.stop_mode = order.mode;
-    close_listeners();
-    if (order.mode == STOP_AFTER_SERVERS)
+    close_tcp_listeners();
+    if (order.mode != STOP_AFTER_CLIENTS)
         client_refuse_waiting();
     if (order.timeout_ms > 0)
         loop_timer_start(pool_process.loop, &drain_timer, order.timeout_ms, on_drain_over);

@@ -212,6 +212,8 @@ void pool_child_restart(void)
 {
     struct child *old = free_place();
     int fds[2];
+    if (supervisor.stopping)
+        log_warn("got SIGUSR2 while shutting down, ignoring it");
     if (supervisor.stopping || supervisor.pool.process.pid == 0 ||
         supervisor.pool.process.control < 0)
         return;

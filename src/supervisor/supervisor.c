@@ -362,21 +362,28 @@ static void on_kill_order(const struct ipc_message *message)
         templates_kill(kill_order.instance_id, i, kill_order.reason);
 }
 
-/* The pool's administrator says so; nothing is cut off, unless a signal comes. */
-static void stop_pool(const struct ipc_message *message)
+/* The pool alone, as its administrator says; nothing is cut off, unless a signal comes. */
+static void end_pool(uint32_t mode)
 {
-    struct control_stop order;
-    if (message->bytes != sizeof(order) || supervisor.stopping)
-        return;
-    memcpy(&order, message->payload, sizeof(order));
-    if (order.mode == STOP_NOW) {
+    if (mode == STOP_NOW) {
         loop_stop(supervisor.loop, 0);
         return;
     }
-    struct control_drain drain = {0, true, order.mode};
+    struct control_drain drain = {0, true, mode};
     supervisor.stopping = supervisor.pool_told = true;
     let_listeners_go();
     pool_child_tell_all(CONTROL_DRAIN, &drain, sizeof(drain));
+    log_info("shutting down: the pool ends when %s; a signal ends it at once",
+             mode == STOP_AFTER_CLIENTS ? "all clients have left" : "no client has a connection");
+}
+
+static void stop_pool(const struct ipc_message *message)
+{
+    struct control_stop order;
+    if (message->bytes != sizeof(order))
+        return;
+    memcpy(&order, message->payload, sizeof(order));
+    end_pool(order.mode);
 }
 
 static void on_pool_message(const struct ipc_message *message)
@@ -878,7 +885,7 @@ static void tell_to_drain(int gateway, bool last)
 /* Last: what the gateways finish may need it. */
 static void tell_pool_to_drain(void)
 {
-    struct control_drain order = {drain_timeout_ms(), true, STOP_AFTER_SERVERS};
+    struct control_drain order = {drain_timeout_ms(), true, STOP_AFTER_TRANSACTIONS};
     if (!supervisor.pool_told)
         pool_child_tell_all(CONTROL_DRAIN, &order, sizeof(order));
     supervisor.pool_told = true;
@@ -911,6 +918,16 @@ static void stop(void)
     stop_if_drained();
     loop_timer_start(supervisor.loop, &supervisor.drain_timer,
                      (uint64_t)drain_timeout_ms() + STOP_GRACE_MS, on_drained);
+}
+
+static void stop_as_pgbouncer(uint32_t signal_number)
+{
+    if (supervisor.stopping || !supervisor.plan.json || signal_number == SIGQUIT) {
+        loop_stop(supervisor.loop, supervisor.plan.json ? 0 : 1);
+        return;
+    }
+    end_pool(signal_number == SIGINT ? STOP_AFTER_SERVERS : STOP_AFTER_CLIENTS);
+    stop_if_drained(); /* the pool may be away, between a crash and its restart */
 }
 
 static void reap(void)
@@ -947,7 +964,11 @@ static void on_signal(struct loop_source *source, uint32_t events)
             load_begin();
         else if (info.ssi_signo == SIGUSR2)
             pool_child_restart();
-        else if (info.ssi_signo != SIGCHLD)
+        else if (info.ssi_signo == SIGCHLD)
+            continue;
+        else if (supervisor.options->signals_of_pgbouncer)
+            stop_as_pgbouncer(info.ssi_signo);
+        else
             stop();
     }
     reap(); /* whatever came: signals of the same kind merge */
@@ -961,6 +982,8 @@ static int watch_signals(void)
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGHUP);
     (void)sigaddset(&signals, SIGUSR2);
+    if (supervisor.options->signals_of_pgbouncer)
+        (void)sigaddset(&signals, SIGQUIT);
     (void)sigaddset(&signals, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);

@@ -33,6 +33,10 @@ struct supervisor_options {
 
     uint32_t drain_timeout_ms;
     bool hangup_stops; /* SIGHUP means that the terminal is gone, instead of a reload */
+
+    /* SIGINT and SIGTERM mean what they do to PgBouncer: the pool ends when no client has a
+     * connection, or when all have left, and that may take for ever; SIGQUIT: at once. */
+    bool signals_of_pgbouncer;
 };
 
 /* Runs until SIGINT or SIGTERM (first: drain, second: at once); SIGHUP reloads. Returns the exit

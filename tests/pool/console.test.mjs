@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The console: what it shows, and what its commands do to clients and connections.
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { before, test } from "node:test";
 
 import { Wire, database, errorOf, eventually, patience, query, sleep, startPool, startPostgres, startup } from "./lib.mjs";
@@ -274,6 +275,55 @@ test("SHUTDOWN WAIT_FOR_CLIENTS ends when all have left", async () => {
   await assert.rejects(Wire.open(pool.port));
   a.close();
   await ended(pool);
+});
+
+test("while it shuts down the console is reached by the unix socket, and nothing else is", async () => {
+  const pool = await open();
+  const socket = `${pool.dir}/.s.PGSQL.${pool.port}`;
+  const [admin, a] = [await toConsole(pool), await Wire.login(pool.port)];
+  await admin.rows("shutdown wait_for_clients");
+  await eventually(() => assert.rejects(Wire.open(pool.port)));
+  const refused = await Wire.open(socket);
+  refused.send(startup({ user: "postgres", database: "postgres" }));
+  assert.equal(errorOf(await refused.until("E")).C, "57P01");
+  const late = await Wire.login(socket, { database: "pgbouncer", user: "pgbouncer" });
+  assert.equal((await late.rows("show version")).length, 1);
+  assert.equal((await table(late, "show clients")).filter(({ database: of }) => of === "postgres").length, 1);
+  // Who does not say who it is holds up nothing.
+  await Wire.open(socket);
+  a.close();
+  await ended(pool);
+  assert.ok(!existsSync(socket));
+});
+
+test("a second SHUTDOWN is of more weight than the first", async () => {
+  const pool = await open();
+  const [admin, a, b] = [await toConsole(pool), await Wire.login(pool.port), await Wire.login(pool.port)];
+  await a.rows("begin");
+  await admin.rows("shutdown wait_for_clients");
+  assert.deepEqual(await b.rows("select 1"), [["1"]]);
+  await admin.rows("shutdown wait_for_servers");
+  await sleep(100);
+  assert.equal(errorOf(await b.query("select 2")).C, "57P01");
+  assert.deepEqual(await a.rows("select 3"), [["3"]]);
+  admin.send(query("shutdown"));
+  await ended(pool);
+});
+
+test("SHUTDOWN WAIT_FOR_SERVERS waits for sessions that keep a connection; SIGTERM for their transactions alone", async () => {
+  const pool = await open('pool_mode = "session"');
+  const [admin, a] = [await toConsole(pool), await Wire.login(pool.port)];
+  await a.rows("select 1");
+  await admin.rows("shutdown wait_for_servers");
+  await sleep(500);
+  assert.deepEqual(await a.rows("select 2"), [["2"]]);
+  a.close();
+  await ended(pool);
+  const other = await open('pool_mode = "session"');
+  const b = await Wire.login(other.port);
+  await b.rows("select 1");
+  assert.equal((await other.stop("SIGTERM")).code, 0);
+  await eventually(() => assert.ok(b.ended));
 });
 
 test("a pool that is told to stop refuses new transactions, so that it can", async () => {

@@ -7,7 +7,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
-import { Wire, errorOf, freePort, makeCertificate, patience, query, startPostgres, startup } from "./lib.mjs";
+import { Wire, errorOf, freePort, makeCertificate, patience, query, sleep, startPostgres, startup } from "./lib.mjs";
 import { Weir, weirPath } from "../e2e/lib.mjs";
 
 let postgres;
@@ -139,6 +139,53 @@ test("the console of whoever runs it: SET and RELOAD", async () => {
   assert.equal((await config()).pool_size ?? (await config()).default_pool_size, "5");
   again.close(); // its transaction would be waited for
   assert.equal((await weir.stop("SIGTERM")).code, 0);
+});
+
+test("signals are PgBouncer's: SIGTERM waits for clients, SIGINT for connections, a second ends it, SIGQUIT at once", async () => {
+  const run = async (name, mode) => {
+    const port = await freePort();
+    const { weir } = await start(name, `[databases]\n* = host=127.0.0.1 port=${postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = any\npool_mode = ${mode}\n`);
+    const signal = (which) => weir.process.kill(which);
+    const told = async (which, text) => {
+      const said = weir.output.length;
+      signal(which);
+      await weir.waitFor(text, said);
+      await sleep(300);
+      assert.equal(weir.process.exitCode, null);
+    };
+    const [a, b] = [await Wire.login(port), await Wire.login(port)];
+    return { port, weir, signal, told, a, b, ended: async () => assert.equal((await weir.exited).code, 0) };
+  };
+  const term = await run("sigterm", "transaction");
+  await term.told("SIGTERM", "all clients have left");
+  await assert.rejects(Wire.open(term.port));
+  assert.deepEqual(await term.a.rows("select 1"), [["1"]]);
+  await term.told("SIGUSR2", "got SIGUSR2 while shutting down, ignoring");
+  term.a.close();
+  assert.deepEqual(await term.b.rows("select 2"), [["2"]]);
+  term.b.close();
+  await term.ended();
+
+  const interrupted = await run("sigint", "transaction");
+  await interrupted.a.rows("begin");
+  await interrupted.told("SIGINT", "no client has a connection");
+  assert.equal(errorOf(await interrupted.b.query("select 1")).C, "57P01");
+  assert.deepEqual(await interrupted.a.rows("select 1"), [["1"]]);
+  await interrupted.a.rows("commit");
+  await interrupted.ended();
+
+  for (const [first, second] of [["SIGTERM", "SIGTERM"], ["SIGINT", "SIGINT"], ["SIGTERM", "SIGINT"]]) {
+    const twice = await run(`${first}-${second}`, "session");
+    await twice.a.rows("select 1");
+    await twice.told(first, "shutting down");
+    assert.deepEqual(await twice.a.rows("select 2"), [["2"]]);
+    twice.signal(second);
+    await twice.ended();
+  }
+  const quit = await run("sigquit", "transaction");
+  await quit.a.rows("begin");
+  quit.signal("SIGQUIT");
+  await quit.ended();
 });
 
 test("mistakes are told with file and line", async () => {
