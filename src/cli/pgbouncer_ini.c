@@ -68,6 +68,8 @@ static const struct ini_key general_keys[] = {
     {"max_user_connections", INI_COUNT, "user_connections_max"},
     {"max_user_client_connections", INI_COUNT, "user_clients_max"},
     {"query_wait_timeout", INI_SECONDS, "query_wait_timeout"},
+    {"query_wait_notify", INI_SECONDS, "query_wait_notify"},
+    {"login_notify_message", INI_TEXT, "login_notify_message"},
     {"query_timeout", INI_SECONDS, "query_timeout"},
     {"transaction_timeout", INI_SECONDS, "transaction_timeout"},
     {"idle_transaction_timeout", INI_SECONDS, "idle_transaction_timeout"},
@@ -694,11 +696,11 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
     size_t index;
     json_t *database;
     /* Their defaults, where ours are others. */
-    ini.plan = json_pack("{s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:{}, s:[], s:[], s:[], s:[]}",
-                         "auth", "md5", "pool_mode", "session", "log_connections", 1,
-                         "log_disconnections", 1, "clients_max", 100, "idle_transaction_timeout", 0,
-                         "query_wait_timeout", 120000, "prepared_statements_max", 200, "tls",
-                         "users", "databases", "listeners", "notes");
+    ini.plan = json_pack(
+        "{s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:{}, s:[], s:[], s:[], s:[]}", "auth",
+        "md5", "pool_mode", "session", "log_connections", 1, "log_disconnections", 1, "clients_max",
+        100, "idle_transaction_timeout", 0, "query_wait_timeout", 120000, "query_wait_notify", 5000,
+        "prepared_statements_max", 200, "tls", "users", "databases", "listeners", "notes");
     report->file = path;
     read_ini(&ini, path);
     read_hba(&ini);

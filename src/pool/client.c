@@ -14,6 +14,7 @@
 #include "forward.h"
 #include "listen.h"
 #include "log.h"
+#include "own.h"
 #include "pool.h"
 #include "reload.h"
 #include "reply.h"
@@ -635,6 +636,11 @@ void client_accept(int fd, bool tcp)
     }
 }
 
+static void notify(struct buffer *out, const char *message)
+{
+    wire_error(out, "NOTICE", &(struct wire_error){"00000", message, NULL, NULL, NULL});
+}
+
 void client_welcome(struct client *client, struct buffer *out)
 {
     struct slice name, value;
@@ -646,6 +652,8 @@ void client_welcome(struct client *client, struct buffer *out)
     wire_u32(out, client->told_number);
     wire_u32(out, (uint32_t)client->cancel_key);
     wire_end(out, begun);
+    if (client->pool && !own_is(client) && pool_process.config->login_notice[0])
+        notify(out, pool_process.config->login_notice);
     wire_ready(out, 'I');
     login_free(&client->login);
     client->state = client->pool ? CLIENT_READY : CLIENT_ADMIN;
@@ -672,6 +680,15 @@ static bool passed(uint64_t since_us, int64_t limit_ms)
     return limit_ms > 0 && pool_now() - since_us > (uint64_t)limit_ms * 1000;
 }
 
+/* In the words that who comes from PgBouncer may look for. */
+static void tell_of_wait(struct client *client)
+{
+    AUTO_BUFFER out = {0};
+    client->told_of_wait = true;
+    notify(&out, "No server connection available in postgres backend, client being queued");
+    client_send_buffer(client, &out);
+}
+
 void client_tick(struct client *client, const struct pool_config *config)
 {
     static const struct wire_error login_too_long = {
@@ -689,6 +706,9 @@ void client_tick(struct client *client, const struct pool_config *config)
     else if (client->state == CLIENT_READY && !client->server && !client->awaited &&
              passed(client->since_us, client->pool->limits.client_idle_ms))
         client_close(client, &idle_too_long);
+    else if (client->state == CLIENT_WAITING && !client->told_of_wait && !own_is(client) &&
+             passed(client->since_us, config->wait_notify_ms))
+        tell_of_wait(client);
     else if (client->state == CLIENT_ADMIN)
         console_tick(client);
 }

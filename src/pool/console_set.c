@@ -53,6 +53,8 @@ static const struct setting_kind {
     {"ignore_startup_parameters", LIST, AT(ignore_startup_parameters)},
     {"query_timeout", SECONDS, AT(limits.query_ms)},
     {"query_wait_timeout", SECONDS, AT(limits.query_wait_ms)},
+    {"query_wait_notify", SECONDS, AT(wait_notify_ms)},
+    {"login_notify_message", TEXT, AT(login_notice)},
     {"transaction_timeout", SECONDS, AT(limits.transaction_ms)},
     {"idle_transaction_timeout", SECONDS, AT(limits.idle_transaction_ms)},
     {"client_idle_timeout", SECONDS, AT(limits.client_idle_ms)},

@@ -387,6 +387,7 @@ static void link_up(struct client *client, struct server *server)
 static void wait_in_queue(struct pool *pool, struct client *client)
 {
     client->state = CLIENT_WAITING;
+    client->told_of_wait = false;
     client->since_us = pool_now();
     list_push_back(&pool->waiting, &client->waiting);
     tenant_wait(&pool->tenants, client);

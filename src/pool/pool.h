@@ -87,6 +87,7 @@ struct client {
     bool listen_refused;     /* … and can not hold: the server it has shall listen */
     bool has_awaited;        /* … what could not be kept */
     bool awaits_pool;        /* counted in its pool's logins */
+    bool told_of_wait;       /* that it waits in the queue, this time */
     bool unparsed;           /* there are whole messages in `in` */
     bool broken;             /* could not be written to */
     bool terminated;         /* by pg_terminate_backend() of its number, or for its trouble */

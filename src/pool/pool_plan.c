@@ -265,6 +265,7 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->user_connections_max = (int)integer(root, "user_connections_max", 0);
     config->queue_max = (int)integer(root, "queue_max", 10000);
     config->reserve_after_ms = integer(root, "reserve_after", 5000);
+    config->wait_notify_ms = integer(root, "query_wait_notify", 0);
     config->client_login_ms = integer(root, "client_login_timeout", 60000);
     config->denial_delay_ms = integer(root, "failed_login_delay", 8000);
     config->server_connect_ms = integer(root, "server_connect_timeout", 15000);
@@ -277,6 +278,7 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->slow_query_ms = integer(root, "slow_query", 0);
     config->server_check_query = text(root, "server_check_query", "");
     config->server_reset_query = text(root, "server_reset_query", "DISCARD ALL");
+    config->login_notice = text(root, "login_notify_message", "");
     config->reset_always = flag(root, "server_reset_query_always", false);
     config->round_robin = flag(root, "server_round_robin", false);
     config->log_connections = flag(root, "log_connections", false);
@@ -468,8 +470,8 @@ void config_release(struct pool_config **config)
                       c->ignore_startup_parameters, c->notes};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         free_names(lists[i]);
-    char *texts[] = {c->auth_query, c->auth_user, c->auth_database, c->server_check_query,
-                     c->server_reset_query};
+    char *texts[] = {c->auth_query,         c->auth_user,          c->auth_database,
+                     c->server_check_query, c->server_reset_query, c->login_notice};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         free(texts[i]);
     free(c);

@@ -63,6 +63,7 @@ stats_period = 60
   assert.equal(psql("app", "show timezone"), "Asia/Tokyo");
   assert.equal(psql("postgres", "select 1", dir), "1");
   assert.match(psql("pgbouncer", "show config"), /query_wait_timeout\|1.5\|/);
+  assert.match(psql("pgbouncer", "show config"), /query_wait_notify\|5\|/);
   assert.match(psql("pgbouncer", "show databases"), /app\|127\.0\.0\.1/);
   assert.equal((await weir.stop("SIGTERM")).code, 0);
 });
@@ -76,7 +77,7 @@ test("weir pool import writes the same as a configuration of weir's", async () =
     join(dir, "b.ini"),
     `[databases]\napp = host=127.0.0.1 port=${postgres.port} dbname=postgres user=postgres password='a"b\\c' timezone=Asia/Tokyo auth_user=postgres auth_dbname=app\nquestion = host=127.0.0.1 port=${postgres.port} auth_user=postgres auth_query='select $1, null'\n[users]\npostgres = pool_mode=transaction\n[pgbouncer]\n` +
       `listen_addr = localhost\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = ${dir}/users.txt\nadmin_users = postgres\nserver_tls_sslmode = disable\n` +
-      `query_wait_timeout = 1.5\nserver_reset_query_always = 1\nlog_disconnections = 1\npool_idle_timeout = 60\nresolv_conf = ${dir}/resolv.conf\n`,
+      `query_wait_timeout = 1.5\nserver_reset_query_always = 1\nlog_disconnections = 1\npool_idle_timeout = 60\nquery_wait_notify = 0\nlogin_notify_message = by the "pool"\nresolv_conf = ${dir}/resolv.conf\n`,
   );
   const weirRun = (...args) => spawnSync(weirPath, ["pool", "import", ...args], { encoding: "utf8", timeout: 20000 * patience });
   const toml = join(dir, "pool.toml");
@@ -95,6 +96,7 @@ test("weir pool import writes the same as a configuration of weir's", async () =
     }).trim();
   assert.equal(psql("app", "show timezone"), "Asia/Tokyo");
   assert.match(psql("pgbouncer", "show config"), /query_wait_timeout\|1.5\|/);
+  assert.match(psql("pgbouncer", "show config"), /query_wait_notify\|0\|[^]*login_notify_message\|by the "pool"\|/);
   assert.match(psql("pgbouncer", "show pools"), /app\|postgres\|.*transaction/);
   assert.equal((await weir.stop("SIGTERM")).code, 0);
 });

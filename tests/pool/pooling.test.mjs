@@ -55,6 +55,36 @@ test("who waits for too long is told 57P03 with a hint, and its session goes on"
   await pool.stop();
 });
 
+test("who waits for long is told so, once for each wait; who has logged in is greeted", async () => {
+  const pool = await open('pool_size = 1\nquery_wait_notify = "1s"\nlogin_notify_message = "this is the pool"');
+  const wire = await Wire.open(pool.port);
+  wire.send(startup({ user: "postgres", database: "postgres" }));
+  assert.deepEqual((await wire.until("Z")).slice(-2).map(show), ["N NOTICE 00000 this is the pool", "Z I"]);
+  const other = await Wire.login(pool.port);
+  const waited = "N NOTICE 00000 No server connection available in postgres backend, client being queued";
+  for (const ask of [[query("select 1")], [parse("", "select 1"), bind(), execute(), sync()]]) {
+    await other.rows("begin");
+    wire.send(...ask);
+    assert.deepEqual((await wire.until("N")).map(show), [waited]);
+    await sleep(2200);
+    await other.rows("commit");
+    const replies = await wire.until("Z");
+    assert.equal(errorOf(replies), undefined);
+    assert.deepEqual(replies.filter(({ type }) => type === "N"), []);
+  }
+  // Not who does not wait for so long, and nobody on the console.
+  await other.rows("begin");
+  wire.send(query("select 2"));
+  await sleep(300);
+  await other.rows("commit");
+  assert.deepEqual((await wire.until("Z")).map(({ type }) => type), ["T", "D", "C", "Z"]);
+  const admin = await Wire.open(pool.port);
+  admin.send(startup({ user: "postgres", database: "pgbouncer" }));
+  assert.equal((await admin.until("Z")).filter(({ type }) => type === "N").length, 0);
+  assert.equal((await admin.rows("show config")).find(([key]) => key === "query_wait_notify")[1], "1");
+  await pool.stop();
+});
+
 test("a queue that is full answers 53300 at once", async () => {
   const pool = await open("pool_size = 1\nqueue_max = 2");
   const [a, ...others] = await Promise.all(Array.from({ length: 4 }, () => Wire.login(pool.port)));
