@@ -45,7 +45,8 @@ bool console_admits(const char *user)
     return console_may_command(user) || config_lists(pool_process.config->stats_users, user);
 }
 
-void console_open(struct client *client, const char *user, bool may_command)
+void console_open(struct client *client, const char *user, struct slice application_name,
+                  bool may_command)
 {
     static const struct {
         const char *name, *value;
@@ -62,6 +63,8 @@ void console_open(struct client *client, const char *user, bool may_command)
     for (size_t i = 0; i < ARRAY_LEN(reported); i++)
         client->params =
             params_with(client->params, slice_of(reported[i].name), slice_of(reported[i].value));
+    if (application_name.ptr)
+        client->params = params_with(client->params, SLICE("application_name"), application_name);
     client->startup_params = params_hold(client->params);
     client->may_command = may_command;
     client->console = xcalloc(1, sizeof(*client->console));
@@ -94,6 +97,12 @@ static void done(struct buffer *out, const char *tag)
 static void complain(struct buffer *out, const char *sqlstate, const char *message)
 {
     wire_error(out, "ERROR", &(struct wire_error){sqlstate, message, NULL, NULL});
+}
+
+/* As PgBouncer answers all that it refuses; its clients look for that. */
+static void refuse(struct buffer *out, const char *message)
+{
+    complain(out, "08P01", message);
 }
 
 /* ---- what commands do ---- */
@@ -151,11 +160,13 @@ static bool pause_all(struct client *client, struct buffer *out)
     return true;
 }
 
+static const char shutting_down[] = "pooler is shutting down";
+
 static bool resume_all(struct client *client, struct buffer *out)
 {
     (void)client;
     if (pool_process.draining) {
-        complain(out, "57P01", "the pool is shutting down");
+        refuse(out, shutting_down);
         return false;
     }
     pool_process.paused = false;
@@ -182,7 +193,7 @@ static bool kill_client(struct client *client, const char *word, struct buffer *
     char *end;
     unsigned long long id = strtoull(word, &end, 10);
     if (*end || id == 0) {
-        complain(out, "22023", "KILL_CLIENT takes an id of SHOW CLIENTS");
+        refuse(out, "invalid client pointer supplied: KILL_CLIENT takes an id of SHOW CLIENTS");
         return false;
     }
     for (struct link *link = list_first(&pool_process.clients); link;
@@ -193,13 +204,17 @@ static bool kill_client(struct client *client, const char *word, struct buffer *
         client_close(other, &by_administrator);
         return true;
     }
-    complain(out, "22023", "client not found");
+    refuse(out, "client not found");
     return false;
 }
 
 static bool reload(struct client *client, const char *word, struct buffer *out)
 {
-    (void)word, (void)out;
+    (void)word;
+    if (pool_process.draining) { /* nothing would come of it */
+        refuse(out, shutting_down);
+        return false;
+    }
     (void)ipc_send(CONTROL_FD, CONTROL_RELOAD, NULL, 0, NULL, 0);
     client->console->since_us = pool_now();
     return true;
@@ -256,7 +271,7 @@ static bool act(const struct command *command, struct client *client, const char
 {
     if (database && !config_database(pool_process.config, database)) {
         AUTO_TEXT text = xasprintf("no such database: %s", database);
-        complain(out, "3D000", text);
+        refuse(out, text);
         return false;
     }
     if (!database && command->on_all && !command->on_all(client, out))
@@ -293,6 +308,16 @@ static int split(char *text, char *words[WORDS_MAX])
          word = strtok(NULL, " \t\r\n;"))
         words[count++] = word;
     return count;
+}
+
+/* Is there nothing behind the first command's semicolon? */
+static bool is_one(const char *text)
+{
+    bool quoted = false;
+    text += strspn(text, " \t\r\n;");
+    for (; *text && (quoted || *text != ';'); text++)
+        quoted ^= *text == '\'';
+    return !text[strspn(text, " \t\r\n;")];
 }
 
 static const struct command *command_named(const char *name)
@@ -376,6 +401,8 @@ static void on_query(struct client *client, const char *text, struct buffer *out
     counters->transactions += count > 0;
     if (count == 0) {
         wire_plain(out, 'I');
+    } else if (!is_one(text)) {
+        complain(out, "42601", "the console takes one command at a time");
     } else if (strcasecmp(words[0], "SHOW") == 0) {
         if (count < 2 || !console_show(words[1], out))
             complain(out, "42601", "there is no such SHOW; SHOW HELP tells those that there are");

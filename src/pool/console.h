@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#include "slice.h"
+
 #define CONSOLE_DATABASE "pgbouncer"
 
 struct client;
@@ -13,7 +15,8 @@ struct client;
 bool console_admits(const char *user);
 bool console_may_command(const char *user);
 /* The login of the client is through: from now on it is the console's. */
-void console_open(struct client *client, const char *user, bool may_command);
+void console_open(struct client *client, const char *user, struct slice application_name,
+                  bool may_command);
 void console_run(struct client *client);
 void console_tick(struct client *client);
 /* It is closed, or was never one of the console's. */

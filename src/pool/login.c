@@ -222,10 +222,15 @@ static bool admit_to_console(struct client *client)
            has_room(client, record_clients_of_user(user) + 1, clients_max_of_user(user), of_user);
 }
 
+static struct slice application_name(const struct client *client)
+{
+    return params_get(client->login->startup.params, "application_name");
+}
+
 /* Whose share of the connections it uses. */
 static void join_tenant(struct client *client)
 {
-    struct slice name = params_get(client->login->startup.params, "application_name");
+    struct slice name = application_name(client);
     uint32_t deployment_id = worker_deployment(client);
     client->tenant =
         tenant_join(&client->pool->tenants, deployment_id, deployment_id ? SLICE("") : name);
@@ -285,7 +290,7 @@ static void authenticated(struct client *client)
         const char *user = login->startup.user;
         if (console_admits(user)) {
             if (console_may_command(user) || admit_to_console(client))
-                console_open(client, user, console_may_command(user));
+                console_open(client, user, application_name(client), console_may_command(user));
         } else {
             fail(client, "28000", "user \"%s\" may not use the console", user);
         }
@@ -634,7 +639,7 @@ static void on_startup(struct client *client, uint32_t code, struct slice body)
         if (client->stream.carrier)
             admit_worker(client);
         else if (is_owner(client))
-            console_open(client, client->login->startup.user, true);
+            console_open(client, login->startup.user, application_name(client), true);
         else
             begin_auth(client);
     }

@@ -37,6 +37,7 @@ async function table(wire, sql) {
   });
 }
 const named = (rows, name, key = "name") => rows.find((row) => row[key] === name);
+const refusal = (replies) => `${errorOf(replies)?.C} ${errorOf(replies)?.M}`;
 // Does what was asked come while something else is awaited?
 const waits = async (wire) => {
   await sleep(300);
@@ -71,6 +72,20 @@ test("everything that SHOW HELP names can be shown", async () => {
   await pool.stop();
 });
 
+test("one command at a time, and whose application asks", async () => {
+  const pool = await open();
+  const admin = await Wire.login(pool.port, { database: "pgbouncer", application_name: "shell" });
+  for (const several of ["show version; show state", ";show version;;show state", "set query_timeout = 'a;b'; show state"])
+    assert.equal(refusal(await admin.query(several)), "42601 the console takes one command at a time");
+  for (const one of ["show version;", " ; show version ; ; ", "show version\n"]) assert.equal((await admin.rows(one)).length, 1);
+  await admin.rows("set auth_query = 'select 1; select 2'");
+  assert.deepEqual((await admin.query(" ; ")).map(({ type }) => type), ["I", "Z"]);
+  assert.equal(named(await table(admin, "show clients"), "pgbouncer", "database").application_name, "shell");
+  const owner = await Wire.login(`${pool.dir}/.s.PGSQL.${pool.port}`, { database: "pgbouncer", user: "pgbouncer", application_name: "cron" });
+  assert.equal(named(await table(owner, "show clients"), "pgbouncer", "user").application_name, "cron");
+  await pool.stop();
+});
+
 test("PAUSE of a database lets its connections go, holds for who comes later, and outlasts RELOAD", async () => {
   const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres, 'database = "postgres"', "one")}${database(postgres, 'database = "postgres"', "two")}`);
   const admin = await toConsole(pool);
@@ -96,7 +111,7 @@ test("PAUSE of a database lets its connections go, holds for who comes later, an
   await admin.rows("resume one");
   assert.equal(errorOf(await one.until("Z")), undefined);
   assert.equal(errorOf(await late.until("Z")), undefined);
-  assert.equal(errorOf(await admin.query("pause three")).C, "3D000");
+  for (const wrong of ["pause three", "kill three"]) assert.equal(refusal(await admin.query(wrong)), "08P01 no such database: three");
   await pool.stop();
 });
 
@@ -146,7 +161,8 @@ test("KILL_CLIENT ends one session and rolls its transaction back", async () => 
   assert.equal(errorOf(await a.until("E")).C, "57P01");
   await eventually(() => assert.ok(a.ended));
   assert.deepEqual(await b.rows("select count(*) from killed"), [["0"]]);
-  for (const wrong of [id, "999999", "x"]) assert.equal(errorOf(await admin.query(`kill_client ${wrong}`)).C, "22023");
+  for (const wrong of [id, "999999"]) assert.equal(refusal(await admin.query(`kill_client ${wrong}`)), "08P01 client not found");
+  assert.match(refusal(await admin.query("kill_client x")), /^08P01 invalid client pointer supplied/);
   assert.equal(errorOf(await admin.query("kill_client")).C, "42601");
   await pool.stop();
 });
@@ -261,7 +277,7 @@ test("SHUTDOWN WAIT_FOR_SERVERS ends when transactions have, and lets none begin
   b.send(query("select 2"));
   assert.equal(errorOf(await b.until("E")).C, "57P01");
   await assert.rejects(Wire.open(pool.port));
-  assert.equal(errorOf(await admin.query("resume")).C, "57P01");
+  for (const late of ["resume", "reload"]) assert.equal(refusal(await admin.query(late)), "08P01 pooler is shutting down");
   await a.rows("commit");
   await ended(pool);
 });
