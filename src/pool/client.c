@@ -524,6 +524,24 @@ void client_run(struct client *client)
         pool_again(client); /* others have their turn */
 }
 
+/* Read first: who has asked nothing is not to wait for a server, nor to have one made. */
+void client_begin(struct client *client)
+{
+    if (!client->unparsed) {
+        struct slice bytes;
+        ssize_t got = read_more(client, &bytes);
+        if (got == -EAGAIN)
+            return;
+        if (got <= 0) {
+            client_close(client, NULL);
+            return;
+        }
+        keep_rest(client, bytes);
+        client->unparsed = true;
+    }
+    client_run(client);
+}
+
 void client_event(struct client *client, uint32_t events)
 {
     stream_take_events(&client->stream, events);

@@ -168,7 +168,7 @@ static void welcome(struct client *client)
     if (pool_process.config->log_connections)
         log_info("client %" PRIu64 ": user %s, database %s", client->id, client->tally->user,
                  client->pool->database_name);
-    client_run(client); /* its first query may have come along */
+    client_begin(client);
 }
 
 void login_resume(struct client *client, const struct wire_error *error)

@@ -250,6 +250,8 @@ struct client *client_resume(int fd);
 void client_event(struct client *client, uint32_t events);
 /* Reads what is there and sends it on; called when there may be something, or a server came. */
 void client_run(struct client *client);
+/* The same right after the login, which does not know whether anything came along with it. */
+void client_begin(struct client *client);
 /* Bytes of a batch that could not be sent on yet; nothing that came after them was read. */
 void client_keep(struct client *client, struct slice rest);
 /* Takes off the front of *rest what is left of a message whose beginning was taken (skip). */

@@ -85,6 +85,25 @@ test("who waits for long is told so, once for each wait; who has logged in is gr
   await pool.stop();
 });
 
+test("who logs in and asks nothing waits for no connection, and has none made", async () => {
+  const pool = await open('pool_size = 2\nquery_wait_timeout = "1s"');
+  const a = await Wire.login(pool.port);
+  await a.rows("begin");
+  const b = await Wire.login(pool.port);
+  await sleep(300);
+  assert.equal(backends(), 1);
+  await b.rows("begin");
+  const late = await Wire.login(pool.port);
+  await sleep(2500);
+  await a.rows("commit");
+  assert.deepEqual(await late.rows("select 1"), [["1"]]);
+  // What came along with the login is done.
+  const quick = await Wire.open(pool.port);
+  quick.send(startup({ user: "postgres", database: "postgres" }), query("select 2"));
+  assert.deepEqual((await quick.until("Z", 2)).slice(-4).map(({ type }) => type), ["T", "D", "C", "Z"]);
+  await pool.stop();
+});
+
 test("a queue that is full answers 53300 at once", async () => {
   const pool = await open("pool_size = 1\nqueue_max = 2");
   const [a, ...others] = await Promise.all(Array.from({ length: 4 }, () => Wire.login(pool.port)));
