@@ -228,6 +228,20 @@ static json_t *protocols_of(struct ini *ini, int line, const char *value)
     return list ? json_string(list) : NULL;
 }
 
+static json_t *ciphers_of(struct ini *ini, int line, const char *value)
+{
+    const char *list = tls_words_ciphers(value);
+    struct error why = {""};
+    json_t *tls = json_pack("{s:s}", "ciphers", list);
+    if (*list && tls_files_problem(tls, false, &why))
+        config_error(ini->report, line, "ciphers",
+                     "tls_ciphers = \"%s\": OpenSSL knows no such cipher; expected default, all, "
+                     "legacy, or a list of OpenSSL's",
+                     value);
+    json_decref(tls);
+    return *list && !*why.text ? json_string(list) : NULL;
+}
+
 static json_t *file_of(struct ini *ini, int line, const struct ini_key *key, const char *value)
 {
     if (ini->files_stay)
@@ -255,8 +269,7 @@ static json_t *value_of(struct ini *ini, int line, const struct ini_key *key, co
     case INI_PROTOCOLS:
         return protocols_of(ini, line, value);
     case INI_CIPHERS:
-        value = tls_words_ciphers(value);
-        return *value ? json_string(value) : NULL;
+        return ciphers_of(ini, line, value);
     case INI_TEXT:
         break;
     }

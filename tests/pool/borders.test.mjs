@@ -338,7 +338,7 @@ test("TLS that can not be used is a mistake of the configuration, and no pool th
   const pair = `mode = "require"\ncertificate_file = "${one.certificate}"`;
   assert.match(tls(`${pair}\nkey_file = "${other.key}"`), /^1 .*pool\.toml:6: \[tls\] key_file = .*key values mismatch/);
   assert.match(tls(`${pair}\nkey_file = "${one.key}"\nciphers = "nonsense"`), /^1 .*:7: \[tls\] ciphers = "nonsense": no cipher match/);
-  assert.match(tls(`${pair}\nkey_file = "${one.key}"\nprotocols = "tlsv1.3,tlsv9"`), /^1 .*:7: \[tls\] protocols = "tlsv1\.3,tlsv9": there are secure, all/);
+  assert.match(tls(`${pair}\nkey_file = "${one.key}"\nprotocols = "tlsv1.3,tlsv9"`), /^1 .*:7: \[tls\] protocols = "tlsv1\.3,tlsv9": expected "secure", "all", or a list/);
   assert.match(tls(`mode = "verify-full"\nca_file = "${one.key}"`, "databases"), /^1 [^]*\[databases\.tls\] ca_file = .*no certificate in it/);
   rmSync(dir, { recursive: true });
 });

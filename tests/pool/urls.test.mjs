@@ -50,7 +50,7 @@ test("what is misspelt or can not be had is refused, and the remedy told", async
     ["sslmode=disable&channel_binding=require", /channel_binding=require needs TLS; add sslmode=verify-full or require/],
     ["sslmode=require&sslrootcert=system", /sslrootcert=system needs sslmode=verify-full/],
     ["sslmode=verify-full&sslrootcert=/nowhere.pem", /sslrootcert=\/nowhere\.pem: cannot read it: No such file/],
-    ["sslmode=verify-full&sslrootcert=pool.toml", /there is no certificate in PEM/],
+    ["sslmode=verify-full&sslrootcert=pool.toml", /sslrootcert: there is no certificate in it/],
     ["sslcert=pool.toml", /sslcert and sslkey, the client's own, need each other/],
     ["gssencmode=require", /gssencmode=require: expected one of disable, prefer/],
     ["sslcrl=a.pem", /sslcrl is not possible: lists of revoked certificates are not read/],
