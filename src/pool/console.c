@@ -19,6 +19,7 @@ struct console {
     const struct command *command; /* it runs, and is answered when it is through; NULL: none */
     char *database;                /* … of which; NULL: of all */
     uint64_t since_us;
+    bool until_draining; /* it is through when the pool takes no clients any more */
 };
 
 /* A command: what it does to each pool of the database, or at all, and when it is through. */
@@ -232,7 +233,6 @@ static bool shut_down(struct client *client, const char *word, struct buffer *ou
 {
     static const char *const modes[] = {"", "WAIT_FOR_SERVERS", "WAIT_FOR_CLIENTS"};
     struct control_stop order = {STOP_MODES};
-    (void)client;
     for (uint32_t i = 0; i < ARRAY_LEN(modes); i++)
         if (strcasecmp(word ? word : "", modes[i]) == 0)
             order.mode = i;
@@ -241,8 +241,10 @@ static bool shut_down(struct client *client, const char *word, struct buffer *ou
                  "there are SHUTDOWN, SHUTDOWN WAIT_FOR_SERVERS and WAIT_FOR_CLIENTS");
     else if (!pool_process.config->standalone)
         complain(out, "0A000", "the pool is a part of `weir serve`, and ends with it");
-    else
-        return ipc_send(CONTROL_FD, CONTROL_STOP, &order, sizeof(order), NULL, 0) >= 0;
+    else if (ipc_send(CONTROL_FD, CONTROL_STOP, &order, sizeof(order), NULL, 0) >= 0) {
+        client->console->until_draining = order.mode != STOP_NOW;
+        return true;
+    }
     return false;
 }
 
@@ -291,6 +293,8 @@ static bool act(const struct command *command, struct client *client, const char
 /* Is there something still that the client's command waits for? */
 static bool goes_on(const struct console *console)
 {
+    if (console->until_draining)
+        return !pool_process.draining;
     for (const struct pool *pool = pool_process.pools; pool && console->command->waits;
          pool = pool->next)
         if (is_of(pool, console->database) && console->command->waits(pool))
@@ -350,6 +354,7 @@ static void run_command(struct client *client, char *words[WORDS_MAX], int count
                      : "there are too many arguments");
         return;
     }
+    console->until_draining = false;
     if (!(command->run ? command->run(client, word, out) : act(command, client, word, out)))
         return;
     console->command = command;

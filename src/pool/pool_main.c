@@ -316,6 +316,7 @@ static void drain(const struct ipc_message *message)
     close_tcp_listeners();
     if (order.mode != STOP_AFTER_CLIENTS)
         client_refuse_waiting();
+    tick_clients(); /* who has told it to is answered now */
     if (order.timeout_ms > 0)
         loop_timer_start(pool_process.loop, &drain_timer, order.timeout_ms, on_drain_over);
 }

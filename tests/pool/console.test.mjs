@@ -298,7 +298,7 @@ test("while it shuts down the console is reached by the unix socket, and nothing
   const socket = `${pool.dir}/.s.PGSQL.${pool.port}`;
   const [admin, a] = [await toConsole(pool), await Wire.login(pool.port)];
   await admin.rows("shutdown wait_for_clients");
-  await eventually(() => assert.rejects(Wire.open(pool.port)));
+  await assert.rejects(Wire.open(pool.port));
   const refused = await Wire.open(socket);
   refused.send(startup({ user: "postgres", database: "postgres" }));
   assert.equal(errorOf(await refused.until("E")).C, "57P01");
