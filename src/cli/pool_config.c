@@ -155,18 +155,23 @@ static void read_tls_words(const struct reader *reader, const struct value *tabl
     set_text(tls, "ciphers", *list ? list : NULL);
 }
 
-/* Can it be used as it is? Else the mistake is told where it was made. */
+/* Can it be used as it is? Else each mistake is told where it was made. */
 static void check_tls(const struct reader *reader, const struct value *table, const char *name,
                       bool for_clients, const json_t *tls)
 {
+    json_t *rest = json_copy((json_t *)(uintptr_t)tls);
     struct error why = {""};
-    const char *wrong = tls_files_problem(tls, for_clients, &why);
-    if (!wrong)
-        return;
-    AUTO_TEXT file_key = xasprintf("%s_file", wrong);
-    const char *key = value_get(table, wrong) ? wrong : file_key;
-    config_error(reader->report, line_of(table, key), key, "%s %s = \"%s\": %s", name, key,
-                 value_text(value_get(table, key)), why.text);
+    const char *wrong;
+    while ((wrong = tls_files_problem(rest, for_clients, &why))) {
+        AUTO_TEXT file_key = xasprintf("%s_file", wrong);
+        const char *key = value_get(table, wrong) ? wrong : file_key;
+        config_error(reader->report, line_of(table, key), key, "%s %s = \"%s\": %s", name, key,
+                     value_text(value_get(table, key)), why.text);
+        (void)json_object_del(rest, wrong);
+        if (strcmp(wrong, "certificate") == 0)
+            (void)json_object_del(rest, "key"); /* whose it is can not be said */
+    }
+    json_decref(rest);
 }
 
 static json_t *read_tls(const struct reader *reader, const struct value *table, const char *name,

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "params.h"
 #include "statements.h"
 
 /* Counts an entry that comes (1) or goes (-1). */
@@ -32,6 +33,7 @@ void expect_done(struct expect *expect)
 void expected_done(struct expected *entry)
 {
     statement_release(&entry->statement);
+    params_release(&entry->restores);
     text_free(&entry->name);
     text_free(&entry->called);
     text_free(&entry->refusal);

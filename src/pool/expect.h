@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct params;
 struct statement;
 
 enum expect_kind {
@@ -33,7 +34,7 @@ struct expected {
     bool clears;                 /* of a QUERY: it may take all prepared statements away */
     bool unnamed;                /* of PARSE and CLOSE kinds: the unnamed statement */
     bool simple;                 /* of COMMAND_DONE: asked by a simple query */
-    bool restores;               /* of OWN_QUERY: sets what its client's session has set */
+    struct params *restores;     /* of OWN_QUERY: what its client's session has set; a reference */
     struct statement *statement; /* of PARSE, CLOSE and DESCRIBE kinds: a reference, or NULL */
     uint32_t serial;             /* of unnamed ones: which change of the client's it is */
     char *name;                  /* the client's for it, when it has one; owned */

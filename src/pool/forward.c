@@ -916,7 +916,8 @@ static bool restore_params(struct client *client, struct batch *batch)
     statement_release(&server->unnamed); /* a simple query ends it */
     params_release(&server->params);
     server->params = params_hold(client->params);
-    expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_QUERY, .restores = true});
+    expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_QUERY,
+                                                   .restores = params_hold(client->params)});
     return !params_are_accepted(client->params);
 }
 

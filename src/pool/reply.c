@@ -236,7 +236,7 @@ static void on_error(struct reply *reply)
         return;
     }
     enum expect_kind kind = head->kind;
-    bool restores = head->restores;
+    bool restores = head->restores != NULL;
     if (server->pin_unproved && server->client)
         server->client->pinned = server->pin_unproved = false; /* it has come to nothing */
     AUTO_TEXT refusal = TAKE(head->refusal);
@@ -410,8 +410,10 @@ static void on_ready(struct reply *reply)
     struct expected entry = expect_pop(&server->expect);
     if (server->listens)
         listen_done(server, &entry);
-    if (entry.restores && !server->tainted)
+    if (entry.restores && !server->tainted) { /* as they were given, and as the server says them */
+        params_accept(entry.restores);
         params_accept(server->params);
+    }
     expected_done(&entry);
     server->status = body_of(reply).ptr[0];
     if (server->client && server->status == 'I')
