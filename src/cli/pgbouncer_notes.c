@@ -52,8 +52,6 @@ static const struct {
     {"resolv_conf", "", RESOLVED},
     {"track_extra_parameters", "|IntervalStyle",
      "every parameter that the server reports goes along with its session"},
-    {"query_wait_notify", "0|5", "who waits is not told; query_wait_timeout says for how long"},
-    {"login_notify_message", "", "clients are not greeted"},
     {"application_name_add_host", "0", "SHOW CLIENTS has the addresses of clients"},
     {"disable_pqexec", "0", "several statements in one simple query are let through"},
     {"scram_iterations", "4096", "verifiers are made by Postgres, or stand in the list of users"},

@@ -238,6 +238,15 @@ static bool read_request(struct client *client, struct slice bytes, struct reque
     return false;
 }
 
+/* Is it what was asked before, by somebody with these parameters? */
+static bool is_same(const struct request *before, const struct request *request,
+                    const struct params *params)
+{
+    return before->statement == request->statement && before->params == params &&
+           before->told == request->told && strcmp(before->shape, request->shape) == 0 &&
+           slice_equal(before->values, request->values);
+}
+
 /* ---- entries ---- */
 
 static uint64_t hash_of(const struct cache *cache, const struct request *request,
@@ -254,10 +263,7 @@ static struct entry **entry_place(struct cache *cache, const struct request *req
     struct entry **place = &cache->buckets[hash % BUCKETS];
     for (; *place; place = &(*place)->next) {
         const struct entry *e = *place;
-        if (e->hash == hash && e->request.statement == request->statement &&
-            e->request.params == params && e->request.told == request->told &&
-            strcmp(e->request.shape, request->shape) == 0 &&
-            slice_equal(e->request.values, request->values))
+        if (e->hash == hash && is_same(&e->request, request, params))
             break;
     }
     return place;
@@ -505,30 +511,23 @@ bool cache_awaits(struct slice bytes)
 
 /* ---- results that are on their way ---- */
 
-static bool same(const struct watch *watch, const struct request *request,
-                 const struct params *params)
-{
-    const struct request *r = &watch->request;
-    return r->statement == request->statement && r->params == params && r->told == request->told &&
-           strcmp(r->shape, request->shape) == 0 && slice_equal(r->values, request->values);
-}
-
-/* Somebody has asked this a moment ago: the client waits for what comes of it, once. True: it does.
- */
-static bool wait_for_other(struct client *client, const struct request *request)
+/* Somebody has asked this a moment ago: the client waits for what comes of it, once. */
+static void wait_for_other(struct client *client, const struct request *request)
 {
     const struct list *lent = &client->pool->lent;
-    if (client->has_awaited)
-        return client->has_awaited = false;
+    if (client->has_awaited) {
+        client->has_awaited = false;
+        return;
+    }
     for (struct link *link = list_first(lent); link; link = list_next(lent, link)) {
         const struct server *server = CONTAINER_OF(link, struct server, link);
-        if (!server->watch || server->client->out || !same(server->watch, request, client->params))
+        if (!server->watch || server->client->out ||
+            !is_same(&server->watch->request, request, client->params))
             continue;
         client->awaited = server->watch;
         list_push_back(&client->awaited->waiting, &client->turn);
-        return true;
+        return;
     }
-    return false;
 }
 
 void cache_stop_waiting(struct client *client)
@@ -562,7 +561,7 @@ struct slice cache_answer(struct client *client, struct slice bytes)
             client->has_awaited = false;
             answer(client, &request, entry);
         } else {
-            (void)wait_for_other(client, &request);
+            wait_for_other(client, &request);
         }
         request_done(&request, false);
         if (!entry)

@@ -316,11 +316,17 @@ void client_return_params(struct client *client)
         client_send_buffer(client, &out);
 }
 
+/* Of an ErrorResponse's body, borrowed. */
+static struct wire_error error_in(struct slice body)
+{
+    return (struct wire_error){wire_error_field(body, 'C').ptr, wire_error_field(body, 'M').ptr,
+                               wire_error_field(body, 'D').ptr, wire_error_field(body, 'H').ptr,
+                               NULL};
+}
+
 void client_refuse(struct client *client, struct slice error)
 {
-    const struct wire_error told = {
-        wire_error_field(error, 'C').ptr, wire_error_field(error, 'M').ptr,
-        wire_error_field(error, 'D').ptr, wire_error_field(error, 'H').ptr, NULL};
+    const struct wire_error told = error_in(error);
     client_trouble(client, &told);
     client->terminated = true;
     pool_again(client);
@@ -463,10 +469,16 @@ static void end_terminated(struct client *client)
     }
     AUTO_TEXT trouble = TAKE(client->trouble);
     struct slice body = {trouble + WIRE_HEADER_BYTES, wire_get_u32(trouble + 1) - 4};
-    client_close(client, &(struct wire_error){wire_error_field(body, 'C').ptr,
-                                              wire_error_field(body, 'M').ptr,
-                                              wire_error_field(body, 'D').ptr,
-                                              wire_error_field(body, 'H').ptr, NULL});
+    const struct wire_error error = error_in(body);
+    client_close(client, &error);
+}
+
+/* Did the read bring anything? A client that has ended is closed. */
+static bool took(struct client *client, ssize_t got)
+{
+    if (got <= 0 && got != -EAGAIN)
+        client_close(client, NULL);
+    return got > 0;
 }
 
 void client_run(struct client *client)
@@ -491,13 +503,8 @@ void client_run(struct client *client)
         if (needs_server && client->pool->retired && !reload_follow(client))
             return;
         if (needs_server && client->pool->cache) {
-            ssize_t got = ask_cache(client);
-            if (got == -EAGAIN)
+            if (!took(client, ask_cache(client)))
                 break;
-            if (got <= 0) {
-                client_close(client, NULL);
-                return;
-            }
             if (!client->unparsed || client->out || client->awaited)
                 continue;
         }
@@ -507,13 +514,8 @@ void client_run(struct client *client)
             client->unparsed = false;
             bytes = buffer_slice(client->in);
         } else {
-            ssize_t got = read_more(client, &bytes);
-            if (got == -EAGAIN)
+            if (!took(client, read_more(client, &bytes)))
                 break;
-            if (got <= 0) {
-                client_close(client, NULL);
-                return;
-            }
         }
         take(client, bytes);
     }
@@ -529,13 +531,8 @@ void client_begin(struct client *client)
 {
     if (!client->unparsed) {
         struct slice bytes;
-        ssize_t got = read_more(client, &bytes);
-        if (got == -EAGAIN)
+        if (!took(client, read_more(client, &bytes)))
             return;
-        if (got <= 0) {
-            client_close(client, NULL);
-            return;
-        }
         keep_rest(client, bytes);
         client->unparsed = true;
     }

@@ -393,8 +393,9 @@ static bool on_parse(const struct message *message)
     if (!wire_take_text(&body, &name) || !wire_parse_text(body, &text))
         return false;
     if (!forward_renames(message->client)) {
-        if (keep_or_refuse_state(message, EXPECT_PARSE, traits_of(text)) ||
-            refuse_sequence(message, EXPECT_PARSE, traits_of(text)))
+        unsigned traits = traits_of(text);
+        if (keep_or_refuse_state(message, EXPECT_PARSE, traits) ||
+            refuse_sequence(message, EXPECT_PARSE, traits))
             return true;
         expect_reply(message, EXPECT_PARSE);
         pass(message);

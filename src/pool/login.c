@@ -36,8 +36,8 @@ enum stage {
 
 enum {
     ANSWER_BYTES_MAX = 16384,
-    PASSWORD_BYTES_MAX = 65535, /* as Postgres has it: clouds' tokens are long */
-    /* tokens of clouds stand in for passwords */ TLS_RECORD_HANDSHAKE = 0x16
+    PASSWORD_BYTES_MAX = 65535, /* as Postgres has it: clouds' tokens stand in for passwords */
+    TLS_RECORD_HANDSHAKE = 0x16,
 };
 
 struct login {
