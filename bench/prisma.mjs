@@ -6,6 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
 
+import { descendants } from "../tests/e2e/lib.mjs";
 import { startPostgres } from "../tests/pool/lib.mjs";
 import { clients } from "../tests/prisma/lib.mjs";
 import { measure, operations } from "./apps/prisma/src/operations.js";
@@ -13,7 +14,7 @@ import { Server, freePort, here, median, root, scratch, sleep, weirPath } from "
 import { readOptions } from "./options.mjs";
 
 const { values: options } = readOptions("prisma");
-const rounds = options.quick ? 15 : 50, each = 10, turns = options.quick ? 2 : 4, colds = options.quick ? 7 : 21;
+const rounds = options.quick ? 15 : 50, each = 10, turns = options.quick ? 2 : 4, colds = options.quick ? 7 : 21, warmUps = options.quick ? 50 : 300;
 const lines = [];
 const say = (...more) => {
   lines.push(...more);
@@ -29,10 +30,13 @@ postgres.sql("insert into \"Post\" (title, content, \"authorId\") select 'Post '
 const weir = await startWeir();
 const made = clients("v6");
 const direct = made.direct(postgres.url), edge = made.edge(weir.edgeUrl);
-const inWorker = (what) => weir.warm(`what=${encodeURIComponent(what)}&rounds=${rounds}&each=${each}`);
+const inWorker = (what, times = rounds) => weir.warm(`what=${encodeURIComponent(what)}&rounds=${times}&each=${each}`);
+const isCached = (name) => name.startsWith("cached");
 
 say("| Prisma 6, median of one call, ms | connected itself | through weir, from Node | through weir, from a worker | ratio, Node | ratio, worker |", "|---|---|---|---|---|---|");
-for (const [name, operation] of Object.entries(operations)) {
+for (const [name, operation] of Object.entries(operations).filter(([name]) => !isCached(name))) {
+  for (const prisma of [direct, edge]) await measure(prisma, operation, warmUps, each);
+  await inWorker(name, warmUps);
   const times = { direct: [], node: [], worker: [] };
   for (let turn = 0; turn < turns; turn++) {
     times.direct.push(...(await measure(direct, operation, rounds, each)));
@@ -61,7 +65,7 @@ async function startWeir() {
     if (response.statusCode !== 200) throw new Error(`${name}: ${response.statusCode} ${text}`);
     return JSON.parse(text);
   };
-  return { stop: () => server.stop(), edgeUrl: `prisma+postgres://localhost:${prisma}/?api_key=${key}`, warm: ask("warm"), cold: ask("cold"), many: ask("many") };
+  return { stop: () => server.stop(), pid: server.process.pid, edgeUrl: `prisma+postgres://localhost:${prisma}/?api_key=${key}`, warm: ask("warm"), cold: ask("cold"), many: ask("many") };
 }
 
 // What the edge client and Node's fetch() take by themselves: a server that has the answer ready.
@@ -71,7 +75,9 @@ const server = new Server("ready", "node", ["-e", `require("http").createServer(
 await server.ready(readyPort);
 const alone = median(await measure(made.edge(`prisma+postgres://localhost:${readyPort}/?api_key=x`), operations.findUnique, rounds, each));
 await server.stop();
-say("", `The edge client in Node, asking a server that has the answer of findUnique ready: ${ms(alone)} ms.`);
+const [cached] = Object.keys(operations).filter(isCached);
+await inWorker(cached, warmUps);
+say("", `Of that the edge client in Node takes by itself, asking a server that has the answer of findUnique ready: ${ms(alone)} ms; the edge client in a worker, with its way to the endpoint and back, answered from the endpoint's cache: ${ms(median(await inWorker(cached)))} ms.`);
 
 // A process that has loaded nothing yet, from its first line to the first row; and an instance that does not run yet.
 const script = `const start = performance.now(); const { direct } = require("./clients.cjs"); const loaded = performance.now(); const p = direct(process.argv[1]);
@@ -86,10 +92,20 @@ for (let i = 0; i < colds; i++) {
   await weir.cold("what=first");
   cold.worker.push(performance.now() - start);
 }
+// Neither instance runs; the endpoint's template has learned what was asked.
+const rested = [];
+for (let i = 0; i < Math.ceil(colds / 3); i++) {
+  for (const { pid, name } of descendants(weir.pid)) if (name === "weir-instance") process.kill(pid, "SIGKILL");
+  await sleep(6000);
+  const start = performance.now();
+  await weir.cold("what=first");
+  rested.push(performance.now() - start);
+}
 say("", "| first query, median ms | |", "|---|---|",
   `| Node: a process loads Prisma, connects and asks | ${ms(median(cold.node))} |`,
   `| Node: Prisma is loaded, a new client connects and asks | ${ms(median(cold.client))} |`,
-  `| weir: a cold instance, the whole request | ${ms(median(cold.worker))}, ${judged(median(cold.worker) / median(cold.node), 0.2)} of the process |`);
+  `| weir: a cold instance, the whole request | ${ms(median(cold.worker))}, ${judged(median(cold.worker) / median(cold.node), 0.2)} of the process |`,
+  `| weir: neither its instance nor the endpoint's runs | ${ms(median(rested))}, ${(median(rested) / median(cold.node)).toFixed(2)}× |`);
 
 const before = performance.now();
 const answers = await Promise.all(Array.from({ length: 500 }, () => weir.many("what=first").then((row) => row.id === 1, () => false)));

@@ -61,6 +61,7 @@ struct deployment {
     struct assets *assets;
     int64_t request_body_bytes_max;
     char *prisma; /* of a system worker: the database whose Prisma clients it answers */
+    uint64_t seeded_ms; /* when the last seed of its instances came; 0: none did */
     uint32_t cpu_ms, wall_ms, log_bytes_max;
     uint32_t instances_min, instances_max, idle_timeout_ms, concurrency;
     uint32_t queue_length_max, queue_timeout_ms;
@@ -170,6 +171,8 @@ extern struct gateway gateway;
 /* ---- gateway_main.c ---- */
 /* To the supervisor; kept for later when its queue is full. */
 void gateway_tell(enum control_type type, const void *payload, uint32_t bytes);
+/* The same with a descriptor, which stays the caller's. */
+void gateway_tell_fd(enum control_type type, const void *payload, uint32_t bytes, int fd);
 
 /* ---- plan.c ---- */
 void plan_on_message(struct ipc_message *message);

@@ -36,6 +36,11 @@ void gateway_tell(enum control_type type, const void *payload, uint32_t bytes)
     (void)ipc_queue_send(&unsent, CONTROL_FD, type, payload, bytes, NULL, 0);
 }
 
+void gateway_tell_fd(enum control_type type, const void *payload, uint32_t bytes, int fd)
+{
+    (void)ipc_queue_send(&unsent, CONTROL_FD, type, payload, bytes, &fd, 1);
+}
+
 static void on_control(struct loop_source *source, uint32_t events)
 {
     static struct ipc_message message;

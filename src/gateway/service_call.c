@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "access_log.h"
 #include "dispatch.h"
@@ -12,6 +14,7 @@
 
 enum {
     CALLS_MAX = 512, /* of an instance, each with a window of body both ways */
+    SEED_INTERVAL_MS = 500,
 };
 
 struct service_call {
@@ -24,6 +27,7 @@ struct service_call {
     size_t body_owed;                /* credit that found the caller's ring full */
     struct buffer body;              /* that the other has no room for yet */
     bool body_ended;
+    bool is_seed;         /* a system worker's, for its templates to come; it goes to nobody else */
     struct buffer head;   /* struct frame_response and headers, until they are sent */
     struct buffer answer; /* its body; the callee's window bounds it */
     bool begun, answer_ended, broken, over; /* broken: it stops in the middle */
@@ -138,6 +142,59 @@ static void begin_answer(struct service_call *call, int status, struct slice hea
     call->begun = true;
 }
 
+static void give_credit(struct service_call *call, size_t bytes)
+{
+    struct frame_credit credit = {call->id, (uint32_t)bytes, 0};
+    call->body_window += (int64_t)bytes;
+    if (!dispatch_send(call->caller, FRAME_CREDIT, call->slot, call->id, &credit, sizeof(credit),
+                       (struct slice){0}))
+        call->body_owed += bytes;
+}
+
+/* ---- seeds ---- */
+
+/* Negative errno. The supervisor has it until the next one comes. */
+static int hand_over_seed(const struct instance *caller, struct slice seed)
+{
+    AUTO_FD fd = memfd_create("weir-seed", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    while (seed.len > 0) {
+        ssize_t written = write(fd, seed.ptr, seed.len);
+        if (written <= 0)
+            return -EIO;
+        seed.ptr += written;
+        seed.len -= (size_t)written;
+    }
+    struct control_seed message = {.deployment_id = caller->deployment->id};
+    gateway_tell_fd(CONTROL_SEED, &message, sizeof(message), fd);
+    return 0;
+}
+
+/* An instance may have one under way. The call may be over, and freed, when this is. */
+static void take_seed(struct service_call *call, struct slice bytes)
+{
+    struct deployment *deployment = call->caller->deployment;
+    uint64_t now_ms = loop_now_ms(gateway.loop);
+    bool too_soon = deployment->seeded_ms && now_ms - deployment->seeded_ms < SEED_INTERVAL_MS;
+    int status = too_soon || call->caller->calls_count > 1 ? 429
+                 : call->body_bytes > SEED_BYTES_MAX       ? 413
+                                                           : 204;
+    if (status == 204) {
+        buffer_append_slice(&call->body, bytes);
+        if (!call->body_ended) {
+            give_credit(call, bytes.len);
+            return;
+        }
+        if (hand_over_seed(call->caller, buffer_slice(&call->body)) < 0)
+            status = 500;
+        deployment->seeded_ms = now_ms;
+    }
+    call->is_seed = false;
+    begin_answer(call, status, (struct slice){0}, 0, (struct slice){0}, true);
+    pump(call);
+}
+
 static void refuse(struct service_call *call, enum prisma_refusal refusal)
 {
     struct slice body = prisma_refusal(refusal);
@@ -192,15 +249,6 @@ void service_call_over(struct service_call *call, struct request *request)
 
 /* ---- the request, towards the callee ---- */
 
-static void give_credit(struct service_call *call, size_t bytes)
-{
-    struct frame_credit credit = {call->id, (uint32_t)bytes, 0};
-    call->body_window += (int64_t)bytes;
-    if (!dispatch_send(call->caller, FRAME_CREDIT, call->slot, call->id, &credit, sizeof(credit),
-                       (struct slice){0}))
-        call->body_owed += bytes;
-}
-
 void service_call_resume_body(struct service_call *call)
 {
     struct request *request = call->request;
@@ -227,6 +275,10 @@ int service_call_body(struct instance *caller, uint64_t id, struct slice bytes, 
         return -EPROTO;
     call->body_bytes += (int64_t)bytes.len;
     call->body_ended = ended;
+    if (call->is_seed) {
+        take_seed(call, bytes);
+        return 0;
+    }
     if (!call->request)
         return 0;
     if (call->body_bytes > call->request->deployment->request_body_bytes_max) {
@@ -259,6 +311,11 @@ int service_call_start(struct instance *caller, const struct ring_frame *frame,
     caller->calls = call;
     caller->calls_count++;
     struct slice inline_body = {payload.ptr + payload.len - head.inline_bytes, head.inline_bytes};
+    if (caller->deployment->prisma) {
+        call->is_seed = true;
+        take_seed(call, inline_body);
+        return 0;
+    }
     struct prisma_claim claim;
     enum prisma_refusal refusal = caller->calls_count > CALLS_MAX
                                       ? PRISMA_TOO_MANY

@@ -27,6 +27,8 @@ enum control_type {
     CONTROL_SPAWN,        /* struct control_spawn: one more instance of this deployment, please */
     CONTROL_KILL,         /* struct control_kill: the instance is stuck or broke the protocol */
     CONTROL_EVENT_RESULT, /* struct control_event: a scheduled event ended */
+    CONTROL_SEED,         /* struct control_seed, fds[0]: a memfd with what an instance of a system
+                             worker has learned, for those to come */
 
     /* supervisor → gateway */
     CONTROL_INSTANCE,      /* struct control_instance, fds = channel */
@@ -45,8 +47,9 @@ enum control_type {
                         */
 
     /* supervisor → nursery */
-    CONTROL_TEMPLATE,      /* struct control_template, fds: bundle, control socket */
-    CONTROL_TEMPLATE_END,  /* struct control_template_end: SIGKILL it and with it its instances */
+    CONTROL_TEMPLATE,     /* struct control_template, fds: bundle, control socket, the seed if there
+                             is one */
+    CONTROL_TEMPLATE_END, /* struct control_template_end: SIGKILL it and with it its instances */
     CONTROL_TEMPLATE_GONE, /* nursery → supervisor: struct control_template_end */
 
     /* supervisor ↔ template (over its own socket) */
@@ -73,6 +76,12 @@ struct control_spawn {
     uint32_t deployment_id;
     uint32_t reserved;
 };
+
+struct control_seed {
+    uint32_t deployment_id;
+    uint32_t reserved;
+};
+enum { SEED_BYTES_MAX = 1024 * 1024 };
 
 enum kill_reason { KILL_STUCK = 1, KILL_PROTOCOL, KILL_WALL, KILL_IDLE };
 

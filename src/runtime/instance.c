@@ -220,7 +220,7 @@ static const char *boot_state(char state[16])
     return state;
 }
 
-int instance_boot(struct slice bundle, struct error *err)
+int instance_boot(struct slice bundle, struct slice seed, struct error *err)
 {
     JSContextRef ctx = instance.engine.ctx;
     uint32_t manifest_bytes;
@@ -234,7 +234,8 @@ int instance_boot(struct slice bundle, struct error *err)
                                                             (void *)(uintptr_t)(bundle.ptr + blobs),
                                                             bundle.len - blobs, NULL, NULL, NULL);
     const JSValueRef args[] = {
-        engine_string_utf8(ctx, (struct slice){bundle.ptr + 16, manifest_bytes}), blob};
+        engine_string_utf8(ctx, (struct slice){bundle.ptr + 16, manifest_bytes}), blob,
+        seed.len > 0 ? engine_string_utf8(ctx, seed) : JSValueMakeUndefined(ctx)};
     JSValueRef exception = NULL;
     (void)JSObjectCallAsFunction(ctx, instance.library.boot, NULL, ARRAY_LEN(args), args,
                                  &exception);

@@ -61,9 +61,9 @@ extern struct instance instance;
 
 /* Starts engine and library (no worker yet). */
 int instance_init(struct error *err) WARN_UNUSED;
-/* Evaluates a bundle (the file's bytes, which must stay mapped) at global scope. The error is what
- * the author of the worker sees. */
-int instance_boot(struct slice bundle, struct error *err) WARN_UNUSED;
+/* Evaluates a bundle (the file's bytes, which must stay mapped) at global scope. seed: what instances
+ * of a system worker have learned, or nothing. The error is what the author of the worker sees. */
+int instance_boot(struct slice bundle, struct slice seed, struct error *err) WARN_UNUSED;
 /* CPU time that one request may use, from now on. The engine then makes a thread that watches, so
  * not before the last fork. */
 void instance_limit_cpu(uint32_t cpu_ms_max);

@@ -55,11 +55,13 @@ static pid_t fork_in_pid_namespace(void)
 static void start_template(struct ipc_message *message)
 {
     struct template_start start;
-    if (message->bytes != sizeof(start.limits) || message->fds_count != 2)
+    if (message->bytes != sizeof(start.limits) ||
+        (message->fds_count != 2 && message->fds_count != 3))
         return;
     memcpy(&start.limits, message->payload, sizeof(start.limits));
     start.bundle_fd = message->fds[0];
     start.control = message->fds[1];
+    start.seed_fd = message->fds_count == 3 ? message->fds[2] : -1;
     start.proc_fd = nursery.proc_fd;
     start.template_filter = nursery.template_filter;
     start.instance_filter = nursery.instance_filter;

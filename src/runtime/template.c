@@ -125,6 +125,21 @@ static void limit_startup(uint32_t cpu_ms_max)
     (void)setitimer(ITIMER_PROF, &limit, NULL);
 }
 
+/* Whatever is not there or too long is nothing. */
+static struct buffer read_seed(void)
+{
+    struct buffer seed = {0};
+    struct stat stat;
+    int fd = template.start.seed_fd;
+    if (fd >= 0 && fstat(fd, &stat) == 0 && stat.st_size > 0 && stat.st_size <= SEED_BYTES_MAX) {
+        size_t len = (size_t)stat.st_size;
+        ssize_t bytes = pread(fd, buffer_reserve(&seed, len), len, 0);
+        seed.end += bytes > 0 ? (size_t)bytes : 0;
+    }
+    fd_close(&template.start.seed_fd);
+    return seed;
+}
+
 static void load_worker(void)
 {
     struct error err = {""};
@@ -141,8 +156,10 @@ static void load_worker(void)
         _exit(1);
     }
     fd_close(&template.start.bundle_fd);
+    AUTO_BUFFER seed = read_seed();
     limit_startup(template.start.limits.startup_cpu_ms_max);
-    if (instance_boot((struct slice){bundle, (size_t)stat.st_size}, &err) < 0) {
+    if (instance_boot((struct slice){bundle, (size_t)stat.st_size}, buffer_slice(&seed), &err) <
+        0) {
         tell(CONTROL_TEMPLATE_FAILED, 0, 0, err.text);
         _exit(0);
     }
@@ -260,8 +277,7 @@ static void serve_supervisor(void)
     (void)sigaction(SIGCHLD, &action, NULL);
     static struct ipc_message message;
     for (;;) {
-        struct pollfd ready[] = {{template.start.control, POLLIN, 0},
-                                 {hot_pages_fd(), POLLIN, 0}};
+        struct pollfd ready[] = {{template.start.control, POLLIN, 0}, {hot_pages_fd(), POLLIN, 0}};
         (void)ppoll(ready, ARRAY_LEN(ready), NULL, &none);
         if (ready[1].revents) {
             hot_pages_learn();
@@ -293,7 +309,7 @@ void template_run(struct template_start *start)
     int page_fds[2];
     hot_pages_open(start->proc_fd, page_fds);
     const int keep[] = {0,        1,           2,           start->bundle_fd, start->control,
-                        smaps_fd, page_fds[0], page_fds[1], template.task_fd};
+                        smaps_fd, page_fds[0], page_fds[1], template.task_fd, start->seed_fd};
     sandbox_close_fds(0, keep, ARRAY_LEN(keep));
     if (sandbox_drop_capabilities(&err) < 0) {
         tell(CONTROL_TEMPLATE_FAILED, 0, 0, err.text);

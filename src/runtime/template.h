@@ -11,6 +11,7 @@ struct template_start {
     struct control_template limits;
     int bundle_fd;
     int control; /* socket to the supervisor */
+    int seed_fd; /* what instances of before learned; -1: nothing */
     int proc_fd; /* /proc, to see our own threads and size; closed before any user code runs */
     const struct sandbox_filter *template_filter, *instance_filter;
 };

@@ -62,7 +62,7 @@ struct deployment *deployment_new(uint32_t id, const json_t *worker, bool dev)
 {
     struct deployment *deployment = xcalloc(1, sizeof(*deployment));
     deployment->id = id;
-    deployment->control = -1;
+    deployment->control = deployment->seed_fd = -1;
     deployment->name = xstrdup(plan_text(worker, "name"));
     deployment->version = xstrdup(plan_text(worker, "version"));
     deployment_update(deployment, worker, dev);
@@ -78,6 +78,7 @@ void deployment_free(struct deployment **place)
         deployment_remove_instance(deployment, deployment->instances->instance_id);
     drop_crons(deployment);
     fd_close(&deployment->control);
+    fd_close(&deployment->seed_fd);
     free(deployment->name);
     free(deployment->version);
     free(deployment->bundle_path);

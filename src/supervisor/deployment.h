@@ -45,9 +45,13 @@ struct deployment {
     int crons_count;
 
     enum template_state state;
-    bool start_owed; /* wanted, but the nursery was away or had enough to do */
-    bool got_ready;  /* the template: if it ends now, it was not its global scope */
-    int control;     /* socket to the template; -1: none */
+    bool start_owed;  /* wanted, but the nursery was away or had enough to do */
+    bool got_ready;   /* the template: if it ends now, it was not its global scope */
+    bool seeded;      /* … began with the seed */
+    bool seed_is_new; /* the next template begins with another one, or with none */
+    bool renewing;    /* the template ends for that */
+    int seed_fd;      /* memfd: what its instances learned; -1: nothing */
+    int control;      /* socket to the template; -1: none */
     struct loop_source source;
     struct ipc_queue unsent;
     char *failure; /* why it FAILED */

@@ -88,6 +88,8 @@ void templates_spawn(struct deployment *deployment, int gateway);
 void templates_start(struct deployment *deployment);
 /* Ends one instance, because its gateway says so. */
 void templates_kill(uint32_t instance_id, int gateway, uint32_t reason);
+/* What an instance learned, for the templates to come of each version. fd: stays the caller's. */
+void templates_take_seed(const struct deployment *deployment, int fd);
 /* Everything in the nursery is gone. */
 void templates_all_gone(void);
 /* The nursery, the broker or the pool is there (again): what waited for it goes on. */

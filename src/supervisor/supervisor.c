@@ -331,6 +331,16 @@ static void on_gateway_message(int gateway, struct ipc_message *message)
         templates_kill(kill_order.instance_id, gateway, kill_order.reason);
         return;
     }
+    case CONTROL_SEED: {
+        struct control_seed seed;
+        if (message->bytes != sizeof(seed) || message->fds_count != 1)
+            return;
+        memcpy(&seed, message->payload, sizeof(seed));
+        struct deployment *deployment = supervisor_find(seed.deployment_id);
+        if (deployment)
+            templates_take_seed(deployment, message->fds[0]);
+        return;
+    }
     case CONTROL_PLAN_TAKEN: {
         supervisor.gateways[gateway].plan_taken = true;
         tell_if_loaded();
@@ -575,6 +585,16 @@ static int number_workers(struct plan *plan, struct error *err)
     return 0;
 }
 
+/* From the version before. */
+static void inherit_seed(struct deployment *deployment)
+{
+    for (const struct deployment *d = supervisor.deployments; d; d = d->next)
+        if (strcmp(d->name, deployment->name) == 0 && d->seed_fd >= 0) {
+            deployment->seed_fd = fcntl(d->seed_fd, F_DUPFD_CLOEXEC, 0);
+            return;
+        }
+}
+
 static void take_deployments(struct plan *plan)
 {
     size_t index;
@@ -591,6 +611,7 @@ static void take_deployments(struct plan *plan)
             deployment_update(d, worker, supervisor.dev);
         } else {
             d = deployment_new(supervisor.next_deployment_id++, worker, supervisor.dev);
+            inherit_seed(d);
             d->next = supervisor.deployments;
             supervisor.deployments = d;
         }

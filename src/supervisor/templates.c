@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -129,8 +130,29 @@ static bool is_waited_for(const struct deployment *deployment)
     return false;
 }
 
+static void forget_seed(struct deployment *deployment)
+{
+    fd_close(&deployment->seed_fd);
+    deployment->seed_is_new = deployment->seeded;
+}
+
+/* What strangers taught its instances may be what keeps it from starting. */
+static bool tries_without_seed(struct deployment *deployment, const char *text)
+{
+    if (!deployment->seeded)
+        return false;
+    log_warn("%s: what its instances learned keeps it from starting, and is forgotten: %s",
+             deployment->name, text);
+    forget_seed(deployment);
+    let_go(deployment, TEMPLATE_NONE);
+    deployment->start_owed = true;
+    return true;
+}
+
 static void on_failed(struct deployment *deployment, const char *text)
 {
+    if (tries_without_seed(deployment, text))
+        return;
     log_error("%s: the worker does not start: %s", deployment->name, text);
     free(deployment->failure);
     deployment->failure = xstrdup(text);
@@ -211,6 +233,9 @@ static void on_exit_message(struct deployment *deployment, const struct ipc_mess
         on_failed(deployment, text);
     } else if (message->type == CONTROL_EXIT) {
         forget_instance(deployment, gone.instance_id, gone.status, text);
+        if (deployment->seeded && WIFEXITED(gone.status) &&
+            WEXITSTATUS(gone.status) == EXIT_OUT_OF_MEMORY)
+            forget_seed(deployment); /* it may be what there was no room beside */
         make_room();
     }
 }
@@ -277,10 +302,10 @@ static int send_to_nursery(struct deployment *deployment, struct error *err)
     int r = ipc_pair(pair);
     if (r < 0)
         return error_set(err, r, "cannot make a control socket: %s", strerror(-r));
-    int fds[2] = {bundle, pair[1]};
+    int fds[3] = {bundle, pair[1], deployment->seed_fd};
     deployment->limits.template_id = supervisor.next_template_id++;
     r = supervisor_tell(&supervisor.nursery, CONTROL_TEMPLATE, &deployment->limits,
-                        sizeof(deployment->limits), fds, 2);
+                        sizeof(deployment->limits), fds, deployment->seed_fd < 0 ? 2 : 3);
     (void)close(pair[1]);
     if (r == 0)
         r = loop_add(supervisor.loop, &deployment->source, pair[0], EPOLLIN,
@@ -299,6 +324,7 @@ void templates_start(struct deployment *deployment)
         (deployment->state != TEMPLATE_NONE && deployment->state != TEMPLATE_FAILED))
         return;
     deployment->start_owed = true;
+    deployment->renewing = deployment->seeded = false;
     if (starting_count >= STARTING_MAX || supervisor.nursery.process.control < 0)
         return;
     int r = send_to_nursery(deployment, &err);
@@ -309,7 +335,8 @@ void templates_start(struct deployment *deployment)
         on_failed(deployment, err.text);
         return;
     }
-    deployment->got_ready = false;
+    deployment->got_ready = deployment->seed_is_new = false;
+    deployment->seeded = deployment->seed_fd >= 0;
     deployment->used_ms = loop_now_ms(supervisor.loop);
     set_state(deployment, TEMPLATE_STARTING);
 }
@@ -340,6 +367,25 @@ void templates_resume(void)
         if (d->state == TEMPLATE_READY)
             fork_waiting(d);
     start_owed();
+}
+
+void templates_take_seed(const struct deployment *deployment, int fd)
+{
+    for (struct deployment *d = supervisor.deployments; d; d = d->next) {
+        int copy = strcmp(d->name, deployment->name) == 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+        if (copy < 0)
+            continue;
+        fd_close(&d->seed_fd);
+        d->seed_fd = copy;
+        d->seed_is_new = true;
+    }
+}
+
+/* The instances that taught it have left: the next ones find a template that knows. */
+static bool is_to_learn(const struct deployment *deployment)
+{
+    return deployment->seed_is_new && deployment->current && !deployment->instances &&
+           deployment->state == TEMPLATE_READY && !is_waited_for(deployment);
 }
 
 void templates_spawn(struct deployment *deployment, int gateway)
@@ -418,6 +464,10 @@ void templates_tidy(void)
             end_template(d);
             on_failed(d, "it did not finish its global scope in time");
         }
+        if (is_to_learn(d)) {
+            d->renewing = true;
+            end_template(d);
+        }
         bool wanted = d->current || d->instances;
         if (!wanted && (d->state == TEMPLATE_STARTING || d->state == TEMPLATE_READY))
             end_template(d);
@@ -451,7 +501,11 @@ void templates_on_nursery_message(struct ipc_message *message)
     if (deployment && deployment->control >= 0)
         read_template(deployment); /* what it said before it ended */
     if (!deployment || deployment->state == TEMPLATE_FAILED)
-        return; /* it told why */
+        return;                               /* it told why */
+    if (deployment->state == TEMPLATE_NONE) { /* the same, and it is tried once more */
+        start_owed();
+        return;
+    }
     const char *how = process_status_text(gone.status);
     on_gone(deployment, how, gone.status);
     if (!deployment->current && !is_waited_for(deployment))
@@ -459,7 +513,7 @@ void templates_on_nursery_message(struct ipc_message *message)
     if (!deployment->got_ready) {
         AUTO_TEXT text = xasprintf("its global scope: %s", how);
         on_failed(deployment, text);
-    } else if (is_waited_for(deployment)) {
+    } else if (is_waited_for(deployment) || deployment->renewing) {
         deployment->start_owed = true;
     }
     start_owed();

@@ -318,6 +318,16 @@ test("statements are told to who listens for them", async () => {
   await p.$disconnect();
 });
 
+test("more statements than have names at once", { timeout: 60000 * patience }, async () => {
+  const p = v6.edge(endpoint.edgeUrl());
+  for (let round = 0; round < 2; round++)
+    for (let from = 0; from < 1100; from += 20) {
+      const rows = await Promise.all(Array.from({ length: 20 }, (_, i) => p.$queryRawUnsafe(`select ${from + i} as n`)));
+      assert.deepEqual(rows.map(([{ n }]) => n), Array.from({ length: 20 }, (_, i) => from + i));
+    }
+  await p.$disconnect();
+});
+
 test("who means ill: no JSON, unknown operations, depth, size; each gets an answer, and the next one is served", { timeout: 90000 * patience }, async () => {
   const p = v6.edge(endpoint.edgeUrl());
   await p.user.count();

@@ -28,8 +28,8 @@ function start(functions) {
   setNative(functions);
   setGlobalTarget(installGlobals());
   return {
-    boot(manifest, blob) {
-      boot(manifest, blob, beginStartup); // evaluates the worker; see bootState
+    boot(manifest, blob, seed) {
+      boot(manifest, blob, seed, beginStartup); // evaluates the worker; see bootState
     },
     bootState, // → "pending", "ready", "failed"
     bootError, // → text

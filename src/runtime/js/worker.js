@@ -206,8 +206,9 @@ function failed(error) {
   failure = `Uncaught ${messageOf(error)}${stack === "" ? "" : `\n${stack}`}`;
 }
 
-// prepare(manifest): the global object, before the worker's code runs.
-export function boot(manifestText, blob, prepare) {
+// seed: a text that instances of a system worker left for those to come, or undefined. prepare(manifest): the global object,
+// before the worker's code runs.
+export function boot(manifestText, blob, seed, prepare) {
   setPhase("global");
   state = "pending";
   handlers = {};
@@ -215,7 +216,10 @@ export function boot(manifestText, blob, prepare) {
     const { manifest, graph, evaluateScript } = openBundle(manifestText, blob);
     env = makeEnvironment(manifest.env);
     declareServices(manifest.services ?? []);
-    if (manifest.system) shareIO();
+    if (manifest.system) {
+      shareIO();
+      if (seed !== undefined) env.SEED = seed;
+    }
     setSubrequestsMax(native.subrequestsMax());
     setEnvironment(env);
     prepare(manifest);

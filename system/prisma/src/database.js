@@ -33,21 +33,30 @@ function isolationOf(level) {
 }
 
 // A text always has the same name, so that the pool prepares it once for each of its connections. Who has a comment may have
-// another one each time, and what is long is of many values, which will not come again.
+// another one each time, and what is long is of many values, which will not come again. When there are too many of them, an era is over:
+// names begin anew, and connections that have known older ones are not used again.
 const names = new Map();
+let era = 0;
 function nameOf({ sql }) {
   if (sql === "" || sql.length > NAMED_LENGTH_MAX || sql.endsWith("*/")) return undefined;
   let name = names.get(sql);
-  if (name === undefined && names.size < STATEMENTS_MAX) names.set(sql, (name = `prisma_${names.size}`));
+  if (name !== undefined) return name;
+  if (names.size === STATEMENTS_MAX) {
+    names.clear();
+    era++;
+  }
+  names.set(sql, (name = `prisma_${era}_${names.size}`));
   return name;
 }
 
 // One statement at a time, as Prisma's own engine has it. Keys share connections: one whose session may have been changed is
 // not used again when it is given back (pg-pool counts its uses there).
 class Client extends pg.Client {
+  #era = era;
+
   query(config, ...rest) {
     const sql = typeof config === "string" ? config : config?.text;
-    if (typeof sql === "string" && leavesState(sql)) this._poolUseCount = Infinity;
+    if (this.#era !== era || (typeof sql === "string" && leavesState(sql))) this._poolUseCount = Infinity;
     if (typeof config === "object" && config !== null && typeof config.submit !== "function") config = { ...config, queryMode: "extended" };
     return super.query(config, ...rest);
   }
@@ -144,17 +153,17 @@ export class Database {
 
   async #inTime(result) {
     const { queryMs } = this.#limits;
-    const refusal = new Refusal(422, "P6004", `The query took longer than ${queryMs} ms, which is the limit here.`);
+    const refusal = () => new Refusal(422, "P6004", `The query took longer than ${queryMs} ms, which is the limit here.`);
     let timer;
     const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(refusal), queryMs + GRACE_MS);
+      timer = setTimeout(() => reject(refusal()), queryMs + GRACE_MS);
     });
     try {
       return await Promise.race([result, late]);
     } catch (error) {
       const code = error.meta?.driverAdapterError?.cause?.originalCode;
       if (NO_CONNECTION.includes(code)) throw this.#noConnection();
-      throw code === QUERY_CANCELED ? refusal : error;
+      throw code === QUERY_CANCELED ? refusal() : error;
     } finally {
       clearTimeout(timer);
     }

@@ -1,50 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What of a query is a value and what is its shape. Queries of one shape have one plan. For reads Prisma's generator makes a
-// graph of a schema that tells; it says nothing of what is written, which is told here.
+// What of a query is a value and what is its shape: Prisma's generator makes a graph of a schema that tells. Queries of one shape
+// have one plan.
 import { parameterizeBatch, parameterizeQuery } from "@prisma/client-engine-runtime";
 import { ParamGraph } from "@prisma/param-graph";
 import { buildAndSerializeParamGraph } from "@prisma/param-graph-builder";
 
 const valuesOf = ({ values }) => Object.fromEntries(values.map(({ name, dbName }) => [name, dbName ?? name]));
 
-// Connection URLs, which schemas of version 7 may not have. They mean nothing here.
-const URLS = /^[ \t]*(url|directUrl|shadowDatabaseUrl)[ \t]*=.*$/gm;
-
-// Whose plans do not depend on the values: an upsert's does, it asks whether what is looked for is what is created.
-const WRITES = new Set(["createOne", "updateOne", "deleteOne", "updateMany", "deleteMany"]);
-
-const INT_MAX = 2 ** 31;
-// Whether a value is one of the type beyond doubt; everything else stays in the shape, and the compiler judges it.
-const isPlain = {
-  String: (value) => typeof value === "string",
-  Boolean: (value) => typeof value === "boolean",
-  Int: (value) => Number.isInteger(value) && value >= -INT_MAX && value < INT_MAX,
-};
-
-// Models' fields of those types: a map of model => map of field => type.
-const fieldsOf = ({ datamodel }) =>
-  new Map(
-    datamodel.models.map(({ name, fields }) => [
-      name,
-      new Map(fields.filter(({ kind, isList, type }) => kind === "scalar" && !isList && type in isPlain).map((field) => [field.name, field.type])),
-    ]),
-  );
-
-// What is said of the fields themselves; what belongs to relations, operators and such stays.
-function replaceValues(object, fields, scope) {
-  if (typeof object !== "object" || object === null || Array.isArray(object)) return object;
-  const replaced = {};
-  for (const [name, value] of Object.entries(object)) {
-    const type = fields.get(name);
-    if (type === undefined || !isPlain[type](value)) {
-      replaced[name] = value;
-      continue;
-    }
-    const placeholder = `%w${Object.keys(scope).length}`;
-    scope[placeholder] = value;
-    replaced[name] = { $type: "Param", value: { name: placeholder, type } };
-  }
-  return replaced;
+// The parser's document has createOne where that of the generator has create, by which the graph's builder looks for it.
+function nameOperations({ mappings }) {
+  for (const mapping of mappings.modelOperations) for (const name of ["create", "update", "upsert", "delete"]) mapping[name] ??= mapping[`${name}One`];
 }
 
 // Prisma's parameters leave bytes in lists as they came, in base64.
@@ -54,30 +19,42 @@ function hasBytesInList(value, inList) {
   return (inList && value.$type === "Bytes") || Object.values(value).some((item) => hasBytesInList(item, false));
 }
 
+// What is no value of anybody's: directions and modes, names of fields (the compiler knows no others), numbers that count.
+const WORDS = new Set(["asc", "desc", "first", "last", "default", "insensitive"]);
+const NAMING = new Set(["by", "distinct", "relationLoadStrategy", "take", "skip"]);
+
+function isBare(part) {
+  if (typeof part === "string") return WORDS.has(part);
+  if (typeof part !== "object" || part === null) return part === null || typeof part === "boolean";
+  return part.$type === "Param" || Object.values(part).every(isBare);
+}
+
+// Is a query's shape, which the compiler has taken, without any value of anybody's? What is not known to be of its form counts as one.
+export function hasNoValues({ arguments: given = {}, selection = {} }) {
+  return (
+    Object.entries(given).every(([name, part]) => NAMING.has(name) || isBare(part)) &&
+    Object.values(selection).every((selected) => typeof selected === "boolean" || hasNoValues(selected))
+  );
+}
+
 export class Parameters {
   #graph;
-  #fields;
 
-  // schema: its text. It takes a while: a tenth of a second and more.
+  // schema: its text, without connection URLs, which schemas of version 7 may not have. It takes a while: a tenth of a second
+  // and more.
   constructor(schema) {
-    const datamodel = schema.replace(URLS, "");
     const parser = require("@prisma/prisma-schema-wasm"); // instantiated when it is first needed
-    const document = JSON.parse(parser.get_dmmf(JSON.stringify({ prismaSchema: [["schema.prisma", datamodel]] })));
+    const document = JSON.parse(parser.get_dmmf(JSON.stringify({ prismaSchema: [["schema.prisma", schema]] })));
+    nameOperations(document);
     const enums = new Map(document.datamodel.enums.map((entry) => [entry.name, valuesOf(entry)]));
     this.#graph = ParamGraph.deserialize(buildAndSerializeParamGraph(document), (name) => enums.get(name));
-    this.#fields = fieldsOf(document);
   }
 
-  // {query: its shape, scope: the values}
+  // {query: its shape, scope: the values, isWhole: whether it stays as it is, with its values}
   ofQuery(query) {
-    if (hasBytesInList(query.query.arguments, false)) return { query, scope: {} };
+    if (hasBytesInList(query.query.arguments, false)) return { query, scope: {}, isWhole: true };
     const { parameterizedQuery, placeholderValues } = parameterizeQuery(query, this.#graph);
-    const fields = WRITES.has(query.action) ? this.#fields.get(query.modelName) : undefined;
-    const given = parameterizedQuery.query.arguments;
-    if (fields === undefined || typeof given !== "object" || given === null) return { query: parameterizedQuery, scope: placeholderValues };
-    const scope = { ...placeholderValues }, replaced = { ...given };
-    for (const part of ["where", "data"]) if (part in given) replaced[part] = replaceValues(given[part], fields, scope);
-    return { query: { ...parameterizedQuery, query: { ...parameterizedQuery.query, arguments: replaced } }, scope };
+    return { query: parameterizedQuery, scope: placeholderValues, isWhole: false };
   }
 
   // The same of several.

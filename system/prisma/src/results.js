@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Results that clients asked to keep (cacheStrategy): by the schema, the query and its arguments.
 
+const TTL = /(?:^|[,\s])max-age=(\d{1,9})/,
+  SWR = /(?:^|[,\s])stale-while-revalidate=(\d{1,9})/;
+
 // ttl and swr in seconds, tags; undefined: nothing is to be kept.
 export function strategyOf(headers) {
   const control = headers.get("cache-control") ?? "";
-  const seconds = (name) => Number(new RegExp(`(?:^|[,\\s])${name}=(\\d{1,9})`).exec(control)?.[1] ?? 0);
-  const ttl = seconds("max-age"), swr = seconds("stale-while-revalidate");
+  const seconds = (directive) => Number(directive.exec(control)?.[1] ?? 0);
+  const ttl = seconds(TTL), swr = seconds(SWR);
   if (ttl === 0 && swr === 0) return undefined;
   const tags = (headers.get("accelerate-cache-tags") ?? "").split(",").map((tag) => tag.trim()).filter((tag) => tag !== "");
   return { ttl, swr, tags };

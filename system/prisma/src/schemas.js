@@ -1,16 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// The schemas that clients have uploaded, each with its compiler and the plans it made.
+// The schemas that clients have uploaded, each with its compiler and the plans it made; and what of them instances to come shall
+// know from their beginning: the platform gives it to the templates that they are forked from (worker.js).
 import { createHash } from "node:crypto";
 
 import { Compiler } from "./compiler.js";
 import { invalidRequest, schemaMissing } from "./errors.js";
-import { Parameters } from "./parameters.js";
+import { Parameters, hasNoValues } from "./parameters.js";
 
 const SCHEMAS_MAX = 16,
   SCHEMA_BYTES_MAX = 2 * 1024 * 1024,
   PLANS_MAX = 1000,
   PARAMETERS_BYTES_MAX = 20000, // of a schema: the graph of a large one takes longer than others can wait
+  PARAMETERS_BYTES_MAX_AT_START = 100000, // … where nobody waits
   COMPILED_FIRST = 8; // so many plans a schema makes before its parameters are worth knowing
+
+const SEED_LENGTH_MAX = 256 * 1024,
+  SHAPES_MAX = 64, // of a schema, in a seed
+  SHAPE_LENGTH_MAX = 4096;
+
+// Connection URLs, and comments, in which there may be some: nobody here needs them, and they may have passwords in them.
+const COMMENTS = /("(?:[^"\\\n]|\\.)*")|\/\/.*$/gm,
+  URLS = /^[^\S\n]*(url|directUrl|shadowDatabaseUrl)[^\S\n]*=.*$/gm;
+const withoutUrls = (text) => text.replace(COMMENTS, "$1").replace(URLS, "");
 
 // A map that forgets what was used longest ago.
 export class LeastRecent {
@@ -19,6 +30,11 @@ export class LeastRecent {
   constructor(max, onForget = undefined) {
     this.max = max;
     this.onForget = onForget;
+  }
+
+  // The one that was used last comes last.
+  entries() {
+    return [...this.#map];
   }
 
   get(key) {
@@ -40,12 +56,16 @@ export class LeastRecent {
   }
 }
 
+// Has anything been learned since the last seed?
+let learned = false, shapesLearned = 0, shapesSown = 0;
+
 class Schema {
   #text;
   #compiler;
   #plans = new LeastRecent(PLANS_MAX);
   #compiled = 0;
   #parameters; // null: there are none, and never will be
+  #shapes = []; // of queries, without any value
 
   constructor(text, connectionInfo) {
     this.#text = text;
@@ -54,6 +74,10 @@ class Schema {
 
   #parametersOf() {
     if (this.#parameters !== undefined || this.#compiled < COMPILED_FIRST || this.#text.length > PARAMETERS_BYTES_MAX) return this.#parameters ?? undefined;
+    return this.#makeParameters();
+  }
+
+  #makeParameters() {
     try {
       this.#parameters = new Parameters(this.#text);
     } catch (error) {
@@ -74,9 +98,34 @@ class Schema {
 
   // {plan, scope}: what to run, and the values of its parameters.
   compile(query) {
-    const { query: shape, scope } = this.#parametersOf()?.ofQuery(query) ?? { query, scope: {} };
-    const text = JSON.stringify(shape);
-    return { plan: this.#planOf(text, () => this.#compiler.compile(text), !query.action.startsWith("createMany")), scope };
+    const { query: shape, scope, isWhole } = this.#parametersOf()?.ofQuery(query) ?? { query, scope: {}, isWhole: true };
+    const text = JSON.stringify(shape), isKept = !query.action.startsWith("createMany");
+    const compile = () => {
+      const plan = this.#compiler.compile(text);
+      if (!isWhole && isKept) this.#learnShape(text, shape);
+      return plan;
+    };
+    return { plan: this.#planOf(text, compile, isKept), scope };
+  }
+
+  #learnShape(text, shape) {
+    if (this.#shapes.length >= SHAPES_MAX || text.length > SHAPE_LENGTH_MAX || !hasNoValues(shape.query)) return;
+    this.#shapes.push(text);
+    shapesLearned++;
+  }
+
+  // What a template needs to know it, but for its hash.
+  seed() {
+    return { text: this.#text, shapes: this.#shapes };
+  }
+
+  // In a template: makes what would else be made at the first queries.
+  prepare(shapes) {
+    if (this.#text.length > PARAMETERS_BYTES_MAX_AT_START || this.#makeParameters() === undefined) return;
+    for (const shape of shapes) {
+      this.#planOf(shape, () => this.#compiler.compile(shape), true);
+      this.#shapes.push(shape);
+    }
   }
 
   // {compiled, scope}
@@ -105,6 +154,7 @@ export function uploadSchema(hash, base64, connectionInfo) {
     throw invalidRequest(`The schema is larger than ${SCHEMA_BYTES_MAX} bytes, which is the limit here.`);
   const is = createHash("sha256").update(base64).digest("hex");
   if (is !== hash) throw invalidRequest(`The schema's hash is ${is}, and it was sent as ${hash}: generate the client anew.`);
+  if (schemas.get(hash) !== undefined) return;
   let text;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.fromBase64(base64));
@@ -112,8 +162,43 @@ export function uploadSchema(hash, base64, connectionInfo) {
     throw invalidRequest("The schema is not a text in base64.");
   }
   try {
-    schemas.set(hash, new Schema(text, connectionInfo));
+    schemas.set(hash, new Schema(withoutUrls(text), connectionInfo));
   } catch (error) {
     throw invalidRequest(`The schema can not be read: ${error.message}`);
   }
+  learned = true;
+}
+
+// ---- seeds ----
+
+// Is there enough that is new for another seed: a schema, or as many shapes again?
+export const hasLearned = () => learned || shapesLearned >= Math.max(1, 2 * shapesSown);
+
+// JSON of a list: {hash, text, shapes} of each schema, the one that was used last comes last.
+export function newSeed() {
+  learned = false;
+  shapesSown = shapesLearned;
+  const sown = [];
+  let length = 0;
+  for (const [hash, schema] of schemas.entries().reverse()) {
+    const entry = JSON.stringify({ hash, ...schema.seed() });
+    if (length + entry.length > SEED_LENGTH_MAX) continue;
+    length += entry.length;
+    sown.unshift(entry);
+  }
+  return `[${sown.join(",")}]`;
+}
+
+// In a template: what instances of before knew.
+export function grow(seed, connectionInfo) {
+  for (const { hash, text, shapes } of JSON.parse(seed)) {
+    try {
+      const schema = new Schema(text, connectionInfo);
+      schema.prepare(shapes);
+      schemas.set(hash, schema);
+    } catch (error) {
+      console.warn(`a schema of before is not known any more: ${error.message}`);
+    }
+  }
+  shapesSown = shapesLearned;
 }

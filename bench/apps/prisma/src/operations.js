@@ -4,6 +4,7 @@ let made = 0;
 export const operations = {
   findUnique: (p, i) => p.user.findUnique({ where: { id: 1 + (i % 4) } }),
   "findMany with include, 100 rows": (p) => p.post.findMany({ take: 100, orderBy: { id: "asc" }, include: { author: true } }),
+  "cached findUnique": (p) => p.user.findUnique({ where: { id: 1 }, cacheStrategy: { ttl: 600 } }),
   create: (p) => p.tag.create({ data: { name: `tag ${Date.now()} ${Math.random()} ${made++}` } }),
   "interactive transaction": (p, i) =>
     p.$transaction(async (tx) => {
