@@ -8,6 +8,7 @@
     const struct config_table variable = {table_name, table_text, table_keys, ARRAY_LEN(table_keys)}
 
 enum { MINUTE_MS = 60000, DAY_MS = 86400000, MB = 1 << 20 };
+#define YEAR_MS (366LL * DAY_MS)
 #define GB (1ll << 30)
 
 static const struct config_key root_keys[] = {
@@ -226,16 +227,16 @@ TABLE(config_wrangler_limits, "[limits] of a project",
             clients_text "; beyond it error 53300"                                                 \
     }
 #define POOL_TIMES(query, transaction, idle, client_idle)                                                       \
-    {"query_timeout", CONFIG_DURATION, 0, DAY_MS, query, "query_timeout",                          \
+    {"query_timeout", CONFIG_DURATION, 0, YEAR_MS, query, "query_timeout",                          \
      "A query that runs for longer is cancelled, and its client disconnected; 0: no limit"},       \
-        {"transaction_timeout", CONFIG_DURATION, 0, DAY_MS, transaction, "transaction_timeout",    \
+        {"transaction_timeout", CONFIG_DURATION, 0, YEAR_MS, transaction, "transaction_timeout",    \
          "The same for a transaction"},                                                            \
     {                                                                                              \
-        "idle_transaction_timeout", CONFIG_DURATION, 0, DAY_MS, idle, "idle_transaction_timeout",  \
+        "idle_transaction_timeout", CONFIG_DURATION, 0, YEAR_MS, idle, "idle_transaction_timeout",  \
             "A transaction in which nothing happens is rolled back, and its client told with 25P03" \
     },                                                                                             \
     {                                                                                              \
-        "client_idle_timeout", CONFIG_DURATION, 0, DAY_MS, client_idle, "client_idle_timeout",     \
+        "client_idle_timeout", CONFIG_DURATION, 0, YEAR_MS, client_idle, "client_idle_timeout",     \
             "A client that asks nothing for so long is disconnected; 0: never"                     \
     }
 #define POOL_MODE(mode)                                                                            \
@@ -283,36 +284,36 @@ static const struct config_key pool_keys[] = {
      "Clients of one user that says nothing itself, on all databases; 0: no limit"},
     {"user_connections_max", CONFIG_COUNT, 0, 100000, "0", "user_connections_max",
      "Connections for one user's clients that says nothing itself, to all databases; 0: no limit"},
-    {"reserve_after", CONFIG_DURATION, 0, DAY_MS, "5s", "reserve_after",
+    {"reserve_after", CONFIG_DURATION, 0, YEAR_MS, "5s", "reserve_after",
      "Wait after which `pool_size_reserve` counts"},
     {"queue_max", CONFIG_COUNT, 1, 10000000, "10000", "queue_max",
      "Clients of one user that wait for a connection; beyond it error 53300"},
-    {"query_wait_timeout", CONFIG_DURATION, 0, DAY_MS, "2m", "query_wait_timeout",
+    {"query_wait_timeout", CONFIG_DURATION, 0, YEAR_MS, "2m", "query_wait_timeout",
      "A client waits so long for a connection; beyond it error 57P03. 0: for ever"},
-    {"query_wait_notify", CONFIG_DURATION, 0, DAY_MS, "0", "query_wait_notify",
+    {"query_wait_notify", CONFIG_DURATION, 0, YEAR_MS, "0", "query_wait_notify",
      "… and after so long it is told by a NOTICE that it waits; 0: it is not"},
     {"login_notify_message", CONFIG_STRING, 0, 0, NULL, "login_notify_message",
      "A NOTICE for each client whose login is through"},
     POOL_TIMES("0", "0", "10s", "0"),
-    {"client_login_timeout", CONFIG_DURATION, 100, DAY_MS, "60s", "client_login_timeout",
-     "Time for a login"},
-    {"failed_login_delay", CONFIG_DURATION, 0, DAY_MS, "8s", "failed_login_delay",
+    {"client_login_timeout", CONFIG_DURATION, 0, YEAR_MS, "60s", "client_login_timeout",
+     "Time for a login; 0: no limit"},
+    {"failed_login_delay", CONFIG_DURATION, 0, YEAR_MS, "8s", "failed_login_delay",
      "After five failed logins from an address within a minute, how long the next ones wait at most "
      "to hear that they have failed; 0: not at all, where all clients come from one address"},
-    {"server_connect_timeout", CONFIG_DURATION, 100, DAY_MS, "15s", "server_connect_timeout",
-     "Time for a connection to a database, its login included"},
-    {"tcp_user_timeout", CONFIG_DURATION, 0, DAY_MS, "60s", "tcp_user_timeout",
+    {"server_connect_timeout", CONFIG_DURATION, 0, YEAR_MS, "15s", "server_connect_timeout",
+     "Time for a connection to a database, its login included; 0: no limit"},
+    {"tcp_user_timeout", CONFIG_DURATION, 0, YEAR_MS, "60s", "tcp_user_timeout",
      "Who acknowledges nothing of what it was sent over TCP for so long is gone; 0: when the kernel "
      "says so"},
-    {"server_lifetime", CONFIG_DURATION, 0, DAY_MS, "1h", "server_lifetime",
+    {"server_lifetime", CONFIG_DURATION, 0, YEAR_MS, "1h", "server_lifetime",
      "A connection is closed after this, when it is idle; 0: after its first client"},
-    {"server_idle_timeout", CONFIG_DURATION, 0, DAY_MS, "10m", "server_idle_timeout",
+    {"server_idle_timeout", CONFIG_DURATION, 0, YEAR_MS, "10m", "server_idle_timeout",
      "One that nobody used for so long is closed"},
-    {"pool_idle_timeout", CONFIG_DURATION, 0, DAY_MS, "1h", "pool_idle_timeout",
+    {"pool_idle_timeout", CONFIG_DURATION, 0, YEAR_MS, "1h", "pool_idle_timeout",
      "What is kept for a user and a database that had neither clients nor connections for so long is "
      "forgotten; 0: never"},
-    {"cancel_wait_timeout", CONFIG_DURATION, 100, DAY_MS, "10s", "cancel_wait_timeout",
-     "Time for a cancel request"},
+    {"cancel_wait_timeout", CONFIG_DURATION, 0, YEAR_MS, "10s", "cancel_wait_timeout",
+     "Time for a cancel request; 0: no limit"},
     {"server_reset_query", CONFIG_STRING, 0, 0, "DISCARD ALL", "server_reset_query",
      "Run when a client that had session state leaves its connection"},
     {"server_reset_query_always", CONFIG_BOOL, 0, 0, "false", "server_reset_query_always",
@@ -331,7 +332,7 @@ static const struct config_key pool_keys[] = {
     {"metrics_listen", CONFIG_STRING, 0, 0, NULL, NULL,
      "\"address:port\" where Prometheus finds `/metrics`; without it nowhere. It asks for no password: "
      "loopback, or a network of your own"},
-    {"slow_query", CONFIG_DURATION, 0, DAY_MS, "0", "slow_query",
+    {"slow_query", CONFIG_DURATION, 0, YEAR_MS, "0", "slow_query",
      "A query that takes so long is logged, its strings and numbers left out; 0: none"},
     {"log_connections", CONFIG_BOOL, 0, 0, "false", "log_connections", "A line for each login, and for each connection to a database"},
     {"log_disconnections", CONFIG_BOOL, 0, 0, "false", "log_disconnections",
@@ -348,11 +349,13 @@ static const struct config_key pool_user_keys[] = {
      "Password or SCRAM verifier; a password only where nobody else can read the file"},
     {"password_file", CONFIG_STRING, 0, 0, NULL, NULL, "File with it"},
     {"password_env", CONFIG_STRING, 0, 0, NULL, NULL, "Variable of the environment with it"},
+    {"login", CONFIG_BOOL, 0, 0, NULL, "login",
+     "`false`: no login for being named here, only limits for who logs in by `auth_query`"},
     POOL_MODE(NULL),
     POOL_SIZES(NULL, NULL, NULL, NULL, "Connections for the user's clients, to all databases", NULL,
                "Clients of the user, on all databases"),
     POOL_TIMES(NULL, NULL, NULL, NULL),
-    {"query_wait_timeout", CONFIG_DURATION, 0, DAY_MS, NULL, "query_wait_timeout", "As for the pool"},
+    {"query_wait_timeout", CONFIG_DURATION, 0, YEAR_MS, NULL, "query_wait_timeout", "As for the pool"},
 };
 TABLE(config_pool_user, "[[pool.users]]", "Who may log in; `[[users]]` in pool.toml.", pool_user_keys);
 
@@ -391,8 +394,8 @@ static const struct config_key pool_database_keys[] = {
     POOL_SIZES(NULL, NULL, NULL, NULL, "Connections to the database, of all its users", NULL,
                "Clients of the database"),
     POOL_TIMES(NULL, NULL, NULL, NULL),
-    {"query_wait_timeout", CONFIG_DURATION, 0, DAY_MS, NULL, "query_wait_timeout", "As for the pool"},
-    {"server_lifetime", CONFIG_DURATION, 0, DAY_MS, NULL, "server_lifetime", "As for the pool"},
+    {"query_wait_timeout", CONFIG_DURATION, 0, YEAR_MS, NULL, "query_wait_timeout", "As for the pool"},
+    {"server_lifetime", CONFIG_DURATION, 0, YEAR_MS, NULL, "server_lifetime", "As for the pool"},
 };
 TABLE(config_pool_database, "[[pool.databases]]",
       "A database behind the pool; `[[databases]]` in pool.toml.", pool_database_keys);
@@ -429,9 +432,9 @@ TABLE(config_pool_server_tls, "[pool.databases.tls]",
       "TLS towards a database; `[databases.tls]` in pool.toml.", pool_server_tls_keys);
 
 static const struct config_key pool_cache_keys[] = {
-    {"max_age", CONFIG_DURATION, 0, 24LL * 3600 * 1000, "60s", "max_age",
+    {"max_age", CONFIG_DURATION, 0, YEAR_MS, "60s", "max_age",
      "How long a result is given out as it is; 0: nothing is cached"},
-    {"stale_while_revalidate", CONFIG_DURATION, 0, 24LL * 3600 * 1000, "15s",
+    {"stale_while_revalidate", CONFIG_DURATION, 0, YEAR_MS, "15s",
      "stale_while_revalidate", "How much longer, while it is fetched anew"},
     {"bytes_max", CONFIG_SIZE, 0, 64LL * 1024 * 1024 * 1024, "64MB", "bytes_max",
      "Of the results of one user of the database; the one used longest ago goes first"},

@@ -41,6 +41,8 @@ struct ini_key {
 
 struct ini {
     json_t *plan, *server_tls, *listen; /* listen: what listeners are made of, in the end */
+    json_t *listed;                     /* auth_file: name => secret */
+    bool unread;                        /* it can not be read */
     struct config_report *report;
     const char *section_kind;
     char *hba_file, *ident_file; /* NULL: none is named */
@@ -363,6 +365,7 @@ static void read_users(struct ini *ini, int line, const char *path)
     if (access(path, R_OK) < 0) { /* PgBouncer goes on without it, too */
         AUTO_TEXT what = xasprintf("auth_file = \"%s\"", path);
         note_text(ini, line, what, "can not be read: none of its users is known");
+        ini->unread = true;
         return;
     }
     AUTO_TEXT text = read_file(ini, line, "auth_file", path);
@@ -373,8 +376,16 @@ static void read_users(struct ini *ini, int line, const char *path)
         AUTO_TEXT name = take_quoted(&rest);
         AUTO_TEXT secret = name ? take_quoted(&rest) : NULL;
         if (secret)
-            (void)json_object_set_new(user_named(ini, name), "secret", json_string(secret));
+            (void)json_object_set_new(ini->listed, name, json_string(secret));
         has_passwords = has_passwords || (secret && *secret && !check_is_verifier(secret));
+    }
+    if (ini->files_stay)
+        return;
+    const char *name;
+    json_t *listed;
+    json_object_foreach(ini->listed, name, listed)
+    {
+        (void)json_object_set(user_named(ini, name), "secret", listed);
     }
     if (has_passwords && check_others_read(path))
         config_warn(
@@ -447,13 +458,13 @@ static void on_general(struct ini *ini, int line, const char *name, const char *
         set_path(&ini->hba_file, value);
     else if (strcmp(name, "auth_ident_file") == 0)
         set_path(&ini->ident_file, value);
-    else if (strcmp(name, "auth_file") == 0 && ini->files_stay)
-        (void)json_object_set_new(ini->plan, "users_file", json_string(value));
-    else if (strcmp(name, "auth_file") == 0)
+    else if (strcmp(name, "auth_file") == 0) {
+        if (ini->files_stay)
+            (void)json_object_set_new(ini->plan, "users_file", json_string(value));
         read_users(ini, line, value);
-    else if (strncmp(name, "client_tls_", 11) == 0 &&
-             set(ini, line, tls_keys, ARRAY_LEN(tls_keys), name + 11, value,
-                 json_object_get(ini->plan, "tls")))
+    } else if (strncmp(name, "client_tls_", 11) == 0 &&
+               set(ini, line, tls_keys, ARRAY_LEN(tls_keys), name + 11, value,
+                   json_object_get(ini->plan, "tls")))
         return;
     else if (strncmp(name, "server_tls_", 11) == 0 &&
              set(ini, line, tls_keys, ARRAY_LEN(tls_keys), name + 11, value, ini->server_tls))
@@ -689,13 +700,15 @@ static void make_listeners(struct ini *ini)
 }
 
 /* Whom [users] names, and auth_file does not, is not let in for that. */
-static void mark_strangers(json_t *plan)
+static void mark_strangers(const struct ini *ini)
 {
     size_t index;
     json_t *user;
-    json_array_foreach(json_object_get(plan, "users"), index, user)
+    if (ini->unread && ini->files_stay)
+        return; /* it may name them when the pool reads it */
+    json_array_foreach(json_object_get(ini->plan, "users"), index, user)
     {
-        if (!json_object_get(user, "secret"))
+        if (!json_object_get(ini->listed, json_string_value(json_object_get(user, "name"))))
             (void)json_object_set_new(user, "login", json_false());
     }
 }
@@ -705,6 +718,7 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
     struct ini ini = {.report = report,
                       .server_tls = json_object(),
                       .listen = json_object(),
+                      .listed = json_object(),
                       .files_stay = files_stay};
     size_t index;
     json_t *database;
@@ -720,16 +734,16 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
     check_tls(&ini, "client", json_object_get(ini.plan, "tls"));
     check_tls(&ini, "server", ini.server_tls);
     make_listeners(&ini);
-    if (!files_stay) {
+    mark_strangers(&ini);
+    if (!files_stay)
         (void)json_object_set_new(ini.plan, "listeners_stay", json_true());
-        mark_strangers(ini.plan);
-    }
     json_array_foreach(json_object_get(ini.plan, "databases"), index, database)(void)
         json_object_set(database, "tls", ini.server_tls);
     if (json_array_size(json_object_get(ini.plan, "databases")) == 0)
         note_text(&ini, 0, "[databases]", "is empty: nothing but the console can be connected to");
     json_decref(ini.server_tls);
     json_decref(ini.listen);
+    json_decref(ini.listed);
     return ini.plan;
 }
 

@@ -29,7 +29,7 @@ static const struct {
     {"verbose", "0", "log_connections, log_disconnections and slow_query say what is logged"},
     {"log_stats", "0|1", STATISTICS},
     {"stats_period", "60", "averages of SHOW STATS are of the last minute"},
-    {"max_packet_size", "2147483647", "messages pass in parts, however long they are"},
+    {"max_packet_size", "2147483647", "messages pass in parts, however long; the text of a statement may have 16 MiB"},
     {"pkt_buf", "4096", BUFFERS},
     {"sbuf_loopcnt", "5", BUFFERS},
     {"tcp_socket_buffer", "0", "the kernel chooses the sizes of sockets' buffers"},

@@ -19,7 +19,7 @@ enum { SECRET_BYTES_MAX = 64 * 1024, USERS_FILE_BYTES_MAX = 64 * 1024 * 1024 };
 struct reader {
     const char *path;
     char *dir;
-    bool private_file; /* nobody but its owner reads the configuration: it may have secrets */
+    bool private_file;     /* nobody but its owner reads the configuration: it may have secrets */
     json_t *socket_rights; /* of unix sockets, as the plan has them */
     struct config_report *report;
 };
@@ -365,6 +365,35 @@ static void read_cache(const struct reader *reader, const struct value *table, j
     (void)json_object_set_new(database, "cache", cache);
 }
 
+/* Parameters of Postgres are texts. */
+static json_t *read_settings(const struct reader *reader, const struct value *table)
+{
+    json_t *settings = config_json(table), *value;
+    const char *name;
+    void *next;
+    if (!json_is_object(settings))
+        config_error(
+            reader->report, table->line, "settings",
+            "[[databases]] settings: expected a table, such as { statement_timeout = \"5s\" }");
+    json_object_foreach_safe(settings, next, name, value)
+    {
+        if (json_is_string(value))
+            continue;
+        if (json_is_boolean(value)) {
+            (void)json_object_set_new(settings, name,
+                                      json_string(json_is_true(value) ? "on" : "off"));
+        } else if (json_is_number(value)) {
+            char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+            (void)json_object_set_new(settings, name, json_string(text));
+            free(text);
+        } else {
+            config_error(reader->report, line_of(table, name), name,
+                         "[databases.settings] %s: expected a text, a number or a boolean", name);
+        }
+    }
+    return settings;
+}
+
 static void add_database(const struct reader *reader, const struct value *table, json_t *databases)
 {
     json_t *database = json_object();
@@ -384,7 +413,7 @@ static void add_database(const struct reader *reader, const struct value *table,
     take_host(table, database);
     read_secret(reader, table, "[[databases]]", "password", database, "password");
     if (settings)
-        (void)json_object_set_new(database, "settings", config_json(settings));
+        (void)json_object_set_new(database, "settings", read_settings(reader, settings));
     if (!name)
         config_error(reader->report, table->line, "name",
                      "[[databases]] needs name = \"…\", what clients ask for; \"*\" is any name");

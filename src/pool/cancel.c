@@ -110,7 +110,7 @@ void cancel_tick(void)
     for (; link; link = next) {
         struct cancel *cancel = CONTAINER_OF(link, struct cancel, link);
         next = list_next(cancels(), link);
-        if (pool_now() - cancel->begun_us > (uint64_t)pool_process.config->cancel_wait_ms * 1000)
+        if (pool_passed(cancel->begun_us, pool_process.config->cancel_wait_ms))
             finish(cancel);
     }
 }

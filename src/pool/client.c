@@ -690,11 +690,6 @@ void client_stop_waiting(struct client *client, const struct wire_error *error)
     pool_again(client);
 }
 
-static bool passed(uint64_t since_us, int64_t limit_ms)
-{
-    return limit_ms > 0 && pool_now() - since_us > (uint64_t)limit_ms * 1000;
-}
-
 /* In the words that who comes from PgBouncer may look for. */
 static void tell_of_wait(struct client *client)
 {
@@ -712,17 +707,18 @@ void client_tick(struct client *client, const struct pool_config *config)
     static const struct wire_error idle_too_long = {
         "57P05", "the client was idle for longer than client_idle_timeout", NULL,
         "Connect anew, or raise client_idle_timeout.", NULL};
-    if (client->closing && passed(client->since_us, 5000))
+    if (client->closing && pool_passed(client->since_us, 5000))
         client_close(client, NULL); /* it does not take what ends it */
-    else if (client->state == CLIENT_LOGIN && passed(client->since_us, config->client_login_ms))
+    else if (client->state == CLIENT_LOGIN &&
+             pool_passed(client->since_us, config->client_login_ms))
         client_close(client, &login_too_long);
     else if (client->state == CLIENT_LOGIN)
         login_tick(client);
     else if (client->state == CLIENT_READY && !client->server && !client->awaited &&
-             passed(client->since_us, client->pool->limits.client_idle_ms))
+             pool_passed(client->since_us, client->pool->limits.client_idle_ms))
         client_close(client, &idle_too_long);
     else if (client->state == CLIENT_WAITING && !client->told_of_wait && !own_is(client) &&
-             passed(client->since_us, config->wait_notify_ms))
+             pool_passed(client->since_us, config->wait_notify_ms))
         tell_of_wait(client);
     else if (client->state == CLIENT_ADMIN)
         console_tick(client);

@@ -392,8 +392,12 @@ static void set(struct client *client, const char *text, struct buffer *out)
         complain(out, "42601", "SET takes name = value");
     else if ((problem = console_set(name, value)))
         complain(out, "22023", problem);
-    else
+    else {
+        if (console_is_without_effect(name))
+            wire_error(out, "NOTICE",
+                       &(struct wire_error){"00000", "it has no effect here", NULL, NULL, NULL});
         done(out, "SET");
+    }
 }
 
 static void on_query(struct client *client, const char *text, struct buffer *out)

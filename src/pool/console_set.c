@@ -23,7 +23,7 @@ enum setting_type {
     LIST,
     TLS_CLIENTS,
     TLS_SERVERS,
-    NOTHING
+    NOTHING, /* PgBouncer's, which may be set, as scripts do, and has no effect here */
 };
 
 static const struct setting_kind {
@@ -62,9 +62,9 @@ static const struct setting_kind {
     {"server_lifetime", SECONDS, AT(limits.server_lifetime_ms)},
     {"server_idle_timeout", SECONDS, AT(server_idle_ms)},
     {"server_connect_timeout", SECONDS, AT(server_connect_ms)},
-    {"server_login_retry", SECONDS, AT(server_retry_ms)},
-    {"server_check_delay", SECONDS, AT(server_check_ms)},
-    {"server_check_query", TEXT, AT(server_check_query)},
+    {"server_login_retry", NOTHING, 0},
+    {"server_check_delay", NOTHING, 0},
+    {"server_check_query", NOTHING, 0},
     {"server_reset_query", TEXT, AT(server_reset_query)},
     {"server_reset_query_always", FLAG, AT(reset_always)},
     {"server_round_robin", FLAG, AT(round_robin)},
@@ -76,7 +76,7 @@ static const struct setting_kind {
     {"log_connections", FLAG, AT(log_connections)},
     {"log_disconnections", FLAG, AT(log_disconnections)},
     {"log_pooler_errors", FLAG, AT(log_errors)},
-    {"verbose", NOTHING, AT(limits)},
+    {"verbose", NOTHING, 0},
 #undef AT
 };
 
@@ -225,6 +225,14 @@ char *console_get(size_t place)
     case TLS_SERVERS:
         return xstrdup(config_tls_name(*(const int *)field));
     default:
-        return xstrdup("");
+        return NULL;
     }
+}
+
+bool console_is_without_effect(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        if (strcasecmp(settings[i].name, name) == 0)
+            return settings[i].type == NOTHING;
+    return false;
 }

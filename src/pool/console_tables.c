@@ -569,7 +569,7 @@ static void show_config(struct buffer *out)
         table_text(out, name);
         table_text(out, value);
         table_text(out, NULL);
-        table_text(out, "yes");
+        table_text(out, value ? "yes" : "no");
         wire_end(out, begun);
     }
 }

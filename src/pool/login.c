@@ -707,8 +707,12 @@ static bool take_answer(struct client *client)
         return false;
     }
     bool password = client->login->stage == STAGE_PASSWORD;
-    uint32_t length_max = password ? PASSWORD_BYTES_MAX : ANSWER_BYTES_MAX;
-    if (bytes.ptr[0] != 'p' || length < 4 || length > length_max) {
+    if (bytes.ptr[0] == 'p' && password && length > PASSWORD_BYTES_MAX) {
+        if (may_try(client))
+            fail_password(client); /* nobody has such a long one */
+        return false;
+    }
+    if (bytes.ptr[0] != 'p' || length < 4 || (!password && length > ANSWER_BYTES_MAX)) {
         fail(client, "08P01", "expected the answer to a password request");
         return false;
     }

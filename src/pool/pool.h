@@ -232,6 +232,8 @@ extern struct pool_process pool_process;
 
 /* ---- pool_main.c ---- */
 uint64_t pool_now(void); /* microseconds, monotonic */
+/* Has it been for longer than the limit? 0: there is none. */
+bool pool_passed(uint64_t since_us, int64_t limit_ms);
 /* client_run, or server_run, in the next turn. */
 void pool_again(struct client *client);
 void server_again(struct server *server);

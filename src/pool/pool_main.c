@@ -56,6 +56,11 @@ uint64_t pool_now(void)
     return clock_monotonic_us();
 }
 
+bool pool_passed(uint64_t since_us, int64_t limit_ms)
+{
+    return limit_ms > 0 && pool_now() - since_us > (uint64_t)limit_ms * 1000;
+}
+
 void pool_again(struct client *client)
 {
     if (!client->again.next)

@@ -257,7 +257,6 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->auth_database = text(root, "auth_database", NULL);
     config->admin_users = names(root, "admin_users");
     config->stats_users = names(root, "stats_users");
-    config->track_parameters = names(root, "track_parameters");
     config->ignore_startup_parameters = names(root, "ignore_startup_parameters");
     config->notes = names(root, "notes");
     config->database_clients_max = (int)integer(root, "database_clients_max", 0);
@@ -271,12 +270,9 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->server_connect_ms = integer(root, "server_connect_timeout", 15000);
     config->tcp_user_ms = integer(root, "tcp_user_timeout", 60000);
     config->pool_idle_ms = integer(root, "pool_idle_timeout", 3600000);
-    config->server_retry_ms = integer(root, "server_login_retry", 15000);
     config->server_idle_ms = integer(root, "server_idle_timeout", 600000);
-    config->server_check_ms = integer(root, "server_check_delay", 30000);
     config->cancel_wait_ms = integer(root, "cancel_wait_timeout", 10000);
     config->slow_query_ms = integer(root, "slow_query", 0);
-    config->server_check_query = text(root, "server_check_query", "");
     config->server_reset_query = text(root, "server_reset_query", "DISCARD ALL");
     config->login_notice = text(root, "login_notify_message", "");
     config->reset_always = flag(root, "server_reset_query_always", false);
@@ -286,7 +282,6 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->log_errors = flag(root, "log_errors", true);
     config->standalone = flag(root, "standalone", false);
     config->server_tls_mode = TLS_PREFER;
-    config->application_name_add_host = flag(root, "application_name_add_host", false);
     config->statements_max = (int)integer(root, "prepared_statements_max", 256);
     config->client_statements_max = (int)integer(root, "client_statements_max", 4096);
     config->client_statements_bytes_max =
@@ -466,12 +461,11 @@ void config_release(struct pool_config **config)
     free(c->databases);
     free_tls(&c->tls);
     hba_free(&c->hba);
-    char **lists[] = {c->admin_users, c->stats_users, c->track_parameters,
-                      c->ignore_startup_parameters, c->notes};
+    char **lists[] = {c->admin_users, c->stats_users, c->ignore_startup_parameters, c->notes};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         free_names(lists[i]);
-    char *texts[] = {c->auth_query,         c->auth_user,          c->auth_database,
-                     c->server_check_query, c->server_reset_query, c->login_notice};
+    char *texts[] = {c->auth_query, c->auth_user, c->auth_database, c->server_reset_query,
+                     c->login_notice};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         free(texts[i]);
     free(c);

@@ -130,16 +130,15 @@ struct pool_config {
     int database_clients_max, user_clients_max, user_connections_max;
     int queue_max;
     int64_t reserve_after_ms, wait_notify_ms, client_login_ms, denial_delay_ms;
-    int64_t server_connect_ms, server_retry_ms, pool_idle_ms, tcp_user_ms;
-    int64_t server_idle_ms, server_check_ms, cancel_wait_ms, slow_query_ms;
-    char *server_check_query, *server_reset_query, *login_notice;
+    int64_t server_connect_ms, pool_idle_ms, tcp_user_ms;
+    int64_t server_idle_ms, cancel_wait_ms, slow_query_ms;
+    char *server_reset_query, *login_notice;
     bool reset_always, round_robin, log_connections, log_disconnections, log_errors;
-    bool application_name_add_host;
     bool standalone; /* `weir pool`: nothing besides is served */
     int statements_max, client_statements_max;
     uint64_t client_statements_bytes_max;
     enum state_policy state;
-    char **track_parameters, **ignore_startup_parameters;
+    char **ignore_startup_parameters;
     char **notes;
     uint32_t metrics_listeners; /* bit i: listener i is for Prometheus */
 };

@@ -583,11 +583,6 @@ void server_is_up(struct server *server)
     pool_connect_worked(server->pool);
 }
 
-static bool passed(uint64_t since_us, int64_t limit_ms)
-{
-    return limit_ms > 0 && pool_now() - since_us > (uint64_t)limit_ms * 1000;
-}
-
 static const struct wire_error query_too_long = {
     "57014", "query timeout: the statement ran longer than the pool's query_timeout",
     "Should the database not hear of it in time, the outcome is unknown.",
@@ -630,12 +625,12 @@ static void lent_tick(struct server *server)
              tcp_is_lost(client->stream.source.fd, &server->client_acknowledged, pool_now(),
                          server->pool->config->tcp_user_ms))
         client_close(client, NULL);
-    else if (asked && passed(server->progress_us, limits->query_ms) && !server->cancels)
+    else if (asked && pool_passed(server->progress_us, limits->query_ms) && !server->cancels)
         client_close(client, &query_too_long);
-    else if (server->status != 'I' && passed(client->since_us, limits->transaction_ms))
+    else if (server->status != 'I' && pool_passed(client->since_us, limits->transaction_ms))
         client_close(client, &transaction_too_long);
     else if (!asked && (server->status != 'I' || server->batch_open) &&
-             passed(server->progress_us, limits->idle_transaction_ms))
+             pool_passed(server->progress_us, limits->idle_transaction_ms))
         take_from_client(server, &transaction_idle);
 }
 
@@ -659,7 +654,8 @@ void server_tick(struct server *server)
         server_login_tick(server);
     else if (server->state == SERVER_LENT)
         lent_tick(server);
-    else if (server->state == SERVER_CLEANING && passed(server->used_us, config->cancel_wait_ms))
+    else if (server->state == SERVER_CLEANING &&
+             pool_passed(server->used_us, config->cancel_wait_ms))
         end_cleaning(server);
     else if (server->state == SERVER_CLEANING && server->expect.count > 0 && !server->finishes &&
              server->cancels == 0 && expect_head(&server->expect)->kind != EXPECT_OWN_QUERY)

@@ -675,8 +675,7 @@ void server_login_run(struct server *server, uint32_t events)
 
 void server_login_tick(struct server *server)
 {
-    int64_t limit_ms = server->pool->config->server_connect_ms;
-    if (limit_ms <= 0 || pool_now() - server->born_us <= (uint64_t)limit_ms * 1000)
+    if (!pool_passed(server->born_us, server->pool->config->server_connect_ms))
         return;
     note_failure(server, "08001", "%s port %u did not answer within server_connect_timeout",
                  host_of(server)->host, host_of(server)->port);

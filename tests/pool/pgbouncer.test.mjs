@@ -2,7 +2,7 @@
 // A configuration of PgBouncer's, run as it is.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
@@ -75,8 +75,8 @@ test("weir pool import writes the same as a configuration of weir's", async () =
   writeFileSync(join(dir, "users.txt"), '"postgres" "it""s secret"\n"other" "x"\n', { mode: 0o600 });
   writeFileSync(
     join(dir, "b.ini"),
-    `[databases]\napp = host=127.0.0.1 port=${postgres.port} dbname=postgres user=postgres password='a"b\\c' timezone=Asia/Tokyo auth_user=postgres auth_dbname=app\nquestion = host=127.0.0.1 port=${postgres.port} auth_user=postgres auth_query='select $1, null'\n[users]\npostgres = pool_mode=transaction\n[pgbouncer]\n` +
-      `listen_addr = localhost\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = ${dir}/users.txt\nadmin_users = postgres\nserver_tls_sslmode = disable\n` +
+    `[databases]\napp = host=127.0.0.1 port=${postgres.port} dbname=postgres user=postgres password='a"b\\c' timezone=Asia/Tokyo auth_user=postgres auth_dbname=app\nquestion = host=127.0.0.1 port=${postgres.port} auth_user=postgres auth_query='select $1, null'\n[users]\npostgres = pool_mode=transaction\nguest = pool_mode=session\n[pgbouncer]\n` +
+      `server_lifetime = 172800\nclient_login_timeout = 0\ncancel_wait_timeout = 0\nlisten_addr = localhost\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = ${dir}/users.txt\nadmin_users = postgres\nserver_tls_sslmode = disable\n` +
       `query_wait_timeout = 1.5\nserver_reset_query_always = 1\nlog_disconnections = 1\npool_idle_timeout = 60\nquery_wait_notify = 0\nlogin_notify_message = by the "pool"\nresolv_conf = ${dir}/resolv.conf\n`,
   );
   const weirRun = (...args) => spawnSync(weirPath, ["pool", "import", ...args], { encoding: "utf8", timeout: 20000 * patience });
@@ -85,6 +85,8 @@ test("weir pool import writes the same as a configuration of weir's", async () =
   assert.equal(done.status, 0, done.stderr);
   assert.match(done.stderr, /b\.ini:\d+: resolv_conf is not carried over/);
   assert.equal(statSync(toml).mode & 0o777, 0o600);
+  const users = readFileSync(toml, "utf8").split("[[users]]").slice(1);
+  assert.deepEqual(users.map((user) => [/name = "(\w+)"/.exec(user)[1], user.includes("login = false")]), [["postgres", false], ["guest", true]]); // auth_file has none
   assert.equal(weirRun(join(dir, "b.ini"), "--output", toml).status, 1); // not over another
   assert.equal(weirRun(join(dir, "none.ini")).status, 1);
   assert.equal(weirRun().status, 2);
@@ -96,6 +98,7 @@ test("weir pool import writes the same as a configuration of weir's", async () =
     }).trim();
   assert.equal(psql("app", "show timezone"), "Asia/Tokyo");
   assert.match(psql("pgbouncer", "show config"), /query_wait_timeout\|1.5\|/);
+  assert.match(psql("pgbouncer", "show config"), /server_lifetime\|172800\|\|yes\n[^]*server_check_query\|\|\|no\n/);
   assert.match(psql("pgbouncer", "show config"), /query_wait_notify\|0\|[^]*login_notify_message\|by the "pool"\|/);
   assert.match(psql("pgbouncer", "show pools"), /app\|postgres\|.*transaction/);
   assert.equal((await weir.stop("SIGTERM")).code, 0);

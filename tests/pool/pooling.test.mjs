@@ -269,6 +269,13 @@ test("reported parameters travel with their session", async () => {
   await pool.stop();
 });
 
+test("connections begin with the database's settings: texts, numbers and booleans", async () => {
+  const pool = await open("", "settings = { statement_timeout = 4321, enable_seqscan = false, search_path = \"elsewhere\" }");
+  const a = await Wire.login(pool.port);
+  assert.deepEqual(await a.rows("select current_setting('statement_timeout'), current_setting('enable_seqscan'), current_setting('search_path')"), [["4321ms", "off", "elsewhere"]]);
+  await pool.stop();
+});
+
 test("prepared statements: shared, closed beyond the limit", async () => {
   const pool = await open("pool_size = 1\nprepared_statements_max = 5");
   const clients = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
