@@ -127,7 +127,7 @@ static void on_bell(struct loop_source *source, uint32_t events)
 {
     struct attachment *attachment = CONTAINER_OF(source, struct attachment, bell);
     (void)events;
-    channel_awake(&attachment->channel);
+    channel_rung(&attachment->channel);
     attachment->unread = true; /* read at the end of the turn, with what the network brought */
     attachment_mark(attachment);
 }
@@ -189,7 +189,8 @@ void attachment_open(const struct control_instance *order, int fds[CHANNEL_FDS])
     attachment->instance_id = order->instance_id;
     int r = channel_open(&attachment->channel, CHANNEL_SERVER, fds);
     if (r == 0 && deployment)
-        r = loop_add(broker.loop, &attachment->bell, attachment->channel.bell_in, EPOLLIN, on_bell);
+        r = loop_add(broker.loop, &attachment->bell, attachment->channel.bell_in, EPOLLIN | EPOLLET,
+                     on_bell);
     if (r < 0 || !deployment) {
         log_error("instance %u: cannot attach it: %s", order->instance_id,
                   deployment ? strerror(-r) : "no such deployment");

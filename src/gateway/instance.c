@@ -23,7 +23,7 @@
 enum {
     LAGGING_MS = 50,
     LAGGING_AT_FIRST_MS = 500, /* it has to be forked yet: another one would come no sooner */
-    STUCK_GRACE_MS = 2000, /* beyond the CPU limit: the engine's own watchdog has failed */
+    STUCK_GRACE_MS = 2000,     /* beyond the CPU limit: the engine's own watchdog has failed */
     SPAWN_TIMEOUT_MS = 30000,
     BUSY_TICKS = 20,    /* work was waiting at each of so many looks: one instance is not enough */
     GIVE_BACK_MS = 100, /* idle for so long: ends when memory is short */
@@ -95,7 +95,7 @@ static void on_bell(struct loop_source *source, uint32_t events)
 {
     struct instance *instance = CONTAINER_OF(source, struct instance, bell);
     (void)events;
-    channel_awake(&instance->channel);
+    channel_rung(&instance->channel);
     (void)instance_drain(instance);
     resume(instance);
     instance_mark_dirty(instance); /* dispatch_flush decides whether it sleeps */
@@ -146,7 +146,8 @@ void dispatch_add_instance(const struct control_instance *order, int fds[CHANNEL
     }
     int r = channel_open(&instance->channel, CHANNEL_SERVER, taken);
     if (r == 0 && deployment)
-        r = loop_add(gateway.loop, &instance->bell, instance->channel.bell_in, EPOLLIN, on_bell);
+        r = loop_add(gateway.loop, &instance->bell, instance->channel.bell_in, EPOLLIN | EPOLLET,
+                     on_bell);
     if (r < 0 || !deployment) {
         channel_close(&instance->channel);
         free(instance);
@@ -186,8 +187,8 @@ static void retry_unbegun(struct instance *instance)
 {
     for (int i = 0; i < SLOTS_MAX && instance->in_flight > 0; i++) {
         struct request *request = instance->slots[i];
-        if (!request || !request->body_whole || request->retried ||
-            !caller_waits(request) || !dispatch_revoke(request))
+        if (!request || !request->body_whole || request->retried || !caller_waits(request) ||
+            !dispatch_revoke(request))
             continue;
         request->retried = true;
         request->deployment->worker->count->retried++;
@@ -257,8 +258,8 @@ void dispatch_instance_gone(const struct control_gone *gone, struct slice text)
     *place = instance->next;
     deployment->worker->count->instances--;
     bool memory = gone->status == EXIT_OUT_OF_MEMORY << 8;
-    AUTO_TEXT why = memory ? xstrdup("Error: Worker exceeded memory limit.")
-                           : end_of(instance, gone, text);
+    AUTO_TEXT why =
+        memory ? xstrdup("Error: Worker exceeded memory limit.") : end_of(instance, gone, text);
     if (memory)
         log_warn("%s: instance %u ran out of memory", deployment->worker->name, instance->id);
     else if (signal_number && !instance->killed)

@@ -113,10 +113,15 @@ bool channel_sleep(struct channel *channel)
     return ring_reader_sleep(&channel->in);
 }
 
+void channel_rung(struct channel *channel)
+{
+    ring_reader_awake(&channel->in);
+}
+
 void channel_awake(struct channel *channel)
 {
     uint64_t count;
-    ring_reader_awake(&channel->in);
+    channel_rung(channel);
     (void)!read(channel->bell_in, &count, sizeof(count)); /* EAGAIN: not rung */
 }
 

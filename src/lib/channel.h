@@ -36,6 +36,9 @@ void channel_consumed(struct channel *channel);
 bool channel_sleep(struct channel *channel);
 /* Woken: clears the bell. */
 void channel_awake(struct channel *channel);
+/* The same for who watches the bell with EPOLLIN | EPOLLET, and is told of each ring: it need not
+ * be cleared, which would take a system call. */
+void channel_rung(struct channel *channel);
 /* Gives the pages of both rings back to the system if both are empty (server end, when idle). */
 void channel_trim(struct channel *channel);
 

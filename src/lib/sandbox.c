@@ -157,7 +157,7 @@ static const int calls_template[] = {
     SCMP_SYS(sendmsg),         SCMP_SYS(fcntl),     SCMP_SYS(prctl),      SCMP_SYS(seccomp),
     SCMP_SYS(prlimit64),       SCMP_SYS(setrlimit), SCMP_SYS(getdents64), SCMP_SYS(epoll_create1),
     SCMP_SYS(close_range),     SCMP_SYS(dup),       SCMP_SYS(eventfd2),   SCMP_SYS(signalfd4),
-    SCMP_SYS(set_tid_address), SCMP_SYS(setitimer), SCMP_SYS(pread64),
+    SCMP_SYS(set_tid_address), SCMP_SYS(setitimer),
 };
 static const int calls_nursery[] = {
     SCMP_SYS(unshare), SCMP_SYS(setns),  SCMP_SYS(openat),  SCMP_SYS(newfstatat),

@@ -15,13 +15,13 @@
  * The frame header's slot field carries the slot, aux the low 32 bits of the id.
  *
  * A socket (connect() of cloudflare:sockets) is an exchange, too: FRAME_REQUEST with FRAME_SOCKET,
- * method "CONNECT", the URL "host:port"; FRAME_RESPONSE when it is open, and again when TLS that was
- * asked for later is; FRAME_BODY both ways, each with its own FRAME_FIN. It lives until FRAME_ERROR
- * or FRAME_ABORT. The broker connects to anybody whom the egress policy allows, the pool to itself,
- * for the hosts of the worker's database bindings.
+ * method "CONNECT", the URL "host:port"; FRAME_RESPONSE when it is open, and again when TLS that
+ * was asked for later is; FRAME_BODY both ways, each with its own FRAME_FIN. It lives until
+ * FRAME_ERROR or FRAME_ABORT. The broker connects to anybody whom the egress policy allows, the
+ * pool to itself, for the hosts of the worker's database bindings.
  *
  * Flow control: each side may have FLOW_WINDOW_BYTES of body in flight a direction; the receiver
- * gives credit back with FRAME_CREDIT as it consumes. */
+ * gives credit back with FRAME_CREDIT as it consumes, or for FLOW_CREDIT_BYTES at once. */
 #ifndef WEIR_HTTP_FRAMES_H
 #define WEIR_HTTP_FRAMES_H
 
@@ -30,6 +30,8 @@
 
 enum {
     FLOW_WINDOW_BYTES = 256 * 1024,
+    FLOW_CREDIT_BYTES = 64 * 1024, /* what a receiver owes it may collect up to this: a frame of its
+                                      own for each few bytes would wake the sender for nothing */
     BODY_CHUNK_BYTES_MAX = 32 * 1024, /* of one FRAME_BODY */
     INLINE_BODY_BYTES_MAX = 32 * 1024,
     HEAD_BYTES_MAX = 200 * 1024, /* url + headers; a head longer than a frame comes in parts */
@@ -55,7 +57,8 @@ enum frame_type {
     FRAME_ABORT,
     /* the answering side failed: struct frame_error + text (message) + detail (stack) */
     FRAME_ERROR,
-    /* instance → gateway: struct frame_done: nothing of this request runs any more; the slot is free */
+    /* instance → gateway: struct frame_done: nothing of this request runs any more; the slot is
+       free */
     FRAME_DONE,
     /* instance → gateway: struct frame_log + text: one console line */
     FRAME_LOG,
@@ -70,9 +73,9 @@ enum frame_type {
 };
 
 enum frame_flags {
-    FRAME_FIN = 1 << 0,      /* the last body bytes of this direction are in this frame */
-    FRAME_HAS_BODY = 1 << 1, /* a request with a body (possibly empty) */
-    FRAME_FOLLOW = 1 << 2,   /* outbound fetch: redirect "follow" */
+    FRAME_FIN = 1 << 0,            /* the last body bytes of this direction are in this frame */
+    FRAME_HAS_BODY = 1 << 1,       /* a request with a body (possibly empty) */
+    FRAME_FOLLOW = 1 << 2,         /* outbound fetch: redirect "follow" */
     FRAME_REDIRECT_ERROR = 1 << 3, /* outbound fetch: redirect "error" */
     FRAME_DONE_TOO = 1 << 4, /* response with FIN and no waitUntil left: stands for FRAME_DONE */
     FRAME_PASS_THROUGH = 1 << 5, /* error after passThroughOnException: try assets */
@@ -101,7 +104,7 @@ struct frame_response {
     uint32_t status;
     uint32_t headers_bytes;
     uint32_t inline_bytes;
-    uint32_t url_bytes;   /* broker: final URL after redirects, follows the headers; else 0 */
+    uint32_t url_bytes; /* broker: final URL after redirects, follows the headers; else 0 */
     union {
         uint32_t redirects; /* broker: how many */
         uint32_t cpu_us;    /* instance: CPU spent on the request so far */
@@ -138,7 +141,7 @@ static_assert(sizeof(struct frame_start_tls) == 16, "layout");
 enum error_kind {
     ERROR_KIND_EXCEPTION = 1101, /* uncaught, rejected, not a Response, never settles */
     ERROR_KIND_CPU = 1102,       /* CPU limit */
-    ERROR_KIND_MEMORY = 1103,    /* memory limit (told to the outside as 1102, as the platform does) */
+    ERROR_KIND_MEMORY = 1103, /* memory limit (told to the outside as 1102, as the platform does) */
     ERROR_KIND_SUBREQUESTS = 1104,
     /* outbound: */
     ERROR_KIND_CONNECT = 2001, /* refused, unreachable, reset, TLS failure */
@@ -172,7 +175,7 @@ enum console_level { CONSOLE_DEBUG, CONSOLE_INFO, CONSOLE_LOG, CONSOLE_WARN, CON
 struct frame_log {
     uint64_t id; /* of the request it belongs to; 0: none */
     uint32_t level;
-    uint32_t text_bytes; /* the line */
+    uint32_t text_bytes;  /* the line */
     uint32_t where_bytes; /* "src/index.ts:12:5" or empty */
     uint32_t reserved;
 };

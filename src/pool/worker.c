@@ -44,6 +44,7 @@ struct socket {
     int64_t window; /* what the instance may still send */
     int64_t credit; /* what it still takes */
     uint32_t credit_owed;
+    bool unseen;  /* bytes have come that the client has not been told of */
     bool ended;   /* the instance sends no more */
     bool aborted; /* … and wants to hear no more */
 };
@@ -269,7 +270,8 @@ static int on_body(struct attachment *attachment, const struct ring_frame *frame
         return -EPROTO;
     buffer_append(&socket->in, payload + sizeof(body), body.bytes);
     socket->ended = body.flags & FRAME_FIN;
-    client_event(&socket->client, socket->ended ? EPOLLIN | EPOLLRDHUP : EPOLLIN);
+    socket->unseen =
+        true; /* drivers write a query in several pieces: see_bytes, when all are here */
     return 0;
 }
 
@@ -319,6 +321,21 @@ static int on_frame(struct attachment *attachment, const struct ring_frame *fram
     }
 }
 
+/* Any of them may be closed by what its client makes of them. */
+static void see_bytes(struct attachment *attachment)
+{
+    struct socket *socket = attachment->sockets;
+    while (socket) {
+        if (!socket->unseen) {
+            socket = socket->next;
+            continue;
+        }
+        socket->unseen = false;
+        client_event(&socket->client, socket->ended ? EPOLLIN | EPOLLRDHUP : EPOLLIN);
+        socket = attachment->sockets;
+    }
+}
+
 /* True: its share of the turn is used up and there is more. */
 static bool read_frames(struct attachment *attachment)
 {
@@ -330,6 +347,7 @@ static bool read_frames(struct attachment *attachment)
             r = -EPROTO;
     }
     channel_consumed(&attachment->channel);
+    see_bytes(attachment);
     if (r < 0)
         break_off(attachment);
     return r == 1 || (r == 0 && !channel_sleep(&attachment->channel));
@@ -339,7 +357,7 @@ static void on_bell(struct loop_source *source, uint32_t events)
 {
     struct attachment *attachment = CONTAINER_OF(source, struct attachment, bell);
     (void)events;
-    channel_awake(&attachment->channel);
+    channel_rung(&attachment->channel);
     attachment->unread = true;
     mark(attachment);
 }
@@ -350,7 +368,7 @@ static void send_credits(struct attachment *attachment)
 {
     for (struct socket *socket = attachment->sockets; socket; socket = socket->next) {
         struct frame_credit credit = {.id = socket->id, .bytes = socket->credit_owed};
-        if (credit.bytes == 0 || socket->ended)
+        if (credit.bytes < FLOW_CREDIT_BYTES || socket->ended)
             continue;
         socket->window += credit.bytes;
         socket->credit_owed = 0;
@@ -421,8 +439,8 @@ void worker_attach(const struct control_instance *order, int fds[CHANNEL_FDS])
     attachment->outbox.channel = &attachment->channel;
     int r = channel_open(&attachment->channel, CHANNEL_SERVER, fds);
     if (r == 0 && worker)
-        r = loop_add(pool_process.loop, &attachment->bell, attachment->channel.bell_in, EPOLLIN,
-                     on_bell);
+        r = loop_add(pool_process.loop, &attachment->bell, attachment->channel.bell_in,
+                     EPOLLIN | EPOLLET, on_bell);
     if (r < 0 || !worker) {
         log_error("instance %u: cannot attach it: %s", order->instance_id,
                   worker ? strerror(-r) : "its worker has no databases");

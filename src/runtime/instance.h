@@ -14,16 +14,18 @@ struct slot {
     uint32_t cpu_us;
     uint32_t subrequests;
     struct outflow response;
+    uint32_t credit_owed; /* of the request's body */
     bool responded;
     bool done_with_fin; /* the library is done; the last body frame says so */
 };
 
-/* An exchange that the worker opened: outbound fetch (broker), assets (gateway), a socket (broker or
- * pool). */
+/* An exchange that the worker opened: outbound fetch (broker), assets (gateway), a socket (broker
+ * or pool). */
 struct exchange {
     uint64_t id; /* the library's; 0: free */
     bool is_socket;
     struct outflow request;
+    uint32_t credit_owed; /* of the response's body */
 };
 
 enum exchange_target { TARGET_BROKER, TARGET_GATEWAY, TARGET_POOL, TARGETS };
@@ -38,13 +40,13 @@ struct instance {
     struct exchange exchanges[TARGETS][SLOTS_MAX];
     uint32_t cpu_ms_max, in_flight;
     uint32_t subrequests_max; /* of one request; set before the worker boots */
-    uint64_t timer_due_us; /* 0: none */
-    uint64_t body_bytes;   /* that came since garbage was last collected */
+    uint64_t timer_due_us;    /* 0: none */
+    uint64_t body_bytes;      /* that came since garbage was last collected */
     bool retiring, serving;
     bool spent; /* out of memory, or stopped in the middle of something: ends with its requests */
-    uint64_t warmup_us; /* that its requests may still use beyond their limit: WARMUP_US_MAX */
+    uint64_t warmup_us;    /* that its requests may still use beyond their limit: WARMUP_US_MAX */
     uint64_t batch_cpu_us; /* the CPU clock when the loop last began a round of turns */
-    struct { /* see instance_keep_to_cpu */
+    struct {               /* see instance_keep_to_cpu */
         cpu_set_t all;
         bool kept;
         uint64_t window_start_us, long_us; /* time spent in long turns since then */
@@ -61,8 +63,9 @@ extern struct instance instance;
 
 /* Starts engine and library (no worker yet). */
 int instance_init(struct error *err) WARN_UNUSED;
-/* Evaluates a bundle (the file's bytes, which must stay mapped) at global scope. seed: what instances
- * of a system worker have learned, or nothing. The error is what the author of the worker sees. */
+/* Evaluates a bundle (the file's bytes, which must stay mapped) at global scope. seed: what
+ * instances of a system worker have learned, or nothing. The error is what the author of the worker
+ * sees. */
 int instance_boot(struct slice bundle, struct slice seed, struct error *err) WARN_UNUSED;
 /* CPU time that one request may use, from now on. The engine then makes a thread that watches, so
  * not before the last fork. */
@@ -72,8 +75,8 @@ void instance_limit_cpu(uint32_t cpu_ms_max);
 void instance_keep_to_cpu(int cpu);
 /* What the booted worker can do: bit 0 fetch, bit 1 scheduled. */
 uint32_t instance_handlers(void);
-/* Takes over the channels and serves until retired or the gateway is gone. broker_fds and pool_fds may
- * be NULL: none. Returns the exit code. */
+/* Takes over the channels and serves until retired or the gateway is gone. broker_fds and pool_fds
+ * may be NULL: none. Returns the exit code. */
 int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHANNEL_FDS],
                    const int pool_fds[CHANNEL_FDS]);
 

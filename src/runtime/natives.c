@@ -75,7 +75,8 @@ static struct slice block_bytes(JSContextRef ctx, JSValueRef value)
     if (value)
         engine_append_utf8(ctx, value, &head_text); /* beyond ASCII as workerd sends it */
     if (buffer_len(&head_text) > HEAD_BYTES_MAX)
-        head_text.end = head_text.start; /* the library refuses what is long; UTF-8 made it longer */
+        head_text.end =
+            head_text.start; /* the library refuses what is long; UTF-8 made it longer */
     return buffer_slice(&head_text);
 }
 
@@ -197,16 +198,25 @@ ENGINE_FUNCTION(done)
     return JSValueMakeUndefined(ctx);
 }
 
+static void give_credit(struct outbox *outbox, uint32_t slot, uint64_t id, uint32_t *owed,
+                        uint32_t bytes)
+{
+    *owed += bytes;
+    if (*owed < FLOW_CREDIT_BYTES)
+        return;
+    struct frame_credit credit = {.id = id, .bytes = *owed};
+    outbox_send(outbox, FRAME_CREDIT, slot, id, &credit, sizeof(credit));
+    *owed = 0;
+}
+
 /* requestCredit(slot, id, bytes): the worker consumed bytes of the request's body */
 ENGINE_FUNCTION(request_credit)
 {
     uint32_t index;
     struct slot *slot = argument_slot(ctx, argc, argv, &index);
-    struct frame_credit credit = {.bytes = argument_u32(ctx, argc, argv, 2)};
-    if (slot && credit.bytes) {
-        credit.id = slot->id;
-        outbox_send(gateway_outbox(), FRAME_CREDIT, index, slot->id, &credit, sizeof(credit));
-    }
+    if (slot)
+        give_credit(gateway_outbox(), index, slot->id, &slot->credit_owed,
+                    argument_u32(ctx, argc, argv, 2));
     return JSValueMakeUndefined(ctx);
 }
 
@@ -371,12 +381,9 @@ ENGINE_FUNCTION(fetch_credit)
     enum exchange_target target;
     uint32_t slot;
     struct exchange *exchange = argument_exchange(ctx, argc, argv, &target, &slot);
-    struct frame_credit credit = {.bytes = argument_u32(ctx, argc, argv, 2)};
-    if (exchange && credit.bytes) {
-        credit.id = exchange->id;
-        outbox_send(&instance.outboxes[target], FRAME_CREDIT, slot, exchange->id, &credit,
-                    sizeof(credit));
-    }
+    if (exchange)
+        give_credit(&instance.outboxes[target], slot, exchange->id, &exchange->credit_owed,
+                    argument_u32(ctx, argc, argv, 2));
     return JSValueMakeUndefined(ctx);
 }
 

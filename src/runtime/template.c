@@ -125,19 +125,16 @@ static void limit_startup(uint32_t cpu_ms_max)
     (void)setitimer(ITIMER_PROF, &limit, NULL);
 }
 
-/* Whatever is not there or too long is nothing. */
-static struct buffer read_seed(void)
+/* Mapped for as long as the template lives. Whatever is not there or too long is nothing. */
+static struct slice map_seed(void)
 {
-    struct buffer seed = {0};
     struct stat stat;
     int fd = template.start.seed_fd;
-    if (fd >= 0 && fstat(fd, &stat) == 0 && stat.st_size > 0 && stat.st_size <= SEED_BYTES_MAX) {
-        size_t len = (size_t)stat.st_size;
-        ssize_t bytes = pread(fd, buffer_reserve(&seed, len), len, 0);
-        seed.end += bytes > 0 ? (size_t)bytes : 0;
-    }
+    void *seed = MAP_FAILED;
+    if (fd >= 0 && fstat(fd, &stat) == 0 && stat.st_size > 0 && stat.st_size <= SEED_BYTES_MAX)
+        seed = mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     fd_close(&template.start.seed_fd);
-    return seed;
+    return seed == MAP_FAILED ? (struct slice){0} : (struct slice){seed, (size_t)stat.st_size};
 }
 
 static void load_worker(void)
@@ -156,10 +153,8 @@ static void load_worker(void)
         _exit(1);
     }
     fd_close(&template.start.bundle_fd);
-    AUTO_BUFFER seed = read_seed();
     limit_startup(template.start.limits.startup_cpu_ms_max);
-    if (instance_boot((struct slice){bundle, (size_t)stat.st_size}, buffer_slice(&seed), &err) <
-        0) {
+    if (instance_boot((struct slice){bundle, (size_t)stat.st_size}, map_seed(), &err) < 0) {
         tell(CONTROL_TEMPLATE_FAILED, 0, 0, err.text);
         _exit(0);
     }
