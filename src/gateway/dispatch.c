@@ -9,6 +9,7 @@
 #include "caller.h"
 #include "clock.h"
 #include "conn.h"
+#include "placement.h"
 #include "request.h"
 
 enum {
@@ -210,6 +211,7 @@ static bool send_to(struct instance *instance, struct request *request)
     instance->slots[slot] = request;
     instance->next_slot = (slot + 1) % SLOTS_MAX;
     request->deployment->worker->count->in_flight++;
+    placement_begin(request->of_worker);
     if (instance->in_flight++ == 0)
         instance->progress_ms = loop_now_ms(gateway.loop);
     request->instance = instance;
@@ -267,6 +269,7 @@ void dispatch_leave_slot(struct request *request)
     instance->slots[request->slot] = NULL;
     request->instance = NULL;
     request->deployment->worker->count->in_flight--;
+    placement_end(request->of_worker);
     if (--instance->in_flight == 0)
         instance->idle_since_ms = loop_now_ms(gateway.loop);
 }

@@ -119,6 +119,7 @@ struct request {
     uint32_t slot, ring_position, event_id;
     enum request_state state;
     bool is_event, body_whole, body_ended, retried, head_request, http10;
+    bool of_worker;      /* another worker's call */
     bool cpu_known;      /* the instance told cpu_us */
     struct buffer frame; /* struct frame_request or frame_event, url, headers, inline body */
     struct span host, path, client, user_agent, referer; /* in frame, for the log */

@@ -20,6 +20,7 @@
 #include "json_wipe.h"
 #include "log.h"
 #include "ipc_queue.h"
+#include "placement.h"
 #include "sandbox.h"
 
 enum { TICK_MS = 25, CONN_TICK_MS = 250, DESCRIPTORS_KEPT = 512 };
@@ -164,7 +165,9 @@ int gateway_main(int argc, char **argv)
     gateway.connections_limit = raise_descriptor_limit();
     gateway.loop = loop_new();
     gateway.cpus = count_cpus();
-    keep_to_cpu(argc > 2 ? atoi(argv[2]) : -1);
+    int cpu = argc > 2 ? atoi(argv[2]) : -1;
+    keep_to_cpu(cpu);
+    placement_init(cpu >= 0);
     gateway.next_id = first_request_id();
     if (loop_add(gateway.loop, &gateway.control, CONTROL_FD, EPOLLIN, on_control) < 0)
         return 1;

@@ -17,6 +17,7 @@
 #include "caller.h"
 #include "clock.h"
 #include "log.h"
+#include "placement.h"
 #include "request.h"
 #include "service_call.h"
 
@@ -156,6 +157,8 @@ void dispatch_add_instance(const struct control_instance *order, int fds[CHANNEL
     }
     instance->id = order->instance_id;
     instance->deployment = deployment;
+    if (order->cpu < 0)
+        channel_advise(&instance->channel, placement_cpu());
     instance->idle_since_ms = instance->progress_ms = loop_now_ms(gateway.loop);
     instance->retiring = !deployment->current;
     instance->next = deployment->instances;

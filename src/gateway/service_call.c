@@ -329,6 +329,7 @@ int service_call_start(struct instance *caller, const struct ring_frame *frame,
         forward_from_call(claim.deployment, &parsed, &head, secure, &claim, inline_body);
     request->body_whole = request->body_ended = call->body_ended;
     request->call = call;
+    request->of_worker = true;
     call->request = request;
     if (!call->body_ended)
         give_credit(call, inline_body.len);

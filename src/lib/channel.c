@@ -125,6 +125,16 @@ void channel_awake(struct channel *channel)
     (void)!read(channel->bell_in, &count, sizeof(count)); /* EAGAIN: not rung */
 }
 
+void channel_advise(struct channel *channel, int cpu)
+{
+    ring_set_hint(&channel->out, (uint32_t)(cpu + 1)); /* the memory is zero at first: none */
+}
+
+int channel_advice(const struct channel *channel)
+{
+    return (int)ring_hint(&channel->in) - 1;
+}
+
 void channel_trim(struct channel *channel)
 {
     struct ring *rings[] = {&channel->in, &channel->out};

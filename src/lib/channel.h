@@ -39,6 +39,10 @@ void channel_awake(struct channel *channel);
 /* The same for who watches the bell with EPOLLIN | EPOLLET, and is told of each ring: it need not
  * be cleared, which would take a system call. */
 void channel_rung(struct channel *channel);
+/* One end's advice to the other: the CPU to keep to, or -1. It is read when that wakes; a server
+ * believes nothing of it. */
+void channel_advise(struct channel *channel, int cpu);
+int channel_advice(const struct channel *channel);
 /* Gives the pages of both rings back to the system if both are empty (server end, when idle). */
 void channel_trim(struct channel *channel);
 

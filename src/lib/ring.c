@@ -15,7 +15,8 @@
 
 struct ring_shared {
     _Atomic uint32_t head; /* the writer's */
-    char pad0[60];
+    _Atomic uint32_t hint; /* the writer's, beside what the reader loads in any case */
+    char pad0[56];
     _Atomic uint32_t tail; /* the reader's */
     char pad1[60];
     _Atomic uint32_t reader_sleeps;
@@ -25,6 +26,16 @@ struct ring_shared {
 };
 static_assert(sizeof(struct ring_shared) == RING_HEADER_BYTES, "layout");
 static_assert(sizeof(struct ring_frame) == RING_FRAME_HEADER_BYTES, "layout");
+
+void ring_set_hint(struct ring *ring, uint32_t hint)
+{
+    atomic_store_explicit(&ring->shared->hint, hint, memory_order_relaxed);
+}
+
+uint32_t ring_hint(const struct ring *ring)
+{
+    return atomic_load_explicit(&ring->shared->hint, memory_order_relaxed);
+}
 
 static uint32_t frame_span(uint32_t payload_bytes)
 {

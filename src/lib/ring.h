@@ -53,6 +53,10 @@ static inline uint32_t ring_payload_bytes_max(const struct ring *ring)
 /* memory: zeroed by its maker, RING_HEADER_BYTES + data_bytes, 64-byte aligned. */
 void ring_init(struct ring *ring, void *memory, uint32_t data_bytes);
 
+/* A number of the writer's that the reader may look at whenever it likes; 0 at first. */
+void ring_set_hint(struct ring *ring, uint32_t hint);
+uint32_t ring_hint(const struct ring *ring);
+
 /* Writer: room for a frame of bytes; returns where the payload goes, or NULL when the ring is
  * full (-EPROTO in *ret_error if the peer's index is impossible; ret_error may be NULL).
  * Then ring_commit publishes it, with fewer bytes if wanted. Neither blocks nor allocates. */

@@ -15,6 +15,7 @@
 #include "listen.h"
 #include "log.h"
 #include "own.h"
+#include "placement.h"
 #include "pool.h"
 #include "reload.h"
 #include "reply.h"
@@ -559,6 +560,7 @@ void client_event(struct client *client, uint32_t events)
 
 static void on_ready(struct loop_source *source, uint32_t events)
 {
+    pool_placement_other();
     client_event(CONTAINER_OF(CONTAINER_OF(source, struct stream, source), struct client, stream),
                  events);
 }

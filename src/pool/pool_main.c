@@ -29,6 +29,7 @@
 #include "lookup.h"
 #include "own.h"
 #include "metrics.h"
+#include "placement.h"
 #include "pool.h"
 #include "reload.h"
 #include "resolve.h"
@@ -418,6 +419,7 @@ int pool_main(int argc, char **argv)
     list_init(&pool_process.closed_clients);
     list_init(&pool_process.closed_servers);
     pool_process.loop = loop_new();
+    pool_placement_init();
     if (resolve_init(pool_process.loop) < 0 ||
         loop_add(pool_process.loop, &control, CONTROL_FD, EPOLLIN, on_control) < 0)
         return 1;

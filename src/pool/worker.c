@@ -9,6 +9,7 @@
 #include "ipc.h"
 #include "log.h"
 #include "outbox.h"
+#include "placement.h"
 
 enum {
     FRAMES_PER_TURN = 256,        /* of one instance: the others wait */
@@ -358,6 +359,7 @@ static void on_bell(struct loop_source *source, uint32_t events)
     struct attachment *attachment = CONTAINER_OF(source, struct attachment, bell);
     (void)events;
     channel_rung(&attachment->channel);
+    pool_placement_asked(attachment, channel_advice(&attachment->channel));
     attachment->unread = true;
     mark(attachment);
 }

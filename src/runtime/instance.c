@@ -46,11 +46,42 @@ void instance_keep_to_cpu(int cpu)
 {
     cpu_set_t one;
     if (cpu < 0 || cpu >= CPU_SETSIZE ||
-        sched_getaffinity(0, sizeof(instance.placement.all), &instance.placement.all) < 0)
+        (!instance.placement.kept &&
+         sched_getaffinity(0, sizeof(instance.placement.all), &instance.placement.all) < 0))
         return;
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
     instance.placement.kept = sched_setaffinity(0, sizeof(one), &one) == 0;
+}
+
+/* Which goes where its only client is. */
+static void tell_pool(int cpu)
+{
+    if (instance.pool.memory)
+        channel_advise(&instance.pool, cpu);
+}
+
+static void go_anywhere(void)
+{
+    (void)sched_setaffinity(0, sizeof(instance.placement.all), &instance.placement.all);
+    instance.placement.kept = false;
+    tell_pool(-1);
+}
+
+/* The gateway's, which changes as it has one request at a time or several. Who has gone elsewhere
+ * because its turns are long stays there until the advice is another. */
+static void follow_advice(void)
+{
+    int cpu = channel_advice(&instance.gateway);
+    if (cpu == instance.placement.advice)
+        return;
+    instance.placement.advice = cpu;
+    if (cpu >= 0) {
+        instance_keep_to_cpu(cpu);
+        tell_pool(cpu);
+    } else if (instance.placement.kept) {
+        go_anywhere();
+    }
 }
 
 static void count_long_turn(uint64_t used_us)
@@ -63,8 +94,7 @@ static void count_long_turn(uint64_t used_us)
     instance.placement.long_us += used_us;
     if (instance.placement.long_us < LONG_TURNS_US_MAX)
         return;
-    (void)sched_setaffinity(0, sizeof(instance.placement.all), &instance.placement.all);
-    instance.placement.kept = false;
+    go_anywhere();
 }
 
 /* CPU time of the turn so far. A system call a turn would cost more than a short turn itself, so
@@ -621,7 +651,9 @@ int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHAN
     instance.serving = true;
     bool compact = false; /* owed since the last work */
     bool settled = false; /* the library looked for requests that nothing can answer any more */
+    instance.placement.advice = -1;
     for (;;) {
+        follow_advice();
         instance.batch_cpu_us = clock_thread_cpu_us();
         bool busy = drain(&instance.gateway, TARGET_GATEWAY);
         busy |= drain(&instance.broker, TARGET_BROKER);

@@ -49,6 +49,7 @@ struct instance {
     struct {               /* see instance_keep_to_cpu */
         cpu_set_t all;
         bool kept;
+        int advice;                        /* the last that was followed */
         uint64_t window_start_us, long_us; /* time spent in long turns since then */
     } placement;
     struct { /* the hook that runs now */

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "placement.h"
+
+#include <sched.h>
+
+#include "gateway.h"
+
+enum { CALM_MS = 100 }; /* without two requests at once */
+
+static struct {
+    bool fixed, together;
+    int cpu;
+    uint32_t under_way[2]; /* requests; calls of workers */
+    uint64_t crowded_ms;   /* when there were two at once */
+    cpu_set_t all;
+} placement;
+
+/* Gateways are one for two CPUs: each has another one of them. */
+static int own_cpu(void)
+{
+    int count = CPU_COUNT(&placement.all), wanted = 2 * gateway.number;
+    wanted = (wanted + wanted / count) % count;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &placement.all) && wanted-- == 0)
+            return cpu;
+    return -1;
+}
+
+void placement_init(bool fixed)
+{
+    placement.fixed = fixed || sched_getaffinity(0, sizeof(placement.all), &placement.all) < 0 ||
+                      CPU_COUNT(&placement.all) < 2;
+    placement.cpu = placement.fixed ? -1 : own_cpu();
+}
+
+int placement_cpu(void)
+{
+    return placement.together ? placement.cpu : -1;
+}
+
+static void keep_together(bool together)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)placement.cpu, &one);
+    placement.together = together;
+    (void)sched_setaffinity(0, sizeof(one), together ? &one : &placement.all);
+    for (struct deployment *d = gateway.deployments; d; d = d->next)
+        for (struct instance *i = d->instances; i; i = i->next)
+            channel_advise(&i->channel, placement_cpu());
+}
+
+void placement_begin(bool of_worker)
+{
+    uint64_t now_ms = loop_now_ms(gateway.loop);
+    if (placement.cpu < 0)
+        return;
+    if (++placement.under_way[of_worker] > 1)
+        placement.crowded_ms = now_ms;
+    bool calm = placement.under_way[of_worker] == 1 && now_ms - placement.crowded_ms >= CALM_MS;
+    if (placement.together ? placement.under_way[of_worker] > 1 : calm)
+        keep_together(!placement.together);
+}
+
+void placement_end(bool of_worker)
+{
+    if (placement.cpu >= 0)
+        placement.under_way[of_worker]--;
+}
