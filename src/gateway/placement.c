@@ -50,20 +50,27 @@ static void keep_together(bool together)
             channel_advise(&i->channel, placement_cpu());
 }
 
+static bool is_crowded(void)
+{
+    if (placement.under_way[0] < 2 && placement.under_way[1] < 2)
+        return loop_now_ms(gateway.loop) - placement.crowded_ms < CALM_MS;
+    placement.crowded_ms = loop_now_ms(gateway.loop);
+    return true;
+}
+
 void placement_begin(bool of_worker)
 {
-    uint64_t now_ms = loop_now_ms(gateway.loop);
     if (placement.cpu < 0)
         return;
-    if (++placement.under_way[of_worker] > 1)
-        placement.crowded_ms = now_ms;
-    bool calm = placement.under_way[of_worker] == 1 && now_ms - placement.crowded_ms >= CALM_MS;
-    if (placement.together ? placement.under_way[of_worker] > 1 : calm)
+    placement.under_way[of_worker]++;
+    if (is_crowded() == placement.together)
         keep_together(!placement.together);
 }
 
 void placement_end(bool of_worker)
 {
-    if (placement.cpu >= 0)
-        placement.under_way[of_worker]--;
+    if (placement.cpu < 0)
+        return;
+    (void)is_crowded(); /* until now */
+    placement.under_way[of_worker]--;
 }
