@@ -326,6 +326,7 @@ static int on_frame(struct attachment *attachment, const struct ring_frame *fram
 static void see_bytes(struct attachment *attachment)
 {
     struct socket *socket = attachment->sockets;
+    int count = 0;
     while (socket) {
         if (!socket->unseen) {
             socket = socket->next;
@@ -334,7 +335,11 @@ static void see_bytes(struct attachment *attachment)
         socket->unseen = false;
         client_event(&socket->client, socket->ended ? EPOLLIN | EPOLLRDHUP : EPOLLIN);
         socket = attachment->sockets;
+        count++;
     }
+    if (count > 1)
+        pool_placement_other(); /* who asks several things at once has other things to do meanwhile
+                                 */
 }
 
 /* True: its share of the turn is used up and there is more. */
