@@ -13,7 +13,7 @@ static struct {
     uint32_t under_way[2]; /* requests; calls of workers */
     uint64_t crowded_ms;   /* when there were two at once */
     cpu_set_t all;
-} placement;
+} placement = {.cpu = -1};
 
 /* Gateways are one for two CPUs: each has another one of them. */
 static int own_cpu(void)

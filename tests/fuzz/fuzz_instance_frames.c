@@ -28,6 +28,11 @@ void gateway_tell(enum control_type type, const void *payload, uint32_t bytes)
     (void)type, (void)payload, (void)bytes;
 }
 
+void gateway_tell_fd(enum control_type type, const void *payload, uint32_t bytes, int fd)
+{
+    (void)type, (void)payload, (void)bytes, (void)fd;
+}
+
 enum { CLIENTS = 4 };
 
 static int listener = -1;
@@ -149,14 +154,17 @@ static void write_frame(const struct deployment *deployment, const uint8_t **dat
 }
 
 /* A call of another worker (here: of itself) with an api key that is good, which no fuzzer would
- * guess: signed with 32 zero bytes. flags, length, then what comes inline. */
-static void write_call(const uint8_t **data, size_t *size)
+ * guess: signed with 32 zero bytes; or a seed. flags, length, then what comes inline. */
+static void write_call(const uint8_t **data, size_t *size, bool is_seed)
 {
-    static const char head_text[] =
+    static const char call_text[] =
         "POSThttps://h/xauthorization: Bearer "
         "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJqdGkiOiJrIn0.xj30mpZapVoLtPJTrPPA497FcZyXHx6pOd-"
         "ovgUpPFo\n";
+    static const char seed_text[] = "POSThttp://seed.weir/";
     static uint64_t next_id;
+    const char *head_text = is_seed ? seed_text : call_text;
+    size_t head_len = strlen(head_text), url_len = is_seed ? head_len - 4 : 11;
     if (*size < 3)
         return;
     size_t len = (*data)[2] < *size - 3 ? (*data)[2] : *size - 3;
@@ -165,18 +173,18 @@ static void write_call(const uint8_t **data, size_t *size)
                                  .flags =
                                      FRAME_SERVICE | ((*data)[0] & (FRAME_FIN | FRAME_HAS_BODY)),
                                  .method_bytes = 4,
-                                 .url_bytes = 11,
-                                 .headers_bytes = (uint32_t)sizeof(head_text) - 1 - 15,
+                                 .url_bytes = (uint32_t)url_len,
+                                 .headers_bytes = (uint32_t)(head_len - 4 - url_len),
                                  .inline_bytes = (uint32_t)len};
     char *room = ring_reserve(&instance_end.out,
-                              (uint32_t)(sizeof(head) + sizeof(head_text) - 1 + len), NULL);
+                              (uint32_t)(sizeof(head) + head_len + len), NULL);
     if (!room)
         return;
     memcpy(room, &head, sizeof(head));
-    memcpy(room + sizeof(head), head_text, sizeof(head_text) - 1);
-    memcpy(room + sizeof(head) + sizeof(head_text) - 1, *data + 3, len);
+    memcpy(room + sizeof(head), head_text, head_len);
+    memcpy(room + sizeof(head) + head_len, *data + 3, len);
     ring_commit(&instance_end.out, FRAME_REQUEST, (*data)[0] >> 2, 0,
-                (uint32_t)(sizeof(head) + sizeof(head_text) - 1 + len));
+                (uint32_t)(sizeof(head) + head_len + len));
     *data += 3 + len;
     *size -= 3 + len;
 }
@@ -201,7 +209,7 @@ static void run(struct deployment *deployment, const uint8_t *data, size_t size,
             break;
         case 1:
             if (operation & 0x80)
-                write_call(&data, &size);
+                write_call(&data, &size, operation & 0x40);
             else
                 (void)!read(clients[operation >> 3 & 3], sink, sizeof(sink));
             break;
