@@ -60,8 +60,9 @@ function compare(title, targets, these, args, clients, { cpu, tps, host } = {}) 
   const [, rival, ours] = targets;
   const cells = targets.map((target) => {
     if (!results.has(target)) return "not possible";
-    const own = target.pid ? `, ${middle(target, "cpu").toFixed(1)} µs` : "";
-    return `${Math.round(middle(target, "tps")).toLocaleString("en")} (p99 ${middle(target, "p99").toFixed(1)} ms${own})`;
+    const own = target.pid ? `, ${middle(target, "cpu").toFixed(1)} µs` : "", tps = Math.round(middle(target, "tps")), p99 = middle(target, "p99");
+    if (tps === 0) return "none in time";
+    return `${tps.toLocaleString("en")} (${Number.isNaN(p99) ? "few" : `p99 ${p99.toFixed(1)} ms`}${own})`;
   });
   const ratio = (key) => middle(ours, key) / middle(rival, key);
   say(`| ${title} | ${cells.join(" | ")} | ${results.has(rival) ? `${judged(ratio("tps"), tps)} | ${judged(ratio("cpu"), cpu)}` : "– | –"} |`);

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 
 #include "access_log.h"
+#include "affinity.h"
 #include "conn.h"
 #include "dispatch.h"
 #include "json_wipe.h"
@@ -132,16 +133,6 @@ static int count_cpus(void)
     return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-static void keep_to_cpu(int cpu)
-{
-    cpu_set_t set;
-    if (cpu < 0 || cpu >= CPU_SETSIZE)
-        return;
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    (void)sched_setaffinity(0, sizeof(set), &set);
-}
-
 /* Request ids show in pages and logs: not guessable, below the range of the workers' own. */
 static uint64_t first_request_id(void)
 {
@@ -165,9 +156,7 @@ int gateway_main(int argc, char **argv)
     gateway.connections_limit = raise_descriptor_limit();
     gateway.loop = loop_new();
     gateway.cpus = count_cpus();
-    int cpu = argc > 2 ? atoi(argv[2]) : -1;
-    keep_to_cpu(cpu);
-    placement_init(cpu >= 0);
+    placement_init(affinity_keep_to(argc > 2 ? atoi(argv[2]) : -1));
     gateway.next_id = first_request_id();
     if (loop_add(gateway.loop, &gateway.control, CONTROL_FD, EPOLLIN, on_control) < 0)
         return 1;

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "placement.h"
 
-#include <sched.h>
-
+#include "affinity.h"
 #include "gateway.h"
 
 enum { CALM_MS = 100 }; /* without two requests at once */
 
 static struct {
-    bool fixed, together;
-    int cpu;
+    bool together;
+    int cpu;               /* to keep to; -1: the kernel decides, always */
     uint32_t under_way[2]; /* requests; calls of workers */
     uint64_t crowded_ms;   /* when there were two at once */
     cpu_set_t all;
@@ -28,9 +27,9 @@ static int own_cpu(void)
 
 void placement_init(bool fixed)
 {
-    placement.fixed = fixed || sched_getaffinity(0, sizeof(placement.all), &placement.all) < 0 ||
-                      CPU_COUNT(&placement.all) < 2;
-    placement.cpu = placement.fixed ? -1 : own_cpu();
+    if (!fixed && sched_getaffinity(0, sizeof(placement.all), &placement.all) == 0 &&
+        CPU_COUNT(&placement.all) > 1)
+        placement.cpu = own_cpu();
 }
 
 int placement_cpu(void)
@@ -40,22 +39,20 @@ int placement_cpu(void)
 
 static void keep_together(bool together)
 {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET((size_t)placement.cpu, &one);
     placement.together = together;
-    (void)sched_setaffinity(0, sizeof(one), together ? &one : &placement.all);
+    if (together)
+        (void)affinity_keep_to(placement.cpu);
+    else
+        affinity_release(&placement.all);
     for (struct deployment *d = gateway.deployments; d; d = d->next)
         for (struct instance *i = d->instances; i; i = i->next)
             channel_advise(&i->channel, placement_cpu());
 }
 
-static bool is_crowded(void)
+static void look_for_crowd(void)
 {
-    if (placement.under_way[0] < 2 && placement.under_way[1] < 2)
-        return loop_now_ms(gateway.loop) - placement.crowded_ms < CALM_MS;
-    placement.crowded_ms = loop_now_ms(gateway.loop);
-    return true;
+    if (placement.under_way[0] > 1 || placement.under_way[1] > 1)
+        placement.crowded_ms = loop_now_ms(gateway.loop);
 }
 
 void placement_begin(bool of_worker)
@@ -63,14 +60,16 @@ void placement_begin(bool of_worker)
     if (placement.cpu < 0)
         return;
     placement.under_way[of_worker]++;
-    if (is_crowded() == placement.together)
-        keep_together(!placement.together);
+    look_for_crowd();
+    bool calm = loop_now_ms(gateway.loop) - placement.crowded_ms >= CALM_MS;
+    if (calm != placement.together)
+        keep_together(calm);
 }
 
 void placement_end(bool of_worker)
 {
     if (placement.cpu < 0)
         return;
-    (void)is_crowded(); /* until now */
+    look_for_crowd();
     placement.under_way[of_worker]--;
 }

@@ -311,7 +311,7 @@ int service_call_start(struct instance *caller, const struct ring_frame *frame,
     caller->calls = call;
     caller->calls_count++;
     struct slice inline_body = {payload.ptr + payload.len - head.inline_bytes, head.inline_bytes};
-    if (caller->deployment->prisma && slice_equal(parsed.authority, SLICE("seed.weir"))) {
+    if (caller->deployment->prisma && slice_equal(parsed.authority, SLICE(SEED_HOST))) {
         call->is_seed = true;
         take_seed(call, inline_body);
         return 0;

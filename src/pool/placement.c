@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "placement.h"
 
-#include <sched.h>
-
+#include "affinity.h"
 #include "pool.h"
 
 enum { CALM_MS = 100 }; /* in which one and the same asked */
@@ -22,16 +21,15 @@ void pool_placement_init(void)
 
 static void keep_to(int cpu)
 {
-    cpu_set_t one;
     if (cpu < 0 || cpu >= CPU_SETSIZE || !CPU_ISSET((size_t)cpu, &placement.all))
         cpu = -1;
     if (cpu == placement.kept)
         return;
     placement.kept = cpu;
-    CPU_ZERO(&one);
     if (cpu >= 0)
-        CPU_SET((size_t)cpu, &one);
-    (void)sched_setaffinity(0, sizeof(one), cpu >= 0 ? &one : &placement.all);
+        (void)affinity_keep_to(cpu);
+    else
+        affinity_release(&placement.all);
 }
 
 void pool_placement_asked(const void *who, int cpu)

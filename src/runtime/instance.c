@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "affinity.h"
 #include "clock.h"
 #include "hot_pages.h"
 #include "jsc_private.h"
@@ -44,14 +45,10 @@ static double begin_tick(void)
 
 void instance_keep_to_cpu(int cpu)
 {
-    cpu_set_t one;
-    if (cpu < 0 || cpu >= CPU_SETSIZE ||
-        (!instance.placement.kept &&
-         sched_getaffinity(0, sizeof(instance.placement.all), &instance.placement.all) < 0))
+    if (!instance.placement.kept &&
+        sched_getaffinity(0, sizeof(instance.placement.all), &instance.placement.all) < 0)
         return;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    instance.placement.kept = sched_setaffinity(0, sizeof(one), &one) == 0;
+    instance.placement.kept = affinity_keep_to(cpu);
 }
 
 /* Which goes where its only client is. */
@@ -63,7 +60,7 @@ static void tell_pool(int cpu)
 
 static void go_anywhere(void)
 {
-    (void)sched_setaffinity(0, sizeof(instance.placement.all), &instance.placement.all);
+    affinity_release(&instance.placement.all);
     instance.placement.kept = false;
     tell_pool(-1);
 }

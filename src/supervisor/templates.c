@@ -501,9 +501,9 @@ void templates_on_nursery_message(struct ipc_message *message)
     if (deployment && deployment->control >= 0)
         read_template(deployment); /* what it said before it ended */
     if (!deployment || deployment->state == TEMPLATE_FAILED)
-        return;                               /* it told why */
-    if (deployment->state == TEMPLATE_NONE) { /* the same, and it is tried once more */
-        start_owed();
+        return; /* it told why */
+    if (deployment->state == TEMPLATE_NONE) {
+        start_owed(); /* the same, and it is tried once more */
         return;
     }
     const char *how = process_status_text(gone.status);

@@ -11,7 +11,7 @@ const SCHEMAS_MAX = 16,
   SCHEMA_BYTES_MAX = 2 * 1024 * 1024,
   PLANS_MAX = 1000,
   PARAMETERS_BYTES_MAX = 20000, // of a schema: the graph of a large one takes longer than others can wait
-  PARAMETERS_BYTES_MAX_AT_START = 100000, // … where nobody waits
+  PARAMETERS_BYTES_MAX_AT_START = 100000, // … where nobody waits, of all that are made there: it has 10 s
   COMPILED_FIRST = 8; // so many plans a schema makes before its parameters are worth knowing
 
 const SEED_LENGTH_MAX = 256 * 1024,
@@ -121,7 +121,7 @@ class Schema {
 
   // In a template: makes what would else be made at the first queries.
   prepare(shapes) {
-    if (this.#text.length > PARAMETERS_BYTES_MAX_AT_START || this.#makeParameters() === undefined) return;
+    if (this.#makeParameters() === undefined) return;
     for (const shape of shapes) {
       this.#planOf(shape, () => this.#compiler.compile(shape), true);
       this.#shapes.push(shape);
@@ -191,14 +191,16 @@ export function newSeed() {
 
 // In a template: what instances of before knew.
 export function grow(seed, connectionInfo) {
-  for (const { hash, text, shapes } of JSON.parse(seed)) {
+  const known = JSON.parse(seed);
+  let left = PARAMETERS_BYTES_MAX_AT_START;
+  for (const entry of known.toReversed()) entry.isPrepared = (left -= entry.text.length) >= 0;
+  for (const { hash, text, shapes, isPrepared } of known) {
     try {
       const schema = new Schema(text, connectionInfo);
-      schema.prepare(shapes);
+      if (isPrepared) schema.prepare(shapes);
       schemas.set(hash, schema);
     } catch (error) {
       console.warn(`a schema of before is not known any more: ${error.message}`);
     }
   }
-  shapesSown = shapesLearned;
 }

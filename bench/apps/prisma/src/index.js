@@ -3,13 +3,13 @@
 import { PrismaClient } from "../../../../tests/prisma/v6/generated/edge/edge.js";
 import { withAccelerate } from "../../../../tests/prisma/v6/node_modules/@prisma/extension-accelerate/dist/index.js";
 
-import { measure, operations } from "./operations.js";
+import { cached, measure, operations } from "./operations.js";
 
 export default {
   async fetch(request, env) {
     const { what, rounds, each } = Object.fromEntries(new URL(request.url).searchParams);
     const prisma = new PrismaClient({ datasourceUrl: env.DATABASE_URL }).$extends(withAccelerate());
     if (what === "first") return Response.json(await prisma.user.findUnique({ where: { id: 1 } }));
-    return Response.json(await measure(prisma, operations[what], Number(rounds), Number(each)));
+    return Response.json(await measure(prisma, what === "cached" ? cached : operations[what], Number(rounds), Number(each)));
   },
 };
