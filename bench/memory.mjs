@@ -13,7 +13,7 @@ export async function memory() {
   const rows = [];
   let workerdIdle;
   const read = (server) => memoryOfAll(family(server.process.pid));
-  await sleep(3000);
+  await sleep(7000); // instances give memory back after 5 s of quiet
   const idle = servers.map(read);
   const [instance] = instancesOf(servers[0]);
   const own = memoryOf(instance).own;

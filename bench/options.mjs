@@ -25,10 +25,12 @@ const programs = {
 PGBOUNCER=/path/to/pgbouncer names another build than Debian's.`,
   },
   prisma: {
-    options: { quick: flag, write: flag },
-    text: `bench/prisma [--quick] [--write]: Prisma's own client beside the endpoint
+    options: { quick: flag, write: flag, only: { type: "string", default: "" } },
+    only: ["calls", "first", "many"],
+    text: `bench/prisma [--quick] [--write] [--only PART]: Prisma's own client beside the endpoint
   --quick  fewer rounds
-  --write  put the table into docs/benchmarks.md`,
+  --write  put the tables into docs/benchmarks.md
+  --only   calls, first (queries of what does not run yet) or many (500 instances at once)`,
   },
 };
 

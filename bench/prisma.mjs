@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prisma connected to Postgres itself, through weir from Node, and through weir from a worker, in one run and in turns: medians of
-// what one call takes; a worker's first query; and 500 instances at once over 10 connections to the database.
+// what one call takes, and of the ratios of each turn, since the machine's speed changes from one to the next; a worker's first query;
+// and 500 instances at once over 10 connections to the database.
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
@@ -14,7 +15,7 @@ import { Server, freePort, here, median, root, scratch, sleep, weirPath } from "
 import { readOptions } from "./options.mjs";
 
 const { values: options } = readOptions("prisma");
-const rounds = options.quick ? 15 : 50, each = 10, turns = options.quick ? 2 : 4, colds = options.quick ? 7 : 21, warmUps = options.quick ? 50 : 300;
+const rounds = 20, each = 10, turns = options.quick ? 2 : 10, colds = options.quick ? 7 : 21, warmUps = options.quick ? 50 : 300;
 const lines = [];
 const say = (...more) => {
   lines.push(...more);
@@ -32,19 +33,82 @@ const made = clients("v6");
 const direct = made.direct(postgres.url), edge = made.edge(weir.edgeUrl);
 const inWorker = (what, times = rounds) => weir.warm(`what=${encodeURIComponent(what)}&rounds=${times}&each=${each}`);
 
-say("| Prisma 6, median of one call, ms | connected itself | through weir, from Node | through weir, from a worker | ratio, Node | ratio, worker |", "|---|---|---|---|---|---|");
-for (const [name, operation] of Object.entries(operations)) {
-  for (const prisma of [direct, edge]) await measure(prisma, operation, warmUps, each);
-  await inWorker(name, warmUps);
-  const times = { direct: [], node: [], worker: [] };
-  for (let turn = 0; turn < turns; turn++) {
-    times.direct.push(...(await measure(direct, operation, rounds, each)));
-    times.node.push(...(await measure(edge, operation, rounds, each)));
-    times.worker.push(...(await inWorker(name)));
-  }
-  const [a, b, c] = ["direct", "node", "worker"].map((key) => median(times[key]));
-  say(`| ${name} | ${ms(a)} | ${ms(b)} | ${ms(c)} | ${judged(b / a, 1.5, 1)} | ${judged(c / a, 1.5, 1)} |`);
+const parts = {
+  async calls() {
+    say("| Prisma 6, median of one call, ms | connected itself | through weir, from Node | through weir, from a worker | ratio, Node | ratio, worker |", "|---|---|---|---|---|---|");
+    for (const [name, operation] of Object.entries(operations)) {
+      for (const prisma of [direct, edge]) await measure(prisma, operation, warmUps, each);
+      await inWorker(name, warmUps);
+      const times = { direct: [], worker: [], node: [] };
+      for (let turn = 0; turn < turns; turn++) {
+        times.direct.push(median(await measure(direct, operation, rounds, each)));
+        times.worker.push(median(await inWorker(name)));
+        times.node.push(median(await measure(edge, operation, rounds, each)));
+      }
+      const ratio = (key) => judged(median(times[key].map((ms, turn) => ms / times.direct[turn])), 1.5, 1); // of neighbours in time
+      say(`| ${name} | ${["direct", "node", "worker"].map((key) => ms(median(times[key]))).join(" | ")} | ${ratio("node")} | ${ratio("worker")} |`);
+    }
+
+    // What the edge client and Node's fetch() take by themselves: a server that has the answer ready.
+    const ready = JSON.stringify({ data: { findUniqueUser: { id: 1, email: "ada@example.com", name: "Ada" } } });
+    const readyPort = await freePort();
+    const server = new Server("ready", "node", ["-e", `require("http").createServer((q, r) => q.resume().on("end", () => r.setHeader("content-type", "application/json").end(${JSON.stringify(ready)}))).listen(${readyPort})`]);
+    await server.ready(readyPort);
+    const alone = median(await measure(made.edge(`prisma+postgres://localhost:${readyPort}/?api_key=x`), operations.findUnique, rounds, each));
+    await server.stop();
+    await inWorker("cached", warmUps);
+    say("", `Of that the edge client in Node takes by itself, asking a server that has the answer of findUnique ready: ${ms(alone)} ms; the edge client in a worker, with its way to the endpoint and back, answered from the endpoint's cache: ${ms(median(await inWorker("cached")))} ms.`);
+  },
+
+  // A process that has loaded nothing yet, from its first line to the first row; and an instance that does not run yet.
+  async first() {
+    const script = `const start = performance.now(); const { direct } = require("./clients.cjs"); const loaded = performance.now(); const p = direct(process.argv[1]);
+      p.user.findUnique({ where: { id: 1 } }).then(() => { const end = performance.now(); console.log(JSON.stringify([end - start, end - loaded])); process.exit(); });`;
+    const cold = { node: [], client: [], worker: [] };
+    for (let i = 0; i < colds; i++) {
+      const [whole, client] = JSON.parse(spawnSync("node", ["-e", script, postgres.url], { cwd: join(root, "tests/prisma/v6"), encoding: "utf8" }).stdout);
+      cold.node.push(whole);
+      cold.client.push(client);
+      await sleep(1500); // the instance of before is gone
+      const start = performance.now();
+      await weir.cold("what=first");
+      cold.worker.push(performance.now() - start);
+    }
+    // Neither instance runs; the endpoint's template has learned what was asked.
+    const rested = [];
+    for (let i = 0; i < Math.ceil(colds / 3); i++) {
+      for (const { pid, name } of descendants(weir.pid)) if (name === "weir-instance") process.kill(pid, "SIGKILL");
+      await sleep(6000);
+      const start = performance.now();
+      await weir.cold("what=first");
+      rested.push(performance.now() - start);
+    }
+    say("", "| first query, median ms | |", "|---|---|",
+      `| Node: a process loads Prisma, connects and asks | ${ms(median(cold.node))} |`,
+      `| Node: Prisma is loaded, a new client connects and asks | ${ms(median(cold.client))} |`,
+      `| weir: a cold instance, the whole request | ${ms(median(cold.worker))}, ${judged(median(cold.worker) / median(cold.node), 0.2)} of the process |`,
+      `| weir: neither its instance nor the endpoint's runs | ${ms(median(rested))}, ${(median(rested) / median(cold.node)).toFixed(2)}× |`);
+  },
+
+  async many() {
+    const before = performance.now();
+    const answers = await Promise.all(Array.from({ length: 500 }, () => weir.many("what=first").then((row) => row.id === 1, () => false)));
+    const took = performance.now() - before, good = answers.filter(Boolean).length;
+    say("", `500 requests at once to a worker with an instance for each, all of them cold, over 10 connections to the database: ${good} of 500 answered, in ${(took / 1000).toFixed(1)} s.`);
+  },
+};
+for (const [name, part] of Object.entries(parts)) if (!options.only || options.only === name) await part();
+
+if (options.write) {
+  const file = join(root, "docs/benchmarks.md"), text = readFileSync(file, "utf8");
+  const [begin, end] = ["<!-- bench/prisma -->", "<!-- /bench/prisma -->"];
+  if (!text.includes(begin)) throw new Error(`${file} has no ${begin}`);
+  writeFileSync(file, text.slice(0, text.indexOf(begin) + begin.length) + "\n" + lines.join("\n") + "\n" + text.slice(text.indexOf(end)));
 }
+await direct.$disconnect();
+await weir.stop();
+rmSync(scratch, { recursive: true, force: true });
+process.exit();
 
 // Workers of the same code: one as it comes, one whose instances leave at once, one with an instance for each request.
 async function startWeir() {
@@ -66,57 +130,3 @@ async function startWeir() {
   };
   return { stop: () => server.stop(), pid: server.process.pid, edgeUrl: `prisma+postgres://localhost:${prisma}/?api_key=${key}`, warm: ask("warm"), cold: ask("cold"), many: ask("many") };
 }
-
-// What the edge client and Node's fetch() take by themselves: a server that has the answer ready.
-const ready = JSON.stringify({ data: { findUniqueUser: { id: 1, email: "ada@example.com", name: "Ada" } } });
-const readyPort = await freePort();
-const server = new Server("ready", "node", ["-e", `require("http").createServer((q, r) => q.resume().on("end", () => r.setHeader("content-type", "application/json").end(${JSON.stringify(ready)}))).listen(${readyPort})`]);
-await server.ready(readyPort);
-const alone = median(await measure(made.edge(`prisma+postgres://localhost:${readyPort}/?api_key=x`), operations.findUnique, rounds, each));
-await server.stop();
-await inWorker("cached", warmUps);
-say("", `Of that the edge client in Node takes by itself, asking a server that has the answer of findUnique ready: ${ms(alone)} ms; the edge client in a worker, with its way to the endpoint and back, answered from the endpoint's cache: ${ms(median(await inWorker("cached")))} ms.`);
-
-// A process that has loaded nothing yet, from its first line to the first row; and an instance that does not run yet.
-const script = `const start = performance.now(); const { direct } = require("./clients.cjs"); const loaded = performance.now(); const p = direct(process.argv[1]);
-  p.user.findUnique({ where: { id: 1 } }).then(() => { const end = performance.now(); console.log(JSON.stringify([end - start, end - loaded])); process.exit(); });`;
-const cold = { node: [], client: [], worker: [] };
-for (let i = 0; i < colds; i++) {
-  const [whole, client] = JSON.parse(spawnSync("node", ["-e", script, postgres.url], { cwd: join(root, "tests/prisma/v6"), encoding: "utf8" }).stdout);
-  cold.node.push(whole);
-  cold.client.push(client);
-  await sleep(1500); // the instance of before is gone
-  const start = performance.now();
-  await weir.cold("what=first");
-  cold.worker.push(performance.now() - start);
-}
-// Neither instance runs; the endpoint's template has learned what was asked.
-const rested = [];
-for (let i = 0; i < Math.ceil(colds / 3); i++) {
-  for (const { pid, name } of descendants(weir.pid)) if (name === "weir-instance") process.kill(pid, "SIGKILL");
-  await sleep(6000);
-  const start = performance.now();
-  await weir.cold("what=first");
-  rested.push(performance.now() - start);
-}
-say("", "| first query, median ms | |", "|---|---|",
-  `| Node: a process loads Prisma, connects and asks | ${ms(median(cold.node))} |`,
-  `| Node: Prisma is loaded, a new client connects and asks | ${ms(median(cold.client))} |`,
-  `| weir: a cold instance, the whole request | ${ms(median(cold.worker))}, ${judged(median(cold.worker) / median(cold.node), 0.2)} of the process |`,
-  `| weir: neither its instance nor the endpoint's runs | ${ms(median(rested))}, ${(median(rested) / median(cold.node)).toFixed(2)}× |`);
-
-const before = performance.now();
-const answers = await Promise.all(Array.from({ length: 500 }, () => weir.many("what=first").then((row) => row.id === 1, () => false)));
-const took = performance.now() - before, good = answers.filter(Boolean).length;
-say("", `500 requests at once to a worker with an instance for each, all of them cold, over 10 connections to the database: ${good} of 500 answered, in ${(took / 1000).toFixed(1)} s.`);
-
-if (options.write) {
-  const file = join(root, "docs/benchmarks.md"), text = readFileSync(file, "utf8");
-  const [begin, end] = ["<!-- bench/prisma -->", "<!-- /bench/prisma -->"];
-  if (!text.includes(begin)) throw new Error(`${file} has no ${begin}`);
-  writeFileSync(file, text.slice(0, text.indexOf(begin) + begin.length) + "\n" + lines.join("\n") + "\n" + text.slice(text.indexOf(end)));
-}
-await direct.$disconnect();
-await weir.stop();
-rmSync(scratch, { recursive: true, force: true });
-process.exit();

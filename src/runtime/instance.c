@@ -18,7 +18,9 @@
 
 enum {
     FRAMES_PER_TURN = 64,  /* of one ring, then the other has its chance */
-    IDLE_COMPACT_MS = 500, /* quiet for so long: collect garbage, give memory back */
+    /* Quiet for so long: collect garbage, give memory back. Not sooner: the next requests fetch each
+     * page anew, which doubles what they take on virtual machines whose faults are slow. */
+    IDLE_COMPACT_MS = 5000,
     /* Collect garbage after so many bytes of bodies: left to itself the engine waits for 32 MB, and
      * a body that is copied twice is over the memory limit by then. */
     BODY_BYTES_COLLECT = 8 * 1024 * 1024,
