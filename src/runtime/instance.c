@@ -17,9 +17,9 @@
 #include "jsc_private.h"
 
 enum {
-    FRAMES_PER_TURN = 64,  /* of one ring, then the other has its chance */
-    /* Quiet for so long: collect garbage, give memory back. Not sooner: the next requests fetch each
-     * page anew, which doubles what they take on virtual machines whose faults are slow. */
+    FRAMES_PER_TURN = 64, /* of one ring, then the other has its chance */
+    /* Quiet for so long: collect garbage, give memory back. Not sooner: the next requests fetch
+     * each page anew, which doubles what they take on virtual machines whose faults are slow. */
     IDLE_COMPACT_MS = 5000,
     /* Collect garbage after so many bytes of bodies: left to itself the engine waits for 32 MB, and
      * a body that is copied twice is over the memory limit by then. */
