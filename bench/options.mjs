@@ -28,9 +28,9 @@ PGBOUNCER=/path/to/pgbouncer names another build than Debian's.`,
     options: { quick: flag, write: flag, only: { type: "string", default: "" } },
     only: ["calls", "first", "many"],
     text: `bench/prisma [--quick] [--write] [--only PART]: Prisma's own client beside the endpoint
-  --quick  fewer rounds
+  --quick  fewer turns
   --write  put the tables into docs/benchmarks.md
-  --only   calls, first (queries of what does not run yet) or many (500 instances at once)`,
+  --only   calls, first (queries of what does not run yet) or many (500 requests at once)`,
   },
 };
 
@@ -39,6 +39,7 @@ function mistake({ options, names, only }, { values, positionals }) {
   const other = positionals.find((name) => !names.includes(name));
   if (other !== undefined) return `no part is named ${other}; there are ${names.join(", ")}`;
   if (only && values.only && !only.includes(values.only)) return `--only takes one of ${only.join(", ")}`;
+  if (values.only && values.write) return "--write is of all parts together: the page would lose what --only leaves out";
   const number = ["rounds", "seconds"].find((name) => options[name] && !(Number(values[name]) > 0));
   return number && `--${number} takes a number`;
 }

@@ -10,25 +10,14 @@ import tls from "node:tls";
 import pg from "pg";
 
 import { manyQueries } from "./apps/pool/many.js";
-import { median, root, scratch, sleep } from "./lib.mjs";
+import { median, scratch, sleep } from "./lib.mjs";
 import { readOptions } from "./options.mjs";
 import { PASSWORD, cpuTicks, postgresBin, pssKb, run, startBackend, startPgBouncer, startPostgres, startWeir, startWorker } from "./pool_targets.mjs";
+import { judged, runParts, said, say, writeSection } from "./report.mjs";
 
 const { values: options } = readOptions("pool");
 const { quick } = options;
 const rounds = quick ? 1 : 3, seconds = quick ? 2 : 4;
-
-const lines = [];
-const say = (...more) => {
-  lines.push(...more);
-  console.log(more.join("\n"));
-};
-// A ratio below the floor is what is wanted, or above it where `above`.
-function judged(ratio, { floor, aim, above = false, unit = "×" } = {}) {
-  const meets = (limit) => (above ? ratio >= limit : ratio <= limit);
-  const mark = floor === undefined ? "" : aim !== undefined && meets(aim) ? " (aim met)" : meets(floor) ? " (floor met)" : ` (**floor ${above ? "≥" : "≤"} ${floor}${unit} missed**)`;
-  return `${ratio.toFixed(2)}${unit}${mark}`;
-}
 
 // ---- pgbench ----
 
@@ -263,14 +252,6 @@ async function ring(direct) {
   await stop([bouncer, weir]);
 }
 
-const parts = { canned, real, sides, memory, logins, worker };
-for (const [name, part] of Object.entries(parts)) if (!options.only || options.only === name) await part();
-
-if (options.write) {
-  const page = join(root, "docs/benchmarks.md"), mark = ["<!-- pool -->", "<!-- /pool -->"];
-  const old = readFileSync(page, "utf8"), [from, to] = [old.indexOf(mark[0]), old.indexOf(mark[1])];
-  if (from < 0) throw new Error(`${page} has no ${mark[0]}`);
-  const text = `${mark[0]}\n${quick ? "From a quick run; differences below a fifth are noise.\n\n" : ""}${lines.join("\n").trim()}\n`;
-  writeFileSync(page, old.slice(0, from) + text + old.slice(to));
-}
+await runParts({ canned, real, sides, memory, logins, worker }, options.only);
+if (options.write) writeSection("pool", `${quick ? "From a quick run; differences below a fifth are noise.\n\n" : ""}${said()}`);
 process.exit(0);

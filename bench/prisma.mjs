@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prisma connected to Postgres itself, through weir from Node, and through weir from a worker, in one run and in turns: medians of
 // what one call takes, and of the ratios of each turn, since the machine's speed changes from one to the next; a worker's first query;
-// and 500 instances at once over 10 connections to the database.
+// and 500 requests at once, to as many instances, over 10 connections to the database.
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
@@ -13,18 +13,17 @@ import { clients } from "../tests/prisma/lib.mjs";
 import { measure, operations } from "./apps/prisma/src/operations.js";
 import { Server, freePort, here, median, root, scratch, sleep, weirPath } from "./lib.mjs";
 import { readOptions } from "./options.mjs";
+import { judged, runParts, said, say, writeSection } from "./report.mjs";
 
 const { values: options } = readOptions("prisma");
 const rounds = 20, each = 10, turns = options.quick ? 2 : 10, colds = options.quick ? 7 : 21, warmUps = options.quick ? 50 : 300;
-const lines = [];
-const say = (...more) => {
-  lines.push(...more);
-  console.log(more.join("\n"));
-};
 const ms = (value) => (value < 10 ? value.toFixed(2) : value.toFixed(1));
-const judged = (ratio, floor, aim) => `${ratio.toFixed(2)}×${aim !== undefined && ratio <= aim ? " (aim met)" : ratio <= floor ? " (floor met)" : ` (**floor ≤ ${floor}× missed**)`}`;
 
 const postgres = await startPostgres("fsync = off");
+process.on("exit", () => {
+  postgres.stop("immediate");
+  rmSync(postgres.dir, { recursive: true, force: true });
+});
 postgres.url = `postgres://postgres@127.0.0.1:${postgres.port}/postgres`;
 for (const file of ["schema.sql", "seed.sql"]) postgres.sql(readFileSync(join(root, "tests/prisma", file), "utf8"));
 postgres.sql("insert into \"Post\" (title, content, \"authorId\") select 'Post ' || n, repeat('text ', 20), 1 + n % 4 from generate_series(1, 200) n");
@@ -45,7 +44,7 @@ const parts = {
         times.worker.push(median(await inWorker(name)));
         times.node.push(median(await measure(edge, operation, rounds, each)));
       }
-      const ratio = (key) => judged(median(times[key].map((ms, turn) => ms / times.direct[turn])), 1.5, 1); // of neighbours in time
+      const ratio = (key) => judged(median(times[key].map((time, turn) => time / times.direct[turn])), { floor: 1.5, aim: 1 }); // of neighbours in time
       say(`| ${name} | ${["direct", "node", "worker"].map((key) => ms(median(times[key]))).join(" | ")} | ${ratio("node")} | ${ratio("worker")} |`);
     }
 
@@ -86,7 +85,7 @@ const parts = {
     say("", "| first query, median ms | |", "|---|---|",
       `| Node: a process loads Prisma, connects and asks | ${ms(median(cold.node))} |`,
       `| Node: Prisma is loaded, a new client connects and asks | ${ms(median(cold.client))} |`,
-      `| weir: a cold instance, the whole request | ${ms(median(cold.worker))}, ${judged(median(cold.worker) / median(cold.node), 0.2)} of the process |`,
+      `| weir: a cold instance, the whole request | ${ms(median(cold.worker))}, ${judged(median(cold.worker) / median(cold.node), { floor: 0.2 })} of the process |`,
       `| weir: neither its instance nor the endpoint's runs | ${ms(median(rested))}, ${(median(rested) / median(cold.node)).toFixed(2)}× |`);
   },
 
@@ -94,23 +93,16 @@ const parts = {
     const before = performance.now();
     const answers = await Promise.all(Array.from({ length: 500 }, () => weir.many("what=first").then((row) => row.id === 1, () => false)));
     const took = performance.now() - before, good = answers.filter(Boolean).length;
-    say("", `500 requests at once to a worker with an instance for each, all of them cold, over 10 connections to the database: ${good} of 500 answered, in ${(took / 1000).toFixed(1)} s.`);
+    say("", `500 requests at once to a worker of which nothing runs, whose up to 500 instances take one at a time, over 10 connections to the database: ${good} of 500 answered, in ${(took / 1000).toFixed(1)} s.`);
   },
 };
-for (const [name, part] of Object.entries(parts)) if (!options.only || options.only === name) await part();
-
-if (options.write) {
-  const file = join(root, "docs/benchmarks.md"), text = readFileSync(file, "utf8");
-  const [begin, end] = ["<!-- bench/prisma -->", "<!-- /bench/prisma -->"];
-  if (!text.includes(begin)) throw new Error(`${file} has no ${begin}`);
-  writeFileSync(file, text.slice(0, text.indexOf(begin) + begin.length) + "\n" + lines.join("\n") + "\n" + text.slice(text.indexOf(end)));
-}
+await runParts(parts, options.only);
+if (options.write) writeSection("bench/prisma", said());
 await direct.$disconnect();
 await weir.stop();
-rmSync(scratch, { recursive: true, force: true });
 process.exit();
 
-// Workers of the same code: one as it comes, one whose instances leave at once, one with an instance for each request.
+// Workers of the same code: one as it comes, one whose instances leave at once, one whose instances take a request at a time.
 async function startWeir() {
   const [port, prisma] = [await freePort(), await freePort()], file = join(scratch, "weir.toml");
   const worker = (name, tables = "") => `[[worker]]\nname = "${name}"\nproject = "${join(here, "apps/prisma")}"\nroutes = ["${name}.test/*"]\n${tables}`;
