@@ -701,8 +701,8 @@ void conn_drain_all(bool new_too)
         for (struct conn *conn = wheel[i], *next; conn; conn = next) {
             next = conn->next;
             conn->close_after = true;
-            if (conn->state == CONN_IDLE && !conn->work && (conn->used || new_too) &&
-                !has_input(conn))
+            if (conn->state == CONN_IDLE && !conn->work &&
+                (conn->used || (new_too && !conn->admin)) && !has_input(conn))
                 conn_close(conn);
         }
     }

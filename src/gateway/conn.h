@@ -36,7 +36,7 @@ void conn_resume_body(struct conn *conn);
 void conn_flush_all(void);
 void conn_tick(void);
 /* Closes idle connections, and each other one after its response. new_too: also those whose first
- * request may be on its way. */
+ * request may be on its way, unless they are the admin's, who goes on listening. */
 void conn_drain_all(bool new_too);
 
 #endif

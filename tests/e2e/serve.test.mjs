@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import http from "node:http";
+import net from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Weir, descendants, freePort, patience, project, weirPath, wrangler } from "./lib.mjs";
@@ -184,10 +185,14 @@ test("after SIGTERM connections are refused, health is told to the end, and what
   const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
   try {
     await weir.waitFor("serving: 1 worker");
-    const all = Array.from({ length: 8 }, (_, i) => get(port, "x.test", `/?ms=${i % 2 ? 700 : 60000}`, false)); // on both gateways
+    await Promise.all(Array.from({ length: 8 }, () => get(port, "x.test", "/?ms=0", false))); // a first start may take longer than the drain
+    const all = Promise.all(Array.from({ length: 8 }, (_, i) => get(port, "x.test", `/?ms=${i % 2 ? 700 : 60000}`, false))); // on both gateways
+    all.catch(() => {}); // where something else fails first, that is what is told
     await new Promise((done) => setTimeout(done, 400));
     const start = Date.now();
     weir.process.kill("SIGTERM");
+    const probe = net.connect({ port: admin, host: "127.0.0.1", allowHalfOpen: true }), told = probe.setEncoding("utf8").toArray();
+    told.catch(() => {});
     await weir.waitFor("draining: 8 requests in flight, at most 1.5 s more");
     for (let outcome; outcome !== "ECONNREFUSED"; ) {
       outcome = await get(port, "x.test", "/?ms=0", false).then(({ status }) => status, ({ code }) => code);
@@ -200,7 +205,10 @@ test("after SIGTERM connections are refused, health is told to the end, and what
       assert.equal((await get(admin, "127.0.0.1", "/healthz", false)).status, 200);
       await new Promise((done) => setTimeout(done, 50));
     }
-    assert.deepEqual((await Promise.all(all)).map(({ status }) => status), [503, 200, 503, 200, 503, 200, 503, 200]);
+    probe.write("GET /readyz HTTP/1.1\r\nHost: x.test\r\n\r\n"); // who connected early, and asks late
+    assert.match((await told).join(""), /^HTTP\/1\.1 503 /);
+    probe.destroy();
+    assert.deepEqual((await all).map(({ status }) => status), [503, 200, 503, 200, 503, 200, 503, 200]);
     assert.deepEqual(await weir.exited, { code: 0, signal: null });
     assert.equal(weir.output.match(/draining:/g).length, 1);
     assert.equal(weir.output.match(/"query":"ms=60000".*"status":503/g).length, 4);
