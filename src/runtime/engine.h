@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "jsc_private.h"
 #include "slice.h"
 
 /* The engine reads its options from the environment when it starts, and they decide whether it ever
@@ -86,9 +87,20 @@ JSValueRef engine_throw(JSContextRef ctx, JSValueRef *exception, const char *cla
 double engine_number(JSContextRef ctx, size_t argc, const JSValueRef argv[], size_t index,
                      double fallback);
 
-/* Signature of a callback, to save typing it: ENGINE_FUNCTION(name) { … } */
-#define ENGINE_FUNCTION(name)                                                                      \
+/* A callback: ENGINE_FUNCTION(name) { … }. It holds the engine's lock all the time: each call of
+ * the engine's interface takes it, and only the outermost pays for it. */
+#define ENGINE_CALLBACK(name)                                                                      \
     static JSValueRef name(JSContextRef ctx, JSObjectRef function, JSObjectRef this_object,        \
                            size_t argc, const JSValueRef argv[], JSValueRef *exception)
+#define ENGINE_FUNCTION(name)                                                                      \
+    ENGINE_CALLBACK(name##_holding);                                                               \
+    ENGINE_CALLBACK(name)                                                                          \
+    {                                                                                              \
+        jsc_private.lock(ctx);                                                                     \
+        JSValueRef value = name##_holding(ctx, function, this_object, argc, argv, exception);      \
+        jsc_private.unlock(ctx);                                                                   \
+        return value;                                                                              \
+    }                                                                                              \
+    ENGINE_CALLBACK(name##_holding)
 
 #endif

@@ -25,7 +25,8 @@ enum {
      * a body that is copied twice is over the memory limit by then. */
     BODY_BYTES_COLLECT = 8 * 1024 * 1024,
     WATCHDOG_TICK_MS_MAX = 50, /* how often a long turn is looked at */
-    LONG_TURN_US = 4000,       /* a scheduler's slice */
+    BELL_US = 50,        /* so much into a batch whoever reads our frames may begin with them */
+    LONG_TURN_US = 4000, /* a scheduler's slice */
     /* More of a window in long turns than warming up takes: it computes. */
     LONG_TURNS_WINDOW_US = 1000 * 1000,
     LONG_TURNS_US_MAX = 500 * 1000,
@@ -195,6 +196,21 @@ void instance_turn_is_of(uint32_t slot, uint64_t id)
     instance.turn.id = id;
 }
 
+/* The engine's lock, while a frame becomes a call: each argument that is made would take it. */
+static bool holds_lock;
+
+static void hold_lock(void)
+{
+    jsc_private.lock(instance.engine.ctx);
+    holds_lock = true;
+}
+
+static void release_lock(void)
+{
+    holds_lock = false;
+    jsc_private.unlock(instance.engine.ctx);
+}
+
 bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[])
 {
     JSContextRef ctx = instance.engine.ctx;
@@ -209,7 +225,11 @@ bool instance_call(JSObjectRef hook, size_t argc, const JSValueRef argv[])
     instance.turn.terminated = false;
     (void)begin_tick();
     (void)JSObjectCallAsFunction(ctx, hook, NULL, argc, argv, &exception);
+    if (holds_lock) /* microtasks run when nobody holds it any more: now */
+        jsc_private.unlock(ctx);
     uint64_t used_us = clock_monotonic_us() - instance.turn.start_us;
+    if (holds_lock)
+        jsc_private.lock(ctx);
     if (used_us >= LONG_TURN_US)
         used_us = turn_used_us();
     uint64_t before_us = request_used_us();
@@ -586,13 +606,22 @@ static bool drain(struct channel *channel, enum exchange_target target)
     struct ring_frame frame;
     const void *payload;
     int count = 0, r;
+    uint64_t rung_us = 0; /* when the batch began, or the bell was last rung in it */
     while (count < FRAMES_PER_TURN && (r = ring_peek(&channel->in, &frame, &payload)) > 0) {
+        hold_lock();
         if (target == TARGET_GATEWAY)
             on_gateway_frame(&frame, payload);
         else
             on_fetch_frame(target, &frame, payload);
+        release_lock();
         ring_release(&channel->in, &frame);
         count++;
+        if (rung_us == 0) {
+            rung_us = instance.turn.start_us;
+        } else if (instance.turn.start_us - rung_us >= BELL_US) {
+            rung_us = instance.turn.start_us;
+            channel_flush(channel);
+        }
     }
     if (count > 0)
         channel_consumed(channel);

@@ -81,6 +81,8 @@ static const struct {
     bool optional;
 } symbols[] = {
     {"JSContextGroupSetExecutionTimeLimit", (void **)&jsc_private.set_time_limit, false},
+    {"JSLock", (void **)&jsc_private.lock, false},
+    {"JSUnlock", (void **)&jsc_private.unlock, false},
     {"JSSynchronousGarbageCollectForDebugging", (void **)&jsc_private.collect, false},
     {"JSDisableGCTimer", (void **)&jsc_private.disable_gc_timer, false},
     {"JSGlobalContextSetUnhandledRejectionCallback", (void **)&jsc_private.set_rejection_callback,

@@ -16,6 +16,9 @@ struct jsc_private {
      * as long again. Termination can not be caught by JavaScript, not even by finally. */
     void (*set_time_limit)(JSContextGroupRef group, double seconds, jsc_should_terminate_fn *fn,
                            void *context);
+    /* Holds the engine's lock over several calls of its interface. Recursive. */
+    void (*lock)(JSContextRef ctx);
+    void (*unlock)(JSContextRef ctx);
     void (*disable_gc_timer)(void);
     /* JSGarbageCollect() only sets that timer. */
     void (*collect)(JSContextRef ctx);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // https://encoding.spec.whatwg.org/ and https://html.spec.whatwg.org/#atob
 
-import { RangeError, TypeError, TypedArraySet, Uint8Array } from "./primordials.js";
+import { RangeError, TypeError, TypedArrayByteLength, TypedArrayName, TypedArraySet, Uint8Array } from "./primordials.js";
 import { native } from "./native.js";
 import { DOMException } from "./dom-exception.js";
 import { bytesOf, defineInterface, requireArguments, toDOMString, toUSVString, viewByteLength } from "./webidl.js";
+import { decodeShort, encodeShort, isShort } from "./short-text.js";
 import { createTransform } from "./streams/transform.js";
 
 export class TextEncoder {
@@ -13,12 +14,20 @@ export class TextEncoder {
   }
 
   encode(input = "") {
-    return native.utf8Encode(input === undefined ? "" : toUSVString(input));
+    const text = toUSVString(input);
+    if (!isShort(text)) return native.utf8Encode(text);
+    const bytes = new Uint8Array(text.length);
+    encodeShort(text, bytes, 0);
+    return bytes;
   }
 
   encodeInto(source, destination) {
     requireArguments(arguments.length, 2, "'encodeInto' on 'TextEncoder'");
     const text = toUSVString(source);
+    if (isShort(text) && TypedArrayName.call(destination) === "Uint8Array" && text.length <= TypedArrayByteLength.call(destination)) {
+      encodeShort(text, destination, 0);
+      return { read: text.length, written: text.length };
+    }
     let packed = native.utf8EncodeInto(text, destination);
     if (packed < 0) {
       // WebAssembly's memory, which C cannot write to.
@@ -107,7 +116,8 @@ export class TextDecoder {
     const bytes = input === undefined ? nothing : bytesOf(input, "The argument of TextDecoder.decode");
     const stream = !!options?.stream;
     if (this.#decoder === undefined) {
-      if (!stream && this.#encoding === "utf-8") return native.utf8Decode(bytes, this.#fatal, this.#ignoreBOM);
+      if (!stream && this.#encoding === "utf-8")
+        return decodeShort(bytes, 0, TypedArrayByteLength.call(bytes)) ?? native.utf8Decode(bytes, this.#fatal, this.#ignoreBOM);
       this.#decoder = native.decoderNew(this.#encoding, this.#fatal, this.#ignoreBOM);
       if (this.#decoder === null) throw new RangeError(`The encoding "${this.#encoding}" is not available.`);
     }

@@ -59,7 +59,7 @@ export const {
 export const { apply: ReflectApply, construct: ReflectConstruct, ownKeys: ReflectOwnKeys } = Reflect;
 export const { isArray: ArrayIsArray } = Array;
 export const { isView: ArrayBufferIsView } = ArrayBuffer;
-export const { ceil: MathCeil, floor: MathFloor, max: MathMax, min: MathMin, trunc: MathTrunc } = Math;
+export const { ceil: MathCeil, floor: MathFloor, imul: MathImul, max: MathMax, min: MathMin, trunc: MathTrunc } = Math;
 export const {
   isFinite: NumberIsFinite,
   isInteger: NumberIsInteger,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Buffer's numbers: readInt16LE, writeDoubleBE … over DataView, with Node's checks.
+// Buffer's numbers: readInt16LE, writeDoubleBE …, with Node's checks. Byte by byte: a DataView of each small Buffer would
+// cost a memory block for its ArrayBuffer, which the engine makes only when asked for.
 
 import { codeError, invalidArgType, outOfRange } from "./errors.js";
 
@@ -11,15 +12,23 @@ function requireOffset(offset, room) {
   throw outOfRange("offset", `>= 0 and <= ${room}`, offset);
 }
 
-const viewOf = (buffer) => new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-
 function requireValue(value, low, high) {
   if (typeof value !== typeof low) throw invalidArgType("value", typeof low, value);
   if (value < low || value > high) throw outOfRange("value", `>= ${low} and <= ${high}`, value);
 }
 
+// Where a number is wider than an Int32, or no whole number, its bytes pass through here; this machine is little endian.
+const scratch = new Uint8Array(8);
+const wide = {
+  Uint32: new Uint32Array(scratch.buffer, 0, 1),
+  BigUint64: new BigUint64Array(scratch.buffer),
+  BigInt64: new BigInt64Array(scratch.buffer),
+  Float32: new Float32Array(scratch.buffer, 0, 1),
+  Float64: new Float64Array(scratch.buffer),
+};
+
 const kinds = [
-  // name, DataView's, bytes, lowest, highest
+  // name, the engine's, bytes, lowest, highest
   ["UInt8", "Uint8", 1, 0, 2 ** 8 - 1],
   ["Int8", "Int8", 1, -(2 ** 7), 2 ** 7 - 1],
   ["UInt16", "Uint16", 2, 0, 2 ** 16 - 1],
@@ -35,21 +44,33 @@ const kinds = [
 export const numberMethods = {};
 
 for (const [name, typed, bytes, low, high] of kinds) {
-  const get = DataView.prototype[`get${typed}`];
-  const set = DataView.prototype[`set${typed}`];
+  const numbers = wide[typed], unused = 32 - 8 * bytes, signed = low < 0;
   for (const end of bytes === 1 ? [""] : ["LE", "BE"]) {
-    const little = end === "LE";
-    numberMethods[`read${name}${end}`] = function (offset = 0) {
-      requireOffset(offset, this.length - bytes);
-      return get.call(viewOf(this), offset, little);
-    };
+    const first = end === "LE" ? 0 : bytes - 1, step = end === "LE" ? 1 : -1; // of the bytes, the least one first
+    numberMethods[`read${name}${end}`] = numbers
+      ? function (offset = 0) {
+          requireOffset(offset, this.length - bytes);
+          for (let i = 0, at = offset + first; i < bytes; i++, at += step) scratch[i] = this[at];
+          return numbers[0];
+        }
+      : function (offset = 0) {
+          requireOffset(offset, this.length - bytes);
+          let value = 0;
+          for (let i = 0, at = offset + first; i < bytes; i++, at += step) value |= this[at] << (8 * i);
+          return signed ? (value << unused) >> unused : value;
+        };
     numberMethods[`write${name}${end}`] = function (value, offset = 0) {
       if (low !== null) {
         if (typeof low === "number") value = +value;
         requireValue(value, low, high);
       }
       requireOffset(offset, this.length - bytes);
-      set.call(viewOf(this), offset, value, little);
+      if (numbers) {
+        numbers[0] = value;
+        for (let i = 0, at = offset + first; i < bytes; i++, at += step) this[at] = scratch[i];
+      } else {
+        for (let i = 0, at = offset + first; i < bytes; i++, at += step) this[at] = value >> (8 * i);
+      }
       return offset + bytes;
     };
   }

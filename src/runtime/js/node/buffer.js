@@ -5,6 +5,7 @@
 import npm from "buffer";
 
 import { native } from "../native.js";
+import { decodeShort, encodeShort, isShort } from "../short-text.js";
 import { numberMethods } from "./buffer-numbers.js";
 import { codeError, invalidArgType, outOfRange } from "./errors.js";
 
@@ -95,9 +96,17 @@ function textOf(bytes, encoding) {
   }
 }
 
-const bufferOver = ({ buffer, byteOffset, byteLength }) =>
-  Object.setPrototypeOf(new Uint8Array(buffer, byteOffset, byteLength), Buffer.prototype);
+// A Uint8Array that nobody else has becomes a Buffer.
+const madeBuffer = (bytes) => Object.setPrototypeOf(bytes, Buffer.prototype);
+const bufferOver = ({ buffer, byteOffset, byteLength }) => madeBuffer(new Uint8Array(buffer, byteOffset, byteLength));
 const plain = ({ buffer, byteOffset }, start, end) => new Uint8Array(buffer, byteOffset + start, end - start);
+
+// As of Array.prototype.slice's arguments.
+function placeIn(length, place, unset) {
+  if (place === undefined) return unset;
+  const whole = Math.trunc(place) || 0;
+  return whole < 0 ? Math.max(length + whole, 0) : Math.min(whole, length);
+}
 
 function define(target, methods) {
   for (const [name, value] of Object.entries(methods)) {
@@ -111,7 +120,14 @@ const withEncoding = (encoding) => typeof encoding === "string" && encodingOf(en
 
 define(Buffer, {
   from(value, encodingOrOffset, length) {
-    if (typeof value === "string") return bufferOver(bytesOf(value, encodingOf(encodingOrOffset)));
+    if (typeof value === "string") {
+      const encoding = encodingOf(encodingOrOffset);
+      if (encoding !== "utf8" || !isShort(value)) return madeBuffer(bytesOf(value, encoding));
+      const bytes = new Uint8Array(value.length);
+      encodeShort(value, bytes, 0);
+      return madeBuffer(bytes);
+    }
+    if (value instanceof Uint8Array) return madeBuffer(new Uint8Array(value));
     if (value === null || (typeof value !== "object" && typeof value !== "function")) {
       throw invalidArgType("first", ["string", "Buffer", "ArrayBuffer", "Array", "Array-like Object"], value);
     }
@@ -123,7 +139,7 @@ define(Buffer, {
       const name = names[`${encoding ?? "utf8"}`.toLowerCase()] ?? "utf8";
       switch (name) {
         case "utf8":
-          return native.utf8Length(value);
+          return isShort(value) ? value.length : native.utf8Length(value);
         case "hex":
           return value.length >>> 1;
         case "utf16le":
@@ -141,7 +157,7 @@ define(Buffer, {
   copyBytesFrom(view, offset = 0, length = undefined) {
     if (!ArrayBuffer.isView(view) || view instanceof DataView) throw invalidArgType("view", ["TypedArray"], view);
     const part = view.subarray(offset, length === undefined ? undefined : offset + length);
-    return bufferOver(new Uint8Array(part.buffer, part.byteOffset, part.byteLength).slice());
+    return madeBuffer(new Uint8Array(part.buffer, part.byteOffset, part.byteLength).slice());
   },
   alloc(size, value, encoding) {
     if (typeof size !== "number") throw invalidArgType("size", "number", size);
@@ -163,7 +179,9 @@ define(Buffer.prototype, {
     start = Math.max(0, Math.trunc(start) || 0);
     end = end === undefined ? length : Math.min(length, Math.trunc(end) || 0);
     if (start >= end) return "";
-    return textOf(plain(this, start, end), encodingOf(encoding));
+    const name = encodingOf(encoding);
+    const short = name === "utf8" || name === "latin1" || name === "ascii" ? decodeShort(this, start, end) : undefined;
+    return short ?? textOf(plain(this, start, end), name);
   },
   write(string, offset, length, encoding) {
     if (typeof offset === "string") [offset, length, encoding] = [0, undefined, offset];
@@ -175,6 +193,10 @@ define(Buffer.prototype, {
     offset ??= 0;
     if (!(offset >= 0 && offset <= this.length)) throw outOfRange("offset", `>= 0 && <= ${this.length}`, offset);
     const room = Math.min(length ?? Infinity, this.length - offset);
+    if (name === "utf8" && typeof string === "string" && string.length <= room && isShort(string)) {
+      encodeShort(string, this, offset);
+      return string.length;
+    }
     let bytes = bytesOf(`${string}`, name);
     if (bytes.length > room) {
       let end = room;
@@ -188,10 +210,18 @@ define(Buffer.prototype, {
   fill(value, start, end, encoding) {
     const given = [start, end, encoding].find((part) => typeof part === "string");
     if (typeof value === "string" && withEncoding(given)) {
-      const bytes = bufferOver(bytesOf(value, "base64url"));
+      const bytes = madeBuffer(bytesOf(value, "base64url"));
       return fill.call(this, bytes, ...[start, end].filter((part) => typeof part !== "string"));
     }
     return fill.call(this, value, start, end, encoding);
+  },
+  // Without the species that leads through Buffer's constructor.
+  subarray(start, end) {
+    const { length } = this, first = placeIn(length, start, 0);
+    return madeBuffer(plain(this, first, Math.max(first, placeIn(length, end, length))));
+  },
+  slice(start, end) {
+    return this.subarray(start, end);
   },
   toLocaleString(encoding, start, end) {
     return this.toString(encoding, start, end);
@@ -213,7 +243,7 @@ for (const [name, search] of Object.entries({ indexOf, lastIndexOf, includes }))
         return name === "includes" ? true : at;
       }
       if (typeof value !== "string" || !withEncoding(given)) return search.call(this, value, offset, encoding);
-      return search.call(this, bufferOver(bytesOf(value, "base64url")), typeof offset === "string" ? undefined : offset);
+      return search.call(this, madeBuffer(bytesOf(value, "base64url")), typeof offset === "string" ? undefined : offset);
     },
   });
 }

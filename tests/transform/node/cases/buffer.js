@@ -25,3 +25,26 @@ const copy = Buffer.alloc(5); log(Buffer.from("hello").copy(copy, 1, 1, 3), copy
 log(isAscii(Buffer.from("a")), isAscii(b), isUtf8(b), isUtf8(Buffer.from([0xff])), transcode(Buffer.from("é"), "utf8", "latin1"), typeof constants.MAX_LENGTH, buffer.Buffer === Buffer, buffer.kMaxLength > 0);
 log(Buffer.from([0xff, 0xfe, 0x41]).toString(), Buffer.from("\ud800x").toString("hex"), Buffer.from("\ufeffa").toString().length, Buffer.of(1, 2), new Uint8Array(b).length);
 log(String(Buffer.from("s")), `${Buffer.from("t")}`, Buffer.from("a").toLocaleString(), Buffer.poolSize, b.buffer instanceof ArrayBuffer);
+// Every number, at the ends of its range, at every place; what is out of range.
+const names = Object.getOwnPropertyNames(Buffer.prototype).filter((name) => /^read(U?Int(8|16|32)|Float|Double|Big)/.test(name)).sort(), ends = [0, 1, -1, 127, -128, 255, 32767, -32768, 65535, 2147483647, -2147483648, 4294967295, 1.5, -0, NaN, Infinity, "7", 2 ** 40, null], bigs = [0n, -1n, 2n ** 63n - 1n, -(2n ** 63n), 2n ** 64n - 1n, 2n ** 64n];
+const bits = Buffer.from("00ff7f80c0015aa5fe81ffffffffffffff7f0000000000000080f83f", "hex");
+for (const name of names) {
+  const seen = [], into = Buffer.alloc(12), method = name.replace("read", "write");
+  for (let at = -1; at <= bits.length; at++) try { seen.push(String(bits[name](at))) } catch (error) { seen.push(error.code) }
+  for (const value of name.includes("Big") ? bigs : ends) try { seen.push(into.fill(1)[method](value, 3), into.toString("hex")) } catch (error) { seen.push(error.code ?? error.name) }
+  log(name, seen.join(" "));
+}
+// Texts, short and long, ASCII and not, where they begin and end.
+for (const size of [0, 1, 7, 23, 24, 25, 26, 255, 256, 257, 600]) {
+  const plain = "a\0b~".repeat(size).slice(0, size);
+  for (const text of [plain, `${plain.slice(1)}é`, `€${plain}`, `${plain}\ud800`, `${plain}\x7f\x80`]) {
+    const bytes = Buffer.from(text), room = Buffer.alloc(bytes.length + 3, 46), tight = Buffer.alloc(size, 46);
+    log(size, bytes.length === Buffer.byteLength(text), bytes.toString() === text.toWellFormed(), room.write(text, 2), room.toString("latin1").length, tight.write(text), tight.toString("hex").slice(-16), room.toString("ascii", 1, 30), room.toString("utf8", 2, size + 2).length);
+  }
+}
+for (let round = 0; round < 3; round++) log(["id", "name", "di", "eman", "AaAa", "BBBB", "AaBB"].map((text) => Buffer.from(`<${text}>`).toString("utf8", 1, text.length + 1)).join());
+const ten = Buffer.from("0123456789");
+for (const start of [undefined, null, 0, 2, -3, 20, -20, "4", NaN, 1.9, -1.9]) log([undefined, null, 0, 5, -2, 20, -20, "7", 2.9].map((end) => `${ten.subarray(start, end)}|${ten.slice(start, end)}`).join(" "));
+ten.subarray(2, 4).subarray(1).fill("x"); log(ten.toString(), ten.subarray(3).buffer === ten.buffer, ten.slice(1, 3) instanceof Buffer, Buffer.from(ten) !== ten, Buffer.from(ten.subarray(8)), Buffer.from(new Uint8Array([1, 2]).subarray(1)));
+const encoder = new TextEncoder(), decoder = new TextDecoder(), target = new Uint8Array(8);
+for (const text of ["", "abc", "abcdefgh", "abcdefghi", "é", "abcdefg€", "\0"]) log(text, encoder.encode(text), encoder.encodeInto(text, target.fill(46)), target, decoder.decode(target), decoder.decode(encoder.encode(text)) === text);
