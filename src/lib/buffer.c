@@ -68,16 +68,15 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
     va_end(args);
 }
 
-/* Length of the valid UTF-8 sequence at text, 0 if there is none (overlong and surrogates too). */
-static size_t utf8_sequence_len(const unsigned char *text, size_t len)
+size_t utf8_sequence_len(struct slice from)
 {
-    unsigned char lead = text[0];
+    const unsigned char *text = (const unsigned char *)from.ptr, lead = text[0];
     size_t need = lead < 0x80                   ? 1
                   : lead >= 0xc2 && lead < 0xe0 ? 2
                   : (lead & 0xf0) == 0xe0       ? 3
                   : lead >= 0xf0 && lead < 0xf5 ? 4
                                                 : 0;
-    if (need == 0 || need > len)
+    if (need == 0 || need > from.len)
         return 0;
     for (size_t i = 1; i < need; i++)
         if ((text[i] & 0xc0) != 0x80)
@@ -111,7 +110,7 @@ void buffer_append_json(struct buffer *buffer, struct slice text)
             buffer_append(buffer, text.ptr + i, end - i);
             i = end;
         } else {
-            size_t len = utf8_sequence_len((const unsigned char *)text.ptr + i, text.len - i);
+            size_t len = utf8_sequence_len((struct slice){text.ptr + i, text.len - i});
             if (len == 0) {
                 buffer_append_text(buffer, "\xef\xbf\xbd");
                 i++;

@@ -30,9 +30,13 @@ void buffer_append(struct buffer *buffer, const void *bytes, size_t len);
 void buffer_append_slice(struct buffer *buffer, struct slice slice);
 void buffer_append_text(struct buffer *buffer, const char *text);
 void buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Length of the valid UTF-8 sequence that text begins with; 0: there is none (overlong ones and
+ * surrogates are not). text is not empty. */
+size_t utf8_sequence_len(struct slice text);
 /* Appends text as a JSON string with its quotes; invalid UTF-8 becomes U+FFFD. */
 void buffer_append_json(struct buffer *buffer, struct slice text);
-/* Appends what is left to read of the descriptor. 0, negative errno, or -EFBIG: it is more than bytes_max. */
+/* Appends what is left to read of the descriptor. 0, negative errno, or -EFBIG: it is more than
+ * bytes_max. */
 int buffer_read_all(struct buffer *buffer, int fd, size_t bytes_max);
 /* Drops len bytes from the front (len <= buffer_len). */
 void buffer_consume(struct buffer *buffer, size_t len);

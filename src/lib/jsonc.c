@@ -190,13 +190,11 @@ static int read_value(struct text_reader *reader, struct value *value, int depth
 
 int jsonc_parse(struct slice text, struct value *ret_root, struct error *err)
 {
-    struct text_reader reader = {text.ptr, text.ptr + text.len, text.ptr, 1, err};
+    struct text_reader reader;
     struct value root = {.type = VALUE_NULL};
-    if (text.len > VALUE_BYTES_MAX)
-        return reader_fail(&reader, "the file is larger than %d bytes", VALUE_BYTES_MAX);
-    if (slice_starts_with(text, SLICE("\xef\xbb\xbf")))
-        reader.at += 3;
-    int r = read_value(&reader, &root, 0);
+    int r = reader_start(&reader, text, err);
+    if (r == 0)
+        r = read_value(&reader, &root, 0);
     if (r == 0)
         r = skip_blanks(&reader);
     if (r == 0 && reader_peek(&reader) >= 0)

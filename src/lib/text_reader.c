@@ -4,6 +4,28 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "value.h"
+
+int reader_start(struct text_reader *reader, struct slice text, struct error *err)
+{
+    *reader = (struct text_reader){text.ptr, text.ptr + text.len, text.ptr, 1, err};
+    if (text.len > VALUE_BYTES_MAX)
+        return reader_fail(reader, "the file is larger than %d bytes", VALUE_BYTES_MAX);
+    if (slice_starts_with(text, SLICE("\xef\xbb\xbf")))
+        reader->at += 3;
+    struct text_reader scan = *reader;
+    while (scan.at < scan.end) {
+        size_t len = utf8_sequence_len((struct slice){scan.at, (size_t)(scan.end - scan.at)});
+        if (len == 0)
+            return reader_fail(&scan, "this is not valid UTF-8; save the file in that encoding");
+        if (len == 1)
+            (void)reader_next(&scan);
+        else
+            scan.at += len;
+    }
+    return 0;
+}
+
 int reader_fail_at(struct text_reader *reader, int line, int column, const char *format, ...)
 {
     char text[512];

@@ -50,6 +50,10 @@ static inline int reader_column(const struct text_reader *reader)
     return (int)(reader->at - reader->line_start) + 1;
 }
 
+/* Begins with a file's text, behind its byte order mark. -EINVAL when it is too large or no UTF-8,
+ * which both TOML and JSON have to be. */
+int reader_start(struct text_reader *reader, struct slice text, struct error *err) WARN_UNUSED;
+
 /* "line:column: what"; -EINVAL. */
 #define reader_fail(reader, ...)                                                                   \
     reader_fail_at((reader), (reader)->line, reader_column(reader), __VA_ARGS__)

@@ -444,14 +444,10 @@ static int read_header(struct text_reader *reader, struct value *root, struct va
 
 int toml_parse(struct slice text, struct value *ret_root, struct error *err)
 {
-    struct text_reader reader = {text.ptr, text.ptr + text.len, text.ptr, 1, err};
+    struct text_reader reader;
     struct value root = {.type = VALUE_TABLE, .line = 1, .column = 1};
     struct value *table = &root;
-    int r = 0;
-    if (text.len > VALUE_BYTES_MAX)
-        return reader_fail(&reader, "the file is larger than %d bytes", VALUE_BYTES_MAX);
-    if (slice_starts_with(text, SLICE("\xef\xbb\xbf")))
-        reader.at += 3;
+    int r = reader_start(&reader, text, err);
     while (r == 0) {
         r = skip_lines(&reader);
         if (r < 0 || reader_peek(&reader) < 0)

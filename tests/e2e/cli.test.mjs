@@ -201,6 +201,8 @@ test("check-config --json lists each message; a file that cannot be read is an e
   const broken = check({ "weir.toml": "a = 1\nb = [\n" });
   assert.match(broken.text, /^weir\.toml:3:1: expected a value\n/);
   assert.equal(broken.json.messages[0].line, 3);
+  const latin1 = check({ "weir.toml": Buffer.from('[http]\nname = "caf\xe9"\n', "latin1") });
+  assert.match(latin1.text, /^weir\.toml:2:12: this is not valid UTF-8; save the file in that encoding\n/);
 });
 
 test("module rules: globs of paths, fallthrough, the default ones, ?module", async () => {
