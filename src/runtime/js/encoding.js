@@ -5,7 +5,7 @@ import { RangeError, TypeError, TypedArrayByteLength, TypedArrayName, TypedArray
 import { native } from "./native.js";
 import { DOMException } from "./dom-exception.js";
 import { bytesOf, defineInterface, requireArguments, toDOMString, toUSVString, viewByteLength } from "./webidl.js";
-import { decodeShort, encodeShort, isShort } from "./short-text.js";
+import { decodeShort, encodeShort, encodeUtf8, isShort } from "./short-text.js";
 import { createTransform } from "./streams/transform.js";
 
 export class TextEncoder {
@@ -14,11 +14,7 @@ export class TextEncoder {
   }
 
   encode(input = "") {
-    const text = toUSVString(input);
-    if (!isShort(text)) return native.utf8Encode(text);
-    const bytes = new Uint8Array(text.length);
-    encodeShort(text, bytes, 0);
-    return bytes;
+    return encodeUtf8(toUSVString(input));
   }
 
   encodeInto(source, destination) {

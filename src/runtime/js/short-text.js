@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Short texts in ASCII between strings and bytes, as drivers and WebAssembly modules exchange them by the thousand: a call
-// into C takes half a microsecond whatever their length. What is longer, or not ASCII, is for the caller to hand to C.
+// into C takes half a microsecond whatever their length. What is longer, or not ASCII, goes to C.
 
-import { MathImul, StringCharCodeAt, StringFromCharCode } from "./primordials.js";
+import { MathImul, StringCharCodeAt, StringFromCharCode, Uint8Array } from "./primordials.js";
+import { native } from "./native.js";
 
 const DECODED_MAX = 24, ENCODED_MAX = 256, RECENT = 512;
 
@@ -45,4 +46,12 @@ export function isShort(text) {
 export function encodeShort(text, bytes, at) {
   const { length } = text;
   for (let i = 0; i < length; i++) bytes[at + i] = StringCharCodeAt.call(text, i);
+}
+
+// Any text, in a new Uint8Array.
+export function encodeUtf8(text) {
+  if (!isShort(text)) return native.utf8Encode(text);
+  const bytes = new Uint8Array(text.length);
+  encodeShort(text, bytes, 0);
+  return bytes;
 }

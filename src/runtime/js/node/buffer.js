@@ -5,7 +5,7 @@
 import npm from "buffer";
 
 import { native } from "../native.js";
-import { decodeShort, encodeShort, isShort } from "../short-text.js";
+import { decodeShort, encodeShort, encodeUtf8, isShort } from "../short-text.js";
 import { numberMethods } from "./buffer-numbers.js";
 import { codeError, invalidArgType, outOfRange } from "./errors.js";
 
@@ -58,7 +58,7 @@ function utf16Bytes(text) {
 function bytesOf(text, encoding) {
   switch (encoding) {
     case "utf8":
-      return native.utf8Encode(text);
+      return encodeUtf8(text);
     case "hex":
       return hexBytes(text);
     case "base64":
@@ -120,13 +120,7 @@ const withEncoding = (encoding) => typeof encoding === "string" && encodingOf(en
 
 define(Buffer, {
   from(value, encodingOrOffset, length) {
-    if (typeof value === "string") {
-      const encoding = encodingOf(encodingOrOffset);
-      if (encoding !== "utf8" || !isShort(value)) return madeBuffer(bytesOf(value, encoding));
-      const bytes = new Uint8Array(value.length);
-      encodeShort(value, bytes, 0);
-      return madeBuffer(bytes);
-    }
+    if (typeof value === "string") return madeBuffer(bytesOf(value, encodingOf(encodingOrOffset)));
     if (value instanceof Uint8Array) return madeBuffer(new Uint8Array(value));
     if (value === null || (typeof value !== "object" && typeof value !== "function")) {
       throw invalidArgType("first", ["string", "Buffer", "ArrayBuffer", "Array", "Array-like Object"], value);
