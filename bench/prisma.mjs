@@ -89,11 +89,23 @@ const parts = {
       `| weir: neither its instance nor the endpoint's runs | ${ms(median(rested))}, ${(median(rested) / median(cold.node)).toFixed(2)}× |`);
   },
 
+  // Of a worker whose instances take one request at a time. At first nothing of it runs; then each request is held until all have
+  // an instance of their own, and all ask at once.
   async many() {
-    const before = performance.now();
-    const answers = await Promise.all(Array.from({ length: 500 }, () => weir.many("what=first").then((row) => row.id === 1, () => false)));
-    const took = performance.now() - before, good = answers.filter(Boolean).length;
-    say("", `500 requests at once to a worker of which nothing runs, whose up to 500 instances take one at a time, over 10 connections to the database: ${good} of 500 answered, in ${(took / 1000).toFixed(1)} s.`);
+    const running = () => descendants(weir.pid).filter(({ name }) => name === "weir-instance").length;
+    const askAll = async (query) => {
+      const before = performance.now();
+      const answers = await Promise.all(Array.from({ length: 500 }, () => weir.many(query).then((row) => row.id === 1, (error) => (console.error(error.message), false))));
+      return { good: answers.filter(Boolean).length, seconds: (performance.now() - before) / 1000 };
+    };
+    const burst = await askAll("what=first");
+    say("", `500 requests at once to a worker of which nothing runs, whose up to 500 instances take one at a time, over 10 connections to the database: ${burst.good} of 500 answered, in ${burst.seconds.toFixed(1)} s.`);
+    const holdSeconds = 60, at = Date.now() + holdSeconds * 1000;
+    const asking = askAll(`what=first&at=${at}`);
+    await sleep(at - Date.now() - 500);
+    const held = running();
+    const all = await asking;
+    say(`The same where each request first waits until all of them have an instance: ${held} instances ran, ${all.good} of 500 answered, ${(all.seconds - holdSeconds).toFixed(1)} s after the first query.`);
   },
 };
 await runParts(parts, options.only);

@@ -233,10 +233,14 @@ void dispatch_pump(struct deployment *deployment)
         struct request *sent = queue_pop(deployment);
         caller_resume_body(sent);
     }
-    if (deployment->queue_first && deployment->current)
-        dispatch_ask_for_instances(deployment,
-                                   (deployment->queue_length + deployment->concurrency - 1) /
-                                       deployment->concurrency);
+    if (!deployment->queue_first || !deployment->current)
+        return;
+    uint32_t wanted =
+        (deployment->queue_length + deployment->concurrency - 1) / deployment->concurrency;
+    uint32_t startable = wanted > deployment->spawning ? instances_startable(deployment) : 0;
+    if (wanted > deployment->spawning + startable)
+        wanted = deployment->spawning + startable;
+    dispatch_ask_for_instances(deployment, wanted);
 }
 
 void dispatch_request(struct request *request)

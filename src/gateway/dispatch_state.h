@@ -41,5 +41,9 @@ void instance_mark_dirty(struct instance *instance);
 struct deployment *deployment_successor(const struct deployment *deployment);
 /* Not retiring, and those that are on their way. */
 uint32_t instances_alive(const struct deployment *deployment);
+/* How many more may start now: the first turn of an instance is computing, and more of them than
+ * there are processors for would only make each other late. 0: dispatch_pump is called when one has
+ * started. */
+uint32_t instances_startable(struct deployment *deployment);
 
 #endif

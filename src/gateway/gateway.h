@@ -83,11 +83,13 @@ struct instance {
     struct service_call *calls; /* its requests to other workers */
     uint32_t calls_count;
     uint32_t in_flight, next_slot;
+    uint64_t arrived_ms;
     uint64_t idle_since_ms, progress_ms; /* the last time that it took or sent a frame */
     uint32_t tail_seen;                  /* what it had taken then */
     uint32_t busy_ticks;                 /* in a row with frames waiting in its ring */
     bool retiring;                       /* gets no more requests */
     bool retire_sent, lagging, dirty, killed, trimmed;
+    bool started;               /* it has been through its first frame */
     bool starved;               /* its ring was full when we had more for it */
     const char *killed_because; /* a literal; of a killed one */
     struct instance *next_dirty;
@@ -135,7 +137,7 @@ struct request {
 
 struct gateway {
     struct loop *loop;
-    int number, cpus;
+    int number, cpus, gateways; /* gateways: that share the processors */
     uint32_t connections_limit; /* that the descriptors allow */
     bool draining, dev, color;
     uint64_t drain_new_until_ms, drain_deadline_ms;

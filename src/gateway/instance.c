@@ -26,6 +26,8 @@ enum {
     LAGGING_AT_FIRST_MS = 500, /* it has to be forked yet: another one would come no sooner */
     STUCK_GRACE_MS = 2000,     /* beyond the CPU limit: the engine's own watchdog has failed */
     SPAWN_TIMEOUT_MS = 30000,
+    STARTS_PER_CPU = 2, /* of a deployment, at a time */
+    START_MS_MAX = 250, /* who takes longer holds up no others */
     BUSY_TICKS = 20,    /* work was waiting at each of so many looks: one instance is not enough */
     GIVE_BACK_MS = 100, /* idle for so long: ends when memory is short */
     TRIM_MS = 1000,     /* idle for so long: the rings' memory goes back */
@@ -71,6 +73,36 @@ uint32_t instances_alive(const struct deployment *deployment)
     return alive;
 }
 
+static bool is_starting(const struct instance *instance, uint64_t now_ms)
+{
+    return !instance->started && !instance->retiring &&
+           now_ms - instance->arrived_ms < START_MS_MAX;
+}
+
+uint32_t instances_startable(struct deployment *deployment)
+{
+    uint64_t now_ms = loop_now_ms(gateway.loop);
+    uint32_t max = STARTS_PER_CPU * (uint32_t)(gateway.cpus / gateway.gateways);
+    uint32_t starting = deployment->spawning;
+    if (max < STARTS_PER_CPU)
+        max = STARTS_PER_CPU;
+    for (const struct instance *i = deployment->instances; i; i = i->next)
+        starting += is_starting(i, now_ms);
+    if (starting < max)
+        return max - starting;
+    for (struct instance *i = deployment->instances; i; i = i->next)
+        if (is_starting(i, now_ms))
+            (void)ring_writer_sleep(&i->channel.out); /* should it be missed, the tick looks */
+    return 0;
+}
+
+/* Has it been through its first frame? */
+static void note_start(struct instance *instance)
+{
+    if (!instance->started && instance_looked_at(instance))
+        instance->started = instance->channel.out.peer != 0;
+}
+
 /* ---- bells ---- */
 
 /* There is room in the ring again, or may be: go on with all that waited for it. */
@@ -99,6 +131,10 @@ static void on_bell(struct loop_source *source, uint32_t events)
     channel_rung(&instance->channel);
     (void)instance_drain(instance);
     resume(instance);
+    if (!instance->started) {
+        note_start(instance);
+        dispatch_pump(instance->deployment);
+    }
     instance_mark_dirty(instance); /* dispatch_flush decides whether it sleeps */
 }
 
@@ -159,7 +195,8 @@ void dispatch_add_instance(const struct control_instance *order, int fds[CHANNEL
     instance->deployment = deployment;
     if (order->cpu < 0)
         channel_advise(&instance->channel, placement_cpu());
-    instance->idle_since_ms = instance->progress_ms = loop_now_ms(gateway.loop);
+    instance->arrived_ms = instance->idle_since_ms = instance->progress_ms =
+        loop_now_ms(gateway.loop);
     instance->retiring = !deployment->current;
     instance->next = deployment->instances;
     deployment->instances = instance;
@@ -406,6 +443,7 @@ static void tick_instance(struct instance *instance, uint64_t now_ms)
 {
     if (instance->killed || !instance_looked_at(instance))
         return;
+    note_start(instance);
     resume(instance);
     if (instance->retiring && !instance->retire_sent)
         retire(instance);

@@ -389,6 +389,8 @@ static void take_counters(struct ipc_message *message)
     message->fds[0] = -1;
     if (r < 0)
         log_error("cannot map the counters: %s", strerror(-r));
+    else
+        gateway.gateways = (int)counters.gateways_count;
 }
 
 void plan_on_message(struct ipc_message *message)

@@ -8,6 +8,7 @@ import { Weir, descendants, freePort, patience, project, wrangler } from "./lib.
 
 const source = `export default { async fetch(request) {
   const url = new URL(request.url);
+  if (url.pathname === "/loop") for (;;);
   if (url.pathname === "/wait") await scheduler.wait(Number(url.searchParams.get("ms")));
   return new Response("fine");
 } }`;
@@ -91,6 +92,24 @@ test("requests that work side by side get instances of their own, up to max_inst
     assert.deepEqual(await statuses(waiting), Array(6).fill(200));
     assert.ok(Date.now() - began >= 1000, "in two turns");
     assert.equal(await metric("instances_started_total"), 3);
+  }));
+
+test("a burst of short requests is answered by few instances, one of long ones by one for each", () =>
+  scaled("max_instances = 200\nconcurrency = 1", async ({ get, metric, until }) => {
+    assert.deepEqual(await statuses(Array.from({ length: 200 }, () => get("/"))), Array(200).fill(200));
+    const started = await metric("instances_started_total");
+    assert.ok(started < 100, `${started} instances for 200 requests that take no time`);
+    const waiting = Array.from({ length: 60 }, () => get(`/wait?ms=${4000 * patience}`));
+    await until("requests_in_flight", 60);
+    assert.deepEqual(await statuses(waiting), Array(60).fill(200));
+  }));
+
+test("instances whose first request computes for long hold up no others", () =>
+  scaled('max_instances = 40\nconcurrency = 1\n[worker.limits]\ncpu_ms = "3s"', async ({ get, metric, until }) => {
+    const looping = Array.from({ length: 40 }, () => get("/loop"));
+    await until("instances", 40, 15000);
+    assert.ok((await metric("requests_in_flight")) > 20, "those that came first run still");
+    await Promise.allSettled(looping);
   }));
 
 test("one instance takes as many requests as its concurrency says, and no more", () =>
