@@ -35,28 +35,29 @@ const inWorker = (what, times = rounds) => weir.warm(`what=${encodeURIComponent(
 const parts = {
   async calls() {
     say("| Prisma 6, median of one call, ms | connected itself | through weir, from Node | through weir, from a worker | ratio, Node | ratio, worker |", "|---|---|---|---|---|---|");
+    const replayPort = await freePort(), edgeUrl = new URL(weir.edgeUrl);
+    const replay = new Server("replay", "node", [join(here, "replay.mjs"), String(replayPort), edgeUrl.port]);
+    await replay.ready(replayPort);
+    const aloneUrl = weir.edgeUrl.replace(`:${edgeUrl.port}`, `:${replayPort}`), alone = made.edge(aloneUrl);
+    const times = {};
     for (const [name, operation] of Object.entries(operations)) {
-      for (const prisma of [direct, edge]) await measure(prisma, operation, warmUps, each);
+      const of = (times[name] = { direct: [], worker: [], node: [], alone: [] });
+      for (const prisma of [direct, edge, alone]) await measure(prisma, operation, warmUps, each);
       await inWorker(name, warmUps);
-      const times = { direct: [], worker: [], node: [] };
       for (let turn = 0; turn < turns; turn++) {
-        times.direct.push(median(await measure(direct, operation, rounds, each)));
-        times.worker.push(median(await inWorker(name)));
-        times.node.push(median(await measure(edge, operation, rounds, each)));
+        of.direct.push(median(await measure(direct, operation, rounds, each)));
+        of.worker.push(median(await inWorker(name)));
+        of.node.push(median(await measure(edge, operation, rounds, each)));
+        of.alone.push(median(await measure(alone, operation, rounds, each)));
       }
-      const ratio = (key) => judged(median(times[key].map((time, turn) => time / times.direct[turn])), { floor: 1.5, aim: 1 }); // of neighbours in time
-      say(`| ${name} | ${["direct", "node", "worker"].map((key) => ms(median(times[key]))).join(" | ")} | ${ratio("node")} | ${ratio("worker")} |`);
+      const ratio = (key) => judged(median(of[key].map((time, turn) => time / of.direct[turn])), { floor: 1.5, aim: 1 }); // of neighbours in time
+      say(`| ${name} | ${["direct", "node", "worker"].map((key) => ms(median(of[key]))).join(" | ")} | ${ratio("node")} | ${ratio("worker")} |`);
     }
+    await replay.stop();
 
-    // What the edge client and Node's fetch() take by themselves: a server that has the answer ready.
-    const ready = JSON.stringify({ data: { findUniqueUser: { id: 1, email: "ada@example.com", name: "Ada" } } });
-    const readyPort = await freePort();
-    const server = new Server("ready", "node", ["-e", `require("http").createServer((q, r) => q.resume().on("end", () => r.setHeader("content-type", "application/json").end(${JSON.stringify(ready)}))).listen(${readyPort})`]);
-    await server.ready(readyPort);
-    const alone = median(await measure(made.edge(`prisma+postgres://localhost:${readyPort}/?api_key=x`), operations.findUnique, rounds, each));
-    await server.stop();
+    const own = Object.entries(times).map(([name, { alone, direct }]) => `${name} ${ms(median(alone))} ms, ${median(alone.map((time, turn) => time / direct[turn])).toFixed(2)}×`);
     await inWorker("cached", warmUps);
-    say("", `Of that the edge client in Node takes by itself, asking a server that has the answer of findUnique ready: ${ms(alone)} ms; the edge client in a worker, with its way to the endpoint and back, answered from the endpoint's cache: ${ms(median(await inWorker("cached")))} ms.`);
+    say("", `The edge client in Node by itself, asking a server that has the answers ready: ${own.join("; ")} of a call that is connected itself. The edge client in a worker, with its way to the endpoint and back, answered from the endpoint's cache: ${ms(median(await inWorker("cached")))} ms.`);
   },
 
   // A process that has loaded nothing yet, from its first line to the first row; and an instance that does not run yet.

@@ -21,8 +21,9 @@ struct prisma_key {
     int64_t expires; /* seconds since 1970; 0: never */
     uint32_t number, transactions_max;
     struct worker_counters *count;
-    double rate; /* requests a second by this gateway; 0: no limit */
+    double rate; /* requests a second; 0: no limit */
     double tokens;
+    uint64_t admitted;  /* by all gateways: what has been taken from the tokens */
     uint64_t filled_us; /* when there were so many */
 };
 
@@ -83,20 +84,33 @@ static struct prisma_key *listed(struct slice payload)
     return key;
 }
 
-/* A bucket of a second's requests, which fills as time goes by. */
+/* By all gateways. Of a key that is not counted we know our own alone. */
+static uint64_t admitted(const struct prisma_key *key)
+{
+    return key->count ? counting_worker_sum(key->number, offsetof(struct worker_counters, admitted))
+                      : key->admitted;
+}
+
+/* A bucket of a second's requests, which fills as time goes by, and from which all gateways take.
+ */
 static bool takes_token(struct prisma_key *key)
 {
-    uint64_t now_us = clock_monotonic_us();
+    uint64_t now_us = clock_monotonic_us(), all = admitted(key);
     if (key->rate <= 0)
         return true;
     double most = key->rate < 1 ? 1 : key->rate;
     key->tokens += (double)(now_us - key->filled_us) / 1e6 * key->rate;
+    key->tokens -= (double)(all - key->admitted);
     if (key->tokens > most)
         key->tokens = most;
     key->filled_us = now_us;
+    key->admitted = all;
     if (key->tokens < 1)
         return false;
-    key->tokens--;
+    if (key->count)
+        key->count->admitted++;
+    else
+        key->tokens--;
     return true;
 }
 
@@ -239,6 +253,7 @@ static void read_key(const char *id, const json_t *json, double rate_otherwise,
         .tokens = before ? before->tokens : rate, /* a reload is no reason for more of them */
         .filled_us = before ? before->filled_us : clock_monotonic_us(),
     };
+    ret->admitted = before ? before->admitted : admitted(ret);
 }
 
 static void take_keys(json_t *json, double rate_otherwise)

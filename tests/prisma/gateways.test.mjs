@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several gateways, each with a Prisma endpoint's instance and its cache: what is made invalid is so for the clients of all.
+// Several gateways, each with a Prisma endpoint's instance and its cache: what is made invalid is so for the clients of all, and a
+// key's limit is one.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -10,7 +11,8 @@ import { after, before, test } from "node:test";
 import { Weir, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
 import { startPostgres } from "../pool/lib.mjs";
 
-let postgres, served, weir, port, key;
+const LIMIT = 10; // requests a second
+let postgres, served, weir, port, limited;
 before(async () => {
   postgres = await startPostgres();
   postgres.sql("create table t (name text); insert into t values ('one')");
@@ -22,15 +24,16 @@ before(async () => {
       me.id ??= crypto.randomUUID();
       const url = new URL(request.url);
       const headers = new Headers(request.headers);
-      headers.set("authorization", "Bearer " + new URL(env.DATABASE_URL).searchParams.get("api_key"));
+      headers.set("authorization", "Bearer " + (request.headers.get("x-key") ?? new URL(env.DATABASE_URL).searchParams.get("api_key")));
       const answer = await fetch("https://accelerate.prisma-data.net" + url.pathname, { method: request.method, headers, body: await request.text() });
       return Response.json({ me: me.id, status: answer.headers.get("accelerate-cache-status"), body: await answer.text() });
     } };`,
     "weir.toml": `access_log = "off"\ngateways = 2\n[[listener]]\nport = ${port}\n[[worker]]\nproject = "app"\ndefault = true\n[worker.scale]\nmax_instances = 1\n` +
       `[pool]\nlisten = []\n[[pool.databases]]\nname = "app"\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/postgres?sslmode=disable"\n`,
   });
-  const made = spawnSync(weirPath, ["prisma", "key", "create", "--json", "--database", "app", "--config", join(served.dir, "weir.toml")], { encoding: "utf8" });
-  key = JSON.parse(made.stdout).key;
+  const mint = (...args) => JSON.parse(spawnSync(weirPath, ["prisma", "key", "create", "--json", "--database", "app", "--config", join(served.dir, "weir.toml"), ...args], { encoding: "utf8" }).stdout).key;
+  const key = mint();
+  limited = mint("--requests", String(LIMIT));
   writeFileSync(join(served.dir, "app/.dev.vars"), `DATABASE_URL="prisma://accelerate.prisma-data.net/?api_key=${key}"\n`, { mode: 0o600 });
   weir = await Weir.start(["serve", "--config", join(served.dir, "weir.toml")]);
   await weir.waitFor("serving");
@@ -65,7 +68,8 @@ function client() {
   };
 }
 
-test("what a client makes invalid is not served to those of other gateways", { timeout: 60000 * patience }, async () => {
+// Two clients, of a gateway each.
+async function twoClients() {
   const a = client(), { me } = await a.ask("rows");
   let b, other;
   for (let i = 0; i < 200 && (b === undefined || other === me); i++) {
@@ -74,6 +78,11 @@ test("what a client makes invalid is not served to those of other gateways", { t
     other = (await b.ask("rows")).me;
   }
   assert.notEqual(other, me, "no connection reached the second gateway");
+  return [a, b];
+}
+
+test("what a client makes invalid is not served to those of other gateways", { timeout: 60000 * patience }, async () => {
+  const [a, b] = await twoClients();
   const told = async () => [(await a.ask("rows")).told, (await b.ask("rows")).told];
   assert.deepEqual(await told(), ["ttl one", "ttl one"]);
   postgres.sql("update t set name = 'two'");
@@ -89,4 +98,13 @@ test("what a client makes invalid is not served to those of other gateways", { t
   assert.deepEqual(await told(), ["miss four", "miss four"]);
   a.close();
   b.close();
+});
+
+test("a key's requests are limited over all gateways together", { timeout: 60000 * patience }, async () => {
+  const both = await twoClients(), began = Date.now();
+  const answers = [];
+  for (let i = 0; i < 6 * LIMIT; i++) answers.push(await both[i % 2].post("/connection-info", "", { "x-key": limited }));
+  const admitted = answers.filter(({ body }) => !body.includes("P5011")).length, seconds = (Date.now() - began) / 1000;
+  assert.ok(admitted >= LIMIT && admitted <= LIMIT * (1 + seconds) + 2, `${admitted} of ${answers.length} in ${seconds} s`);
+  for (const one of both) one.close();
 });
