@@ -63,6 +63,7 @@ struct deployment *deployment_new(uint32_t id, const json_t *worker, bool dev)
     struct deployment *deployment = xcalloc(1, sizeof(*deployment));
     deployment->id = id;
     deployment->control = deployment->seed_fd = -1;
+    memset(deployment->spare.fds, -1, sizeof(deployment->spare.fds));
     deployment->name = xstrdup(plan_text(worker, "name"));
     deployment->version = xstrdup(plan_text(worker, "version"));
     deployment_update(deployment, worker, dev);

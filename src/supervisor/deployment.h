@@ -12,12 +12,13 @@
 #include <stdbool.h>
 
 #include "buffer.h"
+#include "channel.h"
 #include "control.h"
 #include "cron.h"
 #include "loop.h"
 #include "ipc_queue.h"
 
-enum { GATEWAYS_MAX = 64, CRONS_MAX = 32 };
+enum { GATEWAYS_MAX = 64, CRONS_MAX = 32, INSTANCE_FDS_MAX = 3 * CHANNEL_FDS };
 
 enum template_state {
     TEMPLATE_NONE,
@@ -60,6 +61,13 @@ struct deployment {
     uint32_t waiting[GATEWAYS_MAX]; /* forks owed, by gateway */
     struct instance_ref *instances;
     uint32_t instances_count;
+    uint64_t forked_ms;                /* when an instance was last asked for; 0: never */
+    struct {                           /* an instance that nobody knows yet (instances.c) */
+        struct control_instance order; /* instance_id 0: there is none */
+        int fds[INSTANCE_FDS_MAX];     /* its channels */
+        struct loop_timer timer;       /* when one is made, or has waited long enough */
+        uint64_t not_before_ms;
+    } spare;
 };
 
 /* From a worker of the plan. */

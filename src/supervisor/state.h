@@ -101,6 +101,25 @@ void templates_end_instances(int gateway, bool of_databases);
 void templates_tidy(void);
 void templates_on_nursery_message(struct ipc_message *message);
 
+/* Would one more instance stay within the memory budget? */
+bool templates_have_room(void);
+
+/* ---- instances.c ---- */
+/* A new instance, or the spare one, for a gateway. The template is READY. */
+void instances_fork(struct deployment *deployment, int gateway);
+/* There will be none, for the reason that the text tells. */
+void instances_refuse(const struct deployment *deployment, int gateway, const char *text);
+/* Has it killed. -ENOBUFS: its template does not read. */
+int instances_end(struct deployment *deployment, uint32_t instance_id, uint32_t reason);
+/* It has ended; whoever knew it is told. */
+void instances_forget(struct deployment *deployment, uint32_t instance_id, int status,
+                      const char *text);
+bool instances_has_spare(const struct deployment *deployment);
+/* Ends the spare one, if there is one. None comes before the next start of an instance. */
+void instances_drop_spare(struct deployment *deployment);
+/* The deployment whose spare one waits for longest; NULL: none has one. */
+struct deployment *instances_oldest_spare(void);
+
 /* ---- pool_child.c ---- */
 /* Opens what the plan wants for the pool and is not open; the plan learns the ports. */
 int pool_child_listen(const struct plan *plan, struct error *err) WARN_UNUSED;

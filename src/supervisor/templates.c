@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "channel.h"
-#include "http_frames.h"
 #include "log.h"
 #include "state.h"
 
@@ -30,64 +29,6 @@ struct deployment *supervisor_find(uint32_t deployment_id)
     return NULL;
 }
 
-static void tell_gone(uint32_t type, const struct deployment *deployment, uint32_t instance_id,
-                      int gateway, int status, const char *text)
-{
-    char message[sizeof(struct control_gone) + 4096];
-    struct control_gone gone = {instance_id, deployment->id, status, (uint32_t)strnlen(text, 4096)};
-    memcpy(message, &gone, sizeof(gone));
-    memcpy(message + sizeof(gone), text, gone.text_bytes);
-    supervisor_tell_gateway(gateway, type, message, (uint32_t)sizeof(gone) + gone.text_bytes, NULL,
-                            0);
-}
-
-static void forget_instance(struct deployment *deployment, uint32_t instance_id, int status,
-                            const char *text)
-{
-    struct instance_ref *ref = deployment_find_instance(deployment, instance_id);
-    if (!ref)
-        return;
-    tell_gone(CONTROL_INSTANCE_GONE, deployment, instance_id, ref->gateway, status, text);
-    struct control_gone gone = {instance_id, deployment->id, status, 0};
-    (void)supervisor_tell(&supervisor.broker, CONTROL_DETACH, &gone, sizeof(gone), NULL, 0);
-    if (deployment->has_databases)
-        pool_child_tell_all(CONTROL_DETACH, &gone, sizeof(gone));
-    deployment_remove_instance(deployment, instance_id);
-    deployment->used_ms = loop_now_ms(supervisor.loop);
-}
-
-/* Two channels and three messages, or three and four: the gateway may write requests before the
- * instance even runs. */
-static void fork_instance(struct deployment *deployment, int gateway)
-{
-    struct control_instance order = {supervisor.next_instance_id++, deployment->id,
-                                     supervisor_cpu(gateway)};
-    int fds[3 * CHANNEL_FDS], fds_count = (deployment->has_databases ? 3 : 2) * CHANNEL_FDS;
-    memset(fds, -1, sizeof(fds));
-    int r = channel_create(GATEWAY_RING_BYTES, fds);
-    if (r == 0)
-        r = channel_create(BROKER_RING_BYTES, fds + CHANNEL_FDS);
-    if (r == 0 && deployment->has_databases)
-        r = channel_create(POOL_RING_BYTES, fds + 2 * CHANNEL_FDS);
-    if (r == 0)
-        r = supervisor_send(&deployment->unsent, &deployment->source, CONTROL_FORK, &order,
-                            sizeof(order), fds, fds_count);
-    if (r == 0) {
-        deployment_add_instance(deployment, order.instance_id, gateway);
-        supervisor_tell_gateway(gateway, CONTROL_INSTANCE, &order, sizeof(order), fds, CHANNEL_FDS);
-        (void)supervisor_tell(&supervisor.broker, CONTROL_ATTACH, &order, sizeof(order),
-                              fds + CHANNEL_FDS, CHANNEL_FDS);
-        if (deployment->has_databases)
-            (void)supervisor_tell(&supervisor.pool, CONTROL_ATTACH, &order, sizeof(order),
-                                  fds + 2 * CHANNEL_FDS, CHANNEL_FDS);
-    } else {
-        log_error("%s: cannot make an instance: %s", deployment->name, strerror(-r));
-        tell_gone(CONTROL_SPAWN_FAILED, deployment, 0, gateway, 0, "");
-    }
-    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
-        fd_close(&fds[i]);
-}
-
 static void fork_waiting(struct deployment *deployment)
 {
     if (supervisor.broker.process.control < 0 ||
@@ -95,14 +36,14 @@ static void fork_waiting(struct deployment *deployment)
         return; /* templates_resume, when it is back */
     for (int gateway = 0; gateway < supervisor.gateways_count; gateway++)
         for (; deployment->waiting[gateway]; deployment->waiting[gateway]--)
-            fork_instance(deployment, gateway);
+            instances_fork(deployment, gateway);
 }
 
 static void refuse_waiting(struct deployment *deployment, const char *text)
 {
     for (int gateway = 0; gateway < supervisor.gateways_count; gateway++)
         for (; deployment->waiting[gateway]; deployment->waiting[gateway]--)
-            tell_gone(CONTROL_SPAWN_FAILED, deployment, 0, gateway, 0, text);
+            instances_refuse(deployment, gateway, text);
 }
 
 static int starting_count;
@@ -116,6 +57,7 @@ static void set_state(struct deployment *deployment, enum template_state state)
 
 static void let_go(struct deployment *deployment, enum template_state state)
 {
+    instances_drop_spare(deployment);
     loop_remove(supervisor.loop, &deployment->source);
     fd_close(&deployment->control);
     ipc_queue_clear(&deployment->unsent);
@@ -177,8 +119,15 @@ static uint64_t used_kb(void)
     uint64_t used = 0;
     for (const struct deployment *d = supervisor.deployments; d; d = d->next)
         if (d->state == TEMPLATE_READY)
-            used += d->private_kb + (uint64_t)d->instances_count * INSTANCE_KB_ESTIMATE;
+            used += d->private_kb + (uint64_t)(d->instances_count + instances_has_spare(d)) *
+                                        INSTANCE_KB_ESTIMATE;
     return used;
+}
+
+bool templates_have_room(void)
+{
+    uint64_t max_kb = supervisor.memory_bytes_max / 1024;
+    return max_kb == 0 || used_kb() + INSTANCE_KB_ESTIMATE <= max_kb;
 }
 
 static struct deployment *longest_unused(void)
@@ -191,8 +140,8 @@ static struct deployment *longest_unused(void)
     return oldest;
 }
 
-/* Templates without instances first. When there are none left it is the turn of instances that
- * have nothing to do, which only their gateways know. Each that ends brings us here again, and its
+/* Spare instances first, then templates without instances. When there are none left it is the turn
+ * of instances that have nothing to do, which only their gateways know. Each that ends brings us here again, and its
  * template goes before the next one is asked for. */
 static void make_room(void)
 {
@@ -200,6 +149,8 @@ static void make_room(void)
     struct deployment *oldest;
     if (max_kb == 0)
         return;
+    while (used_kb() > max_kb && (oldest = instances_oldest_spare()))
+        instances_drop_spare(oldest);
     while ((used = used_kb()) > max_kb && (oldest = longest_unused())) {
         log_debug("%s: template evicted, %llu MB in use", oldest->name,
                   (unsigned long long)used / 1024);
@@ -232,7 +183,7 @@ static void on_exit_message(struct deployment *deployment, const struct ipc_mess
     if (message->type == CONTROL_TEMPLATE_FAILED && deployment->state == TEMPLATE_STARTING) {
         on_failed(deployment, text);
     } else if (message->type == CONTROL_EXIT) {
-        forget_instance(deployment, gone.instance_id, gone.status, text);
+        instances_forget(deployment, gone.instance_id, gone.status, text);
         if (deployment->seeded && WIFEXITED(gone.status) &&
             WEXITSTATUS(gone.status) == EXIT_OUT_OF_MEMORY)
             forget_seed(deployment); /* it may be what there was no room beside */
@@ -395,7 +346,7 @@ void templates_spawn(struct deployment *deployment, int gateway)
         deployment->used_ms = now_ms;
     if (deployment->state == TEMPLATE_FAILED &&
         now_ms - deployment->state_since_ms < FAILED_RETRY_MS) {
-        tell_gone(CONTROL_SPAWN_FAILED, deployment, 0, gateway, 0, deployment->failure);
+        instances_refuse(deployment, gateway, deployment->failure);
         return;
     }
     deployment->waiting[gateway]++;
@@ -407,11 +358,7 @@ void templates_spawn(struct deployment *deployment, int gateway)
 
 static void end_instance(struct deployment *deployment, uint32_t instance_id, uint32_t reason)
 {
-    struct control_kill order = {instance_id, reason};
-    if (deployment->control < 0)
-        return;
-    if (supervisor_send(&deployment->unsent, &deployment->source, CONTROL_END, &order,
-                        sizeof(order), NULL, 0) == -ENOBUFS)
+    if (instances_end(deployment, instance_id, reason) == -ENOBUFS)
         end_template(deployment); /* it has not read for long: strangers' code holds it up */
 }
 
@@ -429,7 +376,7 @@ static void on_gone(struct deployment *deployment, const char *why, int status)
 {
     let_go(deployment, TEMPLATE_NONE);
     while (deployment->instances)
-        forget_instance(deployment, deployment->instances->instance_id, status, why);
+        instances_forget(deployment, deployment->instances->instance_id, status, why);
 }
 
 void templates_all_gone(void)
@@ -468,6 +415,8 @@ void templates_tidy(void)
             d->renewing = true;
             end_template(d);
         }
+        if (!d->current)
+            instances_drop_spare(d);
         bool wanted = d->current || d->instances;
         if (!wanted && (d->state == TEMPLATE_STARTING || d->state == TEMPLATE_READY))
             end_template(d);

@@ -112,6 +112,33 @@ test("instances whose first request computes for long hold up no others", () =>
     await Promise.allSettled(looping);
   }));
 
+test("a worker that starts again and again has a spare instance, which the next start finds", () =>
+  scaled('idle_timeout = "100ms"', async ({ get, metric, until, weir }) => {
+    const running = () => descendants(weir.process.pid).filter(({ name }) => name === "weir-instance").map(({ pid }) => pid);
+    const settled = async (count) => {
+      await until("instances", 0);
+      for (const end = Date.now() + 5000 * patience; running().length !== count; await new Promise((done) => setTimeout(done, 10)))
+        assert.ok(Date.now() < end, `${running().length} instances run, and not ${count}`);
+      return running()[0];
+    };
+    await get("/");
+    await settled(0); // one start is no habit
+    await get("/");
+    const spare = await settled(1);
+    const waiting = get(`/wait?ms=${500 * patience}`);
+    await until("requests_in_flight", 1);
+    assert.ok(running().includes(spare));
+    assert.equal(await metric("instances"), 1);
+    assert.equal((await waiting).text, "fine");
+    const next = await settled(1);
+    assert.notEqual(next, spare, "nobody serves twice");
+    process.kill(next, "SIGKILL");
+    await settled(0);
+    assert.equal((await get("/")).text, "fine");
+    assert.equal(await metric("instances_started_total"), 4);
+    assert.equal(await metric("exceptions_total"), 0);
+  }));
+
 test("one instance takes as many requests as its concurrency says, and no more", () =>
   scaled("max_instances = 1\nconcurrency = 8", async ({ get, metric, until }) => {
     await get("/");
