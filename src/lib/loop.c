@@ -21,6 +21,7 @@ struct loop {
     int stop_code;
     bool stopped, awake;
     uint64_t now_ms;
+    uint64_t now_us; /* 0: the running callback has not asked yet */
     struct epoll_event ready[LOOP_EVENTS_PER_TURN];
     int ready_count, ready_next; /* events of this turn not yet delivered: ready[next..count) */
     struct loop_timer **heap;    /* heap[0] is the earliest; timer->index is its place + 1 */
@@ -158,6 +159,13 @@ uint64_t loop_now_ms(const struct loop *loop)
     return loop->now_ms;
 }
 
+uint64_t loop_now_us(struct loop *loop)
+{
+    if (loop->now_us == 0)
+        loop->now_us = clock_monotonic_us();
+    return loop->now_us;
+}
+
 void loop_stay_awake(struct loop *loop)
 {
     loop->awake = true;
@@ -193,6 +201,7 @@ void loop_turn(struct loop *loop, int timeout_ms)
     for (loop->ready_next = 0; loop->ready_next < loop->ready_count;) {
         struct epoll_event *event = &loop->ready[loop->ready_next++];
         struct loop_source *source = event->data.ptr;
+        loop->now_us = 0;
         if (source)
             source->on_ready(source, event->events);
     }
@@ -202,10 +211,14 @@ void loop_turn(struct loop *loop, int timeout_ms)
          i++) {
         struct loop_timer *timer = loop->heap[0];
         loop_timer_stop(loop, timer);
+        loop->now_us = 0;
         timer->on_due(timer);
     }
-    for (int i = 0; i < loop->hooks_count; i++)
+    for (int i = 0; i < loop->hooks_count; i++) {
+        loop->now_us = 0;
         loop->hooks[i].fn(loop->hooks[i].owner);
+    }
+    loop->now_us = 0;
 }
 
 int loop_run(struct loop *loop)

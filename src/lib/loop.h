@@ -58,6 +58,8 @@ void loop_before_sleep(struct loop *loop, loop_hook_fn *hook, void *owner);
 
 /* The turn's clock (clock_monotonic_ms at its start). */
 uint64_t loop_now_ms(const struct loop *loop);
+/* clock_monotonic_us when the running callback first asked: what it does takes no time. */
+uint64_t loop_now_us(struct loop *loop);
 /* Makes the next wait return at once: there is work that no fd announces. */
 void loop_stay_awake(struct loop *loop);
 /* Runs until loop_stop; returns the stop's code. */

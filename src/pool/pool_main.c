@@ -54,7 +54,7 @@ static struct loop_timer ticker, drain_timer;
 
 uint64_t pool_now(void)
 {
-    return clock_monotonic_us();
+    return loop_now_us(pool_process.loop);
 }
 
 bool pool_passed(uint64_t since_us, int64_t limit_ms)

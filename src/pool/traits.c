@@ -224,6 +224,17 @@ static bool is_escaped(const struct statement_scan *scan)
            slice_equal_nocase(scan->before_previous.text, SLICE("u"));
 }
 
+/* Functions that run a text, in which there may be anything. */
+static bool runs_text(struct token token)
+{
+    static const char *const names[] = {"query_to_xml", "query_to_xmlschema",
+                                        "query_to_xml_and_xmlschema", "ts_stat", "ts_rewrite"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (slice_equal_nocase(token.text, slice_of(names[i])))
+            return true;
+    return false;
+}
+
 /* What a word says wherever it stands. */
 static void see_word_anywhere(struct statement_scan *scan, struct token token)
 {
@@ -240,6 +251,8 @@ static void see_word_anywhere(struct statement_scan *scan, struct token token)
         scan->traits |= TRAIT_SET;
     if (token.type == TOKEN_QUOTED && is_escaped(scan) &&
         memchr(token.text.ptr, '\\', token.text.len))
+        scan->traits |= TRAIT_SET;
+    if (runs_text(token))
         scan->traits |= TRAIT_SET;
     if (slice_equal_nocase(token.text, SLICE("pg_temp")))
         scan->traits |= TRAIT_TEMPORARY;
