@@ -218,7 +218,7 @@ static json_t *watched_paths(const struct project *project, json_t *inputs, cons
     return watch;
 }
 
-/* *ret_part: the plan's "prisma", NULL without keys. A key for the private Postgres makes it a database of
+/* *ret_part: the plan's "prisma", NULL where there never was a key. A key for the private Postgres makes it a database of
  * the pool. */
 static int take_prisma_keys(struct project *project, const char *state_dir, json_t **pool,
                             json_t **ret_part, struct error *err)

@@ -16,9 +16,9 @@
 int prisma_endpoint_part(const char *state_dir, json_t **ret_part, struct error *err)
 {
     json_t *file = prisma_keys_read(state_dir, err);
-    bool has_keys = json_object_size(json_object_get(file, "keys")) > 0;
+    bool had_keys = json_object_get(file, "secret");
     int r = file ? 0 : -EINVAL;
-    *ret_part = has_keys ? json_incref(file) : NULL;
+    *ret_part = had_keys ? json_incref(file) : NULL;
     json_decref(file);
     return r;
 }
@@ -77,8 +77,8 @@ void prisma_endpoint_declare(struct project *project, const json_t *part)
         const char *text = json_string_value(value), *key;
         size_t key_len;
         AUTO_TEXT host = text ? host_of(text, &key, &key_len) : NULL;
-        if (!host || !prisma_keys_find(part, key, key_len))
-            continue;
+        if (!host || !prisma_keys_signed(part, key, key_len))
+            continue; /* one that was revoked stays here, too: its queries are nobody else's */
         add_once(project->services, host);
         add_once(project->services, VENDOR_HOST);
     }

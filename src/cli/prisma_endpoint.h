@@ -9,7 +9,7 @@
 /* The database of a project's private Postgres, in weir dev. */
 #define PRISMA_PRIVATE "private"
 
-/* The plan's "prisma": {secret, keys}; NULL without keys. */
+/* The plan's "prisma": {secret, keys}; NULL where there never was a key. */
 int prisma_endpoint_part(const char *state_dir, json_t **ret_part, struct error *err) WARN_UNUSED;
 
 /* Which databases the keys are for: an array of names, each once. */

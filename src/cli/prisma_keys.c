@@ -238,22 +238,13 @@ int prisma_keys_revoke(const char *state_dir, const char *id, struct error *err)
     return r;
 }
 
-const json_t *prisma_keys_find(const json_t *file, const char *key, size_t key_len)
+bool prisma_keys_signed(const json_t *file, const char *key, size_t key_len)
 {
-    const char *dot = memchr(key, '.', key_len), *last = memrchr(key, '.', key_len);
-    unsigned char mac[MAC_BYTES], given[MAC_BYTES + 1], payload[KEY_BYTES_MAX];
-    json_error_t error;
-    if (key_len > KEY_BYTES_MAX || !dot || last == dot ||
-        !sign(file, key, (size_t)(last - key), mac))
-        return NULL;
+    const char *last = memrchr(key, '.', key_len);
+    unsigned char mac[MAC_BYTES], given[MAC_BYTES + 1];
+    if (key_len > KEY_BYTES_MAX || !last || !sign(file, key, (size_t)(last - key), mac))
+        return false;
     struct slice signature = {last + 1, (size_t)(key + key_len - last - 1)};
-    if (signature.len != SECRET_DIGITS || base64url_decode(signature, given) != MAC_BYTES ||
-        CRYPTO_memcmp(given, mac, MAC_BYTES) != 0)
-        return NULL;
-    ssize_t len = base64url_decode((struct slice){dot + 1, (size_t)(last - dot - 1)}, payload);
-    json_t *claims = len < 0 ? NULL : json_loadb((const char *)payload, (size_t)len, 0, &error);
-    const char *id = json_string_value(json_object_get(claims, "jti"));
-    const json_t *entry = id ? json_object_get(json_object_get(file, "keys"), id) : NULL;
-    json_decref(claims);
-    return entry;
+    return signature.len == SECRET_DIGITS && base64url_decode(signature, given) == MAC_BYTES &&
+           CRYPTO_memcmp(given, mac, MAC_BYTES) == 0;
 }

@@ -30,8 +30,8 @@ char *prisma_keys_create(const char *state_dir, const struct prisma_key *key, ch
 /* -ENOENT with err: there is no such key. */
 int prisma_keys_revoke(const char *state_dir, const char *id, struct error *err) WARN_UNUSED;
 
-/* Of the key's entry, borrowed from what prisma_keys_read gave; NULL: it is none of them. */
-const json_t *prisma_keys_find(const json_t *file, const char *key, size_t key_len);
+/* Was the key made here? It may have been revoked since. file: from prisma_keys_read. */
+bool prisma_keys_signed(const json_t *file, const char *key, size_t key_len);
 
 /* The directory of the file, made if it is not there: a descriptor, or negative with err. */
 int prisma_keys_dir(const char *state_dir, struct error *err);

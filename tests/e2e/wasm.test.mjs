@@ -20,6 +20,8 @@ const sum = Buffer.from([
 const files = {
   "wrangler.toml": wrangler(),
   "src/sum.wasm": sum,
+  "src/late.wasm": sum,
+  "src/wrong.wasm": sum.subarray(0, 20),
   "src/index.js": `import wasm from "./sum.wasm";
     const { sum, memory } = new WebAssembly.Instance(wasm).exports;
     const view = (at, length) => new Uint8Array(memory.buffer, at, length);
@@ -47,6 +49,11 @@ const files = {
         }
         return "as it should be";
       },
+      "/late": async () => {
+        const { default: late } = await import("./late.wasm");
+        const wrong = await import("./wrong.wasm").then(() => "it was taken", (error) => error.name);
+        return [new WebAssembly.Instance(late).exports.sum(4), wrong];
+      },
       "/grown": () => { new TextEncoder().encodeInto("grü", view(100, 4)); const old = view(100, 4); memory.grow(1); return [old.length, memory.buffer.byteLength, new TextDecoder().decode(view(100, 4))]; },
     };
     export default { async fetch(request) {
@@ -62,6 +69,7 @@ test("WebAssembly: hot code, and its memory as text, random bytes, digest and bo
     // The engine compiles hot code anew in a thread of its own, and stops the one that runs it for a moment.
     for (let i = 0; i < 10; i++) assert.equal(await ask("/hot"), 5000050000 | 0);
     assert.deepEqual(await ask("/text"), [9, 15, "grüße, 世界", true]);
+    assert.deepEqual(await ask("/late"), [10, "CompileError"]); // imported in a request, where no code is made from bytes
     assert.equal(await ask("/random"), true);
     assert.equal(await ask("/digest"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     assert.equal(await (await fetch("/body")).text(), "from memory");

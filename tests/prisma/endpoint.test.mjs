@@ -110,6 +110,9 @@ test("a key that is read only leaves nothing to others: no setting, no lock, no 
   await reader.$transaction((tx) => tx.$queryRaw`select set_config('TimeZone', 'Asia/Tokyo', false)`);
   await reader.$queryRaw`select lo_from_bytea(0, 'abc')::text`.catch(() => {});
   await fails(reader.$queryRaw`select pg_advisory_lock(1)::text`);
+  await fails(reader.$queryRawUnsafe(`select U&"pg_advisory\\005flock"(2)::text`));
+  await fails(reader.$queryRaw`select query_to_xml('select pg_advisory_' || 'lock(3)', true, true, '')::text`);
+  assert.equal((await admin.query("select count(*)::int as n from pg_locks where locktype = 'advisory'")).rows[0].n, 0);
   await fails(reader.$executeRaw`set statement_timeout = 7`);
   assert.deepEqual(await reader.$queryRaw`with one as (select 1 as x) select x from one`, [{ x: 1 }]);
   for (let i = 0; i < 5; i++) {
@@ -129,8 +132,12 @@ test("what one key sets in a session is not there for others", async () => {
   await one.$transaction((tx) => tx.$executeRaw`set statement_timeout = 1234`);
   await one.$executeRaw`create temp table users (wrong int)`;
   await one.$executeRaw`deallocate all`;
+  await one.$queryRaw`select 1 as wrong into temp "Tag"`.catch(() => {});
+  await one.$queryRawUnsafe(`select U&"\\0073et_config"('search_path', 'depot', false)`);
+  await one.$queryRaw`select query_to_xml('select set_' || 'config(''TimeZone'', ''Asia/Tokyo'', false)', true, true, '')::text`;
   for (let i = 0; i < 5; i++) {
-    const [row] = await two.$queryRaw`select current_setting('search_path') as path, current_setting('TimeZone') as zone, current_setting('statement_timeout') as ms, (select count(*)::int from users) as n`;
+    const [row] = await two.$queryRaw`select current_setting('search_path') as path, current_setting('TimeZone') as zone, current_setting('statement_timeout') as ms, (select count(*)::int from users) as n, (select count(*)::int from "Tag" where name is not null) as tags`;
+    assert.equal(row.tags, 3);
     assert.deepEqual([row.path.includes("depot"), row.zone === "Asia/Tokyo", row.ms === "1234ms", row.n], [false, false, false, 4]);
   }
   await one.$disconnect();
@@ -247,11 +254,51 @@ test("errors have the meta that programs look at", async () => {
   await p.$disconnect();
 });
 
+test("a commit that fails says why", { timeout: 60000 * patience }, async () => {
+  await admin.query("create table defers (id int primary key, above int references defers deferrable initially deferred); create table counts (id int primary key, n int); insert into counts values (1, 1), (2, 1)");
+  for (const made of [v6, v7]) {
+    const p = made.edge(endpoint.edgeUrl());
+    assert.equal((await fails(p.$transaction((tx) => tx.$executeRaw`insert into defers values (1, 99)`))).code, "P2003");
+    assert.equal((await fails(p.$transaction([p.$executeRaw`insert into defers values (1, 99)`, p.tag.count()]))).code, "P2003");
+    // Each reads what the other writes: one of them can not be.
+    let met;
+    const both = new Promise((done) => (met = done)), read = [];
+    const skewed = (own, other) =>
+      p.$transaction(
+        async (tx) => {
+          await tx.$queryRaw`select n from counts where id = ${other}`;
+          if (read.push(own) === 2) met();
+          await both;
+          await tx.$executeRaw`update counts set n = n + 1 where id = ${own}`;
+        },
+        { isolationLevel: "Serializable" },
+      );
+    const ends = await Promise.allSettled([skewed(1, 2), skewed(2, 1)]);
+    assert.deepEqual(ends.map(({ status, reason }) => reason?.code ?? status).sort(), ["P2034", "fulfilled"].sort());
+    await p.$disconnect();
+  }
+  await admin.query("drop table defers, counts");
+});
+
+test("createMany of many rows in a list, and one that the compiler may not take, harm no other", { timeout: 120000 * patience }, async () => {
+  const p = v6.edge(endpoint.edgeUrl()), many = (n) => Array.from({ length: n }, (_, i) => ({ name: `many ${n} ${i} ${"x".repeat(50)}` }));
+  const [{ count }, all] = await p.$transaction([p.tag.createMany({ data: many(9000) }), p.tag.count({ where: { name: { startsWith: "many" } } })]);
+  assert.deepEqual([count, all], [9000, 9000]);
+  const posts = Array.from({ length: 9000 }, (_, i) => ({ title: `many ${i}`, content: "x".repeat(50) }));
+  await p.user.create({ data: { email: "many@example.com", posts: { createMany: { data: posts } } } }).catch((error) => assert.match(error.message, /could not be compiled/));
+  // Of shapes that are new to it.
+  for (const take of [1, 2]) assert.equal((await p.user.findMany({ take, skip: 1, orderBy: [{ age: "asc" }, { email: "desc" }], where: { OR: [{ id: { gte: take } }, { name: { startsWith: "no" } }] } })).length, take);
+  await admin.query(seed);
+  await admin.query("delete from \"Tag\" where name like 'many %'");
+  await p.$disconnect();
+});
+
 test("limits: a response that is too large is P6009, a query that takes too long P6004", { timeout: 60000 * patience }, async () => {
   for (const made of [v6, v7]) {
     const p = made.edge(endpoint.edgeUrl());
     assert.equal((await fails(p.$queryRaw`select repeat('x', 6000000) as x`)).code, "P6009");
     assert.equal((await p.$queryRaw`select length(repeat('x', 6000000)) as n`)[0].n, 6000000);
+    assert.equal((await fails(p.$queryRaw`select repeat('漢', 2000000) as x`)).code, "P6009");
     if (made === v6) assert.equal((await fails(p.$queryRaw`select pg_sleep(20)::text`)).code, "P6004");
     await p.$disconnect();
   }
@@ -298,6 +345,12 @@ test("interactive transactions: of another key, of a client that is killed, and 
   await assert.rejects(admin.query("set lock_timeout = '100ms'; update \"Post\" set views = 6 where id = 1"), /lock timeout/);
   await admin.query("set lock_timeout = 0");
   await admin.query('update "Post" set views = 7 where id = 1');
+  const crowd = Array.from({ length: 1500 }, () => post("/transaction/start", '{"timeout":1500,"maxWait":1000}').then((r) => r.status));
+  await sleep(100);
+  const began = Date.now();
+  assert.equal((await post("/query", plan, stranger.key)).status, 200, "other keys are unharmed");
+  assert.ok(Date.now() - began < 1500 * patience, `${Date.now() - began} ms`);
+  assert.deepEqual([...new Set(await Promise.all(crowd))].sort(), [200, 409], "each is told its code");
   const starts = await Promise.all(Array.from({ length: 130 }, () => post("/transaction/start", '{"timeout":1500,"maxWait":1000}').then((r) => r.status)));
   assert.ok(starts.includes(200) && starts.some((status) => status === 429 || status === 409), String(new Set(starts)));
   assert.equal((await post("/query", plan, stranger.key)).status, 200, "other keys are unharmed");
@@ -344,7 +397,7 @@ test("who means ill: no JSON, unknown operations, depth, size; each gets an answ
     [graphql, '{"action":"queryRaw","query":{"arguments":{"query":"select 1","parameters":"{"},"selection":{}}}'],
     [graphql, deep],
     ["/query", "{"], ["/query", "{}"], ["/query", '{"plan":{}}'], ["/query", '{"plan":{"type":"nonsense"}}'], ["/query", '{"plan":{"type":"seq","args":5}}'],
-    ["/transaction/start", "x"], ["/transaction/start", '{"isolationLevel":"x; drop table users"}'], ["/transaction//query", '{"plan":{}}'],
+    ["/transaction/start", "x"], ["/transaction/start", "null"], ["/transaction/start", '{"isolationLevel":"x; drop table users"}'], ["/transaction//query", '{"plan":{}}'],
     ["/transaction/nobody/query", '{"plan":{"type":"value","args":1}}'], ["/transaction/nobody/commit", ""], ["/itx/x/y/graphql", "{}"], ["/itx", ""], ["/", ""], ["/6.19.3", ""],
     ["/6.19.3/%00/graphql", "{}"], ["/999999.0/x/graphql", "{}"],
   ]) {

@@ -10,6 +10,7 @@ import { after, before, test } from "node:test";
 
 import { Weir, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
 import { startPostgres } from "../pool/lib.mjs";
+import { until } from "./lib.mjs";
 
 const LIMIT = 10; // requests a second
 let postgres, served, weir, port, limited;
@@ -31,13 +32,17 @@ before(async () => {
     "weir.toml": `access_log = "off"\ngateways = 2\n[[listener]]\nport = ${port}\n[[worker]]\nproject = "app"\ndefault = true\n[worker.scale]\nmax_instances = 1\n` +
       `[pool]\nlisten = []\n[[pool.databases]]\nname = "app"\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/postgres?sslmode=disable"\n`,
   });
-  const mint = (...args) => JSON.parse(spawnSync(weirPath, ["prisma", "key", "create", "--json", "--database", "app", "--config", join(served.dir, "weir.toml"), ...args], { encoding: "utf8" }).stdout).key;
+  const mint = (...args) => keys("create", "--json", "--database", "app", ...args).key;
   const key = mint();
   limited = mint("--requests", String(LIMIT));
   writeFileSync(join(served.dir, "app/.dev.vars"), `DATABASE_URL="prisma://accelerate.prisma-data.net/?api_key=${key}"\n`, { mode: 0o600 });
   weir = await Weir.start(["serve", "--config", join(served.dir, "weir.toml")]);
   await weir.waitFor("serving");
 });
+const keys = (verb, ...args) => {
+  const { stdout } = spawnSync(weirPath, ["prisma", "key", verb, "--config", join(served.dir, "weir.toml"), ...args], { encoding: "utf8" });
+  return args.includes("--json") ? JSON.parse(stdout) : stdout;
+};
 after(async () => {
   await weir.stop("SIGTERM");
   served.remove();
@@ -107,4 +112,13 @@ test("a key's requests are limited over all gateways together", { timeout: 60000
   const admitted = answers.filter(({ body }) => !body.includes("P5011")).length, seconds = (Date.now() - began) / 1000;
   assert.ok(admitted >= LIMIT && admitted <= LIMIT * (1 + seconds) + 2, `${admitted} of ${answers.length} in ${seconds} s`);
   for (const one of both) one.close();
+});
+
+// Its queries, and its key, are not for whoever has that host in the internet.
+test("a worker whose key was revoked, as was every other, is told so here", { timeout: 60000 * patience }, async () => {
+  const one = client();
+  assert.ok(!(await one.post("/connection-info", "")).body.includes("P6002"));
+  for (const id of Object.keys(keys("list", "--json"))) keys("revoke", id);
+  await until(async () => (await one.post("/connection-info", "")).body.includes("P6002"));
+  one.close();
 });

@@ -2,7 +2,7 @@
 // Prisma's clients of each version, directly on a Postgres and through weir.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
@@ -23,14 +23,15 @@ export function clients(version) {
   return createRequire(join(dir, "package.json"))("./clients.cjs");
 }
 
-// A Postgres with the tables of schema.sql, and a weir dev with a Prisma endpoint for it.
-export async function startEndpoint({ settings = "", wrangler = "" } = {}) {
+// A Postgres with the tables of schema.sql, and a weir dev with a Prisma endpoint for it. source: of the worker, which has the
+// first key in DATABASE_URL; modules: its node_modules.
+export async function startEndpoint({ settings = "", wrangler = "", source = "export default { fetch: () => new Response('') };", modules } = {}) {
   const postgres = await startPostgres(settings);
   postgres.sql(readFileSync(join(here, "schema.sql"), "utf8"));
   const url = `postgres://postgres@127.0.0.1:${postgres.port}/postgres`;
   const { dir } = project({
     "wrangler.toml": `name = "t"\nmain = "src/index.js"\ncompatibility_date = "2023-12-01"\n${wrangler}\n[[hyperdrive]]\nbinding = "DB"\nid = "app"\nlocalConnectionString = "${url}"\n`,
-    "src/index.js": "export default { fetch: () => new Response('') };",
+    "src/index.js": source,
   });
   const key = (...args) => {
     const done = spawnSync(weirPath, ["prisma", "key", "create", "--database", "app", "--project", dir, "--json", ...args], { encoding: "utf8" });
@@ -44,7 +45,12 @@ export async function startEndpoint({ settings = "", wrangler = "" } = {}) {
     await until(async () => (await fetch(`http://127.0.0.1:${port}/connection-info`, { headers })).status === 200);
     return made;
   };
+  if (modules !== undefined) {
+    unlinkSync(join(dir, "node_modules"));
+    symlinkSync(modules, join(dir, "node_modules"));
+  }
   const first = key(), port = await freePort();
+  writeFileSync(join(dir, ".dev.vars"), `DATABASE_URL="prisma://accelerate.prisma-data.net/?api_key=${first.key}"\n`, { mode: 0o600 });
   const running = await dev(dir, "--prisma-port", String(port));
   return { ...running, postgres, dir, port, key, live, first, url,
     // plain: without TLS, which is only for localhost, and from version 6 on.

@@ -229,6 +229,8 @@ export const operations = {
     outcome(p.$transaction(async (tx) => { await tx.tag.count(); await new Promise((done) => setTimeout(done, 300)); return tx.tag.count(); }, { timeout: 100 })),
   "interactive transaction sees its own writes alone": (p) =>
     p.$transaction(async (tx) => { await tx.post.update({ where: { id: 1 }, data: { views: 1 } }); return [await tx.post.findUnique({ where: { id: 1 } }), await p.post.findUnique({ where: { id: 1 } })]; }),
+  "several findUnique at once, by an enum's value that has another name in the database": (p) =>
+    Promise.all([[1, "ADMIN"], [2, "ADMIN"], [1, "READER"]].map(([id, role]) => p.user.findUnique({ where: { id, role }, select: { id: true } }))),
   "interactive transaction: several at once": (p) =>
     Promise.all([1, 2, 3].map((id) => p.$transaction(async (tx) => { await tx.post.update({ where: { id }, data: { views: { increment: 1000 } } }); return (await tx.post.findUnique({ where: { id } })).views; }))),
   "interactive transaction: queries at once": (p) => p.$transaction((tx) => Promise.all([tx.user.count(), tx.post.count(), tx.user.findUnique({ where: { id: 1 } }), tx.user.findUnique({ where: { id: 2 } })])),

@@ -8,6 +8,24 @@ import { builtinModule } from "./builtins.js";
 import { installNode } from "./node/index.js";
 import { setPositions } from "./positions.js";
 
+// All WebAssembly is compiled before the first request, also what is imported in one: code is not made from bytes then, and every
+// instance has it. What is not valid is told to who imports it.
+function compileAll({ modules }, bytesOf) {
+  const compiled = new Map();
+  for (const module of modules) {
+    if (module.type !== "wasm") continue;
+    try {
+      const made = new WebAssembly.Module(bytesOf(module));
+      compiled.set(module, () => made);
+    } catch (error) {
+      compiled.set(module, () => {
+        throw error;
+      });
+    }
+  }
+  return compiled;
+}
+
 export function openBundle(manifestText, blob) {
   const manifest = JSON.parse(manifestText);
   const bytesOf = (part) => blob.subarray(part.offset, part.offset + part.bytes);
@@ -24,6 +42,7 @@ export function openBundle(manifestText, blob) {
   setPositions(described, manifest.dev === true);
   if (manifest.async_context) enableAsyncContext();
   const evaluate = (module) => native.evaluateBytes(bytesOf(module), module.name, 1);
+  const compiled = compileAll(manifest, bytesOf);
   const graph = createModuleGraph({
     modules: manifest.modules,
     evaluate,
@@ -34,7 +53,7 @@ export function openBundle(manifestText, blob) {
         case "json":
           return JSON.parse(textOf(module));
         case "wasm":
-          return new WebAssembly.Module(bytesOf(module));
+          return compiled.get(module)();
         default:
           return bytesOf(module).slice().buffer;
       }

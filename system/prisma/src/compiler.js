@@ -6,10 +6,13 @@ import module from "./compiler.wasm";
 
 import { CompileError, Panic } from "./errors.js";
 
-let panic;
+const MEMORY_BYTES_MAX = 96 * 1024 * 1024; // of the compiler, which gives none back
+
+let panic, memory;
 
 function instantiate() {
   const { exports } = new WebAssembly.Instance(module, { "./query_compiler_fast_bg.js": glue });
+  memory = exports.memory;
   glue.__wbg_set_wasm(exports);
   exports.__wbindgen_start();
 }
@@ -18,18 +21,25 @@ function instantiate() {
 globalThis.PRISMA_WASM_PANIC_REGISTRY = { set_message: (message) => (panic = message) };
 instantiate();
 
-// After a panic nothing of the instance is to be relied on: `generation` tells compilers that are of an older one.
+// After a panic, or a trap, nothing of the instance is to be relied on: `generation` tells compilers that are of an older one.
 let generation = 0;
+
+function beginAnew() {
+  instantiate();
+  generation++;
+}
 
 function guarded(run) {
   panic = undefined;
   try {
     return run();
   } catch (error) {
-    if (panic === undefined) throw new CompileError(error);
-    instantiate();
-    generation++;
-    throw new Panic(panic);
+    if (panic === undefined && !(error instanceof WebAssembly.RuntimeError)) throw new CompileError(error);
+    const message = panic ?? `The query could not be compiled, and may be too large: ${error.message}`;
+    beginAnew();
+    throw new Panic(message);
+  } finally {
+    if (memory.buffer.byteLength > MEMORY_BYTES_MAX) beginAnew();
   }
 }
 
@@ -43,8 +53,8 @@ export class Compiler {
   }
 
   #renew() {
-    this.#compiler = guarded(this.make);
     this.#generation = generation;
+    this.#compiler = guarded(this.make);
   }
 
   // query: JSON text of one query; a plan.

@@ -10,6 +10,7 @@ import { Slots } from "./slots.js";
 import { tracing } from "./telemetry.js";
 
 const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
+  KEY_WAITING_MAX = 100, // transactions of one key that wait for their turn, each with a request: others have some, too
   STATEMENTS_MAX = 1000, // texts with a prepared statement
   NAMED_LENGTH_MAX = 16384, // … of that length at most
   QUERY_CANCELED = "57014",
@@ -66,6 +67,27 @@ class Client extends pg.Client {
 const searchPath = (schema) => `-c search_path=${`"${schema.replaceAll('"', '""')}"`.replace(/[\\\s]/g, "\\$&")}`;
 
 const statement = (sql) => ({ sql, args: [], argTypes: [] });
+
+// A plan that does nothing but fail with that error, for the interpreter to say what it is to a user: it is asked for queries
+// alone, and COMMIT is none.
+const commitPlan = {
+  type: "execute",
+  args: { type: "templateSql", fragments: [{ type: "stringChunk", chunk: "COMMIT" }], args: [], argTypes: [], placeholderFormat: { prefix: "$", hasNumbering: true }, chunkable: false },
+};
+
+async function explained(error) {
+  if (error?.name !== "DriverAdapterError") return error;
+  const fail = async () => {
+    throw error;
+  };
+  try {
+    const interpreter = QueryInterpreter.forSql({ tracingHelper: tracing, provider: "postgresql", connectionInfo: {} });
+    await interpreter.run(commitPlan, { queryable: { provider: "postgres", adapterName: "weir", queryRaw: fail, executeRaw: fail }, transactionManager: { enabled: false }, scope: {} });
+  } catch (told) {
+    return told;
+  }
+  return error;
+}
 
 // After the first query of a transaction nobody can make it writable again, as long as it is this one (guards.js).
 async function makeReadOnly(queryable) {
@@ -152,7 +174,7 @@ export class Database {
   }
 
   async #inTime(result) {
-    const { queryMs } = this.#limits;
+    const { queryMs } = this.#limits, begunMs = performance.now();
     const refusal = () => new Refusal(422, "P6004", `The query took longer than ${queryMs} ms, which is the limit here.`);
     let timer;
     const late = new Promise((_, reject) => {
@@ -163,7 +185,8 @@ export class Database {
     } catch (error) {
       const code = error.meta?.driverAdapterError?.cause?.originalCode;
       if (NO_CONNECTION.includes(code)) throw this.#noConnection();
-      throw code === QUERY_CANCELED ? refusal() : error;
+      const isLate = code === QUERY_CANCELED && performance.now() - begunMs >= queryMs / 2; // else somebody else cancelled it
+      throw isLate ? refusal() : error;
     } finally {
       clearTimeout(timer);
     }
@@ -179,7 +202,7 @@ export class Database {
   async #place({ key, transactions }, waitMs) {
     const until = Date.now() + waitMs;
     let own = this.#keySlots.get(key);
-    if (own === undefined) this.#keySlots.set(key, (own = new Slots(transactions)));
+    if (own === undefined) this.#keySlots.set(key, (own = new Slots(transactions, KEY_WAITING_MAX)));
     const giveBack = () => {
       own.release();
       if (own.isIdle && this.#keySlots.get(key) === own) this.#keySlots.delete(key);
@@ -231,8 +254,12 @@ export class Database {
   }
 
   // What a read-only key's transaction allows besides reading (settings, large objects) is never committed.
-  #finish(id, { readOnly }, how) {
-    return how === "commit" && !readOnly ? this.#transactions.commitTransaction(id) : this.#transactions.rollbackTransaction(id);
+  async #finish(id, { readOnly }, how) {
+    try {
+      await (how === "commit" && !readOnly ? this.#transactions.commitTransaction(id) : this.#transactions.rollbackTransaction(id));
+    } catch (error) {
+      throw await explained(error);
+    }
   }
 
   async end(id, who, how) {

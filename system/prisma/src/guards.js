@@ -7,6 +7,8 @@ import { Refusal, invalidRequest } from "./errors.js";
 
 const READING = new Set(["select", "with", "values", "table", "show", "explain"]);
 const LOCKS = /\bpg_(try_)?advisory_lock/i; // of the session: no transaction's end releases them
+// Names that are spelled in another way, and functions that run a text: what they do can not be seen.
+const HIDDEN = /\bu&["']|\w*_to_xml|\bts_(stat|rewrite)\b|\bcrosstab|\bconnectby\b|\bdblink/i;
 
 // The first word of a statement, in lower case: behind blanks, parentheses and comments, which nest.
 function firstWord(sql) {
@@ -30,19 +32,19 @@ function firstWord(sql) {
 }
 
 const HARMLESS = new Set([...READING, "insert", "update", "delete", "merge", "begin", "commit", "rollback", "savepoint", "release", ""]);
-const SETTING = /\bset_config\b/i;
+const SETTING = /\bset_config\b|\bpg_temp\b|\binto\s+(local\s+|global\s+)?temp/i;
 
 // May it leave something in its session that other keys' statements would find there?
 export function leavesState(sql) {
   const word = firstWord(sql);
   if (word === "set") return !/^\s*set\s+(transaction|local|constraints)\b/i.test(sql);
-  return !HARMLESS.has(word) || SETTING.test(sql) || LOCKS.test(sql);
+  return !HARMLESS.has(word) || SETTING.test(sql) || LOCKS.test(sql) || HIDDEN.test(sql);
 }
 
 // A read-only transaction can be ended, and begun anew as another: nothing but reading gets there. (The protocol that is used
 // takes one statement at a time.)
 function checkReading({ sql }) {
-  if (READING.has(firstWord(sql)) && !LOCKS.test(sql)) return;
+  if (READING.has(firstWord(sql)) && !LOCKS.test(sql) && !HIDDEN.test(sql)) return;
   throw new Refusal(403, "P6002", "The api key is read only: it may SELECT, SHOW and EXPLAIN.");
 }
 

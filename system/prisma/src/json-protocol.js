@@ -72,18 +72,25 @@ async function answered({ action }, run) {
   }
 }
 
-// createMany of many rows in parts, all or none.
+// createMany of many rows, in parts.
+async function inParts(schema, query, runPlan) {
+  const { arguments: given } = query.query, results = [];
+  for (let at = 0; at < given.data.length; at += ROWS_AT_ONCE) {
+    const part = { ...given, data: given.data.slice(at, at + ROWS_AT_ONCE) };
+    const { plan, scope } = schema.compile({ ...query, query: { ...query.query, arguments: part } });
+    results.push(await runPlan(plan, scope));
+  }
+  return Array.isArray(results[0]) ? results.flat() : { count: results.reduce((sum, { count }) => sum + count, 0) };
+}
+
+// … all or none.
 const runLong = (schema, query, runInTransaction) =>
   answered(query, async () => {
-    const { arguments: given } = query.query, results = [];
+    let result;
     await runInTransaction(undefined, async (run) => {
-      for (let at = 0; at < given.data.length; at += ROWS_AT_ONCE) {
-        const part = { ...given, data: given.data.slice(at, at + ROWS_AT_ONCE) };
-        const { plan, scope } = schema.compile({ ...query, query: { ...query.query, arguments: part } });
-        results.push(await run(plan, scope));
-      }
+      result = await inParts(schema, query, run);
     });
-    return Array.isArray(results[0]) ? results.flat() : { count: results.reduce((sum, { count }) => sum + count, 0) };
+    return result;
   });
 
 // runPlan(plan, scope): its result.
@@ -113,11 +120,13 @@ async function runCompacted(queries, compiled, scope, runPlan) {
 }
 
 // All or none: the first error ends it, and says at which query.
-async function runTogether(queries, plans, runPlan) {
+async function runTogether(schema, queries, plans, runPlan) {
   const results = [];
-  for (const [index, { plan, scope }] of plans.entries()) {
+  for (const [index, planned] of plans.entries()) {
+    const query = queries[index];
     try {
-      results.push({ data: { [queries[index].action]: await runPlan(plan, scope) } });
+      const result = planned === undefined ? inParts(schema, query, runPlan) : runPlan(planned.plan, planned.scope);
+      results.push({ data: { [query.action]: await result } });
     } catch (error) {
       throw Object.assign(rethrowRefusal(error), { batchIndex: index });
     }
@@ -132,7 +141,7 @@ async function runBatch(schema, { batch, transaction }, runPlan, runInTransactio
   let compiled, scope, plans;
   try {
     // A transaction runs one after the other; what else comes in a batch may be one query in the end.
-    if (isTransaction || queries.some(isRaw)) plans = queries.map((query) => planOf(schema, query));
+    if (isTransaction || queries.some(isRaw)) plans = queries.map((query) => (isLong(query) ? undefined : planOf(schema, query)));
     else ({ compiled, scope } = schema.compileBatch({ batch: queries }));
   } catch (error) {
     return { errors: [errorEntry(rethrowRefusal(error))] };
@@ -140,7 +149,7 @@ async function runBatch(schema, { batch, transaction }, runPlan, runInTransactio
   if (compiled?.type === "compacted") return { batchResult: await runCompacted(queries, compiled, scope, runPlan) };
   if (!isTransaction) return { batchResult: await Promise.all(queries.map((query) => runQuery(schema, query, runPlan))) };
   try {
-    return { batchResult: await runInTransaction(transaction.isolationLevel, (run) => runTogether(queries, plans, run)) };
+    return { batchResult: await runInTransaction(transaction.isolationLevel, (run) => runTogether(schema, queries, plans, run)) };
   } catch (error) {
     return { errors: [errorEntry(rethrowRefusal(error), error.batchIndex)] };
   }

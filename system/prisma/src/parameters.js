@@ -5,6 +5,13 @@ import { parameterizeBatch, parameterizeQuery } from "@prisma/client-engine-runt
 import { ParamGraph } from "@prisma/param-graph";
 import { buildAndSerializeParamGraph } from "@prisma/param-graph-builder";
 
+// Does anything of the query say the name of a value that the database has another name for?
+function says(part, names) {
+  if (typeof part === "string") return names.has(part);
+  if (typeof part !== "object" || part === null) return false;
+  return Object.values(part).some((one) => says(one, names));
+}
+
 const valuesOf = ({ values }) => Object.fromEntries(values.map(({ name, dbName }) => [name, dbName ?? name]));
 
 // The parser's document has createOne where that of the generator has create, by which the graph's builder looks for it.
@@ -39,6 +46,7 @@ export function hasNoValues({ arguments: given = {}, selection = {} }) {
 
 export class Parameters {
   #graph;
+  #renamed; // names of enums' values that the database has other names for
 
   // schema: its text, without connection URLs, which schemas of version 7 may not have. It takes a while: a tenth of a second
   // and more.
@@ -47,6 +55,7 @@ export class Parameters {
     const document = JSON.parse(parser.get_dmmf(JSON.stringify({ prismaSchema: [["schema.prisma", schema]] })));
     nameOperations(document);
     const enums = new Map(document.datamodel.enums.map((entry) => [entry.name, valuesOf(entry)]));
+    this.#renamed = new Set(document.datamodel.enums.flatMap(({ values }) => values.filter(({ name, dbName }) => (dbName ?? name) !== name).map(({ name }) => name)));
     this.#graph = ParamGraph.deserialize(buildAndSerializeParamGraph(document), (name) => enums.get(name));
   }
 
@@ -57,9 +66,9 @@ export class Parameters {
     return { query: parameterizedQuery, scope: placeholderValues, isWhole: false };
   }
 
-  // The same of several.
+  // The same of several. Those that become one query find their rows by the values, which parameters have as the database does.
   ofBatch(batch) {
-    if (batch.batch.some(({ query }) => hasBytesInList(query.arguments, false))) return { batch, scope: {} };
+    if (batch.batch.some(({ query }) => hasBytesInList(query.arguments, false) || says(query.arguments, this.#renamed))) return { batch, scope: {} };
     const { parameterizedBatch, placeholderValues } = parameterizeBatch(batch, this.#graph);
     return { batch: parameterizedBatch, scope: placeholderValues };
   }

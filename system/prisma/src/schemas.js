@@ -10,6 +10,8 @@ import { Parameters, hasNoValues } from "./parameters.js";
 const SCHEMAS_MAX = 16,
   SCHEMA_BYTES_MAX = 2 * 1024 * 1024,
   PLANS_MAX = 1000,
+  PLAN_KEY_LENGTH_MAX = 32768, // of a query whose plan is kept
+  PLAN_KEYS_LENGTH_MAX = 4 * 1024 * 1024, // of all: the plans are some times as large
   PARAMETERS_BYTES_MAX = 20000, // of a schema: the graph of a large one takes longer than others can wait
   PARAMETERS_BYTES_MAX_AT_START = 100000, // … where nobody waits, of all that are made there: it has 10 s
   COMPILED_FIRST = 8; // so many plans a schema makes before its parameters are worth knowing
@@ -23,12 +25,14 @@ const COMMENTS = /("(?:[^"\\\n]|\\.)*")|\/\/.*$/gm,
   URLS = /^[^\S\n]*(url|directUrl|shadowDatabaseUrl)[^\S\n]*=.*$/gm;
 const withoutUrls = (text) => text.replace(COMMENTS, "$1").replace(URLS, "");
 
-// A map that forgets what was used longest ago.
+// A map that forgets what was used longest ago: so many at most, and of keys of so many characters together.
 export class LeastRecent {
   #map = new Map();
+  #length = 0; // of the keys
 
-  constructor(max, onForget = undefined) {
+  constructor(max, { lengthMax = Infinity, onForget } = {}) {
     this.max = max;
+    this.lengthMax = lengthMax;
     this.onForget = onForget;
   }
 
@@ -47,12 +51,14 @@ export class LeastRecent {
   }
 
   set(key, value) {
-    this.#map.delete(key);
+    if (!this.#map.delete(key)) this.#length += key.length;
     this.#map.set(key, value);
-    if (this.#map.size <= this.max) return;
-    const [oldest, forgotten] = this.#map.entries().next().value;
-    this.#map.delete(oldest);
-    this.onForget?.(forgotten);
+    while (this.#map.size > this.max || this.#length > this.lengthMax) {
+      const [oldest, forgotten] = this.#map.entries().next().value;
+      this.#map.delete(oldest);
+      this.#length -= oldest.length;
+      this.onForget?.(forgotten);
+    }
   }
 }
 
@@ -62,7 +68,7 @@ let learned = false, shapesLearned = 0, shapesSown = 0;
 class Schema {
   #text;
   #compiler;
-  #plans = new LeastRecent(PLANS_MAX);
+  #plans = new LeastRecent(PLANS_MAX, { lengthMax: PLAN_KEYS_LENGTH_MAX });
   #compiled = 0;
   #parameters; // null: there are none, and never will be
   #shapes = []; // of queries, without any value
@@ -87,7 +93,8 @@ class Schema {
     return this.#parameters ?? undefined;
   }
 
-  #planOf(key, compile, isKept) {
+  #planOf(key, compile, mayKeep) {
+    const isKept = mayKeep && key.length <= PLAN_KEY_LENGTH_MAX;
     let plan = isKept ? this.#plans.get(key) : undefined;
     if (plan !== undefined) return plan;
     plan = compile();
@@ -140,7 +147,7 @@ class Schema {
   }
 }
 
-const schemas = new LeastRecent(SCHEMAS_MAX, (schema) => schema.free());
+const schemas = new LeastRecent(SCHEMAS_MAX, { onForget: (schema) => schema.free() });
 
 export function findSchema(hash) {
   const schema = schemas.get(hash);

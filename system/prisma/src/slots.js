@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// So many at once; more wait for their turn, in the order in which they came.
+// So many at once; more wait for their turn, in the order in which they came, and so many of them at most.
 const WAITING_MAX = 1000;
 
 export class Slots {
@@ -7,8 +7,9 @@ export class Slots {
   #taken = 0;
   #waiting = [];
 
-  constructor(max) {
+  constructor(max, waitingMax = WAITING_MAX) {
     this.#max = max;
+    this.waitingMax = waitingMax;
   }
 
   get isIdle() {
@@ -21,7 +22,7 @@ export class Slots {
       this.#taken++;
       return Promise.resolve(true);
     }
-    if (this.#waiting.length >= WAITING_MAX) return Promise.resolve(false);
+    if (this.#waiting.length >= this.waitingMax) return Promise.resolve(false);
     return new Promise((done) => {
       const turn = () => {
         clearTimeout(timer);

@@ -33,11 +33,14 @@ function begin(env) {
 }
 
 function jsonOf(text) {
+  let value;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
     throw invalidRequest("The body is not JSON.");
   }
+  if (typeof value !== "object" || value === null) throw invalidRequest("The body is no JSON object.");
+  return value;
 }
 
 // What JSON has no form for, in Prisma's: a function that looks at each value would take several times as long.
@@ -46,7 +49,7 @@ Object.defineProperty(Uint8Array.prototype, "toJSON", { value() { return Buffer.
 
 function textOf(result) {
   const text = JSON.stringify(result);
-  if (text.length > limits.responseBytes)
+  if (text.length > limits.responseBytes || (text.length * 3 > limits.responseBytes && Buffer.byteLength(text) > limits.responseBytes))
     throw new Refusal(413, "P6009", `The response is larger than ${limits.responseBytes} bytes, which is the limit here: select less, or page through it.`);
   return text;
 }
@@ -200,7 +203,7 @@ export default {
       results.catchUp(request.headers.has("weir-prisma-invalidates") ? invalidations - 1 : invalidations);
       if (path[0] === "invalidate") {
         invalidate(jsonOf(await request.text()), invalidations);
-        return new Response(null, { headers: { "cf-ray": `${request.headers.get("cf-ray")}-WEIR` } });
+        return new Response(null, { headers: { "cf-ray": `${request.headers.get("cf-ray") ?? newId()}-WEIR` } });
       }
       const answered = isPlans ? await answerPlans(request, path, who, ctx) : await answerJsonProtocol(request, url, path, who, ctx);
       if (hasLearned() && Date.now() - sownMs >= SEED_MS) {
