@@ -23,13 +23,13 @@ const rounds = quick ? 1 : 3, seconds = quick ? 2 : 4;
 
 // A thread for each client where a transaction has several statements: pgbench waits for a statement to be prepared, and
 // other clients of its thread, which may have all connections, can not go on meanwhile.
-function pgbench(target, args, clients, host = "127.0.0.1") {
+function pgbench(target, args, clients, host = "127.0.0.1", sslmode = "disable") {
   const threads = args.includes("-S") || args.includes("-f") ? 1 : clients;
   const logs = mkdtempSync(join(scratch, "latency-"));
   const before = target.pid ? cpuTicks(target.pid) : 0;
   const duration = Math.ceil(seconds + clients / 60); // its clock runs while they connect
   const text = run([join(postgresBin, "pgbench"), "-h", host, "-p", String(target.port), "-U", "postgres", "-n", "-c", String(clients), "-j", String(threads), "-T", String(duration),
-    "-l", `--log-prefix=${join(logs, "l")}`, "--sampling-rate=0.1", ...args, "bench"]);
+    "-l", `--log-prefix=${join(logs, "l")}`, "--sampling-rate=0.1", ...args, "bench"], { env: { ...process.env, PGSSLMODE: sslmode } });
   const cpu = target.pid ? cpuTicks(target.pid) - before : NaN;
   const count = Number(text.match(/actually processed: (\d+)/)[1]);
   const latencies = readdirSync(logs).flatMap((file) => readFileSync(join(logs, file), "utf8").trimEnd().split("\n")).map((line) => Number(line.split(" ")[2])).sort((a, b) => a - b);
@@ -38,17 +38,17 @@ function pgbench(target, args, clients, host = "127.0.0.1") {
 }
 
 // targets: direct, PgBouncer, weir; these: those that can do it.
-function compare(title, targets, these, args, clients, { cpu, tps, host } = {}) {
+function compare(title, targets, these, args, clients, { cpu, tps, host, sslmode } = {}) {
   const results = new Map(these.map((target) => [target, []]));
   for (let round = 0; round < rounds; round++)
     for (let turn = 0; turn < these.length; turn++) {
       const target = these[(turn + round) % these.length]; // nobody is always first
-      results.get(target).push(pgbench(target, args, clients, host?.(target)));
+      results.get(target).push(pgbench(target, args, clients, host?.(target), sslmode));
     }
   const middle = (target, key) => median(results.get(target).map((result) => result[key]));
   const [, rival, ours] = targets;
   const cells = targets.map((target) => {
-    if (!results.has(target)) return "not possible";
+    if (!results.has(target)) return target === targets[0] ? "–" : "not possible";
     const own = target.pid ? `, ${middle(target, "cpu").toFixed(1)} µs` : "", tps = Math.round(middle(target, "tps")), p99 = middle(target, "p99");
     if (tps === 0) return "none in time";
     return `${tps.toLocaleString("en")} (${Number.isNaN(p99) ? "few" : `p99 ${p99.toFixed(1)} ms`}${own})`;
@@ -83,6 +83,8 @@ async function canned() {
       const tps = !decides || mode === "simple" ? {} : mode === "prepared" ? { floor: 1.25, aim: 1.6, above: true } : { floor: 1, aim: 1.25, above: true };
       compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode, "-f", selectOne()], clients, { cpu, tps });
     }
+  for (const mode of modes)
+    compare(`256 clients with TLS, ${mode}`, targets, able(targets, mode).slice(1), ["-M", mode, "-f", selectOne()], 256, { sslmode: "require" });
   await stop(targets);
 }
 
