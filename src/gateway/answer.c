@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "access_log.h"
+#include "caller.h"
 #include "clock.h"
 #include "conn_state.h"
 #include "dispatch.h"
@@ -427,8 +428,8 @@ void conn_fail(struct conn *conn, struct request *request, enum failure failure,
     int status = failure_kind(failure)->status;
     AUTO_BUFFER headers = {0};
     AUTO_BUFFER body = {0};
-    error_page_build(failure, request->id, request_header(request, SLICE("accept")), gateway.dev,
-                     message, detail, &headers, &body);
+    caller_error(request, failure, request_header(request, SLICE("accept")), message, detail,
+                 &headers, &body);
     if (!take_over(conn, request, status, request->head_request ? 0 : buffer_len(&body)))
         return;
     answer_whole(conn, request->head_request, status, buffer_slice(&headers), buffer_slice(&body));

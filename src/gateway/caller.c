@@ -3,6 +3,7 @@
 
 #include "conn.h"
 #include "dispatch.h"
+#include "prisma.h"
 #include "service_call.h"
 
 bool caller_waits(const struct request *request)
@@ -38,6 +39,21 @@ void caller_fail(struct request *request, enum failure failure, struct slice mes
         conn_fail(request->conn, request, failure, message, detail);
     else if (request->call)
         service_call_fail(request->call, request, failure, message, detail);
+}
+
+void caller_error(const struct request *request, enum failure failure, struct slice accept,
+                  struct slice message, struct slice detail, struct buffer *ret_headers,
+                  struct buffer *ret_body)
+{
+    if (!request->deployment->prisma) {
+        error_page_build(failure, request->id, accept, gateway.dev, message, detail, ret_headers,
+                         ret_body);
+        return;
+    }
+    buffer_append_text(ret_headers, "content-type: application/json\ncache-control: no-store\n");
+    if (failure_kind(failure)->status == 503)
+        buffer_append_text(ret_headers, "retry-after: 1\n");
+    buffer_append_slice(ret_body, prisma_failure(failure));
 }
 
 void caller_request_over(struct request *request)

@@ -14,6 +14,10 @@ void caller_respond(struct request *request, int status, struct slice headers, i
 void caller_respond_body(struct request *request, struct slice body, bool ended);
 void caller_fail(struct request *request, enum failure failure, struct slice message,
                  struct slice detail);
+/* What is said in its place: of a Prisma endpoint in Prisma's form, else error_page_build's. */
+void caller_error(const struct request *request, enum failure failure, struct slice accept,
+                  struct slice message, struct slice detail, struct buffer *ret_headers,
+                  struct buffer *ret_body);
 void caller_request_over(struct request *request);
 void caller_resume_body(struct request *request);
 

@@ -175,10 +175,12 @@ enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t bod
 /* ---- refusing ---- */
 
 /* is_panic, message, error_code: the clients of 5 and 6; code, error: 7. */
+#define BODY(code, text)                                                                           \
+    "{\"is_panic\":false,\"message\":\"" text "\",\"error_code\":\"" code "\",\"code\":\"" code          \
+    "\",\"error\":\"" text "\"}"
 #define REFUSAL(status, code, text)                                                                \
     {                                                                                              \
-        status, "{\"is_panic\":false,\"message\":\"" text "\",\"error_code\":\"" code              \
-                "\",\"code\":\"" code "\",\"error\":\"" text "\"}"                                 \
+        status, BODY(code, text)                                                                   \
     }
 static const struct {
     int status;
@@ -213,6 +215,25 @@ int prisma_refusal_status(enum prisma_refusal refusal)
 struct slice prisma_refusal(enum prisma_refusal refusal)
 {
     return slice_of(refusals[refusal].body);
+}
+
+struct slice prisma_failure(enum failure failure)
+{
+    static const char *const bodies[] = {
+        [FAILURE_EXCEPTION] = BODY("P6000", "The endpoint failed: the server's log tells why."),
+        /* As 7 reads it alone: 5 and 6 try again, and find another instance, where one request's
+         * fault was all others' end. */
+        [FAILURE_CRASH] = "{\"code\":\"P6000\",\"error\":\"The endpoint's process has ended, and with "
+                          "it the open transactions: the server's log tells why.\"}",
+        [FAILURE_LIMITS] = "{\"code\":\"P6000\",\"error\":\"The endpoint ran out of memory or time over "
+                           "its requests: ask for less at once.\"}",
+        [FAILURE_TIMEOUT] = BODY("P6004", "The endpoint did not answer within its time limit."),
+        [FAILURE_BUSY] = BODY("P5011", "Too many requests wait for this database's endpoint."),
+        [FAILURE_UNAVAILABLE] = BODY("P6000", "The server stops."),
+        [FAILURE_BUILD] = BODY("P6008", "The endpoint can not be built: the server's log tells why."),
+        [FAILURE_START] = BODY("P6008", "The endpoint does not start: the server's log tells why."),
+    };
+    return slice_of(bodies[failure]);
 }
 
 /* ---- the plan ---- */

@@ -6,6 +6,7 @@
 #define WEIR_PRISMA_H
 
 #include "counters.h"
+#include "error_page.h"
 #include "gateway.h"
 
 enum prisma_refusal {
@@ -43,5 +44,7 @@ bool prisma_next_key(size_t *place, const char **ret_id, const char **ret_databa
                      uint32_t *ret_number);
 /* JSON that each version of Prisma's client reads as an error with a code. Static. */
 struct slice prisma_refusal(enum prisma_refusal refusal);
+/* The same for an endpoint that could not answer. */
+struct slice prisma_failure(enum failure failure);
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "access_log.h"
+#include "caller.h"
 #include "dispatch.h"
 #include "forward.h"
 #include "prisma.h"
@@ -234,8 +235,7 @@ void service_call_fail(struct service_call *call, struct request *request, enum 
         pump(call);
         return;
     }
-    error_page_build(failure, request->id, SLICE("application/json"), gateway.dev, message, detail,
-                     &headers, &body);
+    caller_error(request, failure, SLICE("application/json"), message, detail, &headers, &body);
     begin_answer(call, status, buffer_slice(&headers), (int64_t)buffer_len(&body),
                  buffer_slice(&body), true);
     pump(call);

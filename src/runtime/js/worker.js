@@ -219,6 +219,8 @@ export function boot(manifestText, blob, seed, prepare) {
     if (manifest.system) {
       shareIO();
       if (seed !== undefined) env.SEED = seed;
+      // For who knows of much garbage that the engine sees as little: a WebAssembly memory, say.
+      env.collectGarbage = () => native.makeRoom(Infinity);
     }
     setSubrequestsMax(native.subrequestsMax());
     setEnvironment(env);

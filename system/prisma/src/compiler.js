@@ -2,6 +2,7 @@
 // Prisma's query compiler: from a schema and a query to a plan. Its WebAssembly is instantiated while the worker
 // starts, so that every instance begins with it.
 import * as glue from "@prisma/query-compiler-wasm/postgresql/query_compiler_fast_bg.js";
+import { env } from "cloudflare:workers";
 import module from "./compiler.wasm";
 
 import { CompileError, Panic } from "./errors.js";
@@ -25,8 +26,10 @@ instantiate();
 let generation = 0;
 
 function beginAnew() {
+  memory.grow(0); // detaches the views that the glue has of it, and would go on to use
   instantiate();
   generation++;
+  env.collectGarbage();
 }
 
 function guarded(run) {
