@@ -156,7 +156,6 @@ int gateway_main(int argc, char **argv)
     gateway.connections_limit = raise_descriptor_limit();
     gateway.loop = loop_new();
     gateway.cpus = count_cpus();
-    gateway.gateways = 1;
     placement_init(affinity_keep_to(argc > 2 ? atoi(argv[2]) : -1));
     gateway.next_id = first_request_id();
     if (loop_add(gateway.loop, &gateway.control, CONTROL_FD, EPOLLIN, on_control) < 0)

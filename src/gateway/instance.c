@@ -82,7 +82,8 @@ static bool is_starting(const struct instance *instance, uint64_t now_ms)
 uint32_t instances_startable(struct deployment *deployment)
 {
     uint64_t now_ms = loop_now_ms(gateway.loop);
-    uint32_t max = STARTS_PER_CPU * (uint32_t)(gateway.cpus / gateway.gateways);
+    int sharing = gateway.others + 1;
+    uint32_t max = STARTS_PER_CPU * (uint32_t)(gateway.cpus / sharing);
     uint32_t starting = deployment->spawning;
     if (max < STARTS_PER_CPU)
         max = STARTS_PER_CPU;

@@ -390,7 +390,7 @@ static void take_counters(struct ipc_message *message)
     if (r < 0)
         log_error("cannot map the counters: %s", strerror(-r));
     else
-        gateway.gateways = (int)counters.gateways_count;
+        gateway.others = (int)counters.gateways_count - 1;
 }
 
 void plan_on_message(struct ipc_message *message)

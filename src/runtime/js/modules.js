@@ -42,7 +42,7 @@ export function openBundle(manifestText, blob) {
   setPositions(described, manifest.dev === true);
   if (manifest.async_context) enableAsyncContext();
   const evaluate = (module) => native.evaluateBytes(bytesOf(module), module.name, 1);
-  const compiled = compileAll(manifest, bytesOf);
+  let compiled;
   const graph = createModuleGraph({
     modules: manifest.modules,
     evaluate,
@@ -62,5 +62,8 @@ export function openBundle(manifestText, blob) {
     meta: (module) => ({ url: `file:///${module.name}`, main: module.name === manifest.main }),
   });
   installNode(manifest, graph.require);
-  return { manifest, graph, evaluateScript: () => evaluate(manifest.modules.find((m) => m.name === manifest.main)) };
+  const compile = () => {
+    compiled = compileAll(manifest, bytesOf);
+  };
+  return { manifest, graph, compile, evaluateScript: () => evaluate(manifest.modules.find((m) => m.name === manifest.main)) };
 }

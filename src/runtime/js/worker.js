@@ -213,7 +213,7 @@ export function boot(manifestText, blob, seed, prepare) {
   state = "pending";
   handlers = {};
   try {
-    const { manifest, graph, evaluateScript } = openBundle(manifestText, blob);
+    const { manifest, graph, compile, evaluateScript } = openBundle(manifestText, blob);
     env = makeEnvironment(manifest.env);
     declareServices(manifest.services ?? []);
     if (manifest.system) {
@@ -225,6 +225,7 @@ export function boot(manifestText, blob, seed, prepare) {
     setSubrequestsMax(native.subrequestsMax());
     setEnvironment(env);
     prepare(manifest);
+    compile();
     if (manifest.syntax === "service-worker") {
       const names = ObjectKeys(env);
       for (let i = 0; i < names.length; i++) globalThis[names[i]] = env[names[i]];
