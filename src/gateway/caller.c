@@ -50,9 +50,7 @@ void caller_error(const struct request *request, enum failure failure, struct sl
                          ret_body);
         return;
     }
-    buffer_append_text(ret_headers, "content-type: application/json\ncache-control: no-store\n");
-    if (failure_kind(failure)->status == 503)
-        buffer_append_text(ret_headers, "retry-after: 1\n");
+    error_page_headers(failure, "application/json", ret_headers);
     buffer_append_slice(ret_body, prisma_failure(failure));
 }
 

@@ -47,6 +47,13 @@ int counting_adopt(int fd, uint32_t number, uint32_t gateways)
     return 0;
 }
 
+uint32_t counting_gateways(void)
+{
+    if (!own)
+        use_private_region();
+    return all_count;
+}
+
 struct gateway_counters *counting_gateway(void)
 {
     if (!own)

@@ -12,6 +12,9 @@
  * where it never comes, there is one private region. */
 int counting_adopt(int fd, uint32_t number, uint32_t gateways);
 
+/* How many gateways there are. */
+uint32_t counting_gateways(void);
+
 /* Ours, to write. */
 struct gateway_counters *counting_gateway(void);
 /* Called once a worker: what is there now begins at 0. */

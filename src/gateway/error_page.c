@@ -225,11 +225,19 @@ static void build_text(const struct facts *facts, struct buffer *body)
     buffer_printf(body, "request: %016llx\n", facts->id);
 }
 
+void error_page_headers(enum failure failure, const char *type, struct buffer *ret_headers)
+{
+    buffer_printf(ret_headers, "content-type: %s\ncache-control: no-store\n", type);
+    if (kinds[failure].status == 503)
+        buffer_append_text(ret_headers, "retry-after: 1\n");
+}
+
 void error_page_build(enum failure failure, uint64_t request_id, struct slice accept, bool dev,
                       struct slice message, struct slice detail, struct buffer *ret_headers,
                       struct buffer *ret_body)
 {
-    static const char *const types[] = {"text/html", "application/json", "text/plain"};
+    static const char *const types[] = {
+        "text/html; charset=utf-8", "application/json; charset=utf-8", "text/plain; charset=utf-8"};
     static void (*const builders[])(const struct facts *,
                                     struct buffer *) = {build_html, build_json, build_text};
     struct facts facts = {.kind = &kinds[failure], .id = request_id, .dev = dev};
@@ -237,8 +245,5 @@ void error_page_build(enum failure failure, uint64_t request_id, struct slice ac
     split_message(&facts, message, detail);
     builders[format](&facts, ret_body);
     buffer_done(&facts.detail);
-    buffer_printf(ret_headers, "content-type: %s; charset=utf-8\ncache-control: no-store\n",
-                  types[format]);
-    if (facts.kind->status == 503)
-        buffer_append_text(ret_headers, "retry-after: 1\n");
+    error_page_headers(failure, types[format], ret_headers);
 }

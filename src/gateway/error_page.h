@@ -24,6 +24,9 @@ struct failure_kind {
 
 const struct failure_kind *failure_kind(enum failure failure);
 
+/* The fields that go with the page, or with what stands in its place. */
+void error_page_headers(enum failure failure, const char *type, struct buffer *ret_headers);
+
 /* Our answer instead of the worker's, as the client likes it best (accept: its Accept field): an
  * HTML page, JSON or text. With dev it shows the message, whose first line is the heading, and the
  * detail (a stack); otherwise the title and the request's id, which the log can be searched for. */

@@ -137,7 +137,7 @@ struct request {
 
 struct gateway {
     struct loop *loop;
-    int number, cpus, others; /* others: gateways that share the processors */
+    int number, cpus;
     uint32_t connections_limit; /* that the descriptors allow */
     bool draining, dev, color;
     uint64_t drain_new_until_ms, drain_deadline_ms;

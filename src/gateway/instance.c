@@ -16,6 +16,7 @@
 #include "asset_exchange.h"
 #include "caller.h"
 #include "clock.h"
+#include "counting.h"
 #include "log.h"
 #include "placement.h"
 #include "request.h"
@@ -82,8 +83,7 @@ static bool is_starting(const struct instance *instance, uint64_t now_ms)
 uint32_t instances_startable(struct deployment *deployment)
 {
     uint64_t now_ms = loop_now_ms(gateway.loop);
-    int sharing = gateway.others + 1;
-    uint32_t max = STARTS_PER_CPU * (uint32_t)(gateway.cpus / sharing);
+    uint32_t max = STARTS_PER_CPU * ((uint32_t)gateway.cpus / counting_gateways());
     uint32_t starting = deployment->spawning;
     if (max < STARTS_PER_CPU)
         max = STARTS_PER_CPU;

@@ -389,8 +389,6 @@ static void take_counters(struct ipc_message *message)
     message->fds[0] = -1;
     if (r < 0)
         log_error("cannot map the counters: %s", strerror(-r));
-    else
-        gateway.others = (int)counters.gateways_count - 1;
 }
 
 void plan_on_message(struct ipc_message *message)

@@ -124,6 +124,14 @@ static bool is(struct token token, const char *word)
     return token.type == TOKEN_WORD && slice_equal_nocase(token.text, slice_of(word));
 }
 
+static bool is_one_of(struct slice name, const char *const names[], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (slice_equal_nocase(name, slice_of(names[i])))
+            return true;
+    return false;
+}
+
 static bool is_symbol(struct token token, char symbol)
 {
     return token.type == TOKEN_OTHER && token.symbol == symbol;
@@ -140,10 +148,7 @@ static bool is_reported(struct slice name)
                                         "names",
                                         "application_name",
                                         "standard_conforming_strings"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (slice_equal_nocase(name, slice_of(names[i])))
-            return true;
-    return false;
+    return is_one_of(name, names, ARRAY_LEN(names));
 }
 
 /* One statement, as far as it was read. */
@@ -197,10 +202,7 @@ static bool is_session_lock(struct token token)
 {
     static const char *const names[] = {"pg_advisory_lock", "pg_advisory_lock_shared",
                                         "pg_try_advisory_lock", "pg_try_advisory_lock_shared"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (slice_equal_nocase(token.text, slice_of(names[i])))
-            return true;
-    return false;
+    return is_one_of(token.text, names, ARRAY_LEN(names));
 }
 
 static bool is_temporary(struct token token)
@@ -229,10 +231,7 @@ static bool runs_text(struct token token)
 {
     static const char *const names[] = {"query_to_xml", "query_to_xmlschema",
                                         "query_to_xml_and_xmlschema", "ts_stat", "ts_rewrite"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (slice_equal_nocase(token.text, slice_of(names[i])))
-            return true;
-    return false;
+    return is_one_of(token.text, names, ARRAY_LEN(names));
 }
 
 /* What a word says wherever it stands. */

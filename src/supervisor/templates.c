@@ -9,7 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "channel.h"
 #include "log.h"
 #include "state.h"
 
@@ -141,8 +140,8 @@ static struct deployment *longest_unused(void)
 }
 
 /* Spare instances first, then templates without instances. When there are none left it is the turn
- * of instances that have nothing to do, which only their gateways know. Each that ends brings us here again, and its
- * template goes before the next one is asked for. */
+ * of instances that have nothing to do, which only their gateways know. Each that ends brings us
+ * here again, and its template goes before the next one is asked for. */
 static void make_room(void)
 {
     uint64_t used, max_kb = supervisor.memory_bytes_max / 1024;

@@ -7,7 +7,7 @@ import module from "./compiler.wasm";
 
 import { CompileError, Panic } from "./errors.js";
 
-const MEMORY_BYTES_MAX = 96 * 1024 * 1024; // of the compiler, which gives none back
+const GROWTH_BYTES_MAX = 64 * 1024 * 1024; // for one query: the compiler gives no memory back
 
 let panic, memory;
 
@@ -41,8 +41,6 @@ function guarded(run) {
     const message = panic ?? `The query could not be compiled, and may be too large: ${error.message}`;
     beginAnew();
     throw new Panic(message);
-  } finally {
-    if (memory.buffer.byteLength > MEMORY_BYTES_MAX) beginAnew();
   }
 }
 
@@ -56,20 +54,28 @@ export class Compiler {
   }
 
   #renew() {
-    this.#generation = generation;
     this.#compiler = guarded(this.make);
+    this.#generation = generation;
+  }
+
+  #run(compile) {
+    if (this.#generation !== generation) this.#renew();
+    const before = memory.buffer.byteLength;
+    try {
+      return guarded(() => compile(this.#compiler));
+    } finally {
+      if (memory.buffer.byteLength - before > GROWTH_BYTES_MAX) beginAnew();
+    }
   }
 
   // query: JSON text of one query; a plan.
   compile(query) {
-    if (this.#generation !== generation) this.#renew();
-    return guarded(() => this.#compiler.compile(query));
+    return this.#run((compiler) => compiler.compile(query));
   }
 
   // batch: JSON text of several; as convertCompactedRows() and the executor of plans want it.
   compileBatch(batch) {
-    if (this.#generation !== generation) this.#renew();
-    return guarded(() => this.#compiler.compileBatch(batch));
+    return this.#run((compiler) => compiler.compileBatch(batch));
   }
 
   free() {

@@ -6,10 +6,11 @@ export class Slots {
   #max;
   #taken = 0;
   #waiting = [];
+  #waitingMax;
 
   constructor(max, waitingMax = WAITING_MAX) {
     this.#max = max;
-    this.waitingMax = waitingMax;
+    this.#waitingMax = waitingMax;
   }
 
   get isIdle() {
@@ -22,7 +23,7 @@ export class Slots {
       this.#taken++;
       return Promise.resolve(true);
     }
-    if (this.#waiting.length >= this.waitingMax) return Promise.resolve(false);
+    if (this.#waiting.length >= this.#waitingMax) return Promise.resolve(false);
     return new Promise((done) => {
       const turn = () => {
         clearTimeout(timer);
