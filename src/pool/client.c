@@ -519,6 +519,10 @@ void client_run(struct client *client)
                 break;
         }
         take(client, bytes);
+        if (client->terminated && !client->closed) {
+            end_terminated(client); /* its own doing, and before the server's answer is told */
+            return;
+        }
     }
     if (client->closed)
         return;

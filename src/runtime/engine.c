@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "buffer.h"
@@ -21,13 +22,26 @@
 #include "jsc_private.h"
 #include "narrow_string.h"
 
-static size_t memory_probe_bytes = 16 * 1024 * 1024;
+enum {
+    ROOM_BYTES_MIN = 8 * 1024 * 1024, /* nearly all of the limit is in use: not at every turn */
+    ROOM_CHECK_US = 2000,             /* of CPU time, in which a few MB are touched at most */
+};
+
+static struct {
+    size_t limit_bytes;
+    uint64_t checked_us; /* thread CPU time */
+    long faults;         /* at the last collection of ours */
+    size_t room_bytes;   /* that may be touched from then on */
+} memory = {.limit_bytes = 32 * 1024 * 1024, .room_bytes = 16 * 1024 * 1024};
 
 char *const engine_environ[] = {
     "GIGACAGE_ENABLED=0",
     "JSC_useConcurrentJIT=0",
     "JSC_useConcurrentGC=0",
     "JSC_numberOfGCMarkers=1",
+    /* Twice a worker's usual limit. By what the machine has, the heap may grow fourfold between two
+     * collections of 100 MB. */
+    "JSC_forceRAMSize=268435456",
     "JSC_usePollingTraps=1", /* the other way of stopping a loop, by signals, hangs in warm code */
     /* The last compiler is for loops alone. A function that is merely called often, as all of a
      * server's are, would stop every request for the 5 to 30 ms that it takes, hundreds of times. */
@@ -85,7 +99,7 @@ static void on_fault(int signal_number, siginfo_t *info, void *context)
  * other. */
 static void on_abort(int signal_number)
 {
-    void *probe = mmap(NULL, memory_probe_bytes, PROT_READ | PROT_WRITE,
+    void *probe = mmap(NULL, memory.limit_bytes / 2, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (probe == MAP_FAILED)
         _exit(EXIT_OUT_OF_MEMORY);
@@ -140,7 +154,8 @@ int engine_start(struct engine *engine, struct error *err)
 
 void engine_tell_memory_limit(size_t bytes_max)
 {
-    memory_probe_bytes = bytes_max / 2;
+    memory.limit_bytes = bytes_max;
+    memory.room_bytes = bytes_max / 2;
 }
 
 bool engine_is_out_of_memory(const char *exception_text)
@@ -159,6 +174,40 @@ void engine_compact(struct engine *engine)
     jsc_private.collect(engine->ctx);
     if (jsc_private.scavenger_run)
         jsc_private.scavenger_run();
+}
+
+/* Each page that is touched first, or again after it was given back, is one. */
+static long faults_now(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_minflt : 0;
+}
+
+static size_t heap_bytes(JSContextRef ctx)
+{
+    static const char *const parts[] = {"heapSize", "extraMemorySize"};
+    JSObjectRef statistics = jsc_private.memory_statistics(ctx);
+    double bytes = 0;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        JSValueRef part = engine_get(ctx, statistics, parts[i]);
+        bytes += JSValueIsNumber(ctx, part) ? JSValueToNumber(ctx, part, NULL) : 0;
+    }
+    return (size_t)bytes;
+}
+
+void engine_keep_room(struct engine *engine, uint64_t cpu_us)
+{
+    if (cpu_us - memory.checked_us < ROOM_CHECK_US)
+        return;
+    memory.checked_us = cpu_us;
+    size_t touched = (size_t)(faults_now() - memory.faults) * (size_t)sysconf(_SC_PAGESIZE);
+    if (touched < memory.room_bytes)
+        return;
+    engine_compact(engine);
+    memory.faults = faults_now();
+    size_t used = heap_bytes(engine->ctx),
+           left = used < memory.limit_bytes ? memory.limit_bytes - used : 0;
+    memory.room_bytes = left / 2 > ROOM_BYTES_MIN ? left / 2 : ROOM_BYTES_MIN;
 }
 
 static JSStringRef string_of(const char *text)

@@ -38,6 +38,10 @@ bool engine_is_out_of_memory(const char *exception_text);
 void engine_drop_termination(struct engine *engine);
 /* Collects garbage and gives free memory back to the system: before a fork, and when idle. */
 void engine_compact(struct engine *engine);
+/* The same, where so many pages were touched since the last time that the memory limit may be near:
+ * the engine itself knows no limit, and is dead when it reaches one. Between turns, or where the
+ * watchdog asks; cpu_us is the thread's CPU time. */
+void engine_keep_room(struct engine *engine, uint64_t cpu_us);
 
 /* Evaluates a script; NULL on an exception, told in err (name: message, stack). */
 JSValueRef engine_evaluate(struct engine *engine, struct slice source, const char *name, int line,

@@ -24,7 +24,7 @@ enum {
     /* Collect garbage after so many bytes of bodies: left to itself the engine waits for 32 MB, and
      * a body that is copied twice is over the memory limit by then. */
     BODY_BYTES_COLLECT = 8 * 1024 * 1024,
-    WATCHDOG_TICK_MS_MAX = 50, /* how often a long turn is looked at */
+    WATCHDOG_TICK_MS_MAX = 20, /* how often a long turn is looked at */
     BELL_US = 50,        /* so much into a batch whoever reads our frames may begin with them */
     LONG_TURN_US = 4000, /* a scheduler's slice */
     /* More of a window in long turns than warming up takes: it computes. */
@@ -133,6 +133,7 @@ static bool should_terminate(JSContextRef ctx, void *context)
 {
     (void)ctx, (void)context;
     (void)begin_tick();
+    engine_keep_room(&instance.engine, clock_thread_cpu_us());
     uint64_t used_us = turn_used_us();
     if (instance.placement.kept)
         count_long_turn(used_us);
@@ -683,6 +684,7 @@ int instance_serve(const int gateway_fds[CHANNEL_FDS], const int broker_fds[CHAN
     for (;;) {
         follow_advice();
         instance.batch_cpu_us = clock_thread_cpu_us();
+        engine_keep_room(&instance.engine, instance.batch_cpu_us);
         bool busy = drain(&instance.gateway, TARGET_GATEWAY);
         busy |= drain(&instance.broker, TARGET_BROKER);
         busy |= drain(&instance.pool, TARGET_POOL);

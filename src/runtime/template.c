@@ -92,8 +92,9 @@ static void limit_memory(uint64_t now_bytes, uint32_t bytes_max)
     uint64_t bytes = now_bytes + RESERVED_LATER_BYTES + bytes_max;
     struct rlimit limit = {bytes, bytes};
     (void)setrlimit(RLIMIT_AS, &limit);
-    engine_tell_memory_limit(bytes_max);
 #endif
+    if (bytes_max > 0)
+        engine_tell_memory_limit(bytes_max);
     struct rlimit none = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &none);
 }

@@ -118,6 +118,25 @@ for (const [name, source] of Object.entries({
       },
     ));
 
+// Half of the memory each time. Left to itself the engine collects when its heap has doubled again and again, whatever the limit is.
+for (const [name, source] of Object.entries({
+  "in one request after the other": "return Response.json(rows(400000));",
+  "in one request, with waits": "let sum = 0; for (let i = 0; i < 6; i++) { sum += rows(); await scheduler.wait(1); } return Response.json(sum / 6);",
+  "in one turn": "let sum = 0; for (let i = 0; i < 12; i++) sum += rows(); return Response.json(sum / 12);",
+}))
+  test(`garbage ${name} does not use the memory up`, { skip: unlimited }, () =>
+    withWorker(
+      worker(`const rows = (count = 250000) => {
+        const made = [];
+        for (let i = 0; i < count; i++) made.push({ id: i, title: "t" + i, text: "some text " + i, parts: [{ a: i }, { a: i + 1 }] });
+        return made.length;
+      };
+      export default { async fetch(request) { if (new URL(request.url).pathname === "/make") { ${source} } return new Response("fine"); } }`),
+      async ({ fetch }) => {
+        for (let i = 0; i < 6; i++) assert.deepEqual(await fetch("/make").then(async (r) => [r.status, await r.text()]), [200, name.startsWith("in one request after") ? "400000" : "250000"], `request ${i}`);
+      },
+    ));
+
 test("large uploads arrive, or are refused for lack of memory", () =>
   withWorker(
     worker(`export default { async fetch(request) {
