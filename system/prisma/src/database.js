@@ -13,6 +13,8 @@ const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
   KEY_WAITING_MAX = 100, // transactions of one key that wait for their turn, each with a request: others have some, too
   STATEMENTS_MAX = 1000, // texts with a prepared statement
   NAMED_LENGTH_MAX = 16384, // … of that length at most
+  ROW_BYTES = 100, // besides its values
+  ROWS_BYTES_MIN = 32 * 1024 * 1024, // of all statements under way, more where responses may be larger: as objects they are five times as large
   QUERY_CANCELED = "57014",
   NO_CONNECTION = ["57P03", "53300"], // in time, or at all: of weir's pool
   GRACE_MS = 1000; // for Postgres to say that a statement took too long
@@ -51,9 +53,37 @@ function nameOf({ sql }) {
 }
 
 // One statement at a time, as Prisma's own engine has it. Keys share connections: one whose session may have been changed is
-// not used again when it is given back (pg-pool counts its uses there).
+// not used again when it is given back (pg-pool counts its uses there). A statement whose rows do not end is given up before
+// they have taken the memory of everybody else's.
 class Client extends pg.Client {
+  static rowsBytesMax = ROWS_BYTES_MIN;
+  static #allRowsBytes = 0;
+  #rowsBytes = 0;
   #era = era;
+
+  constructor(config) {
+    super(config);
+    this.once("end", () => this.#count(-this.#rowsBytes));
+  }
+
+  #count(bytes) {
+    this.#rowsBytes += bytes;
+    Client.#allRowsBytes += bytes;
+  }
+
+  _handleDataRow(message) {
+    if (this.activeQuery === null) return; // given up
+    this.#count(message.length + ROW_BYTES);
+    const max = Client.rowsBytesMax;
+    if (Client.#allRowsBytes <= max || this.#rowsBytes < max / 4) return super._handleDataRow(message);
+    this.connection.stream.destroy();
+    this._handleErrorEvent(new Refusal(413, "P6009", "The rows of one statement are more than this endpoint has memory for: select less, or page through them."));
+  }
+
+  _handleReadyForQuery(message) {
+    this.#count(-this.#rowsBytes);
+    super._handleReadyForQuery(message);
+  }
 
   query(config, ...rest) {
     const sql = typeof config === "string" ? config : config?.text;
@@ -108,7 +138,7 @@ function keepDetail(adapter) {
   };
 }
 
-// limits: {queryMs, transactionMs, transactions, connections}: what clients may not exceed; connections to the database.
+// limits: {queryMs, transactionMs, transactions, connections, responseBytes}: what clients may not exceed; connections to the database.
 export class Database {
   #adapter;
   #transactions;
@@ -121,6 +151,7 @@ export class Database {
   // schema: of tables that the client's schema gives none; undefined: public.
   constructor(url, schema, limits) {
     this.#limits = limits;
+    Client.rowsBytesMax = Math.max(ROWS_BYTES_MIN, 2 * limits.responseBytes);
     this.#slots = new Slots(limits.transactions);
     const pool = new pg.Pool({
       Client, connectionString: url, max: CONNECTIONS_MAX, maxUses: Number.MAX_SAFE_INTEGER, idleTimeoutMillis: 10000, connectionTimeoutMillis: 30000,
