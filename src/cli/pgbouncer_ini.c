@@ -15,6 +15,7 @@
 #include "pgbouncer_notes.h"
 #include "tls_files.h"
 #include "tls_words.h"
+#include "users_file.h"
 
 enum { INCLUDES_MAX = 10, LINE_BYTES_MAX = 16 * 1024 };
 
@@ -328,24 +329,6 @@ static void set_auth(struct ini *ini, int line)
                  type);
 }
 
-/* "text" at the front of *line, in which "" is a quote. */
-static char *take_quoted(const char **line)
-{
-    const char *p = *line + strspn(*line, " \t");
-    char *text = xcalloc(1, strlen(p) + 1);
-    size_t len = 0;
-    if (*p++ != '"') {
-        free(text);
-        return NULL;
-    }
-    for (; *p && (*p != '"' || p[1] == '"'); p++) {
-        p += *p == '"';
-        text[len++] = *p;
-    }
-    *line = p + (*p == '"');
-    return text;
-}
-
 static json_t *user_named(struct ini *ini, const char *name)
 {
     json_t *users = json_object_get(ini->plan, "users"), *user;
@@ -370,14 +353,20 @@ static void read_users(struct ini *ini, int line, const char *path)
     }
     AUTO_TEXT text = read_file(ini, line, "auth_file", path);
     bool has_passwords = false;
-    char *save = NULL;
-    for (char *row = strtok_r(text, "\n", &save); row; row = strtok_r(NULL, "\n", &save)) {
-        const char *rest = row;
-        AUTO_TEXT name = take_quoted(&rest);
-        AUTO_TEXT secret = name ? take_quoted(&rest) : NULL;
-        if (secret)
-            (void)json_object_set_new(ini->listed, name, json_string(secret));
-        has_passwords = has_passwords || (secret && *secret && !check_is_verifier(secret));
+    struct users_file lines = {.left = text};
+    for (int r = 1; r != 0;) {
+        AUTO_TEXT name = NULL;
+        AUTO_TEXT secret = NULL;
+        r = users_file_next(&lines, &name, &secret);
+        if (r < 0)
+            config_warn(ini->report, line, "auth_file",
+                        "auth_file = \"%s\": line %d is not of the form \"name\" \"secret\"; it "
+                        "is passed over",
+                        path, lines.line);
+        if (r <= 0)
+            continue;
+        (void)json_object_set_new(ini->listed, name, json_string(secret));
+        has_passwords = has_passwords || (*secret && !check_is_verifier(secret));
     }
     if (ini->files_stay)
         return;

@@ -13,6 +13,7 @@
 #include "hba_file.h"
 #include "tls_files.h"
 #include "tls_words.h"
+#include "users_file.h"
 
 enum { SECRET_BYTES_MAX = 64 * 1024, USERS_FILE_BYTES_MAX = 64 * 1024 * 1024 };
 
@@ -229,45 +230,24 @@ static bool has_user(const json_t *users, const char *name)
     return named(users, name) != NULL;
 }
 
-/* "text" at the front of *line, in which "" is a quote; NULL: there is none. */
-static char *take_quoted(const char **line)
-{
-    AUTO_BUFFER text = {0};
-    const char *p = *line + strspn(*line, " \t");
-    if (*p++ != '"')
-        return NULL;
-    for (; *p && (*p != '"' || p[1] == '"'); p++) {
-        p += *p == '"';
-        buffer_append(&text, p, 1);
-    }
-    if (*p != '"')
-        return NULL;
-    *line = p + 1;
-    buffer_append(&text, "", 1);
-    return xstrdup(text.data);
-}
-
-/* Lines of "name" "secret", as PgBouncer's auth_file has them; ; and # begin comments. */
 static void read_users_file(const struct reader *reader, const struct value *table, json_t *users)
 {
     const char *file = value_text(value_get(table, "users_file"));
     AUTO_TEXT text = file ? file_text(reader, table, "users_file", USERS_FILE_BYTES_MAX) : NULL;
-    int number = 0;
+    struct users_file lines = {.left = text};
     bool has_passwords = false;
-    char *left = text;
-    for (char *line; (line = strsep(&left, "\n"));) {
-        const char *rest = line + strspn(line, " \t\r");
-        number++;
-        if (*rest == 0 || *rest == ';' || *rest == '#')
-            continue;
-        AUTO_TEXT name = take_quoted(&rest);
-        AUTO_TEXT secret = name ? take_quoted(&rest) : NULL;
-        if (!secret) {
+    for (;;) {
+        AUTO_TEXT name = NULL;
+        AUTO_TEXT secret = NULL;
+        int r = users_file_next(&lines, &name, &secret);
+        if (r < 0) {
             config_error(reader->report, line_of(table, "users_file"), "users_file",
                          "users_file = \"%s\": line %d is not of the form \"name\" \"secret\"",
-                         file, number);
+                         file, lines.line);
             return;
         }
+        if (r == 0)
+            break;
         has_passwords = has_passwords || !check_is_verifier(secret);
         json_t *user = named(users, name); /* [[users]] says what else holds for it */
         if (!user)
