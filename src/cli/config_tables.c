@@ -315,9 +315,10 @@ static const struct config_key pool_keys[] = {
     {"cancel_wait_timeout", CONFIG_DURATION, 0, YEAR_MS, "10s", "cancel_wait_timeout",
      "Time for a cancel request; 0: no limit"},
     {"server_reset_query", CONFIG_STRING, 0, 0, "DISCARD ALL", "server_reset_query",
-     "Run when a client that had session state leaves its connection"},
+     "Run when a session of session mode is over; where transactions are pooled, what a pinned "
+     "session leaves goes by DISCARD ALL in any case"},
     {"server_reset_query_always", CONFIG_BOOL, 0, 0, "false", "server_reset_query_always",
-     "… and also when it had none"},
+     "… and after each transaction, too"},
     {"server_round_robin", CONFIG_BOOL, 0, 0, "false", "server_round_robin",
      "Use connections in turn, instead of the one that was used last"},
     {"prepared_statements_max", CONFIG_COUNT, 0, 100000, "256", "prepared_statements_max",

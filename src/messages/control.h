@@ -41,6 +41,8 @@ enum control_type {
     /* supervisor → broker, pool */
     CONTROL_ATTACH,    /* struct control_instance, fds = channel */
     CONTROL_DETACH,    /* struct control_gone */
+    CONTROL_PAUSE,     /* to the pool: lend nothing; no payload, nor that of the next */
+    CONTROL_RESUME,
     CONTROL_TAKE_OVER, /* struct control_take_over, fds[0]: clients will come from it; before the
                           plan */
     CONTROL_HAND_OVER, /* fds[0]: stop listening, give the clients to it, exit 0 when none is left

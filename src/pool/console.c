@@ -174,6 +174,16 @@ static bool resume_all(struct client *client, struct buffer *out)
     return true;
 }
 
+void console_pause_all(bool pause)
+{
+    pool_process.paused = pause;
+    for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        if (pause)
+            let_servers_go(pool);
+        else
+            pool_serve_later(pool);
+}
+
 static const struct wire_error by_administrator = {
     "57P01", "terminating connection due to an administrator's command", NULL, NULL, NULL};
 

@@ -18,6 +18,8 @@ bool console_may_command(const char *user);
 void console_open(struct client *client, const char *user, struct slice application_name,
                   bool may_command);
 void console_run(struct client *client);
+/* PAUSE and RESUME of everything, as a signal asks. */
+void console_pause_all(bool pause);
 void console_tick(struct client *client);
 /* It is closed, or was never one of the console's. */
 void console_close(struct client *client);

@@ -83,10 +83,9 @@ bool forward_renames(const struct client *client)
 static void pin(struct client *client, unsigned traits)
 {
     struct server *server = client->server;
-    if (!client->pinned) {
-        client->pool->counters->pins++;
-        server->pin_unproved = server->expect.count == 0 && !(traits & (TRAIT_LOCK | TRAIT_LOAD));
-    }
+    bool may_fail = server->expect.count == 0 && !(traits & (TRAIT_LOCK | TRAITS_LASTING));
+    client->pool->counters->pins += !client->pinned;
+    server->pin_unproved = may_fail && (!client->pinned || server->pin_unproved);
     client->pinned = true;
     server->dirty = true;
 }
@@ -96,8 +95,14 @@ static bool keep_or_refuse_state(const struct message *message, enum expect_kind
                                  unsigned traits)
 {
     struct client *client = message->client;
+    if (client->pool->state == STATE_ALLOW)
+        return false;
+    if (traits & TRAITS_LASTING)
+        message->server->tainted = true; /* no reset takes it away */
+    if (traits & TRAIT_CUT)
+        message->server->dirty = true; /* who knows what stands behind */
     traits &= TRAITS_SESSION;
-    if (!traits || client->pool->mode == POOL_SESSION || client->pool->state == STATE_ALLOW)
+    if (!traits || client->pool->mode == POOL_SESSION)
         return false;
     if (client->pool->state == STATE_PIN) {
         pin(client, traits);
@@ -167,6 +172,18 @@ static bool may_listen(const struct message *message)
             slice_equal_nocase(params_get(client->params, encoding), params_get(usual, encoding)));
 }
 
+/* A client that is pinned listens on its own server, but not twice to what it listened to before. */
+static bool listens_already(const struct message *message, struct slice text)
+{
+    if (!message->client->pinned || message->server->status == 'E' ||
+        !listen_has(message->client, text))
+        return false;
+    expect_push(&message->server->expect, (struct expected){.kind = EXPECT_COMMAND_DONE,
+                                                            .simple = true,
+                                                            .called = xstrdup("LISTEN")});
+    return true;
+}
+
 /* RESET amid a transaction went to what the connection began with: at once the session has what it
  * began with itself. */
 static void set_to_startup(const struct message *message, const char *which)
@@ -199,20 +216,20 @@ static bool on_query(const struct message *message)
     struct slice text = body_of(message);
     if (text.len > 0 && message->have == message->size)
         text.len--;
-    unsigned traits = traits_of(text);
+    unsigned traits = traits_of(text) | (message->have < message->size ? TRAIT_CUT : 0);
     if ((traits & (TRAIT_LISTEN | TRAIT_UNLISTEN)) && may_listen(message) &&
         !message->server->batch_open && listen_query(message->client, text))
         return true;
     if ((traits & TRAIT_DEALLOCATE) && deallocate_ours(message, text))
         return true;
+    if ((traits & TRAIT_LISTEN) && listens_already(message, text))
+        return true;
     if (keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
         refuse_sequence(message, EXPECT_QUERY, traits))
         return true;
-    if (message->have < message->size || text.len > TRAITS_TEXT_BYTES_MAX)
-        message->server->dirty = true;                           /* who knows what stands behind */
-    if ((traits & TRAIT_UNLISTEN) && traits_unlistens_all(text)) /* as drivers reset a session */
-        listen_forget(message->client);
-    if (traits & TRAIT_SIGNAL)
+    if (traits & TRAIT_UNLISTEN)
+        listen_note(message->client, text);
+    if ((traits & TRAIT_SIGNAL) && message->server->status != 'E')
         signals_in_query(message->client, text);
     if ((traits & TRAIT_PREPARED) && forward_renames(message->client) &&
         message->server->status != 'E')
@@ -393,10 +410,11 @@ static bool on_parse(const struct message *message)
     if (!wire_take_text(&body, &name) || !wire_parse_text(body, &text))
         return false;
     if (!forward_renames(message->client)) {
-        unsigned traits = traits_of(text);
+        unsigned traits = traits_of(text) | (name.len > 0 ? TRAIT_PREPARE : 0);
         if (keep_or_refuse_state(message, EXPECT_PARSE, traits) ||
             refuse_sequence(message, EXPECT_PARSE, traits))
             return true;
+        message->server->unnamed_is_own |= name.len == 0;
         expect_reply(message, EXPECT_PARSE);
         pass(message);
     } else if (name.len == 0) {
@@ -491,6 +509,15 @@ static bool has_changed(const struct message *message, struct slice name,
     return true;
 }
 
+static void refuse_missing(const struct message *message, enum expect_kind kind, struct slice name)
+{
+    AUTO_TEXT text =
+        name.len == 0
+            ? xstrdup("unnamed prepared statement does not exist")
+            : xasprintf("prepared statement \"%.*s\" does not exist", (int)name.len, name.ptr);
+    refuse(message, kind, &(struct wire_error){"26000", text, NULL, NULL});
+}
+
 /* Makes sure that the server has what the client means by `name`. False: it was refused; *ret is
  * NULL when the name is to go on as it is. */
 static bool find_statement(const struct message *message, enum expect_kind kind, struct slice name,
@@ -514,9 +541,7 @@ static bool find_statement(const struct message *message, enum expect_kind kind,
     }
     if (client->pinned && !statement_name_is_ours(name))
         return true; /* of SQL's PREPARE, perhaps */
-    AUTO_TEXT text =
-        xasprintf("prepared statement \"%.*s\" does not exist", (int)name.len, name.ptr);
-    refuse(message, kind, &(struct wire_error){"26000", text, NULL, NULL});
+    refuse_missing(message, kind, name);
     return false;
 }
 
@@ -525,9 +550,7 @@ static bool find_unnamed(const struct message *message, enum expect_kind kind)
     struct client *client = message->client;
     struct server *server = message->server;
     if (!client->unnamed) {
-        refuse(
-            message, kind,
-            &(struct wire_error){"26000", "unnamed prepared statement does not exist", NULL, NULL});
+        refuse_missing(message, kind, (struct slice){"", 0});
         return false;
     }
     if (kind == EXPECT_BIND && has_changed(message, (struct slice){"", 0}, client->unnamed)) {
@@ -559,12 +582,26 @@ static void pass_renamed(const struct message *message, struct slice before, str
     batch_pass(message->batch, after, (size_t)(message->start + message->have - after));
 }
 
+/* Where names are nobody's business of the pool (prepared_statements_max = 0): a named statement
+ * pins its client, and the unnamed one is of this transaction; all else is somebody else's. */
+static bool refuse_others(const struct message *message, enum expect_kind kind, struct slice name)
+{
+    const struct client *client = message->client;
+    if (client->pool->mode == POOL_SESSION || client->pool->state == STATE_ALLOW ||
+        client->pinned || (name.len == 0 && message->server->unnamed_is_own))
+        return false;
+    refuse_missing(message, kind, name);
+    return true;
+}
+
 /* Bind, and Describe of a statement: `before` and `name` of pass_renamed. */
 static void on_use(const struct message *message, enum expect_kind kind, struct slice before,
                    struct slice name)
 {
     struct statement *statement = NULL;
     if (!forward_renames(message->client)) {
+        if (refuse_others(message, kind, name))
+            return;
         pass(message);
     } else if (name.len == 0) {
         if (!find_unnamed(message, kind))
@@ -594,6 +631,17 @@ static void on_use(const struct message *message, enum expect_kind kind, struct 
     expect_push(&message->server->expect, entry);
 }
 
+/* Is its Parse on its way, so that it fails with what pins its client? */
+static bool is_parsed_now(const struct server *server, const struct statement *statement)
+{
+    for (uint32_t i = 0; i < server->expect.count; i++) {
+        const struct expected *entry = expect_at(&server->expect, i);
+        if (entry->kind == EXPECT_PARSE && entry->statement == statement)
+            return true;
+    }
+    return false;
+}
+
 static bool on_bind(const struct message *message)
 {
     struct slice rest = body_of(message), portal, name;
@@ -607,12 +655,18 @@ static bool on_bind(const struct message *message)
     statement_release(&message->server->command);
     if (statement && refuse_sequence(message, EXPECT_BIND, statement->traits))
         return true;
+    unsigned keeps = statement ? traits_to_keep(statement) & TRAITS_LEFT : 0;
+    if (keeps && !(client->pinned && is_parsed_now(message->server, statement)) &&
+        keep_or_refuse_state(message, EXPECT_BIND, keeps))
+        return true;
     if (statement && (statement->traits & TRAITS_COMMAND) && portal.len == 0)
         message->server->command = statement_hold(statement);
     else if (statement && (statement->traits & TRAIT_LISTEN) &&
              keep_or_refuse_state(message, EXPECT_BIND, TRAIT_LISTEN))
         return true;
-    if (statement && (statement->traits & TRAIT_SIGNAL))
+    else if (statement && (statement->traits & TRAIT_UNLISTEN))
+        listen_note(client, statement_text(statement));
+    if (statement && (statement->traits & TRAIT_SIGNAL) && message->server->status != 'E')
         signals_in_bind(client, statement, rest);
     if (statement && (statement->traits & TRAIT_PREPARED) && message->server->status != 'E')
         show_own_statements(message);
@@ -705,6 +759,8 @@ static bool on_execute(const struct message *message)
         body_of(message).ptr[0] == 0) { /* of the unnamed portal */
         if (perform(message, command) || client->awaits_listen)
             return true;
+        if (command->traits & TRAIT_UNLISTEN)
+            listen_note(client, statement_text(command));
         if (keep_or_refuse_state(message, EXPECT_EXECUTE, command->traits))
             return true;
     }
@@ -765,6 +821,7 @@ static bool on_message(const struct message *message)
     case 'E':
         return on_execute(message);
     case 'F':
+        message->server->dirty = true; /* of which function, only Postgres knows */
         expect_reply(message, EXPECT_QUERY);
         pass(message);
         return true;
@@ -797,6 +854,8 @@ static bool uses_unnamed(struct slice message)
 static bool must_wait(const struct client *client, struct slice message)
 {
     const struct expect *expect = &client->server->expect;
+    if (expect->ends > 0 && client->pool->mode == POOL_STATEMENT)
+        return true; /* it may have begun a block */
     if (expect->ends == 0 || !forward_renames(client) || message.len <= WIRE_HEADER_BYTES)
         return false;
     char first = message.ptr[WIRE_HEADER_BYTES];
@@ -902,24 +961,45 @@ static void take_skipped(struct client *client, struct batch *batch, struct slic
         batch_pass(batch, skipped.ptr, skipped.len);
 }
 
-/* Before a client's first message: the server's session becomes what this client's was. True: its
- * messages wait for what the server says to that. */
-static bool restore_params(struct client *client, struct batch *batch)
+static void send_params(struct client *client, struct batch *batch, struct params *from,
+                        struct params *to)
 {
-    struct server *server = client->server;
-    if (server->params == client->params || server->expect.count > 0 || server->status != 'I')
-        return false;
     struct buffer *out = batch_compose(batch);
     size_t begun = wire_begin(out, 'Q');
-    params_append_sql(server->params, client->params, out);
+    params_append_sql(from, to, out);
     buffer_append(out, "", 1);
     wire_end(out, begun);
+    expect_push(&client->server->expect,
+                (struct expected){.kind = EXPECT_OWN_QUERY, .restores = params_hold(to)});
+}
+
+/* Before a client's first message: the server's session becomes what this client's was. True: its
+ * messages wait for what the server says to that, because nobody has taken it yet, or because the
+ * statement would do something else without it. */
+static bool restore_params(struct client *client, struct batch *batch)
+{
+    static const char encoding_name[] = "client_encoding";
+    struct server *server = client->server;
+    server->dirty = server->dirty || params_have_temporary(client->params);
+    if (server->params == client->params || server->expect.count > 0 || server->status != 'I')
+        return false;
+    bool waits = !params_are_accepted(client->params) ||
+                 !params_are_alike(server->params, client->params);
+    struct params *from = TAKE(server->params);
+    struct slice encoding = params_get(client->params, encoding_name);
+    if (encoding.ptr && !slice_equal(params_get(from, encoding_name), encoding)) {
+        /* On its own: a text is read in the encoding of before. */
+        struct params *between = params_with(params_hold(from), SLICE("client_encoding"), encoding);
+        send_params(client, batch, from, between);
+        params_release(&from);
+        from = between;
+    }
+    if (from != client->params)
+        send_params(client, batch, from, client->params);
+    params_release(&from);
     statement_release(&server->unnamed); /* a simple query ends it */
-    params_release(&server->params);
     server->params = params_hold(client->params);
-    expect_push(&server->expect, (struct expected){.kind = EXPECT_OWN_QUERY,
-                                                   .restores = params_hold(client->params)});
-    return !params_are_accepted(client->params);
+    return waits;
 }
 
 /* Alone on its way, whole and small, the batch is kept: should a plan prove out of date before
@@ -969,7 +1049,7 @@ struct slice forward_messages(struct client *client, struct slice bytes,
     client->unparsed = client->unparsed || (client->awaits_listen && bytes.len > 0);
     if (alone && r > 0 && bytes.len == 0)
         keep_batch(client, all);
-    if (server->expect.count >= EXPECT_MAX && server->batch_open)
+    if (server->expect.count >= EXPECT_MAX && server->batch_open && client->skip == 0)
         wire_plain(batch_compose(&batch), 'H'); /* or nothing might come that makes room */
     int count = batch_parts(&batch, parts);
     *ret_end = r < 0;

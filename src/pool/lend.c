@@ -607,25 +607,43 @@ uint32_t pool_pinned(const struct pool *pool)
     return count;
 }
 
+/* A login waits for the pool's first connection as a query waits for one. */
+static void end_long_logins(struct pool *pool, const struct wire_error *error)
+{
+    struct link *link = list_first(&pool_process.clients), *next;
+    for (; link; link = next) {
+        struct client *client = CONTAINER_OF(link, struct client, link);
+        next = list_next(&pool_process.clients, link);
+        if (client->state == CLIENT_LOGIN && client->pool == pool &&
+            pool_passed(client->since_us, pool->limits.query_wait_ms))
+            login_resume(client, error);
+    }
+}
+
 static void end_long_waits(struct pool *pool)
 {
     int64_t limit_ms = pool->limits.query_wait_ms;
-    for (struct link *link; limit_ms > 0 && (link = list_first(&pool->waiting));) {
+    if (limit_ms <= 0 || pool->waiting.count + pool->logins == 0)
+        return;
+    AUTO_TEXT detail = xasprintf(
+        "%u connections are in use, %u of them pinned by session state; %u clients wait; "
+        "query_wait_timeout is %lld ms.",
+        pool->lent.count, pool_pinned(pool), pool->waiting.count + pool->logins,
+        (long long)limit_ms);
+    const struct wire_error error = {
+        "57P03", "no connection to the database became free in time", detail,
+        "The pool is exhausted: raise pool_size, shorten transactions, or see session_state about "
+        "what pins.", NULL};
+    for (struct link *link; (link = list_first(&pool->waiting));) {
         struct client *client = CONTAINER_OF(link, struct client, waiting);
-        if (pool_now() - client->since_us <= (uint64_t)limit_ms * 1000)
+        if (!pool_passed(client->since_us, limit_ms))
             break;
-        AUTO_TEXT detail = xasprintf(
-            "%u connections are in use, %u of them pinned by session state; %u clients wait; "
-            "query_wait_timeout is %lld ms.",
-            pool->lent.count, pool_pinned(pool), pool->waiting.count, (long long)limit_ms);
         pool_stop_waiting(client);
-        client_trouble(client,
-                       &(struct wire_error){
-                           "57P03", "no connection to the database became free in time", detail,
-                           "The pool is exhausted: raise pool_size, shorten transactions, or "
-                           "see session_state about what pins."});
+        client_trouble(client, &error);
         pool_again(client);
     }
+    if (pool->logins > 0)
+        end_long_logins(pool, &error);
 }
 
 static void tick_servers(struct list *list)

@@ -8,6 +8,8 @@
 #include "pool.h"
 #include "traits.h"
 
+enum { LATE_BYTES_MAX = 8 * 1024 * 1024 };
+
 struct subscription {
     struct link link;          /* of its channel */
     struct subscription *next; /* of its client */
@@ -88,7 +90,8 @@ static void tell(struct pool *pool, const char *verb, const char *name)
     for (const char *p = name; *p; p++)
         buffer_append(&sql, *p == '"' ? "\"\"" : p, *p == '"' ? 2 : 1);
     buffer_append(&sql, "\"", 2);
-    (void)server_query(pool->listener, sql.data + sql.start, name);
+    bool listens = strcmp(verb, "LISTEN") == 0;
+    (void)server_query(pool->listener, sql.data + sql.start, listens ? name : NULL);
 }
 
 static void drop_channel(struct pool *pool, struct channel *channel)
@@ -142,6 +145,42 @@ void listen_forget(struct client *client)
 {
     while (client->subscriptions)
         drop_subscription(client, &client->subscriptions);
+}
+
+bool listen_has(struct client *client, struct slice text)
+{
+    char name[64];
+    return traits_listen(text, name) == 'L' && *find_subscription(client, name);
+}
+
+void listen_note(struct client *client, struct slice text)
+{
+    char name[64], verb;
+    if (!client->subscriptions)
+        return;
+    if (!client->unlistens)
+        client->unlistens = xcalloc(1, sizeof(*client->unlistens));
+    while ((verb = traits_unlistened(&text, name))) {
+        const char *meant = verb == '*' ? "" : name; /* which is no channel's */
+        buffer_append(client->unlistens, meant, strlen(meant) + 1);
+    }
+}
+
+void listen_settle(struct client *client, bool committed)
+{
+    struct buffer *names = TAKE(client->unlistens);
+    for (const char *name; names && committed && buffer_len(names) > 0;) {
+        name = names->data + names->start;
+        struct subscription **place = find_subscription(client, name);
+        if (!*name)
+            listen_forget(client);
+        else if (*place)
+            drop_subscription(client, place);
+        buffer_consume(names, strlen(name) + 1);
+    }
+    if (names)
+        buffer_done(names);
+    free(names);
 }
 
 void listen_move(struct client *client, struct pool *to)
@@ -267,8 +306,26 @@ void listen_flush(struct client *client)
     free(late);
 }
 
+/* One that does not read is not waited for. */
+static bool is_behind(struct client *client)
+{
+    static const struct wire_error too_slow = {
+        "53400", "more notifications wait for this session than the pool keeps",
+        "They are more than 8 MiB.", "Read what comes, or LISTEN to less.", NULL};
+    size_t bytes = (client->late ? buffer_len(client->late) : 0) +
+                   (client->out ? buffer_len(client->out) : 0);
+    if (bytes > LATE_BYTES_MAX && !client->terminated) {
+        client_trouble(client, &too_slow);
+        client->terminated = true;
+        pool_again(client);
+    }
+    return client->terminated;
+}
+
 static void deliver(struct client *client, const struct buffer *message)
 {
+    if (is_behind(client))
+        return;
     if (!client->late)
         client->late = xcalloc(1, sizeof(*client->late));
     buffer_append_slice(client->late, buffer_slice(message));

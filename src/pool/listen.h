@@ -19,6 +19,12 @@ bool listen_query(struct client *client, struct slice text);
 /* The same of an extended query: its tag when it holds. NULL: when the client does not wait
  * (client->awaits_listen), the server that it has is to do it; else the client asks again later. */
 const char *listen_command(struct client *client, struct slice text);
+/* Is it a LISTEN alone, for what the client listens to already? */
+bool listen_has(struct client *client, struct slice text);
+/* What a text with UNLISTEN in it ends, which the client's server runs: at the end of the
+ * transaction, and not if that comes to nothing. */
+void listen_note(struct client *client, struct slice text);
+void listen_settle(struct client *client, bool committed);
 /* The client leaves, or says DISCARD ALL. */
 void listen_forget(struct client *client);
 /* Its subscriptions go over to another pool, which is its own afterwards. Nothing of them waits. */

@@ -629,7 +629,7 @@ static void on_startup(struct client *client, uint32_t code, struct slice body)
     } else if (config->tls.mode >= TLS_REQUIRE && !client->stream.tls && client->stream.fd_is_tcp) {
         fail(client, "28000", "this pool takes connections with TLS only");
     } else if (!startup_read(body, config->ignore_startup_parameters, &login->startup)) {
-        fail(client, "08P01", "%s", login->startup.problem);
+        fail(client, login->startup.sqlstate, "%s", login->startup.problem);
     } else if (login->startup.replication && client->stream.carrier) {
         fail(client, "0A000", "a worker can not open a replication connection");
     } else if (pool_process.draining && strcmp(login->startup.database, CONSOLE_DATABASE) != 0) {

@@ -16,7 +16,7 @@ struct params {
     uint32_t references;
     uint32_t hash;
     uint64_t meaning;
-    bool accepted;
+    bool accepted, temporary;
     size_t count;
     struct param list[]; /* sorted by name */
 };
@@ -76,6 +76,11 @@ uint64_t params_meaning(const struct params *params)
     return params->meaning;
 }
 
+bool params_have_temporary(const struct params *params)
+{
+    return params->temporary;
+}
+
 bool params_are_accepted(const struct params *params)
 {
     return params->accepted;
@@ -98,6 +103,8 @@ static struct params *intern(struct params *made)
         }
     made->references = 1;
     made->meaning = meaning_of(made);
+    const char *path = params_get(made, "search_path").ptr;
+    made->temporary = path && strcasestr(path, "pg_temp");
     made->next = *bucket;
     return *bucket = made;
 }
@@ -211,6 +218,27 @@ static bool is_of_server(const char *name)
         if (strcasecmp(names[i], name) == 0)
             return true;
     return false;
+}
+
+/* Names that are in one set with a value that the other does not have for them. */
+static bool are_alike_one_way(const struct params *a, const struct params *b)
+{
+    static const char *const names[] = {"application_name", "DateStyle", "IntervalStyle",
+                                        "TimeZone", "extra_float_digits"};
+    for (size_t i = 0; i < a->count; i++) {
+        bool of_form = is_of_server(a->list[i].name);
+        for (size_t name = 0; name < ARRAY_LEN(names) && !of_form; name++)
+            of_form = strcasecmp(a->list[i].name, names[name]) == 0;
+        if (!of_form &&
+            !slice_equal(params_get(b, a->list[i].name), slice_of(a->list[i].value)))
+            return false;
+    }
+    return true;
+}
+
+bool params_are_alike(const struct params *a, const struct params *b)
+{
+    return are_alike_one_way(a, b) && are_alike_one_way(b, a);
 }
 
 void params_append_sql(const struct params *from, const struct params *to, struct buffer *sql)

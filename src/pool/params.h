@@ -26,6 +26,8 @@ struct slice params_get(const struct params *params, const char *name);
 /* The same for sets under which a statement's text means the same: its literals and names are read
  * when it is prepared, by TimeZone, DateStyle, IntervalStyle and search_path. */
 uint64_t params_meaning(const struct params *params);
+/* Is pg_temp in its search_path, so that what a session creates may be gone with it? */
+bool params_have_temporary(const struct params *params);
 /* Has a server taken all of it? A session that begins with a set that none has taken yet waits for
  * what the first one says. */
 bool params_are_accepted(const struct params *params);
@@ -33,6 +35,9 @@ void params_accept(struct params *params);
 size_t params_count(const struct params *params);
 void params_at(const struct params *params, size_t i, struct slice *ret_name,
                struct slice *ret_value);
+
+/* Are they the same, but for what changes no more than the form of values, and reported as such? */
+bool params_are_alike(const struct params *a, const struct params *b);
 
 /* Appends SQL that makes a session with the set `from` one with the set `to`. */
 void params_append_sql(const struct params *from, const struct params *to, struct buffer *sql);

@@ -65,6 +65,7 @@ struct client {
     struct buffer *out;                 /* what it did not take yet */
     struct login *login;                /* until it is in */
     struct subscription *subscriptions; /* what it listens to */
+    struct buffer *unlistens;           /* … and does not, when its transaction is through */
     struct watch *awaited;              /* somebody's result that may be its own, too (cache.h) */
     struct buffer *late;                /* notifications that came in the middle of a row */
     char *trouble; /* an ErrorResponse for its next query, about what happened behind its back */
@@ -138,9 +139,11 @@ struct server {
     bool changed_schema; /* in the transaction that runs */
     bool batch_open;     /* messages of an extended query were sent, and no Sync after them */
     bool copy_in;
-    bool dirty;                /* has session state that a reset takes away */
+    bool dirty;                /* has session state that DISCARD ALL takes away */
+    bool reset_due;            /* server_reset_query is to run */
     bool fatal;                /* it has told its client that the session is over */
     bool tainted;              /* to be closed instead of lent again */
+    bool unfit;                /* … at once: it has not become what its client's session is */
     bool leaves;               /* tainted, and counted in its pool's leaving */
     bool closed;               /* freed at the end of the turn */
     struct watch *watch;       /* the result that comes is to be kept (cache.h); NULL: it is not */
@@ -159,6 +162,8 @@ struct server {
     bool reuses;        /* the batch that is read uses a statement that was prepared before it */
     bool describes;     /* … and asks what its columns are */
     bool resets;        /* the command that runs is a RESET */
+    bool unnamed_is_own; /* its client has prepared the unnamed statement since it has it */
+    bool rolled_back;   /* in the transaction that runs something was, perhaps all of it */
     bool pin_unproved;  /* what pins its client is the only thing under way, and may fail */
     bool retries;       /* asks asked_again once more when the server is ready */
     bool drop_skipped;  /* what is skipped is not for the client */

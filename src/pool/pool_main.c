@@ -382,6 +382,8 @@ static void on_control(struct loop_source *source, uint32_t events)
             drain(&message);
         else if (message.type == CONTROL_PLAN_REFUSED)
             pool_process.refused_us = pool_now();
+        else if (message.type == CONTROL_PAUSE || message.type == CONTROL_RESUME)
+            console_pause_all(message.type == CONTROL_PAUSE);
         else if (message.type == CONTROL_TAKE_OVER)
             take_over(&message);
         else if (message.type == CONTROL_HAND_OVER)

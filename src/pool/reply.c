@@ -210,7 +210,8 @@ static void note_fatal(struct reply *reply)
 }
 
 /* A query of the pool's own has failed. If it set what its client's session began with, the client
- * hears of it what Postgres would have said at its login. */
+ * hears of it what Postgres would have said at its login, unless it is about this connection alone:
+ * an administrator has cancelled the query, say. */
 static void fail_own(struct server *server, bool restores, struct slice error)
 {
     static const char *const of_values[] = {"22", "42", "55", "28"};
@@ -221,6 +222,7 @@ static void fail_own(struct server *server, bool restores, struct slice error)
             client_refuse(server->client, error);
             return;
         }
+    server->unfit = restores;
 }
 
 static void on_error(struct reply *reply)
@@ -237,6 +239,7 @@ static void on_error(struct reply *reply)
     }
     enum expect_kind kind = head->kind;
     bool restores = head->restores != NULL;
+    server->rolled_back = true;
     if (server->pin_unproved && server->client)
         server->client->pinned = server->pin_unproved = false; /* it has come to nothing */
     AUTO_TEXT refusal = TAKE(head->refusal);
@@ -331,6 +334,7 @@ static void on_tag(struct server *server, struct slice tag)
     const struct expected *head = expect_head(&server->expect);
     const char *reset = head ? head->resets : NULL;
     bool is_reset = slice_equal(tag, SLICE("RESET\0"));
+    server->rolled_back = server->rolled_back || slice_starts_with(tag, SLICE("ROLLBACK"));
     server->resets = server->resets || is_reset || (reset && slice_equal(tag, SLICE("SET\0")));
     if (client && reset && server->resets)
         reset_to_startup(server, client, reset);
@@ -420,6 +424,11 @@ static void on_ready(struct reply *reply)
         client_settle_params(server->client);
     server->progress_us = pool_now();
     server->copy_in = server->resets = false;
+    if (server->status == 'I' && server->expect.count == 0) {
+        if (server->client && server->client->unlistens)
+            listen_settle(server->client, !server->rolled_back);
+        server->rolled_back = false;
+    }
     server->changed_schema = server->changed_schema && server->status != 'I';
     /* A block in statement mode ends the session (server.c); its client hears nothing but that. */
     if (head != EXPECT_OWN_QUERY && !server_in_forbidden_block(server))
@@ -594,7 +603,7 @@ struct slice reply_messages(struct server *server, struct slice bytes, bool *ret
         batch_pass(&batch, bytes.ptr, bytes.len);
         bytes.len = 0;
     }
-    while (bytes.len > 0 && r > 0) {
+    while (bytes.len > 0 && r > 0 && !server->unfit) {
         if (server->skip > 0)
             take_skipped(server, &batch, &bytes);
         else

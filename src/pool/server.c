@@ -273,10 +273,24 @@ static void make_idle(struct server *server)
     pool_serve_later(server->pool);
 }
 
+/* After a reset that may leave anything: all that the server does not report itself is to be set
+ * anew. */
+static void distrust_params(struct server *server)
+{
+    struct slice name, value;
+    for (size_t i = 0; i < params_count(server->params); i++) {
+        params_at(server->params, i, &name, &value);
+        if (!params_get(server->base_params, name.ptr).ptr)
+            server->params = params_with(server->params, name, SLICE("(unknown)"));
+    }
+}
+
 /* Nobody's, and nothing is outstanding: does what is missing for the next client. */
 static void clean(struct server *server)
 {
+    static const char everything[] = "DISCARD ALL";
     const char *reset = server->pool->config->server_reset_query;
+    bool wanted = server->reset_due && *reset, particular = strcasecmp(reset, everything) != 0;
     if (server->pool->replication) {
         server_close(server, "its client has left");
         return;
@@ -290,14 +304,18 @@ static void clean(struct server *server)
     server->finishes = false;
     if (server->status != 'I') {
         (void)server_query(server, "ROLLBACK", NULL);
-    } else if (server->dirty && *reset) {
-        server->dirty = false;
+    } else if (wanted && particular) {
+        server->reset_due = false;
+        distrust_params(server);
+        (void)server_query(server, reset, NULL);
+    } else if (wanted || server->dirty) {
+        server->dirty = server->reset_due = false;
         prepared_clear(&server->prepared);
         params_release(&server->params);
         server->params = params_hold(server->base_params);
-        (void)server_query(server, reset, NULL);
+        (void)server_query(server, everything, NULL);
     } else {
-        server->dirty = false;
+        server->dirty = server->reset_due = false;
         make_idle(server);
     }
 }
@@ -325,22 +343,24 @@ static void part(struct server *server)
     server->held_us = 0;
     server->client = NULL;
     server->copy_in = server->failed = server->retries = server->verifies = false;
-    server->pin_unproved = false;
+    server->pin_unproved = server->rolled_back = server->unnamed_is_own = false;
     cache_unwatch(server);
     if (server->status != 'I')
         client_return_params(client);
     params_release(&server->settled_params);
     statement_release(&server->command);
     client->server = NULL;
-    server->dirty = server->dirty || client->pinned || server->pool->config->reset_always;
-    client->pinned = client->pool->mode == POOL_SESSION;
+    bool session = client->pool->mode == POOL_SESSION;
+    server->reset_due = session || server->pool->config->reset_always;
+    server->dirty = !session && (server->dirty || client->pinned);
+    client->pinned = session;
 }
 
 void server_release(struct server *server)
 {
     count_transaction(server);
     part(server);
-    if (server->dirty || server->cancels > 0)
+    if (server->dirty || server->reset_due || server->cancels > 0)
         clean(server);
     else
         make_idle(server);
@@ -406,6 +426,8 @@ void server_lose_client(struct server *server)
     server->finishes = goodbye;
     if (!goodbye)
         cancel_query(server);
+    if (server->stream.readable)
+        server_again(server); /* it had stopped for who read too slowly */
 }
 
 /* ---- input ---- */
@@ -542,6 +564,10 @@ void server_run(struct server *server)
                 "database %s: the server does not follow the protocol; its connection is closed",
                 server->pool->database_name);
             server_close(server, "the database does not follow the protocol");
+            return;
+        }
+        if (server->unfit) {
+            server_close(server, "the settings of a client's session did not come about");
             return;
         }
         if (server->tainted && idle) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "signals.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -40,19 +41,39 @@ static bool take_number(struct slice *rest, uint64_t *ret)
     return rest->ptr > begin;
 }
 
+/* Does nothing follow that could keep the call from being made? */
+static bool is_unconditional(struct slice rest)
+{
+    static const char *const words[] = {"where", "from",  "limit",     "offset", "having", "group",
+                                        "union", "except", "intersect", "fetch",  "and",    "or"};
+    while (rest.len > 0) {
+        size_t len = 0;
+        while (len < rest.len && (isalnum((unsigned char)rest.ptr[len]) || rest.ptr[len] == '_'))
+            len++;
+        for (size_t i = 0; i < ARRAY_LEN(words); i++)
+            if (slice_equal_nocase((struct slice){rest.ptr, len}, slice_of(words[i])))
+                return false;
+        len += len == 0;
+        rest.ptr += len, rest.len -= len;
+    }
+    return true;
+}
+
+/* In "SELECT pg_terminate_backend(number)" and the like. Nobody knows beforehand whether a call that
+ * stands elsewhere is made. */
 static bool find_call(struct slice text, struct call *ret)
 {
-    for (; text.len > 0; text.ptr++, text.len--) {
-        struct slice rest = text;
-        ret->terminates = take(&rest, "pg_terminate_backend");
-        if ((!ret->terminates && !take(&rest, "pg_cancel_backend")) || !take(&rest, "("))
-            continue;
-        ret->is_parameter = take(&rest, "$");
-        if (!ret->is_parameter && !take(&rest, "'"))
-            skip_space(&rest);
-        return take_number(&rest, &ret->number);
-    }
-    return false;
+    struct slice rest = text;
+    if (!take(&rest, "select"))
+        return false;
+    (void)take(&rest, "pg_catalog.");
+    ret->terminates = take(&rest, "pg_terminate_backend");
+    if ((!ret->terminates && !take(&rest, "pg_cancel_backend")) || !take(&rest, "("))
+        return false;
+    ret->is_parameter = take(&rest, "$");
+    if (!ret->is_parameter && !take(&rest, "'"))
+        skip_space(&rest);
+    return take_number(&rest, &ret->number) && is_unconditional(rest);
 }
 
 static void perform(struct client *client, const struct call *call)

@@ -55,6 +55,21 @@ static bool is_of_packet(struct slice name)
     return name.len > 5 && strncasecmp(name.ptr, "_pq_.", 5) == 0;
 }
 
+/* As Postgres takes an application's name: what is not ASCII is a question mark. */
+static void clean_name(char *name)
+{
+    for (; *name; name++)
+        if (*name < ' ' || *name > '~')
+            *name = '?';
+}
+
+/* As Postgres spells it in what it reports; drivers compare. */
+static bool is_utf8(const char *encoding)
+{
+    return strcasecmp(encoding, "utf8") == 0 || strcasecmp(encoding, "utf-8") == 0 ||
+           strcasecmp(encoding, "unicode") == 0;
+}
+
 static bool add_parameter(struct startup *startup, struct slice name, struct slice value,
                           char *const *ignored)
 {
@@ -65,8 +80,13 @@ static bool add_parameter(struct startup *startup, struct slice name, struct sli
     if (params_count(startup->params) >= PARAMETERS_MAX)
         return problem(startup, "too many startup parameters");
     AUTO_TEXT text = xstrndup(name.ptr, name.len);
-    if (!config_lists(ignored, text))
-        startup->params = params_with(startup->params, name, value);
+    AUTO_TEXT meant = xstrndup(value.ptr, value.len);
+    if (config_lists(ignored, text))
+        return true;
+    if (strcasecmp(text, "application_name") == 0)
+        clean_name(meant);
+    bool spelled = strcasecmp(text, "client_encoding") == 0 && is_utf8(meant);
+    startup->params = params_with(startup->params, name, slice_of(spelled ? "UTF8" : meant));
     return true;
 }
 
@@ -88,6 +108,12 @@ static bool take_option(const char **text, struct buffer *word)
     return any;
 }
 
+static bool wrong_options(struct startup *startup, const char *why)
+{
+    startup->sqlstate = "42601"; /* as Postgres, of a command line */
+    return problem(startup, "%s", why);
+}
+
 /* "-c name=value" and "--name=value"; a dash in a name stands for an underscore. */
 static bool add_options(struct startup *startup, struct slice options, char *const *ignored)
 {
@@ -101,10 +127,10 @@ static bool add_options(struct startup *startup, struct slice options, char *con
         else if (strncmp(setting, "--", 2) == 0 || strncmp(setting, "-c", 2) == 0)
             setting += 2;
         else
-            return problem(startup, "options can have -c name=value and --name=value only");
+            return wrong_options(startup, "options can have -c name=value and --name=value only");
         char *equals = strchr(setting, '=');
         if (!equals)
-            return problem(startup, "a setting in options has no value");
+            return wrong_options(startup, "a setting in options has no value");
         for (char *p = setting; p < equals; p++)
             *p = *p == '-' ? '_' : *p;
         if (!add_parameter(startup, (struct slice){setting, (size_t)(equals - setting)},
@@ -134,8 +160,10 @@ static bool add_replication(struct startup *startup, struct slice value)
         startup->replication = words[i].on ? xstrdup("true") : NULL;
         return true;
     }
-    if (!logical)
+    if (!logical) {
+        startup->sqlstate = "22023";
         return problem(startup, "replication is neither \"database\" nor on or off");
+    }
     startup->replication = xstrdup("database");
     return true;
 }
@@ -162,10 +190,10 @@ static bool add(struct startup *startup, struct slice name, struct slice value,
     return true;
 }
 
-bool startup_read(struct slice body, char *const *ignored, struct startup *ret)
+/* Its options, or all but those. */
+static bool read_pairs(struct slice body, bool options, char *const *ignored, struct startup *ret)
 {
     struct slice name, value;
-    *ret = (struct startup){.params = params_empty()};
     for (;;) {
         if (!wire_take_text(&body, &name))
             return problem(ret, "the startup packet does not end as it should");
@@ -173,11 +201,20 @@ bool startup_read(struct slice body, char *const *ignored, struct startup *ret)
             break;
         if (!wire_take_text(&body, &value))
             return problem(ret, "the startup packet does not end as it should");
-        if (!add(ret, name, value, ignored))
+        if (slice_equal(name, SLICE("options")) == options && !add(ret, name, value, ignored))
             return false;
     }
     if (body.len > 0)
         return problem(ret, "something follows the end of the startup packet");
+    return true;
+}
+
+bool startup_read(struct slice body, char *const *ignored, struct startup *ret)
+{
+    *ret = (struct startup){.params = params_empty(), .sqlstate = "08P01"};
+    /* As in Postgres, what stands in the packet itself holds. */
+    if (!read_pairs(body, true, ignored, ret) || !read_pairs(body, false, ignored, ret))
+        return false;
     if (!ret->user || !*ret->user)
         return problem(ret, "no user is named in the startup packet");
     if (strlen(ret->user) > NAME_BYTES_MAX ||

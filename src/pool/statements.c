@@ -17,6 +17,7 @@ struct statements {
     uint32_t count, cap;
     uint32_t next_id;
     struct list idle; /* the one that was let go of last is first */
+    size_t idle_bytes;
 };
 
 struct name {
@@ -117,10 +118,16 @@ struct statement *statements_intern(struct statements *table, struct slice body,
     return add(table, hash, body, meaning);
 }
 
+static void leave_idle(struct statement *statement)
+{
+    list_remove(&statement->table->idle, &statement->idle);
+    statement->table->idle_bytes -= statement->body_bytes;
+}
+
 struct statement *statement_hold(struct statement *statement)
 {
     if (statement->references++ == 0)
-        list_remove(&statement->table->idle, &statement->idle);
+        leave_idle(statement);
     return statement;
 }
 
@@ -129,13 +136,14 @@ void statement_release(struct statement **statement)
     struct statement *s = TAKE(*statement);
     if (!s || --s->references > 0)
         return;
-    struct list *idle = &s->table->idle;
-    list_push_front(idle, &s->idle);
-    if (idle->count <= IDLE_STATEMENTS_MAX)
-        return;
-    struct statement *oldest = CONTAINER_OF(list_last(idle), struct statement, idle);
-    list_remove(idle, &oldest->idle);
-    forget(oldest);
+    struct statements *table = s->table;
+    list_push_front(&table->idle, &s->idle);
+    table->idle_bytes += s->body_bytes;
+    while (table->idle.count > IDLE_STATEMENTS_MAX || table->idle_bytes > IDLE_BYTES_MAX) {
+        struct statement *oldest = CONTAINER_OF(list_last(&table->idle), struct statement, idle);
+        leave_idle(oldest);
+        forget(oldest);
+    }
 }
 
 struct slice statement_text(const struct statement *statement)

@@ -32,6 +32,7 @@ struct statement {
 };
 
 enum { SERVER_NAME_BYTES = 20, IDLE_STATEMENTS_MAX = 1000 };
+enum { IDLE_BYTES_MAX = 8 * 1024 * 1024 }; /* of a table */
 
 struct statements *statements_new(void);
 /* Nobody may refer to its statements any more. */

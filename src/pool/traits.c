@@ -49,7 +49,7 @@ static void skip_space(struct slice *rest)
         if (strchr(" \t\r\n\f\v", rest->ptr[0]) && rest->ptr[0])
             advance(rest, 1);
         else if (slice_starts_with(*rest, SLICE("--")))
-            while (rest->len > 0 && rest->ptr[0] != '\n')
+            while (rest->len > 0 && rest->ptr[0] != '\n' && rest->ptr[0] != '\r')
                 advance(rest, 1);
         else if (slice_starts_with(*rest, SLICE("/*")))
             skip_comment(rest);
@@ -77,6 +77,24 @@ static struct slice take_quoted(struct slice *rest, bool backslash)
     return text;
 }
 
+/* A string, and what goes on with it on later lines. */
+static struct token take_string(struct slice *rest, bool backslash)
+{
+    struct slice text = take_quoted(rest, backslash);
+    for (;;) {
+        struct slice next = *rest;
+        skip_space(&next);
+        size_t between = (size_t)(next.ptr - rest->ptr);
+        bool new_line = memchr(rest->ptr, '\n', between) || memchr(rest->ptr, '\r', between);
+        if (!new_line || next.len == 0 || next.ptr[0] != '\'')
+            break;
+        (void)take_quoted(&next, backslash);
+        *rest = next;
+        text.len = 0; /* it is of several parts */
+    }
+    return (struct token){TOKEN_STRING, text, 0};
+}
+
 /* $tag$ … $tag$; false: it is no such quote. */
 static bool take_dollar_quoted(struct slice *rest)
 {
@@ -100,7 +118,7 @@ static struct token take_token(struct slice *rest)
     char c = rest->ptr[0];
     if ((c == 'e' || c == 'E') && rest->len > 1 && rest->ptr[1] == '\'') {
         advance(rest, 1);
-        return (struct token){TOKEN_STRING, take_quoted(rest, true), 0};
+        return take_string(rest, true);
     }
     if (is_word_start(c)) {
         struct slice word = {rest->ptr, 1};
@@ -110,7 +128,7 @@ static struct token take_token(struct slice *rest)
         return (struct token){TOKEN_WORD, word, 0};
     }
     if (c == '\'')
-        return (struct token){TOKEN_STRING, take_quoted(rest, false), 0};
+        return take_string(rest, false);
     if (c == '"')
         return (struct token){TOKEN_QUOTED, take_quoted(rest, false), 0};
     if (c == '$' && take_dollar_quoted(rest))
@@ -156,10 +174,12 @@ struct statement_scan {
     unsigned traits;
     int position; /* of the next word, from 0 */
     struct token first, previous, before_previous;
-    bool draws; /* has called nextval(), or follows another statement that may have */
+    bool draws;   /* has called nextval(), or follows another statement that may have */
+    bool inserts, updates;
     /* set_config(…): */
     int depth;
-    struct token name, last;
+    int arguments, tokens; /* which argument it is, and how many tokens it has, so far */
+    bool reported, local;  /* what the first one names; the last one */
 };
 
 static unsigned of_set(struct token subject)
@@ -222,8 +242,23 @@ static bool may_precede_temporary(struct token token)
 /* U&"…" can spell any name. */
 static bool is_escaped(const struct statement_scan *scan)
 {
-    return is_symbol(scan->previous, '&') && scan->before_previous.type == TOKEN_WORD &&
-           slice_equal_nocase(scan->before_previous.text, SLICE("u"));
+    return is_symbol(scan->previous, '&') && is(scan->before_previous, "u");
+}
+
+/* What DISCARD ALL does not know of; some of it is an extension's. */
+static bool is_lasting(struct token token)
+{
+    static const char *const names[] = {"setseed",
+                                        "dblink_connect",
+                                        "dblink_connect_u",
+                                        "pg_replication_origin_session_setup",
+                                        "pg_create_physical_replication_slot",
+                                        "pg_create_logical_replication_slot",
+                                        "pg_copy_physical_replication_slot",
+                                        "pg_copy_logical_replication_slot",
+                                        "pg_backup_start",
+                                        "pg_start_backup"};
+    return is_one_of(token.text, names, ARRAY_LEN(names));
 }
 
 /* Functions that run a text, in which there may be anything. */
@@ -246,13 +281,21 @@ static void see_word_anywhere(struct statement_scan *scan, struct token token)
         slice_equal_nocase(token.text, SLICE("pg_prepared_statement")))
         scan->traits |= TRAIT_PREPARED;
     if (slice_equal_nocase(token.text, SLICE("pg_settings")) &&
-        is(scan->first, "update")) /* has a rule that is set_config */
+        scan->updates) /* has a rule that is set_config */
         scan->traits |= TRAIT_SET;
-    if (token.type == TOKEN_QUOTED && is_escaped(scan) &&
-        memchr(token.text.ptr, '\\', token.text.len))
+    if (is(token, "update"))
+        scan->updates = true;
+    if (token.type == TOKEN_QUOTED && is_escaped(scan))
         scan->traits |= TRAIT_SET;
-    if (runs_text(token))
+    if (runs_text(token) || slice_equal_nocase(token.text, SLICE("set_limit")))
         scan->traits |= TRAIT_SET;
+    if (is_lasting(token))
+        scan->traits |= TRAIT_LASTING;
+    if (is(token, "insert"))
+        scan->inserts = true;
+    if (scan->inserts &&
+        (is(token, "returning") || (is(token, "select") && is(scan->first, "with"))))
+        scan->draws = true; /* by a default */
     if (slice_equal_nocase(token.text, SLICE("pg_temp")))
         scan->traits |= TRAIT_TEMPORARY;
     if (is_temporary(token) && may_precede_temporary(scan->previous))
@@ -272,8 +315,11 @@ static void see_call(struct statement_scan *scan)
 {
     struct slice name = scan->previous.text;
     if (slice_equal_nocase(name, SLICE("set_config"))) {
+        if (scan->depth > 0) /* in the arguments of another */
+            scan->traits |= TRAIT_SET;
         scan->depth = 1;
-        scan->name = scan->last = (struct token){TOKEN_END, {NULL, 0}, 0};
+        scan->arguments = scan->tokens = 0;
+        scan->reported = scan->local = false;
     } else if (slice_equal_nocase(name, SLICE("nextval"))) {
         scan->draws = true;
     } else if (!scan->draws && (slice_equal_nocase(name, SLICE("currval")) ||
@@ -282,29 +328,56 @@ static void see_call(struct statement_scan *scan)
     }
 }
 
-/* set_config(name, value, is_local) is SET LOCAL when the last argument is true. */
+/* set_config(name, value, is_local) is SET LOCAL when the last argument is true, and no more. */
 static void see_in_call(struct statement_scan *scan, struct token token)
 {
+    bool is_string = token.type == TOKEN_STRING;
     if (is_symbol(token, '('))
         scan->depth++;
-    else if (is_symbol(token, ')') && --scan->depth == 0) {
-        bool local = is(scan->last, "true") ||
-                     (scan->last.type == TOKEN_STRING && slice_equal(scan->last.text, SLICE("t")));
-        bool reported = scan->name.type == TOKEN_STRING && is_reported(scan->name.text);
-        if (!local && !reported)
+    if (is_symbol(token, ')') && --scan->depth == 0) {
+        if (!scan->local && !scan->reported)
             scan->traits |= TRAIT_SET;
+        return;
     }
-    if (scan->name.type == TOKEN_END)
-        scan->name = token;
-    scan->last = token;
+    if (is_symbol(token, ',') && scan->depth == 1) {
+        scan->arguments++;
+        scan->tokens = 0;
+        return;
+    }
+    bool alone = scan->tokens++ == 0;
+    if (scan->arguments == 0)
+        scan->reported = alone && is_string && is_reported(token.text);
+    scan->local = alone && (is(token, "true") || (is_string && slice_equal(token.text, SLICE("t"))));
+}
+
+/* A name of two parts is an extension's or an application's parameter, whatever the first one is. */
+static bool is_custom_parameter(const struct statement_scan *scan, struct token token)
+{
+    bool setting = is(scan->first, "set") || is(scan->first, "reset");
+    return is_symbol(token, '.') && setting &&
+           (scan->position == 2 || (scan->position == 3 && is(scan->before_previous, "session")));
+}
+
+/* Tokens that say something only beside those before them. */
+static void see_beside(struct statement_scan *scan, struct token token)
+{
+    if (is_custom_parameter(scan, token))
+        scan->traits |= TRAIT_SET;
+    if (scan->position == 2 && is(scan->first, "prepare") && is(scan->previous, "transaction") &&
+        token.type != TOKEN_STRING)
+        scan->traits |= TRAIT_PREPARE; /* that is the statement's name */
+    if (token.type == TOKEN_STRING && (is(scan->first, "set") || scan->depth > 0) &&
+        memmem(token.text.ptr, token.text.len, "pg_temp", 7))
+        scan->traits |= TRAIT_TEMPORARY;
 }
 
 static void see(struct statement_scan *scan, struct token token)
 {
     bool is_name = token.type == TOKEN_WORD || token.type == TOKEN_QUOTED;
+    see_beside(scan, token);
     if (scan->depth > 0)
         see_in_call(scan, token);
-    else if (is_symbol(token, '('))
+    if (is_symbol(token, '('))
         see_call(scan);
     if (is_name) {
         bool of_session = scan->position == 1 && is(token, "session") && is(scan->first, "set");
@@ -330,8 +403,10 @@ unsigned traits_of(struct slice text)
     unsigned traits = 0;
     int count = 0;
     struct statement_scan scan = {0};
-    if (text.len > TRAITS_TEXT_BYTES_MAX)
+    if (text.len > TRAITS_TEXT_BYTES_MAX) {
         text.len = TRAITS_TEXT_BYTES_MAX;
+        traits = TRAIT_CUT;
+    }
     for (;;) {
         struct token token = take_token(&text);
         if (token.type != TOKEN_END && !is_symbol(token, ';')) {
@@ -344,7 +419,7 @@ unsigned traits_of(struct slice text)
             break;
         scan = (struct statement_scan){.draws = count > 0};
     }
-    return count == 1 ? traits : traits & ~(unsigned)TRAIT_READ;
+    return count == 1 && !(traits & TRAIT_CUT) ? traits : traits & ~(unsigned)TRAIT_READ;
 }
 
 const char *traits_name(unsigned traits)
@@ -361,6 +436,7 @@ const char *traits_name(unsigned traits)
         {TRAIT_TEMPORARY, "a temporary table"},
         {TRAIT_LOCK, "a session-level advisory lock"},
         {TRAIT_LOAD, "LOAD"},
+        {TRAIT_LASTING, "a function that changes its session"},
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (traits & names[i].trait)
@@ -437,6 +513,26 @@ bool traits_reset(struct slice text, char ret_name[64])
     return fold_name(name, ret_name) && is_last(text);
 }
 
+/* Words that are no names unless quoted (Postgres's keywords, reserved and of functions or types). */
+static bool is_reserved(struct token token)
+{
+    static const char *const words[] = {
+        "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric",
+        "authorization", "binary", "both", "case", "cast", "check", "collate", "collation",
+        "column", "concurrently", "constraint", "create", "cross", "current_catalog",
+        "current_date", "current_role", "current_schema", "current_time", "current_timestamp",
+        "current_user", "default", "deferrable", "desc", "distinct", "do", "else", "end", "except",
+        "false", "fetch", "for", "foreign", "freeze", "from", "full", "grant", "group", "having",
+        "ilike", "in", "initially", "inner", "intersect", "into", "is", "isnull", "join",
+        "lateral", "leading", "left", "like", "limit", "localtime", "localtimestamp", "natural",
+        "not", "notnull", "null", "offset", "on", "only", "or", "order", "outer", "overlaps",
+        "placing", "primary", "references", "returning", "right", "select", "session_user",
+        "similar", "some", "symmetric", "table", "tablesample", "then", "to", "trailing", "true",
+        "union", "unique", "user", "using", "variadic", "verbose", "when", "where", "window",
+        "with"};
+    return token.type == TOKEN_WORD && is_one_of(token.text, words, ARRAY_LEN(words));
+}
+
 char traits_listen(struct slice text, char ret_channel[64])
 {
     struct token verb = take_token(&text);
@@ -448,18 +544,26 @@ char traits_listen(struct slice text, char ret_channel[64])
         return 0;
     if (is_symbol(channel, '*'))
         return listen ? 0 : '*';
-    return fold_name(channel, ret_channel) ? (listen ? 'L' : 'U') : 0;
+    if (is_reserved(channel) || !fold_name(channel, ret_channel))
+        return 0;
+    return listen ? 'L' : 'U';
 }
 
-bool traits_unlistens_all(struct slice text)
+char traits_unlistened(struct slice *rest, char ret_channel[64])
 {
     struct token token, before = {.type = TOKEN_END};
-    while ((token = take_token(&text)).type != TOKEN_END) {
-        if (is_symbol(token, '*') && is(before, "unlisten"))
-            return true;
+    while ((token = take_token(rest)).type != TOKEN_END) {
+        bool begins = before.type == TOKEN_END || is_symbol(before, ';');
         before = token;
+        if (!begins || !is(token, "unlisten"))
+            continue;
+        before = take_token(rest);
+        if (is_symbol(before, '*'))
+            return '*';
+        if (fold_name(before, ret_channel))
+            return 'U';
     }
-    return false;
+    return 0;
 }
 
 /* ---- for a log ---- */

@@ -23,12 +23,16 @@ enum trait {
     TRAIT_READ = 1 << 8,      /* one SELECT that writes nothing, as far as a look can tell */
     TRAIT_UNLISTEN = 1 << 13,
     TRAIT_SEQUENCE = 1 << 14, /* currval(), lastval() of what was drawn by another statement */
+    TRAIT_LASTING = 1 << 15,  /* functions whose effect on the session nothing resets */
+    TRAIT_CUT = 1 << 16,      /* the text is longer than what is looked at */
 };
 
 /* All that would outlive a transaction. */
 enum {
     TRAITS_SESSION = TRAIT_SET | TRAIT_PREPARE | TRAIT_LISTEN | TRAIT_CURSOR | TRAIT_TEMPORARY |
-                     TRAIT_LOCK | TRAIT_LOAD,
+                     TRAIT_LOCK | TRAIT_LOAD | TRAIT_LASTING,
+    TRAITS_LASTING = TRAIT_LOAD | TRAIT_LASTING, /* … and DISCARD ALL */
+    TRAITS_LEFT = TRAITS_SESSION | TRAIT_CUT,    /* … perhaps */
 };
 
 /* What the pool may do itself. */
@@ -53,7 +57,8 @@ bool traits_reset(struct slice text, char ret_name[64]);
 /* For a statement that is LISTEN channel, UNLISTEN channel or UNLISTEN * alone: 'L', 'U' or '*',
  * and the channel, folded as Postgres does; 0 otherwise. */
 char traits_listen(struct slice text, char ret_channel[64]);
-/* Is UNLISTEN * among its statements? */
-bool traits_unlistens_all(struct slice text);
+/* The next UNLISTEN among the statements of *rest, which is cut to what follows it: 'U' and the
+ * channel, or '*'; 0: there is none. */
+char traits_unlistened(struct slice *rest, char ret_channel[64]);
 
 #endif

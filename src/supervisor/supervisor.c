@@ -976,6 +976,22 @@ static void reap(void)
     }
 }
 
+/* PgBouncer's SIGUSR1 pauses, and SIGUSR2 ends that; ours starts the pool anew. */
+static void on_user_signal(uint32_t number)
+{
+    bool pauses = number == SIGUSR1 && supervisor.options->signals_of_pgbouncer;
+    if (pauses || supervisor.pool_paused) {
+        supervisor.pool_paused = pauses;
+        log_info("got SIGUSR%d: %s", pauses ? 1 : 2,
+                 pauses ? "all databases are paused until SIGUSR2" : "databases are resumed");
+        pool_child_tell_all(pauses ? CONTROL_PAUSE : CONTROL_RESUME, NULL, 0);
+    } else if (number == SIGUSR2) {
+        pool_child_restart();
+    } else {
+        log_warn("got SIGUSR1, which means nothing here");
+    }
+}
+
 static void on_signal(struct loop_source *source, uint32_t events)
 {
     struct signalfd_siginfo info;
@@ -983,8 +999,8 @@ static void on_signal(struct loop_source *source, uint32_t events)
     while (read(source->fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGHUP && !supervisor.options->hangup_stops)
             load_begin();
-        else if (info.ssi_signo == SIGUSR2)
-            pool_child_restart();
+        else if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2)
+            on_user_signal(info.ssi_signo);
         else if (info.ssi_signo == SIGCHLD)
             continue;
         else if (supervisor.options->signals_of_pgbouncer)
@@ -1002,6 +1018,7 @@ static int watch_signals(void)
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGHUP);
+    (void)sigaddset(&signals, SIGUSR1);
     (void)sigaddset(&signals, SIGUSR2);
     if (supervisor.options->signals_of_pgbouncer)
         (void)sigaddset(&signals, SIGQUIT);

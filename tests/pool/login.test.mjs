@@ -142,8 +142,8 @@ test("startup packets: protocol 3.2 and options are negotiated, nonsense is refu
     [startup({ user: "postgres", options: "-c user=other" }), "08P01"],
     [startup({ user: "postgres", options: "--Database=other" }), "08P01"],
     [startup({ user: "postgres", replication: "database", options: "-c replication=off" }), "08P01"],
-    [startup({ user: "postgres", replication: "perhaps" }), "08P01"],
-    [startup({ user: "postgres", replication: "o" }), "08P01"],
+    [startup({ user: "postgres", replication: "perhaps" }), "22023"],
+    [startup({ user: "postgres", replication: "o" }), "22023"],
     [startup({ user: "postgres", "bad name;": "x" }), "08P01"],
     // No client of Postgres, or one that leaves before it has said hello (node-postgres): no answer, as from Postgres.
     [Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 3, 0, 0]), undefined],

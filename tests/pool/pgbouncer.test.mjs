@@ -161,6 +161,17 @@ test("signals are PgBouncer's: SIGTERM waits for clients, SIGINT for connections
     const [a, b] = [await Wire.login(port), await Wire.login(port)];
     return { port, weir, signal, told, a, b, ended: async () => assert.equal((await weir.exited).code, 0) };
   };
+  const paused = await run("sigusr1", "transaction");
+  await paused.told("SIGUSR1", "all databases are paused");
+  const waits = paused.a.rows("select 3");
+  assert.equal(await Promise.race([waits.then(() => "answered"), sleep(300).then(() => "waits")]), "waits");
+  await paused.told("SIGUSR2", "databases are resumed");
+  assert.deepEqual(await waits, [["3"]]);
+  paused.signal("SIGTERM");
+  paused.a.close();
+  paused.b.close();
+  await paused.ended();
+
   const term = await run("sigterm", "transaction");
   await term.told("SIGTERM", "all clients have left");
   await assert.rejects(Wire.open(term.port));

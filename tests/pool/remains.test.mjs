@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a session leaves on a connection, in spellings and by ways that are easily overlooked: the next one does not find it.
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+
+import { Wire, bind, database, errorOf, eventually, execute, message, parse, patience, query, show, sleep, startPool, startPostgres, sync } from "./lib.mjs";
+
+let postgres;
+before(async () => {
+  postgres = await startPostgres();
+  postgres.sql("create extension dblink");
+  postgres.sql("create role limited");
+  postgres.sql("create table t (id serial primary key, v text)");
+});
+
+const open = (extra = "") => startPool(`auth = "any"\npool_size = 1\n${extra}\n${database(postgres)}`);
+const setting = (name) => `select current_setting('${name}', true)`;
+const int16 = (value) => Buffer.from([value >> 8, value & 255]);
+const int32 = (value) => Buffer.from([value >> 24, value >> 16, value >> 8, value].map((byte) => byte & 255));
+const call = (oid, ...values) =>
+  message("F", int32(oid), int16(0), int16(values.length), ...values.flatMap((value) => [int32(value.length), Buffer.from(value)]), int16(0));
+
+// How A leaves something, with texts or with messages; what B asks; what it is to be told.
+const long = "x".repeat(70000), unset = (rows) => assert.ok(!rows[0][0], rows[0][0]);
+const missing = (error) => assert.match(error.code, /^(42P01|26000|34000)$/);
+const ways = {
+  "a parameter of a name like a keyword's": [["set session.user_id = '42'", "set local.a = '1'", "set transaction.a = '1'", "set application_name.a = '1'"], "select concat(current_setting('session.user_id', true), current_setting('local.a', true), current_setting('transaction.a', true), current_setting('application_name.a', true))", unset],
+  "set_config that is not local after all": [["select set_config('a.one', 'x', not true)", "select set_config('a.two', 'x', false and true)"], "select concat(current_setting('a.one', true), current_setting('a.two', true))", unset],
+  "set_config within another": [["select set_config('a.b', coalesce(set_config('a.c', 'x', false), ''), true)"], setting("a.c"), unset],
+  "set_config of a composed name": [["select set_config('timezone' || '.x', 'y', false)"], setting("timezone.x"), unset],
+  "PREPARE of a statement called transaction": [["prepare transaction as select 1"], "execute transaction", missing],
+  "a name with another escape character": [[`select U&"set!005fconfig" UESCAPE '!' ('a.d', 'x', false)`], setting("a.d"), unset],
+  "a comment that ends with CR": [["-- a comment\rset a.e = 'x'"], setting("a.e"), unset],
+  "behind a string of two lines": [["select E'a'\n'\\''; set a.f = 'x'"], setting("a.f"), unset],
+  "UPDATE of pg_settings behind WITH": [["with a as (select '7777' v) update pg_settings set setting = (select v from a) where name = 'work_mem'"], "show work_mem", ([[value]]) => assert.equal(value, "4MB")],
+  "a function call of the protocol": [[call(2078, "a.g", "x", "f")], setting("a.g"), unset],
+  "pg_temp as a string": [["begin", "set local search_path = 'pg_temp'", "create table left_over (a int)", "commit"], "select * from left_over", missing],
+  "pg_temp in the search_path of the login": [["create table left_over (a int)"], "select * from pg_temp.left_over", missing, { options: "-c search_path=pg_temp,public" }],
+  "a statement that was prepared, and run after an error": [[[parse("s", "set a.h = 'x'"), sync()], "select 1/0", [bind("", "s"), execute(), sync()]], setting("a.h"), unset],
+  "a long text, prepared": [[[parse("", `select '${long}', set_config('a.i', 'x', false)`), bind(), execute(), sync()]], setting("a.i"), unset],
+  "a connection of dblink": [[`select dblink_connect('x', 'host=/nowhere')`, () => `select dblink_connect('x', 'port=${postgres.port} host=127.0.0.1 user=postgres dbname=postgres')`], "select dblink_get_connections()", ([[value]]) => assert.equal(value, null)],
+  "a library": [["load 'auto_explain'"], "select count(*) from pg_settings where name like 'auto_explain.%'", ([[count]]) => assert.equal(count, "0")],
+};
+for (const [name, [steps, asked, check, parameters]] of Object.entries(ways))
+  test(`${name}: nobody finds it`, async () => {
+    const pool = await open();
+    const a = await Wire.login(pool.port, parameters);
+    for (const step of steps) {
+      const sent = typeof step === "function" ? step() : step;
+      a.send(...(typeof sent === "string" ? [query(sent)] : [sent].flat()));
+      await a.until("Z");
+    }
+    const b = await Wire.login(pool.port);
+    const told = b.rows(asked).catch((error) => error); // it waits where A is pinned
+    await sleep(100);
+    a.close();
+    check(await told);
+    await pool.stop();
+  });
+
+test("a SET that fails does not unpin the one behind it", async () => {
+  const pool = await open();
+  const a = await Wire.login(pool.port), b = await Wire.login(pool.port);
+  a.send(query("set work_mem = 'bad'"), query("set work_mem = '5MB'"));
+  await a.until("Z", 2);
+  const waits = b.rows("select 1");
+  assert.deepEqual(await a.rows("show work_mem"), [["5MB"]]);
+  a.close();
+  await waits;
+  await pool.stop();
+});
+
+test("another server_reset_query than DISCARD ALL leaves nothing of a pin, nor of what is reported", async () => {
+  for (const [mode, reset] of [["transaction", ""], ["transaction", "select 1"], ["session", "deallocate all"]]) {
+    const pool = await open(`pool_mode = "${mode}"\nserver_reset_query = "${reset}"`);
+    const a = await Wire.login(pool.port, { options: "-c search_path=pg_catalog" });
+    await a.rows("set timezone = 'Asia/Tokyo'");
+    if (mode === "transaction") await a.rows("set a.stays = 'x'");
+    a.close();
+    const b = await Wire.login(pool.port);
+    assert.deepEqual(await b.rows("select current_setting('timezone') <> 'Asia/Tokyo', nullif(current_setting('a.stays', true), ''), current_setting('search_path') = 'pg_catalog'"), [["t", null, "f"]], `${mode} ${reset}`);
+    await pool.stop();
+  }
+});
+
+test("settings that a session has had do not come about: its statement runs without them nowhere", { timeout: 60000 * patience }, async () => {
+  const pool = await open();
+  const a = await Wire.login(pool.port, { options: "-c role=limited -c search_path=pg_catalog" }), b = await Wire.login(pool.port);
+  const admin = await Wire.login(postgres.port);
+  let stop = false;
+  const cancels = (async () => {
+    while (!stop) await admin.query("select count(pg_cancel_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'");
+  })();
+  const users = new Set();
+  for (const end = Date.now() + 3000; Date.now() < end; ) {
+    await a.query("select 1");
+    const rows = await b.rows("select current_user").catch(() => []);
+    for (const [user] of rows) users.add(user);
+  }
+  stop = true;
+  await cancels;
+  assert.deepEqual([...users], ["postgres"]);
+  await pool.stop();
+});
+
+test("settings are restored in the encoding of who has them", async () => {
+  const pool = await open();
+  const a = await Wire.login(pool.port, { client_encoding: "latin1", application_name: "café" }), b = await Wire.login(pool.port, { client_encoding: "utf-8", search_path: '"schéma",public' });
+  for (let i = 0; i < 3; i++) {
+    assert.deepEqual(await a.rows("show application_name"), [["caf??"]]);
+    assert.deepEqual(await b.rows("show search_path"), [['"schéma",public']]);
+  }
+  assert.deepEqual(await b.rows("show client_encoding"), [["UTF8"]]);
+  await pool.stop();
+});
+
+test("a batch of very many statements", { timeout: 60000 * patience }, async () => {
+  const pool = await open();
+  const a = await Wire.login(pool.port), batch = [parse("p", "select $1::int")];
+  for (let i = 0; i < 20000; i++) batch.push(bind("", "p", [i]), execute());
+  a.send(...batch, sync());
+  const rows = (await a.until("Z")).filter(({ type }) => type === "D").map(({ body }) => Number(body.subarray(6)));
+  assert.equal(rows.length, 20000);
+  assert.ok(rows.every((value, i) => value === i));
+  await pool.stop();
+});
+
+test("who leaves with a large result unread does not keep its connection", async () => {
+  const pool = await open();
+  for (let i = 0; i < 4; i++) {
+    const a = await Wire.login(pool.port), b = await Wire.login(pool.port);
+    a.socket.pause();
+    a.send(query("select repeat('x', 1000) from generate_series(1, 200000)"));
+    await sleep(50 + i * 50);
+    a.close();
+    b.send(query("select 1"));
+    await b.until("Z", 1, 2000 * patience);
+    b.close();
+  }
+  await pool.stop();
+});
+
+test("UNLISTEN in a transaction holds at its end, and not if that comes to nothing", async () => {
+  const pool = await open();
+  const a = await Wire.login(pool.port), b = await Wire.login(pool.port);
+  const heard = async () => {
+    await b.rows("notify ch, 'x'");
+    await b.rows("select pg_sleep(0.1)");
+    await a.rows("select 1");
+    await sleep(100);
+    const count = a.text.split("ch\0x\0").length - 1;
+    a.text = "";
+    return count;
+  };
+  await a.rows("listen ch");
+  for (const undone of [["begin", "unlisten ch", "rollback"], ["begin", "unlisten *", "rollback"], ["unlisten ch; select 1/0"]]) for (const sql of undone) await a.query(sql);
+  assert.equal(await heard(), 1);
+  for (const sql of ["begin", "unlisten ch", "commit"]) await a.query(sql);
+  assert.equal(await heard(), 0);
+  await a.rows("listen ch");
+  await a.query("select 1; unlisten ch");
+  assert.equal(await heard(), 0);
+  // Listens already, when it is pinned: not twice.
+  await a.rows("listen ch");
+  await a.rows("set a.b = 'x'");
+  await a.rows("listen ch");
+  a.close();
+  await pool.stop();
+});
+
+test("LISTEN of a pinned session for what it listens to already is one subscription; a keyword is no channel", async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 2\n${database(postgres)}`);
+  const a = await Wire.login(pool.port), b = await Wire.login(pool.port);
+  await a.rows("listen ch");
+  await a.rows("set a.b = 'x'");
+  await a.rows("listen ch");
+  await b.rows("notify ch, 'y'");
+  await sleep(300);
+  await a.rows("select 1");
+  assert.equal(a.text.split("ch\0y\0").length - 1, 1);
+  assert.equal(errorOf(await b.query("listen select")).C, "42601");
+  await pool.stop();
+});
+
+test("LISTEN right after UNLISTEN hears what comes after its answer", { timeout: 60000 * patience }, async () => {
+  const pool = await open();
+  const a = await Wire.login(pool.port), admin = await Wire.login(postgres.port);
+  await a.rows("listen ch");
+  for (let i = 0; i < 200; i++) {
+    await a.rows("unlisten ch");
+    await a.rows("listen ch");
+    await admin.rows(`notify ch, 'n${i}'`);
+    await eventually(() => assert.ok(a.text.includes(`ch\0n${i}\0`), `round ${i}`), 2000 * patience);
+  }
+  await pool.stop();
+});
+
+test("who listens and does not read is ended, and costs no more than some MiB", { timeout: 60000 * patience }, async () => {
+  const pool = await open();
+  const a = await Wire.login(pool.port), b = await Wire.login(pool.port);
+  await a.rows("listen storm");
+  a.socket.pause();
+  for (let i = 0; i < 10; i++) await b.rows("select count(pg_notify('storm', repeat('x', 7000) || i)) from generate_series(1, 500) i");
+  await eventually(async () => assert.match(pool.weir.output, /more notifications wait for this session/));
+  await pool.stop();
+});
+
+test("statements that nobody has any more are kept within bounds", { timeout: 60000 * patience }, async () => {
+  const pool = await open();
+  const a = await Wire.login(pool.port), pid = pool.pid();
+  const { readFileSync } = await import("node:fs");
+  const rss = () => Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]) / 1024;
+  const large = (i) => `select ${i} as "${"x".repeat(20)}" /* ${"y".repeat(2 << 20)} */`;
+  const ask = (i) => (a.send(parse("", large(i)), bind(), execute(), sync()), a.until("Z"));
+  for (let i = 0; i < 5; i++) await ask(i);
+  const was = rss();
+  for (let i = 5; i < 45; i++) await ask(i);
+  assert.ok(rss() - was < 40, `${was} MB, then ${rss()}`);
+  await pool.stop();
+});
+
+test("pg_terminate_backend that is not run ends nobody", async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 3\n${database(postgres)}`);
+  const a = await Wire.login(pool.port), b = await Wire.login(pool.port);
+  const number = b.key.readUInt32BE(0);
+  await a.rows(`explain select pg_terminate_backend(${number})`);
+  await a.rows(`select 1 where false and pg_terminate_backend(${number})`);
+  await a.rows(`select pg_terminate_backend(${number}) limit 0`);
+  await a.query("begin; select 1/0");
+  await a.query(`select pg_terminate_backend(${number})`);
+  await a.query("rollback");
+  assert.deepEqual(await b.rows("select 1"), [["1"]]);
+  await a.rows(`select pg_terminate_backend(${number})`);
+  assert.equal(errorOf(await b.wait(() => b.ended)).C, "57P01");
+  await pool.stop();
+});
+
+test("statement mode: a block that comes in one piece is not committed", async () => {
+  const pool = await open('pool_mode = "statement"');
+  const a = await Wire.login(pool.port);
+  a.send(query("begin"), query("insert into t (v) values ('block')"), query("commit"));
+  assert.equal(errorOf(await a.wait(() => a.ended)).C, "0A000");
+  assert.equal(postgres.sql("select count(*) from t where v = 'block'").trim(), "0");
+  await pool.stop();
+});
+
+test("currval of what the same statement inserts", async () => {
+  const pool = await open();
+  const a = await Wire.login(pool.port);
+  assert.equal((await a.rows("insert into t (v) values ('a') returning currval('t_id_seq') = id"))[0][0], "t");
+  await a.rows("with i as (insert into t (v) values ('b') returning id) select (select id from i), currval('t_id_seq')");
+  assert.equal(errorOf(await a.query("insert into t (v) values (currval('t_id_seq')::text)")).C, "0A000");
+  await pool.stop();
+});
+
+test("prepared_statements_max = 0: a name pins, and what is not one's own is not there", async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 1\nprepared_statements_max = 0\n${database(postgres)}`);
+  const a = await Wire.login(pool.port), b = await Wire.login(pool.port);
+  a.send(parse("", "select 'mine'"), bind(), execute(), sync());
+  await a.until("Z");
+  b.send(bind(), execute(), sync());
+  assert.equal(errorOf(await b.until("Z")).C, "26000");
+  a.send(parse("s", "select 'mine'"), sync());
+  await a.until("Z");
+  b.send(bind("", "s"), execute(), sync()); // waits
+  await sleep(100);
+  a.send(bind("", "s"), execute(), sync());
+  assert.match((await a.until("Z")).map(show).join(), /mine/);
+  a.close();
+  assert.equal(errorOf(await b.until("Z")).C, "26000");
+  await pool.stop();
+});
+
+test("a first login waits no longer than query_wait_timeout, and is told why", async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 5\nconnections_max = 1\nquery_wait_timeout = "500ms"\n${database(postgres)}`);
+  const a = await Wire.login(pool.port);
+  await a.rows("begin");
+  const began = Date.now();
+  const wire = await Wire.open(pool.port);
+  const { startup } = await import("./lib.mjs");
+  wire.send(startup({ user: "limited", database: "postgres" }));
+  const error = errorOf(await wire.wait(() => wire.ended));
+  assert.equal(error.C, "57P03");
+  assert.ok(Date.now() - began < 4000 * patience);
+  await pool.stop();
+});
+
+test("what stands in the startup packet itself is stronger than its options", async () => {
+  const pool = await open();
+  const a = await Wire.login(pool.port, { TimeZone: "UTC", options: "-c timezone=Asia/Tokyo" });
+  assert.deepEqual(await a.rows("show timezone"), [["UTC"]]);
+  await pool.stop();
+});
