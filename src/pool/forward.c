@@ -920,6 +920,8 @@ static int take_message(struct client *client, struct batch *batch, struct slice
     }
     if ((type == 'D' || type == 'C') && size > NAMES_BYTES_MAX)
         return -1;
+    if ((type == 'S' || type == 'H') && length != 4)
+        return -1;
     if (type == 'X') {
         client->goodbye = true;
         *ret_error = NULL;

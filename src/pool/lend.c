@@ -188,8 +188,8 @@ static const char *hint_for(const struct pool *pool)
     if (strncmp(sqlstate, "28", 2) == 0)
         return pool->database->user ? "The pool's own login was refused: check user and password "
                                       "of the database in its configuration."
-                                    : "The database refused the login that the pool made for this "
-                                      "user: has the password changed?";
+                                    : "The pool logs in with what this user has proved to it: has "
+                                      "the password changed, or does nobody have to prove one?";
     if (strcmp(sqlstate, "3D000") == 0)
         return "Check the database's name in the pool's configuration.";
     if (strcmp(sqlstate, "53300") == 0)
