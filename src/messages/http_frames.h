@@ -34,6 +34,8 @@ enum {
                                       own for each few bytes would wake the sender for nothing */
     BODY_CHUNK_BYTES_MAX = 32 * 1024, /* of one FRAME_BODY */
     INLINE_BODY_BYTES_MAX = 32 * 1024,
+    METHOD_BYTES_MAX = 31,
+    HOST_BYTES_MAX = 253, /* of a name that a server's certificate is to have */
     HEAD_BYTES_MAX = 200 * 1024, /* url + headers; a head longer than a frame comes in parts */
     GATEWAY_RING_BYTES = 1024 * 1024,
     BROKER_RING_BYTES = 1024 * 1024,

@@ -73,6 +73,19 @@ const source = `
         text: await connect(address).writable.getWriter().write("text").catch((error) => error.name),
       };
     },
+    async names(address) {
+      const said = async (hostname) => { try { await connect({ hostname, port: 1 }).opened; return "opened"; } catch (error) { return error.name + ": " + error.message; } };
+      const upgraded = async (expectedServerHostname) => {
+        const socket = connect(address, { secureTransport: "starttls" });
+        await socket.opened;
+        try { socket.startTls({ expectedServerHostname }); return "started"; } catch (error) { return error.name + ": " + error.message; } finally { socket.close(); }
+      };
+      const bad = ["", "a\0b.com", "a\tb", "x".repeat(300000), "b\u00fccher.example", "\u4e00.example"];
+      return {
+        connect: await Promise.all([...bad, "[::1", "[a]", "[]", "a\x7f"].map(said)),
+        startTls: await Promise.all(bad.map(upgraded)),
+      };
+    },
     async lateClose(address) { // what was written goes out although nobody waits
       const socket = connect(address), writer = socket.writable.getWriter();
       for (let i = 0; i < 40; i++) writer.write(bytes("x".repeat(10_000)));
@@ -152,6 +165,9 @@ test("a socket reads and writes, half-opens, streams megabytes, and closes", { t
     assert.equal(await run("lateClose", sink), "closed");
     for (let i = 0; received < 400_000 && i < 100; i++) await new Promise((done) => setTimeout(done, 20));
     assert.equal(received, 400_000);
+    const names = await run("names", echo);
+    assert.deepEqual(names.connect, Array(10).fill("TypeError: Specified address could not be parsed."));
+    assert.deepEqual(names.startTls, Array(6).fill("TypeError: The `expectedServerHostname` option is no host name."));
     assert.deepEqual(await run("failures", echo), {
       refused: "Error: The server refused the connection, or cannot be reached.",
       both: ["rejected", "rejected"],

@@ -40,6 +40,12 @@ export function declareDatabase(host) {
   SetAdd.call(databases, host);
 }
 
+// As in src/messages/http_frames.h.
+const HOST_MAX = 253;
+
+// Visible ASCII, as the broker takes it. Other scripts' names have an ASCII form.
+const isHostName = (text) => text.length <= HOST_MAX && /^[!-~]+$/.test(text);
+
 // ---- one connection; startTls() hands it on from one Socket to the next ----
 
 class Connection extends Exchange {
@@ -235,14 +241,15 @@ export class Socket {
     if (old.secureTransport !== "starttls")
       throw new TypeError("The `secureTransport` socket option must be set to 'starttls' for startTls to be used.");
     if (old.detached) throw new TypeError("startTls can only be called once on a Socket.");
-    const name = isObject(options) ? options.expectedServerHostname : undefined;
+    const name = String((isObject(options) ? options.expectedServerHostname : undefined) ?? old.hostname);
+    if (!isHostName(name)) throw new TypeError("The `expectedServerHostname` option is no host name.");
     const { connection } = old;
     old.detached = old.upgraded = true;
     connection.opened = promiseWithResolvers();
     markHandled(connection.opened.promise);
     const next = new SocketState(connection, "on", old.allowHalfOpen, false, old.hostname);
     if (connection.ended) next.fail(new Error("Network connection lost."));
-    else native.socketStartTls(connection.id, name === undefined ? old.hostname : String(name));
+    else native.socketStartTls(connection.id, name);
     old.source.close();
     old.closed.resolve(undefined);
     return new Socket(next, internal);
@@ -275,8 +282,10 @@ function parseAddress(address) {
 }
 
 function unbracket(host) {
-  if (host === "" || /[\s/@?#\\]/.test(host)) throw badAddress();
-  return StringStartsWith.call(host, "[") ? StringSlice.call(host, 1, -1) : StringToLowerCase.call(host);
+  if (!isHostName(host) || /[/@?#\\]/.test(host)) throw badAddress();
+  if (!StringStartsWith.call(host, "[")) return StringToLowerCase.call(host);
+  if (!/^\[.*:.*\]$/.test(host)) throw badAddress();
+  return StringSlice.call(host, 1, -1);
 }
 
 export function connect(address, options = undefined) {
