@@ -177,8 +177,7 @@ int exchange_start_tls(struct exchange *exchange, struct slice host)
     exchange->flags |= FRAME_TLS;
     exchange->tls_wanted = true;
     exchange->clear_bytes = buffer_len(&exchange->body);
-    if (exchange->socket)
-        socket_run(exchange);
+    socket_start_tls(exchange);
     return 0;
 }
 

@@ -110,6 +110,36 @@ const source = `
       await socket.close();
       return { rounds, refused: refused >= 10 };
     },
+    // The server says GO, and something more in the clear, before TLS.
+    async inject(address, { port, delay, spin, byob }) {
+      const socket = connect({ hostname: "localhost", port }, { secureTransport: "starttls" });
+      await write(socket, delay);
+      let answer;
+      if (byob) answer = new TextDecoder().decode((await socket.readable.getReader({ mode: "byob" }).read(new Uint8Array(2))).value);
+      else answer = await readSome(socket);
+      if (answer !== "GO") return "seen";
+      for (const end = Date.now() + Number(spin ?? 0); Date.now() < end;);
+      const secure = socket.startTls();
+      const [opened, closed] = await Promise.allSettled([secure.opened, Promise.race([secure.closed, secure.opened])]);
+      if (opened.status === "rejected") return closed.status + ": " + opened.reason.message;
+      return "opened: " + (await readSome(secure));
+    },
+    async settles(address, { port }) {
+      const told = async (...promises) => (await Promise.allSettled(promises)).map(({ status, reason }) => reason?.message ?? status);
+      const early = connect({ hostname: "localhost", port }, { secureTransport: "starttls" }), secure = early.startTls();
+      const opened = await told(early.opened, secure.opened);
+      await write(secure, "early");
+      const text = await readSome(secure);
+      await secure.close();
+      const refused = connect("127.0.0.1:1", { secureTransport: "starttls" }), never = refused.startTls();
+      const both = await told(refused.opened, never.opened, never.closed);
+      const failed = connect("127.0.0.1:1", { secureTransport: "starttls" });
+      await failed.closed.catch(() => {});
+      const later = failed.startTls();
+      const closed = connect({ hostname: "localhost", port });
+      await closed.close();
+      return { opened, text, both, later: await told(later.opened, later.closed), closed: await told(closed.opened) };
+    },
     async tls(address, { host, port, mode }) {
       let socket = connect({ hostname: host, port }, { secureTransport: mode });
       if (mode === "starttls") {
@@ -202,6 +232,15 @@ test("TLS at once or later, towards a certificate that is checked", { timeout: 6
       shout(new tls.TLSSocket(socket, { ...pair, isServer: true }));
     });
   }));
+  const injecting = await listen(net.createServer((socket) => {
+    socket.on("error", () => {}).once("data", (data) => {
+      const [delay, goes] = [Number(data), data.includes("together") ? "GOINJECTED" : "GO"];
+      const secure = () => shout(new tls.TLSSocket(socket, { ...pair, isServer: true }));
+      socket.pause().write(goes);
+      if (goes !== "GO") secure();
+      else setTimeout(() => socket.write("INJECTED", secure), delay);
+    });
+  }));
   const made = project({ "wrangler.toml": wrangler(), "src/index.js": source });
   const port = await freePort();
   // OpenSSL's own variable: this certificate is all that is trusted.
@@ -211,8 +250,23 @@ test("TLS at once or later, towards a certificate that is checked", { timeout: 6
     const run = async (host, to, mode) => (await fetch(`http://127.0.0.1:${port}/tls?host=${host}&port=${to}&mode=${mode}`)).json();
     assert.equal(await run("localhost", secure, "on"), "IN SECRET");
     assert.equal(await run("localhost", upgrading, "starttls"), "IN SECRET");
+    const inject = async (query) => (await fetch(`http://127.0.0.1:${port}/inject?port=${injecting}&${query}`)).json();
+    const clear = "rejected: The server sent bytes in the clear before TLS began.";
+    assert.equal(await inject("delay=0&spin=50"), clear);
+    assert.equal(await inject("delay=5&spin=50"), clear);
+    assert.equal(await inject("delay=together&byob=1"), clear);
+    for (let i = 0; i < 40; i++) {
+      const said = await inject(`delay=${(i % 8) / 4}`);
+      assert.match(said, /^(seen|rejected: (The server sent bytes in the clear before TLS began|TLS: the server's certificate or handshake was refused)\.)$/);
+    }
     assert.equal(await run("127.0.0.1", secure, "on"), "TLS: the server's certificate or handshake was refused.");
     assert.equal(await run("127.0.0.1", upgrading, "starttls"), "TLS: the server's certificate or handshake was refused.");
+    const settled = await (await fetch(`http://127.0.0.1:${port}/settles?port=${secure}`)).json();
+    const refused = "The server refused the connection, or cannot be reached.", lost = "Network connection lost.";
+    assert.deepEqual(settled, {
+      opened: ["fulfilled", "fulfilled"], text: "EARLY", both: [refused, refused, refused], later: [lost, lost],
+      closed: ["The socket was closed before it was open."],
+    });
     assert.deepEqual(await (await fetch(`http://127.0.0.1:${port}/mixed?port=${secure}`)).json(), { rounds: 40, refused: true });
   } finally {
     await weir.stop();

@@ -48,18 +48,17 @@ const isHostName = (text) => text.length <= HOST_MAX && /^[!-~]+$/.test(text);
 
 // ---- one connection; startTls() hands it on from one Socket to the next ----
 
-class Connection extends Exchange {
-  opened = promiseWithResolvers();
-  socket = undefined; // its SocketState
-  left = 1; // credit
+const lost = () => new Error("Network connection lost.");
 
-  constructor(target) {
-    super(target);
-    markHandled(this.opened.promise);
-  }
+class Connection extends Exchange {
+  socket = undefined; // its SocketState
+  clear = undefined; // the one before startTls()
+  securing = false; // startTls() was called, and TLS is not there yet
+  left = 1; // credit
 
   onResponse(status, block, url, redirects, inline, fin) {
     const info = { remoteAddress: undefined, localAddress: undefined };
+    let secure = false;
     const lines = StringSplit.call(block, "\n");
     for (let i = 0; i < lines.length; i++) {
       const colon = StringIndexOf.call(lines[i], ": ");
@@ -67,12 +66,19 @@ class Connection extends Exchange {
       const name = StringSlice.call(lines[i], 0, colon), value = StringSlice.call(lines[i], colon + 2);
       if (name === "remote-address") info.remoteAddress = value;
       else if (name === "local-address") info.localAddress = value;
+      else if (name === "secure-transport") secure = true;
     }
-    this.opened.resolve(info);
+    if (secure) this.securing = false;
+    if (this.clear !== undefined) this.clear.opened.resolve(info);
+    if (!this.securing) this.socket.opened.resolve(info);
     if (inline !== null || fin) this.onBody(inline, fin);
   }
 
   onBody(bytes, fin) {
+    if (this.securing) {
+      this.abort(bytes === null ? lost() : new Error("The server sent bytes in the clear before TLS began."));
+      return;
+    }
     const { socket } = this;
     if (bytes !== null) socket.source.push(bytes);
     if (!fin) return;
@@ -84,8 +90,30 @@ class Connection extends Exchange {
 
   onError(error) {
     this.end();
-    this.opened.reject(error);
+    this.refuse(error);
     this.socket.fail(error);
+  }
+
+  // What is not open by now never will be.
+  refuse(error) {
+    if (this.clear !== undefined) this.clear.opened.reject(error);
+    this.socket.opened.reject(error);
+  }
+
+  abort(error) {
+    if (this.ended) return;
+    native.fetchAbort(this.target, this.id);
+    this.onError(error);
+  }
+
+  // Nothing that the server says in the clear from here on, or has said and nobody has read, may pass
+  // for what comes through TLS.
+  startTls(clear, hostname) {
+    this.clear = clear;
+    this.securing = true;
+    if (this.ended) this.onError(lost());
+    else if (clear.source.hasUnread()) this.abort(new Error("The server sent bytes in the clear before TLS began."));
+    else if (!native.socketStartTls(this.id, hostname)) this.abort(lost());
   }
 
   onCredit(bytes) {
@@ -105,12 +133,14 @@ class Connection extends Exchange {
     if (this.ended) return;
     native.fetchAbort(this.target, this.id);
     this.end();
+    this.refuse(new Error("The socket was closed before it was open."));
     this.socket.finished();
   }
 }
 
 // What stands behind a Socket.
 class SocketState {
+  opened = promiseWithResolvers();
   closed = promiseWithResolvers();
   readEnded = false;
   writeEnded = false;
@@ -124,6 +154,7 @@ class SocketState {
     this.upgraded = upgraded;
     this.hostname = hostname;
     connection.socket = this;
+    markHandled(this.opened.promise);
     markHandled(this.closed.promise);
     this.source = new NativeSource(
       (bytes) => native.fetchCredit(connection.target, connection.id, bytes),
@@ -134,7 +165,7 @@ class SocketState {
     );
     this.sink = new BodySink(
       (bytes, fin) => connection.write(bytes, fin),
-      (reason) => this.abort(reason),
+      (reason) => connection.abort(reason),
     );
     this.readable = streamFromSource(this.source);
     this.writable = createWritable({
@@ -146,7 +177,7 @@ class SocketState {
         return promiseResolve(undefined);
       },
       abort: (reason) => {
-        this.abort(reason);
+        if (!this.detached) connection.abort(reason);
         return promiseResolve(undefined);
       },
     });
@@ -160,13 +191,6 @@ class SocketState {
         new TypeError("This TransformStream is being used as a byte stream, but received an object of non-ArrayBuffer/ArrayBufferView type on its writable side."),
       );
     return promiseResolve(this.sink.chunk(bytesOf(chunk)));
-  }
-
-  abort(reason) {
-    if (this.connection.ended) return;
-    native.fetchAbort(this.connection.target, this.connection.id);
-    this.connection.end();
-    this.fail(reason);
   }
 
   fail(error) {
@@ -215,7 +239,7 @@ export class Socket {
   }
 
   get opened() {
-    return this.#state.connection.opened.promise;
+    return this.#state.opened.promise;
   }
 
   get closed() {
@@ -245,11 +269,9 @@ export class Socket {
     if (!isHostName(name)) throw new TypeError("The `expectedServerHostname` option is no host name.");
     const { connection } = old;
     old.detached = old.upgraded = true;
-    connection.opened = promiseWithResolvers();
-    markHandled(connection.opened.promise);
     const next = new SocketState(connection, "on", old.allowHalfOpen, false, old.hostname);
-    if (connection.ended) next.fail(new Error("Network connection lost."));
-    else native.socketStartTls(connection.id, name);
+    connection.startTls(old, name);
+    old.sink.abandon(undefined);
     old.source.close();
     old.closed.resolve(undefined);
     return new Socket(next, internal);

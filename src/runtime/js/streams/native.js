@@ -64,6 +64,11 @@ export class NativeSource {
     else if (this.stream !== undefined) this.stream.controller.error(reason);
   }
 
+  // Bytes have come that nobody has read.
+  hasUnread() {
+    return this.chunks.length > 0 || (this.stream !== undefined && this.stream.controller.total > 0);
+  }
+
   consumed(bytes) {
     if (this.onConsumed !== undefined) this.onConsumed(bytes);
   }
