@@ -21,6 +21,7 @@ const source = `
   }
   const write = async (socket, text) => { const writer = socket.writable.getWriter(); await writer.write(bytes(text)); writer.releaseLock(); };
   const readSome = async (socket) => { const reader = socket.readable.getReader(); const { value, done } = await reader.read(); reader.releaseLock(); return done ? null : new TextDecoder().decode(value); };
+  let kept;
   const cases = {
     async echo(address) {
       const socket = connect(address);
@@ -140,6 +141,23 @@ const source = `
       await closed.close();
       return { opened, text, both, later: await told(later.opened, later.closed), closed: await told(closed.opened) };
     },
+    // A socket that a request leaves in global scope, and what becomes of it in another.
+    async keep(address) {
+      const socket = connect(address);
+      await socket.opened;
+      kept = { socket, reader: socket.readable.getReader(), writer: socket.writable.getWriter() };
+      kept.reading = kept.reader.read();
+      return "kept";
+    },
+    async use(address, { how }) {
+      const { socket, reader, writer, reading } = kept;
+      const ways = {
+        closed: () => socket.closed, opened: () => socket.opened.then(() => socket.closed), close: () => socket.close(),
+        read: () => reader.read(), write: () => writer.write(bytes("x")), end: () => writer.close(),
+        reading: () => (writer.write(bytes("x")).catch(() => {}), reading),
+      };
+      try { return { done: await ways[how]() }; } catch (error) { return error.message; }
+    },
     async tls(address, { host, port, mode }) {
       let socket = connect({ hostname: host, port }, { secureTransport: mode });
       if (mode === "starttls") {
@@ -180,7 +198,7 @@ test("a socket reads and writes, half-opens, streams megabytes, and closes", { t
   const sink = await listen(net.createServer((socket) => socket.on("data", (data) => (received += data.length)).on("error", () => {})));
   await withWorker(worker(source), async ({ fetch }) => {
     const run = async (name, port) => {
-      const response = await fetch(`/${name}?port=${port}`);
+      const response = await fetch(`/${name}${name.includes("?") ? "" : "?"}port=${port}`);
       return response.status === 200 ? response.json() : response.text();
     };
     const first = await run("echo", echo);
@@ -195,6 +213,10 @@ test("a socket reads and writes, half-opens, streams megabytes, and closes", { t
     assert.equal(await run("lateClose", sink), "closed");
     for (let i = 0; received < 400_000 && i < 100; i++) await new Promise((done) => setTimeout(done, 20));
     assert.equal(received, 400_000);
+    for (const how of ["closed", "opened", "close", "read", "write", "end", "reading"]) {
+      assert.equal(await run("keep", echo), "kept");
+      assert.match(await run(`use?how=${how}&`, echo), /^Cannot perform I\/O on behalf of a different request: the socket belongs to a request that is over/, how);
+    }
     const names = await run("names", echo);
     assert.deepEqual(names.connect, Array(10).fill("TypeError: Specified address could not be parsed."));
     assert.deepEqual(names.startTls, Array(6).fill("TypeError: The `expectedServerHostname` option is no host name."));

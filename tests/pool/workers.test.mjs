@@ -36,6 +36,7 @@ async function withWorker(source, body, extra = binding()) {
 }
 
 const drivers = `
+  import { connect } from "cloudflare:sockets";
   import { Client, Pool } from "pg";
   import postgres from "postgres";
   import { drizzle } from "drizzle-orm/node-postgres";
@@ -112,6 +113,18 @@ const drivers = `
           await new Promise((done) => setTimeout(done, 60000));
           return new Response("?");
         }
+        case "/global": { // a client that the request before this one made
+          globalThis.kept ??= new Client({ connectionString: env.DB.connectionString });
+          kept.on("error", () => {});
+          if (searchParams.has("connect")) await kept.connect();
+          try { return Response.json((await kept.query("select 1 as one")).rows); }
+          catch (error) { return new Response(error.message); }
+        }
+        case "/tls": {
+          const secure = connect({ hostname: env.DB.host, port: 5432 }, { secureTransport: "starttls" }).startTls();
+          const told = await Promise.allSettled([secure.opened, secure.closed]);
+          return Response.json(told.map(({ reason }) => reason?.message));
+        }
         case "/other": {
           const client = new Client({ ...env.DB, connectionString: undefined, database: searchParams.get("database") ?? env.DB.database, user: searchParams.get("user") ?? env.DB.user });
           try { await client.connect(); return new Response("connected"); }
@@ -168,6 +181,15 @@ test("a transaction that its instance leaves behind is rolled back", { timeout: 
     await spinning;
     await free();
     assert.equal((await (await fetch("/pg")).json()).n, 42);
+  }));
+
+test("a connection serves the request that made it, and needs no TLS", { timeout: 60000 * patience }, () =>
+  withWorker(drivers, async ({ fetch, weir }) => {
+    assert.deepEqual(await (await fetch("/global?connect")).json(), [{ one: 1 }]);
+    assert.match(await (await fetch("/global")).text(), /^Cannot perform I\/O on behalf of a different request: /);
+    const told = "The connection to the database is a channel to this server's own pool: it needs no TLS.";
+    assert.deepEqual(await (await fetch("/tls")).json(), [told, told]);
+    assert.doesNotMatch(weir.output, /Uncaught/);
   }));
 
 test("a worker reaches its own database as its own user, and nothing else of the pool", { timeout: 60000 * patience }, () =>

@@ -53,6 +53,7 @@ const lost = () => new Error("Network connection lost.");
 class Connection extends Exchange {
   socket = undefined; // its SocketState
   clear = undefined; // the one before startTls()
+  over = undefined; // an error: its request is over
   securing = false; // startTls() was called, and TLS is not there yet
   left = 1; // credit
 
@@ -111,9 +112,26 @@ class Connection extends Exchange {
   startTls(clear, hostname) {
     this.clear = clear;
     this.securing = true;
-    if (this.ended) this.onError(lost());
+    if (this.ended) this.onError(this.over ?? lost());
+    else if (this.target === TARGET_POOL)
+      this.abort(new Error("The connection to the database is a channel to this server's own pool: it needs no TLS."));
     else if (clear.source.hasUnread()) this.abort(new Error("The server sent bytes in the clear before TLS began."));
     else if (!native.socketStartTls(this.id, hostname)) this.abort(lost());
+  }
+
+  onDropped() {
+    this.over = new Error(
+      "Cannot perform I/O on behalf of a different request: the socket belongs to a request that is over. Connect in each request.",
+    );
+    this.socket.source.onWanted = () => this.isOver();
+  }
+
+  // For another request than its own. Then that is told, and with it whatever still waits; what is left
+  // of its own request is told nothing.
+  isOver() {
+    if (this.over === undefined || current() === this.owner) return false;
+    this.onError(this.over);
+    return true;
   }
 
   onCredit(bytes) {
@@ -171,6 +189,7 @@ class SocketState {
     this.writable = createWritable({
       write: (chunk) => this.write(chunk),
       close: () => {
+        if (connection.isOver()) return promiseReject(connection.over);
         this.sink.close();
         this.writeEnded = true;
         this.maybeFinish();
@@ -184,6 +203,7 @@ class SocketState {
   }
 
   write(chunk) {
+    if (this.connection.isOver()) return promiseReject(this.connection.over);
     if (this.detached || this.connection.ended)
       return promiseReject(new TypeError("This WritableStream has been closed."));
     if (!isBufferSource(chunk))
@@ -239,10 +259,12 @@ export class Socket {
   }
 
   get opened() {
+    this.#state.connection.isOver();
     return this.#state.opened.promise;
   }
 
   get closed() {
+    this.#state.connection.isOver();
     return this.#state.closed.promise;
   }
 
@@ -257,7 +279,7 @@ export class Socket {
   // Resolves when it is closed; what was written before still goes out.
   close() {
     this.#state.close();
-    return this.#state.closed.promise;
+    return this.closed;
   }
 
   startTls(options = undefined) {

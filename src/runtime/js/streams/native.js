@@ -23,6 +23,7 @@ export class NativeSource {
   wanted = false; // the stream's pull found nothing
   sink = undefined;
   expected = 0; // bytes that will come in all, if that is known
+  onWanted = undefined; // a reader asks, and there is nothing
 
   // onConsumed(bytes): the worker took that many (flow control). onCancel(reason): it wants no more.
   constructor(onConsumed = undefined, onCancel = undefined) {
@@ -110,6 +111,7 @@ export class NativeSource {
       if (this.state === CLOSED && this.chunks.length === 0) this.closeStream();
     } else {
       this.wanted = true;
+      if (this.onWanted !== undefined) this.onWanted();
     }
   }
 
