@@ -44,6 +44,12 @@ const drivers = `
   import { pgTable, serial, text } from "drizzle-orm/pg-core";
   import { eq } from "drizzle-orm";
   import { Kysely, PostgresDialect } from "kysely";
+  const many = (count, env) => Promise.all(Array.from({ length: count }, async () => {
+    const client = new Client({ connectionString: env.DB.connectionString });
+    client.on("error", () => {});
+    await client.connect();
+    return client;
+  }));
   const posts = pgTable("posts", { id: serial("id").primaryKey(), title: text("title").notNull() });
   export default {
     async fetch(request, env, ctx) {
@@ -63,6 +69,26 @@ const drivers = `
           const all = await Promise.all(Array.from({ length: 9 }, (_, i) => pool.query({ name: "n", text: "select $1::int as i", values: [i] })));
           ctx.waitUntil(pool.end());
           return Response.json(all.map(({ rows }) => rows[0].i));
+        }
+        case "/pool-of-two": {
+          const pool = new Pool({ connectionString: env.DB.connectionString, max: 2 });
+          const all = await Promise.all([pool.query("select 1 as i, pg_sleep(0.05)"), pool.query("select 2 as i")]);
+          ctx.waitUntil(pool.end());
+          return Response.json(all.map(({ rows }) => rows[0].i));
+        }
+        case "/fill": { // much waits for connections that are all in use
+          const clients = await many(120, env);
+          const sleeping = clients.slice(0, 30).map((client) => client.query("select pg_sleep(${0.4 * patience})"));
+          const long = "select length('" + "x".repeat(240000) + "') as n";
+          const asked = await Promise.allSettled(clients.slice(30).map((client) => client.query(long)));
+          await Promise.all(sleeping);
+          return Response.json(asked.map(({ reason, value }) => reason?.message ?? value.rows[0].n));
+        }
+        case "/flood": { // much comes that the worker is too busy to read
+          const asked = (await many(120, env)).map((client) => client.query("select repeat('y', 250000) as t"));
+          await new Promise((done) => setTimeout(done, 1));
+          for (const end = Date.now() + 1000; Date.now() < end;);
+          return Response.json((await Promise.all(asked)).filter(({ rows }) => rows[0].t.length === 250000).length);
         }
         case "/postgres": {
           const sql = postgres(env.DB.connectionString, { prepare: searchParams.get("prepare") !== "false", max: 2 });
@@ -158,6 +184,16 @@ test("pg, postgres.js, Drizzle and Kysely run unmodified", { timeout: 120000 * p
     const answers = await Promise.all(Array.from({ length: 100 }, () => get("/pg")));
     assert.ok(answers.every(({ n }) => n === 42));
     assert.ok(connections() <= 20, `${connections()} connections`);
+  }));
+
+test("an instance has hundreds of connections, and what waits for it and of it is limited in all", { timeout: 120000 * patience }, () =>
+  withWorker(drivers, async ({ fetch }) => {
+    const all = await Promise.all(Array.from({ length: 60 }, async () => (await fetch("/pool-of-two")).text()));
+    assert.deepEqual([...new Set(all)], ["[1,2]"]);
+    const filled = await (await fetch("/fill")).json();
+    assert.ok(filled.includes(240000));
+    assert.deepEqual(new Set(filled), new Set([240000, "Too many bytes wait for the worker's databases."]));
+    assert.equal(await (await fetch("/flood")).json(), 120);
   }));
 
 test("a transaction that its instance leaves behind is rolled back", { timeout: 120000 * patience }, () =>
