@@ -314,11 +314,18 @@ test("what is wrong with [[hyperdrive]] is told with file and line", { timeout: 
   }
 });
 
-test("pg over TLS that begins later, to Postgres itself: no pool in between", { timeout: 60000 * patience }, async () => {
+test("pg and postgres.js over TLS that begins later, to Postgres itself: no pool in between", { timeout: 60000 * patience }, async () => {
   const made = project({
     "wrangler.toml": wrangler(`compatibility_flags = ["nodejs_compat"]`),
     "src/index.js": `import { Client } from "pg";
+      import postgres from "postgres";
       export default { async fetch(request, env, ctx) {
+        if (new URL(request.url).pathname === "/js") {
+          const sql = postgres({ host: "localhost", port: ${postgres.port}, username: "tls_user", password: "tls secret", database: "postgres", ssl: true, max: 1 });
+          const rows = await sql\`select ssl, version from pg_stat_ssl where pid = pg_backend_pid()\`;
+          ctx.waitUntil(sql.end());
+          return Response.json(rows);
+        }
         const client = new Client({ host: "localhost", port: ${postgres.port}, user: "tls_user", password: "tls secret", database: "postgres", ssl: true });
         await client.connect();
         const { rows } = await client.query("select ssl, version from pg_stat_ssl where pid = pg_backend_pid()");
@@ -331,7 +338,7 @@ test("pg over TLS that begins later, to Postgres itself: no pool in between", { 
   const weir = await Weir.start(["dev", made.dir, "--port", String(port)], { env: { SSL_CERT_FILE: join(postgres.dir, "server.crt") } });
   try {
     await weir.waitFor("ready on");
-    assert.deepEqual(await (await fetch(`http://127.0.0.1:${port}/`)).json(), [{ ssl: true, version: "TLSv1.3" }]);
+    for (const path of ["", "js"]) assert.deepEqual(await (await fetch(`http://127.0.0.1:${port}/${path}`)).json(), [{ ssl: true, version: "TLSv1.3" }]);
   } finally {
     await weir.stop();
     made.remove();

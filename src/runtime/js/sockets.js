@@ -49,6 +49,7 @@ const isHostName = (text) => text.length <= HOST_MAX && /^[!-~]+$/.test(text);
 // ---- one connection; startTls() hands it on from one Socket to the next ----
 
 const lost = () => new Error("Network connection lost.");
+const spokeInClear = () => new Error("The server sent bytes in the clear before TLS began.");
 
 class Connection extends Exchange {
   socket = undefined; // its SocketState
@@ -71,13 +72,14 @@ class Connection extends Exchange {
     }
     if (secure) this.securing = false;
     if (this.clear !== undefined) this.clear.opened.resolve(info);
+    if (secure) this.endClear();
     if (!this.securing) this.socket.opened.resolve(info);
     if (inline !== null || fin) this.onBody(inline, fin);
   }
 
   onBody(bytes, fin) {
     if (this.securing) {
-      this.abort(bytes === null ? lost() : new Error("The server sent bytes in the clear before TLS began."));
+      this.abort(bytes === null ? lost() : spokeInClear());
       return;
     }
     const { socket } = this;
@@ -98,7 +100,13 @@ class Connection extends Exchange {
   // What is not open by now never will be.
   refuse(error) {
     if (this.clear !== undefined) this.clear.opened.reject(error);
+    this.endClear();
     this.socket.opened.reject(error);
+  }
+
+  // Not at once in startTls(): postgres.js is not ready for it there.
+  endClear() {
+    if (this.clear !== undefined) this.clear.closed.resolve(undefined);
   }
 
   abort(error) {
@@ -115,7 +123,7 @@ class Connection extends Exchange {
     if (this.ended) this.onError(this.over ?? lost());
     else if (this.target === TARGET_POOL)
       this.abort(new Error("The connection to the database is a channel to this server's own pool: it needs no TLS."));
-    else if (clear.source.hasUnread()) this.abort(new Error("The server sent bytes in the clear before TLS began."));
+    else if (clear.source.hasUnread()) this.abort(spokeInClear());
     else if (!native.socketStartTls(this.id, hostname)) this.abort(lost());
   }
 
@@ -295,7 +303,6 @@ export class Socket {
     connection.startTls(old, name);
     old.sink.abandon(undefined);
     old.source.close();
-    old.closed.resolve(undefined);
     return new Socket(next, internal);
   }
 }
