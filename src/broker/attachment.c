@@ -82,7 +82,7 @@ static int on_start_tls(struct attachment *attachment, const struct ring_frame *
     if (frame->bytes < sizeof(order))
         return -EPROTO;
     memcpy(&order, payload, sizeof(order));
-    if (order.host_bytes > HEAD_BYTES_MAX || sizeof(order) + order.host_bytes != frame->bytes)
+    if (order.host_bytes > HOST_BYTES_MAX || sizeof(order) + order.host_bytes != frame->bytes)
         return -EPROTO;
     struct exchange *exchange = exchange_find(attachment, order.id);
     struct slice host = {payload + sizeof(order), order.host_bytes};

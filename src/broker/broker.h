@@ -95,7 +95,7 @@ struct exchange {
 
     /* the request */
     uint32_t flags; /* FRAME_FOLLOW, FRAME_REDIRECT_ERROR */
-    char method[32];
+    char method[METHOD_BYTES_MAX + 1];
     CURLU *url;
     char *host; /* of the URL, without brackets: for the egress policy */
     struct request_headers headers;

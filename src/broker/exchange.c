@@ -17,7 +17,7 @@ static bool is_method(struct slice method)
             (unsigned char)c >= 0x80)
             return false;
     }
-    return method.len > 0 && method.len < sizeof(((struct exchange *)0)->method) &&
+    return method.len > 0 && method.len <= METHOD_BYTES_MAX &&
            !slice_equal_nocase(method, SLICE("CONNECT")) &&
            !slice_equal_nocase(method, SLICE("TRACE"));
 }
@@ -177,8 +177,7 @@ int exchange_start_tls(struct exchange *exchange, struct slice host)
     exchange->flags |= FRAME_TLS;
     exchange->tls_wanted = true;
     exchange->clear_bytes = buffer_len(&exchange->body);
-    if (exchange->socket)
-        socket_run(exchange);
+    socket_start_tls(exchange);
     return 0;
 }
 

@@ -186,6 +186,7 @@ static bool run_handshake(struct socket *socket)
         socket->readable = socket->writable = true;
         if (exchange->attachment) /* else it measures how long this may go on */
             loop_timer_stop(broker.loop, &socket->timer);
+        buffer_printf(&exchange->answer.block, "secure-transport: on\n");
         tell_open(exchange);
         return true;
     }
@@ -267,11 +268,21 @@ void socket_run(struct exchange *exchange)
     }
     if (socket->handshaking && (!run_handshake(socket) || socket->handshaking))
         return;
-    if (exchange->attachment && !run_reads(socket))
+    if (exchange->attachment && !exchange->tls_wanted && !run_reads(socket))
         return;
     if (run_writes(socket) && !exchange->attachment && socket->end_sent) {
         close_socket(exchange);
         exchange_free(exchange);
+    }
+}
+
+void socket_start_tls(struct exchange *exchange)
+{
+    if (buffer_len(&exchange->pending) > 0) {
+        buffer_reset(&exchange->pending, 0);
+        fail(exchange, "The server sent bytes in the clear before TLS began.");
+    } else if (exchange->socket) {
+        socket_run(exchange);
     }
 }
 

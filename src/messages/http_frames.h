@@ -16,9 +16,10 @@
  *
  * A socket (connect() of cloudflare:sockets) is an exchange, too: FRAME_REQUEST with FRAME_SOCKET,
  * method "CONNECT", the URL "host:port"; FRAME_RESPONSE when it is open, and again when TLS that
- * was asked for later is; FRAME_BODY both ways, each with its own FRAME_FIN. It lives until
- * FRAME_ERROR or FRAME_ABORT. The broker connects to anybody whom the egress policy allows, the
- * pool to itself, for the hosts of the worker's database bindings.
+ * was asked for later is (then the header block says "secure-transport: on"); FRAME_BODY both ways,
+ * each with its own FRAME_FIN. It lives until FRAME_ERROR or FRAME_ABORT. The broker connects to
+ * anybody whom the egress policy allows, the pool to itself, for the hosts of the worker's database
+ * bindings.
  *
  * Flow control: each side may have FLOW_WINDOW_BYTES of body in flight a direction; the receiver
  * gives credit back with FRAME_CREDIT as it consumes, or for FLOW_CREDIT_BYTES at once. */
@@ -34,6 +35,8 @@ enum {
                                       own for each few bytes would wake the sender for nothing */
     BODY_CHUNK_BYTES_MAX = 32 * 1024, /* of one FRAME_BODY */
     INLINE_BODY_BYTES_MAX = 32 * 1024,
+    METHOD_BYTES_MAX = 31,
+    HOST_BYTES_MAX = 253,        /* of a name that a server's certificate is to have */
     HEAD_BYTES_MAX = 200 * 1024, /* url + headers; a head longer than a frame comes in parts */
     GATEWAY_RING_BYTES = 1024 * 1024,
     BROKER_RING_BYTES = 1024 * 1024,

@@ -12,9 +12,12 @@
 #include "placement.h"
 
 enum {
-    FRAMES_PER_TURN = 256,        /* of one instance: the others wait */
-    SOCKETS_OF_INSTANCE_MAX = 64, /* an instance serves few requests at once */
+    FRAMES_PER_TURN = 256,         /* of one instance: the others wait */
+    SOCKETS_OF_INSTANCE_MAX = 512, /* 8 for each request that it serves at once by default */
     TARGET_BYTES_MAX = 512,
+    /* Of all sockets of an instance, each way. One alone may have its window, but a worker in which
+     * hundreds use all of theirs has no good reason to. */
+    WAITING_BYTES_MAX = 16 * 1024 * 1024,
 };
 
 struct attachment {
@@ -27,6 +30,8 @@ struct attachment {
     size_t bindings_count;
     struct socket *sockets;
     uint32_t sockets_count;
+    size_t waiting_bytes; /* of all sockets: from the instance, not read by their clients yet */
+    bool stalled;         /* clients that write to it wait for room in its outbox */
     uint64_t last_id;
     bool broken; /* broke the protocol: waits for the supervisor to end it */
     bool unread; /* there may be frames in its ring */
@@ -45,9 +50,9 @@ struct socket {
     int64_t window; /* what the instance may still send */
     int64_t credit; /* what it still takes */
     uint32_t credit_owed;
-    bool unseen;  /* bytes have come that the client has not been told of */
-    bool ended;   /* the instance sends no more */
-    bool aborted; /* … and wants to hear no more */
+    uint32_t events; /* that the client has not been told of */
+    bool ended;      /* the instance sends no more */
+    bool aborted;    /* … and wants to hear no more */
 };
 
 static char payload[POOL_RING_BYTES / 4];
@@ -85,6 +90,7 @@ static ssize_t carrier_read(struct stream *stream, void *dst, size_t cap)
         return socket->ended ? 0 : -EAGAIN;
     memcpy(dst, waiting.ptr, len);
     buffer_consume(&socket->in, len);
+    socket->attachment->waiting_bytes -= len;
     if (len == waiting.len)
         buffer_reset(&socket->in, 0);
     socket->credit_owed += (uint32_t)len;
@@ -108,10 +114,20 @@ static void copy_parts(char *dst, const struct iovec *parts, size_t from, size_t
     }
 }
 
+/* Has the instance read so little that what is for it must wait? */
+static bool is_full(const struct attachment *attachment)
+{
+    return buffer_len(&attachment->outbox.waiting) > WAITING_BYTES_MAX;
+}
+
 static ssize_t carrier_write(struct stream *stream, const struct iovec *parts, int count)
 {
     struct socket *socket = socket_of(stream);
     size_t all = 0, sent = 0;
+    if (is_full(socket->attachment)) {
+        socket->attachment->stalled = true;
+        return -EAGAIN;
+    }
     for (int i = 0; i < count; i++)
         all += parts[i].iov_len;
     if ((int64_t)all > socket->credit)
@@ -141,6 +157,7 @@ static void carrier_close(struct stream *stream)
         place = &(*place)->next;
     *place = socket->next;
     attachment->sockets_count--;
+    attachment->waiting_bytes -= buffer_len(&socket->in);
     buffer_done(&socket->in);
     if (socket->aborted || attachment->broken)
         return;
@@ -212,6 +229,14 @@ static void refuse(struct attachment *attachment, uint32_t slot, uint64_t id, ui
     outbox_commit(&attachment->outbox, FRAME_ERROR, slot, id, bytes);
 }
 
+static void give_up(struct socket *socket, const char *text)
+{
+    refuse(socket->attachment, socket->slot, socket->id, ERROR_KIND_CONNECT, text);
+    mark(socket->attachment);
+    socket->aborted = true;
+    client_close(&socket->client, NULL);
+}
+
 static void open_socket(struct attachment *attachment, uint32_t slot, uint64_t id,
                         const struct binding_config *binding)
 {
@@ -238,8 +263,8 @@ static int on_request(struct attachment *attachment, const struct ring_frame *fr
     if (!(request.flags & FRAME_SOCKET) || request.headers_bytes || request.inline_bytes ||
         request.url_bytes > TARGET_BYTES_MAX || sizeof(request) + rest != frame->bytes ||
         request.id < EXCHANGE_ID_BASE || request.id <= attachment->last_id ||
-        !slot_is_free(attachment, frame->slot))
-        return -EPROTO;
+        !slot_is_free(attachment, frame->slot) || is_full(attachment))
+        return -EPROTO; /* also who opens sockets and reads no answers */
     attachment->last_id = request.id;
     struct slice target = {payload + sizeof(request) + request.method_bytes, request.url_bytes};
     const struct binding_config *binding = find_binding(attachment, target);
@@ -269,10 +294,15 @@ static int on_body(struct attachment *attachment, const struct ring_frame *frame
     socket->window -= (int64_t)body.bytes;
     if (socket->window < 0 || socket->ended)
         return -EPROTO;
+    if (attachment->waiting_bytes + body.bytes > WAITING_BYTES_MAX) {
+        give_up(socket, "Too many bytes wait for the worker's databases.");
+        return 0;
+    }
+    attachment->waiting_bytes += body.bytes;
     buffer_append(&socket->in, payload + sizeof(body), body.bytes);
     socket->ended = body.flags & FRAME_FIN;
-    socket->unseen =
-        true; /* drivers write a query in several pieces: see_bytes, when all are here */
+    /* Drivers write a query in several pieces: tell_clients, when all are here. */
+    socket->events |= socket->ended ? EPOLLIN | EPOLLRDHUP : EPOLLIN;
     return 0;
 }
 
@@ -323,17 +353,18 @@ static int on_frame(struct attachment *attachment, const struct ring_frame *fram
 }
 
 /* Any of them may be closed by what its client makes of them. */
-static void see_bytes(struct attachment *attachment)
+static void tell_clients(struct attachment *attachment)
 {
     struct socket *socket = attachment->sockets;
     int count = 0;
     while (socket) {
-        if (!socket->unseen) {
+        if (!socket->events) {
             socket = socket->next;
             continue;
         }
-        socket->unseen = false;
-        client_event(&socket->client, socket->ended ? EPOLLIN | EPOLLRDHUP : EPOLLIN);
+        uint32_t events = socket->events;
+        socket->events = 0;
+        client_event(&socket->client, events);
         socket = attachment->sockets;
         count++;
     }
@@ -353,7 +384,7 @@ static bool read_frames(struct attachment *attachment)
             r = -EPROTO;
     }
     channel_consumed(&attachment->channel);
-    see_bytes(attachment);
+    tell_clients(attachment);
     if (r < 0)
         break_off(attachment);
     return r == 1 || (r == 0 && !channel_sleep(&attachment->channel));
@@ -384,6 +415,15 @@ static void send_credits(struct attachment *attachment)
     }
 }
 
+/* There is room for what clients have to say again. */
+static void end_stall(struct attachment *attachment)
+{
+    attachment->stalled = false;
+    attachment->unread = true;
+    for (struct socket *socket = attachment->sockets; socket; socket = socket->next)
+        socket->events |= EPOLLOUT;
+}
+
 void worker_read_all(void)
 {
     for (struct attachment *a = marked; a; a = a->next_marked)
@@ -400,12 +440,14 @@ void worker_flush_all(void)
         attachment->marked = false;
         if (attachment->broken)
             continue;
+        send_credits(attachment);
+        (void)outbox_flush(&attachment->outbox);
+        if (attachment->stalled && buffer_len(&attachment->outbox.waiting) < WAITING_BYTES_MAX / 2)
+            end_stall(attachment);
         if (attachment->unread) {
             mark(attachment);
             loop_stay_awake(pool_process.loop);
         }
-        send_credits(attachment);
-        (void)outbox_flush(&attachment->outbox);
         channel_flush(&attachment->channel);
     }
 }

@@ -316,7 +316,7 @@ ENGINE_FUNCTION(fetch_start)
     engine_append_utf8(ctx, argv[4], &head_text);
     request.headers_bytes =
         (uint32_t)buffer_len(&head_text) - request.method_bytes - request.url_bytes;
-    if (buffer_len(&head_text) > HEAD_BYTES_MAX)
+    if (request.method_bytes > METHOD_BYTES_MAX || buffer_len(&head_text) > HEAD_BYTES_MAX)
         return JSValueMakeBoolean(ctx, false);
     struct slice body = body_bytes(ctx, argv[5], &body_text);
     bool whole = request.flags & FRAME_FIN;
@@ -387,17 +387,19 @@ ENGINE_FUNCTION(fetch_credit)
     return JSValueMakeUndefined(ctx);
 }
 
-/* socketStartTls(id, host): of a socket of the broker, after all that was written */
+/* socketStartTls(id, host): of a socket of the broker, after all that was written. False: the host
+ * is none, or the socket. */
 ENGINE_FUNCTION(socket_start_tls)
 {
     uint32_t slot;
     uint64_t id = argument_id(ctx, argc, argv, 0) + EXCHANGE_ID_BASE;
     struct exchange *exchange =
         instance.serving && argc > 1 ? exchange_of(TARGET_BROKER, id, id, &slot) : NULL;
-    if (!exchange)
-        return JSValueMakeUndefined(ctx);
     head_text.start = head_text.end = 0;
-    engine_append_latin1(ctx, argv[1], &head_text);
+    if (exchange)
+        engine_append_latin1(ctx, argv[1], &head_text);
+    if (buffer_len(&head_text) == 0 || buffer_len(&head_text) > HOST_BYTES_MAX)
+        return JSValueMakeBoolean(ctx, false);
     struct frame_start_tls order = {.id = id, .host_bytes = (uint32_t)buffer_len(&head_text)};
     uint32_t bytes = (uint32_t)sizeof(order) + order.host_bytes;
     struct outbox *outbox = &instance.outboxes[TARGET_BROKER];
@@ -405,7 +407,7 @@ ENGINE_FUNCTION(socket_start_tls)
     memcpy(room, &order, sizeof(order));
     memcpy(room + sizeof(order), head_text.data, order.host_bytes);
     outbox_commit(outbox, FRAME_START_TLS, slot, id, bytes);
-    return JSValueMakeUndefined(ctx);
+    return JSValueMakeBoolean(ctx, true);
 }
 
 /* ---- time, evaluation ---- */

@@ -940,6 +940,52 @@ static void test_full_ring(void **state)
     detach(&busy);
 }
 
+/* Sockets of an instance that reads nothing: what its ring has no room for waits in the broker, and
+ * must not follow when TLS is asked for. */
+static void test_clear_bytes_before_tls(void **state)
+{
+    struct peer peer;
+    enum { COUNT = 6 };
+    static struct answer answers[COUNT];
+    struct answer *list[COUNT];
+    int held = 0;
+    (void)state;
+    attach(&peer, DEPLOYMENT);
+    AUTO_TEXT target = xasprintf("127.0.0.1:%d", world.plain);
+    for (int i = 0; i < COUNT; i++) {
+        list[i] = &answers[i];
+        open_call(&peer,
+                  (struct call){
+                      .method = "CONNECT", .url = target, .flags = FRAME_SOCKET, .streamed = true},
+                  &answers[i]);
+        send_body(&peer, &answers[i], SLICE("GET /big?bytes=3145728 HTTP/1.0\r\n\r\n"), false);
+    }
+    (void)usleep(500 * 1000);
+    for (int i = 0; i < COUNT; i++) {
+        struct frame_start_tls order = {.id = answers[i].id, .host_bytes = 9};
+        send_frame(&peer, FRAME_START_TLS, answers[i].slot, &order, sizeof(order),
+                   SLICE("localhost"));
+    }
+    (void)usleep(100 * 1000);
+    for (int left = COUNT; left > 0;) {
+        assert_true(read_frame(&peer, list, COUNT, WAIT_MS));
+        left = 0;
+        for (int i = 0; i < COUNT; i++)
+            left += !answers[i].error;
+    }
+    for (int i = 0; i < COUNT; i++) {
+        bool all = buffer_len(&answers[i].body) == FLOW_WINDOW_BYTES;
+        assert_int_equal(answers[i].error, ERROR_KIND_CONNECT);
+        assert_string_equal(answers[i].text.data,
+                            all ? "TLS: the server's certificate or handshake was refused."
+                                : "The server sent bytes in the clear before TLS began.");
+        held += !all;
+        answer_done(&answers[i]);
+    }
+    assert_true(held > 0);
+    detach(&peer);
+}
+
 /* ---- hostile instances ---- */
 
 static void expect_kill(const struct peer *peer)
@@ -1106,6 +1152,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_slow_first),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_full_ring),
+        cmocka_unit_test(test_clear_bytes_before_tls),
         cmocka_unit_test(test_hostile_frames),
         cmocka_unit_test(test_hostile_sequences),
         cmocka_unit_test(test_broken_ring),

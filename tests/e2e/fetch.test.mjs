@@ -54,6 +54,13 @@ const relay = `
         case "/error":
           try { await (await fetch(target)).text(); return new Response("no error", { status: 500 }); }
           catch (error) { return Response.json({ name: error.name, message: error.message }); }
+        case "/heads": {
+          const told = async (init) => { try { return (await fetch(target, init)).status; } catch (error) { return error.name + ": " + error.message; } };
+          return Response.json(await Promise.all([
+            told({ method: "A".repeat(31) }), told({ method: "A".repeat(32) }), told({ headers: { x: "a\tb\xe9" } }),
+            told({ headers: { x: "a\x01b" } }), told({ headers: { x: "\x7f" } }), told(new Request(target, { headers: { x: "\v" } })),
+          ]));
+        }
         case "/abort": {
           const controller = new AbortController();
           const response = await fetch(target, { signal: controller.signal });
@@ -121,5 +128,9 @@ test("fetch fails as a worker can understand", () =>
       assert.match((await error("http://10.0.0.1/")).message, /private or reserved/);
       assert.match((await error("http://169.254.169.254/latest/meta-data/")).message, /private or reserved/);
       assert.equal((await error("ftp://example.com/")).name, "TypeError");
+      const control = "TypeError: A header's value has a control character.";
+      assert.deepEqual(await (await fetch("/heads", { headers: { "x-target": `${origin}/` } })).json(), [
+        400, "TypeError: The method is too long: 32 characters, of 31 at most.", 200, control, control, control,
+      ]);
     }),
   ));

@@ -21,6 +21,7 @@ const source = `
   }
   const write = async (socket, text) => { const writer = socket.writable.getWriter(); await writer.write(bytes(text)); writer.releaseLock(); };
   const readSome = async (socket) => { const reader = socket.readable.getReader(); const { value, done } = await reader.read(); reader.releaseLock(); return done ? null : new TextDecoder().decode(value); };
+  let kept;
   const cases = {
     async echo(address) {
       const socket = connect(address);
@@ -73,6 +74,19 @@ const source = `
         text: await connect(address).writable.getWriter().write("text").catch((error) => error.name),
       };
     },
+    async names(address) {
+      const said = async (hostname) => { try { await connect({ hostname, port: 1 }).opened; return "opened"; } catch (error) { return error.name + ": " + error.message; } };
+      const upgraded = async (expectedServerHostname) => {
+        const socket = connect(address, { secureTransport: "starttls" });
+        await socket.opened;
+        try { socket.startTls({ expectedServerHostname }); return "started"; } catch (error) { return error.name + ": " + error.message; } finally { socket.close(); }
+      };
+      const bad = ["", "a\0b.com", "a\tb", "x".repeat(300000), "b\u00fccher.example", "\u4e00.example"];
+      return {
+        connect: await Promise.all([...bad, "[::1", "[a]", "[]", "a\x7f"].map(said)),
+        startTls: await Promise.all(bad.map(upgraded)),
+      };
+    },
     async lateClose(address) { // what was written goes out although nobody waits
       const socket = connect(address), writer = socket.writable.getWriter();
       for (let i = 0; i < 40; i++) writer.write(bytes("x".repeat(10_000)));
@@ -96,6 +110,53 @@ const source = `
       } catch (error) { return error.message; }
       await socket.close();
       return { rounds, refused: refused >= 10 };
+    },
+    // The server says GO, and something more in the clear, before TLS.
+    async inject(address, { port, delay, spin, byob }) {
+      const socket = connect({ hostname: "localhost", port }, { secureTransport: "starttls" });
+      await write(socket, delay);
+      let answer;
+      if (byob) answer = new TextDecoder().decode((await socket.readable.getReader({ mode: "byob" }).read(new Uint8Array(2))).value);
+      else answer = await readSome(socket);
+      if (answer !== "GO") return "seen";
+      for (const end = Date.now() + Number(spin ?? 0); Date.now() < end;);
+      const secure = socket.startTls();
+      const [opened, closed] = await Promise.allSettled([secure.opened, Promise.race([secure.closed, secure.opened])]);
+      if (opened.status === "rejected") return closed.status + ": " + opened.reason.message;
+      return "opened: " + (await readSome(secure));
+    },
+    async settles(address, { port }) {
+      const told = async (...promises) => (await Promise.allSettled(promises)).map(({ status, reason }) => reason?.message ?? status);
+      const early = connect({ hostname: "localhost", port }, { secureTransport: "starttls" }), secure = early.startTls();
+      const opened = await told(early.opened, secure.opened);
+      await write(secure, "early");
+      const text = await readSome(secure);
+      await secure.close();
+      const refused = connect("127.0.0.1:1", { secureTransport: "starttls" }), never = refused.startTls();
+      const both = await told(refused.opened, never.opened, never.closed);
+      const failed = connect("127.0.0.1:1", { secureTransport: "starttls" });
+      await failed.closed.catch(() => {});
+      const later = failed.startTls();
+      const closed = connect({ hostname: "localhost", port });
+      await closed.close();
+      return { opened, text, both, later: await told(later.opened, later.closed), closed: await told(closed.opened) };
+    },
+    // A socket that a request leaves in global scope, and what becomes of it in another.
+    async keep(address) {
+      const socket = connect(address);
+      await socket.opened;
+      kept = { socket, reader: socket.readable.getReader(), writer: socket.writable.getWriter() };
+      kept.reading = kept.reader.read();
+      return "kept";
+    },
+    async use(address, { how }) {
+      const { socket, reader, writer, reading } = kept;
+      const ways = {
+        closed: () => socket.closed, opened: () => socket.opened.then(() => socket.closed), close: () => socket.close(),
+        read: () => reader.read(), write: () => writer.write(bytes("x")), end: () => writer.close(),
+        reading: () => (writer.write(bytes("x")).catch(() => {}), reading),
+      };
+      try { return { done: await ways[how]() }; } catch (error) { return error.message; }
     },
     async tls(address, { host, port, mode }) {
       let socket = connect({ hostname: host, port }, { secureTransport: mode });
@@ -137,7 +198,7 @@ test("a socket reads and writes, half-opens, streams megabytes, and closes", { t
   const sink = await listen(net.createServer((socket) => socket.on("data", (data) => (received += data.length)).on("error", () => {})));
   await withWorker(worker(source), async ({ fetch }) => {
     const run = async (name, port) => {
-      const response = await fetch(`/${name}?port=${port}`);
+      const response = await fetch(`/${name}${name.includes("?") ? "" : "?"}port=${port}`);
       return response.status === 200 ? response.json() : response.text();
     };
     const first = await run("echo", echo);
@@ -152,6 +213,13 @@ test("a socket reads and writes, half-opens, streams megabytes, and closes", { t
     assert.equal(await run("lateClose", sink), "closed");
     for (let i = 0; received < 400_000 && i < 100; i++) await new Promise((done) => setTimeout(done, 20));
     assert.equal(received, 400_000);
+    for (const how of ["closed", "opened", "close", "read", "write", "end", "reading"]) {
+      assert.equal(await run("keep", echo), "kept");
+      assert.match(await run(`use?how=${how}&`, echo), /^Cannot perform I\/O on behalf of a different request: the socket belongs to a request that is over/, how);
+    }
+    const names = await run("names", echo);
+    assert.deepEqual(names.connect, Array(10).fill("TypeError: Specified address could not be parsed."));
+    assert.deepEqual(names.startTls, Array(6).fill("TypeError: The `expectedServerHostname` option is no host name."));
     assert.deepEqual(await run("failures", echo), {
       refused: "Error: The server refused the connection, or cannot be reached.",
       both: ["rejected", "rejected"],
@@ -186,6 +254,15 @@ test("TLS at once or later, towards a certificate that is checked", { timeout: 6
       shout(new tls.TLSSocket(socket, { ...pair, isServer: true }));
     });
   }));
+  const injecting = await listen(net.createServer((socket) => {
+    socket.on("error", () => {}).once("data", (data) => {
+      const [delay, goes] = [Number(data), data.includes("together") ? "GOINJECTED" : "GO"];
+      const secure = () => shout(new tls.TLSSocket(socket, { ...pair, isServer: true }));
+      socket.pause().write(goes);
+      if (goes !== "GO") secure();
+      else setTimeout(() => socket.write("INJECTED", secure), delay);
+    });
+  }));
   const made = project({ "wrangler.toml": wrangler(), "src/index.js": source });
   const port = await freePort();
   // OpenSSL's own variable: this certificate is all that is trusted.
@@ -195,8 +272,23 @@ test("TLS at once or later, towards a certificate that is checked", { timeout: 6
     const run = async (host, to, mode) => (await fetch(`http://127.0.0.1:${port}/tls?host=${host}&port=${to}&mode=${mode}`)).json();
     assert.equal(await run("localhost", secure, "on"), "IN SECRET");
     assert.equal(await run("localhost", upgrading, "starttls"), "IN SECRET");
+    const inject = async (query) => (await fetch(`http://127.0.0.1:${port}/inject?port=${injecting}&${query}`)).json();
+    const clear = "rejected: The server sent bytes in the clear before TLS began.";
+    assert.equal(await inject("delay=0&spin=50"), clear);
+    assert.equal(await inject("delay=5&spin=50"), clear);
+    assert.equal(await inject("delay=together&byob=1"), clear);
+    for (let i = 0; i < 40; i++) {
+      const said = await inject(`delay=${(i % 8) / 4}`);
+      assert.match(said, /^(seen|rejected: (The server sent bytes in the clear before TLS began|TLS: the server's certificate or handshake was refused)\.)$/);
+    }
     assert.equal(await run("127.0.0.1", secure, "on"), "TLS: the server's certificate or handshake was refused.");
     assert.equal(await run("127.0.0.1", upgrading, "starttls"), "TLS: the server's certificate or handshake was refused.");
+    const settled = await (await fetch(`http://127.0.0.1:${port}/settles?port=${secure}`)).json();
+    const refused = "The server refused the connection, or cannot be reached.", lost = "Network connection lost.";
+    assert.deepEqual(settled, {
+      opened: ["fulfilled", "fulfilled"], text: "EARLY", both: [refused, refused, refused], later: [lost, lost],
+      closed: ["The socket was closed before it was open."],
+    });
     assert.deepEqual(await (await fetch(`http://127.0.0.1:${port}/mixed?port=${secure}`)).json(), { rounds: 40, refused: true });
   } finally {
     await weir.stop();

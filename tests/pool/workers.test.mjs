@@ -36,6 +36,7 @@ async function withWorker(source, body, extra = binding()) {
 }
 
 const drivers = `
+  import { connect } from "cloudflare:sockets";
   import { Client, Pool } from "pg";
   import postgres from "postgres";
   import { drizzle } from "drizzle-orm/node-postgres";
@@ -43,6 +44,12 @@ const drivers = `
   import { pgTable, serial, text } from "drizzle-orm/pg-core";
   import { eq } from "drizzle-orm";
   import { Kysely, PostgresDialect } from "kysely";
+  const many = (count, env) => Promise.all(Array.from({ length: count }, async () => {
+    const client = new Client({ connectionString: env.DB.connectionString });
+    client.on("error", () => {});
+    await client.connect();
+    return client;
+  }));
   const posts = pgTable("posts", { id: serial("id").primaryKey(), title: text("title").notNull() });
   export default {
     async fetch(request, env, ctx) {
@@ -62,6 +69,26 @@ const drivers = `
           const all = await Promise.all(Array.from({ length: 9 }, (_, i) => pool.query({ name: "n", text: "select $1::int as i", values: [i] })));
           ctx.waitUntil(pool.end());
           return Response.json(all.map(({ rows }) => rows[0].i));
+        }
+        case "/pool-of-two": {
+          const pool = new Pool({ connectionString: env.DB.connectionString, max: 2 });
+          const all = await Promise.all([pool.query("select 1 as i, pg_sleep(0.05)"), pool.query("select 2 as i")]);
+          ctx.waitUntil(pool.end());
+          return Response.json(all.map(({ rows }) => rows[0].i));
+        }
+        case "/fill": { // much waits for connections that are all in use
+          const clients = await many(120, env);
+          const sleeping = clients.slice(0, 30).map((client) => client.query("select pg_sleep(${0.4 * patience})"));
+          const long = "select length('" + "x".repeat(240000) + "') as n";
+          const asked = await Promise.allSettled(clients.slice(30).map((client) => client.query(long)));
+          await Promise.all(sleeping);
+          return Response.json(asked.map(({ reason, value }) => reason?.message ?? value.rows[0].n));
+        }
+        case "/flood": { // much comes that the worker is too busy to read
+          const asked = (await many(120, env)).map((client) => client.query("select repeat('y', 250000) as t"));
+          await new Promise((done) => setTimeout(done, 1));
+          for (const end = Date.now() + 1000; Date.now() < end;);
+          return Response.json((await Promise.all(asked)).filter(({ rows }) => rows[0].t.length === 250000).length);
         }
         case "/postgres": {
           const sql = postgres(env.DB.connectionString, { prepare: searchParams.get("prepare") !== "false", max: 2 });
@@ -112,6 +139,18 @@ const drivers = `
           await new Promise((done) => setTimeout(done, 60000));
           return new Response("?");
         }
+        case "/global": { // a client that the request before this one made
+          globalThis.kept ??= new Client({ connectionString: env.DB.connectionString });
+          kept.on("error", () => {});
+          if (searchParams.has("connect")) await kept.connect();
+          try { return Response.json((await kept.query("select 1 as one")).rows); }
+          catch (error) { return new Response(error.message); }
+        }
+        case "/tls": {
+          const secure = connect({ hostname: env.DB.host, port: 5432 }, { secureTransport: "starttls" }).startTls();
+          const told = await Promise.allSettled([secure.opened, secure.closed]);
+          return Response.json(told.map(({ reason }) => reason?.message));
+        }
         case "/other": {
           const client = new Client({ ...env.DB, connectionString: undefined, database: searchParams.get("database") ?? env.DB.database, user: searchParams.get("user") ?? env.DB.user });
           try { await client.connect(); return new Response("connected"); }
@@ -147,6 +186,16 @@ test("pg, postgres.js, Drizzle and Kysely run unmodified", { timeout: 120000 * p
     assert.ok(connections() <= 20, `${connections()} connections`);
   }));
 
+test("an instance has hundreds of connections, and what waits for it and of it is limited in all", { timeout: 120000 * patience }, () =>
+  withWorker(drivers, async ({ fetch }) => {
+    const all = await Promise.all(Array.from({ length: 60 }, async () => (await fetch("/pool-of-two")).text()));
+    assert.deepEqual([...new Set(all)], ["[1,2]"]);
+    const filled = await (await fetch("/fill")).json();
+    assert.ok(filled.includes(240000));
+    assert.deepEqual(new Set(filled), new Set([240000, "Too many bytes wait for the worker's databases."]));
+    assert.equal(await (await fetch("/flood")).json(), 120);
+  }));
+
 test("a transaction that its instance leaves behind is rolled back", { timeout: 120000 * patience }, () =>
   withWorker(drivers, async ({ fetch, weir }) => {
     const locked = () => Number(postgres.sql("select count(*) from pg_locks where mode = 'AccessExclusiveLock' and relation = 'posts'::regclass"));
@@ -168,6 +217,15 @@ test("a transaction that its instance leaves behind is rolled back", { timeout: 
     await spinning;
     await free();
     assert.equal((await (await fetch("/pg")).json()).n, 42);
+  }));
+
+test("a connection serves the request that made it, and needs no TLS", { timeout: 60000 * patience }, () =>
+  withWorker(drivers, async ({ fetch, weir }) => {
+    assert.deepEqual(await (await fetch("/global?connect")).json(), [{ one: 1 }]);
+    assert.match(await (await fetch("/global")).text(), /^Cannot perform I\/O on behalf of a different request: /);
+    const told = "The connection to the database is a channel to this server's own pool: it needs no TLS.";
+    assert.deepEqual(await (await fetch("/tls")).json(), [told, told]);
+    assert.doesNotMatch(weir.output, /Uncaught/);
   }));
 
 test("a worker reaches its own database as its own user, and nothing else of the pool", { timeout: 60000 * patience }, () =>
@@ -256,11 +314,18 @@ test("what is wrong with [[hyperdrive]] is told with file and line", { timeout: 
   }
 });
 
-test("pg over TLS that begins later, to Postgres itself: no pool in between", { timeout: 60000 * patience }, async () => {
+test("pg and postgres.js over TLS that begins later, to Postgres itself: no pool in between", { timeout: 60000 * patience }, async () => {
   const made = project({
     "wrangler.toml": wrangler(`compatibility_flags = ["nodejs_compat"]`),
     "src/index.js": `import { Client } from "pg";
+      import postgres from "postgres";
       export default { async fetch(request, env, ctx) {
+        if (new URL(request.url).pathname === "/js") {
+          const sql = postgres({ host: "localhost", port: ${postgres.port}, username: "tls_user", password: "tls secret", database: "postgres", ssl: true, max: 1 });
+          const rows = await sql\`select ssl, version from pg_stat_ssl where pid = pg_backend_pid()\`;
+          ctx.waitUntil(sql.end());
+          return Response.json(rows);
+        }
         const client = new Client({ host: "localhost", port: ${postgres.port}, user: "tls_user", password: "tls secret", database: "postgres", ssl: true });
         await client.connect();
         const { rows } = await client.query("select ssl, version from pg_stat_ssl where pid = pg_backend_pid()");
@@ -273,7 +338,7 @@ test("pg over TLS that begins later, to Postgres itself: no pool in between", { 
   const weir = await Weir.start(["dev", made.dir, "--port", String(port)], { env: { SSL_CERT_FILE: join(postgres.dir, "server.crt") } });
   try {
     await weir.waitFor("ready on");
-    assert.deepEqual(await (await fetch(`http://127.0.0.1:${port}/`)).json(), [{ ssl: true, version: "TLSv1.3" }]);
+    for (const path of ["", "js"]) assert.deepEqual(await (await fetch(`http://127.0.0.1:${port}/${path}`)).json(), [{ ssl: true, version: "TLSv1.3" }]);
   } finally {
     await weir.stop();
     made.remove();

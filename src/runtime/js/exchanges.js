@@ -13,7 +13,7 @@ const exchanges = [new Map(), new Map(), new Map()];
 let nextId = 1;
 
 // Kinds have onResponse(status, headerBlock, url, redirects, inline, fin), onBody(bytes|null, fin),
-// onError(error), onCredit(bytes).
+// onError(error), onCredit(bytes); onDropped() if the worker can still ask for it then.
 export class Exchange {
   ended = false;
   owner = ioOwner();
@@ -28,6 +28,9 @@ export class Exchange {
     MapSet.call(exchanges[this.target], this.id, this);
     if (this.owner !== undefined) this.owner.hold();
   }
+
+  // Its request is over, and so is it.
+  onDropped() {}
 
   // Nothing more comes of it.
   end() {
@@ -45,6 +48,7 @@ export function dropExchangesOf(owner) {
       if (exchange.owner !== owner) return;
       native.fetchAbort(target, exchange.id);
       exchange.end();
+      exchange.onDropped();
     });
 }
 

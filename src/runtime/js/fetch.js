@@ -24,6 +24,8 @@ import { addAbortAlgorithm, isAborted, removeAbortAlgorithm } from "./abort.js";
 import { current, requireRequest } from "./context.js";
 import { BodySink } from "./sink.js";
 
+// As in src/messages/http_frames.h.
+const METHOD_MAX = 31;
 const FIN = 1, HAS_BODY = 2, FOLLOW = 4, REDIRECT_ERROR = 8, SERVICE = 512;
 
 // Hosts that another worker of this server answers: requests to them never leave it.
@@ -134,12 +136,20 @@ export function fetchFrom(target, input, init) {
   }
 }
 
+// What a Request may have, and a server must not be sent.
+function checkHead(method, block) {
+  if (method.length > METHOD_MAX) throw new TypeError(`The method is too long: ${method.length} characters, of ${METHOD_MAX} at most.`);
+  if (/[\0-\x08\x0b-\x1f\x7f]/.test(block)) throw new TypeError("A header's value has a control character.");
+}
+
 function start(target, request) {
   const { method, url, headers, body, redirect, signal } = requestParts(request);
   if (!StringStartsWith.call(url, "https://") && !StringStartsWith.call(url, "http://"))
     throw new TypeError(`Fetch API cannot load: ${url}`);
   if (signal !== undefined && isAborted(signal)) throw signal.reason;
   if (body.isUnusable()) throw new TypeError("Cannot construct a Request with a Request object that has already been used.");
+  const block = headersToBlock(headers);
+  checkHead(method, block);
   const owner = current();
   if (owner !== undefined) owner.countSubrequest();
   let flags = redirect === "follow" ? FOLLOW : redirect === "error" ? REDIRECT_ERROR : 0;
@@ -162,7 +172,7 @@ function start(target, request) {
   }
   const hash = StringIndexOf.call(url, "#");
   const sent = hash < 0 ? url : StringSlice.call(url, 0, hash);
-  if (!native.fetchStart(target, exchange.id, method, sent, headersToBlock(headers), content, flags, length))
+  if (!native.fetchStart(target, exchange.id, method, sent, block, content, flags, length))
     throw new TypeError("Too many requests are open at once, or the request's head is too long.");
   exchange.begin();
   if (signal !== undefined) {

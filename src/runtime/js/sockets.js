@@ -40,20 +40,27 @@ export function declareDatabase(host) {
   SetAdd.call(databases, host);
 }
 
+// As in src/messages/http_frames.h.
+const HOST_MAX = 253;
+
+// Visible ASCII, as the broker takes it. Other scripts' names have an ASCII form.
+const isHostName = (text) => text.length <= HOST_MAX && /^[!-~]+$/.test(text);
+
 // ---- one connection; startTls() hands it on from one Socket to the next ----
 
-class Connection extends Exchange {
-  opened = promiseWithResolvers();
-  socket = undefined; // its SocketState
-  left = 1; // credit
+const lost = () => new Error("Network connection lost.");
+const spokeInClear = () => new Error("The server sent bytes in the clear before TLS began.");
 
-  constructor(target) {
-    super(target);
-    markHandled(this.opened.promise);
-  }
+class Connection extends Exchange {
+  socket = undefined; // its SocketState
+  clear = undefined; // the one before startTls()
+  over = undefined; // an error: its request is over
+  securing = false; // startTls() was called, and TLS is not there yet
+  left = 1; // credit
 
   onResponse(status, block, url, redirects, inline, fin) {
     const info = { remoteAddress: undefined, localAddress: undefined };
+    let secure = false;
     const lines = StringSplit.call(block, "\n");
     for (let i = 0; i < lines.length; i++) {
       const colon = StringIndexOf.call(lines[i], ": ");
@@ -61,12 +68,20 @@ class Connection extends Exchange {
       const name = StringSlice.call(lines[i], 0, colon), value = StringSlice.call(lines[i], colon + 2);
       if (name === "remote-address") info.remoteAddress = value;
       else if (name === "local-address") info.localAddress = value;
+      else if (name === "secure-transport") secure = true;
     }
-    this.opened.resolve(info);
+    if (secure) this.securing = false;
+    if (this.clear !== undefined) this.clear.opened.resolve(info);
+    if (secure) this.endClear();
+    if (!this.securing) this.socket.opened.resolve(info);
     if (inline !== null || fin) this.onBody(inline, fin);
   }
 
   onBody(bytes, fin) {
+    if (this.securing) {
+      this.abort(bytes === null ? lost() : spokeInClear());
+      return;
+    }
     const { socket } = this;
     if (bytes !== null) socket.source.push(bytes);
     if (!fin) return;
@@ -78,8 +93,53 @@ class Connection extends Exchange {
 
   onError(error) {
     this.end();
-    this.opened.reject(error);
+    this.refuse(error);
     this.socket.fail(error);
+  }
+
+  // What is not open by now never will be.
+  refuse(error) {
+    if (this.clear !== undefined) this.clear.opened.reject(error);
+    this.endClear();
+    this.socket.opened.reject(error);
+  }
+
+  // Not at once in startTls(): postgres.js is not ready for it there.
+  endClear() {
+    if (this.clear !== undefined) this.clear.closed.resolve(undefined);
+  }
+
+  abort(error) {
+    if (this.ended) return;
+    native.fetchAbort(this.target, this.id);
+    this.onError(error);
+  }
+
+  // Nothing that the server says in the clear from here on, or has said and nobody has read, may pass
+  // for what comes through TLS.
+  startTls(clear, hostname) {
+    this.clear = clear;
+    this.securing = true;
+    if (this.ended) this.onError(this.over ?? lost());
+    else if (this.target === TARGET_POOL)
+      this.abort(new Error("The connection to the database is a channel to this server's own pool: it needs no TLS."));
+    else if (clear.source.hasUnread()) this.abort(spokeInClear());
+    else if (!native.socketStartTls(this.id, hostname)) this.abort(lost());
+  }
+
+  onDropped() {
+    this.over = new Error(
+      "Cannot perform I/O on behalf of a different request: the socket belongs to a request that is over. Connect in each request.",
+    );
+    this.socket.source.onWanted = () => this.isOver();
+  }
+
+  // For another request than its own. Then that is told, and with it whatever still waits; what is left
+  // of its own request is told nothing.
+  isOver() {
+    if (this.over === undefined || current() === this.owner) return false;
+    this.onError(this.over);
+    return true;
   }
 
   onCredit(bytes) {
@@ -99,12 +159,14 @@ class Connection extends Exchange {
     if (this.ended) return;
     native.fetchAbort(this.target, this.id);
     this.end();
+    this.refuse(new Error("The socket was closed before it was open."));
     this.socket.finished();
   }
 }
 
 // What stands behind a Socket.
 class SocketState {
+  opened = promiseWithResolvers();
   closed = promiseWithResolvers();
   readEnded = false;
   writeEnded = false;
@@ -118,6 +180,7 @@ class SocketState {
     this.upgraded = upgraded;
     this.hostname = hostname;
     connection.socket = this;
+    markHandled(this.opened.promise);
     markHandled(this.closed.promise);
     this.source = new NativeSource(
       (bytes) => native.fetchCredit(connection.target, connection.id, bytes),
@@ -128,25 +191,27 @@ class SocketState {
     );
     this.sink = new BodySink(
       (bytes, fin) => connection.write(bytes, fin),
-      (reason) => this.abort(reason),
+      (reason) => connection.abort(reason),
     );
     this.readable = streamFromSource(this.source);
     this.writable = createWritable({
       write: (chunk) => this.write(chunk),
       close: () => {
+        if (connection.isOver()) return promiseReject(connection.over);
         this.sink.close();
         this.writeEnded = true;
         this.maybeFinish();
         return promiseResolve(undefined);
       },
       abort: (reason) => {
-        this.abort(reason);
+        if (!this.detached) connection.abort(reason);
         return promiseResolve(undefined);
       },
     });
   }
 
   write(chunk) {
+    if (this.connection.isOver()) return promiseReject(this.connection.over);
     if (this.detached || this.connection.ended)
       return promiseReject(new TypeError("This WritableStream has been closed."));
     if (!isBufferSource(chunk))
@@ -154,13 +219,6 @@ class SocketState {
         new TypeError("This TransformStream is being used as a byte stream, but received an object of non-ArrayBuffer/ArrayBufferView type on its writable side."),
       );
     return promiseResolve(this.sink.chunk(bytesOf(chunk)));
-  }
-
-  abort(reason) {
-    if (this.connection.ended) return;
-    native.fetchAbort(this.connection.target, this.connection.id);
-    this.connection.end();
-    this.fail(reason);
   }
 
   fail(error) {
@@ -209,10 +267,12 @@ export class Socket {
   }
 
   get opened() {
-    return this.#state.connection.opened.promise;
+    this.#state.connection.isOver();
+    return this.#state.opened.promise;
   }
 
   get closed() {
+    this.#state.connection.isOver();
     return this.#state.closed.promise;
   }
 
@@ -227,7 +287,7 @@ export class Socket {
   // Resolves when it is closed; what was written before still goes out.
   close() {
     this.#state.close();
-    return this.#state.closed.promise;
+    return this.closed;
   }
 
   startTls(options = undefined) {
@@ -235,16 +295,14 @@ export class Socket {
     if (old.secureTransport !== "starttls")
       throw new TypeError("The `secureTransport` socket option must be set to 'starttls' for startTls to be used.");
     if (old.detached) throw new TypeError("startTls can only be called once on a Socket.");
-    const name = isObject(options) ? options.expectedServerHostname : undefined;
+    const name = String((isObject(options) ? options.expectedServerHostname : undefined) ?? old.hostname);
+    if (!isHostName(name)) throw new TypeError("The `expectedServerHostname` option is no host name.");
     const { connection } = old;
     old.detached = old.upgraded = true;
-    connection.opened = promiseWithResolvers();
-    markHandled(connection.opened.promise);
     const next = new SocketState(connection, "on", old.allowHalfOpen, false, old.hostname);
-    if (connection.ended) next.fail(new Error("Network connection lost."));
-    else native.socketStartTls(connection.id, name === undefined ? old.hostname : String(name));
+    connection.startTls(old, name);
+    old.sink.abandon(undefined);
     old.source.close();
-    old.closed.resolve(undefined);
     return new Socket(next, internal);
   }
 }
@@ -275,8 +333,10 @@ function parseAddress(address) {
 }
 
 function unbracket(host) {
-  if (host === "" || /[\s/@?#\\]/.test(host)) throw badAddress();
-  return StringStartsWith.call(host, "[") ? StringSlice.call(host, 1, -1) : StringToLowerCase.call(host);
+  if (!isHostName(host) || /[/@?#\\]/.test(host)) throw badAddress();
+  if (!StringStartsWith.call(host, "[")) return StringToLowerCase.call(host);
+  if (!/^\[.*:.*\]$/.test(host)) throw badAddress();
+  return StringSlice.call(host, 1, -1);
 }
 
 export function connect(address, options = undefined) {

@@ -23,6 +23,7 @@ export class NativeSource {
   wanted = false; // the stream's pull found nothing
   sink = undefined;
   expected = 0; // bytes that will come in all, if that is known
+  onWanted = undefined; // a reader asks, and there is nothing
 
   // onConsumed(bytes): the worker took that many (flow control). onCancel(reason): it wants no more.
   constructor(onConsumed = undefined, onCancel = undefined) {
@@ -62,6 +63,11 @@ export class NativeSource {
     this.chunks.clear();
     if (this.sink !== undefined) this.sink.error(reason);
     else if (this.stream !== undefined) this.stream.controller.error(reason);
+  }
+
+  // Bytes have come that nobody has read.
+  hasUnread() {
+    return this.chunks.length > 0 || (this.stream !== undefined && this.stream.controller.total > 0);
   }
 
   consumed(bytes) {
@@ -105,6 +111,7 @@ export class NativeSource {
       if (this.state === CLOSED && this.chunks.length === 0) this.closeStream();
     } else {
       this.wanted = true;
+      if (this.onWanted !== undefined) this.onWanted();
     }
   }
 
