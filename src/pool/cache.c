@@ -370,6 +370,40 @@ static void set_result(struct entry *entry, const struct result *result)
 
 /* ---- results that grow old ---- */
 
+/* What compose has asked on its own account, a description that is not part of the result, is taken
+ * off the front. Returns what it says; 0: there is none. */
+static uint64_t take_description(struct slice *replies)
+{
+    struct slice rest = *replies, body;
+    char type;
+    uint64_t described = 0;
+    while (own_next(&rest, &type, &body) && strchr("1tTn", type)) {
+        if (type != '1')
+            described = statement_described(described, type, body);
+        *replies = rest;
+    }
+    return described;
+}
+
+/* Who reads rows by the columns that they had is not to be given others. */
+static bool has_its_columns(const struct entry *entry, uint64_t described)
+{
+    return (entry->request.told == 0 || entry->request.told == described) &&
+           (entry->described == 0 || entry->described == described);
+}
+
+static bool is_renewed(struct entry *entry, struct slice replies, struct result *ret)
+{
+    bool asked = entry->request.shape[0] == 'Q' || describes(&entry->request);
+    uint64_t described = asked ? 0 : take_description(&replies);
+    if (!find_result(&entry->request, replies, ret))
+        return false;
+    if (has_its_columns(entry, asked ? ret->described : described))
+        return true;
+    entry->pool->generation++; /* somebody has changed a table */
+    return false;
+}
+
 static void renewed(void *context, struct slice replies, const char *problem)
 {
     struct entry *entry = context;
@@ -381,7 +415,7 @@ static void renewed(void *context, struct slice replies, const char *problem)
         entry_free(entry);
         return;
     }
-    if (problem || !find_result(&entry->request, replies, &result)) {
+    if (problem || !is_renewed(entry, replies, &result)) {
         entry_drop(cache, entry);
         return;
     }
@@ -414,6 +448,8 @@ static void compose(struct buffer *batch, const struct request *request)
         return;
     }
     statement_append_parse(statement, "", batch);
+    if (!describes(request))
+        wire_target(batch, 'D', 'S', "");
     for (const char *c = request->shape; *c; c++) {
         if (*c == 'd')
             wire_target(batch, 'D', 'S', "");

@@ -283,6 +283,47 @@ test("who was told the columns by the cache hears that they have changed, and is
   await pool.stop();
 });
 
+test("who was told the columns hears that they have changed, too, when a result is fetched anew", async () => {
+  const pool = await open('max_age = "1s"\nstale_while_revalidate = "30s"');
+  postgres.sql("create table reshaped (a int, b text); insert into reshaped values (1, 'x')");
+  const forms = { plain: [execute(), sync()], described: [describe("P", ""), execute(), sync()] };
+  const wires = {};
+  const ask = async (form) => {
+    wires[form].send(bind("", "s", [1]), ...forms[form]);
+    return (await wires[form].until("Z")).map(show);
+  };
+  const old = {};
+  for (const form in forms) {
+    wires[form] = await Wire.login(pool.port);
+    wires[form].send(parse("s", "select * from reshaped where a = $1"), describe("S", "s"), sync());
+    await wires[form].until("Z");
+    for (let i = 0; i < 4; i++) (old[form] = await ask(form)), await sleep(15);
+    assert.ok(old[form].includes("D |\x02|||\x011|||\x01x"), old[form].join());
+  }
+  postgres.sql("alter table reshaped alter a type bigint, add column c int default 7, drop column b");
+  await sleep(1100);
+  for (const form in forms) {
+    assert.deepEqual(await ask(form), old[form]); // stale, and asks
+    await eventually(async () => assert.notDeepEqual(await ask(form), old[form]), 800 * patience);
+    assert.match((await ask(form)).join(), /E ERROR 0A000 cached plan must not change result type/);
+  }
+  // One that returns the same as before is only fetched anew.
+  const wire = await Wire.login(pool.port);
+  wire.send(parse("s", "select text from facts where id = $1"), describe("S", "s"), sync());
+  await wire.until("Z");
+  const text = async () => {
+    wire.send(bind("", "s", [2]), execute(), sync());
+    return (await wire.until("Z")).map(show)[1];
+  };
+  for (let i = 0; i < 4; i++) await text(), await sleep(15);
+  postgres.sql("update facts set text = 'renewed' where id = 2");
+  assert.doesNotMatch(await text(), /renewed/);
+  await sleep(1100);
+  assert.doesNotMatch(await text(), /renewed/);
+  await eventually(async () => assert.match(await text(), /renewed/), 800 * patience);
+  await pool.stop();
+});
+
 test("many who ask the same at once wait for one answer; if it comes to nothing, or is not for them, they ask themselves", { timeout: 60000 * patience }, async () => {
   postgres.sql("create table slow (id int, text text); insert into slow select n, 'number ' || n from generate_series(1, 9) n");
   const pool = await open("", "pool_size = 30");
