@@ -19,6 +19,17 @@ before(async () => {
       "create function drifting(int) returns int volatile language sql as 'select $1';" +
       "create function shadowed(int) returns int immutable language sql as 'select $1';" +
       "create function shadowed(text) returns text volatile language sql as 'select $1';" +
+      "create function field(facts) returns float volatile language sql as 'select random()';" +
+      "create function boxed(int) returns box volatile language sql as 'select box(point($1, random()))';" +
+      "create cast (int as box) with function boxed(int); create domain moment as timestamptz;" +
+      "create function added(float, int) returns float volatile language sql as 'select random()';" +
+      "create aggregate summed(int) (sfunc = added, stype = float, initcond = 0);" +
+      "create aggregate total(int) (sfunc = int4pl, stype = int, initcond = 0);" +
+      "create function since(int, int) returns int stable language sql as 'select extract(epoch from now())::int';" +
+      "create operator @@@ (leftarg = int, rightarg = int, function = since);" +
+      "create view sampled as select text from facts tablesample system (100);" +
+      "create view joined as select text, ('n' || 'ow')::timestamptz from facts;" +
+      "create view joined_array as select text, ('{n' || 'ow}')::timestamptz[] from facts;" +
       "create role other login; grant all on facts to other",
   );
 });
@@ -55,7 +66,11 @@ test("what may be kept, and what may not", async () => {
     "select row_number() over (order by id), text from facts",
     "select text, to_char(id, '999'), date_trunc('day', date '2001-01-01') from facts where id = 1",
     "/* a hint */ select text from facts where id = 1 -- now()",
-    "select text, 'for update, into, now()' from facts where id = 1",
+    "select text, 'for update, into, random()', 'nowhere known' from facts where id = 1",
+    "with total as (select * from facts) select total.text from total where total.id = 1",
+    "select f.text, f.date from (select text, date '2001-01-01' as date from facts where id = 1) f",
+    "select text, '{2001-01-01}'::date[], array['2001-01-01']::date[], id::text::int from facts where id = 1",
+    "select text, ('1' || '2')::int, (select total(id) from facts) from facts where id = 1",
   ])
     assert.equal(await isKept(wire, sql, 20), true, sql);
   for (const sql of [
@@ -80,6 +95,27 @@ test("what may be kept, and what may not", async () => {
     `select ${text}; select 1`,
     `select ${text}, pg_backend_pid()`,
     `select ${text}, current_setting('TimeZone')`,
+    "with moving as (select * from moving) select text from moving",
+    "select moving.text from (with moving as (select 1) select * from moving) s, moving where text is not null",
+    "with guarded as (select * from guarded) select text, (select count(*) from guarded) from facts where id = 1",
+    "select facts.text, facts.field from facts where id = 1",
+    "select text, (facts).field from facts where id = 1",
+    `select ${text}, g.pg_sleep from generate_series(0, 0) g`,
+    `select ${text}, '{now}'::timestamptz[]`,
+    `select ${text}, '[now,infinity)'::tstzrange`,
+    `select ${text}, '12:00today'::timestamptz`,
+    `select ${text}, 'now()'::timestamptz`,
+    `select ${text}, ('n' || 'ow')::timestamptz`,
+    `select ${text}, ('{n' || 'ow}')::timestamptz[]`,
+    `select ${text}, ('[n' || 'ow,)')::tstzrange`,
+    `select ${text}, tstzrange('[n' || 'ow,)')`,
+    `select ${text}, cast(concat('to', 'day') as moment)`,
+    "select text from joined",
+    "select text from joined_array",
+    "select text, (select summed(id) from facts) from facts where id = 1",
+    `select ${text}, 1 @@@ 2`,
+    `select ${text}, 1::box`,
+    "select text from sampled",
   ])
     assert.equal(await isKept(wire, sql), false, sql);
   await pool.stop();
@@ -126,10 +162,13 @@ test("a result is its own: values, types, parameters, users, and forms of asking
   assert.deepEqual((await ask(wire, named(1)()))[3], "D |\x01|||\x03ONE");
   await wire.rows("rollback");
   // 'now' as a value is another each time.
-  const moment = () => prepared(`s${n++}`, "select text, $1::timestamptz from facts where id = 1", ["now"]);
-  await warm(wire, moment);
-  postgres.sql("update facts set text = 'new'");
-  assert.match((await ask(wire, moment()))[3], /new/);
+  for (const [type, value] of [["timestamptz", "now"], ["timestamptz[]", "{now}"], ["tstzrange", "[today,)"]]) {
+    const moment = () => prepared(`s${n++}`, `select text, $1::${type} from facts where id = 1`, [value]);
+    postgres.sql("update facts set text = 'old'");
+    await warm(wire, moment);
+    postgres.sql("update facts set text = 'new'");
+    assert.match((await ask(wire, moment()))[3], /new/);
+  }
   // Errors are not results.
   for (let i = 0; i < 3; i++) {
     wire.send(...prepared(`s${n++}`, "select id / (id - 1) from facts where id = $1", [1]));
