@@ -438,7 +438,8 @@ static const struct config_key pool_cache_keys[] = {
      "stale_while_revalidate",
      "How much longer, while it is fetched anew: a change shows after both together at the latest"},
     {"bytes_max", CONFIG_SIZE, 0, 64LL * 1024 * 1024 * 1024, "64MB", "bytes_max",
-     "Of the results of one user of the database; the one used longest ago goes first"},
+     "Of the results of one user of the database, with the texts of their statements; the one used "
+     "longest ago goes first"},
     {"result_bytes_max", CONFIG_SIZE, 0, 256LL * 1024 * 1024, "1MB", "result_bytes_max",
      "A larger result is not cached"},
 };

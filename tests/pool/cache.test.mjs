@@ -223,6 +223,30 @@ test("memory is bounded, and large results are not kept", { timeout: 60000 * pat
   await pool.stop();
 });
 
+test("a statement's text counts in bytes_max, once for all of its results", { timeout: 60000 * patience }, async () => {
+  const pool = await open('bytes_max = "1MB"');
+  const wires = { postgres: await Wire.login(pool.port), other: await Wire.login(pool.port, { user: "other" }) };
+  const comment = `/* ${"x".repeat(12000)} */`;
+  const shown = await Wire.login(pool.port, { database: "pgbouncer" });
+  const cached = async (user) => (await shown.rows("show cache")).find((row) => row[1] === user).slice(2, 4).map(Number);
+  await eventually(async () => {
+    for (let i = 0; i < 150; i++) await wires.postgres.rows(`select ${i} ${comment}`);
+    const [bytes, results] = await cached("postgres");
+    assert.ok(bytes > 500000 && bytes <= 1048576 && bytes > results * 12000, `${bytes} bytes, ${results} results`);
+  }, 4000 * patience);
+  const values = Array.from({ length: 100 }, (_, i) => i);
+  await eventually(async () => {
+    for (const value of values) {
+      wires.other.send(...prepared("", `select $1::text ${comment}`, [value]));
+      await wires.other.until("Z");
+    }
+    assert.equal((await cached("other"))[1], values.length);
+  });
+  const [shared] = await cached("other");
+  assert.ok(shared > 12000 && shared < 100000, String(shared));
+  await pool.stop();
+});
+
 test("pg and postgres.js are answered from the cache", async () => {
   const pool = await open();
   const url = `postgres://postgres@127.0.0.1:${pool.port}/postgres?sslmode=disable`;
