@@ -247,6 +247,29 @@ test("a statement's text counts in bytes_max, once for all of its results", { ti
   await pool.stop();
 });
 
+test("an answer of the cache is no transaction, and what the pool asks itself no traffic of clients", async () => {
+  const pool = await open('max_age = "1s"\nstale_while_revalidate = "30s"');
+  const wire = await Wire.login(pool.port);
+  const shown = await Wire.login(pool.port, { database: "pgbouncer" });
+  const sql = "select text from facts where id = 2";
+  let asked = 0;
+  const ask = async () => (asked++, (await wire.rows(sql))[0][0]);
+  const counted = async () => {
+    const [, , transactions, , received] = (await shown.rows("show stats")).find((row) => row[0] === "postgres").map(Number);
+    return { transactions, received };
+  };
+  postgres.sql("update facts set text = 'counted' where id = 2");
+  for (let i = 0; i < 4; i++) await ask(), await sleep(15);
+  const before = await counted();
+  assert.ok(before.transactions > 0);
+  assert.equal(before.received, asked * query(sql).length);
+  postgres.sql("update facts set text = 'anew' where id = 2");
+  await sleep(1100);
+  await eventually(async () => assert.equal(await ask(), "anew"));
+  assert.deepEqual(await counted(), { transactions: before.transactions, received: asked * query(sql).length });
+  await pool.stop();
+});
+
 test("pg and postgres.js are answered from the cache", async () => {
   const pool = await open();
   const url = `postgres://postgres@127.0.0.1:${pool.port}/postgres?sslmode=disable`;
