@@ -436,9 +436,11 @@ static const struct config_key pool_cache_keys[] = {
     {"max_age", CONFIG_DURATION, 0, YEAR_MS, "60s", "max_age",
      "How long a result is given out as it is; 0: nothing is cached"},
     {"stale_while_revalidate", CONFIG_DURATION, 0, YEAR_MS, "15s",
-     "stale_while_revalidate", "How much longer, while it is fetched anew"},
+     "stale_while_revalidate",
+     "How much longer, while it is fetched anew: a change shows after both together at the latest"},
     {"bytes_max", CONFIG_SIZE, 0, 64LL * 1024 * 1024 * 1024, "64MB", "bytes_max",
-     "Of the results of one user of the database; the one used longest ago goes first"},
+     "Of the results of one user of the database, with the texts of their statements; the one used "
+     "longest ago goes first"},
     {"result_bytes_max", CONFIG_SIZE, 0, 256LL * 1024 * 1024, "1MB", "result_bytes_max",
      "A larger result is not cached"},
 };

@@ -14,6 +14,7 @@ enum {
     BUCKETS = 4096,
     SHAPE_BYTES = 8,
     ENTRY_BYTES = 256,           /* what an entry costs besides its texts, roughly */
+    PARAM_BYTES = 64,            /* … and a parameter of a session */
     BATCH_BYTES_MAX = 16 * 1024, /* of one whose end is waited for */
 };
 
@@ -49,11 +50,20 @@ struct watch {
     struct list waiting; /* clients that have asked the same meanwhile */
 };
 
+/* A statement or a set of parameters: however many entries refer to it, it takes memory once. */
+struct shared {
+    struct shared *next;
+    const void *what;
+    uint64_t bytes;
+    uint32_t entries;
+};
+
 struct cache {
     struct cache_config config;
     uint64_t key, bytes;
     struct list recent; /* entries, the last used first */
     struct entry *buckets[BUCKETS];
+    struct shared *shared[BUCKETS];
 };
 
 struct cache *cache_new(const struct cache_config *config)
@@ -274,6 +284,62 @@ static uint64_t entry_cost(const struct entry *entry)
     return ENTRY_BYTES + entry->reply_bytes + entry->request.values.len;
 }
 
+static struct shared **shared_place(struct cache *cache, const void *what)
+{
+    struct slice address = {(const char *)&what, sizeof(what)};
+    struct shared **place = &cache->shared[hash_bytes(cache->key, address) % BUCKETS];
+    while (*place && (*place)->what != what)
+        place = &(*place)->next;
+    return place;
+}
+
+static void shared_add(struct cache *cache, const void *what, uint64_t bytes)
+{
+    struct shared **place = shared_place(cache, what);
+    if (!*place) {
+        *place = xcalloc(1, sizeof(**place));
+        **place = (struct shared){.what = what, .bytes = bytes + sizeof(**place)};
+        cache->bytes += (*place)->bytes;
+    }
+    (*place)->entries++;
+}
+
+static void shared_remove(struct cache *cache, const void *what)
+{
+    struct shared **place = shared_place(cache, what), *shared = *place;
+    if (--shared->entries > 0)
+        return;
+    cache->bytes -= shared->bytes;
+    *place = shared->next;
+    free(shared);
+}
+
+static uint64_t params_bytes(const struct params *params)
+{
+    struct slice name, value;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < params_count(params); i++) {
+        params_at(params, i, &name, &value);
+        bytes += PARAM_BYTES + name.len + value.len;
+    }
+    return bytes;
+}
+
+static void entry_count(struct cache *cache, const struct entry *entry)
+{
+    const struct statement *statement = entry->request.statement;
+    cache->bytes += entry_cost(entry);
+    shared_add(cache, statement, sizeof(*statement) + statement->body_bytes);
+    shared_add(cache, entry->request.params, params_bytes(entry->request.params));
+}
+
+static void entry_uncount(struct cache *cache, const struct entry *entry)
+{
+    cache->bytes -= entry_cost(entry);
+    shared_remove(cache, entry->request.statement);
+    shared_remove(cache, entry->request.params);
+}
+
 static void entry_free(struct entry *entry)
 {
     request_done(&entry->request, true);
@@ -289,7 +355,7 @@ static void entry_drop(struct cache *cache, struct entry *entry)
         place = &(*place)->next;
     *place = entry->next;
     list_remove(&cache->recent, &entry->recent);
-    cache->bytes -= entry_cost(entry);
+    entry_uncount(cache, entry);
     entry->dropped = true;
     if (!entry->renewing)
         entry_free(entry);
@@ -370,6 +436,40 @@ static void set_result(struct entry *entry, const struct result *result)
 
 /* ---- results that grow old ---- */
 
+/* What compose has asked on its own account, a description that is not part of the result, is taken
+ * off the front. Returns what it says; 0: there is none. */
+static uint64_t take_description(struct slice *replies)
+{
+    struct slice rest = *replies, body;
+    char type;
+    uint64_t described = 0;
+    while (own_next(&rest, &type, &body) && strchr("1tTn", type)) {
+        if (type != '1')
+            described = statement_described(described, type, body);
+        *replies = rest;
+    }
+    return described;
+}
+
+/* Who reads rows by the columns that they had is not to be given others. */
+static bool has_its_columns(const struct entry *entry, uint64_t described)
+{
+    return (entry->request.told == 0 || entry->request.told == described) &&
+           (entry->described == 0 || entry->described == described);
+}
+
+static bool is_renewed(struct entry *entry, struct slice replies, struct result *ret)
+{
+    bool asked = entry->request.shape[0] == 'Q' || describes(&entry->request);
+    uint64_t described = asked ? 0 : take_description(&replies);
+    if (!find_result(&entry->request, replies, ret))
+        return false;
+    if (has_its_columns(entry, asked ? ret->described : described))
+        return true;
+    entry->pool->generation++; /* somebody has changed a table */
+    return false;
+}
+
 static void renewed(void *context, struct slice replies, const char *problem)
 {
     struct entry *entry = context;
@@ -381,7 +481,7 @@ static void renewed(void *context, struct slice replies, const char *problem)
         entry_free(entry);
         return;
     }
-    if (problem || !find_result(&entry->request, replies, &result)) {
+    if (problem || !is_renewed(entry, replies, &result)) {
         entry_drop(cache, entry);
         return;
     }
@@ -414,6 +514,8 @@ static void compose(struct buffer *batch, const struct request *request)
         return;
     }
     statement_append_parse(statement, "", batch);
+    if (!describes(request))
+        wire_target(batch, 'D', 'S', "");
     for (const char *c = request->shape; *c; c++) {
         if (*c == 'd')
             wire_target(batch, 'D', 'S', "");
@@ -632,7 +734,7 @@ void cache_keep(struct server *server)
     entry->next = cache->buckets[hash % BUCKETS];
     cache->buckets[hash % BUCKETS] = entry;
     list_push_front(&cache->recent, &entry->recent);
-    cache->bytes += entry_cost(entry);
+    entry_count(cache, entry);
     set_result(entry, &result);
     cache_unwatch(server);
     make_room(cache);

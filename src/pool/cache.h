@@ -18,6 +18,7 @@
 /* NULL: it is off. */
 struct cache *cache_new(const struct cache_config *config);
 void cache_free(struct cache **cache);
+/* Of its results, and of the statements, values and parameters that they are found by. */
 uint64_t cache_bytes(const struct cache *cache);
 uint32_t cache_results(const struct cache *cache);
 

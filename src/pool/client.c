@@ -126,7 +126,7 @@ void client_send(struct client *client, const struct iovec *parts, int count)
         }
     }
     size_t done = sent > 0 ? (size_t)sent : 0;
-    if (client->pool)
+    if (client->pool && !own_is(client))
         client->pool->counters->sent_bytes += done;
     for (int i = 0; i < count; i++) {
         if (done < parts[i].iov_len)
@@ -241,7 +241,7 @@ static ssize_t read_more(struct client *client, struct slice *ret_bytes)
     if (got > 0 && in)
         in->end += (size_t)got;
     *ret_bytes = in ? buffer_slice(in) : (struct slice){dst, got > 0 ? (size_t)got : 0};
-    if (got > 0 && client->pool)
+    if (got > 0 && client->pool && !own_is(client))
         client->pool->counters->received_bytes += (uint64_t)got;
     return got;
 }

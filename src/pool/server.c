@@ -11,6 +11,7 @@
 #include "forward.h"
 #include "listen.h"
 #include "log.h"
+#include "own.h"
 #include "pool.h"
 #include "reply.h"
 #include "traits.h"
@@ -327,8 +328,10 @@ static void count_transaction(struct server *server)
     uint64_t now = pool_now(), used_us = now - server->client->since_us;
     if (!server->asked)
         return;
-    counters->transactions++;
-    counters->transaction_us += used_us;
+    if (!own_is(server->client)) {
+        counters->transactions++;
+        counters->transaction_us += used_us;
+    }
     server->held_us += used_us;
     server->client->since_us = now;
     server->asked = false;

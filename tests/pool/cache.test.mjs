@@ -19,6 +19,17 @@ before(async () => {
       "create function drifting(int) returns int volatile language sql as 'select $1';" +
       "create function shadowed(int) returns int immutable language sql as 'select $1';" +
       "create function shadowed(text) returns text volatile language sql as 'select $1';" +
+      "create function field(facts) returns float volatile language sql as 'select random()';" +
+      "create function boxed(int) returns box volatile language sql as 'select box(point($1, random()))';" +
+      "create cast (int as box) with function boxed(int); create domain moment as timestamptz;" +
+      "create function added(float, int) returns float volatile language sql as 'select random()';" +
+      "create aggregate summed(int) (sfunc = added, stype = float, initcond = 0);" +
+      "create aggregate total(int) (sfunc = int4pl, stype = int, initcond = 0);" +
+      "create function since(int, int) returns int stable language sql as 'select extract(epoch from now())::int';" +
+      "create operator @@@ (leftarg = int, rightarg = int, function = since);" +
+      "create view sampled as select text from facts tablesample system (100);" +
+      "create view joined as select text, ('n' || 'ow')::timestamptz from facts;" +
+      "create view joined_array as select text, ('{n' || 'ow}')::timestamptz[] from facts;" +
       "create role other login; grant all on facts to other",
   );
 });
@@ -55,7 +66,11 @@ test("what may be kept, and what may not", async () => {
     "select row_number() over (order by id), text from facts",
     "select text, to_char(id, '999'), date_trunc('day', date '2001-01-01') from facts where id = 1",
     "/* a hint */ select text from facts where id = 1 -- now()",
-    "select text, 'for update, into, now()' from facts where id = 1",
+    "select text, 'for update, into, random()', 'nowhere known' from facts where id = 1",
+    "with total as (select * from facts) select total.text from total where total.id = 1",
+    "select f.text, f.date from (select text, date '2001-01-01' as date from facts where id = 1) f",
+    "select text, '{2001-01-01}'::date[], array['2001-01-01']::date[], id::text::int from facts where id = 1",
+    "select text, ('1' || '2')::int, (select total(id) from facts) from facts where id = 1",
   ])
     assert.equal(await isKept(wire, sql, 20), true, sql);
   for (const sql of [
@@ -80,6 +95,27 @@ test("what may be kept, and what may not", async () => {
     `select ${text}; select 1`,
     `select ${text}, pg_backend_pid()`,
     `select ${text}, current_setting('TimeZone')`,
+    "with moving as (select * from moving) select text from moving",
+    "select moving.text from (with moving as (select 1) select * from moving) s, moving where text is not null",
+    "with guarded as (select * from guarded) select text, (select count(*) from guarded) from facts where id = 1",
+    "select facts.text, facts.field from facts where id = 1",
+    "select text, (facts).field from facts where id = 1",
+    `select ${text}, g.pg_sleep from generate_series(0, 0) g`,
+    `select ${text}, '{now}'::timestamptz[]`,
+    `select ${text}, '[now,infinity)'::tstzrange`,
+    `select ${text}, '12:00today'::timestamptz`,
+    `select ${text}, 'now()'::timestamptz`,
+    `select ${text}, ('n' || 'ow')::timestamptz`,
+    `select ${text}, ('{n' || 'ow}')::timestamptz[]`,
+    `select ${text}, ('[n' || 'ow,)')::tstzrange`,
+    `select ${text}, tstzrange('[n' || 'ow,)')`,
+    `select ${text}, cast(concat('to', 'day') as moment)`,
+    "select text from joined",
+    "select text from joined_array",
+    "select text, (select summed(id) from facts) from facts where id = 1",
+    `select ${text}, 1 @@@ 2`,
+    `select ${text}, 1::box`,
+    "select text from sampled",
   ])
     assert.equal(await isKept(wire, sql), false, sql);
   await pool.stop();
@@ -126,10 +162,13 @@ test("a result is its own: values, types, parameters, users, and forms of asking
   assert.deepEqual((await ask(wire, named(1)()))[3], "D |\x01|||\x03ONE");
   await wire.rows("rollback");
   // 'now' as a value is another each time.
-  const moment = () => prepared(`s${n++}`, "select text, $1::timestamptz from facts where id = 1", ["now"]);
-  await warm(wire, moment);
-  postgres.sql("update facts set text = 'new'");
-  assert.match((await ask(wire, moment()))[3], /new/);
+  for (const [type, value] of [["timestamptz", "now"], ["timestamptz[]", "{now}"], ["tstzrange", "[today,)"]]) {
+    const moment = () => prepared(`s${n++}`, `select text, $1::${type} from facts where id = 1`, [value]);
+    postgres.sql("update facts set text = 'old'");
+    await warm(wire, moment);
+    postgres.sql("update facts set text = 'new'");
+    assert.match((await ask(wire, moment()))[3], /new/);
+  }
   // Errors are not results.
   for (let i = 0; i < 3; i++) {
     wire.send(...prepared(`s${n++}`, "select id / (id - 1) from facts where id = $1", [1]));
@@ -181,6 +220,53 @@ test("memory is bounded, and large results are not kept", { timeout: 60000 * pat
   const shown = await Wire.login(pool.port, { database: "pgbouncer" });
   const bytes = Number((await shown.rows("show cache")).find((row) => row[1] === "postgres")[2]);
   assert.ok(bytes > 500000 && bytes <= 1048576, String(bytes));
+  await pool.stop();
+});
+
+test("a statement's text counts in bytes_max, once for all of its results", { timeout: 60000 * patience }, async () => {
+  const pool = await open('bytes_max = "1MB"');
+  const wires = { postgres: await Wire.login(pool.port), other: await Wire.login(pool.port, { user: "other" }) };
+  const comment = `/* ${"x".repeat(12000)} */`;
+  const shown = await Wire.login(pool.port, { database: "pgbouncer" });
+  const cached = async (user) => (await shown.rows("show cache")).find((row) => row[1] === user).slice(2, 4).map(Number);
+  await eventually(async () => {
+    for (let i = 0; i < 150; i++) await wires.postgres.rows(`select ${i} ${comment}`);
+    const [bytes, results] = await cached("postgres");
+    assert.ok(bytes > 500000 && bytes <= 1048576 && bytes > results * 12000, `${bytes} bytes, ${results} results`);
+  }, 4000 * patience);
+  const values = Array.from({ length: 100 }, (_, i) => i);
+  await eventually(async () => {
+    for (const value of values) {
+      wires.other.send(...prepared("", `select $1::text ${comment}`, [value]));
+      await wires.other.until("Z");
+    }
+    assert.equal((await cached("other"))[1], values.length);
+  });
+  const [shared] = await cached("other");
+  assert.ok(shared > 12000 && shared < 100000, String(shared));
+  await pool.stop();
+});
+
+test("an answer of the cache is no transaction, and what the pool asks itself no traffic of clients", async () => {
+  const pool = await open('max_age = "1s"\nstale_while_revalidate = "30s"');
+  const wire = await Wire.login(pool.port);
+  const shown = await Wire.login(pool.port, { database: "pgbouncer" });
+  const sql = "select text from facts where id = 2";
+  let asked = 0;
+  const ask = async () => (asked++, (await wire.rows(sql))[0][0]);
+  const counted = async () => {
+    const [, , transactions, , received] = (await shown.rows("show stats")).find((row) => row[0] === "postgres").map(Number);
+    return { transactions, received };
+  };
+  postgres.sql("update facts set text = 'counted' where id = 2");
+  for (let i = 0; i < 4; i++) await ask(), await sleep(15);
+  const before = await counted();
+  assert.ok(before.transactions > 0);
+  assert.equal(before.received, asked * query(sql).length);
+  postgres.sql("update facts set text = 'anew' where id = 2");
+  await sleep(1100);
+  await eventually(async () => assert.equal(await ask(), "anew"));
+  assert.deepEqual(await counted(), { transactions: before.transactions, received: asked * query(sql).length });
   await pool.stop();
 });
 
@@ -280,6 +366,47 @@ test("who was told the columns by the cache hears that they have changed, and is
     wire.send(bind("", again, [7]), execute(), sync());
     assert.match(show((await wire.until("Z"))[1]), /x/);
   }
+  await pool.stop();
+});
+
+test("who was told the columns hears that they have changed, too, when a result is fetched anew", async () => {
+  const pool = await open('max_age = "1s"\nstale_while_revalidate = "30s"');
+  postgres.sql("create table reshaped (a int, b text); insert into reshaped values (1, 'x')");
+  const forms = { plain: [execute(), sync()], described: [describe("P", ""), execute(), sync()] };
+  const wires = {};
+  const ask = async (form) => {
+    wires[form].send(bind("", "s", [1]), ...forms[form]);
+    return (await wires[form].until("Z")).map(show);
+  };
+  const old = {};
+  for (const form in forms) {
+    wires[form] = await Wire.login(pool.port);
+    wires[form].send(parse("s", "select * from reshaped where a = $1"), describe("S", "s"), sync());
+    await wires[form].until("Z");
+    for (let i = 0; i < 4; i++) (old[form] = await ask(form)), await sleep(15);
+    assert.ok(old[form].includes("D |\x02|||\x011|||\x01x"), old[form].join());
+  }
+  postgres.sql("alter table reshaped alter a type bigint, add column c int default 7, drop column b");
+  await sleep(1100);
+  for (const form in forms) {
+    assert.deepEqual(await ask(form), old[form]); // stale, and asks
+    await eventually(async () => assert.notDeepEqual(await ask(form), old[form]), 800 * patience);
+    assert.match((await ask(form)).join(), /E ERROR 0A000 cached plan must not change result type/);
+  }
+  // One that returns the same as before is only fetched anew.
+  const wire = await Wire.login(pool.port);
+  wire.send(parse("s", "select text from facts where id = $1"), describe("S", "s"), sync());
+  await wire.until("Z");
+  const text = async () => {
+    wire.send(bind("", "s", [2]), execute(), sync());
+    return (await wire.until("Z")).map(show)[1];
+  };
+  for (let i = 0; i < 4; i++) await text(), await sleep(15);
+  postgres.sql("update facts set text = 'renewed' where id = 2");
+  assert.doesNotMatch(await text(), /renewed/);
+  await sleep(1100);
+  assert.doesNotMatch(await text(), /renewed/);
+  await eventually(async () => assert.match(await text(), /renewed/), 800 * patience);
   await pool.stop();
 });
 
