@@ -8,6 +8,7 @@
 #include "batch.h"
 #include "cache.h"
 #include "listen.h"
+#include "own.h"
 #include "pool.h"
 #include "signals.h"
 #include "traits.h"
@@ -238,7 +239,7 @@ static bool on_query(const struct message *message)
     statement_release(&message->server->command);
     message->client->unnamed_in_batch = false;
     statement_release(&message->server->unnamed);
-    message->client->pool->counters->queries++;
+    message->client->pool->counters->queries += !own_is(message->client);
     server_note_query(message->server, text);
     char reset[64];
     bool resets = (traits & TRAIT_RESET) && traits_reset(text, reset);
@@ -764,7 +765,7 @@ static bool on_execute(const struct message *message)
         if (keep_or_refuse_state(message, EXPECT_EXECUTE, command->traits))
             return true;
     }
-    client->pool->counters->queries++;
+    client->pool->counters->queries += !own_is(client);
     expect_reply(message, EXPECT_EXECUTE);
     pass(message);
     return true;
@@ -1041,6 +1042,7 @@ struct slice forward_messages(struct client *client, struct slice bytes,
         cache_watch(client, bytes);
     if (bytes.len > 0 && bytes.ptr[0] != 'X' && restore_params(client, &batch)) {
         client->unparsed = true;
+        server->asked = false; /* nothing of it is on its way yet */
         r = 0;
     }
     while (bytes.len > 0 && r > 0 && !client->awaits_listen)

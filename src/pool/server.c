@@ -478,7 +478,6 @@ static void count_query(struct server *server)
                  us / 1000, server->pool->user, server->pool->database_name,
                  server->client ? server->client->id : 0,
                  server->query_text ? server->query_text : "(several)");
-    text_free(&server->query_text);
     server->pool->counters->query_us += us;
     pool_count(server->pool->counters->query_histogram, us);
 }
@@ -524,8 +523,11 @@ static void after_replies(struct server *server, bool free)
         client_run(client);
         return;
     }
-    if (server->expect.count == 0)
-        count_query(server);
+    if (server->expect.count == 0) {
+        if (server->asked && !own_is(client))
+            count_query(server);
+        text_free(&server->query_text);
+    }
     if (server_in_forbidden_block(server)) {
         client_close(client, &(struct wire_error){"0A000",
                                                   "transaction blocks are not possible with "
