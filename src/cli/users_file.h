@@ -11,7 +11,8 @@ struct users_file {
     int line;   /* the last one read, from 1 */
 };
 
-/* The next user; both texts are malloc'ed. 1; 0: there is none; -EINVAL: the line is of another form. */
+/* The next user; both texts are malloc'ed. 1; 0: there is none; -EINVAL: the line is of another
+ * form. */
 int users_file_next(struct users_file *file, char **ret_name, char **ret_secret) WARN_UNUSED;
 
 #endif

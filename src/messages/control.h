@@ -39,9 +39,9 @@ enum control_type {
     CONTROL_DRAIN, /* struct control_drain: stop listening, finish what is in flight, then exit 0 */
 
     /* supervisor → broker, pool */
-    CONTROL_ATTACH,    /* struct control_instance, fds = channel */
-    CONTROL_DETACH,    /* struct control_gone */
-    CONTROL_PAUSE,     /* to the pool: lend nothing; no payload, nor that of the next */
+    CONTROL_ATTACH, /* struct control_instance, fds = channel */
+    CONTROL_DETACH, /* struct control_gone */
+    CONTROL_PAUSE,  /* to the pool: lend nothing; no payload, nor that of the next */
     CONTROL_RESUME,
     CONTROL_TAKE_OVER, /* struct control_take_over, fds[0]: clients will come from it; before the
                           plan */

@@ -418,7 +418,8 @@ static bool may_read(const struct client *client)
         return false;
     return (client->stream.readable || client->unparsed) && !client->closed && !client->closing &&
            !client->out && client->state == CLIENT_READY &&
-           (!server || (buffer_len(&server->out) == 0 && (client->skip > 0 || server->expect.count < EXPECT_MAX)));
+           (!server || (buffer_len(&server->out) == 0 &&
+                        (client->skip > 0 || server->expect.count < EXPECT_MAX)));
 }
 
 /* For a client without a server, before it gets one: what the cache knows is answered, and the rest

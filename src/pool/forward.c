@@ -173,7 +173,8 @@ static bool may_listen(const struct message *message)
             slice_equal_nocase(params_get(client->params, encoding), params_get(usual, encoding)));
 }
 
-/* A client that is pinned listens on its own server, but not twice to what it listened to before. */
+/* A client that is pinned listens on its own server, but not twice to what it listened to before.
+ */
 static bool listens_already(const struct message *message, struct slice text)
 {
     if (!message->client->pinned || message->server->status == 'E' ||
@@ -512,10 +513,9 @@ static bool has_changed(const struct message *message, struct slice name,
 
 static void refuse_missing(const struct message *message, enum expect_kind kind, struct slice name)
 {
-    AUTO_TEXT text =
-        name.len == 0
-            ? xstrdup("unnamed prepared statement does not exist")
-            : xasprintf("prepared statement \"%.*s\" does not exist", (int)name.len, name.ptr);
+    AUTO_TEXT text = name.len == 0 ? xstrdup("unnamed prepared statement does not exist")
+                                   : xasprintf("prepared statement \"%.*s\" does not exist",
+                                               (int)name.len, name.ptr);
     refuse(message, kind, &(struct wire_error){"26000", text, NULL, NULL});
 }
 
@@ -986,8 +986,8 @@ static bool restore_params(struct client *client, struct batch *batch)
     server->dirty = server->dirty || params_have_temporary(client->params);
     if (server->params == client->params || server->expect.count > 0 || server->status != 'I')
         return false;
-    bool waits = !params_are_accepted(client->params) ||
-                 !params_are_alike(server->params, client->params);
+    bool waits =
+        !params_are_accepted(client->params) || !params_are_alike(server->params, client->params);
     struct params *from = TAKE(server->params);
     struct slice encoding = params_get(client->params, encoding_name);
     if (encoding.ptr && !slice_equal(params_get(from, encoding_name), encoding)) {

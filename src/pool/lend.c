@@ -625,15 +625,16 @@ static void end_long_waits(struct pool *pool)
     int64_t limit_ms = pool->limits.query_wait_ms;
     if (limit_ms <= 0 || pool->waiting.count + pool->logins == 0)
         return;
-    AUTO_TEXT detail = xasprintf(
-        "%u connections are in use, %u of them pinned by session state; %u clients wait; "
-        "query_wait_timeout is %lld ms.",
-        pool->lent.count, pool_pinned(pool), pool->waiting.count + pool->logins,
-        (long long)limit_ms);
+    AUTO_TEXT detail =
+        xasprintf("%u connections are in use, %u of them pinned by session state; %u clients wait; "
+                  "query_wait_timeout is %lld ms.",
+                  pool->lent.count, pool_pinned(pool), pool->waiting.count + pool->logins,
+                  (long long)limit_ms);
     const struct wire_error error = {
         "57P03", "no connection to the database became free in time", detail,
         "The pool is exhausted: raise pool_size, shorten transactions, or see session_state about "
-        "what pins.", NULL};
+        "what pins.",
+        NULL};
     for (struct link *link; (link = list_first(&pool->waiting));) {
         struct client *client = CONTAINER_OF(link, struct client, waiting);
         if (!pool_passed(client->since_us, limit_ms))

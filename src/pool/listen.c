@@ -312,8 +312,8 @@ static bool is_behind(struct client *client)
     static const struct wire_error too_slow = {
         "53400", "more notifications wait for this session than the pool keeps",
         "They are more than 8 MiB.", "Read what comes, or LISTEN to less.", NULL};
-    size_t bytes = (client->late ? buffer_len(client->late) : 0) +
-                   (client->out ? buffer_len(client->out) : 0);
+    size_t bytes =
+        (client->late ? buffer_len(client->late) : 0) + (client->out ? buffer_len(client->out) : 0);
     if (bytes > LATE_BYTES_MAX && !client->terminated) {
         client_trouble(client, &too_slow);
         client->terminated = true;

@@ -77,7 +77,8 @@ static const struct gauge gauges[] = {
     {"weir_pool_servers", "state=\"cleaning\"", NULL, servers_cleaning},
     {"weir_pool_servers", "state=\"listening\"", NULL, servers_listening},
     {"weir_pool_servers_max", "", "Connections that there may be (pool_size).", size},
-    {"weir_pool_cache_bytes", "", "Results that are kept, and what they are found by.", cached_bytes},
+    {"weir_pool_cache_bytes", "", "Results that are kept, and what they are found by.",
+     cached_bytes},
     {"weir_pool_connect_failures", "", "Failed connections since the last that worked.", failures},
 };
 

@@ -229,8 +229,7 @@ static bool are_alike_one_way(const struct params *a, const struct params *b)
         bool of_form = is_of_server(a->list[i].name);
         for (size_t name = 0; name < ARRAY_LEN(names) && !of_form; name++)
             of_form = strcasecmp(a->list[i].name, names[name]) == 0;
-        if (!of_form &&
-            !slice_equal(params_get(b, a->list[i].name), slice_of(a->list[i].value)))
+        if (!of_form && !slice_equal(params_get(b, a->list[i].name), slice_of(a->list[i].value)))
             return false;
     }
     return true;

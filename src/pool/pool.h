@@ -158,15 +158,15 @@ struct server {
     bool finishes;             /* what its client asked for before it left */
     bool stale;                /* a plan that it keeps is out of date */
     bool verifies; /* is asked what a statement returns: until then its client is not read on */
-    uint64_t described; /* what the Describe that is answered has said so far */
-    bool reuses;        /* the batch that is read uses a statement that was prepared before it */
-    bool describes;     /* … and asks what its columns are */
-    bool resets;        /* the command that runs is a RESET */
+    uint64_t described;  /* what the Describe that is answered has said so far */
+    bool reuses;         /* the batch that is read uses a statement that was prepared before it */
+    bool describes;      /* … and asks what its columns are */
+    bool resets;         /* the command that runs is a RESET */
     bool unnamed_is_own; /* its client has prepared the unnamed statement since it has it */
-    bool rolled_back;   /* in the transaction that runs something was, perhaps all of it */
-    bool pin_unproved;  /* what pins its client is the only thing under way, and may fail */
-    bool retries;       /* asks asked_again once more when the server is ready */
-    bool drop_skipped;  /* what is skipped is not for the client */
+    bool rolled_back;    /* in the transaction that runs something was, perhaps all of it */
+    bool pin_unproved;   /* what pins its client is the only thing under way, and may fail */
+    bool retries;        /* asks asked_again once more when the server is ready */
+    bool drop_skipped;   /* what is skipped is not for the client */
 };
 
 struct pool {

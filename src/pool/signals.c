@@ -44,7 +44,7 @@ static bool take_number(struct slice *rest, uint64_t *ret)
 /* Does nothing follow that could keep the call from being made? */
 static bool is_unconditional(struct slice rest)
 {
-    static const char *const words[] = {"where", "from",  "limit",     "offset", "having", "group",
+    static const char *const words[] = {"where", "from",   "limit",     "offset", "having", "group",
                                         "union", "except", "intersect", "fetch",  "and",    "or"};
     while (rest.len > 0) {
         size_t len = 0;
@@ -59,8 +59,8 @@ static bool is_unconditional(struct slice rest)
     return true;
 }
 
-/* In "SELECT pg_terminate_backend(number)" and the like. Nobody knows beforehand whether a call that
- * stands elsewhere is made. */
+/* In "SELECT pg_terminate_backend(number)" and the like. Nobody knows beforehand whether a call
+ * that stands elsewhere is made. */
 static bool find_call(struct slice text, struct call *ret)
 {
     struct slice rest = text;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "traits.h"
 
+#include <ctype.h>
 #include <stdint.h>
 
 #include "buffer.h"
@@ -174,7 +175,7 @@ struct statement_scan {
     unsigned traits;
     int position; /* of the next word, from 0 */
     struct token first, previous, before_previous;
-    bool draws;   /* has called nextval(), or follows another statement that may have */
+    bool draws; /* has called nextval(), or follows another statement that may have */
     bool inserts, updates;
     /* set_config(…): */
     int depth;
@@ -347,10 +348,12 @@ static void see_in_call(struct statement_scan *scan, struct token token)
     bool alone = scan->tokens++ == 0;
     if (scan->arguments == 0)
         scan->reported = alone && is_string && is_reported(token.text);
-    scan->local = alone && (is(token, "true") || (is_string && slice_equal(token.text, SLICE("t"))));
+    scan->local =
+        alone && (is(token, "true") || (is_string && slice_equal(token.text, SLICE("t"))));
 }
 
-/* A name of two parts is an extension's or an application's parameter, whatever the first one is. */
+/* A name of two parts is an extension's or an application's parameter, whatever the first one is.
+ */
 static bool is_custom_parameter(const struct statement_scan *scan, struct token token)
 {
     bool setting = is(scan->first, "set") || is(scan->first, "reset");
@@ -513,24 +516,29 @@ bool traits_reset(struct slice text, char ret_name[64])
     return fold_name(name, ret_name) && is_last(text);
 }
 
-/* Words that are no names unless quoted (Postgres's keywords, reserved and of functions or types). */
+/* Words that are no names unless quoted (Postgres's keywords, reserved and of functions or types).
+ */
 static bool is_reserved(struct token token)
 {
-    static const char *const words[] = {
-        "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric",
-        "authorization", "binary", "both", "case", "cast", "check", "collate", "collation",
-        "column", "concurrently", "constraint", "create", "cross", "current_catalog",
-        "current_date", "current_role", "current_schema", "current_time", "current_timestamp",
-        "current_user", "default", "deferrable", "desc", "distinct", "do", "else", "end", "except",
-        "false", "fetch", "for", "foreign", "freeze", "from", "full", "grant", "group", "having",
-        "ilike", "in", "initially", "inner", "intersect", "into", "is", "isnull", "join",
-        "lateral", "leading", "left", "like", "limit", "localtime", "localtimestamp", "natural",
-        "not", "notnull", "null", "offset", "on", "only", "or", "order", "outer", "overlaps",
-        "placing", "primary", "references", "returning", "right", "select", "session_user",
-        "similar", "some", "symmetric", "table", "tablesample", "then", "to", "trailing", "true",
-        "union", "unique", "user", "using", "variadic", "verbose", "when", "where", "window",
-        "with"};
-    return token.type == TOKEN_WORD && is_one_of(token.text, words, ARRAY_LEN(words));
+    static const char words[] =
+        " all analyse analyze and any array as asc asymmetric authorization binary "
+        "both case cast check collate collation column concurrently constraint create "
+        "cross current_catalog current_date current_role current_schema current_time "
+        "current_timestamp current_user default deferrable desc distinct do else end "
+        "except false fetch for foreign freeze from full grant group having ilike in "
+        "initially inner intersect into is isnull join lateral leading left like limit "
+        "localtime localtimestamp natural not notnull null offset on only or order "
+        "outer overlaps placing primary references returning right select session_user "
+        "similar some symmetric table tablesample then to trailing true union unique "
+        "user using variadic verbose when where window with ";
+    char word[32] = " ";
+    size_t len = token.text.len;
+    if (token.type != TOKEN_WORD || len > sizeof(word) - 3)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        word[i + 1] = (char)tolower((unsigned char)token.text.ptr[i]);
+    memcpy(word + 1 + len, " ", 2);
+    return strstr(words, word) != NULL;
 }
 
 char traits_listen(struct slice text, char ret_channel[64])

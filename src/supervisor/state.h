@@ -50,7 +50,7 @@ struct supervisor {
     struct loop *loop;
     struct plan plan;
     bool dev, stopping, loaded_once;
-    bool pool_told; /* to end, when it has done */
+    bool pool_told;   /* to end, when it has done */
     bool pool_paused; /* by a signal */
     struct deployment *deployments;
     uint32_t next_deployment_id, next_template_id, next_instance_id;
