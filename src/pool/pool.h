@@ -132,6 +132,7 @@ struct server {
     char cancel_key[256];
     uint32_t backend_pid;
     uint32_t skip;
+    int64_t unasked_bytes; /* that it has sent since it is idle */
     uint32_t cancels; /* cancel requests for it that are under way */
     enum server_state state;
     char status;         /* of the last ReadyForQuery */

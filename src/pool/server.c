@@ -16,7 +16,12 @@
 #include "reply.h"
 #include "traits.h"
 
-enum { READS_MAX = 8, IN_BYTES_KEPT = 16 * 1024, QUERY_LOGGED_BYTES_MAX = 1000 };
+enum {
+    READS_MAX = 8,
+    IN_BYTES_KEPT = 16 * 1024,
+    QUERY_LOGGED_BYTES_MAX = 1000,
+    UNASKED_BYTES_MAX = 1024 * 1024,
+};
 
 static struct list *list_of(struct server *server)
 {
@@ -39,6 +44,7 @@ void server_become(struct server *server, enum server_state state)
 {
     list_remove(list_of(server), &server->link);
     server->state = state;
+    server->unasked_bytes = 0;
     if (state == SERVER_IDLE && server->pool->config->round_robin)
         list_push_back(list_of(server), &server->link);
     else
@@ -562,6 +568,10 @@ void server_run(struct server *server)
             return;
         }
         bool idle = idle_messages(server);
+        if (idle && !server->listens && (server->unasked_bytes += got) > UNASKED_BYTES_MAX) {
+            server_close(server, "the database sends without being asked, and does not end");
+            return;
+        }
         struct slice rest = reply_messages(server, bytes, &sound, &free);
         keep_rest(server, rest);
         if (!sound) {

@@ -275,6 +275,23 @@ for (const [name, reply] of Object.entries({
     await pool.stop();
   });
 
+test("a server that sends notices without end, and nobody asks it", async () => {
+  const notice = message("N", Buffer.from("SNOTICE\0C00000\0M" + "x".repeat(8000) + "\0\0"));
+  const server = await fakeServer((socket) => {
+    socket.write(welcome);
+    const more = () => {
+      while (!socket.destroyed && socket.write(notice));
+    };
+    socket.on("drain", more);
+    setTimeout(more, 300);
+  });
+  const pool = await startPool(`auth = "any"\nlog_disconnections = true\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.port}\n[databases.tls]\nmode = "disable"\n`);
+  await Wire.login(pool.port);
+  await pool.weir.waitFor("sends without being asked");
+  server.close();
+  await pool.stop();
+});
+
 test("clients that send nonsense after their login are ended with 08P01, and nobody else", async () => {
   const pool = await open("pool_size = 2");
   const good = await Wire.login(pool.port);
@@ -282,7 +299,7 @@ test("clients that send nonsense after their login are ended with 08P01, and nob
   const before_ = rss();
   for (const bytes of [
     Buffer.from([0x51, 0, 0, 0, 1]), Buffer.from([0x51, 0xff, 0xff, 0xff, 0xff]), Buffer.from([0, 0, 0, 0, 8, 0, 0, 0, 0]),
-    Buffer.from([0x50, 0x7f, 0xff, 0xff, 0xff]), message("P", Buffer.from("no end")), message("B", Buffer.from("no end")),
+    Buffer.from([0x50, 0x7f, 0xff, 0xff, 0xff]), Buffer.from([0x53, 0x3f, 0xff, 0xff, 0xff]), message("P", Buffer.from("no end")), message("B", Buffer.from("no end")),
     message("D", Buffer.from("S")), message("C", Buffer.from("Sno end")), message("p", "a password"), message("P", "", "select 1", Buffer.from([0, 9])),
     Buffer.concat([Buffer.from([0x50, 0x3f, 0xff, 0xff, 0xff]), Buffer.alloc(100000, 0x61)]),
   ]) {
