@@ -185,11 +185,13 @@ static bool is_away(const char *sqlstate)
 static const char *hint_for(const struct pool *pool)
 {
     const char *sqlstate = pool->failure_sqlstate;
+    if (strstr(pool->failure, "no password is known"))
+        return NULL; /* the database was not asked, and the remedy is in it */
     if (strncmp(sqlstate, "28", 2) == 0)
         return pool->database->user ? "The pool's own login was refused: check user and password "
                                       "of the database in its configuration."
-                                    : "The pool logs in with what this user has proved to it: has "
-                                      "the password changed, or does nobody have to prove one?";
+                                    : "The database refused the login that the pool made for this "
+                                      "user: has the password changed?";
     if (strcmp(sqlstate, "3D000") == 0)
         return "Check the database's name in the pool's configuration.";
     if (strcmp(sqlstate, "53300") == 0)
