@@ -195,7 +195,7 @@ void config_nearest_offer(struct config_nearest *nearest, const char *known)
     }
 }
 
-static void warn_unknown(const struct value_entry *entry, const struct config_table *table,
+static void tell_unknown(const struct value_entry *entry, const struct config_table *table,
                          const char *const *also, struct config_report *report)
 {
     struct config_nearest nearest = {.word = entry->key};
@@ -203,13 +203,10 @@ static void warn_unknown(const struct value_entry *entry, const struct config_ta
         config_nearest_offer(&nearest, table->keys[i].name);
     for (size_t i = 0; also && also[i]; i++)
         config_nearest_offer(&nearest, also[i]);
-    if (nearest.found)
-        config_warn(report, entry->key_line, entry->key,
-                    "%s unknown key \"%s\"; did you mean \"%s\"?", table->name, entry->key,
-                    nearest.found);
-    else
-        config_warn(report, entry->key_line, entry->key, "%s unknown key \"%s\" is ignored",
-                    table->name, entry->key);
+    const char *before = nearest.found ? "; did you mean \"" : table->is_open ? " is ignored" : "";
+    (table->is_open ? config_warn : config_error)(
+        report, entry->key_line, entry->key, "%s unknown key \"%s\"%s%s%s", table->name, entry->key,
+        before, nearest.found ? nearest.found : "", nearest.found ? "\"?" : "");
 }
 
 void config_check(const struct value *value, const struct config_table *table,
@@ -231,7 +228,7 @@ void config_check(const struct value *value, const struct config_table *table,
         if (key)
             check_key(entry, table, key, report);
         else if (!known)
-            warn_unknown(entry, table, also, report);
+            tell_unknown(entry, table, also, report);
     }
 }
 
