@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The console: what it shows, and what its commands do to clients and connections.
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { before, test } from "node:test";
 
 import { Wire, database, errorOf, eventually, patience, query, sleep, startPool, startPostgres, startup } from "./lib.mjs";
@@ -104,6 +104,36 @@ test("columns have PgBouncer's names and types, and TOTALS its rows", async () =
   }
   const figures = "server_assignment_count xact_count query_count client_bytes server_bytes xact_time query_time wait_time ps_client_parse_count ps_server_parse_count ps_bind_count client_login_count".split(" ");
   assert.deepEqual((await table(admin, "show totals")).map(({ name }) => name), ["total_", "avg_"].flatMap((prefix) => figures.map((name) => prefix + name)));
+  await pool.stop();
+});
+
+test("who asks on and on and reads nothing costs no memory, and gets every answer in the end", async () => {
+  const pool = await open(), admin = await toConsole(pool), pid = pool.pid(), count = 40000;
+  const rss = () => Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
+  const before = rss();
+  admin.socket.pause();
+  const many = (sql, times = count) => Buffer.concat(Array(times).fill(query(sql)));
+  admin.send(many("show help"), many("pause", 10), many("resume"));
+  await sleep(700 * patience);
+  assert.ok(rss() - before < 20000, `${rss() - before} KiB more`);
+  let answers = 0, rest = Buffer.alloc(0);
+  admin.socket.removeAllListeners("data");
+  const all = new Promise((done) => admin.socket.on("data", (chunk) => {
+    rest = Buffer.concat([rest, chunk]);
+    let at = 0;
+    for (; rest.length >= at + 5 && rest.length > at + rest.readUInt32BE(at + 1); at += rest.readUInt32BE(at + 1) + 1) answers += rest[at] === 0x5a;
+    rest = rest.subarray(at);
+    if (answers === 2 * count + 10) done();
+  }));
+  admin.socket.resume();
+  await Promise.race([all, sleep(20000 * patience).then(() => assert.fail(`${answers} answers`))]);
+
+  // Nor does who waits for a command, and sends more of them.
+  const [busy, a] = [await toConsole(pool), await Wire.login(pool.port)];
+  await a.rows("begin");
+  busy.send(query("pause"), many("show help", 2000000));
+  await sleep(500 * patience);
+  assert.ok(rss() - before < 20000, `${rss() - before} KiB more`);
   await pool.stop();
 });
 
