@@ -11,6 +11,7 @@
 #include "checks.h"
 #include "database_url.h"
 #include "hba_file.h"
+#include "secret_environment.h"
 #include "tls_files.h"
 #include "tls_words.h"
 #include "users_file.h"
@@ -22,6 +23,7 @@ struct reader {
     char *dir;
     bool private_file;     /* nobody but its owner reads the configuration: it may have secrets */
     json_t *socket_rights; /* of unix sockets, as the plan has them */
+    json_t *variables;     /* names of those that secrets were read from */
     struct config_report *report;
 };
 
@@ -120,11 +122,13 @@ static void read_secret(const struct reader *reader, const struct value *table, 
         if (text && !check_is_verifier(text))
             warn_of_readers(reader, table, file_key);
     } else if (variable) {
-        if (!getenv(variable))
+        AUTO_TEXT text = secret_environment_read(variable);
+        if (!text)
             config_error(reader->report, line_of(table, env_key), env_key,
                          "%s %s = \"%s\": there is no such variable in the environment", name,
                          env_key, variable);
-        set_text(object, key, getenv(variable));
+        set_text(object, key, text);
+        (void)json_array_append_new(reader->variables, json_string(variable));
     } else if (own) {
         if (!check_is_verifier(own) && !reader->private_file)
             config_error(reader->report, line_of(table, what), what,
@@ -572,6 +576,7 @@ json_t *pool_config_plan(const struct value *table, const char *name, const char
     struct reader reader = {.path = path,
                             .private_file = is_private(path),
                             .socket_rights = json_object(),
+                            .variables = json_array(),
                             .report = report};
     json_t *plan = json_object(), *users = json_array(), *databases = json_array();
     keys.name = name;
@@ -586,6 +591,7 @@ json_t *pool_config_plan(const struct value *table, const char *name, const char
     config_fill(table, &keys, plan);
     (void)json_object_set_new(plan, "users", users);
     (void)json_object_set_new(plan, "databases", databases);
+    (void)json_object_set_new(plan, "secret_variables", reader.variables);
     (void)json_object_set_new(plan, "tls", read_client_tls(&reader, value_get(table, "tls")));
     read_socket_rights(&reader, table);
     read_listeners(&reader, table, plan);
