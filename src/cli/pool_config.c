@@ -323,7 +323,7 @@ static void take_url(const struct reader *reader, const struct value *table, jso
             reader->path);
 }
 
-static void take_host(const struct value *table, json_t *database)
+static void take_host(const struct reader *reader, const struct value *table, json_t *database)
 {
     const char *host = value_text(value_get(table, "host"));
     const struct value *port = value_get(table, "port");
@@ -332,10 +332,16 @@ static void take_host(const struct value *table, json_t *database)
     json_t *hosts = json_array();
     AUTO_TEXT list = xstrdup(host);
     char *save = NULL;
-    for (char *one = strtok_r(list, ", ", &save); one; one = strtok_r(NULL, ", ", &save))
+    for (char *one = strtok_r(list, ", ", &save); one; one = strtok_r(NULL, ", ", &save)) {
+        if (one[0] == '@')
+            config_error(reader->report, line_of(table, "host"), "host",
+                         "[[databases]] host = \"%s\": abstract sockets are not possible; give a "
+                         "directory",
+                         one);
         (void)json_array_append_new(
             hosts, json_pack("{s:s, s:i}", "host", one, "port",
                              port && port->type == VALUE_INTEGER ? (int)port->integer : 5432));
+    }
     (void)json_object_set_new(database, "hosts", hosts);
 }
 
@@ -394,7 +400,7 @@ static void add_database(const struct reader *reader, const struct value *table,
     read_cache(reader, value_get(table, "cache"), database);
     take_url(reader, table, database);
     config_override(table, &config_pool_database, database);
-    take_host(table, database);
+    take_host(reader, table, database);
     read_secret(reader, table, "[[databases]]", "password", database, "password");
     if (settings)
         (void)json_object_set_new(database, "settings", read_settings(reader, settings));
@@ -519,6 +525,12 @@ static void check_sense(const struct reader *reader, const struct value *table, 
     /* Workers do not log in: they are known by their channels. */
     const char *query = json_string_value(json_object_get(plan, "auth_query"));
     bool looks_up = json_string_value(json_object_get(plan, "auth_user"));
+    size_t index;
+    json_t *database;
+    json_array_foreach(json_object_get(plan, "databases"), index, database)
+    {
+        looks_up = looks_up || json_object_get(database, "auth_user");
+    }
     if (query && (!looks_up || !strstr(query, "$1")))
         config_error(reader->report, line_of(table, "auth_query"), "auth_query",
                      !looks_up ? "auth_query needs auth_user = \"…\", who asks it"
