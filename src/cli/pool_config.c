@@ -307,7 +307,7 @@ static void take_url(const struct reader *reader, const struct value *table, jso
     json_t *notes = json_array(), *note;
     struct error err = {""};
     size_t index;
-    if (url && database_url_apply(url, reader->dir, database, notes, &err) < 0)
+    if (url && database_url_apply(url, reader->dir, true, database, notes, &err) < 0)
         config_error(reader->report, line, "url", "[[databases]] url: %s", err.text);
     json_array_foreach(notes, index, note)
     {
