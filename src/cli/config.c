@@ -2,19 +2,18 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+#include "text_file.h"
 
 static int read_file(const char *path, struct buffer *ret_text, struct error *err)
 {
-    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    int r = fd < 0 ? -errno : buffer_read_all(ret_text, fd, VALUE_BYTES_MAX);
+    int r = text_file_read(path, VALUE_BYTES_MAX, ret_text);
     if (r == -EFBIG)
         return error_set(err, r, "it is larger than 16 MB");
-    return r < 0 ? error_set(err, r, "cannot read it: %s", strerror(-r)) : 0;
+    return r < 0 ? error_set(err, r, "cannot read it: %s", text_file_problem(r)) : 0;
 }
 
 int config_read(const char *path, struct value *ret_root, struct error *err)

@@ -2,7 +2,6 @@
 #include "database_url.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "buffer.h"
 #include "config.h"
 #include "postgres_url.h"
+#include "text_file.h"
 #include "tls_files.h"
 
 enum { FILE_BYTES_MAX = 1024 * 1024 };
@@ -223,11 +223,10 @@ static int take_file(const struct url *url, const char *name, const char *key)
         return 0;
     AUTO_TEXT path = file[0] == '/' ? xstrdup(file) : xasprintf("%s/%s", url->dir, file);
     AUTO_BUFFER text = {0};
-    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    int r = fd < 0 ? -errno : buffer_read_all(&text, fd, FILE_BYTES_MAX);
+    int r = text_file_read(path, FILE_BYTES_MAX, &text);
     if (r < 0)
         return error_set(url->err, -EINVAL, "%s=%s: cannot read it: %s", name, file,
-                         r == -EFBIG ? "it is too large" : strerror(-r));
+                         text_file_problem(r));
     buffer_append(&text, "", 1);
     set_text(url->tls, key, text.data + text.start);
     return 0;
@@ -386,8 +385,8 @@ int database_url_apply(const char *text, const char *dir, bool has_settings, jso
     const struct url url = {.parameters = json_object_get(parts, "parameters"),
                             .database = database,
                             .tls = json_object_get(database, "tls"),
-                            .has_settings = has_settings,
                             .notes = notes,
+                            .has_settings = has_settings,
                             .dir = dir,
                             .err = err};
     int r = check_parameters(&url);

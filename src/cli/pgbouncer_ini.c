@@ -15,11 +15,12 @@
 #include "config.h"
 #include "hba_file.h"
 #include "pgbouncer_notes.h"
+#include "text_file.h"
 #include "tls_files.h"
 #include "tls_words.h"
 #include "users_file.h"
 
-enum { INCLUDES_MAX = 10, LINE_BYTES_MAX = 16 * 1024 };
+enum { INCLUDES_MAX = 10, LINE_BYTES_MAX = 16 * 1024, FILE_BYTES_MAX = 64 * 1024 * 1024 };
 
 enum ini_type {
     INI_TEXT,
@@ -185,21 +186,13 @@ static char *trim(char *text)
 
 static char *read_file(struct ini *ini, int line, const char *key, const char *path)
 {
-    FILE *file = fopen(path, "re");
-    char *text = xcalloc(1, 1);
-    size_t len = 0, got;
-    char part[4096];
-    if (!file) {
-        config_error(ini->report, line, key, "%s = \"%s\": cannot read it", key, path);
-        return text;
-    }
-    while ((got = fread(part, 1, sizeof(part), file)) > 0 && len < 1 << 26) {
-        text = xrealloc(text, len + got + 1);
-        memcpy(text + len, part, got);
-        text[len += got] = 0;
-    }
-    (void)fclose(file);
-    return text;
+    AUTO_BUFFER text = {0};
+    int r = text_file_read(path, FILE_BYTES_MAX, &text);
+    if (r < 0)
+        config_error(ini->report, line, key, "%s = \"%s\": cannot read it: %s", key, path,
+                     text_file_problem(r));
+    buffer_append(&text, "", 1);
+    return xstrdup(text.data + text.start);
 }
 
 static json_t *list_of(const char *value)
@@ -773,7 +766,7 @@ static void on_line(struct ini *ini, int line, char *text)
 static void read_ini(struct ini *ini, const char *path)
 {
     char line[LINE_BYTES_MAX];
-    FILE *file = ini->includes++ < INCLUDES_MAX ? fopen(path, "re") : NULL;
+    FILE *file = ini->includes++ < INCLUDES_MAX ? text_file_open(path) : NULL;
     const char *outer = ini->report->file;
     if (!file) {
         config_error(ini->report, 0, NULL, "cannot read %s", path);

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pool_config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "checks.h"
 #include "database_url.h"
 #include "hba_file.h"
 #include "secret_environment.h"
+#include "text_file.h"
 #include "tls_files.h"
 #include "tls_words.h"
 #include "users_file.h"
@@ -75,11 +73,10 @@ static char *file_text(const struct reader *reader, const struct value *table, c
 {
     AUTO_TEXT path = path_of(reader, value_text(value_get(table, key)));
     AUTO_BUFFER text = {0};
-    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    int r = fd < 0 ? -errno : buffer_read_all(&text, fd, bytes_max);
+    int r = text_file_read(path, bytes_max, &text);
     if (r < 0) {
         config_error(reader->report, line_of(table, key), key, "%s = \"%s\": cannot read it: %s",
-                     key, path, r == -EFBIG ? "it is too large" : strerror(-r));
+                     key, path, text_file_problem(r));
         return NULL;
     }
     size_t len = buffer_len(&text);
@@ -119,7 +116,11 @@ static void read_secret(const struct reader *reader, const struct value *table, 
     if (value_get(table, file_key)) {
         AUTO_TEXT text = file_text(reader, table, file_key, SECRET_BYTES_MAX);
         set_text(object, key, text);
-        if (text && !check_is_verifier(text))
+        if (text && !*text)
+            config_error(reader->report, line_of(table, file_key), file_key,
+                         "%s %s = \"%s\": it is empty", name, file_key,
+                         value_text(value_get(table, file_key)));
+        else if (text && !check_is_verifier(text))
             warn_of_readers(reader, table, file_key);
     } else if (variable) {
         AUTO_TEXT text = secret_environment_read(variable);

@@ -317,6 +317,14 @@ test("weir pool --check tells every mistake of a pool's configuration, and start
       made.write("weir.toml", own.replace("atuh", "[pool]\natuh"));
       assert.match(run("check-config", "--no-build").stderr, /weir\.toml:\d+: \[+pool.*unknown key/);
     }
+    for (const [make, told] of [[() => made.write("pw", "\n"), "it is empty"], [() => spawnSync("mkfifo", ["pw"], { cwd: made.dir }), "cannot read it: it is no ordinary file"]]) {
+      make();
+      made.write("k.toml", `auth = "any"\n[[databases]]\nname = "app"\nhost = "h"\npassword_file = "pw"\n`);
+      const refused = run("pool", "--config", "k.toml", "--check");
+      assert.match(refused.stderr, new RegExp(`^k\\.toml:5: .*password_file = "\\S*pw": ${told}\n`));
+      assert.equal(refused.status, 1);
+      rmSync(join(made.dir, "pw"));
+    }
     // weir check-config is for weir serve: it says so, and nothing else.
     for (const args of [["pool.toml"], ["--config", "pool.toml"]]) {
       const other = run("check-config", ...args);
