@@ -25,7 +25,8 @@ enum { RELOAD_DELAY_MS = 60 };
 static struct {
     struct dev_options options;
     char *project_dir;
-    int events;   /* an epoll of what asks for a reload: changes of files, the private Postgres's end */
+    int events; /* an epoll of what asks for a reload: changes of files, the private Postgres's end
+                 */
     int postgres; /* a pidfd of that; -1: none is used */
 } dev = {.events = -1, .postgres = -1};
 

@@ -175,7 +175,7 @@ static const struct config_key hyperdrive_keys[] = {
      "`CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_<binding>`, the project's private Postgres"},
 };
 OPEN_TABLE(config_hyperdrive, "[[hyperdrive]]", "A Postgres database, reached through the pool.",
-      hyperdrive_keys);
+           hyperdrive_keys);
 
 static const struct config_key wrangler_keys[] = {
     {"name", CONFIG_STRING, 0, 0, NULL, NULL, "Name of the worker"},
@@ -206,15 +206,16 @@ static const struct config_key wrangler_keys[] = {
     {"env", CONFIG_ANY, 0, 0, NULL, NULL, "[env.NAME]: the same keys for one environment"},
 };
 OPEN_TABLE(config_wrangler, "wrangler configuration",
-      "Keys of wrangler.toml, wrangler.json and wrangler.jsonc that weir uses.", wrangler_keys);
+           "Keys of wrangler.toml, wrangler.json and wrangler.jsonc that weir uses.",
+           wrangler_keys);
 
 static const struct config_key wrangler_limits_keys[] = {
     {"cpu_ms", CONFIG_COUNT, 1, 300000, NULL, "cpu_ms", "CPU milliseconds of one request"},
     {"subrequests", CONFIG_COUNT, 0, 1000000, NULL, "subrequests", "fetch() calls of one request"},
 };
 OPEN_TABLE(config_wrangler_limits, "[limits] of a project",
-      "They count over the [limits] of weir.toml, and the worker's own table there over both.",
-      wrangler_limits_keys);
+           "They count over the [limits] of weir.toml, and the worker's own table there over both.",
+           wrangler_limits_keys);
 
 /* ---- the pool ---- */
 
@@ -479,14 +480,15 @@ void config_print_reference(void)
     static const struct config_table *const pool[] = {&config_pool, &config_pool_user,
                                                       &config_pool_database, &config_pool_tls,
                                                       &config_pool_server_tls, &config_pool_cache};
-    (void)printf("# Configuration reference\n\nPrinted by `weir help configuration`; a test compares "
-                 "this page with the program.\n\nDurations are integers of milliseconds or texts "
-                 "such as `\"30s\"`; sizes are integers of bytes or texts such as `\"128MB\"`. "
-                 "A key that is not here is a mistake; only a project's wrangler configuration may have "
-                 "others. "
-                 "`weir check-config` tells every mistake with its file and line, `weir pool --check` "
-                 "those of a pool.toml.\n\n"
-                 "## weir.toml, for `weir serve`\n");
+    (void)printf(
+        "# Configuration reference\n\nPrinted by `weir help configuration`; a test compares "
+        "this page with the program.\n\nDurations are integers of milliseconds or texts "
+        "such as `\"30s\"`; sizes are integers of bytes or texts such as `\"128MB\"`. "
+        "A key that is not here is a mistake; only a project's wrangler configuration may have "
+        "others. "
+        "`weir check-config` tells every mistake with its file and line, `weir pool --check` "
+        "those of a pool.toml.\n\n"
+        "## weir.toml, for `weir serve`\n");
     for (size_t i = 0; i < ARRAY_LEN(serve); i++)
         print_table(serve[i]);
     (void)printf("\n## The Postgres pool, for `weir pool`\n");

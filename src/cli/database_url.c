@@ -16,9 +16,9 @@ enum { FILE_BYTES_MAX = 1024 * 1024 };
 
 enum kind {
     USED,
-    CLIENTS, /* of whoever connects by the URL itself: told, with what to do instead */
+    CLIENTS,  /* of whoever connects by the URL itself: told, with what to do instead */
     SETTINGS, /* as well, and a table of settings could have it */
-    REFUSED, /* would be missed, and can not be had: the text says what there is */
+    REFUSED,  /* would be missed, and can not be had: the text says what there is */
 };
 
 struct parameter {

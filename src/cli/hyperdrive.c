@@ -69,8 +69,8 @@ static json_t *add_url(const struct project *project, json_t *pool, const char *
                        struct error *err)
 {
     json_t *database = json_object(), *databases = json_object_get(pool, "databases");
-    int r = database_url_apply(url, project->dir, false, database, json_object_get(pool, "notes"),
-                               err);
+    int r =
+        database_url_apply(url, project->dir, false, database, json_object_get(pool, "notes"), err);
     if (r == 0 && !text_of(database, "user"))
         r = error_set(err, -EINVAL, "it names no user");
     if (r < 0) {

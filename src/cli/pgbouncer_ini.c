@@ -443,7 +443,8 @@ static int port_of(struct ini *ini, int line, const char *key, const char *value
 
 static const char no_abstract[] = "abstract sockets are not possible; give a directory";
 
-/* Of a port, unix_socket_dir, unix_socket_mode and unix_socket_group, of which an empty one is none. */
+/* Of a port, unix_socket_dir, unix_socket_mode and unix_socket_group, of which an empty one is
+ * none. */
 static void check_listen(struct ini *ini, int line, const char *name, const char *value)
 {
     unsigned id;
@@ -459,11 +460,21 @@ static void check_listen(struct ini *ini, int line, const char *name, const char
 
 static const char *const listen_keys[] = {"listen_addr", "listen_port", "unix_socket_dir",
                                           "unix_socket_mode", "unix_socket_group"};
-static const char *const other_keys[] = {
-    "auth_file",           "auth_hba_file",      "auth_ident_file",     "client_tls_sslmode",
-    "client_tls_key_file", "client_tls_ca_file", "client_tls_protocols", "client_tls_cert_file",
-    "client_tls_ciphers",  "server_tls_sslmode", "server_tls_key_file", "server_tls_ca_file",
-    "server_tls_protocols", "server_tls_cert_file", "server_tls_ciphers"};
+static const char *const other_keys[] = {"auth_file",
+                                         "auth_hba_file",
+                                         "auth_ident_file",
+                                         "client_tls_sslmode",
+                                         "client_tls_key_file",
+                                         "client_tls_ca_file",
+                                         "client_tls_protocols",
+                                         "client_tls_cert_file",
+                                         "client_tls_ciphers",
+                                         "server_tls_sslmode",
+                                         "server_tls_key_file",
+                                         "server_tls_ca_file",
+                                         "server_tls_protocols",
+                                         "server_tls_cert_file",
+                                         "server_tls_ciphers"};
 
 /* One that general_keys does not have. */
 static void on_other(struct ini *ini, int line, const char *name, const char *value)
@@ -628,8 +639,8 @@ static void check_name(struct ini *ini, int line, const char *name)
     {
         if (strcmp(json_string_value(json_object_get(before, "name")), name) != 0)
             continue;
-        config_warn(ini->report, line, name, "the database \"%s\" is there twice; the last one holds",
-                    name);
+        config_warn(ini->report, line, name,
+                    "the database \"%s\" is there twice; the last one holds", name);
         (void)json_array_remove(databases, index);
         return;
     }
@@ -685,7 +696,9 @@ static void place_hosts(struct ini *ini)
             if (*json_string_value(json_object_get(host, "host")))
                 continue;
             (void)json_object_set_new(host, "host",
-                                      json_string(!dir ? "/tmp" : *dir ? dir : "/var/run/postgresql"));
+                                      json_string(!dir   ? "/tmp"
+                                                  : *dir ? dir
+                                                         : "/var/run/postgresql"));
             if (dir && !*dir)
                 note_text(ini, 0, json_string_value(json_object_get(database, "name")),
                           "has no host, and unix_socket_dir is empty: it is looked for in "
@@ -816,7 +829,8 @@ static void add_named(struct ini *ini, json_t *listeners, const char *name, int 
     for (const struct addrinfo *at = all; at; at = at->ai_next) {
         char text[INET6_ADDRSTRLEN];
         if ((at->ai_family == AF_INET || has_ipv6()) &&
-            getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) == 0)
+            getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) ==
+                0)
             add_address(listeners, text, port);
     }
     if (all)

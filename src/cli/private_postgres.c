@@ -407,7 +407,8 @@ static int start(const struct place *place, struct error *err)
     AUTO_TEXT pid_file = xasprintf("%s/postmaster.pid", place->data);
     bool was_killed = access(pid_file, F_OK) == 0;
     int failed = run(place, argv, NULL, &output);
-    /* Of one that was killed sessions may live, and its process is there, until init has reaped it. */
+    /* Of one that was killed sessions may live, and its process is there, until init has reaped it.
+     */
     for (int tries = 0; failed && was_killed && tries < KILLED_TRIES_MAX; tries++) {
         (void)usleep(KILLED_TRY_US);
         output.start = output.end = 0;

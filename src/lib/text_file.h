@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading files of configuration and of secrets. Only ordinary files are read: a FIFO, say, would be
- * waited for, and with it whoever waits for the configuration. */
+/* Reading files of configuration and of secrets. Only ordinary files are read: a FIFO, say, would
+ * be waited for, and with it whoever waits for the configuration. */
 #ifndef WEIR_TEXT_FILE_H
 #define WEIR_TEXT_FILE_H
 

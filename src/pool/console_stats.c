@@ -9,8 +9,8 @@
 #include "record.h"
 #include "wire.h"
 
-/* Each by its names in SHOW STATS, STATS_TOTALS and TOTALS, all of them PgBouncer's, which has no rule
- * for them. The average of a counter is so many a second, or what one of `per` has of it. */
+/* Each by its names in SHOW STATS, STATS_TOTALS and TOTALS, all of them PgBouncer's, which has no
+ * rule for them. The average of a counter is so many a second, or what one of `per` has of it. */
 static const struct {
     const char *stats, *stats_average; /* behind total_ and avg_ */
     const char *plain, *plain_average;
@@ -19,7 +19,7 @@ static const struct {
 } figures[] = {
 #define AT(field) offsetof(struct pool_counters, field)
 #define A_SECOND  SIZE_MAX
-#define SAME(name) name, name, name, name, name
+#define SAME(name)   name, name, name, name, name
 #define PARSED(name) name, name, name, "avg_" name
     {SAME("server_assignment_count"), AT(assignments), A_SECOND},
     {SAME("xact_count"), AT(transactions), A_SECOND},

@@ -19,7 +19,9 @@ static const struct {
     char mark;
     uint32_t type;
     uint16_t bytes;
-} types[] = {{'#', 23 /* int4 */, 4}, {'+', 20 /* int8 */, 8}, {'%', 1700 /* numeric */, UINT16_MAX},
+} types[] = {{'#', 23 /* int4 */, 4},
+             {'+', 20 /* int8 */, 8},
+             {'%', 1700 /* numeric */, UINT16_MAX},
              {0, 25 /* text */, UINT16_MAX}};
 
 void table_columns(struct buffer *out, const char *names)

@@ -55,7 +55,8 @@ struct supervisor {
     uint32_t next_deployment_id, next_template_id, next_instance_id;
     struct child gateways[GATEWAYS_MAX], broker, nursery, pool;
     struct child old_pools[OLD_POOLS_MAX]; /* after restarts: each until its last client has left */
-    int pool_part_fd; /* of the plan, for the pool alone; its secrets are nowhere else. -1: no pool */
+    int pool_part_fd; /* of the plan, for the pool alone; its secrets are nowhere else. -1: no pool
+                       */
     uint32_t pool_generation;
     struct child *handing_over;    /* the one that waits for the new one to have its plan */
     int handover_fd, take_over_fd; /* the socket between the two; -1: none, or given to them */
