@@ -4,9 +4,11 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <arpa/inet.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -22,12 +24,55 @@ enum { RELOAD_DELAY_MS = 60 };
 
 static struct {
     struct dev_options options;
-} dev;
+    char *project_dir;
+    int events; /* an epoll of what asks for a reload: changes of files, the private Postgres's end
+                 */
+    int postgres; /* a pidfd of that; -1: none is used */
+} dev = {.events = -1, .postgres = -1};
+
+static void watch_fd(int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    (void)epoll_ctl(dev.events, EPOLL_CTL_ADD, fd, &event);
+}
+
+static void unwatch_postgres(void)
+{
+    if (dev.postgres >= 0) /* a loader has it, too: closing alone would not do */
+        (void)epoll_ctl(dev.events, EPOLL_CTL_DEL, dev.postgres, NULL);
+    fd_close(&dev.postgres);
+}
+
+/* The plan's, if it uses it. */
+static void watch_postgres(const json_t *plan)
+{
+    size_t index;
+    json_t *database;
+    unwatch_postgres();
+    json_array_foreach(json_object_get(json_object_get(plan, "pool"), "databases"), index, database)
+    {
+        if (dev.postgres < 0 && json_is_true(json_object_get(database, "private")) &&
+            (dev.postgres = private_postgres_process(dev.project_dir)) >= 0)
+            watch_fd(dev.postgres);
+    }
+}
+
+/* A load starts it again, and reads where it is then. */
+static bool postgres_has_ended(void)
+{
+    struct pollfd end = {.fd = dev.postgres, .events = POLLIN};
+    if (dev.postgres < 0 || poll(&end, 1, 0) != 1)
+        return false;
+    unwatch_postgres();
+    (void)fprintf(stderr, "weir: the private Postgres has ended; it is started again\n");
+    return true;
+}
 
 static bool changed(void *context)
 {
     (void)context;
-    return watch_changed();
+    bool ended = postgres_has_ended();
+    return watch_changed() || ended;
 }
 
 static int load(void *context, struct buffer *ret_plan, struct error *err)
@@ -140,6 +185,7 @@ static void loaded(void *context, struct slice plan, bool first)
     (void)context;
     if (!supervisor_is_loading())
         state_dir_tidy(dev.options.data_dir, json);
+    watch_postgres(json);
     watch_renew(json_object_get(worker, "watch"), json_object_get(worker, "failed") != NULL);
     print_warnings(json_string_value(json_object_get(worker, "warnings")));
     if (first)
@@ -203,9 +249,12 @@ int command_dev(int argc, char **argv)
     if (!data_dir)
         return cli_failed(&err);
     dev.options.dir = config;
+    dev.project_dir = project_dir;
+    dev.events = epoll_create1(EPOLL_CLOEXEC);
+    watch_fd(watch_init());
     dev.options.data_dir = data_dir;
     struct supervisor_options supervisor_options = {.load = load,
-                                                    .watch_fd = watch_init(),
+                                                    .watch_fd = dev.events,
                                                     .changed = changed,
                                                     .reload_delay_ms = RELOAD_DELAY_MS,
                                                     .loaded = loaded,

@@ -9,6 +9,7 @@
 #include "pgbouncer_ini.h"
 #include "pool_config.h"
 #include "pool_import.h"
+#include "secret_environment.h"
 #include "supervisor.h"
 
 static const char *config_path = "pool.toml", *ini_path;
@@ -113,8 +114,10 @@ void cli_say_pool(const json_t *listeners)
 static void loaded(void *context, struct slice plan, bool first)
 {
     json_t *json = json_loadb(plan.ptr, plan.len, 0, NULL);
-    const json_t *listeners = json_object_get(json_object_get(json, "pool"), "listeners");
+    const json_t *pool = json_object_get(json, "pool");
+    const json_t *listeners = json_object_get(pool, "listeners");
     (void)context, (void)first;
+    secret_environment_hide(json_object_get(pool, "secret_variables"));
     if (as_json) {
         char *text = json_dumps(listeners, JSON_COMPACT);
         (void)printf("{\"listeners\":%s}\n", text);

@@ -8,6 +8,7 @@
 #include "control.h"
 #include "loader.h"
 #include "log.h"
+#include "secret_environment.h"
 #include "state_dir.h"
 #include "supervisor.h"
 
@@ -41,6 +42,7 @@ static void loaded(void *context, struct slice plan, bool first)
     json_t *json = json_loadb(plan.ptr, plan.len, 0, NULL), *listener;
     size_t index;
     (void)context;
+    secret_environment_hide(json_object_get(json_object_get(json, "pool"), "secret_variables"));
     if (!supervisor_is_loading())
         state_dir_tidy(json_string_value(json_object_get(json, "data_dir")), json);
     size_t workers = 0;

@@ -2,19 +2,18 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+#include "text_file.h"
 
 static int read_file(const char *path, struct buffer *ret_text, struct error *err)
 {
-    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    int r = fd < 0 ? -errno : buffer_read_all(ret_text, fd, VALUE_BYTES_MAX);
+    int r = text_file_read(path, VALUE_BYTES_MAX, ret_text);
     if (r == -EFBIG)
         return error_set(err, r, "it is larger than 16 MB");
-    return r < 0 ? error_set(err, r, "cannot read it: %s", strerror(-r)) : 0;
+    return r < 0 ? error_set(err, r, "cannot read it: %s", text_file_problem(r)) : 0;
 }
 
 int config_read(const char *path, struct value *ret_root, struct error *err)
@@ -195,7 +194,7 @@ void config_nearest_offer(struct config_nearest *nearest, const char *known)
     }
 }
 
-static void warn_unknown(const struct value_entry *entry, const struct config_table *table,
+static void tell_unknown(const struct value_entry *entry, const struct config_table *table,
                          const char *const *also, struct config_report *report)
 {
     struct config_nearest nearest = {.word = entry->key};
@@ -203,13 +202,10 @@ static void warn_unknown(const struct value_entry *entry, const struct config_ta
         config_nearest_offer(&nearest, table->keys[i].name);
     for (size_t i = 0; also && also[i]; i++)
         config_nearest_offer(&nearest, also[i]);
-    if (nearest.found)
-        config_warn(report, entry->key_line, entry->key,
-                    "%s unknown key \"%s\"; did you mean \"%s\"?", table->name, entry->key,
-                    nearest.found);
-    else
-        config_warn(report, entry->key_line, entry->key, "%s unknown key \"%s\" is ignored",
-                    table->name, entry->key);
+    const char *before = nearest.found ? "; did you mean \"" : table->is_open ? " is ignored" : "";
+    (table->is_open ? config_warn : config_error)(
+        report, entry->key_line, entry->key, "%s unknown key \"%s\"%s%s%s", table->name, entry->key,
+        before, nearest.found ? nearest.found : "", nearest.found ? "\"?" : "");
 }
 
 void config_check(const struct value *value, const struct config_table *table,
@@ -231,7 +227,7 @@ void config_check(const struct value *value, const struct config_table *table,
         if (key)
             check_key(entry, table, key, report);
         else if (!known)
-            warn_unknown(entry, table, also, report);
+            tell_unknown(entry, table, also, report);
     }
 }
 

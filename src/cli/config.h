@@ -32,14 +32,16 @@ struct config_table {
     const char *text;
     const struct config_key *keys;
     size_t keys_count;
+    bool is_open; /* others' keys may stand there: what is not known is ignored, with a warning */
 };
 
 /* Reads a file by its name's ending (.toml, .json, .jsonc). The error is without the file's name:
  * "line:column: what", or what hinders reading. */
 int config_read(const char *path, struct value *ret_root, struct error *err) WARN_UNUSED;
 
-/* Checks every key of value against the table; unknown keys are warned of, with the nearest known one.
- * also: names that are known but not in the table (NULL-terminated), may be NULL. */
+/* Checks every key of value against the table; an unknown one is an error that names the nearest
+ * known one, or a warning where the table is open. also: names that are known but not in the table
+ * (NULL-terminated), may be NULL. */
 void config_check(const struct value *value, const struct config_table *table,
                   const char *const *also, struct config_report *report);
 /* Puts every key that has a plan_name into plan: what the file says, else the default. */

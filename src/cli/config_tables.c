@@ -5,7 +5,12 @@
 #include "config.h"
 
 #define TABLE(variable, table_name, table_text, table_keys)                                        \
-    const struct config_table variable = {table_name, table_text, table_keys, ARRAY_LEN(table_keys)}
+    const struct config_table variable = {table_name, table_text, table_keys,                      \
+                                          ARRAY_LEN(table_keys), false}
+/* Of a project's wrangler configuration, which has keys of Cloudflare's. */
+#define OPEN_TABLE(variable, table_name, table_text, table_keys)                                   \
+    const struct config_table variable = {table_name, table_text, table_keys,                      \
+                                          ARRAY_LEN(table_keys), true}
 
 enum { MINUTE_MS = 60000, DAY_MS = 86400000, MB = 1 << 20 };
 #define YEAR_MS (366LL * DAY_MS)
@@ -159,7 +164,7 @@ static const struct config_key assets_keys[] = {
     {"run_worker_first", CONFIG_ANY, 0, 0, NULL, "run_worker_first",
      "true, false, or an array of globs such as \"/api/*\" and \"!/api/docs/*\""},
 };
-TABLE(config_assets, "[assets]", "Static files of a project.", assets_keys);
+OPEN_TABLE(config_assets, "[assets]", "Static files of a project.", assets_keys);
 
 static const struct config_key hyperdrive_keys[] = {
     {"binding", CONFIG_STRING, 0, 0, NULL, NULL, "Its name in `env`"},
@@ -169,8 +174,8 @@ static const struct config_key hyperdrive_keys[] = {
      "For `weir dev`: a `postgres://` URL; without it, and without the variable "
      "`CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_<binding>`, the project's private Postgres"},
 };
-TABLE(config_hyperdrive, "[[hyperdrive]]", "A Postgres database, reached through the pool.",
-      hyperdrive_keys);
+OPEN_TABLE(config_hyperdrive, "[[hyperdrive]]", "A Postgres database, reached through the pool.",
+           hyperdrive_keys);
 
 static const struct config_key wrangler_keys[] = {
     {"name", CONFIG_STRING, 0, 0, NULL, NULL, "Name of the worker"},
@@ -200,16 +205,17 @@ static const struct config_key wrangler_keys[] = {
      "Directory that globs of `rules` may begin from, beside the project's; default: the entry's"},
     {"env", CONFIG_ANY, 0, 0, NULL, NULL, "[env.NAME]: the same keys for one environment"},
 };
-TABLE(config_wrangler, "wrangler configuration",
-      "Keys of wrangler.toml, wrangler.json and wrangler.jsonc that weir uses.", wrangler_keys);
+OPEN_TABLE(config_wrangler, "wrangler configuration",
+           "Keys of wrangler.toml, wrangler.json and wrangler.jsonc that weir uses.",
+           wrangler_keys);
 
 static const struct config_key wrangler_limits_keys[] = {
     {"cpu_ms", CONFIG_COUNT, 1, 300000, NULL, "cpu_ms", "CPU milliseconds of one request"},
     {"subrequests", CONFIG_COUNT, 0, 1000000, NULL, "subrequests", "fetch() calls of one request"},
 };
-TABLE(config_wrangler_limits, "[limits] of a project",
-      "They count over the [limits] of weir.toml, and the worker's own table there over both.",
-      wrangler_limits_keys);
+OPEN_TABLE(config_wrangler_limits, "[limits] of a project",
+           "They count over the [limits] of weir.toml, and the worker's own table there over both.",
+           wrangler_limits_keys);
 
 /* ---- the pool ---- */
 
@@ -477,12 +483,15 @@ void config_print_reference(void)
     static const struct config_table *const pool[] = {&config_pool, &config_pool_user,
                                                       &config_pool_database, &config_pool_tls,
                                                       &config_pool_server_tls, &config_pool_cache};
-    (void)printf("# Configuration reference\n\nPrinted by `weir help configuration`; a test compares "
-                 "this page with the program.\n\nDurations are integers of milliseconds or texts "
-                 "such as `\"30s\"`; sizes are integers of bytes or texts such as `\"128MB\"`. "
-                 "`weir check-config` tells every mistake with its file and line, `weir pool --check` "
-                 "those of a pool.toml.\n\n"
-                 "## weir.toml, for `weir serve`\n");
+    (void)printf(
+        "# Configuration reference\n\nPrinted by `weir help configuration`; a test compares "
+        "this page with the program.\n\nDurations are integers of milliseconds or texts "
+        "such as `\"30s\"`; sizes are integers of bytes or texts such as `\"128MB\"`. "
+        "A key that is not here is a mistake; only a project's wrangler configuration may have "
+        "others. "
+        "`weir check-config` tells every mistake with its file and line, `weir pool --check` "
+        "those of a pool.toml.\n\n"
+        "## weir.toml, for `weir serve`\n");
     for (size_t i = 0; i < ARRAY_LEN(serve); i++)
         print_table(serve[i]);
     (void)printf("\n## The Postgres pool, for `weir pool`\n");

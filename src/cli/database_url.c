@@ -2,7 +2,6 @@
 #include "database_url.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +9,16 @@
 #include "buffer.h"
 #include "config.h"
 #include "postgres_url.h"
+#include "text_file.h"
 #include "tls_files.h"
 
 enum { FILE_BYTES_MAX = 1024 * 1024 };
 
 enum kind {
     USED,
-    CLIENTS, /* of whoever connects by the URL itself: told, with what to do instead */
-    REFUSED, /* would be missed, and can not be had: the text says what there is */
+    CLIENTS,  /* of whoever connects by the URL itself: told, with what to do instead */
+    SETTINGS, /* as well, and a table of settings could have it */
+    REFUSED,  /* would be missed, and can not be had: the text says what there is */
 };
 
 struct parameter {
@@ -26,7 +27,7 @@ struct parameter {
     const char *text;
 };
 
-#define SETTINGS "connections have what [databases.settings] says"
+#define TABLE "connections have what [databases.settings] says"
 #define POOL_OF_CLIENT                                                                             \
     "it is for a pool within the client; this one has pool_size and query_wait_timeout"
 #define KEEPALIVE "tcp_user_timeout of the pool says when a server is gone"
@@ -51,12 +52,12 @@ static const struct parameter parameters[] = {
     {"load_balance_hosts", USED, NULL},
     {"schema", USED, NULL}, /* of the Prisma endpoint */
     {"connect_timeout", CLIENTS, "server_connect_timeout of the pool is the time for a connection"},
-    {"application_name", CLIENTS, "clients bring their own, and " SETTINGS},
-    {"fallback_application_name", CLIENTS, "clients bring their own, and " SETTINGS},
-    {"client_encoding", CLIENTS, "clients bring their own, and " SETTINGS},
-    {"options", CLIENTS, "clients bring their own, and " SETTINGS " (search_path = \"…\")"},
-    {"statement_timeout", CLIENTS, SETTINGS ", and the pool has query_timeout"},
-    {"lock_timeout", CLIENTS, SETTINGS},
+    {"application_name", SETTINGS, "clients bring their own, and " TABLE},
+    {"fallback_application_name", SETTINGS, "clients bring their own, and " TABLE},
+    {"client_encoding", SETTINGS, "clients bring their own, and " TABLE},
+    {"options", SETTINGS, "clients bring their own, and " TABLE " (search_path = \"…\")"},
+    {"statement_timeout", SETTINGS, TABLE ", and the pool has query_timeout"},
+    {"lock_timeout", SETTINGS, TABLE},
     {"idle_in_transaction_session_timeout", CLIENTS, "the pool has idle_transaction_timeout"},
     {"query_timeout", CLIENTS, "the pool has query_timeout"},
     {"socket_timeout", CLIENTS, "the pool has query_timeout"},
@@ -102,6 +103,7 @@ static const struct parameter parameters[] = {
 /* A URL that is being taken apart. */
 struct url {
     json_t *parameters, *database, *tls, *notes;
+    bool has_settings;
     const char *dir;
     struct error *err;
 };
@@ -157,7 +159,9 @@ static int check_parameters(const struct url *url)
             return unknown(url, name);
         if (one->kind == REFUSED)
             return error_set(url->err, -EINVAL, "%s is not possible: %s", name, one->text);
-        if (one->kind == CLIENTS)
+        if (one->kind == SETTINGS && !url->has_settings)
+            note(url, name, "clients bring their own, and ALTER ROLE … SET is for all of a user");
+        else if (one->kind == CLIENTS || one->kind == SETTINGS)
             note(url, name, one->text);
     }
     return 0;
@@ -219,11 +223,10 @@ static int take_file(const struct url *url, const char *name, const char *key)
         return 0;
     AUTO_TEXT path = file[0] == '/' ? xstrdup(file) : xasprintf("%s/%s", url->dir, file);
     AUTO_BUFFER text = {0};
-    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    int r = fd < 0 ? -errno : buffer_read_all(&text, fd, FILE_BYTES_MAX);
+    int r = text_file_read(path, FILE_BYTES_MAX, &text);
     if (r < 0)
         return error_set(url->err, -EINVAL, "%s=%s: cannot read it: %s", name, file,
-                         r == -EFBIG ? "it is too large" : strerror(-r));
+                         text_file_problem(r));
     buffer_append(&text, "", 1);
     set_text(url->tls, key, text.data + text.start);
     return 0;
@@ -370,8 +373,8 @@ static void take_names(const struct url *url, const json_t *parts)
     set_text(url->database, "schema", parameter(url, "schema"));
 }
 
-int database_url_apply(const char *text, const char *dir, json_t *database, json_t *notes,
-                       struct error *err)
+int database_url_apply(const char *text, const char *dir, bool has_settings, json_t *database,
+                       json_t *notes, struct error *err)
 {
     const char *problem = NULL;
     json_t *parts = postgres_url_parse(text, &problem);
@@ -383,6 +386,7 @@ int database_url_apply(const char *text, const char *dir, json_t *database, json
                             .database = database,
                             .tls = json_object_get(database, "tls"),
                             .notes = notes,
+                            .has_settings = has_settings,
                             .dir = dir,
                             .err = err};
     int r = check_parameters(&url);

@@ -5,12 +5,14 @@
 #define WEIR_DATABASE_URL_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "error.h"
 
 /* Puts what url says into database. dir: where names of files in it begin. What concerns clients
- * alone is told as texts in the array notes. -EINVAL with what is wrong in err: never a secret. */
-int database_url_apply(const char *url, const char *dir, json_t *database, json_t *notes,
-                       struct error *err) WARN_UNUSED;
+ * alone is told as texts in the array notes; has_settings: where there is a table
+ * [databases.settings], it is named there. -EINVAL with what is wrong in err: never a secret. */
+int database_url_apply(const char *url, const char *dir, bool has_settings, json_t *database,
+                       json_t *notes, struct error *err) WARN_UNUSED;
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "buffer.h"
 #include "common.h"
+#include "text_file.h"
 
 enum { FIELDS_MAX = 16 };
 
@@ -114,13 +115,13 @@ typedef void on_line_fn(const struct line *line, int number, void *context);
 static void each_line(const char *path, struct config_report *report, on_line_fn *on_line,
                       void *context)
 {
-    FILE *file = fopen(path, "re");
+    FILE *file = text_file_open(path);
     const char *outer = report->file;
     char *text = NULL;
     size_t cap = 0;
     struct line line = {.count = 0};
     if (!file) {
-        config_error(report, 0, NULL, "cannot read %s: %s", path, strerror(errno));
+        config_error(report, 0, NULL, "cannot read %s: %s", path, text_file_problem(errno));
         return;
     }
     report->file = path;

@@ -69,7 +69,8 @@ static json_t *add_url(const struct project *project, json_t *pool, const char *
                        struct error *err)
 {
     json_t *database = json_object(), *databases = json_object_get(pool, "databases");
-    int r = database_url_apply(url, project->dir, database, json_object_get(pool, "notes"), err);
+    int r =
+        database_url_apply(url, project->dir, false, database, json_object_get(pool, "notes"), err);
     if (r == 0 && !text_of(database, "user"))
         r = error_set(err, -EINVAL, "it names no user");
     if (r < 0) {
@@ -95,19 +96,18 @@ static int add_dev(struct project *project, const json_t *drive, json_t *pool, s
     const char *binding = text_of(drive, "binding"), *url = url_of_environment(binding);
     AUTO_TEXT private = NULL;
     url = url ? url : text_of(drive, "url");
-    if (!url) {
-        private = private_postgres_url(project->dir, err);
-        if (!private)
-            return -1;
-        url = private;
-    }
+    if (!url && !(private = private_postgres_url(project->dir, err)))
+        return -1;
     struct error problem = {""};
-    const json_t *database = add_url(project, pool, url, text_of(drive, "id"), &problem);
+    json_t *database =
+        add_url(project, pool, private ? private : url, text_of(drive, "id"), &problem);
     if (!database)
         return error_set(err, -EINVAL,
                          "[[hyperdrive]] \"%s\": the connection string can not be used: %s; it is "
                          "like postgres://user:password@host:5432/database",
                          binding, problem.text);
+    if (private)
+        (void)json_object_set_new(database, "private", json_true());
     add_database(project, drive, text_of(database, "name"), text_of(database, "user"));
     return 0;
 }
@@ -121,8 +121,10 @@ int hyperdrive_dev_private(const struct project *project, const char *id, json_t
         return -EIO;
     if (!*pool)
         *pool = json_pack("{s:[], s:[], s:[]}", "listeners", "databases", "notes");
-    if (!add_url(project, *pool, url, id, &problem))
+    json_t *database = add_url(project, *pool, url, id, &problem);
+    if (!database)
         return error_set(err, -EINVAL, "the private Postgres cannot be used: %s", problem.text);
+    (void)json_object_set_new(database, "private", json_true());
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "pgbouncer_ini.h"
 
 #include <ctype.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +12,15 @@
 
 #include "checks.h"
 #include "common.h"
+#include "config.h"
 #include "hba_file.h"
 #include "pgbouncer_notes.h"
+#include "text_file.h"
 #include "tls_files.h"
 #include "tls_words.h"
 #include "users_file.h"
 
-enum { INCLUDES_MAX = 10, LINE_BYTES_MAX = 16 * 1024 };
+enum { INCLUDES_MAX = 10, LINE_BYTES_MAX = 16 * 1024, FILE_BYTES_MAX = 64 * 1024 * 1024 };
 
 enum ini_type {
     INI_TEXT,
@@ -158,6 +161,21 @@ static void note_setting(struct ini *ini, int line, const char *name, const char
         note_text(ini, line, name, why);
 }
 
+static void offer_keys(struct config_nearest *nearest, const struct ini_key *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        config_nearest_offer(nearest, keys[i].name);
+}
+
+/* PgBouncer does not start with it, either. */
+static void refuse_unknown(struct ini *ini, int line, const char *what,
+                           const struct config_nearest *nearest)
+{
+    config_error(ini->report, line, nearest->word, "%s: %s%s%s%s", nearest->word, what,
+                 nearest->found ? "; did you mean \"" : "", nearest->found ? nearest->found : "",
+                 nearest->found ? "\"?" : "");
+}
+
 static char *trim(char *text)
 {
     text += strspn(text, " \t\r\n");
@@ -168,21 +186,13 @@ static char *trim(char *text)
 
 static char *read_file(struct ini *ini, int line, const char *key, const char *path)
 {
-    FILE *file = fopen(path, "re");
-    char *text = xcalloc(1, 1);
-    size_t len = 0, got;
-    char part[4096];
-    if (!file) {
-        config_error(ini->report, line, key, "%s = \"%s\": cannot read it", key, path);
-        return text;
-    }
-    while ((got = fread(part, 1, sizeof(part), file)) > 0 && len < 1 << 26) {
-        text = xrealloc(text, len + got + 1);
-        memcpy(text + len, part, got);
-        text[len += got] = 0;
-    }
-    (void)fclose(file);
-    return text;
+    AUTO_BUFFER text = {0};
+    int r = text_file_read(path, FILE_BYTES_MAX, &text);
+    if (r < 0)
+        config_error(ini->report, line, key, "%s = \"%s\": cannot read it: %s", key, path,
+                     text_file_problem(r));
+    buffer_append(&text, "", 1);
+    return xstrdup(text.data + text.start);
 }
 
 static json_t *list_of(const char *value)
@@ -205,6 +215,17 @@ static json_t *number_of(struct ini *ini, int line, const struct ini_key *key, c
         return NULL;
     }
     return json_integer((json_int_t)(key->type == INI_SECONDS ? number * 1000 : number));
+}
+
+/* They are numbers there, and nothing but numbers. */
+static json_t *flag_of(struct ini *ini, int line, const struct ini_key *key, const char *value)
+{
+    char *end;
+    long number = strtol(value, &end, 0);
+    if (end != value && !*end)
+        return json_boolean(number != 0);
+    config_error(ini->report, line, key->name, "%s = \"%s\": expected 0 or 1", key->name, value);
+    return NULL;
 }
 
 /* In any case, as PgBouncer has it. */
@@ -262,7 +283,7 @@ static json_t *value_of(struct ini *ini, int line, const struct ini_key *key, co
     case INI_MILLISECONDS:
         return number_of(ini, line, key, value);
     case INI_BOOL:
-        return json_boolean(strchr("1tTyY", value[0]) != NULL && value[0]);
+        return flag_of(ini, line, key, value);
     case INI_LIST:
         return list_of(value);
     case INI_FILE:
@@ -420,7 +441,10 @@ static int port_of(struct ini *ini, int line, const char *key, const char *value
     return 0;
 }
 
-/* Of a port, unix_socket_mode and unix_socket_group, of which an empty one is none. */
+static const char no_abstract[] = "abstract sockets are not possible; give a directory";
+
+/* Of a port, unix_socket_dir, unix_socket_mode and unix_socket_group, of which an empty one is
+ * none. */
 static void check_listen(struct ini *ini, int line, const char *name, const char *value)
 {
     unsigned id;
@@ -428,15 +452,52 @@ static void check_listen(struct ini *ini, int line, const char *name, const char
         (void)port_of(ini, line, name, value);
     const char *wrong = strcmp(name, "unix_socket_mode") == 0              ? check_file_mode(value)
                         : strcmp(name, "unix_socket_group") == 0 && *value ? check_group(value, &id)
-                                                                           : NULL;
+                        : strcmp(name, "unix_socket_dir") == 0 && *value == '@' ? no_abstract
+                                                                                : NULL;
     if (wrong)
         config_error(ini->report, line, name, "%s = \"%s\": %s", name, value, wrong);
 }
 
+static const char *const listen_keys[] = {"listen_addr", "listen_port", "unix_socket_dir",
+                                          "unix_socket_mode", "unix_socket_group"};
+static const char *const other_keys[] = {"auth_file",
+                                         "auth_hba_file",
+                                         "auth_ident_file",
+                                         "client_tls_sslmode",
+                                         "client_tls_key_file",
+                                         "client_tls_ca_file",
+                                         "client_tls_protocols",
+                                         "client_tls_cert_file",
+                                         "client_tls_ciphers",
+                                         "server_tls_sslmode",
+                                         "server_tls_key_file",
+                                         "server_tls_ca_file",
+                                         "server_tls_protocols",
+                                         "server_tls_cert_file",
+                                         "server_tls_ciphers"};
+
+/* One that general_keys does not have. */
+static void on_other(struct ini *ini, int line, const char *name, const char *value)
+{
+    struct config_nearest nearest = {.word = name};
+    const char *noted;
+    for (size_t i = 0; (noted = pgbouncer_notes_name(i)); i++) {
+        if (strcmp(noted, name) == 0) {
+            note_setting(ini, line, name, value);
+            return;
+        }
+        config_nearest_offer(&nearest, noted);
+    }
+    offer_keys(&nearest, general_keys, ARRAY_LEN(general_keys));
+    for (size_t i = 0; i < ARRAY_LEN(listen_keys); i++)
+        config_nearest_offer(&nearest, listen_keys[i]);
+    for (size_t i = 0; i < ARRAY_LEN(other_keys); i++)
+        config_nearest_offer(&nearest, other_keys[i]);
+    refuse_unknown(ini, line, "PgBouncer has no such setting", &nearest);
+}
+
 static void on_general(struct ini *ini, int line, const char *name, const char *value)
 {
-    static const char *const listen_keys[] = {"listen_addr", "listen_port", "unix_socket_dir",
-                                              "unix_socket_mode", "unix_socket_group"};
     for (size_t i = 0; i < ARRAY_LEN(listen_keys); i++)
         if (strcmp(name, listen_keys[i]) == 0) {
             (void)json_object_set_new(ini->listen, name, json_string(value));
@@ -459,7 +520,7 @@ static void on_general(struct ini *ini, int line, const char *name, const char *
              set(ini, line, tls_keys, ARRAY_LEN(tls_keys), name + 11, value, ini->server_tls))
         return;
     else if (!set(ini, line, general_keys, ARRAY_LEN(general_keys), name, value, ini->plan))
-        note_setting(ini, line, name, value);
+        on_other(ini, line, name, value);
     if (strcmp(name, "auth_type") == 0)
         set_auth(ini, line);
 }
@@ -497,12 +558,15 @@ static void check_tls(struct ini *ini, const char *side, const json_t *tls)
 
 /* ---- [databases], [users] ---- */
 
-/* The next "key=value" of a connection string; 'quoted values' double their quotes. */
+/* The next "key=value" of a connection string; 'quoted values' double their quotes. What is left
+ * when there is none: "", or what can not be read. */
 static bool take_pair(char **text, char **ret_key, char **ret_value)
 {
     char *p = *text + strspn(*text, " \t"), *out;
-    char *equals = strchr(p, '=');
-    if (!*p || !equals)
+    size_t key_len = strcspn(p, " \t=");
+    char *equals = p + key_len + strspn(p + key_len, " \t");
+    *text = p;
+    if (key_len == 0 || *equals != '=')
         return false;
     *equals = 0;
     *ret_key = trim(p);
@@ -518,40 +582,89 @@ static bool take_pair(char **text, char **ret_key, char **ret_value)
     return true;
 }
 
-static void add_hosts(json_t *database, const char *host, int port)
+static void refuse_rest(struct ini *ini, int line, const char *rest)
+{
+    if (*rest)
+        config_error(ini->report, line, NULL, "\"%s\": expected key=value", rest);
+}
+
+/* host "": by a unix socket, wherever that is (place_hosts). */
+static void add_hosts(struct ini *ini, int line, json_t *database, const char *host, int port)
 {
     json_t *hosts = json_array();
     AUTO_TEXT copy = xstrdup(host);
-    char *save = NULL;
-    for (char *one = strtok_r(copy, ",", &save); one; one = strtok_r(NULL, ",", &save))
+    char *rest = copy;
+    for (char *one; (one = strsep(&rest, ","));) {
+        if (one[0] == '@')
+            config_error(ini->report, line, "host", "host = \"%s\": %s", one, no_abstract);
         (void)json_array_append_new(hosts, json_pack("{s:s, s:i}", "host", one, "port", port));
+    }
     (void)json_object_set_new(database, "hosts", hosts);
+}
+
+static void on_database_key(struct ini *ini, int line, const char *key, const char *text,
+                            json_t *database)
+{
+    static const char *const settings[] = {"client_encoding", "datestyle", "timezone"};
+    struct config_nearest nearest = {.word = key};
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        config_nearest_offer(&nearest, settings[i]);
+        if (strcmp(key, settings[i]) != 0)
+            continue;
+        (void)json_object_set_new(json_object_get(database, "settings"), key, json_string(text));
+        return;
+    }
+    if (strcmp(key, "connect_query") == 0)
+        note_text(ini, line, key, "ends the login when it fails: PgBouncer logs that, and goes on");
+    if (set(ini, line, database_keys, ARRAY_LEN(database_keys), key, text, database))
+        return;
+    if (strcmp(key, "application_name") == 0) {
+        note(ini, line, key);
+        return;
+    }
+    offer_keys(&nearest, database_keys, ARRAY_LEN(database_keys));
+    config_nearest_offer(&nearest, "host");
+    config_nearest_offer(&nearest, "port");
+    refuse_unknown(ini, line, "PgBouncer has no such parameter of a database", &nearest);
+}
+
+/* The name may be anybody's: there it can not be used, and the last of two of a name holds. */
+static void check_name(struct ini *ini, int line, const char *name)
+{
+    json_t *databases = json_object_get(ini->plan, "databases"), *before;
+    size_t index;
+    if (strcmp(name, "pgbouncer") == 0)
+        config_error(ini->report, line, name, "the name pgbouncer is the console's");
+    json_array_foreach(databases, index, before)
+    {
+        if (strcmp(json_string_value(json_object_get(before, "name")), name) != 0)
+            continue;
+        config_warn(ini->report, line, name,
+                    "the database \"%s\" is there twice; the last one holds", name);
+        (void)json_array_remove(databases, index);
+        return;
+    }
 }
 
 static void on_database(struct ini *ini, int line, const char *name, const char *value)
 {
-    static const char *const settings[] = {"client_encoding", "datestyle", "timezone"};
     AUTO_TEXT copy = xstrdup(value);
     char *rest = copy, *key, *text;
-    const char *host = "/var/run/postgresql";
+    const char *host = "";
     int port = 5432;
     json_t *database = json_pack("{s:s, s:s, s:{}}", "name", name, "load_balance_hosts",
                                  "round-robin", "settings");
     while (take_pair(&rest, &key, &text)) {
-        bool setting = false;
-        for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-            setting = setting || strcmp(key, settings[i]) == 0;
         if (strcmp(key, "host") == 0)
             host = text;
         else if (strcmp(key, "port") == 0)
             port = port_of(ini, line, key, text);
-        else if (setting)
-            (void)json_object_set_new(json_object_get(database, "settings"), key,
-                                      json_string(text));
-        else if (!set(ini, line, database_keys, ARRAY_LEN(database_keys), key, text, database))
-            note(ini, line, key);
+        else
+            on_database_key(ini, line, key, text, database);
     }
-    add_hosts(database, host, port);
+    refuse_rest(ini, line, rest);
+    check_name(ini, line, name);
+    add_hosts(ini, line, database, host, port);
     (void)json_array_append_new(json_object_get(ini->plan, "databases"), database);
 }
 
@@ -560,9 +673,57 @@ static void on_user(struct ini *ini, int line, const char *name, const char *val
     AUTO_TEXT copy = xstrdup(value);
     char *rest = copy, *key, *text;
     json_t *user = user_named(ini, name);
-    while (take_pair(&rest, &key, &text))
-        if (!set(ini, line, user_keys, ARRAY_LEN(user_keys), key, text, user))
-            note(ini, line, key);
+    while (take_pair(&rest, &key, &text)) {
+        struct config_nearest nearest = {.word = key};
+        if (set(ini, line, user_keys, ARRAY_LEN(user_keys), key, text, user))
+            continue;
+        offer_keys(&nearest, user_keys, ARRAY_LEN(user_keys));
+        refuse_unknown(ini, line, "PgBouncer has no such setting of a user", &nearest);
+    }
+    refuse_rest(ini, line, rest);
+}
+
+/* A database without a host is reached where PgBouncer's own socket is. */
+static void place_hosts(struct ini *ini)
+{
+    const char *dir = json_string_value(json_object_get(ini->listen, "unix_socket_dir"));
+    json_t *database, *host;
+    size_t index, at;
+    json_array_foreach(json_object_get(ini->plan, "databases"), index, database)
+    {
+        json_array_foreach(json_object_get(database, "hosts"), at, host)
+        {
+            if (*json_string_value(json_object_get(host, "host")))
+                continue;
+            (void)json_object_set_new(host, "host",
+                                      json_string(!dir   ? "/tmp"
+                                                  : *dir ? dir
+                                                         : "/var/run/postgresql"));
+            if (dir && !*dir)
+                note_text(ini, 0, json_string_value(json_object_get(database, "name")),
+                          "has no host, and unix_socket_dir is empty: it is looked for in "
+                          "/var/run/postgresql");
+        }
+    }
+}
+
+/* A time of 0 is "after none" to the pool, and "never" to PgBouncer. */
+static void drop_reserve(struct ini *ini)
+{
+    static const char *const lists[] = {"databases", "users"};
+    const json_t *after = json_object_get(ini->plan, "reserve_after");
+    if (!after || json_integer_value(after) > 0)
+        return;
+    (void)json_object_del(ini->plan, "reserve_after");
+    (void)json_object_del(ini->plan, "pool_size_reserve");
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        size_t index;
+        json_t *one;
+        json_array_foreach(json_object_get(ini->plan, lists[i]), index, one)
+        {
+            (void)json_object_del(one, "pool_size_reserve");
+        }
+    }
 }
 
 /* ---- the file ---- */
@@ -618,7 +779,7 @@ static void on_line(struct ini *ini, int line, char *text)
 static void read_ini(struct ini *ini, const char *path)
 {
     char line[LINE_BYTES_MAX];
-    FILE *file = ini->includes++ < INCLUDES_MAX ? fopen(path, "re") : NULL;
+    FILE *file = ini->includes++ < INCLUDES_MAX ? text_file_open(path) : NULL;
     const char *outer = ini->report->file;
     if (!file) {
         config_error(ini->report, 0, NULL, "cannot read %s", path);
@@ -641,10 +802,39 @@ static bool has_ipv6(void)
     return fd >= 0 && bind(fd, (const struct sockaddr *)&any, sizeof(any)) == 0;
 }
 
+/* Once each: a name may have an address twice. */
 static void add_address(json_t *listeners, const char *address, int port)
 {
-    (void)json_array_append_new(listeners,
-                                json_pack("{s:s, s:i}", "address", address, "port", port));
+    json_t *made = json_pack("{s:s, s:i}", "address", address, "port", port), *before;
+    bool is_new = true;
+    size_t index;
+    json_array_foreach(listeners, index, before)
+    {
+        is_new = is_new && !json_equal(before, made);
+    }
+    if (is_new)
+        (void)json_array_append(listeners, made);
+    json_decref(made);
+}
+
+/* All that a name stands for. */
+static void add_named(struct ini *ini, json_t *listeners, const char *name, int port)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *all = NULL;
+    int r = getaddrinfo(name, NULL, &hints, &all);
+    if (r != 0)
+        config_error(ini->report, 0, "listen_addr", "listen_addr = \"%s\": %s", name,
+                     gai_strerror(r));
+    for (const struct addrinfo *at = all; at; at = at->ai_next) {
+        char text[INET6_ADDRSTRLEN];
+        if ((at->ai_family == AF_INET || has_ipv6()) &&
+            getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) ==
+                0)
+            add_address(listeners, text, port);
+    }
+    if (all)
+        freeaddrinfo(all);
 }
 
 static void add_socket(struct ini *ini, const char *dir, int port)
@@ -674,11 +864,14 @@ static void make_listeners(struct ini *ini)
     {
         const char *text = json_string_value(one);
         bool all = strcmp(text, "*") == 0;
-        add_address(listeners,
-                    all                              ? "0.0.0.0"
-                    : strcmp(text, "localhost") == 0 ? "127.0.0.1"
-                                                     : text,
-                    port);
+        if (!all && check_address(text))
+            add_named(ini, listeners, text, port);
+        else
+            add_address(listeners,
+                        all                              ? "0.0.0.0"
+                        : strcmp(text, "localhost") == 0 ? "127.0.0.1"
+                                                         : text,
+                        port);
         if (all && has_ipv6())
             add_address(listeners, "::", port);
     }
@@ -723,6 +916,8 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
     check_tls(&ini, "client", json_object_get(ini.plan, "tls"));
     check_tls(&ini, "server", ini.server_tls);
     make_listeners(&ini);
+    place_hosts(&ini);
+    drop_reserve(&ini);
     mark_strangers(&ini);
     if (!files_stay)
         (void)json_object_set_new(ini.plan, "listeners_stay", json_true());

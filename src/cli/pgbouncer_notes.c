@@ -92,5 +92,10 @@ const char *pgbouncer_notes_text(const char *setting, const char *value)
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
         if (strcmp(settings[i].name, setting) == 0)
             return is_quiet(value, settings[i].quiet) ? NULL : settings[i].instead;
-    return "the pool has nothing like it yet";
+    return NULL;
+}
+
+const char *pgbouncer_notes_name(size_t i)
+{
+    return i < ARRAY_LEN(settings) ? settings[i].name : NULL;
 }

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pool_config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "checks.h"
 #include "database_url.h"
 #include "hba_file.h"
+#include "secret_environment.h"
+#include "text_file.h"
 #include "tls_files.h"
 #include "tls_words.h"
 #include "users_file.h"
@@ -22,6 +21,7 @@ struct reader {
     char *dir;
     bool private_file;     /* nobody but its owner reads the configuration: it may have secrets */
     json_t *socket_rights; /* of unix sockets, as the plan has them */
+    json_t *variables;     /* names of those that secrets were read from */
     struct config_report *report;
 };
 
@@ -73,11 +73,10 @@ static char *file_text(const struct reader *reader, const struct value *table, c
 {
     AUTO_TEXT path = path_of(reader, value_text(value_get(table, key)));
     AUTO_BUFFER text = {0};
-    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    int r = fd < 0 ? -errno : buffer_read_all(&text, fd, bytes_max);
+    int r = text_file_read(path, bytes_max, &text);
     if (r < 0) {
         config_error(reader->report, line_of(table, key), key, "%s = \"%s\": cannot read it: %s",
-                     key, path, r == -EFBIG ? "it is too large" : strerror(-r));
+                     key, path, text_file_problem(r));
         return NULL;
     }
     size_t len = buffer_len(&text);
@@ -117,14 +116,20 @@ static void read_secret(const struct reader *reader, const struct value *table, 
     if (value_get(table, file_key)) {
         AUTO_TEXT text = file_text(reader, table, file_key, SECRET_BYTES_MAX);
         set_text(object, key, text);
-        if (text && !check_is_verifier(text))
+        if (text && !*text)
+            config_error(reader->report, line_of(table, file_key), file_key,
+                         "%s %s = \"%s\": it is empty", name, file_key,
+                         value_text(value_get(table, file_key)));
+        else if (text && !check_is_verifier(text))
             warn_of_readers(reader, table, file_key);
     } else if (variable) {
-        if (!getenv(variable))
+        AUTO_TEXT text = secret_environment_read(variable);
+        if (!text)
             config_error(reader->report, line_of(table, env_key), env_key,
                          "%s %s = \"%s\": there is no such variable in the environment", name,
                          env_key, variable);
-        set_text(object, key, getenv(variable));
+        set_text(object, key, text);
+        (void)json_array_append_new(reader->variables, json_string(variable));
     } else if (own) {
         if (!check_is_verifier(own) && !reader->private_file)
             config_error(reader->report, line_of(table, what), what,
@@ -303,7 +308,7 @@ static void take_url(const struct reader *reader, const struct value *table, jso
     json_t *notes = json_array(), *note;
     struct error err = {""};
     size_t index;
-    if (url && database_url_apply(url, reader->dir, database, notes, &err) < 0)
+    if (url && database_url_apply(url, reader->dir, true, database, notes, &err) < 0)
         config_error(reader->report, line, "url", "[[databases]] url: %s", err.text);
     json_array_foreach(notes, index, note)
     {
@@ -319,7 +324,7 @@ static void take_url(const struct reader *reader, const struct value *table, jso
             reader->path);
 }
 
-static void take_host(const struct value *table, json_t *database)
+static void take_host(const struct reader *reader, const struct value *table, json_t *database)
 {
     const char *host = value_text(value_get(table, "host"));
     const struct value *port = value_get(table, "port");
@@ -328,10 +333,16 @@ static void take_host(const struct value *table, json_t *database)
     json_t *hosts = json_array();
     AUTO_TEXT list = xstrdup(host);
     char *save = NULL;
-    for (char *one = strtok_r(list, ", ", &save); one; one = strtok_r(NULL, ", ", &save))
+    for (char *one = strtok_r(list, ", ", &save); one; one = strtok_r(NULL, ", ", &save)) {
+        if (one[0] == '@')
+            config_error(reader->report, line_of(table, "host"), "host",
+                         "[[databases]] host = \"%s\": abstract sockets are not possible; give a "
+                         "directory",
+                         one);
         (void)json_array_append_new(
             hosts, json_pack("{s:s, s:i}", "host", one, "port",
                              port && port->type == VALUE_INTEGER ? (int)port->integer : 5432));
+    }
     (void)json_object_set_new(database, "hosts", hosts);
 }
 
@@ -390,7 +401,7 @@ static void add_database(const struct reader *reader, const struct value *table,
     read_cache(reader, value_get(table, "cache"), database);
     take_url(reader, table, database);
     config_override(table, &config_pool_database, database);
-    take_host(table, database);
+    take_host(reader, table, database);
     read_secret(reader, table, "[[databases]]", "password", database, "password");
     if (settings)
         (void)json_object_set_new(database, "settings", read_settings(reader, settings));
@@ -515,6 +526,12 @@ static void check_sense(const struct reader *reader, const struct value *table, 
     /* Workers do not log in: they are known by their channels. */
     const char *query = json_string_value(json_object_get(plan, "auth_query"));
     bool looks_up = json_string_value(json_object_get(plan, "auth_user"));
+    size_t index;
+    json_t *database;
+    json_array_foreach(json_object_get(plan, "databases"), index, database)
+    {
+        looks_up = looks_up || json_object_get(database, "auth_user");
+    }
     if (query && (!looks_up || !strstr(query, "$1")))
         config_error(reader->report, line_of(table, "auth_query"), "auth_query",
                      !looks_up ? "auth_query needs auth_user = \"…\", who asks it"
@@ -572,6 +589,7 @@ json_t *pool_config_plan(const struct value *table, const char *name, const char
     struct reader reader = {.path = path,
                             .private_file = is_private(path),
                             .socket_rights = json_object(),
+                            .variables = json_array(),
                             .report = report};
     json_t *plan = json_object(), *users = json_array(), *databases = json_array();
     keys.name = name;
@@ -586,6 +604,7 @@ json_t *pool_config_plan(const struct value *table, const char *name, const char
     config_fill(table, &keys, plan);
     (void)json_object_set_new(plan, "users", users);
     (void)json_object_set_new(plan, "databases", databases);
+    (void)json_object_set_new(plan, "secret_variables", reader.variables);
     (void)json_object_set_new(plan, "tls", read_client_tls(&reader, value_get(table, "tls")));
     read_socket_rights(&reader, table);
     read_listeners(&reader, table, plan);

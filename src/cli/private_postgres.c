@@ -10,11 +10,13 @@
 #include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -26,7 +28,12 @@
 #define USER     "weir"
 #define DATABASE "weir"
 
-enum { SOCKET_DIR_BYTES_MAX = 85, OUTPUT_BYTES_MAX = 16384 };
+enum {
+    SOCKET_DIR_BYTES_MAX = 85,
+    OUTPUT_BYTES_MAX = 16384,
+    KILLED_TRIES_MAX = 40,
+    KILLED_TRY_US = 250000,
+};
 
 /* Where everything is, and who runs it. Texts are owned. */
 struct place {
@@ -340,6 +347,18 @@ static int initialise(const struct place *place, struct error *err)
 
 /* ---- running it ---- */
 
+/* A pidfd, or negative errno. */
+static int process_of(const struct place *place)
+{
+    AUTO_TEXT path = xasprintf("%s/postmaster.pid", place->data);
+    char line[32] = "";
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, line, sizeof(line) - 1) <= 0)
+        return -ESRCH;
+    int process = pidfd_open(atoi(line), 0);
+    return process < 0 ? -errno : process;
+}
+
 static bool runs(const struct place *place)
 {
     struct error err = {""};
@@ -347,6 +366,10 @@ static bool runs(const struct place *place)
     AUTO_BUFFER output = {0};
     if (!program || access(place->settings, F_OK) < 0)
         return false;
+    AUTO_FD process = process_of(place);
+    struct pollfd end = {.fd = process, .events = POLLIN};
+    if (process >= 0 && poll(&end, 1, 0) == 1)
+        return false; /* pg_ctl still sees it until init has reaped it */
     const char *const argv[] = {program, "-D", place->data, "status", NULL};
     return run(place, argv, NULL, &output) == 0;
 }
@@ -381,7 +404,17 @@ static int start(const struct place *place, struct error *err)
     AUTO_FD log = open(place->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log >= 0 && place->drop)
         (void)!fchown(log, place->uid, place->gid);
-    if (run(place, argv, NULL, &output) < 0)
+    AUTO_TEXT pid_file = xasprintf("%s/postmaster.pid", place->data);
+    bool was_killed = access(pid_file, F_OK) == 0;
+    int failed = run(place, argv, NULL, &output);
+    /* Of one that was killed sessions may live, and its process is there, until init has reaped it.
+     */
+    for (int tries = 0; failed && was_killed && tries < KILLED_TRIES_MAX; tries++) {
+        (void)usleep(KILLED_TRY_US);
+        output.start = output.end = 0;
+        failed = run(place, argv, NULL, &output);
+    }
+    if (failed)
         return error_set(err, -EIO, "the private Postgres does not start: %s (its log is %s)",
                          tail(&output), place->log);
     return 0;
@@ -503,29 +536,55 @@ static int stop(const struct place *place, struct error *err)
     return 0;
 }
 
-int private_postgres_stop(const char *project_dir, struct error *err)
+static int remove_all(const struct place *place, struct error *err)
 {
+    int r = stop(place, err);
+    if (r == 0)
+        state_dir_remove(place->dir);
+    return r;
+}
+
+/* Where the project is; does what is to be done while nobody holds it. */
+static int act_alone(const char *project_dir, int act(const struct place *place, struct error *err),
+                     struct error *err)
+{
+    AUTO_TEXT state = xasprintf("%s/.weir", project_dir);
+    AUTO_FD alone = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct place place;
+    if (alone >= 0 && flock(alone, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+        return error_set(err, -EBUSY,
+                         "the private Postgres is in use by a weir dev, or a prompt of weir db, of "
+                         "this project; end that first");
     int r = find_place(project_dir, &place, err);
     if (r < 0)
         return r;
-    r = stop(&place, err);
+    r = act(&place, err);
     place_done(&place);
     return r;
 }
 
+int private_postgres_stop(const char *project_dir, struct error *err)
+{
+    return act_alone(project_dir, stop, err);
+}
+
 int private_postgres_remove(const char *project_dir, struct error *err)
 {
+    AUTO_TEXT link = xasprintf("%s/.weir/postgres", project_dir);
+    int r = act_alone(project_dir, remove_all, err);
+    if (r == 0)
+        (void)unlink(link); /* if it was one */
+    return r;
+}
+
+int private_postgres_process(const char *project_dir)
+{
+    struct error err = {""};
     struct place place;
-    int r = find_place(project_dir, &place, err);
+    int r = find_place(project_dir, &place, &err);
     if (r < 0)
         return r;
-    r = stop(&place, err);
-    if (r == 0) {
-        AUTO_TEXT link = xasprintf("%s/.weir/postgres", project_dir);
-        state_dir_remove(place.dir);
-        (void)unlink(link); /* if it was one */
-    }
+    r = process_of(&place);
     place_done(&place);
     return r;
 }
@@ -549,10 +608,13 @@ int private_postgres_hold(const char *project_dir)
 void private_postgres_release(const char *project_dir, int hold)
 {
     struct error err = {""};
+    struct place place;
     if (hold < 0)
         return;
-    if (flock(hold, LOCK_EX | LOCK_NB) == 0 && private_postgres_exists(project_dir) &&
-        private_postgres_stop(project_dir, &err) < 0)
-        (void)fprintf(stderr, "weir: %s\n", err.text);
+    if (flock(hold, LOCK_EX | LOCK_NB) == 0 && find_place(project_dir, &place, &err) == 0) {
+        if (access(place.settings, F_OK) == 0 && stop(&place, &err) < 0)
+            (void)fprintf(stderr, "weir: %s\n", err.text);
+        place_done(&place);
+    }
     (void)close(hold);
 }

@@ -24,10 +24,12 @@ void private_postgres_release(const char *project_dir, int hold);
 
 bool private_postgres_runs(const char *project_dir);
 bool private_postgres_exists(const char *project_dir);
-/* 0 also when it does not run. */
+/* 0 also when it does not run; -EBUSY while somebody holds it. */
 int private_postgres_stop(const char *project_dir, struct error *err);
-/* Stops it and removes all of its data. */
+/* Stops it and removes all of its data; -EBUSY while somebody holds it. */
 int private_postgres_remove(const char *project_dir, struct error *err);
+/* A pidfd of its process, readable once that has ended, or negative errno. */
+int private_postgres_process(const char *project_dir);
 /* The path of one of Postgres's programs, malloc'ed; NULL with err. */
 char *private_postgres_program(const char *name, struct error *err);
 

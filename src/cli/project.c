@@ -12,6 +12,7 @@
 #include "cron.h"
 #include "dotenv.h"
 #include "site_rules.h"
+#include "text_file.h"
 
 /* Known to wrangler and of no consequence here. */
 static const char *const accepted[] = {
@@ -122,20 +123,17 @@ static void take_vars(struct project *project, struct config_report *report)
                                   config_json(&vars->entries[i].value));
 }
 
-static char *read_text_file(const char *path)
+/* NULL: it is not there, or, as is told, can not be read. */
+static char *read_text_file(const char *path, struct config_report *report)
 {
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return NULL;
     AUTO_BUFFER text = {0};
-    for (;;) {
-        size_t got = fread(buffer_reserve(&text, 4096), 1, 4096, file);
-        text.end += got;
-        if (got == 0)
-            break;
-    }
-    (void)fclose(file);
-    char *result = xstrndup(text.data + text.start, buffer_len(&text));
+    int r = text_file_read(path, VALUE_BYTES_MAX, &text);
+    if (r < 0 && r != -ENOENT)
+        config_warn(report, 0, NULL, "cannot read %s: %s", path, text_file_problem(r));
+    if (r < 0)
+        return NULL;
+    buffer_append(&text, "", 1);
+    char *result = xstrdup(text.data + text.start);
     explicit_bzero(text.data, text.cap); /* it may hold secrets */
     return result;
 }
@@ -168,7 +166,7 @@ static void find_secrets(struct project *project, const char *env, struct config
         AUTO_TEXT path = xasprintf("%s/%s%s%s", project->dir, candidates[i].name,
                                    candidates[i].of_env ? env : "", candidates[i].end);
         (void)json_array_append_new(project->secrets_paths, json_string(path));
-        AUTO_TEXT text = done ? NULL : read_text_file(path);
+        AUTO_TEXT text = done ? NULL : read_text_file(path, report);
         if (text)
             take_secrets(project, path, text, report);
         if (text)
@@ -294,7 +292,7 @@ static void take_site_rules(struct project *project, const char *directory, cons
                             struct config_report *report)
 {
     AUTO_TEXT path = xasprintf("%s/%s", directory, name);
-    AUTO_TEXT text = read_text_file(path);
+    AUTO_TEXT text = read_text_file(path, report);
     const char *file = report->file;
     report->file = path;
     if (text)

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tls_files.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "buffer.h"
 #include "pem.h"
+#include "text_file.h"
 #include "tls_material.h"
 
 enum { FILE_BYTES_MAX = 1024 * 1024 };
@@ -23,11 +21,10 @@ static bool read_file(const struct value *table, const char *key, const char *na
     const char *given = value_text(item);
     AUTO_TEXT path =
         given && given[0] == '/' ? xstrdup(given) : xasprintf("%s/%s", dir, given ? given : "");
-    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    int r = fd < 0 ? -errno : buffer_read_all(ret_text, fd, FILE_BYTES_MAX);
+    int r = text_file_read(path, FILE_BYTES_MAX, ret_text);
     if (r < 0) {
         config_error(report, item->line, key, "%s %s = \"%s\": cannot read it: %s", name, key,
-                     given ? given : "", r == -EFBIG ? "it is too large" : strerror(-r));
+                     given ? given : "", text_file_problem(r));
         return false;
     }
     buffer_append(ret_text, "", 1);

@@ -21,4 +21,11 @@ static inline void json_wipe_freed(void)
     json_set_alloc_funcs(malloc, json_wipe_free);
 }
 
+/* What functions that have returned left on the stack, in registers that were saved there, say. */
+static __attribute__((noinline, unused)) void json_wipe_stack(void)
+{
+    char below[64 * 1024];
+    explicit_bzero(below, sizeof(below));
+}
+
 #endif

@@ -464,8 +464,8 @@ static bool take_message(struct client *client)
 {
     struct slice bytes = buffer_slice(client->in);
     AUTO_BUFFER out = {0};
-    if (bytes.len < WIRE_HEADER_BYTES || client->console->command)
-        return false;
+    if (bytes.len < WIRE_HEADER_BYTES || client->console->command || client->out)
+        return false; /* who does not read what it asked for is not answered more */
     uint32_t length = wire_get_u32(bytes.ptr + 1);
     char type = bytes.ptr[0];
     if (length < 4 || length > COMMAND_BYTES_MAX || type == 'X') {
@@ -495,7 +495,8 @@ void console_run(struct client *client)
         client->in = xcalloc(1, sizeof(*client->in));
     while (take_message(client))
         ;
-    while (!client->closed && client->stream.readable) {
+    while (!client->closed && !client->out && client->stream.readable &&
+           buffer_len(client->in) <= COMMAND_BYTES_MAX) {
         ssize_t got = stream_read(&client->stream, buffer_reserve(client->in, 4096), 4096);
         if (got == -EAGAIN)
             return;

@@ -14,7 +14,15 @@
 #include "pool.h"
 #include "worker.h"
 
-enum { TYPE_TEXT = 25, TYPE_INT8 = 20 };
+/* By the character in front of a column's name. */
+static const struct {
+    char mark;
+    uint32_t type;
+    uint16_t bytes;
+} types[] = {{'#', 23 /* int4 */, 4},
+             {'+', 20 /* int8 */, 8},
+             {'%', 1700 /* numeric */, UINT16_MAX},
+             {0, 25 /* text */, UINT16_MAX}};
 
 void table_columns(struct buffer *out, const char *names)
 {
@@ -25,12 +33,14 @@ void table_columns(struct buffer *out, const char *names)
         count += *p == ' ';
     wire_u16(out, count);
     for (char *name = strtok(copy, " "); name; name = strtok(NULL, " ")) {
-        bool number = name[0] == '#';
-        wire_text(out, name + number);
+        size_t i = 0;
+        while (types[i].mark && types[i].mark != name[0])
+            i++;
+        wire_text(out, name + (types[i].mark != 0));
         wire_u32(out, 0);
         wire_u16(out, 0);
-        wire_u32(out, number ? TYPE_INT8 : TYPE_TEXT);
-        wire_u16(out, number ? 8 : UINT16_MAX);
+        wire_u32(out, types[i].type);
+        wire_u16(out, types[i].bytes);
         wire_u32(out, UINT32_MAX);
         wire_u16(out, 0);
     }
@@ -122,8 +132,13 @@ static void show_pools(struct buffer *out)
 #define SOCKET_COLUMNS                                                                             \
     "type user database replication state addr #port local_addr #local_port connect_time "         \
     "request_time #wait #wait_us #close_needed ptr link #remote_pid tls application_name "         \
-    "#prepared_statements #id"
-enum { SOCKET_COLUMNS_COUNT = 21 };
+    "#prepared_statements +id"
+/* What SHOW SOCKETS has beside those: places in buffers, which are not like PgBouncer's. */
+#define BUFFER_COLUMNS                                                                             \
+    " #recv_pos #pkt_pos #pkt_remain #send_pos #send_remain #pkt_avail #send_avail"
+enum { SOCKET_COLUMNS_COUNT = 21, BUFFER_COLUMNS_COUNT = 7 };
+/* Which rows and columns are shown. */
+enum sockets { SOCKETS_PLAIN, SOCKETS_ALL, SOCKETS_ACTIVE };
 
 /* By the clock on the wall; us: as pool_now has it, 0: never. */
 static void time_of(struct buffer *out, uint64_t us)
@@ -193,12 +208,25 @@ static const char *replication_of(const struct pool *pool)
     return strcasecmp(pool->replication, "database") == 0 ? "logical" : "physical";
 }
 
-static void client_row(struct buffer *out, const struct client *client)
+static size_t socket_row(struct buffer *out, enum sockets which)
+{
+    int more = which == SOCKETS_PLAIN ? 0 : BUFFER_COLUMNS_COUNT;
+    return table_row(out, (uint16_t)(SOCKET_COLUMNS_COUNT + more));
+}
+
+static void end_socket_row(struct buffer *out, enum sockets which, size_t begun)
+{
+    for (int i = 0; which != SOCKETS_PLAIN && i < BUFFER_COLUMNS_COUNT; i++)
+        table_text(out, NULL);
+    wire_end(out, begun);
+}
+
+static void client_row(struct buffer *out, const struct client *client, enum sockets which)
 {
     const char *state = state_of(client);
     bool waits = strcmp(state, "waiting") == 0;
     uint64_t wait = waits ? pool_now() - client->since_us : 0;
-    size_t begun = table_row(out, SOCKET_COLUMNS_COUNT);
+    size_t begun = socket_row(out, which);
     table_text(out, "C");
     table_text(out, client->tally->user);
     table_text(out, client->pool ? client->pool->database_name : CONSOLE_DATABASE);
@@ -218,24 +246,25 @@ static void client_row(struct buffer *out, const struct client *client)
     application_name(out, client->params);
     table_number(out, client->names.count);
     table_number(out, client->id);
-    wire_end(out, begun);
+    end_socket_row(out, which, begun);
 }
 
-static void client_rows(struct buffer *out, bool active_ones)
+static void client_rows(struct buffer *out, enum sockets which)
 {
     const struct list *all = &pool_process.clients;
     for (const struct link *link = list_first(all); link; link = list_next(all, link)) {
         const struct client *client = CONTAINER_OF(link, struct client, link);
-        if (is_shown(client) && (!active_ones || strcmp(state_of(client), "idle") != 0))
-            client_row(out, client);
+        if (is_shown(client) && (which != SOCKETS_ACTIVE || strcmp(state_of(client), "idle") != 0))
+            client_row(out, client, which);
     }
 }
 
-static void server_rows(struct buffer *out, const struct list *list, const char *state)
+static void server_rows(struct buffer *out, const struct list *list, const char *state,
+                        enum sockets which)
 {
     for (const struct link *link = list_first(list); link; link = list_next(list, link)) {
         const struct server *server = CONTAINER_OF(link, struct server, link);
-        size_t begun = table_row(out, SOCKET_COLUMNS_COUNT);
+        size_t begun = socket_row(out, which);
         table_text(out, "S");
         table_text(out, server->pool->credentials->user);
         table_text(out, server->pool->database_name);
@@ -255,46 +284,46 @@ static void server_rows(struct buffer *out, const struct list *list, const char 
         application_name(out, server->client ? server->client->params : NULL);
         table_number(out, prepared_count(&server->prepared));
         table_number(out, server->id);
-        wire_end(out, begun);
+        end_socket_row(out, which, begun);
     }
 }
 
-static void all_server_rows(struct buffer *out, bool active_ones)
+static void all_server_rows(struct buffer *out, enum sockets which)
 {
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
-        server_rows(out, &pool->lent, "active");
-        if (!active_ones)
-            server_rows(out, &pool->idle, "idle");
-        server_rows(out, &pool->cleaning, "tested");
-        server_rows(out, &pool->connecting, "new");
-        server_rows(out, &pool->listening, "listening");
+        server_rows(out, &pool->lent, "active", which);
+        if (which != SOCKETS_ACTIVE)
+            server_rows(out, &pool->idle, "idle", which);
+        server_rows(out, &pool->cleaning, "tested", which);
+        server_rows(out, &pool->connecting, "new", which);
+        server_rows(out, &pool->listening, "listening", which);
     }
 }
 
 static void show_clients(struct buffer *out)
 {
     table_columns(out, SOCKET_COLUMNS);
-    client_rows(out, false);
+    client_rows(out, SOCKETS_PLAIN);
 }
 
 static void show_servers(struct buffer *out)
 {
     table_columns(out, SOCKET_COLUMNS);
-    all_server_rows(out, false);
+    all_server_rows(out, SOCKETS_PLAIN);
 }
 
 static void show_sockets(struct buffer *out)
 {
-    table_columns(out, SOCKET_COLUMNS);
-    client_rows(out, false);
-    all_server_rows(out, false);
+    table_columns(out, SOCKET_COLUMNS BUFFER_COLUMNS);
+    client_rows(out, SOCKETS_ALL);
+    all_server_rows(out, SOCKETS_ALL);
 }
 
 static void show_active_sockets(struct buffer *out)
 {
-    table_columns(out, SOCKET_COLUMNS);
-    client_rows(out, true);
-    all_server_rows(out, true);
+    table_columns(out, SOCKET_COLUMNS BUFFER_COLUMNS);
+    client_rows(out, SOCKETS_ACTIVE);
+    all_server_rows(out, SOCKETS_ACTIVE);
 }
 
 /* ---- databases, users ---- */
@@ -461,7 +490,7 @@ static void show_users(struct buffer *out)
 
 static void show_cache(struct buffer *out)
 {
-    table_columns(out, "database user #bytes #results #hits #stale #misses");
+    table_columns(out, "database user +bytes +results +hits +stale +misses");
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
         if (!pool->cache)
             continue;
@@ -533,7 +562,7 @@ static void show_mem(struct buffer *out)
     } kinds[] = {{"client", sizeof(struct client), pool_process.clients.count},
                  {"server", sizeof(struct server), servers},
                  {"cached_results", 1, cached}};
-    table_columns(out, "name #size #used #free #memtotal");
+    table_columns(out, "name +size +used +free +memtotal");
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         size_t begun = table_row(out, 5);
         table_text(out, kinds[i].name);
@@ -582,18 +611,18 @@ static void show_peers(struct buffer *out)
 
 static void show_peer_pools(struct buffer *out)
 {
-    table_columns(out, "#database #cl_active_cancel_req #cl_waiting_cancel_req #sv_active_cancel "
+    table_columns(out, "#peer_id #cl_active_cancel_req #cl_waiting_cancel_req #sv_active_cancel "
                        "#sv_login");
 }
 
 static void show_dns_hosts(struct buffer *out)
 {
-    table_columns(out, "hostname #ttl addrs");
+    table_columns(out, "hostname +ttl addrs");
 }
 
 static void show_dns_zones(struct buffer *out)
 {
-    table_columns(out, "zonename #serial #count");
+    table_columns(out, "zonename +serial #count");
 }
 
 static void show_version(struct buffer *out)

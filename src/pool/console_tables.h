@@ -13,7 +13,7 @@ bool console_show(const char *subject, struct buffer *out);
 
 /* ---- rows; for console_stats.c, too ---- */
 
-/* Columns in one text, blanks between; numbers begin with '#'. */
+/* Columns in one text, blanks between; those of type int4 begin with '#', int8 '+', numeric '%'. */
 void table_columns(struct buffer *out, const char *names);
 /* A row of so many columns: each is added, then wire_end. */
 size_t table_row(struct buffer *out, uint16_t count);

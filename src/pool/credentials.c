@@ -21,9 +21,10 @@ struct credentials *credentials_new(const struct pool_config *config,
     struct credentials *made = xcalloc(1, sizeof(*made));
     const char *secret = secret_of(config, database, user);
     made->user = xstrdup(user);
-    if (secret_form(secret, &made->keys) != SECRET_SCRAM && secret)
-        made->password =
-            xstrdup(secret); /* md5's form is as good as a password where md5 is asked */
+    /* md5's form is as good as a password where md5 is asked */
+    if (secret_form(secret, &made->keys) != SECRET_SCRAM)
+        made->password = secret == database->password ? secret_text_hold(database->password)
+                                                      : secret_text_new(secret);
     (void)mlock(&made->keys, sizeof(made->keys)); /* may not be allowed: then it may be swapped */
     return made;
 }
@@ -46,10 +47,8 @@ void credentials_free(struct credentials **credentials)
     struct credentials *c = TAKE(*credentials);
     if (!c)
         return;
-    if (c->password)
-        secret_wipe(c->password, strlen(c->password));
+    secret_text_release(&c->password);
     secret_wipe(&c->keys, sizeof(c->keys));
-    free(c->password);
     free(c->user);
     free(c);
 }
@@ -66,10 +65,8 @@ void credentials_learn_password(struct credentials *credentials, const char *pas
         return;
     if (credentials->password && strcmp(credentials->password, password) == 0)
         return;
-    char *before = TAKE(credentials->password); /* it has been changed since */
-    credentials->password = xstrdup(password);
+    char *learned = secret_text_new(password); /* it has been changed since */
+    secret_text_release(&credentials->password);
+    credentials->password = learned;
     credentials->learned = true;
-    if (before)
-        secret_wipe(before, strlen(before));
-    free(before);
 }

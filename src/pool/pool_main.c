@@ -266,6 +266,7 @@ static int read_plan(int fd, struct pool_config **ret_config, struct error *err)
                 : error_set(err, -EIO, "the plan can not be read");
     secret_wipe(text, bytes);
     free(text);
+    json_wipe_stack();
     return r;
 }
 

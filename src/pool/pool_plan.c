@@ -226,7 +226,7 @@ static int read_database(const json_t *object, const struct pool_config *config,
     ret->id = text(object, "id", NULL);
     ret->database = text(object, "database", NULL);
     ret->user = text(object, "user", NULL);
-    ret->password = text(object, "password", NULL);
+    ret->password = secret_text_new(json_string_value(json_object_get(object, "password")));
     ret->auth_query = text(object, "auth_query", NULL);
     ret->auth_user = text(object, "auth_user", NULL);
     ret->auth_database = text(object, "auth_database", NULL);
@@ -413,7 +413,7 @@ static void free_database(struct database_config *database)
         free(database->settings[i].name);
         free(database->settings[i].value);
     }
-    wipe(&database->password);
+    secret_text_release(&database->password);
     free_tls(&database->tls);
     char *texts[] = {database->name,          database->id,           database->database,
                      database->user,          database->auth_query,   database->auth_user,

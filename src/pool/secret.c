@@ -23,6 +23,39 @@ void secret_wipe(void *bytes, size_t len)
     OPENSSL_cleanse(bytes, len);
 }
 
+struct secret_text {
+    unsigned owners;
+    char text[];
+};
+
+char *secret_text_new(const char *text)
+{
+    if (!text)
+        return NULL;
+    size_t bytes = strlen(text) + 1;
+    struct secret_text *made = xcalloc(1, sizeof(*made) + bytes);
+    made->owners = 1;
+    memcpy(made->text, text, bytes);
+    return made->text;
+}
+
+char *secret_text_hold(char *text)
+{
+    if (text)
+        CONTAINER_OF(text, struct secret_text, text)->owners++;
+    return text;
+}
+
+void secret_text_release(char **text)
+{
+    char *gone = TAKE(*text);
+    struct secret_text *of = gone ? CONTAINER_OF(gone, struct secret_text, text) : NULL;
+    if (!of || --of->owners > 0)
+        return;
+    secret_wipe(gone, strlen(gone));
+    free(of);
+}
+
 static bool is_md5(const char *text)
 {
     return strncmp(text, "md5", 3) == 0 && strlen(text) == MD5_TEXT_BYTES - 1 &&

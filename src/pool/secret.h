@@ -54,4 +54,10 @@ bool secret_check_md5(const char *secret, const char *user, const uint8_t salt[4
 bool secret_equal(const void *a, const void *b, size_t len);
 void secret_wipe(void *bytes, size_t len);
 
+/* A copy that several may own: hold gives the same one, and the last release wipes it and nulls
+ * *text. NULL is none. */
+char *secret_text_new(const char *text);
+char *secret_text_hold(char *text);
+void secret_text_release(char **text);
+
 #endif

@@ -124,3 +124,16 @@ int plan_pool_part(const struct plan *plan)
     json_decref(part);
     return fd;
 }
+
+void plan_forget_secrets(struct plan *plan)
+{
+    json_t *pool = json_object_get(plan->json, "pool"), *database;
+    size_t index;
+    (void)json_object_del(pool, "users");
+    (void)json_object_del(pool, "tls");
+    json_array_foreach(json_object_get(pool, "databases"), index, database)
+    {
+        (void)json_object_del(database, "password");
+        (void)json_object_del(database, "tls");
+    }
+}

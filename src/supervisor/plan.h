@@ -29,5 +29,7 @@ int plan_gateway_part(const struct plan *plan);
 int plan_broker_part(const struct plan *plan);
 /* What the pool gets, and nobody else: it has secrets. */
 int plan_pool_part(const struct plan *plan);
+/* Of the pool, whose part has been made. */
+void plan_forget_secrets(struct plan *plan);
 
 #endif

@@ -145,6 +145,16 @@ int pool_child_listen(const struct plan *plan, struct error *err)
     return 0;
 }
 
+void pool_child_keep_part(struct plan *plan)
+{
+    fd_close(&supervisor.pool_part_fd);
+    if (json_object_get(plan->json, "pool"))
+        supervisor.pool_part_fd = plan_pool_part(plan);
+    if (supervisor.pool_part_fd < -1)
+        log_error("cannot make the pool's plan: %s", strerror(-supervisor.pool_part_fd));
+    plan_forget_secrets(plan);
+}
+
 void pool_child_drop_listeners(bool all)
 {
     int kept = 0;
@@ -161,8 +171,7 @@ void pool_child_send_plan(void)
     int fds[IPC_FDS_MAX], count = 0;
     size_t index;
     json_t *entry;
-    AUTO_FD part = plan_pool_part(&supervisor.plan);
-    if (part < 0 || supervisor.pool.process.control < 0)
+    if (supervisor.pool_part_fd < 0 || supervisor.pool.process.control < 0)
         return;
     if (supervisor.take_over_fd >= 0) {
         struct control_take_over order = {supervisor.pool_generation};
@@ -170,7 +179,7 @@ void pool_child_send_plan(void)
                               &supervisor.take_over_fd, 1);
         fd_close(&supervisor.take_over_fd);
     }
-    fds[count++] = part;
+    fds[count++] = supervisor.pool_part_fd;
     supervisor.pool.plan_taken = false;
     json_array_foreach(json_object_get(json_object_get(supervisor.plan.json, "pool"), "listeners"),
                        index, entry)

@@ -56,6 +56,8 @@ struct supervisor {
     uint32_t next_deployment_id, next_template_id, next_instance_id;
     struct child gateways[GATEWAYS_MAX], broker, nursery, pool;
     struct child old_pools[OLD_POOLS_MAX]; /* after restarts: each until its last client has left */
+    int pool_part_fd; /* of the plan, for the pool alone; its secrets are nowhere else. -1: no pool
+                       */
     uint32_t pool_generation;
     struct child *handing_over;    /* the one that waits for the new one to have its plan */
     int handover_fd, take_over_fd; /* the socket between the two; -1: none, or given to them */
@@ -124,6 +126,8 @@ struct deployment *instances_oldest_spare(void);
 /* ---- pool_child.c ---- */
 /* Opens what the plan wants for the pool and is not open; the plan learns the ports. */
 int pool_child_listen(const struct plan *plan, struct error *err) WARN_UNUSED;
+/* Makes the pool's part, and forgets the plan's secrets. */
+void pool_child_keep_part(struct plan *plan);
 /* Closes what the plan in force does not want, or all. */
 void pool_child_drop_listeners(bool all);
 void pool_child_send_plan(void);

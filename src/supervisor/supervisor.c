@@ -686,6 +686,7 @@ static int take_plan(struct slice text, struct error *err)
     (void)json_object_set_new(plan.json, "load", json_integer(supervisor.loads_count));
     supervisor.memory_bytes_max = (uint64_t)plan_integer(plan.json, "memory_bytes_max", 0);
     take_deployments(&plan);
+    pool_child_keep_part(&plan);
     plan_done(&supervisor.plan);
     supervisor.plan = plan;
     if (first) {
@@ -765,6 +766,7 @@ static void on_loader_done(struct loop_source *source, uint32_t events)
         (void)error_set(&err, r, "%.*s", (int)(buffer_len(&answer) - 1), answer.data + 1);
     if (answer.data)
         explicit_bzero(answer.data, answer.cap);
+    json_wipe_stack();
     fd_close(&supervisor.loader_fd);
     if (r < 0) {
         log_error("%s", err.text);
@@ -1053,7 +1055,7 @@ int supervisor_run(const struct supervisor_options *options)
     supervisor.next_deployment_id = supervisor.next_template_id = 1;
     supervisor.next_instance_id = supervisor.next_event_id = 1;
     supervisor.loader_fd = supervisor.loader_done_fd = -1;
-    supervisor.handover_fd = supervisor.take_over_fd = -1;
+    supervisor.handover_fd = supervisor.take_over_fd = supervisor.pool_part_fd = -1;
     process_remember_program();
     int r = watch_signals();
     if (r == 0 && options->watch_fd >= 0)

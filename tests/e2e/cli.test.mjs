@@ -186,13 +186,13 @@ function check(files, ...args) {
 test("check-config --json lists each message; a file that cannot be read is an error", () => {
   const { status, json, text } = check({ "weir.toml": `[http]\nheader_timeout = "soon"\n[[worker]]\nprojet = "."\nproject = "."\n`, ...worker(says("1")) });
   assert.equal(status, 1);
-  assert.deepEqual([json.ok, json.errors, json.warnings], [false, 1, 2]);
+  assert.deepEqual([json.ok, json.errors, json.warnings], [false, 2, 1]);
   assert.deepEqual(
     json.messages.map(({ file, line, severity, key }) => [file, line, severity, key]),
-    [["weir.toml", 2, "error", "header_timeout"], ["weir.toml", 3, "warning", "routes"], ["weir.toml", 4, "warning", "projet"]],
+    [["weir.toml", 2, "error", "header_timeout"], ["weir.toml", 3, "warning", "routes"], ["weir.toml", 4, "error", "projet"]],
   );
   assert.match(json.messages[0].message, /expected a duration/);
-  assert.match(text, /weir\.toml has 1 mistake\n$/);
+  assert.match(text, /weir\.toml has 2 mistakes\n$/);
 
   const missing = check({});
   assert.equal(missing.status, 1);
@@ -302,6 +302,29 @@ test("weir pool --check tells every mistake of a pool's configuration, and start
     assert.match(badIni.stderr, /bad\.ini:2: port = "many": expected a number from 1 to 65535/);
     assert.match(badIni.stderr, /client_tls_sslmode = "require" needs client_tls_key_file/);
     assert.equal(run("pool", "--check", "--config", "none.toml").status, 1);
+    // A key that is passed over could be the one that a certificate is checked by.
+    const url = "postgres://app@db.example.com/app?sslmode=verify-full";
+    for (const [text, told] of [[`[[databases]]\nname = "app"\nurl = "${url}"\n[databases.tls]\nmoed = "verify-full"\n`, /k\.toml:6: \[pool\.databases\.tls\] unknown key "moed"; did you mean "mode"\?/],
+      [`[[databases]]\nname = "app"\nurl = "${url}"\npasswort_env = "P"\n`, /k\.toml:5: .*"passwort_env"; did you mean "password_env"\?/],
+      [`atuh = "any"\n[[databases]]\nname = "app"\nurl = "${url}"\n`, /k\.toml:2: top level unknown key "atuh"; did you mean "auth"\?/],
+      [`[databases_]\n[[databases]]\nname = "app"\nurl = "${url}"\n`, /k\.toml:2: .*"databases_"; did you mean "databases"\?/],
+      [`[[databases]]\nname = "app"\nurl = "${url}"\nquaint = 1\n`, /k\.toml:5: .* unknown key "quaint"\n/]]) {
+      made.write("k.toml", `auth = "any"\n${text}`);
+      const misspelt = run("pool", "--config", "k.toml", "--check");
+      assert.equal(misspelt.status, 1);
+      assert.match(misspelt.stderr, told);
+      const own = text.includes("atuh") ? text : `[pool]\nauth = "any"\n${text}`.replace(/^(\[+)d/gm, "$1pool.d");
+      made.write("weir.toml", own.replace("atuh", "[pool]\natuh"));
+      assert.match(run("check-config", "--no-build").stderr, /weir\.toml:\d+: \[+pool.*unknown key/);
+    }
+    for (const [make, told] of [[() => made.write("pw", "\n"), "it is empty"], [() => spawnSync("mkfifo", ["pw"], { cwd: made.dir }), "cannot read it: it is no ordinary file"]]) {
+      make();
+      made.write("k.toml", `auth = "any"\n[[databases]]\nname = "app"\nhost = "h"\npassword_file = "pw"\n`);
+      const refused = run("pool", "--config", "k.toml", "--check");
+      assert.match(refused.stderr, new RegExp(`^k\\.toml:5: .*password_file = "\\S*pw": ${told}\n`));
+      assert.equal(refused.status, 1);
+      rmSync(join(made.dir, "pw"));
+    }
     // weir check-config is for weir serve: it says so, and nothing else.
     for (const args of [["pool.toml"], ["--config", "pool.toml"]]) {
       const other = run("check-config", ...args);

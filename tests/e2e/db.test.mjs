@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -70,16 +71,35 @@ test("weir dev makes a Postgres, keeps its data, and stops it in the end", { tim
     await assert.rejects(stranger.connect(), /password authentication failed/);
     assert.equal(db(dir, [], { input: "select count(*) as hits from hits;\n" }).stdout.replaceAll(/\s+/g, " ").trim(), "hits ------ 2 (1 row)");
 
+    // Who uses it does not have it taken away.
+    for (const word of ["reset", "stop"]) {
+      const refused = db(dir, [word]);
+      assert.deepEqual([refused.status, refused.stderr], [1, "weir: the private Postgres is in use by a weir dev, or a prompt of weir db, of this project; end that first\n"]);
+    }
+    assert.equal(await (await first.fetch("/")).json(), 3);
+
+    // It is started again when it has died, here at another port: its own is taken meanwhile.
+    const settings = JSON.parse(readFileSync(join(dir, ".weir/postgres/settings.json"), "utf8"));
+    const postmaster = Number(readFileSync(join(dir, ".weir/postgres/data/postmaster.pid"), "utf8").split("\n")[0]);
+    process.kill(postmaster, "SIGKILL");
+    const taker = net.createServer();
+    for (let listens = false; !listens; await new Promise((later) => setTimeout(later, 1)))
+      listens = await new Promise((tried) => taker.once("error", () => tried(false)).listen(settings.port, "127.0.0.1", () => tried(true)));
+    await first.weir.waitFor("the private Postgres has ended; it is started again");
+    await first.weir.waitFor("reloaded");
+    taker.close();
+    assert.equal(await (await first.fetch("/")).json(), 4);
+
     // Another weir dev shares it: it goes with the last.
     const second = await dev(dir);
     await first.stop();
-    assert.equal(await (await second.fetch("/")).json(), 3);
+    assert.equal(await (await second.fetch("/")).json(), 5);
     await second.stop();
     assert.equal(db(dir, ["status"]).stdout, "stopped\n");
     assert.deepEqual(processesWith(`-p ${port} `), []);
 
     const third = await dev(dir);
-    assert.equal(await (await third.fetch("/")).json(), 4);
+    assert.equal(await (await third.fetch("/")).json(), 6);
     assert.ok(!third.weir.output.includes("making a private"));
     await third.stop();
 

@@ -105,6 +105,16 @@ test("unknown keys warn with their line, unserved bindings say so", () =>
     },
   ));
 
+test("what weir dev says of a connection string is what can be done there", () =>
+  withWorker(
+    { "wrangler.toml": wrangler(`[[hyperdrive]]\nbinding = "DB"\nid = "x"\nlocalConnectionString = "postgres://u@127.0.0.1:1/app?options=-c%20search_path%3Da"\n`), "src/index.js": `export default { fetch() { return new Response("ok"); } }` },
+    async ({ fetch, weir }) => {
+      assert.equal(await (await fetch("/")).text(), "ok");
+      await weir.waitFor("options is not used: clients bring their own, and ALTER ROLE … SET is for all of a user");
+      assert.doesNotMatch(weir.output, /databases\.settings/);
+    },
+  ));
+
 test("service-worker syntax", () =>
   withWorker(
     { "wrangler.toml": wrangler(`[vars]\nNAME = "global"\n`), "src/index.js": `addEventListener("fetch", (event) => event.respondWith(new Response("sw " + NAME)));` },

@@ -232,7 +232,7 @@ test("check-config names file, line, key and remedy, also as JSON", () => {
     assert.match(text.stderr.toString(), /nowhere has no wrangler\.toml/);
     const json = JSON.parse(spawnSync(weirPath, ["check-config", "--json", "--config", config]).stdout);
     assert.equal(json.ok, false);
-    assert.equal(json.errors, 2);
+    assert.equal(json.errors, 3);
   } finally {
     made.remove();
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The console: what it shows, and what its commands do to clients and connections.
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { before, test } from "node:test";
 
 import { Wire, database, errorOf, eventually, patience, query, sleep, startPool, startPostgres, startup } from "./lib.mjs";
@@ -69,6 +69,71 @@ test("everything that SHOW HELP names can be shown", async () => {
   assert.ok((await table(admin, "show active_sockets")).some((row) => row.type === "S" && row.id === server.id));
   await a.rows("commit");
   assert.equal(named(await table(admin, "show clients"), "shop", "application_name").state, "idle");
+  await pool.stop();
+});
+
+// As PgBouncer 1.25 has them, with their types: text, int4 (#), int8 (+), numeric (%).
+const sockets = "type user database replication state addr #port local_addr #local_port connect_time request_time #wait #wait_us #close_needed ptr link #remote_pid tls application_name #prepared_statements +id";
+const debug = `${sockets} #recv_pos #pkt_pos #pkt_remain #send_pos #send_remain #pkt_avail #send_avail`;
+const times = "%server_assignment_count %xact_count %query_count %bytes_received %bytes_sent %xact_time %query_time %wait_time";
+const columns = {
+  clients: sockets, servers: sockets, sockets: debug, active_sockets: debug,
+  pools: "database user #cl_active #cl_waiting #cl_active_cancel_req #cl_waiting_cancel_req #sv_active #sv_active_cancel #sv_being_canceled #sv_idle #sv_used #sv_tested #sv_login #maxwait #maxwait_us pool_mode load_balance_hosts",
+  databases: "name host #port database force_user #pool_size #min_pool_size #reserve_pool_size #server_lifetime pool_mode load_balance_hosts #max_connections #current_connections #max_client_connections #current_client_connections #paused #disabled",
+  users: "name pool_size reserve_pool_size pool_mode #max_user_connections #current_connections #max_user_client_connections #current_client_connections",
+  stats: "database %total_server_assignment_count %total_xact_count %total_query_count %total_received %total_sent %total_xact_time %total_query_time %total_wait_time %total_client_parse_count %total_server_parse_count %total_bind_count %total_client_login_count " +
+    "%avg_server_assignment_count %avg_xact_count %avg_query_count %avg_recv %avg_sent %avg_xact_time %avg_query_time %avg_wait_time %avg_client_parse_count %avg_server_parse_count %avg_bind_count %avg_client_login_count",
+  stats_totals: `database ${times} %client_parse_count %server_parse_count %bind_count %client_login_count`,
+  stats_averages: `database ${times} %avg_client_parse_count %avg_server_parse_count %avg_bind_count %avg_client_login_count`,
+  totals: "name %value", lists: "list #items", state: "key value", config: "key value default changeable", version: "version",
+  peers: "#peer_id host #port #pool_size", peer_pools: "#peer_id #cl_active_cancel_req #cl_waiting_cancel_req #sv_active_cancel #sv_login",
+  dns_hosts: "hostname +ttl addrs", dns_zones: "zonename +serial #count",
+};
+
+test("columns have PgBouncer's names and types, and TOTALS its rows", async () => {
+  const pool = await open(), admin = await toConsole(pool);
+  for (const [subject, expected] of Object.entries(columns)) {
+    const { body } = (await admin.query(`show ${subject}`)).find(({ type }) => type === "T");
+    const found = [];
+    for (let at = 2; at < body.length; ) {
+      const end = body.indexOf(0, at);
+      found.push(({ 25: "", 23: "#", 20: "+", 1700: "%" })[body.readUInt32BE(end + 7)] + body.toString("utf8", at, end));
+      at = end + 19;
+    }
+    assert.equal(found.join(" "), expected, subject);
+  }
+  const figures = "server_assignment_count xact_count query_count client_bytes server_bytes xact_time query_time wait_time ps_client_parse_count ps_server_parse_count ps_bind_count client_login_count".split(" ");
+  assert.deepEqual((await table(admin, "show totals")).map(({ name }) => name), ["total_", "avg_"].flatMap((prefix) => figures.map((name) => prefix + name)));
+  await pool.stop();
+});
+
+test("who asks on and on and reads nothing costs no memory, and gets every answer in the end", async () => {
+  const pool = await open(), admin = await toConsole(pool), pid = pool.pid(), count = 40000;
+  const rss = () => Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
+  const before = rss();
+  admin.socket.pause();
+  const many = (sql, times = count) => Buffer.concat(Array(times).fill(query(sql)));
+  admin.send(many("show help"), many("pause", 10), many("resume"));
+  await sleep(700 * patience);
+  assert.ok(rss() - before < 20000, `${rss() - before} KiB more`);
+  let answers = 0, rest = Buffer.alloc(0);
+  admin.socket.removeAllListeners("data");
+  const all = new Promise((done) => admin.socket.on("data", (chunk) => {
+    rest = Buffer.concat([rest, chunk]);
+    let at = 0;
+    for (; rest.length >= at + 5 && rest.length > at + rest.readUInt32BE(at + 1); at += rest.readUInt32BE(at + 1) + 1) answers += rest[at] === 0x5a;
+    rest = rest.subarray(at);
+    if (answers === 2 * count + 10) done();
+  }));
+  admin.socket.resume();
+  await Promise.race([all, sleep(20000 * patience).then(() => assert.fail(`${answers} answers`))]);
+
+  // Nor does who waits for a command, and sends more of them.
+  const [busy, a] = [await toConsole(pool), await Wire.login(pool.port)];
+  await a.rows("begin");
+  busy.send(query("pause"), many("show help", 2000000));
+  await sleep(500 * patience);
+  assert.ok(rss() - before < 20000, `${rss() - before} KiB more`);
   await pool.stop();
 });
 

@@ -2,8 +2,9 @@
 // Ways into the pool, and from it into Postgres.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, readdirSync, writeFileSync } from "node:fs";
 import net from "node:net";
+import { join } from "node:path";
 import { before, test } from "node:test";
 
 import pg from "pg";
@@ -281,5 +282,50 @@ test("a password may be as long as Postgres takes it, and longer ones are refuse
   assert.equal(await login(long), undefined);
   assert.equal(await login(`${long}x`), "28P01");
   assert.equal(await login("p".repeat(70000)), "28P01");
+  await pool.stop();
+});
+
+// How often each text is in a process's memory.
+function copies(pid, texts) {
+  const counts = texts.map(() => 0), fd = openSync(`/proc/${pid}/mem`);
+  for (const line of readFileSync(`/proc/${pid}/maps`, "utf8").trimEnd().split("\n")) {
+    const [, from, to] = line.match(/^(\w+)-(\w+) r/) ?? [];
+    if (from === undefined || /\[(vvar|vsyscall)/.test(line) || parseInt(to, 16) - parseInt(from, 16) > 1 << 28) continue;
+    const bytes = Buffer.alloc(parseInt(to, 16) - parseInt(from, 16));
+    try {
+      readSync(fd, bytes, 0, bytes.length, parseInt(from, 16));
+    } catch {
+      continue; // reserved, and nothing there
+    }
+    texts.forEach((text, i) => {
+      for (let at = -1; (at = bytes.indexOf(text, at + 1)) >= 0; ) counts[i]++;
+    });
+  }
+  closeSync(fd);
+  return counts;
+}
+
+// Another user's memory, as the pool's is, is for root to read alone.
+test("passwords are in the pool's memory, once or twice each, and in none of the supervisor's", { skip: process.getuid() !== 0 && "not root" }, async () => {
+  const secrets = ["in-the-file-5e1f", "in-the-variable-77ac", "in-the-table-90be", "of-a-client-42d1"];
+  const names = ["in_file", "in_variable", "in_table"];
+  postgres.sql(names.map((name, i) => `create role ${name} login password '${secrets[i]}'`).join(";"));
+  const file = join(postgres.dir, "secret");
+  writeFileSync(file, `${secrets[0]}\n`, { mode: 0o600 });
+  const from = [`password_file = "${file}"`, `password_env = "SECRET_OF_A_TEST"`, `password = "${secrets[2]}"`];
+  const toml = user("ana", secrets[3]) + names.map((name, i) => database(postgres, `database = "postgres"\nuser = "${name}"\n${from[i]}`, name)).join("");
+  const pool = await startPool(toml, { env: { SECRET_OF_A_TEST: secrets[1] } });
+  const check = (when) => {
+    for (const dbname of names) assert.equal(psql({ host: "127.0.0.1", port: pool.port, dbname, user: "ana", password: secrets[3] }), dbname);
+    assert.deepEqual(copies(pool.weir.process.pid, secrets), [0, 0, 0, 0], `the supervisor's, ${when}`);
+    const own = copies(pool.pid(), secrets);
+    assert.ok(own.every((count) => count >= 1 && count <= 2), `the pool's, ${when}: ${own}`);
+  };
+  check("after the start");
+  const read = pool.weir.output.length;
+  pool.weir.process.kill("SIGHUP"); // the variable is read again
+  await pool.weir.waitFor("pool ready on", read);
+  check("after a reload");
+  assert.doesNotMatch(readFileSync(`/proc/${pool.weir.process.pid}/environ`, "latin1"), new RegExp(secrets[1]));
   await pool.stop();
 });

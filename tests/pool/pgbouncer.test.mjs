@@ -298,9 +298,65 @@ test("each setting that has an effect and is not carried over is told, with what
   const quiet = await start("notes_of_defaults", await ini(defaults));
   assert.deepEqual(told(quiet.weir.output), []);
   await quiet.weir.stop();
-  const other = await start("notes_of_others", await ini({ nonsense: 1 }));
-  assert.match(other.weir.output, /nonsense is not carried over: the pool has nothing like it yet/);
-  await other.weir.stop();
+});
+
+// weir pool --check of a file: what it says, and its exit code.
+function checked(name, ini) {
+  const file = join(postgres.dir, `${name}.ini`);
+  writeFileSync(file, ini);
+  const { status, stderr } = spawnSync(weirPath, ["pool", "--pgbouncer-ini", file, "--check"], { encoding: "utf8", timeout: 20000 * patience });
+  return { status, text: stderr };
+}
+
+test("what PgBouncer refuses is a mistake here, too", () => {
+  const general = "[pgbouncer]\nunix_socket_dir =\nauth_type = any\n";
+  for (const [line, told] of [
+    [`[databases]\napp = host=h\n${general}listen_adr = x\n`, /:6: listen_adr: PgBouncer has no such setting; did you mean "listen_addr"\?\n/],
+    [`[databases]\napp = host=h\n${general}quaint = 1\n`, /:6: quaint: PgBouncer has no such setting\n/],
+    [`[databases]\napp = host=h\n${general}server_tls_sslmod = verify-full\n`, /:6: server_tls_sslmod: .*"server_tls_sslmode"\?\n/],
+    [`[databases]\napp = host=h\n${general}log_connections = maybe\n`, /:6: log_connections = "maybe": expected 0 or 1\n/],
+    [`[databases]\napp = host=h\n${general}server_reset_query_always = on\n`, /:6: server_reset_query_always = "on": expected 0 or 1\n/],
+    [`[databases]\napp = host=h prot=1\n${general}`, /:2: prot: PgBouncer has no such parameter of a database; did you mean "port"\?\n/],
+    [`[databases]\napp = host=h port\n${general}`, /:2: "port": expected key=value\n/],
+    [`[databases]\npgbouncer = host=h\n${general}`, /:2: the name pgbouncer is the console's\n/],
+    [`[databases]\napp = host=h\n[users]\nana = pool_mod=session\n${general}`, /:4: pool_mod: PgBouncer has no such setting of a user; did you mean "pool_mode"\?\n/],
+    [`[databases]\napp = host=@h\n${general}`, /:2: host = "@h": abstract sockets are not possible; give a directory\n/],
+    ["[databases]\napp = host=h\n[pgbouncer]\nauth_type = any\nunix_socket_dir = @h\n", /:5: unix_socket_dir = "@h": abstract sockets are not possible; give a directory\n/],
+    [`[databases]\napp = host=h\n${general}listen_addr = nowhere.invalid\n`, /: listen_addr = "nowhere\.invalid": \w/],
+  ]) {
+    const { status, text } = checked("refused", line);
+    assert.match(text, told);
+    assert.match(text, /has 1 mistake\n$/);
+    assert.equal(status, 1);
+  }
+  const twice = checked("twice", `[databases]\napp = host=h\napp = host=i connect_query='select 1'\n${general}`);
+  assert.equal(twice.status, 0);
+  assert.match(twice.text, /:3: the database "app" is there twice; the last one holds\n/);
+  assert.match(twice.text, /:3: connect_query ends the login when it fails: PgBouncer logs that, and goes on\n/);
+});
+
+test("listen_addr is what the resolver makes of it, databases without a host, and no reserve after no time", async () => {
+  const port = await freePort();
+  const { weir, dir } = await start("places", `[databases]\npostgres = port=${postgres.port}\nfirst = host=h\nfirst = port=${postgres.port} dbname=postgres reserve_pool=3\n` +
+    `[pgbouncer]\nlisten_addr = 127.1, localhost\nlisten_port = ${port}\nunix_socket_dir = ${postgres.dir}\nauth_type = any\nserver_tls_sslmode = disable\n` +
+    `admin_users = postgres\nreserve_pool_size = 5\nreserve_pool_timeout = 0\n`);
+  const wires = [await Wire.login(port), await Wire.login(port, { database: "first" })];
+  for (const wire of wires) assert.deepEqual(await wire.rows("select current_database()"), [["postgres"]], weir.output);
+  const admin = await Wire.login(port, { database: "pgbouncer" });
+  const rows = await admin.rows("show databases");
+  assert.deepEqual(rows.map(([name, host]) => [name, host]), [["postgres", postgres.dir], ["first", postgres.dir], ["pgbouncer", null]]);
+  assert.deepEqual(rows.map((row) => row[7]).slice(0, 2), ["0", "0"]);
+  await weir.stop();
+  assert.match(spawnSync(weirPath, ["pool", "import", join(dir, "b.ini")], { encoding: "utf8" }).stdout, /^listen = \["\S+:\d+", /m);
+});
+
+test("a file that was imported is taken: auth_query for all, auth_user of one database", () => {
+  const dir = join(postgres.dir, "taken"), toml = join(dir, "pool.toml");
+  mkdirSync(dir);
+  writeFileSync(join(dir, "b.ini"), "[databases]\n* = host=127.0.0.1 auth_user=auth\n[pgbouncer]\nlisten_addr = 127.0.0.1\nunix_socket_dir =\nauth_type = md5\nauth_query = select usename, passwd from pg_shadow where usename = $1\n");
+  assert.equal(spawnSync(weirPath, ["pool", "import", join(dir, "b.ini"), "--output", toml]).status, 0);
+  const { status, stderr } = spawnSync(weirPath, ["pool", "--config", toml, "--check"], { encoding: "utf8" });
+  assert.equal(status, 0, stderr);
 });
 
 test("Debian's own file, in which there is no database, starts, and its console answers", async () => {

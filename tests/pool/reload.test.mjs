@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A new configuration under clients that stay connected.
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
@@ -180,5 +180,19 @@ test("unix sockets have the rights and the group that are asked for, after a rel
   assert.match(pool.weir.output.slice(output), /pool\.toml:5: unix_socket_mode = "rw": expected rights in octal, such as "0770"/);
   assert.match(pool.weir.output.slice(output), /pool\.toml:6: unix_socket_group = "nobody such": there is no such group/);
   assert.equal(rights()[0], "777");
+  await pool.stop();
+});
+
+test("a configuration that is no ordinary file is refused, and not waited for", async () => {
+  const pool = await startPool(toml(one)), wire = await login(pool), file = join(pool.dir, "pool.toml");
+  rmSync(file);
+  assert.equal(spawnSync("mkfifo", ["-m", "600", file]).status, 0);
+  pool.weir.process.kill("SIGHUP");
+  await pool.weir.waitFor("pool.toml: cannot read it: it is no ordinary file");
+  await pool.weir.waitFor("the configuration before stays in force");
+  assert.equal(await where(wire), "one");
+  rmSync(file);
+  await reload(pool, toml(two));
+  assert.equal(await where(wire), "two");
   await pool.stop();
 });
