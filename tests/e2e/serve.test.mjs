@@ -196,7 +196,8 @@ test("after SIGTERM connections are refused, health is told to the end, and what
     await weir.waitFor("draining: 8 requests in flight, at most 1.5 s more");
     for (let outcome; outcome !== "ECONNREFUSED"; ) {
       outcome = await get(port, "x.test", "/?ms=0", false).then(({ status }) => status, ({ code }) => code);
-      assert.ok(outcome === 200 || outcome === "ECONNREFUSED", `${outcome}`); // the second gateway may be a moment later
+      // The second gateway may be a moment later, and the kernel may let somebody in between the last accept() and the close().
+      assert.ok([200, "ECONNREFUSED", "ECONNRESET"].includes(outcome), `${outcome}`);
       assert.ok(Date.now() - start < 700 * patience);
     }
     while (Date.now() - start < 1000) {
