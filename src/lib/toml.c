@@ -9,6 +9,11 @@
 
 static int read_value(struct text_reader *reader, struct value *value, int depth);
 
+static int too_deep(struct text_reader *reader)
+{
+    return reader_fail(reader, "nested deeper than %d levels", VALUE_DEPTH_MAX);
+}
+
 static void skip_spaces(struct text_reader *reader)
 {
     while (reader_peek(reader) == ' ' || reader_peek(reader) == '\t')
@@ -154,12 +159,15 @@ static struct value *find(struct value *table, const char *key)
 }
 
 /* Walks to the table that the parts of a dotted key before the last one name, making it where it is
- * missing; *ret_key is the last part. header: of [a.b.c], which may go through arrays of tables. */
-static int read_path(struct text_reader *reader, struct value *table, bool header,
+ * missing; *ret_key is the last part. header: of [a.b.c], which may go through arrays of tables.
+ * *depth: of the table, before and after. */
+static int read_path(struct text_reader *reader, struct value *table, bool header, int *depth,
                      struct value **ret_table, char **ret_key, int *ret_line, int *ret_column)
 {
-    for (;;) {
+    for (;; (*depth)++) {
         char *key = NULL;
+        if (*depth > VALUE_DEPTH_MAX)
+            return too_deep(reader);
         skip_spaces(reader);
         *ret_line = reader->line;
         *ret_column = reader_column(reader);
@@ -180,8 +188,10 @@ static int read_path(struct text_reader *reader, struct value *table, bool heade
             table = &entry->value;
             continue;
         }
-        if (header && next->type == VALUE_ARRAY && !next->closed && next->count > 0)
+        if (header && next->type == VALUE_ARRAY && !next->closed && next->count > 0) {
             next = &next->entries[next->count - 1].value;
+            (*depth)++;
+        }
         if (next->type != VALUE_TABLE || next->closed || (!header && !next->implicit)) {
             r = reader_fail_at(reader, *ret_line, *ret_column,
                                "\"%s\" is defined already and cannot be added to", key);
@@ -198,7 +208,7 @@ static int read_pair(struct text_reader *reader, struct value *table, int depth)
     char *key = NULL;
     int line, column;
     struct value *owner;
-    int r = read_path(reader, table, false, &owner, &key, &line, &column);
+    int r = read_path(reader, table, false, &depth, &owner, &key, &line, &column);
     if (r < 0)
         return r;
     if (value_entry(owner, key)) {
@@ -379,7 +389,7 @@ static int read_value(struct text_reader *reader, struct value *value, int depth
 {
     *value = (struct value){.line = reader->line, .column = reader_column(reader)};
     if (depth > VALUE_DEPTH_MAX)
-        return reader_fail(reader, "nested deeper than %d levels", VALUE_DEPTH_MAX);
+        return too_deep(reader);
     int c = reader_peek(reader), r;
     if (c == '"' || c == '\'') {
         AUTO_BUFFER out = {0};
@@ -403,15 +413,17 @@ static int read_value(struct text_reader *reader, struct value *value, int depth
 }
 
 /* [table] or [[array of tables]]; the reader stands behind the first bracket. */
-static int read_header(struct text_reader *reader, struct value *root, struct value **ret_table)
+static int read_header(struct text_reader *reader, struct value *root, struct value **ret_table,
+                       int *ret_depth)
 {
     bool array = reader_take(reader, '[');
     char *key = NULL;
-    int line, column;
+    int line, column, depth = 0;
     struct value *owner;
-    int r = read_path(reader, root, true, &owner, &key, &line, &column);
+    int r = read_path(reader, root, true, &depth, &owner, &key, &line, &column);
     if (r < 0)
         return r;
+    *ret_depth = depth + 1 + array;
     if (!reader_take(reader, ']') || (array && !reader_take(reader, ']'))) {
         free(key);
         return reader_fail(reader, "expected \"%s\"", array ? "]]" : "]");
@@ -447,15 +459,15 @@ int toml_parse(struct slice text, struct value *ret_root, struct error *err)
     struct text_reader reader;
     struct value root = {.type = VALUE_TABLE, .line = 1, .column = 1};
     struct value *table = &root;
-    int r = reader_start(&reader, text, err);
+    int r = reader_start(&reader, text, err), depth = 0;
     while (r == 0) {
         r = skip_lines(&reader);
         if (r < 0 || reader_peek(&reader) < 0)
             break;
         if (reader_take(&reader, '[')) {
-            r = read_header(&reader, &root, &table);
+            r = read_header(&reader, &root, &table, &depth);
         } else {
-            r = read_pair(&reader, table, 0);
+            r = read_pair(&reader, table, depth);
             if (r == 0)
                 r = expect_line_end(&reader);
         }
