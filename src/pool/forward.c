@@ -84,7 +84,8 @@ bool forward_renames(const struct client *client)
 static void pin(struct client *client, unsigned traits)
 {
     struct server *server = client->server;
-    bool may_fail = server->expect.count == 0 && !(traits & (TRAIT_LOCK | TRAITS_LASTING));
+    bool may_fail =
+        server->expect.count == 0 && !(traits & (TRAIT_LOCK | TRAIT_LOAD | TRAIT_NAMED));
     client->pool->counters->pins += !client->pinned;
     server->pin_unproved = may_fail && (!client->pinned || server->pin_unproved);
     client->pinned = true;
@@ -98,15 +99,14 @@ static bool keep_or_refuse_state(const struct message *message, enum expect_kind
     struct client *client = message->client;
     if (client->pool->state == STATE_ALLOW)
         return false;
-    if (traits & TRAITS_LASTING)
-        message->server->tainted = true; /* no reset takes it away */
-    if (traits & TRAIT_CUT)
-        message->server->dirty = true; /* who knows what stands behind */
+    bool session = client->pool->mode == POOL_SESSION, keeps = client->pool->state == STATE_PIN;
+    bool refused = (traits & TRAITS_SESSION) && !session && !keeps;
+    message->server->worn |= (traits & TRAITS_WORN) && !refused;
+    message->server->dirty |= (traits & TRAIT_CUT) != 0; /* who knows what stands behind */
     traits &= TRAITS_SESSION;
-    if (!traits || client->pool->mode == POOL_SESSION)
-        return false;
-    if (client->pool->state == STATE_PIN) {
-        pin(client, traits);
+    if (!refused) {
+        if (traits && !session)
+            pin(client, traits);
         return false;
     }
     AUTO_TEXT text = xasprintf("%s is not possible with transaction pooling", traits_name(traits));
@@ -175,13 +175,13 @@ static bool may_listen(const struct message *message)
 
 /* A client that is pinned listens on its own server, but not twice to what it listened to before.
  */
-static bool listens_already(const struct message *message, struct slice text)
+static bool listens_already(const struct message *message, struct slice text, bool simple)
 {
     if (!message->client->pinned || message->server->status == 'E' ||
         !listen_has(message->client, text))
         return false;
     expect_push(&message->server->expect, (struct expected){.kind = EXPECT_COMMAND_DONE,
-                                                            .simple = true,
+                                                            .simple = simple,
                                                             .called = xstrdup("LISTEN")});
     return true;
 }
@@ -224,7 +224,7 @@ static bool on_query(const struct message *message)
         return true;
     if ((traits & TRAIT_DEALLOCATE) && deallocate_ours(message, text))
         return true;
-    if ((traits & TRAIT_LISTEN) && listens_already(message, text))
+    if ((traits & TRAIT_LISTEN) && listens_already(message, text, true))
         return true;
     if (keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
         refuse_sequence(message, EXPECT_QUERY, traits))
@@ -240,6 +240,7 @@ static bool on_query(const struct message *message)
     statement_release(&message->server->command);
     message->client->unnamed_in_batch = false;
     statement_release(&message->server->unnamed);
+    message->server->unnamed_by = 0;
     message->client->pool->counters->queries += !own_is(message->client);
     server_note_query(message->server, text);
     char reset[64];
@@ -412,11 +413,12 @@ static bool on_parse(const struct message *message)
     if (!wire_take_text(&body, &name) || !wire_parse_text(body, &text))
         return false;
     if (!forward_renames(message->client)) {
-        unsigned traits = traits_of(text) | (name.len > 0 ? TRAIT_PREPARE : 0);
+        unsigned traits = traits_of(text) | (name.len > 0 ? TRAIT_NAMED : 0);
         if (keep_or_refuse_state(message, EXPECT_PARSE, traits) ||
             refuse_sequence(message, EXPECT_PARSE, traits))
             return true;
-        message->server->unnamed_is_own |= name.len == 0;
+        if (name.len == 0)
+            message->server->unnamed_by = message->client->id;
         expect_reply(message, EXPECT_PARSE);
         pass(message);
     } else if (name.len == 0) {
@@ -584,12 +586,12 @@ static void pass_renamed(const struct message *message, struct slice before, str
 }
 
 /* Where names are nobody's business of the pool (prepared_statements_max = 0): a named statement
- * pins its client, and the unnamed one is of this transaction; all else is somebody else's. */
+ * pins its client, and the unnamed one is of whom has prepared it last. */
 static bool refuse_others(const struct message *message, enum expect_kind kind, struct slice name)
 {
     const struct client *client = message->client;
     if (client->pool->mode == POOL_SESSION || client->pool->state == STATE_ALLOW ||
-        client->pinned || (name.len == 0 && message->server->unnamed_is_own))
+        client->pinned || (name.len == 0 && message->server->unnamed_by == client->id))
         return false;
     refuse_missing(message, kind, name);
     return true;
@@ -762,6 +764,8 @@ static bool on_execute(const struct message *message)
             return true;
         if (command->traits & TRAIT_UNLISTEN)
             listen_note(client, statement_text(command));
+        if (listens_already(message, statement_text(command), false))
+            return true;
         if (keep_or_refuse_state(message, EXPECT_EXECUTE, command->traits))
             return true;
     }
@@ -855,8 +859,9 @@ static bool uses_unnamed(struct slice message)
 static bool must_wait(const struct client *client, struct slice message)
 {
     const struct expect *expect = &client->server->expect;
-    if (expect->ends > 0 && client->pool->mode == POOL_STATEMENT)
-        return true; /* it may have begun a block */
+    bool begins = message.ptr[0] && strchr("QFPBDCES", message.ptr[0]);
+    if (expect->ends > 0 && client->pool->mode == POOL_STATEMENT && begins)
+        return true; /* it may be in a block */
     if (expect->ends == 0 || !forward_renames(client) || message.len <= WIRE_HEADER_BYTES)
         return false;
     char first = message.ptr[WIRE_HEADER_BYTES];
@@ -983,7 +988,8 @@ static bool restore_params(struct client *client, struct batch *batch)
 {
     static const char encoding_name[] = "client_encoding";
     struct server *server = client->server;
-    server->dirty = server->dirty || params_have_temporary(client->params);
+    server->dirty = server->dirty ||
+                    (params_have_temporary(client->params) && client->pool->state != STATE_ALLOW);
     if (server->params == client->params || server->expect.count > 0 || server->status != 'I')
         return false;
     bool waits =
@@ -1038,9 +1044,10 @@ struct slice forward_messages(struct client *client, struct slice bytes,
     buffer_reset(&server->asked_again, AGAIN_BYTES_MAX);
     server->reuses = server->describes = false;
     cache_unwatch(server);
-    if (alone && client->pool->cache)
+    bool waits = bytes.len > 0 && bytes.ptr[0] != 'X' && restore_params(client, &batch);
+    if (alone && client->pool->cache && !waits)
         cache_watch(client, bytes);
-    if (bytes.len > 0 && bytes.ptr[0] != 'X' && restore_params(client, &batch)) {
+    if (waits) {
         client->unparsed = true;
         server->asked = false; /* nothing of it is on its way yet */
         r = 0;

@@ -312,9 +312,9 @@ static bool is_behind(struct client *client)
     static const struct wire_error too_slow = {
         "53400", "more notifications wait for this session than the pool keeps",
         "They are more than 8 MiB.", "Read what comes, or LISTEN to less.", NULL};
-    size_t bytes =
-        (client->late ? buffer_len(client->late) : 0) + (client->out ? buffer_len(client->out) : 0);
-    if (bytes > LATE_BYTES_MAX && !client->terminated) {
+    if (!client->late && !client->out)
+        client->late_bytes = 0;
+    if (client->late_bytes > LATE_BYTES_MAX && !client->terminated) {
         client_trouble(client, &too_slow);
         client->terminated = true;
         pool_again(client);
@@ -329,6 +329,7 @@ static void deliver(struct client *client, const struct buffer *message)
     if (!client->late)
         client->late = xcalloc(1, sizeof(*client->late));
     buffer_append_slice(client->late, buffer_slice(message));
+    client->late_bytes += buffer_len(message);
     listen_flush(client);
 }
 

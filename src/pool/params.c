@@ -104,7 +104,7 @@ static struct params *intern(struct params *made)
     made->references = 1;
     made->meaning = meaning_of(made);
     const char *path = params_get(made, "search_path").ptr;
-    made->temporary = path && strcasestr(path, "pg_temp");
+    made->temporary = path && strncasecmp(path + strspn(path, " \""), "pg_temp", 7) == 0;
     made->next = *bucket;
     return *bucket = made;
 }
@@ -208,12 +208,13 @@ static void append_identifier(struct buffer *sql, const char *text)
     buffer_append_text(sql, "\"");
 }
 
-/* What a server tells of itself, and nobody can set. */
+/* What a server tells of itself, and nobody can set; or what is of each transaction alone. */
 static bool is_of_server(const char *name)
 {
-    static const char *const names[] = {"in_hot_standby", "integer_datetimes",
-                                        "is_superuser",   "server_encoding",
-                                        "server_version", "session_authorization"};
+    static const char *const names[] = {
+        "in_hot_standby",        "integer_datetimes",     "is_superuser",
+        "server_encoding",       "server_version",        "session_authorization",
+        "transaction_isolation", "transaction_read_only", "transaction_deferrable"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (strcasecmp(names[i], name) == 0)
             return true;

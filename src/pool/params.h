@@ -26,7 +26,7 @@ struct slice params_get(const struct params *params, const char *name);
 /* The same for sets under which a statement's text means the same: its literals and names are read
  * when it is prepared, by TimeZone, DateStyle, IntervalStyle and search_path. */
 uint64_t params_meaning(const struct params *params);
-/* Is pg_temp in its search_path, so that what a session creates may be gone with it? */
+/* Does its search_path begin with pg_temp, so that what the session creates is temporary? */
 bool params_have_temporary(const struct params *params);
 /* Has a server taken all of it? A session that begins with a set that none has taken yet waits for
  * what the first one says. */

@@ -68,6 +68,7 @@ struct client {
     struct buffer *unlistens;           /* … and does not, when its transaction is through */
     struct watch *awaited;              /* somebody's result that may be its own, too (cache.h) */
     struct buffer *late;                /* notifications that came in the middle of a row */
+    size_t late_bytes;                  /* of notifications, since none waited any more */
     char *trouble; /* an ErrorResponse for its next query, about what happened behind its back */
     uint64_t cancel_key;
     uint64_t id; /* counts clients and servers, of all time */
@@ -133,7 +134,7 @@ struct server {
     uint32_t backend_pid;
     uint32_t skip;
     int64_t unasked_bytes; /* that it has sent since it is idle */
-    uint32_t cancels; /* cancel requests for it that are under way */
+    uint32_t cancels;      /* cancel requests for it that are under way */
     enum server_state state;
     char status;         /* of the last ReadyForQuery */
     bool failed;         /* an error in an extended query: up to Sync messages are ignored */
@@ -145,6 +146,7 @@ struct server {
     bool fatal;                /* it has told its client that the session is over */
     bool tainted;              /* to be closed instead of lent again */
     bool unfit;                /* … at once: it has not become what its client's session is */
+    bool worn;                 /* as well, by what a session has left and no reset takes away */
     bool leaves;               /* tainted, and counted in its pool's leaving */
     bool closed;               /* freed at the end of the turn */
     struct watch *watch;       /* the result that comes is to be kept (cache.h); NULL: it is not */
@@ -159,15 +161,16 @@ struct server {
     bool finishes;             /* what its client asked for before it left */
     bool stale;                /* a plan that it keeps is out of date */
     bool verifies; /* is asked what a statement returns: until then its client is not read on */
-    uint64_t described;  /* what the Describe that is answered has said so far */
-    bool reuses;         /* the batch that is read uses a statement that was prepared before it */
-    bool describes;      /* … and asks what its columns are */
-    bool resets;         /* the command that runs is a RESET */
-    bool unnamed_is_own; /* its client has prepared the unnamed statement since it has it */
-    bool rolled_back;    /* in the transaction that runs something was, perhaps all of it */
-    bool pin_unproved;   /* what pins its client is the only thing under way, and may fail */
-    bool retries;        /* asks asked_again once more when the server is ready */
-    bool drop_skipped;   /* what is skipped is not for the client */
+    uint64_t described; /* what the Describe that is answered has said so far */
+    bool reuses;        /* the batch that is read uses a statement that was prepared before it */
+    bool describes;     /* … and asks what its columns are */
+    bool resets;        /* the command that runs is a RESET */
+    uint64_t
+        unnamed_by;    /* the client's id that has prepared the unnamed statement; 0: nobody has */
+    bool rolled_back;  /* in the transaction that runs something was, perhaps all of it */
+    bool pin_unproved; /* what pins its client is the only thing under way, and may fail */
+    bool retries;      /* asks asked_again once more when the server is ready */
+    bool drop_skipped; /* what is skipped is not for the client */
 };
 
 struct pool {

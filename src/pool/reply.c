@@ -214,15 +214,11 @@ static void note_fatal(struct reply *reply)
  * an administrator has cancelled the query, say. */
 static void fail_own(struct server *server, bool restores, struct slice error)
 {
-    static const char *const of_values[] = {"22", "42", "55", "28"};
-    struct slice code = wire_error_field(error, 'C');
+    bool intervention = slice_starts_with(wire_error_field(error, 'C'), SLICE("57"));
     server->tainted = true;
-    for (size_t i = 0; restores && server->client && i < ARRAY_LEN(of_values); i++)
-        if (slice_starts_with(code, slice_of(of_values[i]))) {
-            client_refuse(server->client, error);
-            return;
-        }
-    server->unfit = restores;
+    server->unfit = restores && intervention;
+    if (restores && !intervention && server->client)
+        client_refuse(server->client, error);
 }
 
 static void on_error(struct reply *reply)
@@ -374,8 +370,14 @@ static void on_complete(struct reply *reply)
         if (head != EXPECT_OWN_QUERY) /* we know what we asked for */
             on_tag(reply->server, body_of(reply));
     }
-    if (head == EXPECT_OWN_QUERY)
+    if (reply->server->rolled_back && slice_starts_with(body_of(reply), SLICE("UNLISTEN")))
+        reply->server->rolled_back = false; /* that came before it */
+    if (head == EXPECT_OWN_QUERY) {
+        if (slice_equal(body_of(reply), SLICE("DISCARD ALL\0")) ||
+            slice_equal(body_of(reply), SLICE("DEALLOCATE ALL\0")))
+            prepared_clear(&reply->server->prepared);
         return;
+    }
     if (head == EXPECT_EXECUTE) {
         struct expected entry = expect_pop(&reply->server->expect);
         expected_done(&entry);

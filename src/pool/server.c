@@ -113,6 +113,7 @@ static void tell_client(struct server *server, const char *why)
     struct wire_error error = {"08006", why, "The outcome of the transaction is unknown.",
                                "Look whether it was done before it is run again.", NULL};
     bool cut = server->skip > 0 || client->skip > 0;
+    listen_settle(client, false);
     if (server->status != 'I')
         client_return_params(client);
     if (!cut && !server->fatal)
@@ -264,6 +265,8 @@ static const char *wear_of(const struct server *server)
     uint64_t age_us = pool_now() - server->born_us;
     if (server->tainted)
         return "an administrator's command, or another user's turn";
+    if (server->worn)
+        return "a session has left what no reset takes away";
     bool over = lifetime_ms == 0 ? server->served : age_us > (uint64_t)lifetime_ms * 1000;
     return over ? "server_lifetime is over" : NULL;
 }
@@ -352,8 +355,9 @@ static void part(struct server *server)
     server->held_us = 0;
     server->client = NULL;
     server->copy_in = server->failed = server->retries = server->verifies = false;
-    server->pin_unproved = server->rolled_back = server->unnamed_is_own = false;
+    server->pin_unproved = server->rolled_back = false;
     cache_unwatch(server);
+    listen_settle(client, false);
     if (server->status != 'I')
         client_return_params(client);
     params_release(&server->settled_params);

@@ -63,7 +63,7 @@ static bool is_unconditional(struct slice rest)
  * that stands elsewhere is made. */
 static bool find_call(struct slice text, struct call *ret)
 {
-    struct slice rest = text;
+    struct slice rest = traits_begin(text);
     if (!take(&rest, "select"))
         return false;
     (void)take(&rest, "pg_catalog.");

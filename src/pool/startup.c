@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "startup.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,8 +67,11 @@ static void clean_name(char *name)
 /* As Postgres spells it in what it reports; drivers compare. */
 static bool is_utf8(const char *encoding)
 {
-    return strcasecmp(encoding, "utf8") == 0 || strcasecmp(encoding, "utf-8") == 0 ||
-           strcasecmp(encoding, "unicode") == 0;
+    char letters[16] = "";
+    for (size_t len = 0; *encoding && len < sizeof(letters) - 1; encoding++)
+        if (isalnum((unsigned char)*encoding))
+            letters[len++] = *encoding;
+    return strcasecmp(letters, "utf8") == 0 || strcasecmp(letters, "unicode") == 0;
 }
 
 static bool add_parameter(struct startup *startup, struct slice name, struct slice value,

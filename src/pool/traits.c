@@ -175,8 +175,10 @@ struct statement_scan {
     unsigned traits;
     int position; /* of the next word, from 0 */
     struct token first, previous, before_previous;
-    bool draws; /* has called nextval(), or follows another statement that may have */
-    bool inserts, updates;
+    bool draws;   /* has called nextval(), or follows another statement that may have */
+    bool inserts; /* has an INSERT in it */
+    bool updates; /* what is named next is updated */
+    bool escapes; /* has a name with escapes */
     /* set_config(…): */
     int depth;
     int arguments, tokens; /* which argument it is, and how many tokens it has, so far */
@@ -246,20 +248,18 @@ static bool is_escaped(const struct statement_scan *scan)
     return is_symbol(scan->previous, '&') && is(scan->before_previous, "u");
 }
 
-/* What DISCARD ALL does not know of; some of it is an extension's. */
-static bool is_lasting(struct token token)
+/* Functions that leave what DISCARD ALL does not know of; some are an extension's. */
+static unsigned wear_of(struct slice function)
 {
-    static const char *const names[] = {"setseed",
-                                        "dblink_connect",
-                                        "dblink_connect_u",
-                                        "pg_replication_origin_session_setup",
-                                        "pg_create_physical_replication_slot",
-                                        "pg_create_logical_replication_slot",
-                                        "pg_copy_physical_replication_slot",
-                                        "pg_copy_logical_replication_slot",
-                                        "pg_backup_start",
-                                        "pg_start_backup"};
-    return is_one_of(token.text, names, ARRAY_LEN(names));
+    static const char *const lasting[] = {"dblink_connect", "dblink_connect_u",
+                                          "pg_replication_origin_session_setup", "pg_backup_start",
+                                          "pg_start_backup"};
+    static const char *const wearing[] = {
+        "setseed", "pg_create_physical_replication_slot", "pg_create_logical_replication_slot",
+        "pg_copy_physical_replication_slot", "pg_copy_logical_replication_slot"};
+    if (is_one_of(function, lasting, ARRAY_LEN(lasting)))
+        return TRAIT_LASTING;
+    return is_one_of(function, wearing, ARRAY_LEN(wearing)) ? TRAIT_WEAR : 0;
 }
 
 /* Functions that run a text, in which there may be anything. */
@@ -284,14 +284,15 @@ static void see_word_anywhere(struct statement_scan *scan, struct token token)
     if (slice_equal_nocase(token.text, SLICE("pg_settings")) &&
         scan->updates) /* has a rule that is set_config */
         scan->traits |= TRAIT_SET;
-    if (is(token, "update"))
-        scan->updates = true;
-    if (token.type == TOKEN_QUOTED && is_escaped(scan))
+    scan->updates =
+        is(token, "update") || (scan->updates && (is(token, "only") || is(token, "pg_catalog")));
+    if (token.type == TOKEN_QUOTED && is_escaped(scan)) {
+        scan->escapes = true;
+        if (memchr(token.text.ptr, '\\', token.text.len))
+            scan->traits |= TRAIT_SET;
+    }
+    if (runs_text(token) || (scan->escapes && is(token, "uescape")))
         scan->traits |= TRAIT_SET;
-    if (runs_text(token) || slice_equal_nocase(token.text, SLICE("set_limit")))
-        scan->traits |= TRAIT_SET;
-    if (is_lasting(token))
-        scan->traits |= TRAIT_LASTING;
     if (is(token, "insert"))
         scan->inserts = true;
     if (scan->inserts &&
@@ -315,6 +316,9 @@ static void see_word_anywhere(struct statement_scan *scan, struct token token)
 static void see_call(struct statement_scan *scan)
 {
     struct slice name = scan->previous.text;
+    scan->traits |= wear_of(name);
+    if (slice_equal_nocase(name, SLICE("set_limit")))
+        scan->traits |= TRAIT_SET;
     if (slice_equal_nocase(name, SLICE("set_config"))) {
         if (scan->depth > 0) /* in the arguments of another */
             scan->traits |= TRAIT_SET;
@@ -345,6 +349,10 @@ static void see_in_call(struct statement_scan *scan, struct token token)
         scan->tokens = 0;
         return;
     }
+    if (is_symbol(token, '>') && is_symbol(scan->previous, '=')) {
+        scan->tokens = 0; /* name => value */
+        return;
+    }
     bool alone = scan->tokens++ == 0;
     if (scan->arguments == 0)
         scan->reported = alone && is_string && is_reported(token.text);
@@ -369,8 +377,11 @@ static void see_beside(struct statement_scan *scan, struct token token)
     if (scan->position == 2 && is(scan->first, "prepare") && is(scan->previous, "transaction") &&
         token.type != TOKEN_STRING)
         scan->traits |= TRAIT_PREPARE; /* that is the statement's name */
+    struct slice path = token.text;
+    while (path.len > 0 && strchr(" \"", path.ptr[0]))
+        advance(&path, 1);
     if (token.type == TOKEN_STRING && (is(scan->first, "set") || scan->depth > 0) &&
-        memmem(token.text.ptr, token.text.len, "pg_temp", 7))
+        path.len >= 7 && strncasecmp(path.ptr, "pg_temp", 7) == 0)
         scan->traits |= TRAIT_TEMPORARY;
 }
 
@@ -440,6 +451,7 @@ const char *traits_name(unsigned traits)
         {TRAIT_LOCK, "a session-level advisory lock"},
         {TRAIT_LOAD, "LOAD"},
         {TRAIT_LASTING, "a function that changes its session"},
+        {TRAIT_NAMED, "a named statement, with prepared_statements_max = 0,"},
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (traits & names[i].trait)
@@ -474,6 +486,12 @@ static bool fold_name(struct token token, char ret_name[64])
     }
     ret_name[len] = 0;
     return true;
+}
+
+struct slice traits_begin(struct slice text)
+{
+    skip_space(&text);
+    return text;
 }
 
 /* Does nothing but a semicolon follow? */
@@ -529,7 +547,7 @@ static bool is_reserved(struct token token)
         "initially inner intersect into is isnull join lateral leading left like limit "
         "localtime localtimestamp natural not notnull null offset on only or order "
         "outer overlaps placing primary references returning right select session_user "
-        "similar some symmetric table tablesample then to trailing true union unique "
+        "similar some symmetric system_user table tablesample then to trailing true union unique "
         "user using variadic verbose when where window with ";
     char word[32] = " ";
     size_t len = token.text.len;

@@ -23,16 +23,18 @@ enum trait {
     TRAIT_READ = 1 << 8,      /* one SELECT that writes nothing, as far as a look can tell */
     TRAIT_UNLISTEN = 1 << 13,
     TRAIT_SEQUENCE = 1 << 14, /* currval(), lastval() of what was drawn by another statement */
-    TRAIT_LASTING = 1 << 15,  /* functions whose effect on the session nothing resets */
+    TRAIT_LASTING = 1 << 15,  /* dblink_connect() and its kin: nothing resets what they do */
     TRAIT_CUT = 1 << 16,      /* the text is longer than what is looked at */
+    TRAIT_WEAR = 1 << 17,     /* setseed(), temporary slots: the same, and nobody misses it */
+    TRAIT_NAMED = 1 << 18,    /* a named statement of the protocol, where the pool has no names */
 };
 
 /* All that would outlive a transaction. */
 enum {
     TRAITS_SESSION = TRAIT_SET | TRAIT_PREPARE | TRAIT_LISTEN | TRAIT_CURSOR | TRAIT_TEMPORARY |
-                     TRAIT_LOCK | TRAIT_LOAD | TRAIT_LASTING,
-    TRAITS_LASTING = TRAIT_LOAD | TRAIT_LASTING, /* … and DISCARD ALL */
-    TRAITS_LEFT = TRAITS_SESSION | TRAIT_CUT,    /* … perhaps */
+                     TRAIT_LOCK | TRAIT_LOAD | TRAIT_LASTING | TRAIT_NAMED,
+    TRAITS_WORN = TRAIT_LOAD | TRAIT_LASTING | TRAIT_WEAR, /* … and DISCARD ALL */
+    TRAITS_LEFT = TRAITS_SESSION | TRAIT_CUT | TRAIT_WEAR, /* … perhaps */
 };
 
 /* What the pool may do itself. */
@@ -46,6 +48,9 @@ const char *traits_name(unsigned traits);
 /* The text for a log: on one line, without comments, with ? for every string and number, so that
  * nobody's data are in it; cut after bytes_max. Malloc'ed. */
 char *traits_outline(struct slice text, size_t bytes_max);
+
+/* The text without blanks and comments before its first word. */
+struct slice traits_begin(struct slice text);
 
 /* The name in "DEALLOCATE [PREPARE] name", unquoted into ret_name[0..64); false: another form. */
 bool traits_deallocated(struct slice text, char ret_name[64]);

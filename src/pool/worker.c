@@ -263,9 +263,15 @@ static int on_request(struct attachment *attachment, const struct ring_frame *fr
     if (!(request.flags & FRAME_SOCKET) || request.headers_bytes || request.inline_bytes ||
         request.url_bytes > TARGET_BYTES_MAX || sizeof(request) + rest != frame->bytes ||
         request.id < EXCHANGE_ID_BASE || request.id <= attachment->last_id ||
-        !slot_is_free(attachment, frame->slot) || is_full(attachment))
+        !slot_is_free(attachment, frame->slot) ||
+        buffer_len(&attachment->outbox.waiting) > 2 * WAITING_BYTES_MAX)
         return -EPROTO; /* also who opens sockets and reads no answers */
     attachment->last_id = request.id;
+    if (is_full(attachment)) {
+        refuse(attachment, frame->slot, request.id, ERROR_KIND_CONNECT,
+               "Too many bytes of the worker's databases wait to be read.");
+        return 0;
+    }
     struct slice target = {payload + sizeof(request) + request.method_bytes, request.url_bytes};
     const struct binding_config *binding = find_binding(attachment, target);
     mark(attachment);

@@ -13,6 +13,9 @@ import { Weir, freePort, patience } from "../e2e/lib.mjs";
 
 export { Weir, freePort, patience };
 
+// For tests of a process's memory: false, or why they can not be run.
+export const sanitized = process.env.ASAN_OPTIONS !== undefined && "the sanitizer keeps what was freed, and more";
+
 // Hooks that are made within another hook belong to that one: these are the file's.
 const cleanups = [];
 after(async () => {

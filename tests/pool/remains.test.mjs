@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
-import { Wire, bind, database, errorOf, eventually, execute, message, parse, patience, query, show, sleep, startPool, startPostgres, sync } from "./lib.mjs";
+import { Wire, bind, copyData, database, errorOf, eventually, execute, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -205,7 +205,7 @@ test("who listens and does not read is ended, and costs no more than some MiB", 
   await pool.stop();
 });
 
-test("statements that nobody has any more are kept within bounds", { timeout: 60000 * patience }, async () => {
+test("statements that nobody has any more are kept within bounds", { skip: sanitized, timeout: 60000 * patience }, async () => {
   const pool = await open();
   const a = await Wire.login(pool.port), pid = pool.pid();
   const { readFileSync } = await import("node:fs");
@@ -282,6 +282,131 @@ test("a first login waits no longer than query_wait_timeout, and is told why", a
   const error = errorOf(await wire.wait(() => wire.ended));
   assert.equal(error.C, "57P03");
   assert.ok(Date.now() - began < 4000 * patience);
+  await pool.stop();
+});
+
+test("settings that the database refuses are told once, and end the session; those of a transaction alone do not matter", async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 2\nlog_disconnections = true\n${database(postgres)}`);
+  const a = await Wire.login(pool.port, { client_encoding: "mule_internal" });
+  a.send(query("select 1"));
+  assert.match(errorOf(await a.wait(() => a.ended)).C, /^0A000|22023$/);
+  const b = await Wire.login(pool.port, { options: "-c transaction_isolation=serializable" });
+  assert.deepEqual(await b.rows("select 1"), [["1"]]);
+  assert.ok(pool.weir.output.split("closing because").length < 5, pool.weir.output);
+  await pool.stop();
+});
+
+test("statement mode: COPY from a client", async () => {
+  const pool = await open('pool_mode = "statement"');
+  const a = await Wire.login(pool.port);
+  a.send(query("copy t (v) from stdin"));
+  await a.until("G");
+  a.send(copyData("one\ntwo\n"), message("c"));
+  assert.equal(errorOf(await a.until("Z")), undefined);
+  a.send(query("copy t (v) from stdin"), copyData("three\n"), message("c"));
+  assert.equal(errorOf(await a.until("Z")), undefined);
+  await pool.stop();
+});
+
+test("statements are prepared anew after a reset that takes them away, whatever it is called", async () => {
+  for (const reset of ["DISCARD ALL;", "deallocate all; reset all"]) {
+    const pool = await open(`server_reset_query = "${reset}"\nserver_reset_query_always = true`);
+    const a = await Wire.login(pool.port);
+    a.send(parse("s", "select 'here'"), sync());
+    await a.until("Z");
+    await a.rows("begin");
+    a.send(bind("", "s"), execute(), sync());
+    assert.match((await a.until("Z")).map(show).join(), /here/, reset);
+    await pool.stop();
+  }
+});
+
+test("prepared_statements_max = 0: an error leaves a named statement, and the unnamed one is there for the next batch", async () => {
+  const pool = await open("prepared_statements_max = 0");
+  const a = await Wire.login(pool.port);
+  a.send(parse("s", "select 1 / $1::int"), bind("", "s", [0]), execute(), sync());
+  assert.equal(errorOf(await a.until("Z")).C, "22012");
+  a.send(bind("", "s", [1]), execute(), sync());
+  assert.equal(errorOf(await a.until("Z")), undefined);
+  a.close();
+  const b = await Wire.login(pool.port);
+  b.send(parse("", "select 2"), sync());
+  await b.until("Z");
+  b.send(bind(), execute(), sync());
+  assert.equal(errorOf(await b.until("Z")), undefined);
+  await pool.stop();
+});
+
+test("what is refused leaves its connection as it was", async () => {
+  const pool = await open('session_state = "error"');
+  const a = await Wire.login(pool.port), [[pid]] = await a.rows("select pg_backend_pid()");
+  for (const sql of ["load 'auto_explain'", "select dblink_connect('x', 'host=/nowhere')"]) assert.equal(errorOf(await a.query(sql)).C, "0A000");
+  assert.deepEqual(await a.rows("select pg_backend_pid()"), [[pid]]);
+  await pool.stop();
+});
+
+const harmless = [
+  "with s as (select setseed(0.5)) select random() from s", "select setseed(7)", "select dblink_connect('x', 'host=/nowhere')",
+  "select 1 as set_limit", "select set_config('a.b', 'x', is_local => true)", `select 1 as U&"a"`,
+  "insert into t (v) select name from pg_settings limit 1 on conflict (id) do update set v = (select count(*) from pg_settings)",
+  "set local search_path = 'public, pg_temp'", "select 'pg_temp'",
+];
+test("what leaves nothing, or nothing that is missed, pins nobody", async () => {
+  const pool = await open();
+  const a = await Wire.login(pool.port), b = await Wire.login(pool.port);
+  for (const sql of harmless) {
+    await a.query(sql);
+    b.send(query("select 1"));
+    await b.until("Z", 1, 2000 * patience).catch(() => assert.fail(sql));
+  }
+  await pool.stop();
+});
+
+test("UNLISTEN of a transaction that is taken away comes to nothing; behind a ROLLBACK it holds", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 2\nidle_transaction_timeout = "300ms"\n${database(postgres)}`);
+  const a = await Wire.login(pool.port), b = await Wire.login(pool.port);
+  const heard = async (text) => {
+    await b.rows(`notify ch, '${text}'`);
+    await sleep(300);
+    await a.rows("select 1");
+    return a.text.includes(`ch\0${text}\0`);
+  };
+  await a.rows("listen ch");
+  await a.rows("begin");
+  await a.query("unlisten ch");
+  await sleep(1500); // 25P03
+  await a.query("select 1");
+  await a.query("select 2");
+  assert.ok(await heard("first"));
+  await a.query("rollback; unlisten *");
+  assert.ok(!(await heard("second")));
+  await a.rows("listen ch");
+  await a.rows("set a.b = 'x'");
+  a.send(parse("", "listen ch"), bind(), execute(), sync());
+  await a.until("Z");
+  assert.ok(await heard("third"));
+  assert.equal(a.text.split("ch\0third\0").length - 1, 1);
+  await pool.stop();
+});
+
+test("WAIT_CLOSE does not wait for who has left something that no reset takes away", async () => {
+  const pool = await startPool(`auth = "any"\npool_mode = "session"\npool_size = 2\nadmin_users = ["postgres"]\n${database(postgres)}`);
+  const a = await Wire.login(pool.port);
+  await a.rows("select setseed(0.5)");
+  const console_ = await Wire.login(pool.port, { database: "pgbouncer" });
+  assert.equal(errorOf(await console_.query("wait_close")), undefined);
+  await pool.stop();
+});
+
+test("a result that is kept is asked for once, also where settings are restored before it", async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 1\nadmin_users = ["postgres"]\n${database(postgres, "[databases.cache]\nmax_age = \"60s\"")}`);
+  const a = await Wire.login(pool.port, { options: "-c search_path=public" }), b = await Wire.login(pool.port, { options: "-c search_path=public,pg_catalog" });
+  for (let i = 0; i < 10; i++) for (const wire of [a, b]) await wire.rows(`select ${i}`);
+  const console_ = await Wire.login(pool.port, { database: "pgbouncer" });
+  const replies = await console_.query("show cache");
+  const columns = replies.find(({ type }) => type === "T").body.toString("latin1", 2).split("\0").map((name) => name.match(/[a-z_]+$/)?.[0]).filter(Boolean);
+  const row = (await console_.rows("show cache")).at(-1);
+  assert.ok(Number(row[columns.indexOf("misses")]) <= 21, `${columns}: ${row}`);
   await pool.stop();
 });
 
