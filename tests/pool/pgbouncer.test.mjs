@@ -346,6 +346,7 @@ test("listen_addr is what the resolver makes of it, databases without a host, an
   const rows = await admin.rows("show databases");
   assert.deepEqual(rows.map(([name, host]) => [name, host]), [["postgres", postgres.dir], ["first", postgres.dir], ["pgbouncer", null]]);
   assert.deepEqual(rows.map((row) => row[7]).slice(0, 2), ["0", "0"]);
+  for (const wire of [...wires, admin]) wire.close(); // SIGTERM waits for them
   await weir.stop();
   assert.match(spawnSync(weirPath, ["pool", "import", join(dir, "b.ini")], { encoding: "utf8" }).stdout, /^listen = \["\S+:\d+", /m);
 });
@@ -406,6 +407,7 @@ test("session pooling is the default there, and stays it", async () => {
   other.send(query("show statement_timeout"));
   assert.equal(errorOf(await other.until("Z")), undefined);
   assert.deepEqual(await wire.rows("show statement_timeout"), [["1234ms"]]);
+  for (const one of [wire, other]) one.close(); // SIGTERM waits for them
   await weir.stop();
 });
 

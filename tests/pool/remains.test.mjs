@@ -282,6 +282,7 @@ test("a first login waits no longer than query_wait_timeout, and is told why", a
   const error = errorOf(await wire.wait(() => wire.ended));
   assert.equal(error.C, "57P03");
   assert.ok(Date.now() - began < 4000 * patience);
+  a.close(); // in its transaction, for whose end a stop waits
   await pool.stop();
 });
 
@@ -317,6 +318,7 @@ test("statements are prepared anew after a reset that takes them away, whatever 
     await a.rows("begin");
     a.send(bind("", "s"), execute(), sync());
     assert.match((await a.until("Z")).map(show).join(), /here/, reset);
+    a.close(); // in its transaction, for whose end a stop waits
     await pool.stop();
   }
 });
