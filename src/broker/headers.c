@@ -36,14 +36,6 @@ static struct slice trim(struct slice text)
     return text;
 }
 
-static bool is_one_of(struct slice name, const char *const names[])
-{
-    for (size_t i = 0; names[i]; i++)
-        if (slice_equal_nocase(name, slice_of(names[i])))
-            return true;
-    return false;
-}
-
 /* The next "name: value" of a block. False at its end, or where it is none (then left as it is). */
 static bool next_field(struct slice *block, struct slice *ret_name, struct slice *ret_value)
 {
@@ -87,14 +79,14 @@ static void remove_field(struct buffer *block, const char *name)
 int request_headers_take(struct request_headers *headers, struct slice block)
 {
     /* They frame the message or belong to the connection, which is not the worker's. */
-    static const char *const ours[] = {"connection", "content-length",    "expect", "host",
-                                       "keep-alive", "proxy-connection",  "te",     "trailer",
-                                       "upgrade",    "transfer-encoding", NULL};
+    static const char *const ours[] = {"connection", "content-length",   "expect", "host",
+                                       "keep-alive", "proxy-connection", "te",     "trailer",
+                                       "upgrade",    "transfer-encoding"};
     struct slice name, value;
     while (next_field(&block, &name, &value)) {
         if (!is_token(name) || !is_value(value))
             return -EPROTO;
-        if (!is_one_of(name, ours))
+        if (!slice_is_one_of_nocase(name, ours, ARRAY_LEN(ours)))
             append_field(&headers->block, name, value);
     }
     return block.len == 0 ? 0 : -EPROTO;
@@ -170,7 +162,7 @@ int response_headers_line(struct response_headers *headers, struct slice line)
 {
     static const char *const hop_by_hop[] = {"connection", "keep-alive", "proxy-connection",
                                              "te",         "trailer",    "transfer-encoding",
-                                             "upgrade",    NULL};
+                                             "upgrade"};
     if (slice_starts_with(line, SLICE("HTTP/")))
         return take_status(headers, line);
     struct slice whole = trim(line);
@@ -183,7 +175,8 @@ int response_headers_line(struct response_headers *headers, struct slice line)
         return 0;
     struct slice name = {line.ptr, (size_t)(colon - line.ptr)};
     struct slice value = trim((struct slice){colon + 1, line.len - name.len - 1});
-    if (!is_token(name) || !is_value(value) || is_one_of(name, hop_by_hop))
+    if (!is_token(name) || !is_value(value) ||
+        slice_is_one_of_nocase(name, hop_by_hop, ARRAY_LEN(hop_by_hop)))
         return 0;
     if (buffer_len(&headers->block) + line.len > RESPONSE_HEADERS_BYTES_MAX)
         return -EMSGSIZE;

@@ -155,6 +155,11 @@ const char *check_asset_glob(const char *text)
                : "expected a glob that begins with / or !/, such as \"/api/*\"";
 }
 
+const char *check_socket_dir(const char *text)
+{
+    return text[0] == '@' ? "abstract sockets are not possible; give a directory" : NULL;
+}
+
 const char *check_file_mode(const char *text)
 {
     size_t len = strlen(text);

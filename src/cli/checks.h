@@ -21,6 +21,8 @@ const char *check_date(const char *text);
 /* A glob of run_worker_first. */
 const char *check_asset_glob(const char *text);
 
+/* A host, or the directory of a unix socket: no abstract one ("@name"). */
+const char *check_socket_dir(const char *text);
 /* Rights of a file in octal, "0770". */
 const char *check_file_mode(const char *text);
 /* A group of this machine, by name or number; its number into *ret_id. */

@@ -441,8 +441,6 @@ static int port_of(struct ini *ini, int line, const char *key, const char *value
     return 0;
 }
 
-static const char no_abstract[] = "abstract sockets are not possible; give a directory";
-
 /* Of a port, unix_socket_dir, unix_socket_mode and unix_socket_group, of which an empty one is
  * none. */
 static void check_listen(struct ini *ini, int line, const char *name, const char *value)
@@ -452,8 +450,8 @@ static void check_listen(struct ini *ini, int line, const char *name, const char
         (void)port_of(ini, line, name, value);
     const char *wrong = strcmp(name, "unix_socket_mode") == 0              ? check_file_mode(value)
                         : strcmp(name, "unix_socket_group") == 0 && *value ? check_group(value, &id)
-                        : strcmp(name, "unix_socket_dir") == 0 && *value == '@' ? no_abstract
-                                                                                : NULL;
+                        : strcmp(name, "unix_socket_dir") == 0             ? check_socket_dir(value)
+                                                                           : NULL;
     if (wrong)
         config_error(ini->report, line, name, "%s = \"%s\": %s", name, value, wrong);
 }
@@ -595,8 +593,9 @@ static void add_hosts(struct ini *ini, int line, json_t *database, const char *h
     AUTO_TEXT copy = xstrdup(host);
     char *rest = copy;
     for (char *one; (one = strsep(&rest, ","));) {
-        if (one[0] == '@')
-            config_error(ini->report, line, "host", "host = \"%s\": %s", one, no_abstract);
+        const char *wrong = check_socket_dir(one);
+        if (wrong)
+            config_error(ini->report, line, "host", "host = \"%s\": %s", one, wrong);
         (void)json_array_append_new(hosts, json_pack("{s:s, s:i}", "host", one, "port", port));
     }
     (void)json_object_set_new(database, "hosts", hosts);

@@ -334,11 +334,10 @@ static void take_host(const struct reader *reader, const struct value *table, js
     AUTO_TEXT list = xstrdup(host);
     char *save = NULL;
     for (char *one = strtok_r(list, ", ", &save); one; one = strtok_r(NULL, ", ", &save)) {
-        if (one[0] == '@')
+        const char *wrong = check_socket_dir(one);
+        if (wrong)
             config_error(reader->report, line_of(table, "host"), "host",
-                         "[[databases]] host = \"%s\": abstract sockets are not possible; give a "
-                         "directory",
-                         one);
+                         "[[databases]] host = \"%s\": %s", one, wrong);
         (void)json_array_append_new(
             hosts, json_pack("{s:s, s:i}", "host", one, "port",
                              port && port->type == VALUE_INTEGER ? (int)port->integer : 5432));

@@ -30,6 +30,14 @@ static inline bool slice_equal_nocase(struct slice a, struct slice b)
     return a.len == b.len && (a.len == 0 || strncasecmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+static inline bool slice_is_one_of_nocase(struct slice s, const char *const names[], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (slice_equal_nocase(s, slice_of(names[i])))
+            return true;
+    return false;
+}
+
 static inline bool slice_starts_with(struct slice s, struct slice prefix)
 {
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);

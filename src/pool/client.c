@@ -329,7 +329,12 @@ static struct wire_error error_in(struct slice body)
 void client_refuse(struct client *client, struct slice error)
 {
     const struct wire_error told = error_in(error);
-    client_trouble(client, &told);
+    client_end_soon(client, &told);
+}
+
+void client_end_soon(struct client *client, const struct wire_error *error)
+{
+    client_trouble(client, error);
     client->terminated = true;
     pool_again(client);
 }

@@ -998,7 +998,7 @@ static bool restore_params(struct client *client, struct batch *batch)
     struct slice encoding = params_get(client->params, encoding_name);
     if (encoding.ptr && !slice_equal(params_get(from, encoding_name), encoding)) {
         /* On its own: a text is read in the encoding of before. */
-        struct params *between = params_with(params_hold(from), SLICE("client_encoding"), encoding);
+        struct params *between = params_with(params_hold(from), slice_of(encoding_name), encoding);
         send_params(client, batch, from, between);
         params_release(&from);
         from = between;

@@ -210,9 +210,11 @@ static void failure_of(const struct pool *pool, struct wire_error *ret_error)
 static bool any_will_come_back(const struct pool *pool)
 {
     for (const struct link *link = list_first(&pool->lent); link;
-         link = list_next(&pool->lent, link))
-        if (!CONTAINER_OF(link, struct server, link)->tainted)
+         link = list_next(&pool->lent, link)) {
+        const struct server *server = CONTAINER_OF(link, struct server, link);
+        if (!server->tainted && !server->worn)
             return true;
+    }
     return false;
 }
 
@@ -225,13 +227,16 @@ static bool is_down(const struct pool *pool)
            !any_will_come_back(pool);
 }
 
-static void resume_logins(struct pool *pool, const struct wire_error *error)
+/* All that wait for the pool's first connection, or those that have waited for longer than the
+ * limit (0: all). */
+static void resume_logins(struct pool *pool, const struct wire_error *error, int64_t limit_ms)
 {
     struct link *link = list_first(&pool_process.clients), *next;
     for (; link; link = next) {
         struct client *client = CONTAINER_OF(link, struct client, link);
         next = list_next(&pool_process.clients, link);
-        if (client->state == CLIENT_LOGIN && client->pool == pool)
+        if (client->state == CLIENT_LOGIN && client->pool == pool &&
+            (limit_ms == 0 || pool_passed(client->since_us, limit_ms)))
             login_resume(client, error);
     }
 }
@@ -351,7 +356,7 @@ void pool_open(struct pool *pool)
     struct wire_error error;
     if (is_down(pool) && pool_now() < pool->retry_us) {
         failure_of(pool, &error);
-        resume_logins(pool, &error);
+        resume_logins(pool, &error, 0);
     } else if (pool->connecting.count == 0) {
         take_from_others(pool);
         if (may_connect(pool))
@@ -557,7 +562,7 @@ void pool_connect_worked(struct pool *pool)
     pool->failures = 0;
     pool->retry_us = 0;
     text_free(&pool->failure);
-    resume_logins(pool, NULL);
+    resume_logins(pool, NULL, 0);
 }
 
 /* 100 ms, doubled with each failure up to 5 s, and a part of it by chance, so that many pools do
@@ -587,12 +592,9 @@ void pool_connect_failed(struct pool *pool, const struct wire_error *error)
     if (!is_down(pool))
         return;
     failure_of(pool, &kept);
-    resume_logins(pool, &kept);
+    resume_logins(pool, &kept, 0);
     for (struct link *link; (link = list_first(&pool->waiting));) {
-        struct client *client = CONTAINER_OF(link, struct client, waiting);
-        pool_stop_waiting(client);
-        client_trouble(client, &kept);
-        pool_again(client);
+        client_stop_waiting(CONTAINER_OF(link, struct client, waiting), &kept);
     }
 }
 
@@ -610,22 +612,13 @@ uint32_t pool_pinned(const struct pool *pool)
 }
 
 /* A login waits for the pool's first connection as a query waits for one. */
-static void end_long_logins(struct pool *pool, const struct wire_error *error)
-{
-    struct link *link = list_first(&pool_process.clients), *next;
-    for (; link; link = next) {
-        struct client *client = CONTAINER_OF(link, struct client, link);
-        next = list_next(&pool_process.clients, link);
-        if (client->state == CLIENT_LOGIN && client->pool == pool &&
-            pool_passed(client->since_us, pool->limits.query_wait_ms))
-            login_resume(client, error);
-    }
-}
-
 static void end_long_waits(struct pool *pool)
 {
     int64_t limit_ms = pool->limits.query_wait_ms;
-    if (limit_ms <= 0 || pool->waiting.count + pool->logins == 0)
+    const struct link *first = list_first(&pool->waiting);
+    bool late =
+        first && pool_passed(CONTAINER_OF(first, struct client, waiting)->since_us, limit_ms);
+    if (limit_ms <= 0 || (!late && pool->logins == 0))
         return;
     AUTO_TEXT detail =
         xasprintf("%u connections are in use, %u of them pinned by session state; %u clients wait; "
@@ -641,12 +634,9 @@ static void end_long_waits(struct pool *pool)
         struct client *client = CONTAINER_OF(link, struct client, waiting);
         if (!pool_passed(client->since_us, limit_ms))
             break;
-        pool_stop_waiting(client);
-        client_trouble(client, &error);
-        pool_again(client);
+        client_stop_waiting(client, &error);
     }
-    if (pool->logins > 0)
-        end_long_logins(pool, &error);
+    resume_logins(pool, &error, limit_ms);
 }
 
 static void tick_servers(struct list *list)

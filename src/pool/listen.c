@@ -81,17 +81,16 @@ static struct channel *add_channel(struct pool *pool, const char *name)
 }
 
 /* LISTEN or UNLISTEN on the listening connection, if there is one. */
-static void tell(struct pool *pool, const char *verb, const char *name)
+static void tell(struct pool *pool, bool listen, const char *name)
 {
     AUTO_BUFFER sql = {0};
     if (!pool->listener || pool->listener->state != SERVER_LISTENING)
         return; /* it learns all channels when it is up */
-    buffer_printf(&sql, "%s \"", verb);
+    buffer_printf(&sql, "%s \"", listen ? "LISTEN" : "UNLISTEN");
     for (const char *p = name; *p; p++)
         buffer_append(&sql, *p == '"' ? "\"\"" : p, *p == '"' ? 2 : 1);
     buffer_append(&sql, "\"", 2);
-    bool listens = strcmp(verb, "LISTEN") == 0;
-    (void)server_query(pool->listener, sql.data + sql.start, listens ? name : NULL);
+    (void)server_query(pool->listener, sql.data + sql.start, listen ? name : NULL);
 }
 
 static void drop_channel(struct pool *pool, struct channel *channel)
@@ -100,7 +99,7 @@ static void drop_channel(struct pool *pool, struct channel *channel)
     while (*place != channel)
         place = &(*place)->next;
     *place = channel->next;
-    tell(pool, "UNLISTEN", channel->name);
+    tell(pool, false, channel->name);
     free(channel);
 }
 
@@ -131,7 +130,7 @@ static void subscribe(struct client *client, const char *name)
     struct channel *channel = find_channel(pool, name);
     if (!channel) {
         channel = add_channel(pool, name);
-        tell(pool, "LISTEN", name);
+        tell(pool, true, name);
     }
     struct subscription *made = xcalloc(1, sizeof(*made));
     made->client = client;
@@ -262,7 +261,7 @@ void listen_begin(struct server *server)
     struct pool *pool = server->pool;
     server_become(server, SERVER_LISTENING);
     for (struct channel *channel = pool->channels; channel; channel = channel->next)
-        tell(pool, "LISTEN", channel->name);
+        tell(pool, true, channel->name);
     pool_serve_later(pool);
 }
 
@@ -314,11 +313,8 @@ static bool is_behind(struct client *client)
         "They are more than 8 MiB.", "Read what comes, or LISTEN to less.", NULL};
     if (!client->late && !client->out)
         client->late_bytes = 0;
-    if (client->late_bytes > LATE_BYTES_MAX && !client->terminated) {
-        client_trouble(client, &too_slow);
-        client->terminated = true;
-        pool_again(client);
-    }
+    if (client->late_bytes > LATE_BYTES_MAX && !client->terminated)
+        client_end_soon(client, &too_slow);
     return client->terminated;
 }
 

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "traits.h"
+
 enum { BUCKETS = 256 };
 
 struct param {
@@ -103,8 +105,7 @@ static struct params *intern(struct params *made)
         }
     made->references = 1;
     made->meaning = meaning_of(made);
-    const char *path = params_get(made, "search_path").ptr;
-    made->temporary = path && strncasecmp(path + strspn(path, " \""), "pg_temp", 7) == 0;
+    made->temporary = traits_path_is_temporary(params_get(made, "search_path"));
     made->next = *bucket;
     return *bucket = made;
 }

@@ -122,7 +122,8 @@ struct server {
     struct statement *unnamed; /* what is its unnamed statement: a reference, NULL: unknown */
     struct statement *command; /* bound to the unnamed portal, and the pool does it itself: a
                                   reference, NULL: it is another */
-    uint64_t unnamed_result;   /* what it takes and returns here; 0: not known */
+    uint64_t unnamed_by; /* where the pool has no names: the client's id that prepared it, or 0 */
+    uint64_t unnamed_result; /* what it takes and returns here; 0: not known */
     struct buffer in, out;
     struct server_login *login; /* while connecting */
     struct tcp_watch acknowledged, client_acknowledged;
@@ -165,12 +166,10 @@ struct server {
     bool reuses;        /* the batch that is read uses a statement that was prepared before it */
     bool describes;     /* … and asks what its columns are */
     bool resets;        /* the command that runs is a RESET */
-    uint64_t
-        unnamed_by;    /* the client's id that has prepared the unnamed statement; 0: nobody has */
-    bool rolled_back;  /* in the transaction that runs something was, perhaps all of it */
-    bool pin_unproved; /* what pins its client is the only thing under way, and may fail */
-    bool retries;      /* asks asked_again once more when the server is ready */
-    bool drop_skipped; /* what is skipped is not for the client */
+    bool rolled_back;   /* in the transaction that runs something was, perhaps all of it */
+    bool pin_unproved;  /* what pins its client is the only thing under way, and may fail */
+    bool retries;       /* asks asked_again once more when the server is ready */
+    bool drop_skipped;  /* what is skipped is not for the client */
 };
 
 struct pool {
@@ -292,6 +291,8 @@ void client_settle_params(struct client *client);
 void client_return_params(struct client *client);
 /* A server refuses what its session begins with: in its next turn it ends with that error. */
 void client_refuse(struct client *client, struct slice error);
+/* The same, with an error of the pool's own. */
+void client_end_soon(struct client *client, const struct wire_error *error);
 /* Out of the queue, or of those that wait for another's result, with an error. */
 void client_stop_waiting(struct client *client, const struct wire_error *error);
 /* By what it was told as its process id. NULL: there is none. */

@@ -288,13 +288,6 @@ static void on_parameter(struct reply *reply)
         wire_parameter(batch_compose(reply->batch), name, meant);
 }
 
-static void forget_prepared(struct server *server)
-{
-    prepared_clear(&server->prepared);
-    if (server->client)
-        names_done(&server->client->names);
-}
-
 /* The parameter, or all of them, is what the connection began with; the session began with its own,
  * which is set before its next transaction. */
 static void reset_to_startup(struct server *server, struct client *client, const char *which)
@@ -321,12 +314,18 @@ static bool is_last(const struct expect *expect)
     return true;
 }
 
+/* All that the session has prepared. */
+static bool ends_statements(struct slice tag)
+{
+    return slice_equal(tag, SLICE("DISCARD ALL\0")) || slice_equal(tag, SLICE("DEALLOCATE ALL\0"));
+}
+
 /* SQL that the pool must know of is recognised by its tag, without parsing. */
 static void on_tag(struct server *server, struct slice tag)
 {
     struct client *client = server->client;
-    if (slice_equal(tag, SLICE("DEALLOCATE ALL\0")))
-        forget_prepared(server);
+    if (client && ends_statements(tag))
+        names_done(&client->names);
     const struct expected *head = expect_head(&server->expect);
     const char *reset = head ? head->resets : NULL;
     bool is_reset = slice_equal(tag, SLICE("RESET\0"));
@@ -337,7 +336,6 @@ static void on_tag(struct server *server, struct slice tag)
     server->dirty = server->dirty || (is_reset && !reset); /* of which, was not seen */
     if (!slice_equal(tag, SLICE("DISCARD ALL\0")))
         return;
-    forget_prepared(server);
     params_release(&server->params);
     server->params = params_hold(server->base_params);
     bool last = is_last(&server->expect); /* else what follows may have left something again */
@@ -367,17 +365,15 @@ static void on_complete(struct reply *reply)
     reply->server->progress_us = pool_now();
     if (reply->start[0] == 'C' && memchr("ACDRS", reply->start[WIRE_HEADER_BYTES], 5)) {
         note_schema(reply->server, body_of(reply));
+        if (ends_statements(body_of(reply)))
+            prepared_clear(&reply->server->prepared);
         if (head != EXPECT_OWN_QUERY) /* we know what we asked for */
             on_tag(reply->server, body_of(reply));
     }
     if (reply->server->rolled_back && slice_starts_with(body_of(reply), SLICE("UNLISTEN")))
         reply->server->rolled_back = false; /* that came before it */
-    if (head == EXPECT_OWN_QUERY) {
-        if (slice_equal(body_of(reply), SLICE("DISCARD ALL\0")) ||
-            slice_equal(body_of(reply), SLICE("DEALLOCATE ALL\0")))
-            prepared_clear(&reply->server->prepared);
+    if (head == EXPECT_OWN_QUERY)
         return;
-    }
     if (head == EXPECT_EXECUTE) {
         struct expected entry = expect_pop(&reply->server->expect);
         expected_done(&entry);

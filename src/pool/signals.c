@@ -50,9 +50,8 @@ static bool is_unconditional(struct slice rest)
         size_t len = 0;
         while (len < rest.len && (isalnum((unsigned char)rest.ptr[len]) || rest.ptr[len] == '_'))
             len++;
-        for (size_t i = 0; i < ARRAY_LEN(words); i++)
-            if (slice_equal_nocase((struct slice){rest.ptr, len}, slice_of(words[i])))
-                return false;
+        if (slice_is_one_of_nocase((struct slice){rest.ptr, len}, words, ARRAY_LEN(words)))
+            return false;
         len += len == 0;
         rest.ptr += len, rest.len -= len;
     }

@@ -50,10 +50,8 @@ static bool is_parameter_name(struct slice name)
 static bool is_of_packet(struct slice name)
 {
     static const char *const names[] = {"user", "database", "replication", "options"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (slice_equal_nocase(name, slice_of(names[i])))
-            return true;
-    return name.len > 5 && strncasecmp(name.ptr, "_pq_.", 5) == 0;
+    return slice_is_one_of_nocase(name, names, ARRAY_LEN(names)) ||
+           (name.len > 5 && strncasecmp(name.ptr, "_pq_.", 5) == 0);
 }
 
 /* As Postgres takes an application's name: what is not ASCII is a question mark. */

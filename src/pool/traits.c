@@ -143,14 +143,6 @@ static bool is(struct token token, const char *word)
     return token.type == TOKEN_WORD && slice_equal_nocase(token.text, slice_of(word));
 }
 
-static bool is_one_of(struct slice name, const char *const names[], size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (slice_equal_nocase(name, slice_of(names[i])))
-            return true;
-    return false;
-}
-
 static bool is_symbol(struct token token, char symbol)
 {
     return token.type == TOKEN_OTHER && token.symbol == symbol;
@@ -167,7 +159,7 @@ static bool is_reported(struct slice name)
                                         "names",
                                         "application_name",
                                         "standard_conforming_strings"};
-    return is_one_of(name, names, ARRAY_LEN(names));
+    return slice_is_one_of_nocase(name, names, ARRAY_LEN(names));
 }
 
 /* One statement, as far as it was read. */
@@ -225,7 +217,7 @@ static bool is_session_lock(struct token token)
 {
     static const char *const names[] = {"pg_advisory_lock", "pg_advisory_lock_shared",
                                         "pg_try_advisory_lock", "pg_try_advisory_lock_shared"};
-    return is_one_of(token.text, names, ARRAY_LEN(names));
+    return slice_is_one_of_nocase(token.text, names, ARRAY_LEN(names));
 }
 
 static bool is_temporary(struct token token)
@@ -257,9 +249,9 @@ static unsigned wear_of(struct slice function)
     static const char *const wearing[] = {
         "setseed", "pg_create_physical_replication_slot", "pg_create_logical_replication_slot",
         "pg_copy_physical_replication_slot", "pg_copy_logical_replication_slot"};
-    if (is_one_of(function, lasting, ARRAY_LEN(lasting)))
+    if (slice_is_one_of_nocase(function, lasting, ARRAY_LEN(lasting)))
         return TRAIT_LASTING;
-    return is_one_of(function, wearing, ARRAY_LEN(wearing)) ? TRAIT_WEAR : 0;
+    return slice_is_one_of_nocase(function, wearing, ARRAY_LEN(wearing)) ? TRAIT_WEAR : 0;
 }
 
 /* Functions that run a text, in which there may be anything. */
@@ -267,7 +259,7 @@ static bool runs_text(struct token token)
 {
     static const char *const names[] = {"query_to_xml", "query_to_xmlschema",
                                         "query_to_xml_and_xmlschema", "ts_stat", "ts_rewrite"};
-    return is_one_of(token.text, names, ARRAY_LEN(names));
+    return slice_is_one_of_nocase(token.text, names, ARRAY_LEN(names));
 }
 
 /* What a word says wherever it stands. */
@@ -282,10 +274,10 @@ static void see_word_anywhere(struct statement_scan *scan, struct token token)
         slice_equal_nocase(token.text, SLICE("pg_prepared_statement")))
         scan->traits |= TRAIT_PREPARED;
     if (slice_equal_nocase(token.text, SLICE("pg_settings")) &&
-        scan->updates) /* has a rule that is set_config */
+        (scan->updates || is(scan->first, "update"))) /* has a rule that is set_config */
         scan->traits |= TRAIT_SET;
-    scan->updates =
-        is(token, "update") || (scan->updates && (is(token, "only") || is(token, "pg_catalog")));
+    bool goes_on = is(token, "only") || slice_equal_nocase(token.text, SLICE("pg_catalog"));
+    scan->updates = is(token, "update") || (scan->updates && goes_on);
     if (token.type == TOKEN_QUOTED && is_escaped(scan)) {
         scan->escapes = true;
         if (memchr(token.text.ptr, '\\', token.text.len))
@@ -377,12 +369,16 @@ static void see_beside(struct statement_scan *scan, struct token token)
     if (scan->position == 2 && is(scan->first, "prepare") && is(scan->previous, "transaction") &&
         token.type != TOKEN_STRING)
         scan->traits |= TRAIT_PREPARE; /* that is the statement's name */
-    struct slice path = token.text;
-    while (path.len > 0 && strchr(" \"", path.ptr[0]))
-        advance(&path, 1);
     if (token.type == TOKEN_STRING && (is(scan->first, "set") || scan->depth > 0) &&
-        path.len >= 7 && strncasecmp(path.ptr, "pg_temp", 7) == 0)
+        traits_path_is_temporary(token.text))
         scan->traits |= TRAIT_TEMPORARY;
+}
+
+bool traits_path_is_temporary(struct slice path)
+{
+    while (path.len > 0 && (path.ptr[0] == ' ' || path.ptr[0] == '"'))
+        advance(&path, 1);
+    return path.len >= 7 && strncasecmp(path.ptr, "pg_temp", 7) == 0;
 }
 
 static void see(struct statement_scan *scan, struct token token)

@@ -49,6 +49,9 @@ const char *traits_name(unsigned traits);
  * nobody's data are in it; cut after bytes_max. Malloc'ed. */
 char *traits_outline(struct slice text, size_t bytes_max);
 
+/* Does a search_path begin with pg_temp, so that what is created is temporary? */
+bool traits_path_is_temporary(struct slice path);
+
 /* The text without blanks and comments before its first word. */
 struct slice traits_begin(struct slice text);
 

@@ -270,6 +270,7 @@ static int on_request(struct attachment *attachment, const struct ring_frame *fr
     if (is_full(attachment)) {
         refuse(attachment, frame->slot, request.id, ERROR_KIND_CONNECT,
                "Too many bytes of the worker's databases wait to be read.");
+        mark(attachment);
         return 0;
     }
     struct slice target = {payload + sizeof(request) + request.method_bytes, request.url_bytes};

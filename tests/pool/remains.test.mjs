@@ -33,6 +33,7 @@ const ways = {
   "a comment that ends with CR": [["-- a comment\rset a.e = 'x'"], setting("a.e"), unset],
   "behind a string of two lines": [["select E'a'\n'\\''; set a.f = 'x'"], setting("a.f"), unset],
   "UPDATE of pg_settings behind WITH": [["with a as (select '7777' v) update pg_settings set setting = (select v from a) where name = 'work_mem'"], "show work_mem", ([[value]]) => assert.equal(value, "4MB")],
+  "UPDATE of pg_settings by its quoted schema": [[`update "pg_catalog".pg_settings set setting = '7778' where name = 'work_mem'`], "show work_mem", ([[value]]) => assert.equal(value, "4MB")],
   "a function call of the protocol": [[call(2078, "a.g", "x", "f")], setting("a.g"), unset],
   "pg_temp as a string": [["begin", "set local search_path = 'pg_temp'", "create table left_over (a int)", "commit"], "select * from left_over", missing],
   "pg_temp in the search_path of the login": [["create table left_over (a int)"], "select * from pg_temp.left_over", missing, { options: "-c search_path=pg_temp,public" }],
