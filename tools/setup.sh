@@ -44,7 +44,7 @@ need_postgres() {
 }
 
 build_packages=(gcc libc6-dev meson ninja-build pkg-config
-  libjavascriptcoregtk-4.1-dev libseccomp-dev libjansson-dev libcurl4-openssl-dev libssl-dev libpg-query-dev libicu-dev
+  libjavascriptcoregtk-4.1-dev libseccomp-dev libjansson-dev libcurl4-openssl-dev libssl-dev libpg-query-dev libicu-dev liburing-dev
   zlib1g-dev libbrotli-dev libzstd-dev libcmocka-dev)
 
 # need_npm DIR : node_modules as its lock file says, only when that changed.

@@ -31,6 +31,7 @@ struct loop {
         void *owner;
     } hooks[LOOP_HOOKS_MAX];
     int hooks_count;
+    const struct loop_waiter *waiter; /* NULL: epoll waits */
 };
 
 struct loop *loop_new(void)
@@ -154,6 +155,22 @@ void loop_before_sleep(struct loop *loop, loop_hook_fn *hook, void *owner)
     loop->hooks[loop->hooks_count++].owner = owner;
 }
 
+void loop_wait_by(struct loop *loop, const struct loop_waiter *waiter)
+{
+    loop->waiter = waiter;
+}
+
+int loop_fd(const struct loop *loop)
+{
+    return loop->epoll_fd;
+}
+
+void loop_call(struct loop *loop, struct loop_source *source, uint32_t events)
+{
+    loop->now_us = 0;
+    source->on_ready(source, events);
+}
+
 uint64_t loop_now_ms(const struct loop *loop)
 {
     return loop->now_ms;
@@ -192,18 +209,22 @@ static int wait_ms(const struct loop *loop, int timeout_ms)
 
 void loop_turn(struct loop *loop, int timeout_ms)
 {
-    int wait = wait_ms(loop, timeout_ms);
+    int wait = wait_ms(loop, timeout_ms), count = 0;
     loop->awake = false;
-    int count = epoll_wait(loop->epoll_fd, loop->ready, LOOP_EVENTS_PER_TURN, wait);
+    if (!loop->waiter)
+        count = epoll_wait(loop->epoll_fd, loop->ready, LOOP_EVENTS_PER_TURN, wait);
+    else if (loop->waiter->wait(wait))
+        count = epoll_wait(loop->epoll_fd, loop->ready, LOOP_EVENTS_PER_TURN, 0);
     assert(count >= 0 || errno == EINTR);
     loop->now_ms = clock_monotonic_ms();
     loop->ready_count = count > 0 ? count : 0;
+    if (loop->waiter)
+        loop->waiter->deliver();
     for (loop->ready_next = 0; loop->ready_next < loop->ready_count;) {
         struct epoll_event *event = &loop->ready[loop->ready_next++];
         struct loop_source *source = event->data.ptr;
-        loop->now_us = 0;
         if (source)
-            source->on_ready(source, event->events);
+            loop_call(loop, source, event->events);
     }
     loop->ready_count = 0;
     for (int i = 0;

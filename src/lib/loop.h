@@ -34,6 +34,15 @@ struct loop_timer {
     uint32_t index;  /* place in the heap + 1; 0: not running */
 };
 
+/* Waits in the loop's place, for what epoll knows nothing of. */
+struct loop_waiter {
+    /* Until something happened, but no longer than timeout_ms (-1: for ever). Is the loop's own
+     * descriptor readable? */
+    bool (*wait)(int timeout_ms);
+    /* Calls those for whom something happened (loop_call), before the loop calls its own. */
+    void (*deliver)(void);
+};
+
 struct loop *loop_new(void);
 void loop_free(struct loop **loop);
 
@@ -55,6 +64,13 @@ static inline bool loop_timer_running(const struct loop_timer *timer)
 
 /* Called at the end of every turn, before sleeping: flush output here in one batch. */
 void loop_before_sleep(struct loop *loop, loop_hook_fn *hook, void *owner);
+
+/* waiter: borrowed. */
+void loop_wait_by(struct loop *loop, const struct loop_waiter *waiter);
+/* What a waiter has to watch. */
+int loop_fd(const struct loop *loop);
+/* Calls a source that the loop does not watch. */
+void loop_call(struct loop *loop, struct loop_source *source, uint32_t events);
 
 /* The turn's clock (clock_monotonic_ms at its start). */
 uint64_t loop_now_ms(const struct loop *loop);

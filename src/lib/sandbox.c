@@ -173,7 +173,8 @@ static const int calls_server[] = {
 };
 static const int calls_gateway[] = {SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(openat2),
                                     SCMP_SYS(memfd_create)};
-static const int calls_pool[] = {SCMP_SYS(accept4), SCMP_SYS(mlock)};
+static const int calls_pool[] = {SCMP_SYS(accept4), SCMP_SYS(mlock),
+                                 SCMP_SYS(io_uring_enter)}; /* its ring is made before */
 static const int calls_broker[] = {
     SCMP_SYS(socket),          SCMP_SYS(socketpair),    SCMP_SYS(connect),  SCMP_SYS(bind),
     SCMP_SYS(pipe2),           SCMP_SYS(sendmmsg),      SCMP_SYS(recvmmsg), SCMP_SYS(access),

@@ -221,9 +221,14 @@ void client_close(struct client *client, const struct wire_error *error)
 
 void client_free_closed(void)
 {
-    for (struct link *link; (link = list_first(&pool_process.closed_clients));) {
+    struct list *closed = &pool_process.closed_clients;
+    struct link *link = list_first(closed), *next;
+    for (; link; link = next) {
         struct client *client = CONTAINER_OF(link, struct client, link);
-        list_remove(&pool_process.closed_clients, link);
+        next = list_next(closed, link);
+        if (!stream_is_gone(&client->stream))
+            continue; /* the kernel still refers to it */
+        list_remove(closed, link);
         free_parts(client);
         free(client);
     }
@@ -617,8 +622,9 @@ void client_join(struct client *client, struct pool *pool, struct record *record
 
 void client_is_known(struct client *client)
 {
-    if (client->stranger.next)
+    if (client->is_stranger)
         list_remove(&pool_process.strangers, &client->stranger);
+    client->is_stranger = false;
 }
 
 static const struct wire_error too_many = {"53300", "sorry, too many connections are open already",
@@ -657,6 +663,7 @@ void client_accept(int fd, bool tcp)
     }
     struct client *client = client_new(sizeof(*client));
     list_push_back(&pool_process.strangers, &client->stranger);
+    client->is_stranger = true;
     client->stream.fd_is_tcp = tcp;
     if (stream_open(&client->stream, pool_process.loop, fd, on_ready) < 0) {
         (void)close(fd);
@@ -685,6 +692,8 @@ void client_welcome(struct client *client, struct buffer *out)
     wire_ready(out, 'I');
     login_free(&client->login);
     client->state = client->pool ? CLIENT_READY : CLIENT_ADMIN;
+    if (client->pool)
+        stream_hasten(&client->stream, pool_process.loop);
     client->unparsed = client->pool && client->in && buffer_len(client->in) > 0;
     if (!client->unparsed && client->in && client->pool) {
         buffer_done(client->in);

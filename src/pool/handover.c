@@ -113,6 +113,7 @@ static void describe(const struct client *client, struct buffer *out)
         put_u64(out, told);
         put_statement(out, statement);
     }
+    buffer_append_slice(out, stream_unread(&client->stream));
 }
 
 static bool take_names(struct slice *rest, struct client *client)
@@ -160,8 +161,13 @@ static bool fill(struct client *client, struct slice rest)
     client->params = params ? params : params_empty();
     client->tenant = tenant_join(&client->pool->tenants, 0,
                                  params_get(client->startup_params, "application_name"));
-    return sound && take_statement(&rest, client, &client->unnamed) &&
-           take_u64(&rest, &client->unnamed_told) && take_names(&rest, client);
+    if (!sound || !take_statement(&rest, client, &client->unnamed) ||
+        !take_u64(&rest, &client->unnamed_told) || !take_names(&rest, client))
+        return false;
+    client->unparsed = rest.len > 0;
+    if (rest.len > 0)
+        client_keep(client, rest);
+    return true;
 }
 
 static void take_client(struct ipc_message *message)
@@ -176,10 +182,12 @@ static void take_client(struct ipc_message *message)
         return;
     pool_process.taken_over++;
     taken++;
-    if (!fill(client, (struct slice){message->payload, message->bytes}))
+    if (!fill(client, (struct slice){message->payload, message->bytes})) {
         client_close(client, &gone);
-    else
+    } else {
+        stream_hasten(&client->stream, pool_process.loop);
         pool_again(client); /* it may have asked already */
+    }
 }
 
 /* What clients proved of themselves, which logs in to databases. */
@@ -339,14 +347,18 @@ static void end_wait(struct client *client)
 static bool give(struct client *client)
 {
     AUTO_BUFFER out = {0};
+    if (!stream_pause(&client->stream))
+        return true;
     describe(client, &out);
     struct slice all = buffer_slice(&out);
     int fd = client->stream.source.fd, r = -E2BIG; /* it has so many statements that it stays */
     if (all.len <= IPC_PAYLOAD_BYTES_MAX)
         r = ipc_send(source.fd, MESSAGE_CLIENT, all.ptr, (uint32_t)all.len, &fd, 1);
     secret_wipe(out.data, out.cap);
-    if (r < 0)
+    if (r < 0) {
+        stream_resume(&client->stream);
         return r == -E2BIG;
+    }
     given++;
     tls_free(&client->stream.tls); /* without a word: it goes on elsewhere */
     client_close(client, NULL);    /* of the socket only our descriptor */

@@ -325,7 +325,7 @@ static void deliver(struct client *client, const struct buffer *message)
     if (!client->late)
         client->late = xcalloc(1, sizeof(*client->late));
     buffer_append_slice(client->late, buffer_slice(message));
-    client->late_bytes += buffer_len(message);
+    client->late_bytes += (uint32_t)buffer_len(message);
     listen_flush(client);
 }
 

@@ -48,13 +48,15 @@ enum client_state {
 
 struct client {
     struct stream stream;
-    struct link link;     /* of pool_process.clients */
-    struct link waiting;  /* of its pool's queue */
-    struct link turn;     /* of its tenant's part of it; of those that wait for a result */
-    struct link again;    /* of those that go on in the next turn */
-    struct link stranger; /* of pool_process.strangers, until it is known who it is */
-    struct pool *pool;    /* NULL before it has logged in, and for the console */
-    struct tally *tally;  /* of its own user; NULL before it has logged in */
+    struct link link;    /* of pool_process.clients */
+    struct link waiting; /* of its pool's queue */
+    union {
+        struct link stranger; /* of pool_process.strangers, until it is known who it is; then: */
+        struct link turn;     /* of its tenant's part of it; of those that wait for a result */
+    };
+    struct link again;   /* of those that go on in the next turn */
+    struct pool *pool;   /* NULL before it has logged in, and for the console */
+    struct tally *tally; /* of its own user; NULL before it has logged in */
     struct tenant *tenant;
     struct server *server;
     struct params *params, *startup_params;
@@ -68,7 +70,7 @@ struct client {
     struct buffer *unlistens;           /* … and does not, when its transaction is through */
     struct watch *awaited;              /* somebody's result that may be its own, too (cache.h) */
     struct buffer *late;                /* notifications that came in the middle of a row */
-    size_t late_bytes;                  /* of notifications, since none waited any more */
+    struct console *console;            /* what it does on the console */
     char *trouble; /* an ErrorResponse for its next query, about what happened behind its back */
     uint64_t cancel_key;
     uint64_t id; /* counts clients and servers, of all time */
@@ -78,25 +80,26 @@ struct client {
     uint32_t told_number;    /* its "process id" */
     uint32_t skip;           /* bytes of a message that go on as they are */
     uint32_t unnamed_serial; /* counts changes of the unnamed statement */
+    uint32_t late_bytes;     /* of notifications, since none was late any more */
     enum client_state state;
-    bool drop_skipped;     /* … or go nowhere */
-    bool goodbye;          /* it has said that it leaves: what it asked for is to be done */
-    bool unnamed_in_batch; /* the batch that is read has brought it */
-    bool pinned;           /* keeps its server until it leaves or discards everything */
-    bool failed;        /* without a server: messages up to Sync are ignored, as a server would */
-    bool awaits_listen; /* its LISTEN does not hold yet */
-    bool listens_in_batch;   /* … and is part of an extended query */
-    bool listen_refused;     /* … and can not hold: the server it has shall listen */
-    bool has_awaited;        /* … what could not be kept */
-    bool awaits_pool;        /* counted in its pool's logins */
-    bool told_of_wait;       /* that it waits in the queue, this time */
-    bool unparsed;           /* there are whole messages in `in` */
-    bool broken;             /* could not be written to */
-    bool terminated;         /* by pg_terminate_backend() of its number, or for its trouble */
-    bool may_command;        /* on the console: more than SHOW */
-    struct console *console; /* … and what it does there */
-    bool closing;            /* after what is in `out` */
-    bool closed;             /* freed at the end of the turn */
+    bool drop_skipped : 1;     /* … or go nowhere */
+    bool goodbye : 1;          /* it has said that it leaves: what it asked for is to be done */
+    bool unnamed_in_batch : 1; /* the batch that is read has brought it */
+    bool pinned : 1;           /* keeps its server until it leaves or discards everything */
+    bool failed : 1; /* without a server: messages up to Sync are ignored, as a server would */
+    bool awaits_listen : 1;    /* its LISTEN does not hold yet */
+    bool listens_in_batch : 1; /* … and is part of an extended query */
+    bool listen_refused : 1;   /* … and can not hold: the server it has shall listen */
+    bool has_awaited : 1;      /* … what could not be kept */
+    bool awaits_pool : 1;      /* counted in its pool's logins */
+    bool told_of_wait : 1;     /* that it waits in the queue, this time */
+    bool unparsed : 1;         /* there are whole messages in `in` */
+    bool broken : 1;           /* could not be written to */
+    bool terminated : 1;       /* by pg_terminate_backend() of its number, or for its trouble */
+    bool may_command : 1;      /* on the console: more than SHOW */
+    bool closing : 1;          /* after what is in `out` */
+    bool closed : 1;           /* freed at the end of the turn */
+    bool is_stranger : 1;      /* … by `stranger` */
 };
 
 enum server_state {

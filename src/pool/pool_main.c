@@ -35,6 +35,7 @@
 #include "resolve.h"
 #include "sandbox.h"
 #include "tls.h"
+#include "uring.h"
 #include "worker.h"
 
 enum { LISTENERS_MAX = 16, ACCEPTS_PER_TURN = 64, PLAN_BYTES_MAX = 64 * 1024 * 1024 };
@@ -301,6 +302,7 @@ static void take_plan(struct ipc_message *message)
     pool_process.taken_us = pool_now();
     for (char **note = config->notes; *note; note++)
         log_warn("%s", *note);
+    uring_allow(config->io_uring);
     lookup_forget_all();
     reload_take_config();
     take_listeners(message);
@@ -409,6 +411,7 @@ static void raise_descriptor_limit(void)
 int pool_main(int argc, char **argv)
 {
     struct error err = {""};
+    int r;
     (void)argc, (void)argv;
     json_wipe_freed();
     log_init("pool", LOG_INFO, false);
@@ -434,6 +437,11 @@ int pool_main(int argc, char **argv)
         return 1;
     }
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if ((r = uring_init(pool_process.loop)) < 0)
+        log_info("io_uring is not to be had (%s): each read and write is a system call of its own",
+                 strerror(-r));
     sandbox_install(sandbox_compile(SANDBOX_POOL));
-    return loop_run(pool_process.loop);
+    r = loop_run(pool_process.loop);
+    uring_flush();
+    return r;
 }

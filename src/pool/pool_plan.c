@@ -277,6 +277,7 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->login_notice = text(root, "login_notify_message", "");
     config->reset_always = flag(root, "server_reset_query_always", false);
     config->round_robin = flag(root, "server_round_robin", false);
+    config->io_uring = flag(root, "io_uring", true);
     config->log_connections = flag(root, "log_connections", false);
     config->log_disconnections = flag(root, "log_disconnections", false);
     config->log_errors = flag(root, "log_errors", true);

@@ -133,7 +133,7 @@ struct pool_config {
     int64_t server_connect_ms, pool_idle_ms, tcp_user_ms;
     int64_t server_idle_ms, cancel_wait_ms, slow_query_ms;
     char *server_reset_query, *login_notice;
-    bool reset_always, round_robin, log_connections, log_disconnections, log_errors;
+    bool reset_always, round_robin, io_uring, log_connections, log_disconnections, log_errors;
     bool standalone; /* `weir pool`: nothing besides is served */
     int statements_max, client_statements_max;
     uint64_t client_statements_bytes_max;

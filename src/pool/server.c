@@ -190,8 +190,8 @@ void server_free_closed(void)
     for (; link; link = next) {
         struct server *server = CONTAINER_OF(link, struct server, link);
         next = list_next(closed, link);
-        if (server->cancels > 0)
-            continue; /* a cancel request still refers to it */
+        if (server->cancels > 0 || !stream_is_gone(&server->stream))
+            continue; /* a cancel request, or the kernel, still refers to it */
         list_remove(closed, link);
         free_server(server);
     }
@@ -617,6 +617,7 @@ static void log_connection(const struct server *server)
 void server_is_up(struct server *server)
 {
     server_login_free(&server->login);
+    stream_hasten(&server->stream, pool_process.loop);
     server->base_params = params_hold(server->params);
     log_connection(server);
     if (server->listens)

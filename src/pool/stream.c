@@ -62,6 +62,29 @@ const char *stream_end(const struct stream *stream, bool peer, char text[STREAM_
     return text;
 }
 
+void stream_hasten(struct stream *stream, struct loop *loop)
+{
+    if (stream->carrier || stream->tls || stream->uring.is_open || !uring_is_there())
+        return;
+    loop_remove(loop, &stream->source);
+    uring_open(&stream->uring);
+}
+
+bool stream_pause(struct stream *stream)
+{
+    return !stream->uring.is_open || uring_pause(&stream->uring);
+}
+
+struct slice stream_unread(const struct stream *stream)
+{
+    return uring_unread(&stream->uring);
+}
+
+void stream_resume(struct stream *stream)
+{
+    uring_resume(&stream->uring);
+}
+
 void stream_take_events(struct stream *stream, uint32_t events)
 {
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -88,6 +111,11 @@ ssize_t stream_read(struct stream *stream, void *dst, size_t cap)
 {
     if (stream->carrier)
         return stream->carrier->read(stream, dst, cap);
+    if (stream->uring.is_open) {
+        ssize_t got = uring_read(&stream->uring, dst, cap);
+        stream->readable = uring_is_readable(&stream->uring);
+        return got;
+    }
     if (!stream->tls)
         return read_socket(stream, dst, cap);
     ssize_t got = tls_read(stream->tls, dst, cap);
@@ -97,7 +125,7 @@ ssize_t stream_read(struct stream *stream, void *dst, size_t cap)
 }
 
 /* The kernel takes one piece more cheaply than it reads a list of them. */
-static ssize_t write_socket(int fd, const struct iovec *parts, int count)
+ssize_t stream_send_now(int fd, const struct iovec *parts, int count)
 {
     char joined[SMALL_BYTES];
     struct iovec one = {joined, 0};
@@ -127,7 +155,9 @@ ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count
         return stream->carrier->write(stream, parts, count);
     if (stream->tls)
         return tls_writev(stream->tls, parts, count);
-    return write_socket(stream->source.fd, parts, count);
+    if (stream->uring.is_open)
+        return uring_write(&stream->uring, parts, count);
+    return stream_send_now(stream->source.fd, parts, count);
 }
 
 void stream_close(struct stream *stream, struct loop *loop)
@@ -142,7 +172,13 @@ void stream_close(struct stream *stream, struct loop *loop)
     if (stream->tls)
         tls_shutdown(stream->tls);
     tls_free(&stream->tls);
+    uring_close(&stream->uring);
     loop_remove(loop, &stream->source);
     (void)close(stream->source.fd);
     stream->source.on_ready = NULL;
+}
+
+bool stream_is_gone(const struct stream *stream)
+{
+    return !stream_is_open(stream) && uring_is_gone(&stream->uring);
 }

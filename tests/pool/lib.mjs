@@ -141,13 +141,16 @@ export function scramVerifier(password, iterations = 4096) {
 export const database = (postgres, extra = "", name = "*") =>
   `[[databases]]\nname = "${name}"\nhost = "127.0.0.1"\nport = ${postgres.port}\n${extra}\n[databases.tls]\nmode = "disable"\n`;
 
+// How the pool reads and writes: by io_uring, or as it does where the kernel has none.
+const sockets = process.env.WEIR_POOL_IO === "epoll" ? "io_uring = false\n" : "";
+
 // `weir pool` on a port of its own; toml: what follows `listen`. {port, dir, weir, stop(), pid()}
 export async function startPool(toml, options = {}) {
   const dir = mkdtempSync(join(scratch, "weir-pool-"));
   const port = await freePort();
   const file = join(dir, "pool.toml");
   const write = (text) => {
-    writeFileSync(file, `listen = ["127.0.0.1:${port}", "${dir}/.s.PGSQL.${port}"]\n${text}`);
+    writeFileSync(file, `listen = ["127.0.0.1:${port}", "${dir}/.s.PGSQL.${port}"]\n${sockets}${text}`);
     chmodSync(file, 0o600);
   };
   write(toml);
