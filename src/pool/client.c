@@ -692,7 +692,7 @@ void client_welcome(struct client *client, struct buffer *out)
     wire_ready(out, 'I');
     login_free(&client->login);
     client->state = client->pool ? CLIENT_READY : CLIENT_ADMIN;
-    if (client->pool)
+    if (client->pool && !client->out)
         stream_hasten(&client->stream, pool_process.loop);
     client->unparsed = client->pool && client->in && buffer_len(client->in) > 0;
     if (!client->unparsed && client->in && client->pool) {

@@ -617,7 +617,8 @@ static void log_connection(const struct server *server)
 void server_is_up(struct server *server)
 {
     server_login_free(&server->login);
-    stream_hasten(&server->stream, pool_process.loop);
+    if (buffer_len(&server->out) == 0)
+        stream_hasten(&server->stream, pool_process.loop);
     server->base_params = params_hold(server->params);
     log_connection(server);
     if (server->listens)

@@ -40,7 +40,8 @@ enum { STREAM_END_BYTES = 64 };
  * nowhere), and then the text has none. Returns text. */
 const char *stream_end(const struct stream *stream, bool peer, char text[STREAM_END_BYTES],
                        uint16_t *ret_port);
-/* Its handshakes are over: from now on it goes the quickest way there is for such a stream. */
+/* Its handshakes are over, and nothing waits to be written: from now on it goes the quickest way
+ * that there is for such a stream. */
 void stream_hasten(struct stream *stream, struct loop *loop);
 /* Nothing is read from its socket any more, so that another process may go on after what
  * stream_unread says. False: it has ended, or has not sent everything, and goes on as before. */
