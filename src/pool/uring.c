@@ -21,7 +21,7 @@ enum {
     CHUNK_BYTES = 1024, /* written to a socket between two waits; more of it goes at once */
     CHUNKS_KEPT = 64,
     COMPLETIONS = 2048,
-    UNREAD_BYTES = 64 * 1024, /* of a socket: then no more is taken from the kernel */
+    UNREAD_BYTES = 8 * 1024, /* of a socket: then no more is taken from the kernel */
     PAUSE_CALLS_MAX = 16,
 };
 
