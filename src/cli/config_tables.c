@@ -328,7 +328,7 @@ static const struct config_key pool_keys[] = {
     {"server_round_robin", CONFIG_BOOL, 0, 0, "false", "server_round_robin",
      "Use connections in turn, instead of the one that was used last"},
     {"io_uring", CONFIG_BOOL, 0, 0, "true", "io_uring",
-     "Read and write connections without TLS by io_uring, where the kernel has it; of new ones"},
+     "Read and write connections by io_uring, where the kernel has it; of new ones"},
     {"prepared_statements_max", CONFIG_COUNT, 0, 100000, "256", "prepared_statements_max",
      "Prepared statements of one connection, the least recently used are closed; 0: names are not "
      "handled"},

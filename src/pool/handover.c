@@ -91,7 +91,7 @@ static void describe(const struct client *client, struct buffer *out)
     (void)buffer_reserve(out, IPC_PAYLOAD_BYTES_MAX);
     wire_u32(out, client->stream.tls != NULL);
     if (client->stream.tls)
-        tls_describe(client->stream.tls, out);
+        tls_describe(client->stream.tls, stream_unread(&client->stream), out);
     wire_text(out, client->pool->database_name);
     wire_text(out, client->tally->user);
     wire_u32(out, client->told_number);
@@ -113,7 +113,8 @@ static void describe(const struct client *client, struct buffer *out)
         put_u64(out, told);
         put_statement(out, statement);
     }
-    buffer_append_slice(out, stream_unread(&client->stream));
+    if (!client->stream.tls)
+        buffer_append_slice(out, stream_unread(&client->stream));
 }
 
 static bool take_names(struct slice *rest, struct client *client)
@@ -145,6 +146,7 @@ static bool fill(struct client *client, struct slice rest)
         return false;
     if (tls && !(client->stream.tls = tls_resume(client->stream.source.fd, &rest)))
         return false;
+    client->stream.readable = tls && !tls_may_move(client->stream.tls); /* it brought something */
     if (!wire_take_text(&rest, &database) || !wire_take_text(&rest, &user) ||
         !wire_take_u32(&rest, &client->told_number) || !take_u64(&rest, &client->cancel_key) ||
         !wire_take_u32(&rest, &tcp))

@@ -64,7 +64,8 @@ const char *stream_end(const struct stream *stream, bool peer, char text[STREAM_
 
 void stream_hasten(struct stream *stream, struct loop *loop)
 {
-    if (stream->carrier || stream->tls || stream->uring.is_open || !uring_is_there())
+    if (stream->carrier || stream->uring.is_open || !uring_is_there() ||
+        (stream->tls && !tls_hasten(stream->tls, &stream->uring)))
         return;
     loop_remove(loop, &stream->source);
     uring_open(&stream->uring);
@@ -111,15 +112,11 @@ ssize_t stream_read(struct stream *stream, void *dst, size_t cap)
 {
     if (stream->carrier)
         return stream->carrier->read(stream, dst, cap);
-    if (stream->uring.is_open) {
-        ssize_t got = uring_read(&stream->uring, dst, cap);
-        stream->readable = uring_is_readable(&stream->uring);
-        return got;
-    }
-    if (!stream->tls)
+    if (!stream->tls && !stream->uring.is_open)
         return read_socket(stream, dst, cap);
-    ssize_t got = tls_read(stream->tls, dst, cap);
-    if (got == -EAGAIN)
+    ssize_t got =
+        stream->tls ? tls_read(stream->tls, dst, cap) : uring_read(&stream->uring, dst, cap);
+    if (got == -EAGAIN || (!stream->tls && !uring_is_readable(&stream->uring)))
         stream->readable = false;
     return got;
 }

@@ -99,9 +99,9 @@ static void leave_openssl(struct tls *tls)
     struct secrets *secrets = tls->secrets;
     if (SSL_version(tls->ssl) == TLS1_3_VERSION && !SSL_has_pending(tls->ssl) &&
         secrets->peer_bytes > 0 && secrets->own_bytes == secrets->peer_bytes)
-        tls->records = tls_records_new(
-            tls->fd, SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(tls->ssl)), secrets->peer,
-            secrets->own);
+        tls->records =
+            tls_records_new(tls->fd, SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(tls->ssl)),
+                            secrets->peer, secrets->own);
     if (tls->records)
         SSL_free(TAKE(tls->ssl));
 }
@@ -155,7 +155,8 @@ struct tls_context *tls_context_new(const struct tls_settings *settings, bool fo
     SSL_CTX_set_options(context->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                           SSL_OP_IGNORE_UNEXPECTED_EOF |
                                           SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF); /* tickets of TLS 1.2 hold the state */
+    SSL_CTX_set_session_cache_mode(context->ssl,
+                                   SSL_SESS_CACHE_OFF); /* tickets of TLS 1.2 hold the state */
     (void)SSL_CTX_set_session_id_context(context->ssl, id, sizeof(id) - 1);
     if (for_clients) {
         SSL_CTX_set_alpn_select_cb(context->ssl, select_alpn, NULL);
@@ -301,6 +302,13 @@ static ssize_t result_of(struct tls *tls, int r)
     }
 }
 
+bool tls_hasten(struct tls *tls, struct uring_socket *uring)
+{
+    if (tls->records)
+        tls_records_hasten(tls->records, uring);
+    return tls->records;
+}
+
 ssize_t tls_read(struct tls *tls, void *dst, size_t cap)
 {
     size_t got = 0;
@@ -316,8 +324,8 @@ ssize_t tls_writev(struct tls *tls, const struct iovec *parts, int count)
     size_t sent = 0, total = 0;
     if (tls->records)
         return tls_records_writev(tls->records, parts, count);
-    /* OpenSSL takes a record at a time. What it would take now must not be left to an event: none comes
-     * of a socket that never was full. */
+    /* OpenSSL takes a record at a time. What it would take now must not be left to an event: none
+     * comes of a socket that never was full. */
     for (int i = 0; i < count; i++) {
         const char *bytes = parts[i].iov_base;
         for (size_t done = 0; done < parts[i].iov_len; done += sent, total += sent) {
@@ -337,9 +345,9 @@ bool tls_may_move(const struct tls *tls)
     return tls->records && tls_records_may_move(tls->records);
 }
 
-void tls_describe(const struct tls *tls, struct buffer *out)
+void tls_describe(const struct tls *tls, struct slice unread, struct buffer *out)
 {
-    tls_records_describe(tls->records, out);
+    tls_records_describe(tls->records, unread, out);
 }
 
 struct tls *tls_resume(int fd, struct slice *rest)

@@ -11,6 +11,7 @@
 
 struct tls_context; /* what connections of one configuration share */
 struct tls;         /* a connection's */
+struct uring_socket;
 
 enum { TLS_BINDING_BYTES_MAX = 64 };
 
@@ -24,6 +25,9 @@ struct tls *tls_new(struct tls_context *context, int fd, const char *host);
 /* 1: done. 0: in progress, come again when the socket is ready. -1: failed, see tls_failure. */
 int tls_handshake(struct tls *tls);
 const char *tls_failure(const struct tls *tls);
+/* Its socket is read and written by io_uring from now on, which it borrows. False: OpenSSL has it,
+ * and does that itself. */
+bool tls_hasten(struct tls *tls, struct uring_socket *uring) WARN_UNUSED;
 /* As stream_read and stream_write. */
 ssize_t tls_read(struct tls *tls, void *dst, size_t cap);
 ssize_t tls_writev(struct tls *tls, const struct iovec *parts, int count);
@@ -32,9 +36,10 @@ void tls_shutdown(struct tls *tls);
 void tls_free(struct tls **tls);
 
 /* A client's connection goes on in another process (handover.h): not with TLS 1.2, and not while
- * something of it waits here. The description has its secrets. */
+ * something of it waits here but `unread`, which has come since it was read last. The description
+ * has its secrets. */
 bool tls_may_move(const struct tls *tls);
-void tls_describe(const struct tls *tls, struct buffer *out);
+void tls_describe(const struct tls *tls, struct slice unread, struct buffer *out);
 /* NULL: that is no description. Takes it from the front of *rest. */
 struct tls *tls_resume(int fd, struct slice *rest);
 

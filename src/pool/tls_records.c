@@ -11,6 +11,7 @@
 
 #include "common.h"
 #include "secret.h"
+#include "stream.h"
 
 enum {
     HEADER_BYTES = 5,
@@ -50,6 +51,7 @@ struct direction {
 struct tls_records {
     const struct suite *suite;
     int fd;
+    struct uring_socket *uring; /* borrowed; NULL: by system calls of their own */
     struct direction in, out;
     struct buffer *came;    /* the beginning of a record, as it came; NULL: none */
     struct buffer *plain;   /* of a record that was read in part */
@@ -125,6 +127,21 @@ struct tls_records *tls_records_new(int fd, uint16_t number, const unsigned char
     return records;
 }
 
+static struct buffer *kept(const void *bytes, size_t len)
+{
+    struct buffer *buffer = NULL;
+    if (len > 0) {
+        buffer = xcalloc(1, sizeof(*buffer));
+        buffer_append(buffer, bytes, len);
+    }
+    return buffer;
+}
+
+void tls_records_hasten(struct tls_records *records, struct uring_socket *uring)
+{
+    records->uring = uring;
+}
+
 bool tls_records_may_move(const struct tls_records *records)
 {
     return !records->came && !records->plain && !records->to_send && !records->ended &&
@@ -134,19 +151,23 @@ bool tls_records_may_move(const struct tls_records *records)
 struct description {
     uint16_t suite;
     bool owes_update;
+    uint32_t unread; /* bytes that follow */
     unsigned char in[TLS_SECRET_BYTES_MAX], out[TLS_SECRET_BYTES_MAX];
     uint64_t in_sequence, out_sequence;
 };
 
-void tls_records_describe(const struct tls_records *records, struct buffer *out)
+void tls_records_describe(const struct tls_records *records, struct slice unread,
+                          struct buffer *out)
 {
     struct description description = {.suite = records->suite->number,
                                       .owes_update = records->owes_update,
+                                      .unread = (uint32_t)unread.len,
                                       .in_sequence = records->in.sequence,
                                       .out_sequence = records->out.sequence};
     memcpy(description.in, records->in.secret, TLS_SECRET_BYTES_MAX);
     memcpy(description.out, records->out.secret, TLS_SECRET_BYTES_MAX);
     buffer_append(out, &description, sizeof(description));
+    buffer_append_slice(out, unread);
     secret_wipe(&description, sizeof(description));
 }
 
@@ -158,13 +179,18 @@ struct tls_records *tls_records_resume(int fd, struct slice *rest)
     memcpy(&description, rest->ptr, sizeof(description));
     rest->ptr += sizeof(description);
     rest->len -= sizeof(description);
+    if (description.unread > rest->len)
+        return NULL;
     struct tls_records *records =
         tls_records_new(fd, description.suite, description.in, description.out);
     if (records) {
+        records->came = kept(rest->ptr, description.unread);
         records->in.sequence = description.in_sequence;
         records->out.sequence = description.out_sequence;
         records->owes_update = description.owes_update;
     }
+    rest->ptr += description.unread;
+    rest->len -= description.unread;
     secret_wipe(&description, sizeof(description));
     return records;
 }
@@ -283,16 +309,6 @@ static ssize_t unseal(struct tls_records *records, unsigned char *record, size_t
 
 /* ---- reading ---- */
 
-static struct buffer *kept(const void *bytes, size_t len)
-{
-    struct buffer *buffer = NULL;
-    if (len > 0) {
-        buffer = xcalloc(1, sizeof(*buffer));
-        buffer_append(buffer, bytes, len);
-    }
-    return buffer;
-}
-
 /* Not data: an alert, or new keys. False: the connection can not go on. */
 static bool take_other(struct tls_records *records, int type, const unsigned char *text, size_t len)
 {
@@ -353,12 +369,23 @@ static ssize_t take_plain(struct tls_records *records, void *dst, size_t cap)
     return (ssize_t)some;
 }
 
+/* As stream_read. */
+static ssize_t receive(const struct tls_records *records, void *dst, size_t cap)
+{
+    ssize_t got;
+    if (records->uring)
+        return uring_read(records->uring, dst, cap);
+    do
+        got = recv(records->fd, dst, cap, 0);
+    while (got < 0 && errno == EINTR);
+    return got < 0 ? -errno : got;
+}
+
 ssize_t tls_records_read(struct tls_records *records, void *dst, size_t cap)
 {
     static unsigned char bytes[RECORD_BYTES_MAX + READ_BYTES_MAX];
     size_t have = 0, len = 0;
     ssize_t got = 0;
-    int problem = 0;
     if (records->plain)
         return take_plain(records, dst, cap);
     if (records->came) {
@@ -372,10 +399,7 @@ ssize_t tls_records_read(struct tls_records *records, void *dst, size_t cap)
         memmove(bytes, bytes + used, have);
         if (len > 0 || records->ended || records->broken)
             break;
-        got = recv(records->fd, bytes + have, sizeof(bytes) - have, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        problem = got < 0 ? errno : 0;
+        got = receive(records, bytes + have, sizeof(bytes) - have);
         if (got <= 0)
             break;
         have += (size_t)got;
@@ -385,7 +409,7 @@ ssize_t tls_records_read(struct tls_records *records, void *dst, size_t cap)
         return (ssize_t)len;
     if (records->broken)
         return -ECONNRESET;
-    return problem == 0 ? 0 : problem == EAGAIN ? -EAGAIN : -ECONNRESET;
+    return got == 0 || got == -EAGAIN ? got : -ECONNRESET;
 }
 
 /* ---- writing ---- */
@@ -395,11 +419,11 @@ static bool send_made(struct tls_records *records, struct buffer *made)
 {
     while (buffer_len(made) > 0) {
         struct slice rest = buffer_slice(made);
-        ssize_t sent = send(records->fd, rest.ptr, rest.len, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
-            continue;
+        const struct iovec part = {(void *)(uintptr_t)rest.ptr, rest.len};
+        ssize_t sent = records->uring ? uring_write(records->uring, &part, 1)
+                                      : stream_send_now(records->fd, &part, 1);
         if (sent < 0) {
-            records->broken = records->broken || errno != EAGAIN;
+            records->broken = records->broken || sent != -EAGAIN;
             return false;
         }
         buffer_consume(made, (size_t)sent);

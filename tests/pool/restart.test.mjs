@@ -147,12 +147,20 @@ test("who can not go along stays until it leaves; passwords that were only prove
 });
 
 test("what is paused or disabled stays it, and who waits for the end of a pause goes along", { timeout: 60000 * patience }, async () => {
-  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\npool_size = 2\n${database(postgres, 'database = "postgres"', "one")}${database(postgres, 'database = "postgres"', "two")}`);
+  const { certificate, key } = makeCertificate(postgres.dir, "paused", "localhost");
+  const pool = await startPool(
+    `auth = "any"\nadmin_users = ["postgres"]\npool_size = 2\n[tls]\nmode = "allow"\ncertificate_file = "${certificate}"\nkey_file = "${key}"\n` +
+      `${database(postgres, 'database = "postgres"', "one")}${database(postgres, 'database = "postgres"', "two")}`,
+  );
   const admin = await Wire.login(pool.port, { database: "pgbouncer" });
   const [waits, other] = [await Wire.login(pool.port, { database: "one" }), await Wire.login(pool.port, { database: "two" })];
+  const encrypted = await Wire.openTls(pool.port, { ALPNProtocols: ["postgresql"] });
+  encrypted.send(startup({ user: "postgres", database: "one" }));
+  await encrypted.until("Z");
   await admin.rows("pause one");
   await admin.rows("disable two");
   waits.send(query("select 'at last'"));
+  encrypted.send(query("select 'at last, and nobody else has read it'"));
   await sleep(200);
   const old = await restart(pool);
   admin.close();
@@ -165,6 +173,7 @@ test("what is paused or disabled stays it, and who waits for the end of a pause 
   assert.equal(waits.messages.length, 0);
   await next.rows("resume one");
   assert.equal(errorOf(await waits.until("Z")), undefined);
+  assert.match((await encrypted.until("Z")).find(({ type }) => type === "D").body.toString(), /nobody else/);
   await pool.stop();
 });
 
