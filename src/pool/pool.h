@@ -309,7 +309,7 @@ void login_free(struct login **login);
 void login_run(struct client *client);
 /* Its pool has a server that works (error NULL), or can not have one. */
 void login_resume(struct client *client, const struct wire_error *error);
-/* Once a second. */
+/* Some times a second. */
 void login_tick(struct client *client);
 
 /* ---- server.c ---- */

@@ -38,7 +38,15 @@
 #include "uring.h"
 #include "worker.h"
 
-enum { LISTENERS_MAX = 16, ACCEPTS_PER_TURN = 64, PLAN_BYTES_MAX = 64 * 1024 * 1024 };
+enum {
+    LISTENERS_MAX = 16,
+    ACCEPTS_PER_TURN = 64,
+    PLAN_BYTES_MAX = 64 * 1024 * 1024,
+    /* Every so many ticks. Clients may be many, and their limits are of seconds: who is looked at
+     * each second meets a limit of two of them after three, though. */
+    CLIENT_TICKS = 3,
+    RECORD_TICKS = 10,
+};
 
 struct pool_process pool_process;
 
@@ -172,10 +180,11 @@ static void on_tick(struct loop_timer *timer)
     lend_free_unwanted();
     cancel_tick();
     metrics_tick();
-    if (count++ % 10 == 0) { /* clients may be many, and their limits are of seconds */
+    if (count % CLIENT_TICKS == 0)
         tick_clients();
+    if (count % RECORD_TICKS == 0)
         record_tick();
-    }
+    count++;
     if ((pool_process.draining && is_drained()) || handover_is_over())
         loop_stop(pool_process.loop, 0);
 }

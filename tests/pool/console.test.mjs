@@ -314,6 +314,21 @@ test("a user's own client_idle_timeout comes first", async () => {
   await pool.stop();
 });
 
+test("client_idle_timeout is kept to a fraction of a second", async () => {
+  const pool = await open('client_idle_timeout = "1s"');
+  // Some come just before the pool looks, some just after: how late it is on the average does not depend on luck.
+  const late = [];
+  for (let i = 0; i < 20; i++) {
+    const begun = performance.now();
+    const a = await Wire.login(pool.port);
+    late.push(a.until("E").then(() => performance.now() - begun - 1000));
+    await sleep(100);
+  }
+  const mean = (await Promise.all(late)).reduce((sum, ms) => sum + ms, 0) / late.length;
+  assert.ok(mean < 350 * patience, `${Math.round(mean)} ms late`);
+  await pool.stop();
+});
+
 test("what is kept for a user and a database is forgotten when nobody uses it", async () => {
   const pool = await open('pool_idle_timeout = "1s"\nserver_idle_timeout = "500ms"');
   const [admin, a] = [await toConsole(pool), await Wire.login(pool.port, { user: "ana" })];
