@@ -171,9 +171,8 @@ static void offer_keys(struct config_nearest *nearest, const struct ini_key *key
 static void refuse_unknown(struct ini *ini, int line, const char *what,
                            const struct config_nearest *nearest)
 {
-    config_error(ini->report, line, nearest->word, "%s: %s%s%s%s", nearest->word, what,
-                 nearest->found ? "; did you mean \"" : "", nearest->found ? nearest->found : "",
-                 nearest->found ? "\"?" : "");
+    AUTO_TEXT meant = config_nearest_text(nearest);
+    config_error(ini->report, line, nearest->word, "%s: %s%s", nearest->word, what, meant);
 }
 
 static char *trim(char *text)
