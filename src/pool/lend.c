@@ -185,8 +185,8 @@ static bool is_away(const char *sqlstate)
 static const char *hint_for(const struct pool *pool)
 {
     const char *sqlstate = pool->failure_sqlstate;
-    if (strstr(pool->failure, "no password is known"))
-        return NULL; /* the database was not asked, and the remedy is in it */
+    if (pool->failure_hint)
+        return pool->failure_hint;
     if (strncmp(sqlstate, "28", 2) == 0)
         return pool->database->user ? "The pool's own login was refused: check user and password "
                                       "of the database in its configuration."
@@ -586,9 +586,10 @@ void pool_connect_failed(struct pool *pool, const struct wire_error *error)
     text_free(&pool->failure);
     pool->failure = xstrdup(error->message);
     (void)snprintf(pool->failure_sqlstate, sizeof(pool->failure_sqlstate), "%.5s", error->sqlstate);
+    pool->failure_hint = error->hint;
     pool->retry_us = pool_now() + retry_delay_us(pool, refused);
-    log_warn("database %s, user %s: %s (%s)", pool->database_name, pool->user, error->message,
-             error->sqlstate);
+    log_warn("database %s, user %s: %s (%s)%s%s", pool->database_name, pool->user, error->message,
+             error->sqlstate, error->hint ? "; " : "", error->hint ? error->hint : "");
     if (!is_down(pool))
         return;
     failure_of(pool, &kept);

@@ -202,6 +202,7 @@ struct pool {
     struct params *welcome; /* what a server reported when it was new; NULL: none was yet */
     char *failure;          /* why the last connection failed, while none has worked since */
     char failure_sqlstate[6];
+    const char *failure_hint; /* … and what helps, a constant; NULL: what its SQLSTATE says */
     uint32_t next_host; /* of the next connection, where hosts take turns */
     uint64_t retry_us;  /* no further attempt before */
     uint64_t used_us;   /* when it last had a client or a server */
@@ -374,7 +375,8 @@ void pool_closed_one(struct pool *pool);
 void pool_stop_waiting(struct client *client);
 /* Servers are free, or may be made: to those who wait. */
 void pool_serve(struct pool *pool);
-/* A connection could not be made; error is kept for those who ask. */
+/* A connection could not be made; error is kept for those who ask. Its hint is a constant, or NULL.
+ */
 void pool_connect_failed(struct pool *pool, const struct wire_error *error);
 void pool_connect_worked(struct pool *pool);
 /* Makes its first connection, if none is on its way. */

@@ -324,6 +324,11 @@ test("a login that the database refuses is told with whose it was", options, asy
   assert.match(await told("own", "postgres"), /^28000 role "nobody_there" does not exist \(The pool's own login was refused/);
   assert.match(await told("postgres", "nobody_here"), /^28000 role "nobody_here" does not exist \(The database refused the login that the pool made for this user/);
   assert.match(await told("nosuch", "postgres"), /^3D000 .*\(Check the database's name/);
+  // What the pool itself would not go on with brings its own remedy, and a server's words are only words.
+  assert.match(await told("postgres", "no password is known"), /^28000 role "no password is known" does not exist \(The database refused the login that the pool made/);
+  assert.match(await told("postgres", "scram_user"), /^28000 cannot log in .* no password is known \(A client of that user has to log in first/);
+  assert.match(await told("postgres", "password_user"), /^28000 cannot log in .* none is configured \(.*users_file/);
+  await pool.weir.waitFor("no password is known (28000); A client of that user");
   await pool.stop();
 });
 
