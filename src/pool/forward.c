@@ -30,7 +30,8 @@ struct message {
 static const struct wire_error protocol_violation = {
     "08P01", "the message does not follow the protocol", NULL, NULL};
 static const struct wire_error too_large = {
-    "54000", "a statement of more than 16 MiB can not be prepared through the pool", NULL, NULL};
+    "54000", "a statement of more than 16 MiB can not be prepared through the pool", NULL,
+    "Send large values as parameters, by COPY, or in a simple query.", NULL};
 static const struct wire_error too_many_statements = {
     "53400", "this session has too many prepared statements",
     "client_statements_max or client_statements_bytes_max is reached",
@@ -407,9 +408,22 @@ static void on_parse_named(const struct message *message, struct slice name, str
     prepare(message, statement, (struct expected){.kind = EXPECT_PARSE, .name = owned});
 }
 
+/* It is not kept, and what comes of it goes nowhere. */
+static void refuse_large(const struct message *message)
+{
+    bool unnamed = body_of(message).ptr[0] == 0;
+    if (unnamed)
+        client_set_unnamed(message->client, NULL); /* as a Parse that fails leaves it */
+    refuse(message, EXPECT_PARSE, &too_large);
+}
+
 static bool on_parse(const struct message *message)
 {
     struct slice body = body_of(message), name, text;
+    if (message->size > MESSAGE_KEPT_BYTES_MAX) {
+        refuse_large(message);
+        return true;
+    }
     if (!wire_take_text(&body, &name) || !wire_parse_text(body, &text))
         return false;
     if (!forward_renames(message->client)) {
@@ -892,7 +906,7 @@ static size_t needed(char type, size_t size)
 {
     switch (type) {
     case 'P':
-        return size;
+        return size <= MESSAGE_KEPT_BYTES_MAX ? size : WIRE_HEADER_BYTES + 1;
     case 'Q':
         return size <= READ_BYTES ? size : QUERY_LOOK_BYTES;
     case 'B':
@@ -920,10 +934,6 @@ static int take_message(struct client *client, struct batch *batch, struct slice
     *ret_error = &protocol_violation;
     if (length < 4 || length > WIRE_LENGTH_MAX)
         return -1;
-    if (type == 'P' && size > MESSAGE_KEPT_BYTES_MAX) {
-        *ret_error = &too_large;
-        return -1;
-    }
     if ((type == 'D' || type == 'C') && size > NAMES_BYTES_MAX)
         return -1;
     if ((type == 'S' || type == 'H') && length != 4)

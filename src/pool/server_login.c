@@ -29,11 +29,15 @@ enum phase {
     PHASE_QUERY,   /* connect_query runs */
 };
 
-enum { LOGIN_MESSAGE_BYTES_MAX = 64 * 1024 };
+enum {
+    LOGIN_MESSAGE_BYTES_MAX = 64 * 1024,
+    LOGIN_BYTES_MAX = 1024 * 1024, /* of all that a host says in a login, connect_query with it */
+};
 
 struct server_login {
     enum phase phase;
     size_t host, tried; /* the one that is tried, and how many before it */
+    size_t said_bytes;  /* by it */
     struct resolve *resolve;
     struct addrinfo *addresses, *address; /* of the host; the one that is tried */
     bool accept_any;
@@ -103,6 +107,7 @@ static void reset_connection(struct server *server)
     memset(&server->stream, 0, sizeof(server->stream));
     scram_done(&server->login->scram);
     server->login->scram_runs = server->login->scram_proven = false;
+    server->login->said_bytes = 0;
     params_release(&server->params);
     server->params = params_empty();
     server->in.start = server->in.end = server->out.start = server->out.end = 0;
@@ -681,6 +686,12 @@ static void read_messages(struct server *server)
             return;
         }
         server->in.end += (size_t)got;
+        server->login->said_bytes += (size_t)got;
+        if (server->login->said_bytes > LOGIN_BYTES_MAX) { /* it would go on until the time is up */
+            note_failure(server, "08006", "the database's server says more than 1 MiB in a login");
+            try_elsewhere(server);
+            return;
+        }
         while (take_message(server))
             ;
     }

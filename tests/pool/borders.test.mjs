@@ -2,14 +2,14 @@
 // Where one thing ends and another begins: messages larger than a read, limits amid a transaction, what was asked and what is left.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
 import { weirPath } from "../e2e/lib.mjs";
 
-import { Wire, bind, close, copyData, copyDone, database, errorOf, eventually, execute, makeCertificate, message, parse, patience, query, sleep, startPool, startPostgres, startup, sync, flush } from "./lib.mjs";
+import { Wire, bind, close, copyData, copyDone, database, errorOf, eventually, execute, makeCertificate, message, parse, patience, query, sanitized, sleep, startPool, startPostgres, startup, sync, flush } from "./lib.mjs";
 
 const options = { timeout: 60000 * patience };
 let postgres;
@@ -241,6 +241,40 @@ test("currval() and lastval() of another transaction are refused, and of their o
   assert.deepEqual(codes(await wire.until("Z")), []);
   assert.deepEqual(await wire.rows("select 1 as currval, 'lastval()' as lastval"), [["1", "lastval()"]]);
   await pool.stop();
+});
+
+test("a statement that is too long to be prepared is refused, all of it is read, and the session goes on", options, async () => {
+  for (const mode of ["transaction", "session"]) {
+    const pool = await open(`pool_size = 1\npool_mode = "${mode}"`);
+    const wire = await Wire.login(pool.port);
+    const large = `select '${"x".repeat(40_000_000)}'`;
+    for (const name of ["", "large"]) {
+      wire.send(parse("", "select 'before'"), bind(), execute(), sync(), parse(name, large), bind("", name), execute(), sync(), query("select 'behind'"));
+      const replies = await wire.until("Z", 3);
+      assert.equal(replies.map(({ type }) => type).join(""), "12DCZEZTDCZ");
+      assert.equal(errorOf(replies).C, "54000");
+      assert.equal(errorOf(replies).S, "ERROR");
+    }
+    // There is no such statement, and in a transaction it is as any error.
+    wire.send(bind(), execute(), sync());
+    assert.equal(errorOf(await wire.until("Z")).C, "26000");
+    await wire.rows("begin");
+    wire.send(parse("", large), sync());
+    assert.equal(errorOf(await wire.until("Z")).C, "54000");
+    wire.send(parse("", large), sync());
+    assert.equal(errorOf(await wire.until("Z")).C, "54000");
+    await assert.rejects(wire.rows("select 1"), { code: "25P02" });
+    await wire.rows("rollback");
+    const rss = () => Number(readFileSync(`/proc/${pool.pid()}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
+    assert.ok(sanitized || rss() < 60_000, `${rss()} KB`);
+    // Who leaves amid it leaves nothing behind.
+    wire.send(query("begin"), parse("", large).subarray(0, 20_000_000));
+    await wire.until("Z");
+    wire.close();
+    const other = await Wire.login(pool.port);
+    assert.deepEqual(await other.rows("select 1"), [["1"]]);
+    await pool.stop();
+  }
 });
 
 test("who leaves in the middle of a message, or of many queries, leaves nothing running", options, async () => {
