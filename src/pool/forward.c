@@ -122,7 +122,7 @@ static bool keep_or_refuse_state(const struct message *message, enum expect_kind
 /* Does a statement run, or is one on its way, that began a transaction perhaps? */
 static bool anything_runs(const struct server *server)
 {
-    bool runs = server->status != 'I';
+    bool runs = server->status != 'I' || server->batch_ran;
     for (uint32_t i = 0; i < server->expect.count && !runs; i++) {
         enum expect_kind kind = expect_at(&server->expect, i)->kind;
         runs = kind == EXPECT_QUERY || kind == EXPECT_EXECUTE;
@@ -214,22 +214,29 @@ static void set_to_startup(const struct message *message, const char *which)
 
 static void show_own_statements(const struct message *message);
 
-static bool on_query(const struct message *message)
+/* True: the pool does it, and the server does not hear of it. Amid a batch it must: the query ends
+ * that, and commits what it has done. */
+static bool perform_query(const struct message *message, struct slice text, unsigned traits)
+{
+    if (message->server->batch_open)
+        return false;
+    if ((traits & (TRAIT_LISTEN | TRAIT_UNLISTEN)) && may_listen(message) &&
+        listen_query(message->client, text))
+        return true;
+    return ((traits & TRAIT_DEALLOCATE) && deallocate_ours(message, text)) ||
+           ((traits & TRAIT_LISTEN) && listens_already(message, text, true));
+}
+
+static void on_query(const struct message *message)
 {
     struct slice text = body_of(message);
     if (text.len > 0 && message->have == message->size)
         text.len--;
     unsigned traits = traits_of(text) | (message->have < message->size ? TRAIT_CUT : 0);
-    if ((traits & (TRAIT_LISTEN | TRAIT_UNLISTEN)) && may_listen(message) &&
-        !message->server->batch_open && listen_query(message->client, text))
-        return true;
-    if ((traits & TRAIT_DEALLOCATE) && deallocate_ours(message, text))
-        return true;
-    if ((traits & TRAIT_LISTEN) && listens_already(message, text, true))
-        return true;
-    if (keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
+    if (perform_query(message, text, traits) ||
+        keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
         refuse_sequence(message, EXPECT_QUERY, traits))
-        return true;
+        return;
     if (traits & TRAIT_UNLISTEN)
         listen_note(message->client, text);
     if ((traits & TRAIT_SIGNAL) && message->server->status != 'E')
@@ -253,7 +260,6 @@ static bool on_query(const struct message *message)
     pass(message);
     if (resets)
         set_to_startup(message, reset);
-    return true;
 }
 
 /* ---- extended query ---- */
@@ -784,6 +790,7 @@ static bool on_execute(const struct message *message)
             return true;
     }
     client->pool->counters->queries += !own_is(client);
+    message->server->batch_ran = true;
     expect_reply(message, EXPECT_EXECUTE);
     pass(message);
     return true;
@@ -791,10 +798,16 @@ static bool on_execute(const struct message *message)
 
 /* ---- the rest ---- */
 
+static void end_batch(struct server *server)
+{
+    server->batch_open = server->batch_ran = false;
+}
+
 static bool on_sync(const struct message *message)
 {
     struct server *server = message->server;
-    server->failed = server->batch_open = false;
+    server->failed = false;
+    end_batch(server);
     statement_release(&server->command);
     message->client->unnamed_in_batch = false;
     if (!server->copy_in) /* then it is ignored */
@@ -824,11 +837,11 @@ static bool on_message(const struct message *message)
         return true;
     if (message->start[0] && strchr("PBDCE", message->start[0]))
         message->server->batch_open = true;
-    else if (message->start[0] == 'Q' || message->start[0] == 'F')
-        message->server->batch_open = false; /* what they end with ends it, too */
     switch (message->start[0]) {
     case 'Q':
-        return on_query(message);
+        on_query(message);
+        end_batch(message->server);
+        return true;
     case 'P':
         return on_parse(message);
     case 'B':
@@ -843,6 +856,7 @@ static bool on_message(const struct message *message)
         message->server->dirty = true; /* of which function, only Postgres knows */
         expect_reply(message, EXPECT_QUERY);
         pass(message);
+        end_batch(message->server);
         return true;
     case 'S':
         return on_sync(message);

@@ -407,7 +407,7 @@ static void finish_for_client(struct server *server, bool copy_in)
     if (server->batch_open || server->failed) {
         wire_plain(&out, 'S');
         expect_push(&server->expect, (struct expected){.kind = EXPECT_SYNC});
-        server->failed = server->batch_open = false;
+        server->failed = server->batch_open = server->batch_ran = false;
     }
     struct slice all = buffer_slice(&out);
     if (all.len > 0)

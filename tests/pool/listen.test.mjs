@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
-import { Wire, bind, database, describe, errorOf, eventually, execute, parse, query, sleep, startPool, startPostgres, sync } from "./lib.mjs";
+import { Wire, bind, database, describe, errorOf, eventually, execute, flush, parse, query, sleep, startPool, startPostgres, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -127,6 +127,55 @@ test("LISTEN of an extended query shares the connection, too", async () => {
   // After another statement of its batch it is the server's that the client has: it pins.
   clients[1].send(parse("", "select 1"), bind(), execute(), parse("", "listen third"), bind(), execute(), sync());
   assert.equal((await clients[1].until("Z")).map(({ type }) => type).join(""), "12DC12CZ");
+  await pool.stop();
+});
+
+test("what the pool does itself ends no batch that has no Sync yet, and holds no earlier than that", async () => {
+  const pool = await open("pool_size = 1");
+  postgres.sql("create table if not exists done (a int); create sequence if not exists drawn");
+  const count = () => Number(postgres.sql("select count(*) from done"));
+  const insert = async (wire) => {
+    wire.send(parse("", "insert into done values (1)"), bind(), execute(), flush());
+    await wire.until("C");
+  };
+  const wire = await Wire.login(pool.port), other = await Wire.login(pool.port);
+  await wire.rows("listen before");
+  wire.send(parse("p", "select 1"), sync());
+  await wire.until("Z");
+  // A simple query ends the batch, as with Postgres: it is committed when that is answered.
+  for (const [sql, code] of [["listen before"], ["unlisten other"], ["deallocate p", "26000"], ["listen amid"]]) {
+    const before = count();
+    await insert(wire);
+    const replies = await wire.query(sql);
+    assert.equal(errorOf(replies)?.C, code, sql);
+    assert.equal(replies.filter(({ type }) => type === "Z").length, 1, sql);
+    assert.equal(count(), before + (code === undefined ? 1 : 0), sql);
+  }
+  wire.close();
+  assert.deepEqual(await other.rows("select 1"), [["1"]]);
+  // One that is pinned, and listens already.
+  await other.rows("listen pinned");
+  await other.rows("set work_mem = '1MB'");
+  const before = count();
+  await insert(other);
+  await other.rows("listen pinned");
+  assert.equal(count(), before + 1);
+  await other.rows("discard all");
+  // What the batch takes back, it takes back.
+  await insert(other);
+  other.send(parse("", "listen never"), bind(), execute(), parse("", "select 1/0"), bind(), execute(), sync());
+  assert.equal(errorOf(await other.until("Z")).C, "22012");
+  const speaker = await Wire.login(pool.port);
+  await speaker.rows("notify never").catch(() => {});
+  await sleep(200);
+  assert.ok(!(await other.query("select 1")).some(({ type }) => type === "A"));
+  assert.equal(count(), before + 1);
+  // In one batch currval() is of the same connection.
+  await other.rows("discard all");
+  other.send(parse("", "select nextval('drawn')"), bind(), execute(), flush());
+  await other.until("C");
+  other.send(parse("", "select currval('drawn')"), bind(), execute(), sync());
+  assert.equal(errorOf(await other.until("Z")), undefined);
   await pool.stop();
 });
 
