@@ -146,6 +146,27 @@ static bool refuse_sequence(const struct message *message, enum expect_kind kind
     return true;
 }
 
+/* Of a client to which other connections listen (listen.h), the server it has would say less than
+ * is true. */
+static bool has_other_channels(const struct message *message, unsigned traits)
+{
+    return (traits & TRAIT_CHANNELS) && message->client->subscriptions &&
+           message->server->status != 'E';
+}
+
+static void refuse_channels(const struct message *message, enum expect_kind kind)
+{
+    static const struct wire_error elsewhere = {
+        "0A000",
+        "pg_listening_channels() within a larger statement is not possible with transaction "
+        "pooling",
+        "The session's channels are listened to by a connection of the pool's own.",
+        "Ask SELECT pg_listening_channels() alone, or SELECT * FROM pg_listening_channels(), which "
+        "the pool answers; or use a pool_mode of session.",
+        NULL};
+    refuse(message, kind, &elsewhere);
+}
+
 /* ---- simple query ---- */
 
 /* must_wait has seen to it that the status is that of the moment at which the query would run. */
@@ -227,6 +248,14 @@ static bool perform_query(const struct message *message, struct slice text, unsi
            ((traits & TRAIT_LISTEN) && listens_already(message, text, true));
 }
 
+static void pass_channels_query(const struct message *message)
+{
+    AUTO_BUFFER sql = {0};
+    listen_append_channels(message->client, &sql);
+    buffer_append(&sql, "", 1);
+    wire_query(batch_compose(message->batch), sql.data + sql.start);
+}
+
 static void on_query(const struct message *message)
 {
     struct slice text = body_of(message);
@@ -237,6 +266,11 @@ static void on_query(const struct message *message)
         keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
         refuse_sequence(message, EXPECT_QUERY, traits))
         return;
+    bool channels = has_other_channels(message, traits);
+    if (channels && !(message->have == message->size && traits_channels(text))) {
+        refuse_channels(message, EXPECT_QUERY);
+        return;
+    }
     if (traits & TRAIT_UNLISTEN)
         listen_note(message->client, text);
     if ((traits & TRAIT_SIGNAL) && message->server->status != 'E')
@@ -257,7 +291,10 @@ static void on_query(const struct message *message)
                 (struct expected){.kind = EXPECT_QUERY,
                                   .clears = traits & TRAIT_DISCARD,
                                   .resets = resets ? xstrdup(reset) : NULL});
-    pass(message);
+    if (channels)
+        pass_channels_query(message);
+    else
+        pass(message);
     if (resets)
         set_to_startup(message, reset);
 }
@@ -437,6 +474,10 @@ static bool on_parse(const struct message *message)
         if (keep_or_refuse_state(message, EXPECT_PARSE, traits) ||
             refuse_sequence(message, EXPECT_PARSE, traits))
             return true;
+        if (has_other_channels(message, traits)) {
+            refuse_channels(message, EXPECT_PARSE);
+            return true;
+        }
         if (name.len == 0)
             message->server->unnamed_by = message->client->id;
         expect_reply(message, EXPECT_PARSE);
@@ -665,6 +706,29 @@ static bool is_parsed_now(const struct server *server, const struct statement *s
     return false;
 }
 
+/* What is bound is a statement of the pool's own that tells the session's channels; `before` and
+ * `name` as for pass_renamed. */
+static void bind_channels(const struct message *message, struct slice before, struct slice name,
+                          const struct statement *asked)
+{
+    struct client *client = message->client;
+    if (!traits_channels(statement_text(asked))) {
+        refuse_channels(message, EXPECT_BIND);
+        return;
+    }
+    AUTO_BUFFER body = {0};
+    listen_append_channels(client, &body);
+    buffer_append(&body, "", 1);
+    wire_u16(&body, 0);
+    struct statement *statement = statements_intern(client->pool->statements, buffer_slice(&body),
+                                                    params_meaning(client->params));
+    if (!prepared_use(&message->server->prepared, statement))
+        prepare(message, statement, (struct expected){.kind = EXPECT_OWN_PARSE});
+    pass_renamed(message, before, name, statement);
+    expect_reply(message, EXPECT_BIND);
+    statement_release(&statement);
+}
+
 static bool on_bind(const struct message *message)
 {
     struct slice rest = body_of(message), portal, name;
@@ -693,7 +757,11 @@ static bool on_bind(const struct message *message)
         signals_in_bind(client, statement, rest);
     if (statement && (statement->traits & TRAIT_PREPARED) && message->server->status != 'E')
         show_own_statements(message);
-    on_use(message, EXPECT_BIND, (struct slice){begin, portal.len + 1}, name);
+    const struct slice before = {begin, portal.len + 1};
+    if (statement && has_other_channels(message, statement->traits))
+        bind_channels(message, before, name, statement);
+    else
+        on_use(message, EXPECT_BIND, before, name);
     return true;
 }
 

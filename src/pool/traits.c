@@ -273,6 +273,8 @@ static void see_word_anywhere(struct statement_scan *scan, struct token token)
     if (slice_equal_nocase(token.text, SLICE("pg_prepared_statements")) ||
         slice_equal_nocase(token.text, SLICE("pg_prepared_statement")))
         scan->traits |= TRAIT_PREPARED;
+    if (slice_equal_nocase(token.text, SLICE("pg_listening_channels")))
+        scan->traits |= TRAIT_CHANNELS;
     if (slice_equal_nocase(token.text, SLICE("pg_settings")) &&
         (scan->updates || is(scan->first, "update"))) /* has a rule that is set_config */
         scan->traits |= TRAIT_SET;
@@ -569,6 +571,25 @@ char traits_listen(struct slice text, char ret_channel[64])
     if (is_reserved(channel) || !fold_name(channel, ret_channel))
         return 0;
     return listen ? 'L' : 'U';
+}
+
+bool traits_channels(struct slice text)
+{
+    if (!is(take_token(&text), "select"))
+        return false;
+    struct token token = take_token(&text);
+    if (is_symbol(token, '*')) {
+        if (!is(take_token(&text), "from"))
+            return false;
+        token = take_token(&text);
+    }
+    if (is(token, "pg_catalog")) {
+        if (!is_symbol(take_token(&text), '.'))
+            return false;
+        token = take_token(&text);
+    }
+    return is(token, "pg_listening_channels") && is_symbol(take_token(&text), '(') &&
+           is_symbol(take_token(&text), ')') && is_last(text);
 }
 
 char traits_unlistened(struct slice *rest, char ret_channel[64])

@@ -26,6 +26,7 @@ enum trait {
     TRAIT_LASTING = 1 << 15,  /* dblink_connect() and its kin: nothing resets what they do */
     TRAIT_CUT = 1 << 16,      /* the text is longer than what is looked at */
     TRAIT_WEAR = 1 << 17,     /* setseed(), temporary slots: the same, and nobody misses it */
+    TRAIT_CHANNELS = 1 << 19, /* pg_listening_channels() */
     TRAIT_NAMED = 1 << 18,    /* a named statement of the protocol, where the pool has no names */
 };
 
@@ -65,6 +66,9 @@ bool traits_reset(struct slice text, char ret_name[64]);
 /* For a statement that is LISTEN channel, UNLISTEN channel or UNLISTEN * alone: 'L', 'U' or '*',
  * and the channel, folded as Postgres does; 0 otherwise. */
 char traits_listen(struct slice text, char ret_channel[64]);
+/* Is it SELECT pg_listening_channels(), or SELECT * FROM pg_listening_channels(), and nothing else?
+ */
+bool traits_channels(struct slice text);
 /* The next UNLISTEN among the statements of *rest, which is cut to what follows it: 'U' and the
  * channel, or '*'; 0: there is none. */
 char traits_unlistened(struct slice *rest, char ret_channel[64]);

@@ -179,6 +179,60 @@ test("what the pool does itself ends no batch that has no Sync yet, and holds no
   await pool.stop();
 });
 
+test("pg_listening_channels() tells a session's own channels, or that it can not", async () => {
+  const pool = await open("pool_size = 2");
+  const [wire, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  const plain = "select pg_listening_channels()", star = "SELECT * FROM pg_catalog.pg_listening_channels();";
+  await wire.rows("listen one");
+  await wire.rows(`listen "it's \\ ""odd"""`);
+  await other.rows("listen two");
+  const own = ['it\'s \\ "odd"', "one"];
+  for (const sql of [plain, star]) {
+    const replies = await wire.query(sql);
+    assert.match(replies[0].body.toString("latin1"), /pg_listening_channels\0/);
+    assert.equal(replies[0].body.readUInt32BE(2 + "pg_listening_channels".length + 1 + 6), 25);
+    assert.deepEqual((await wire.rows(sql)).flat().sort(), own);
+    assert.deepEqual(await other.rows(sql), [["two"]]);
+  }
+  // The extended query, unnamed and named, before and after a change.
+  const rows = async (...messages) => {
+    wire.send(...messages, sync());
+    const replies = await wire.until("Z");
+    assert.equal(errorOf(replies), undefined);
+    return replies.filter(({ type }) => type === "D").map(({ body }) => body.toString("utf8", 6)).sort();
+  };
+  assert.deepEqual(await rows(parse("", star), bind(), describe("P", ""), execute()), own);
+  assert.deepEqual(await rows(parse("c", plain), describe("S", "c"), bind("", "c"), execute()), own);
+  await wire.rows("listen three");
+  assert.deepEqual(await rows(bind("", "c"), execute()), [...own, "three"]);
+  await wire.rows("unlisten one");
+  assert.deepEqual(await rows(bind("", "c"), execute()), [own[0], "three"]);
+  // In a transaction, and one that has failed; what can not be answered is refused.
+  await wire.rows("begin");
+  assert.deepEqual((await wire.rows(plain)).flat().sort(), [own[0], "three"]);
+  await assert.rejects(wire.rows(`select count(*) from pg_listening_channels()`), { code: "0A000" });
+  await assert.rejects(wire.rows(plain), { code: "25P02" });
+  await wire.rows("rollback");
+  wire.send(parse("", "select count(*) from pg_listening_channels()"), bind(), execute(), sync());
+  const refused = errorOf(await wire.until("Z"));
+  assert.equal(refused.C, "0A000");
+  assert.match(refused.H, /SELECT pg_listening_channels\(\) alone/);
+  // A pinned one listens by both; who listens to nothing hears so from the server.
+  await wire.rows("begin; listen four; commit");
+  assert.deepEqual((await wire.rows(plain)).flat().sort(), ["four", own[0], "three"]);
+  await wire.rows("unlisten *");
+  assert.deepEqual(await wire.rows(plain), []);
+  assert.deepEqual(await wire.rows("select count(*) from pg_listening_channels()"), [["0"]]);
+  await pool.stop();
+  const nameless = await open("prepared_statements_max = 0");
+  const last = await Wire.login(nameless.port);
+  await last.rows("listen one");
+  assert.deepEqual(await last.rows(plain), [["one"]]);
+  last.send(parse("", plain), bind(), execute(), sync());
+  assert.equal(errorOf(await last.until("Z")).C, "0A000");
+  await nameless.stop();
+});
+
 test("notifications are in the client's encoding", async () => {
   const pool = await open("pool_size = 3");
   const latin = await Wire.login(pool.port, { client_encoding: "LATIN1" }), utf8 = await Wire.login(pool.port, { client_encoding: "UTF8" });

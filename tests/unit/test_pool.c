@@ -158,6 +158,11 @@ static void reads_names_as_postgres_does(void **state)
     assert_string_equal(name, "channel");
     assert_int_equal(traits_listen(SLICE("unlisten *"), name), '*');
     assert_int_equal(traits_listen(SLICE("listen a; select 1"), name), 0);
+    assert_true(traits_channels(SLICE("select /* */ * from pg_catalog.pg_listening_channels ( ) ;")));
+    assert_true(traits_channels(SLICE("Select PG_Listening_Channels()")));
+    assert_false(traits_channels(SLICE("select pg_listening_channels() limit 1")));
+    assert_false(traits_channels(SLICE("select pg_listening_channels(); select 1")));
+    assert_false(traits_channels(SLICE("select * from public.pg_listening_channels()")));
 }
 
 /* RFC 7677, section 3: user "user", password "pencil". */
