@@ -327,6 +327,12 @@ static const struct config_key pool_keys[] = {
      "… and after each transaction, too"},
     {"server_round_robin", CONFIG_BOOL, 0, 0, "false", "server_round_robin",
      "Use connections in turn, instead of the one that was used last"},
+    {"server_check_query", CONFIG_STRING, 0, 0, NULL, "server_check_query",
+     "Asked of a connection that nobody has used for `server_check_delay`, before it is lent, such "
+     "as `select 1`; `<empty>` is an empty query. Without it none is asked: one that its server has "
+     "closed is not lent, but a firewall between may have forgotten it without a word"},
+    {"server_check_delay", CONFIG_DURATION, 0, YEAR_MS, "30s", "server_check_delay",
+     "… for so long; 0: every time"},
     {"prepared_statements_max", CONFIG_COUNT, 0, 100000, "256", "prepared_statements_max",
      "Prepared statements of one connection, the least recently used are closed; 0: names are not "
      "handled"},

@@ -158,6 +158,7 @@ struct server {
     uint64_t held_us;          /* by its client, in transactions that are over */
     bool asked;                /* something, since it was lent or the last transaction ended */
     bool served;               /* a client, at some time */
+    bool checked;              /* has logged in, or answered server_check_query, since it was lent */
     bool fresh;                /* lent, and nothing was asked since */
     bool listens;              /* is for notifications only */
     bool finishes;             /* what its client asked for before it left */
@@ -330,6 +331,8 @@ void server_run(struct server *server);
 bool server_is_free(const struct server *server);
 /* Out to the server; the rest waits. False: the connection is broken and closed. */
 bool server_send(struct server *server, const struct iovec *parts, int count);
+/* An idle one is asked whether it works still: it is idle again when it has answered. */
+void server_check(struct server *server);
 /* A query of our own; label (NULL: none) comes back in its expected entry. False: it is closed. */
 bool server_query(struct server *server, const char *sql, const char *label);
 /* Its client has begun a transaction block where the mode has none. */
