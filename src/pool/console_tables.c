@@ -22,6 +22,7 @@ static const struct {
 } types[] = {{'#', 23 /* int4 */, 4},
              {'+', 20 /* int8 */, 8},
              {'%', 1700 /* numeric */, UINT16_MAX},
+             {'&', 17 /* bytea */, UINT16_MAX},
              {0, 25 /* text */, UINT16_MAX}};
 
 void table_columns(struct buffer *out, const char *names)
@@ -652,6 +653,7 @@ static const struct {
                 {"SERVERS", show_servers},
                 {"SOCKETS", show_sockets},
                 {"ACTIVE_SOCKETS", show_active_sockets},
+                {"FDS", show_fds},
                 {"DATABASES", show_databases},
                 {"USERS", show_users},
                 {"STATS", show_stats},

@@ -251,6 +251,9 @@ void server_again(struct server *server);
 /* pool_serve when the turn ends. */
 void pool_serve_later(struct pool *pool);
 
+/* The descriptor of the i-th listener for clients; -1: there are no more. */
+int pool_listener(int i);
+
 /* ---- client.c ---- */
 /* A connection was accepted; takes fd over. */
 void client_accept(int fd, bool tcp);
