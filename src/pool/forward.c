@@ -233,7 +233,9 @@ static void set_to_startup(const struct message *message, const char *which)
     expect_reply(message, EXPECT_OWN_QUERY);
 }
 
-static void show_own_statements(const struct message *message);
+static bool show_own_statements(const struct message *message);
+static void prepare(const struct message *message, struct statement *statement,
+                    struct expected entry);
 
 /* True: the pool does it, and the server does not hear of it. Amid a batch it must: the query ends
  * that, and commits what it has done. */
@@ -246,6 +248,52 @@ static bool perform_query(const struct message *message, struct slice text, unsi
         return true;
     return ((traits & TRAIT_DEALLOCATE) && deallocate_ours(message, text)) ||
            ((traits & TRAIT_LISTEN) && listens_already(message, text, true));
+}
+
+/* The statement of the protocol that it executes by name; NULL: it is none. *ret_place: where the
+ * name stands. */
+static struct statement *executed_by(const struct message *message, struct slice text,
+                                     struct slice *ret_place)
+{
+    char name[64];
+    if (message->have < message->size || !forward_renames(message->client) ||
+        message->server->status == 'E' || !traits_executed(text, name, ret_place))
+        return NULL;
+    return names_get(&message->client->names, slice_of(name));
+}
+
+/* With the name as the server knows it, instead of what stands at `place`. */
+static void pass_execute(const struct message *message, struct slice text, struct slice place,
+                         const struct statement *statement)
+{
+    char ours[SERVER_NAME_BYTES];
+    const char *behind = place.ptr + place.len;
+    struct buffer *out = batch_compose(message->batch);
+    size_t begun = wire_begin(out, 'Q');
+    statement_server_name(statement, ours);
+    buffer_append(out, text.ptr, (size_t)(place.ptr - text.ptr));
+    buffer_append_text(out, ours);
+    buffer_append(out, behind, (size_t)(text.ptr + text.len - behind));
+    buffer_append(out, "", 1);
+    wire_end(out, begun);
+}
+
+/* What the server must have before the query runs. It is ended by a Sync: else the server would
+ * ignore the query, should anything of it fail. A batch of the client's that is open ends with the
+ * query, and not before. */
+static void prepare_query(const struct message *message, unsigned traits,
+                          struct statement *executed)
+{
+    struct server *server = message->server;
+    bool shows = (traits & TRAIT_PREPARED) && forward_renames(message->client) &&
+                 server->status != 'E' && show_own_statements(message);
+    bool lacks = executed && !prepared_use(&server->prepared, executed);
+    if (lacks)
+        prepare(message, executed, (struct expected){.kind = EXPECT_OWN_PARSE});
+    if ((!shows && !lacks) || server->batch_open)
+        return;
+    wire_plain(batch_compose(message->batch), 'S');
+    expect_reply(message, EXPECT_OWN_SYNC);
 }
 
 static void pass_channels_query(const struct message *message)
@@ -262,8 +310,12 @@ static void on_query(const struct message *message)
     if (text.len > 0 && message->have == message->size)
         text.len--;
     unsigned traits = traits_of(text) | (message->have < message->size ? TRAIT_CUT : 0);
-    if (perform_query(message, text, traits) ||
-        keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
+    struct slice place;
+    struct statement *executed = traits & TRAIT_EXECUTE ? executed_by(message, text, &place) : NULL;
+    if (perform_query(message, text, traits))
+        return;
+    traits |= executed ? executed->traits : 0;
+    if (keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
         refuse_sequence(message, EXPECT_QUERY, traits))
         return;
     bool channels = has_other_channels(message, traits);
@@ -275,9 +327,7 @@ static void on_query(const struct message *message)
         listen_note(message->client, text);
     if ((traits & TRAIT_SIGNAL) && message->server->status != 'E')
         signals_in_query(message->client, text);
-    if ((traits & TRAIT_PREPARED) && forward_renames(message->client) &&
-        message->server->status != 'E')
-        show_own_statements(message);
+    prepare_query(message, traits, executed);
     client_set_unnamed(message->client, NULL); /* a simple query ends it, and its portal */
     statement_release(&message->server->command);
     message->client->unnamed_in_batch = false;
@@ -293,6 +343,8 @@ static void on_query(const struct message *message)
                                   .resets = resets ? xstrdup(reset) : NULL});
     if (channels)
         pass_channels_query(message);
+    else if (executed)
+        pass_execute(message, text, place, executed);
     else
         pass(message);
     if (resets)
@@ -339,18 +391,21 @@ static void prepare(const struct message *message, struct statement *statement,
     message->client->pool->counters->server_parses++;
 }
 
-/* Who asks what is prepared in its session is to see its own statements, and no other client's. */
-static void show_own_statements(const struct message *message)
+/* Who asks what is prepared in its session is to see its own statements, and no other client's.
+ * True: the server was sent something for that. */
+static bool show_own_statements(const struct message *message)
 {
     struct client *client = message->client;
     struct prepared *prepared = &message->server->prepared;
     struct statement *statement;
-    uint32_t room = (uint32_t)client->pool->config->statements_max;
+    uint32_t room = (uint32_t)client->pool->config->statements_max, before;
+    before = message->server->expect.count;
     while ((statement = prepared_other(prepared, &client->names)))
         unprepare(message, statement);
     for (uint32_t i = 0; i < client->names.cap && prepared_count(prepared) < room; i++)
         if ((statement = names_at(&client->names, i)) && !prepared_use(prepared, statement))
             prepare(message, statement, (struct expected){.kind = EXPECT_OWN_PARSE});
+    return message->server->expect.count > before;
 }
 
 static void set_server_unnamed(struct server *server, struct statement *statement)
@@ -756,7 +811,7 @@ static bool on_bind(const struct message *message)
     if (statement && (statement->traits & TRAIT_SIGNAL) && message->server->status != 'E')
         signals_in_bind(client, statement, rest);
     if (statement && (statement->traits & TRAIT_PREPARED) && message->server->status != 'E')
-        show_own_statements(message);
+        (void)show_own_statements(message);
     const struct slice before = {begin, portal.len + 1};
     if (statement && has_other_channels(message, statement->traits))
         bind_channels(message, before, name, statement);
@@ -977,7 +1032,7 @@ static bool must_wait(const struct client *client, struct slice message)
     case 'Q':
         return traits_of((struct slice){message.ptr + WIRE_HEADER_BYTES,
                                         message.len - WIRE_HEADER_BYTES}) &
-               (TRAIT_DEALLOCATE | TRAIT_LISTEN | TRAIT_UNLISTEN);
+               (TRAIT_DEALLOCATE | TRAIT_LISTEN | TRAIT_UNLISTEN | TRAIT_EXECUTE);
     default:
         return false;
     }

@@ -210,6 +210,8 @@ static unsigned of_first_word(struct token first)
         return TRAIT_RESET;
     if (is(first, "discard"))
         return TRAIT_DISCARD;
+    if (is(first, "execute"))
+        return TRAIT_EXECUTE;
     return is(first, "select") || is(first, "with") ? TRAIT_READ : 0;
 }
 
@@ -508,6 +510,22 @@ bool traits_deallocated(struct slice text, char ret_name[64])
     if (is(name, "prepare"))
         name = take_token(&text);
     return !is(name, "all") && fold_name(name, ret_name) && is_last(text);
+}
+
+bool traits_executed(struct slice text, char ret_name[64], struct slice *ret_place)
+{
+    if (!is(take_token(&text), "execute"))
+        return false;
+    skip_space(&text);
+    const char *begin = text.ptr;
+    struct token token = take_token(&text);
+    *ret_place = (struct slice){begin, (size_t)(text.ptr - begin)};
+    if (!fold_name(token, ret_name))
+        return false;
+    do
+        token = take_token(&text);
+    while (token.type != TOKEN_END && !is_symbol(token, ';'));
+    return token.type == TOKEN_END || is_last(text);
 }
 
 bool traits_reset(struct slice text, char ret_name[64])
