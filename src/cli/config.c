@@ -194,6 +194,11 @@ void config_nearest_offer(struct config_nearest *nearest, const char *known)
     }
 }
 
+char *config_nearest_text(const struct config_nearest *nearest)
+{
+    return nearest->found ? xasprintf("; did you mean \"%s\"?", nearest->found) : xstrdup("");
+}
+
 static void tell_unknown(const struct value_entry *entry, const struct config_table *table,
                          const char *const *also, struct config_report *report)
 {
@@ -202,10 +207,10 @@ static void tell_unknown(const struct value_entry *entry, const struct config_ta
         config_nearest_offer(&nearest, table->keys[i].name);
     for (size_t i = 0; also && also[i]; i++)
         config_nearest_offer(&nearest, also[i]);
-    const char *before = nearest.found ? "; did you mean \"" : table->is_open ? " is ignored" : "";
+    AUTO_TEXT meant = config_nearest_text(&nearest);
     (table->is_open ? config_warn : config_error)(
-        report, entry->key_line, entry->key, "%s unknown key \"%s\"%s%s%s", table->name, entry->key,
-        before, nearest.found ? nearest.found : "", nearest.found ? "\"?" : "");
+        report, entry->key_line, entry->key, "%s unknown key \"%s\"%s", table->name, entry->key,
+        table->is_open && !*meant ? " is ignored" : meant);
 }
 
 void config_check(const struct value *value, const struct config_table *table,

@@ -56,6 +56,8 @@ struct config_nearest {
     size_t edits;
 };
 void config_nearest_offer(struct config_nearest *nearest, const char *known);
+/* What a message about the unknown word ends with: '; did you mean "…"?', or nothing. Malloc'ed. */
+char *config_nearest_text(const struct config_nearest *nearest);
 
 /* "30s" → 30000. False: no duration, no size. */
 bool config_parse_duration(const struct value *value, int64_t *ret_ms);

@@ -329,6 +329,12 @@ static const struct config_key pool_keys[] = {
      "Use connections in turn, instead of the one that was used last"},
     {"io_uring", CONFIG_BOOL, 0, 0, "true", "io_uring",
      "Read and write connections by io_uring, where the kernel has it; of new ones"},
+    {"server_check_query", CONFIG_STRING, 0, 0, NULL, "server_check_query",
+     "Asked of a connection that nobody has used for `server_check_delay`, before it is lent, such "
+     "as `select 1`; `<empty>` is an empty query. Without it none is asked: one that its server has "
+     "closed is not lent, but a firewall between may have forgotten it without a word"},
+    {"server_check_delay", CONFIG_DURATION, 0, YEAR_MS, "30s", "server_check_delay",
+     "… for so long; 0: every time"},
     {"prepared_statements_max", CONFIG_COUNT, 0, 100000, "256", "prepared_statements_max",
      "Prepared statements of one connection, the least recently used are closed; 0: names are not "
      "handled"},
@@ -394,7 +400,8 @@ static const struct config_key pool_database_keys[] = {
     {"cache", CONFIG_ANY, 0, 0, NULL, NULL,
      "Table, see [pool.databases.cache]; without it results are not cached"},
     {"settings", CONFIG_ANY, 0, 0, NULL, NULL, "Table of parameters that connections start with"},
-    {"connect_query", CONFIG_STRING, 0, 0, NULL, "connect_query", "Run on each new connection"},
+    {"connect_query", CONFIG_STRING, 0, 0, NULL, "connect_query",
+     "Run on each new connection; its result goes nowhere, and may have 1 MiB"},
     {"session_state", CONFIG_STRING, 0, 0, NULL, "session_state", "As for the pool"},
     {"auth_user", CONFIG_STRING, 0, 0, NULL, "auth_user", "As for the pool"},
     {"auth_query", CONFIG_STRING, 0, 0, NULL, "auth_query", "As for the pool"},

@@ -141,11 +141,9 @@ static int unknown(const struct url *url, const char *name)
     struct config_nearest nearest = {.word = name};
     for (size_t i = 0; i < ARRAY_LEN(parameters); i++)
         config_nearest_offer(&nearest, parameters[i].name);
-    if (nearest.found)
-        return error_set(url->err, -EINVAL, "unknown parameter \"%s\"; did you mean \"%s\"?", name,
-                         nearest.found);
-    return error_set(url->err, -EINVAL,
-                     "unknown parameter \"%s\"; leave it out, or use a key of weir's", name);
+    AUTO_TEXT meant = config_nearest_text(&nearest);
+    return error_set(url->err, -EINVAL, "unknown parameter \"%s\"%s", name,
+                     *meant ? meant : "; leave it out, or use a key of weir's");
 }
 
 static int check_parameters(const struct url *url)

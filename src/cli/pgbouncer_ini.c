@@ -90,6 +90,8 @@ static const struct ini_key general_keys[] = {
     {"server_reset_query", INI_TEXT, "server_reset_query"},
     {"server_reset_query_always", INI_BOOL, "server_reset_query_always"},
     {"server_round_robin", INI_BOOL, "server_round_robin"},
+    {"server_check_query", INI_TEXT, "server_check_query"},
+    {"server_check_delay", INI_SECONDS, "server_check_delay"},
     {"max_prepared_statements", INI_COUNT, "prepared_statements_max"},
     {"ignore_startup_parameters", INI_LIST, "ignore_startup_parameters"},
     {"log_connections", INI_BOOL, "log_connections"},
@@ -171,9 +173,8 @@ static void offer_keys(struct config_nearest *nearest, const struct ini_key *key
 static void refuse_unknown(struct ini *ini, int line, const char *what,
                            const struct config_nearest *nearest)
 {
-    config_error(ini->report, line, nearest->word, "%s: %s%s%s%s", nearest->word, what,
-                 nearest->found ? "; did you mean \"" : "", nearest->found ? nearest->found : "",
-                 nearest->found ? "\"?" : "");
+    AUTO_TEXT meant = config_nearest_text(nearest);
+    config_error(ini->report, line, nearest->word, "%s: %s%s", nearest->word, what, meant);
 }
 
 static char *trim(char *text)
@@ -905,10 +906,11 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
     json_t *database;
     /* Their defaults, where ours are others. */
     ini.plan = json_pack(
-        "{s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:{}, s:[], s:[], s:[], s:[]}", "auth",
+        "{s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:s, s:i, s:{}, s:[], s:[], s:[], s:[]}", "auth",
         "md5", "pool_mode", "session", "log_connections", 1, "log_disconnections", 1, "clients_max",
         100, "idle_transaction_timeout", 0, "query_wait_timeout", 120000, "query_wait_notify", 5000,
-        "prepared_statements_max", 200, "tls", "users", "databases", "listeners", "notes");
+        "server_check_query", "<empty>", "prepared_statements_max", 200, "tls", "users",
+        "databases", "listeners", "notes");
     report->file = path;
     read_ini(&ini, path);
     read_hba(&ini);

@@ -10,7 +10,6 @@
 
 #define LOG        "the log goes to standard error; let systemd or the shell keep it"
 #define KEEPALIVE  "idle connections are asked after 60 seconds, then every 10; see tcp_user_timeout"
-#define NO_CHECK   "no query checks a connection; one that its server has closed is not lent"
 #define RESOLVED   "names are resolved anew for each connection, by the system's resolver"
 #define BUFFERS    "the pool chooses the sizes of its buffers itself"
 #define STATISTICS "the log has no statistics: ask SHOW STATS, or Prometheus by metrics_listen"
@@ -40,8 +39,6 @@ static const struct {
     {"tcp_keepcnt", "0", KEEPALIVE},
     {"listen_backlog", "128", "it is 4096, or what net.core.somaxconn allows"},
     {"so_reuseport", "0", "one process serves the port; SIGUSR2 replaces it under its clients"},
-    {"server_check_query", "|<empty>|select 1", NO_CHECK},
-    {"server_check_delay", "30", NO_CHECK},
     {"server_login_retry", "15",
      "a database that is away is tried by one connection at a time, after 0.1 seconds at first and "
      "every 5 in the end"},

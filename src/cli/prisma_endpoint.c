@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "bundler.h"
+#include "http_frames.h"
 #include "local_certificate.h"
 #include "prisma_keys.h"
 
 #define VENDOR_HOST "accelerate.prisma-data.net"
-#define SEED_HOST "seed.weir" /* as in messages/control.h, which is not for us to see */
 
 int prisma_endpoint_part(const char *state_dir, json_t **ret_part, struct error *err)
 {

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/pidfd.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -31,8 +32,8 @@
 enum {
     SOCKET_DIR_BYTES_MAX = 85,
     OUTPUT_BYTES_MAX = 16384,
-    KILLED_TRIES_MAX = 40,
-    KILLED_TRY_US = 250000,
+    ENDING_LOOKS_MAX = 200,
+    ENDING_LOOK_US = 50000,
 };
 
 /* Where everything is, and who runs it. Texts are owned. */
@@ -347,16 +348,70 @@ static int initialise(const struct place *place, struct error *err)
 
 /* ---- running it ---- */
 
+/* What a postmaster says of itself in its lock file, which stays there when it was killed. */
+struct lock_file {
+    int pid;
+    int memory_key, memory_id; /* of System V: who has it attached is of this postmaster */
+    bool stopping;
+};
+
+/* One item a line, as Postgres's pidfile.h lists them. */
+static int read_lock_file(const struct place *place, struct lock_file *ret)
+{
+    AUTO_TEXT path = xasprintf("%s/postmaster.pid", place->data);
+    char text[4096] = "", *rest = text;
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+        return -ESRCH;
+    *ret = (struct lock_file){.pid = atoi(text), .memory_id = -1};
+    for (int line = 1; rest; line++) {
+        const char *item = strsep(&rest, "\n");
+        unsigned long key, id;
+        if (line == 7 && sscanf(item, "%lu %lu", &key, &id) == 2) {
+            ret->memory_key = (int)key;
+            ret->memory_id = (int)id;
+        }
+        if (line == 8)
+            ret->stopping = strncmp(item, "stopping", 8) == 0;
+    }
+    return 0;
+}
+
 /* A pidfd, or negative errno. */
 static int process_of(const struct place *place)
 {
-    AUTO_TEXT path = xasprintf("%s/postmaster.pid", place->data);
-    char line[32] = "";
-    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || read(fd, line, sizeof(line) - 1) <= 0)
+    struct lock_file lock;
+    if (read_lock_file(place, &lock) < 0)
         return -ESRCH;
-    int process = pidfd_open(atoi(line), 0);
+    int process = pidfd_open(lock.pid, 0);
     return process < 0 ? -errno : process;
+}
+
+static bool has_ended(int process)
+{
+    struct pollfd end = {.fd = process, .events = POLLIN};
+    return poll(&end, 1, 0) == 1;
+}
+
+/* Does it stop, or was it killed, and is there still until init has reaped it, or sessions of it
+ * are until they notice? Meanwhile none can start; whatever else keeps it from starting stays. */
+static bool is_ending(const struct place *place)
+{
+    struct lock_file lock;
+    struct shmid_ds memory;
+    if (read_lock_file(place, &lock) < 0)
+        return false;
+    AUTO_FD process = pidfd_open(lock.pid, 0);
+    if (process >= 0)
+        return lock.stopping || has_ended(process);
+    return shmctl(lock.memory_id, IPC_STAT, &memory) == 0 &&
+           memory.shm_perm.__key == lock.memory_key && memory.shm_nattch > 0;
+}
+
+static void wait_for_end(const struct place *place)
+{
+    for (int looks = 0; looks < ENDING_LOOKS_MAX && is_ending(place); looks++)
+        (void)usleep(ENDING_LOOK_US);
 }
 
 static bool runs(const struct place *place)
@@ -367,8 +422,7 @@ static bool runs(const struct place *place)
     if (!program || access(place->settings, F_OK) < 0)
         return false;
     AUTO_FD process = process_of(place);
-    struct pollfd end = {.fd = process, .events = POLLIN};
-    if (process >= 0 && poll(&end, 1, 0) == 1)
+    if (process >= 0 && has_ended(process))
         return false; /* pg_ctl still sees it until init has reaped it */
     const char *const argv[] = {program, "-D", place->data, "status", NULL};
     return run(place, argv, NULL, &output) == 0;
@@ -404,17 +458,7 @@ static int start(const struct place *place, struct error *err)
     AUTO_FD log = open(place->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log >= 0 && place->drop)
         (void)!fchown(log, place->uid, place->gid);
-    AUTO_TEXT pid_file = xasprintf("%s/postmaster.pid", place->data);
-    bool was_killed = access(pid_file, F_OK) == 0;
-    int failed = run(place, argv, NULL, &output);
-    /* Of one that was killed sessions may live, and its process is there, until init has reaped it.
-     */
-    for (int tries = 0; failed && was_killed && tries < KILLED_TRIES_MAX; tries++) {
-        (void)usleep(KILLED_TRY_US);
-        output.start = output.end = 0;
-        failed = run(place, argv, NULL, &output);
-    }
-    if (failed)
+    if (run(place, argv, NULL, &output) < 0)
         return error_set(err, -EIO, "the private Postgres does not start: %s (its log is %s)",
                          tail(&output), place->log);
     return 0;
@@ -451,6 +495,8 @@ static int ensure(const struct place *place, const char *project_dir, struct err
         if (r == 0)
             r = initialise(place, err);
     }
+    if (r == 0)
+        wait_for_end(place);
     return r == 0 && !runs(place) ? start(place, err) : r;
 }
 

@@ -84,7 +84,6 @@ struct control_seed {
     uint32_t reserved;
 };
 enum { SEED_BYTES_MAX = 1024 * 1024 };
-#define SEED_HOST "seed.weir" /* what a system worker fetches to leave it, with PUT */
 
 enum kill_reason { KILL_STUCK = 1, KILL_PROTOCOL, KILL_WALL, KILL_IDLE };
 

@@ -47,6 +47,10 @@ enum {
 
 #define EXCHANGE_ID_BASE (1ull << 51)
 
+/* What a system worker fetches, with PUT, to leave its seed (struct control_seed). Its plan has it
+ * among the hosts of which requests go to the gateway. */
+#define SEED_HOST "seed.weir"
+
 enum frame_type {
     /* opens an exchange: struct frame_request + method + url + headers + body (inline) */
     FRAME_REQUEST = 1,

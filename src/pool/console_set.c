@@ -23,7 +23,8 @@ enum setting_type {
     LIST,
     TLS_CLIENTS,
     TLS_SERVERS,
-    NOTHING, /* PgBouncer's, which may be set, as scripts do, and has no effect here */
+    READ_FILE, /* the loader reads it: the pool may open none */
+    NOTHING,   /* PgBouncer's, which may be set, as scripts do, and has no effect here */
 };
 
 static const struct setting_kind {
@@ -63,8 +64,8 @@ static const struct setting_kind {
     {"server_idle_timeout", SECONDS, AT(server_idle_ms)},
     {"server_connect_timeout", SECONDS, AT(server_connect_ms)},
     {"server_login_retry", NOTHING, 0},
-    {"server_check_delay", NOTHING, 0},
-    {"server_check_query", NOTHING, 0},
+    {"server_check_delay", SECONDS, AT(server_check_delay_ms)},
+    {"server_check_query", TEXT, AT(server_check_query)},
     {"server_reset_query", TEXT, AT(server_reset_query)},
     {"server_reset_query_always", FLAG, AT(reset_always)},
     {"server_round_robin", FLAG, AT(round_robin)},
@@ -73,6 +74,15 @@ static const struct setting_kind {
     {"tcp_user_timeout", MILLISECONDS, AT(tcp_user_ms)},
     {"client_tls_sslmode", TLS_CLIENTS, AT(tls.mode)},
     {"server_tls_sslmode", TLS_SERVERS, AT(server_tls_mode)},
+    {"client_tls_key_file", READ_FILE, 0},
+    {"client_tls_cert_file", READ_FILE, 0},
+    {"client_tls_ca_file", READ_FILE, 0},
+    {"server_tls_key_file", READ_FILE, 0},
+    {"server_tls_cert_file", READ_FILE, 0},
+    {"server_tls_ca_file", READ_FILE, 0},
+    {"auth_file", READ_FILE, 0},
+    {"auth_hba_file", READ_FILE, 0},
+    {"auth_ident_file", READ_FILE, 0},
     {"log_connections", FLAG, AT(log_connections)},
     {"log_disconnections", FLAG, AT(log_disconnections)},
     {"log_pooler_errors", FLAG, AT(log_errors)},
@@ -177,6 +187,10 @@ char *console_set(const char *name, const char *value)
         char *problem = NULL;
         if (strcasecmp(settings[i].name, name) != 0)
             continue;
+        if (settings[i].type == READ_FILE)
+            return xasprintf("\"%s\" can not be set here, since the pool may read no file; name it "
+                             "in the configuration, and RELOAD",
+                             name);
         if (!assign(settings[i].type, (char *)pool_process.config + settings[i].offset, value,
                     &problem))
             return xasprintf("invalid value for \"%s\": \"%s\"", name, value);

@@ -22,6 +22,7 @@ static const struct {
 } types[] = {{'#', 23 /* int4 */, 4},
              {'+', 20 /* int8 */, 8},
              {'%', 1700 /* numeric */, UINT16_MAX},
+             {'&', 17 /* bytea */, UINT16_MAX},
              {0, 25 /* text */, UINT16_MAX}};
 
 void table_columns(struct buffer *out, const char *names)
@@ -87,6 +88,14 @@ static uint64_t cancels_of(const struct list *servers)
     return count;
 }
 
+static uint64_t checks_of(const struct list *cleaning)
+{
+    uint64_t count = 0;
+    for (const struct link *link = list_first(cleaning); link; link = list_next(cleaning, link))
+        count += CONTAINER_OF(link, struct server, link)->checked;
+    return count;
+}
+
 static void show_pools(struct buffer *out)
 {
     table_columns(
@@ -99,6 +108,7 @@ static void show_pools(struct buffer *out)
         uint64_t wait =
             first ? pool_now() - CONTAINER_OF(first, struct client, waiting)->since_us : 0;
         uint64_t cancels = cancels_of(&pool->lent), late = cancels_of(&pool->cleaning);
+        uint64_t checks = checks_of(&pool->cleaning), resets = pool->cleaning.count - checks;
         const uint64_t numbers[] = {
             pool->clients - pool->waiting.count, /* with those that are idle */
             pool->waiting.count,
@@ -106,10 +116,10 @@ static void show_pools(struct buffer *out)
             0, /* they are passed on at once */
             pool->lent.count,
             cancels + late,
-            late > 0 ? pool->cleaning.count : 0,
+            late > 0 ? resets : 0,
             pool->idle.count,
-            0, /* whether an idle one still works shows when it is lent */
-            late > 0 ? 0 : pool->cleaning.count,
+            late > 0 ? 0 : resets,
+            checks,
             pool->connecting.count,
             wait / 1000000,
             wait % 1000000,
@@ -643,6 +653,7 @@ static const struct {
                 {"SERVERS", show_servers},
                 {"SOCKETS", show_sockets},
                 {"ACTIVE_SOCKETS", show_active_sockets},
+                {"FDS", show_fds},
                 {"DATABASES", show_databases},
                 {"USERS", show_users},
                 {"STATS", show_stats},

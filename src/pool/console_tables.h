@@ -11,9 +11,11 @@
 /* Appends the rows of SHOW subject; false: there is no such subject. */
 bool console_show(const char *subject, struct buffer *out);
 
-/* ---- rows; for console_stats.c, too ---- */
+/* ---- rows; for the other console_*.c, too ---- */
 
-/* Columns in one text, blanks between; those of type int4 begin with '#', int8 '+', numeric '%'. */
+/* Columns in one text, blanks between; those of type int4 begin with '#', int8 '+', numeric '%',
+ * bytea
+ * '&'. */
 void table_columns(struct buffer *out, const char *names);
 /* A row of so many columns: each is added, then wire_end. */
 size_t table_row(struct buffer *out, uint16_t count);
@@ -26,5 +28,9 @@ void show_stats(struct buffer *out);
 void show_stats_totals(struct buffer *out);
 void show_stats_averages(struct buffer *out);
 void show_totals(struct buffer *out);
+
+/* ---- console_fds.c ---- */
+
+void show_fds(struct buffer *out);
 
 #endif

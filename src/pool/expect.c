@@ -11,7 +11,8 @@
 static void count(struct expect *expect, const struct expected *entry, int by)
 {
     enum expect_kind kind = entry->kind;
-    bool end = kind == EXPECT_QUERY || kind == EXPECT_SYNC || kind == EXPECT_OWN_QUERY;
+    bool end = kind == EXPECT_QUERY || kind == EXPECT_SYNC || kind == EXPECT_OWN_QUERY ||
+               kind == EXPECT_OWN_SYNC;
     bool names = kind == EXPECT_PARSE || kind == EXPECT_OWN_PARSE || kind == EXPECT_PARSE_DONE ||
                  kind == EXPECT_CLOSE_DONE;
     expect->ends += (uint32_t)(end ? by : 0);

@@ -22,6 +22,7 @@ enum expect_kind {
     EXPECT_OWN_QUERY, /* ours: not for the client … */
     EXPECT_OWN_PARSE,
     EXPECT_OWN_CLOSE,
+    EXPECT_OWN_SYNC, /* ends what the pool does before the client's QUERY, which comes next */
     EXPECT_OWN_DESCRIBE,
     EXPECT_COPY_END,   /* CopyDone or CopyFail of the client: no reply, but an end to COPY */
     EXPECT_PARSE_DONE, /* … and these we answer, no message was sent */
@@ -40,13 +41,14 @@ struct expected {
     char *name;                  /* the client's for it, when it has one; owned */
     char *called;                /* what an error is to call it; owned */
     char *resets;                /* of a QUERY: the parameter that it resets, or "all"; owned */
-    char *refusal;               /* fails on purpose: this ErrorResponse goes out instead; owned */
+    char *refusal; /* should it fail, as it does perhaps on purpose, this ErrorResponse
+                      goes out instead; owned */
 };
 
 struct expect {
     struct expected *list; /* a ring */
     uint32_t head, count, cap;
-    uint32_t ends; /* entries that end a batch: QUERY, SYNC, OWN_QUERY */
+    uint32_t ends; /* entries that end a batch: QUERY, SYNC, OWN_QUERY, OWN_SYNC */
     /* PARSE and CLOSE kinds, of names and of the unnamed statement: what those mean afterwards is
      * not known yet. */
     uint32_t uncertain, uncertain_unnamed;

@@ -30,7 +30,8 @@ struct message {
 static const struct wire_error protocol_violation = {
     "08P01", "the message does not follow the protocol", NULL, NULL};
 static const struct wire_error too_large = {
-    "54000", "a statement of more than 16 MiB can not be prepared through the pool", NULL, NULL};
+    "54000", "a statement of more than 16 MiB can not be prepared through the pool", NULL,
+    "Send large values as parameters, by COPY, or in a simple query.", NULL};
 static const struct wire_error too_many_statements = {
     "53400", "this session has too many prepared statements",
     "client_statements_max or client_statements_bytes_max is reached",
@@ -121,7 +122,7 @@ static bool keep_or_refuse_state(const struct message *message, enum expect_kind
 /* Does a statement run, or is one on its way, that began a transaction perhaps? */
 static bool anything_runs(const struct server *server)
 {
-    bool runs = server->status != 'I';
+    bool runs = server->status != 'I' || server->batch_ran;
     for (uint32_t i = 0; i < server->expect.count && !runs; i++) {
         enum expect_kind kind = expect_at(&server->expect, i)->kind;
         runs = kind == EXPECT_QUERY || kind == EXPECT_EXECUTE;
@@ -143,6 +144,27 @@ static bool refuse_sequence(const struct message *message, enum expect_kind kind
         return false;
     refuse(message, kind, &elsewhere);
     return true;
+}
+
+/* Of a client to which other connections listen (listen.h), the server it has would say less than
+ * is true. */
+static bool has_other_channels(const struct message *message, unsigned traits)
+{
+    return (traits & TRAIT_CHANNELS) && message->client->subscriptions &&
+           message->server->status != 'E';
+}
+
+static void refuse_channels(const struct message *message, enum expect_kind kind)
+{
+    static const struct wire_error elsewhere = {
+        "0A000",
+        "pg_listening_channels() within a larger statement is not possible with transaction "
+        "pooling",
+        "The session's channels are listened to by a connection of the pool's own.",
+        "Ask SELECT pg_listening_channels() alone, or SELECT * FROM pg_listening_channels(), which "
+        "the pool answers; or use a pool_mode of session.",
+        NULL};
+    refuse(message, kind, &elsewhere);
 }
 
 /* ---- simple query ---- */
@@ -211,31 +233,101 @@ static void set_to_startup(const struct message *message, const char *which)
     expect_reply(message, EXPECT_OWN_QUERY);
 }
 
-static void show_own_statements(const struct message *message);
+static bool show_own_statements(const struct message *message);
+static void prepare(const struct message *message, struct statement *statement,
+                    struct expected entry);
 
-static bool on_query(const struct message *message)
+/* True: the pool does it, and the server does not hear of it. Amid a batch it must: the query ends
+ * that, and commits what it has done. */
+static bool perform_query(const struct message *message, struct slice text, unsigned traits)
+{
+    if (message->server->batch_open)
+        return false;
+    if ((traits & (TRAIT_LISTEN | TRAIT_UNLISTEN)) && may_listen(message) &&
+        listen_query(message->client, text))
+        return true;
+    return ((traits & TRAIT_DEALLOCATE) && deallocate_ours(message, text)) ||
+           ((traits & TRAIT_LISTEN) && listens_already(message, text, true));
+}
+
+/* The statement of the protocol that it executes by name; NULL: it is none. *ret_place: where the
+ * name stands. */
+static struct statement *executed_by(const struct message *message, struct slice text,
+                                     struct slice *ret_place)
+{
+    char name[64];
+    if (message->have < message->size || !forward_renames(message->client) ||
+        message->server->status == 'E' || !traits_executed(text, name, ret_place))
+        return NULL;
+    return names_get(&message->client->names, slice_of(name));
+}
+
+/* With the name as the server knows it, instead of what stands at `place`. */
+static void pass_execute(const struct message *message, struct slice text, struct slice place,
+                         const struct statement *statement)
+{
+    char ours[SERVER_NAME_BYTES];
+    const char *behind = place.ptr + place.len;
+    struct buffer *out = batch_compose(message->batch);
+    size_t begun = wire_begin(out, 'Q');
+    statement_server_name(statement, ours);
+    buffer_append(out, text.ptr, (size_t)(place.ptr - text.ptr));
+    buffer_append_text(out, ours);
+    buffer_append(out, behind, (size_t)(text.ptr + text.len - behind));
+    buffer_append(out, "", 1);
+    wire_end(out, begun);
+}
+
+/* What the server must have before the query runs. It is ended by a Sync: else the server would
+ * ignore the query, should anything of it fail. A batch of the client's that is open ends with the
+ * query, and not before. */
+static void prepare_query(const struct message *message, unsigned traits,
+                          struct statement *executed)
+{
+    struct server *server = message->server;
+    bool shows = (traits & TRAIT_PREPARED) && forward_renames(message->client) &&
+                 server->status != 'E' && show_own_statements(message);
+    bool lacks = executed && !prepared_use(&server->prepared, executed);
+    if (lacks)
+        prepare(message, executed, (struct expected){.kind = EXPECT_OWN_PARSE});
+    if ((!shows && !lacks) || server->batch_open)
+        return;
+    wire_plain(batch_compose(message->batch), 'S');
+    expect_reply(message, EXPECT_OWN_SYNC);
+}
+
+static void pass_channels_query(const struct message *message)
+{
+    AUTO_BUFFER sql = {0};
+    listen_append_channels(message->client, &sql);
+    buffer_append(&sql, "", 1);
+    wire_query(batch_compose(message->batch), sql.data + sql.start);
+}
+
+static void on_query(const struct message *message)
 {
     struct slice text = body_of(message);
     if (text.len > 0 && message->have == message->size)
         text.len--;
     unsigned traits = traits_of(text) | (message->have < message->size ? TRAIT_CUT : 0);
-    if ((traits & (TRAIT_LISTEN | TRAIT_UNLISTEN)) && may_listen(message) &&
-        !message->server->batch_open && listen_query(message->client, text))
-        return true;
-    if ((traits & TRAIT_DEALLOCATE) && deallocate_ours(message, text))
-        return true;
-    if ((traits & TRAIT_LISTEN) && listens_already(message, text, true))
-        return true;
+    struct slice place;
+    struct statement *executed = traits & TRAIT_EXECUTE ? executed_by(message, text, &place) : NULL;
+    if (perform_query(message, text, traits))
+        return;
+    traits |= executed ? executed->traits : 0;
     if (keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
         refuse_sequence(message, EXPECT_QUERY, traits))
-        return true;
+        return;
+    bool channels = has_other_channels(message, traits);
+    if (channels && !(message->have == message->size && traits_channels(text))) {
+        refuse_channels(message, EXPECT_QUERY);
+        return;
+    }
     if (traits & TRAIT_UNLISTEN)
         listen_note(message->client, text);
     if ((traits & TRAIT_SIGNAL) && message->server->status != 'E')
         signals_in_query(message->client, text);
-    if ((traits & TRAIT_PREPARED) && forward_renames(message->client) &&
-        message->server->status != 'E')
-        show_own_statements(message);
+    prepare_query(message, traits, executed);
     client_set_unnamed(message->client, NULL); /* a simple query ends it, and its portal */
     statement_release(&message->server->command);
     message->client->unnamed_in_batch = false;
@@ -249,10 +341,14 @@ static bool on_query(const struct message *message)
                 (struct expected){.kind = EXPECT_QUERY,
                                   .clears = traits & TRAIT_DISCARD,
                                   .resets = resets ? xstrdup(reset) : NULL});
-    pass(message);
+    if (channels)
+        pass_channels_query(message);
+    else if (executed)
+        pass_execute(message, text, place, executed);
+    else
+        pass(message);
     if (resets)
         set_to_startup(message, reset);
-    return true;
 }
 
 /* ---- extended query ---- */
@@ -295,18 +391,21 @@ static void prepare(const struct message *message, struct statement *statement,
     message->client->pool->counters->server_parses++;
 }
 
-/* Who asks what is prepared in its session is to see its own statements, and no other client's. */
-static void show_own_statements(const struct message *message)
+/* Who asks what is prepared in its session is to see its own statements, and no other client's.
+ * True: the server was sent something for that. */
+static bool show_own_statements(const struct message *message)
 {
     struct client *client = message->client;
     struct prepared *prepared = &message->server->prepared;
     struct statement *statement;
-    uint32_t room = (uint32_t)client->pool->config->statements_max;
+    uint32_t room = (uint32_t)client->pool->config->statements_max, before;
+    before = message->server->expect.count;
     while ((statement = prepared_other(prepared, &client->names)))
         unprepare(message, statement);
     for (uint32_t i = 0; i < client->names.cap && prepared_count(prepared) < room; i++)
         if ((statement = names_at(&client->names, i)) && !prepared_use(prepared, statement))
             prepare(message, statement, (struct expected){.kind = EXPECT_OWN_PARSE});
+    return message->server->expect.count > before;
 }
 
 static void set_server_unnamed(struct server *server, struct statement *statement)
@@ -407,9 +506,22 @@ static void on_parse_named(const struct message *message, struct slice name, str
     prepare(message, statement, (struct expected){.kind = EXPECT_PARSE, .name = owned});
 }
 
+/* It is not kept, and what comes of it goes nowhere. */
+static void refuse_large(const struct message *message)
+{
+    bool unnamed = body_of(message).ptr[0] == 0;
+    if (unnamed)
+        client_set_unnamed(message->client, NULL); /* as a Parse that fails leaves it */
+    refuse(message, EXPECT_PARSE, &too_large);
+}
+
 static bool on_parse(const struct message *message)
 {
     struct slice body = body_of(message), name, text;
+    if (message->size > MESSAGE_KEPT_BYTES_MAX) {
+        refuse_large(message);
+        return true;
+    }
     if (!wire_take_text(&body, &name) || !wire_parse_text(body, &text))
         return false;
     if (!forward_renames(message->client)) {
@@ -417,6 +529,10 @@ static bool on_parse(const struct message *message)
         if (keep_or_refuse_state(message, EXPECT_PARSE, traits) ||
             refuse_sequence(message, EXPECT_PARSE, traits))
             return true;
+        if (has_other_channels(message, traits)) {
+            refuse_channels(message, EXPECT_PARSE);
+            return true;
+        }
         if (name.len == 0)
             message->server->unnamed_by = message->client->id;
         expect_reply(message, EXPECT_PARSE);
@@ -645,6 +761,29 @@ static bool is_parsed_now(const struct server *server, const struct statement *s
     return false;
 }
 
+/* What is bound is a statement of the pool's own that tells the session's channels; `before` and
+ * `name` as for pass_renamed. */
+static void bind_channels(const struct message *message, struct slice before, struct slice name,
+                          const struct statement *asked)
+{
+    struct client *client = message->client;
+    if (!traits_channels(statement_text(asked))) {
+        refuse_channels(message, EXPECT_BIND);
+        return;
+    }
+    AUTO_BUFFER body = {0};
+    listen_append_channels(client, &body);
+    buffer_append(&body, "", 1);
+    wire_u16(&body, 0);
+    struct statement *statement = statements_intern(client->pool->statements, buffer_slice(&body),
+                                                    params_meaning(client->params));
+    if (!prepared_use(&message->server->prepared, statement))
+        prepare(message, statement, (struct expected){.kind = EXPECT_OWN_PARSE});
+    pass_renamed(message, before, name, statement);
+    expect_reply(message, EXPECT_BIND);
+    statement_release(&statement);
+}
+
 static bool on_bind(const struct message *message)
 {
     struct slice rest = body_of(message), portal, name;
@@ -672,8 +811,12 @@ static bool on_bind(const struct message *message)
     if (statement && (statement->traits & TRAIT_SIGNAL) && message->server->status != 'E')
         signals_in_bind(client, statement, rest);
     if (statement && (statement->traits & TRAIT_PREPARED) && message->server->status != 'E')
-        show_own_statements(message);
-    on_use(message, EXPECT_BIND, (struct slice){begin, portal.len + 1}, name);
+        (void)show_own_statements(message);
+    const struct slice before = {begin, portal.len + 1};
+    if (statement && has_other_channels(message, statement->traits))
+        bind_channels(message, before, name, statement);
+    else
+        on_use(message, EXPECT_BIND, before, name);
     return true;
 }
 
@@ -770,6 +913,7 @@ static bool on_execute(const struct message *message)
             return true;
     }
     client->pool->counters->queries += !own_is(client);
+    message->server->batch_ran = true;
     expect_reply(message, EXPECT_EXECUTE);
     pass(message);
     return true;
@@ -777,10 +921,16 @@ static bool on_execute(const struct message *message)
 
 /* ---- the rest ---- */
 
+static void end_batch(struct server *server)
+{
+    server->batch_open = server->batch_ran = false;
+}
+
 static bool on_sync(const struct message *message)
 {
     struct server *server = message->server;
-    server->failed = server->batch_open = false;
+    server->failed = false;
+    end_batch(server);
     statement_release(&server->command);
     message->client->unnamed_in_batch = false;
     if (!server->copy_in) /* then it is ignored */
@@ -810,11 +960,11 @@ static bool on_message(const struct message *message)
         return true;
     if (message->start[0] && strchr("PBDCE", message->start[0]))
         message->server->batch_open = true;
-    else if (message->start[0] == 'Q' || message->start[0] == 'F')
-        message->server->batch_open = false; /* what they end with ends it, too */
     switch (message->start[0]) {
     case 'Q':
-        return on_query(message);
+        on_query(message);
+        end_batch(message->server);
+        return true;
     case 'P':
         return on_parse(message);
     case 'B':
@@ -829,6 +979,7 @@ static bool on_message(const struct message *message)
         message->server->dirty = true; /* of which function, only Postgres knows */
         expect_reply(message, EXPECT_QUERY);
         pass(message);
+        end_batch(message->server);
         return true;
     case 'S':
         return on_sync(message);
@@ -881,7 +1032,7 @@ static bool must_wait(const struct client *client, struct slice message)
     case 'Q':
         return traits_of((struct slice){message.ptr + WIRE_HEADER_BYTES,
                                         message.len - WIRE_HEADER_BYTES}) &
-               (TRAIT_DEALLOCATE | TRAIT_LISTEN | TRAIT_UNLISTEN);
+               (TRAIT_DEALLOCATE | TRAIT_LISTEN | TRAIT_UNLISTEN | TRAIT_EXECUTE);
     default:
         return false;
     }
@@ -892,7 +1043,7 @@ static size_t needed(char type, size_t size)
 {
     switch (type) {
     case 'P':
-        return size;
+        return size <= MESSAGE_KEPT_BYTES_MAX ? size : WIRE_HEADER_BYTES + 1;
     case 'Q':
         return size <= READ_BYTES ? size : QUERY_LOOK_BYTES;
     case 'B':
@@ -920,10 +1071,6 @@ static int take_message(struct client *client, struct batch *batch, struct slice
     *ret_error = &protocol_violation;
     if (length < 4 || length > WIRE_LENGTH_MAX)
         return -1;
-    if (type == 'P' && size > MESSAGE_KEPT_BYTES_MAX) {
-        *ret_error = &too_large;
-        return -1;
-    }
     if ((type == 'D' || type == 'C') && size > NAMES_BYTES_MAX)
         return -1;
     if ((type == 'S' || type == 'H') && length != 4)

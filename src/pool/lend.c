@@ -12,6 +12,7 @@
 
 enum {
     SPARE_AFTER_US = 500000,
+    CHECK_HOLDS_MS = 1000, /* what has just answered works, and what has not answered may not */
     NEVER_CONNECTED_MS = 60000, /* a pool that has come to nothing is forgotten after this */
 };
 
@@ -185,8 +186,8 @@ static bool is_away(const char *sqlstate)
 static const char *hint_for(const struct pool *pool)
 {
     const char *sqlstate = pool->failure_sqlstate;
-    if (strstr(pool->failure, "no password is known"))
-        return NULL; /* the database was not asked, and the remedy is in it */
+    if (pool->failure_hint)
+        return pool->failure_hint;
     if (strncmp(sqlstate, "28", 2) == 0)
         return pool->database->user ? "The pool's own login was refused: check user and password "
                                       "of the database in its configuration."
@@ -218,13 +219,25 @@ static bool any_will_come_back(const struct pool *pool)
     return false;
 }
 
+/* Connections that are asked whether they work still, and have not been for long. */
+static uint32_t checks_under_way(const struct pool *pool)
+{
+    uint32_t count = 0;
+    const struct list *cleaning = &pool->cleaning;
+    for (const struct link *link = list_first(cleaning); link; link = list_next(cleaning, link)) {
+        const struct server *server = CONTAINER_OF(link, struct server, link);
+        count += server->checked && !pool_passed(server->used_us, CHECK_HOLDS_MS);
+    }
+    return count;
+}
+
 /* Is there no hope for now? After three failures nobody waits; a wrong password or database name is
  * told at once. */
 static bool is_down(const struct pool *pool)
 {
     bool refused_login = pool->failures > 0 && !is_away(pool->failure_sqlstate);
     return (pool->failures >= 3 || refused_login) && pool->idle.count == 0 &&
-           !any_will_come_back(pool);
+           !any_will_come_back(pool) && checks_under_way(pool) == 0;
 }
 
 /* All that wait for the pool's first connection, or those that have waited for longer than the
@@ -367,9 +380,10 @@ void pool_open(struct pool *pool)
 /* So many clients wait that are not served by those that are on their way. */
 static void connect_for_waiting(struct pool *pool)
 {
-    if (pool->waiting.count > pool->connecting.count)
+    uint32_t checks = checks_under_way(pool);
+    if (pool->waiting.count > pool->connecting.count + checks)
         take_from_others(pool);
-    while (pool->waiting.count > pool->connecting.count && may_connect(pool)) {
+    while (pool->waiting.count > pool->connecting.count + checks && may_connect(pool)) {
         uint32_t before = pool->connecting.count;
         connect_one(pool);
         if (pool->connecting.count <= before)
@@ -379,12 +393,38 @@ static void connect_for_waiting(struct pool *pool)
 
 /* ---- lending ---- */
 
+static bool needs_check(const struct server *server)
+{
+    const struct pool_config *config = server->pool->config;
+    int64_t delay_ms = config->server_check_delay_ms;
+    if (server->checked && delay_ms < CHECK_HOLDS_MS)
+        delay_ms = CHECK_HOLDS_MS;
+    return config_check_sql(config) && pool_now() - server->used_us >= (uint64_t)delay_ms * 1000;
+}
+
+/* The idle one whose turn it is. Those that nobody has used for long are asked first whether they
+ * work still, as many as are wanted; NULL: they have to answer, or there is none. */
+static struct server *take_idle(struct pool *pool, uint32_t wanted)
+{
+    struct link *first;
+    while ((first = list_first(&pool->idle))) {
+        struct server *server = CONTAINER_OF(first, struct server, link);
+        if (!needs_check(server))
+            return server;
+        if (checks_under_way(pool) >= wanted)
+            return NULL;
+        server_check(server);
+    }
+    return NULL;
+}
+
 static void link_up(struct client *client, struct server *server)
 {
     client->server = server;
     server->client = client;
     server->served = true;
     server->fresh = true;
+    server->checked = false;
     client_settle_params(client);
     tenant_lend(&client->pool->tenants, client->tenant);
     client->pinned = client->pool->mode == POOL_SESSION;
@@ -429,12 +469,12 @@ static bool make_room(struct pool *pool, struct client *newcomer)
 
 bool pool_lend(struct pool *pool, struct client *client)
 {
-    struct link *idle = pool->waiting.count == 0 && !pool->record->paused && !pool_process.paused
-                            ? list_first(&pool->idle)
-                            : NULL;
+    struct server *idle = pool->waiting.count == 0 && !pool->record->paused && !pool_process.paused
+                              ? take_idle(pool, 1)
+                              : NULL;
     struct wire_error error;
     if (idle) {
-        link_up(client, CONTAINER_OF(idle, struct server, link));
+        link_up(client, idle);
         pool_count(pool->counters->wait_histogram, 0);
         return true;
     }
@@ -533,11 +573,12 @@ void lend_free_unwanted(void)
 void pool_serve(struct pool *pool)
 {
     struct client *client;
-    struct link *idle;
+    struct server *idle;
     while (!pool->record->paused && !pool_process.paused &&
-           (client = tenant_next(&pool->tenants)) && (idle = list_first(&pool->idle))) {
+           (client = tenant_next(&pool->tenants)) &&
+           (idle = take_idle(pool, pool->waiting.count))) {
         pool_stop_waiting(client);
-        link_up(client, CONTAINER_OF(idle, struct server, link));
+        link_up(client, idle);
         client_run(client);
     }
     connect_for_waiting(pool);
@@ -586,9 +627,10 @@ void pool_connect_failed(struct pool *pool, const struct wire_error *error)
     text_free(&pool->failure);
     pool->failure = xstrdup(error->message);
     (void)snprintf(pool->failure_sqlstate, sizeof(pool->failure_sqlstate), "%.5s", error->sqlstate);
+    pool->failure_hint = error->hint;
     pool->retry_us = pool_now() + retry_delay_us(pool, refused);
-    log_warn("database %s, user %s: %s (%s)", pool->database_name, pool->user, error->message,
-             error->sqlstate);
+    log_warn("database %s, user %s: %s (%s)%s%s", pool->database_name, pool->user, error->message,
+             error->sqlstate, error->hint ? "; " : "", error->hint ? error->hint : "");
     if (!is_down(pool))
         return;
     failure_of(pool, &kept);

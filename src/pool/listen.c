@@ -152,6 +152,19 @@ bool listen_has(struct client *client, struct slice text)
     return traits_listen(text, name) == 'L' && *find_subscription(client, name);
 }
 
+void listen_append_channels(const struct client *client, struct buffer *sql)
+{
+    const char *before = "";
+    buffer_append_text(sql, "SELECT * FROM (SELECT pg_catalog.pg_listening_channels() UNION "
+                            "SELECT pg_catalog.unnest(ARRAY[");
+    for (const struct subscription *s = client->subscriptions; s; s = s->next) {
+        buffer_append_text(sql, before);
+        params_append_literal(sql, s->channel->name);
+        before = ",";
+    }
+    buffer_append_text(sql, "]::pg_catalog.text[])) AS channels (pg_listening_channels)");
+}
+
 void listen_note(struct client *client, struct slice text)
 {
     char name[64], verb;

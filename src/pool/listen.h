@@ -8,6 +8,7 @@
 
 #include "slice.h"
 
+struct buffer;
 struct client;
 struct expected;
 struct pool;
@@ -21,6 +22,9 @@ bool listen_query(struct client *client, struct slice text);
 const char *listen_command(struct client *client, struct slice text);
 /* Is it a LISTEN alone, for what the client listens to already? */
 bool listen_has(struct client *client, struct slice text);
+/* A SELECT of one column that is called, and has what, pg_listening_channels() would have if the
+ * client's server listened to all that the client does. */
+void listen_append_channels(const struct client *client, struct buffer *sql);
 /* What a text with UNLISTEN in it ends, which the client's server runs: at the end of the
  * transaction, and not if that comes to nothing. */
 void listen_note(struct client *client, struct slice text);

@@ -185,8 +185,7 @@ void params_at(const struct params *params, size_t i, struct slice *ret_name,
     *ret_value = slice_of(params->list[i].value);
 }
 
-/* As a literal that means the same whatever standard_conforming_strings says. */
-static void append_literal(struct buffer *sql, const char *text)
+void params_append_literal(struct buffer *sql, const char *text)
 {
     buffer_append_text(sql, strchr(text, '\\') ? "E'" : "'");
     for (; *text; text++) {
@@ -261,9 +260,9 @@ void params_append_sql(const struct params *from, const struct params *to, struc
             continue;
         buffer_append_text(sql, any ? "," : "SELECT ");
         buffer_append_text(sql, "pg_catalog.set_config(");
-        append_literal(sql, to->list[i].name);
+        params_append_literal(sql, to->list[i].name);
         buffer_append_text(sql, ",");
-        append_literal(sql, to->list[i].value);
+        params_append_literal(sql, to->list[i].value);
         buffer_append_text(sql, ",false)");
         any = true;
     }

@@ -41,5 +41,7 @@ bool params_are_alike(const struct params *a, const struct params *b);
 
 /* Appends SQL that makes a session with the set `from` one with the set `to`. */
 void params_append_sql(const struct params *from, const struct params *to, struct buffer *sql);
+/* A text as a literal that means the same whatever standard_conforming_strings says. */
+void params_append_literal(struct buffer *sql, const char *text);
 
 #endif

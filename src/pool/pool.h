@@ -144,6 +144,7 @@ struct server {
     bool failed;         /* an error in an extended query: up to Sync messages are ignored */
     bool changed_schema; /* in the transaction that runs */
     bool batch_open;     /* messages of an extended query were sent, and no Sync after them */
+    bool batch_ran;      /* … among them an Execute: its transaction ends with the batch */
     bool copy_in;
     bool dirty;                /* has session state that DISCARD ALL takes away */
     bool reset_due;            /* server_reset_query is to run */
@@ -160,6 +161,7 @@ struct server {
     uint64_t held_us;          /* by its client, in transactions that are over */
     bool asked;                /* something, since it was lent or the last transaction ended */
     bool served;               /* a client, at some time */
+    bool checked;              /* has logged in, or answered server_check_query, since it was lent */
     bool fresh;                /* lent, and nothing was asked since */
     bool listens;              /* is for notifications only */
     bool finishes;             /* what its client asked for before it left */
@@ -205,6 +207,7 @@ struct pool {
     struct params *welcome; /* what a server reported when it was new; NULL: none was yet */
     char *failure;          /* why the last connection failed, while none has worked since */
     char failure_sqlstate[6];
+    const char *failure_hint; /* … and what helps, a constant; NULL: what its SQLSTATE says */
     uint32_t next_host; /* of the next connection, where hosts take turns */
     uint64_t retry_us;  /* no further attempt before */
     uint64_t used_us;   /* when it last had a client or a server */
@@ -250,6 +253,9 @@ void pool_again(struct client *client);
 void server_again(struct server *server);
 /* pool_serve when the turn ends. */
 void pool_serve_later(struct pool *pool);
+
+/* The descriptor of the i-th listener for clients; -1: there are no more. */
+int pool_listener(int i);
 
 /* ---- client.c ---- */
 /* A connection was accepted; takes fd over. */
@@ -331,6 +337,8 @@ void server_run(struct server *server);
 bool server_is_free(const struct server *server);
 /* Out to the server; the rest waits. False: the connection is broken and closed. */
 bool server_send(struct server *server, const struct iovec *parts, int count);
+/* An idle one is asked whether it works still: it is idle again when it has answered. */
+void server_check(struct server *server);
 /* A query of our own; label (NULL: none) comes back in its expected entry. False: it is closed. */
 bool server_query(struct server *server, const char *sql, const char *label);
 /* Its client has begun a transaction block where the mode has none. */
@@ -377,7 +385,8 @@ void pool_closed_one(struct pool *pool);
 void pool_stop_waiting(struct client *client);
 /* Servers are free, or may be made: to those who wait. */
 void pool_serve(struct pool *pool);
-/* A connection could not be made; error is kept for those who ask. */
+/* A connection could not be made; error is kept for those who ask. Its hint is a constant, or NULL.
+ */
 void pool_connect_failed(struct pool *pool, const struct wire_error *error);
 void pool_connect_worked(struct pool *pool);
 /* Makes its first connection, if none is on its way. */

@@ -219,6 +219,14 @@ static void on_listener(struct loop_source *source, uint32_t events)
     }
 }
 
+int pool_listener(int i)
+{
+    for (int at = 0; at < listeners_count; at++)
+        if (!listeners[at].is_metrics && listeners[at].source.fd >= 0 && i-- == 0)
+            return listeners[at].source.fd;
+    return -1;
+}
+
 static void close_listener(struct listener *listener)
 {
     loop_remove(pool_process.loop, &listener->source);

@@ -274,6 +274,8 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->cancel_wait_ms = integer(root, "cancel_wait_timeout", 10000);
     config->slow_query_ms = integer(root, "slow_query", 0);
     config->server_reset_query = text(root, "server_reset_query", "DISCARD ALL");
+    config->server_check_query = text(root, "server_check_query", "");
+    config->server_check_delay_ms = integer(root, "server_check_delay", 30000);
     config->login_notice = text(root, "login_notify_message", "");
     config->reset_always = flag(root, "server_reset_query_always", false);
     config->round_robin = flag(root, "server_round_robin", false);
@@ -465,8 +467,8 @@ void config_release(struct pool_config **config)
     char **lists[] = {c->admin_users, c->stats_users, c->ignore_startup_parameters, c->notes};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         free_names(lists[i]);
-    char *texts[] = {c->auth_query, c->auth_user, c->auth_database, c->server_reset_query,
-                     c->login_notice};
+    char *texts[] = {c->auth_query,         c->auth_user,          c->auth_database,
+                     c->server_reset_query, c->server_check_query, c->login_notice};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         free(texts[i]);
     free(c);
@@ -523,6 +525,14 @@ const struct scram_keys *config_user_keys(struct user_config *user)
     user->keys = xcalloc(1, sizeof(*user->keys));
     *user->keys = keys;
     return user->keys;
+}
+
+const char *config_check_sql(const struct pool_config *config)
+{
+    const char *query = config->server_check_query;
+    if (strcmp(query, "<empty>") == 0) /* PgBouncer's word for it */
+        return "";
+    return *query ? query : NULL;
 }
 
 bool config_lists(char *const *list, const char *name)

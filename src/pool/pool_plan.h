@@ -133,6 +133,8 @@ struct pool_config {
     int64_t server_connect_ms, pool_idle_ms, tcp_user_ms;
     int64_t server_idle_ms, cancel_wait_ms, slow_query_ms;
     char *server_reset_query, *login_notice;
+    char *server_check_query; /* "": none; see config_check_sql */
+    int64_t server_check_delay_ms;
     bool reset_always, round_robin, io_uring, log_connections, log_disconnections, log_errors;
     bool standalone; /* `weir pool`: nothing besides is served */
     int statements_max, client_statements_max;
@@ -167,6 +169,8 @@ const char *config_mode_name(int mode);
 const char *config_auth_name(int method);
 const char *config_tls_name(int mode);
 const char *config_balance_name(int balance);
+/* What is asked of a connection that nobody has used for long; NULL: nothing. */
+const char *config_check_sql(const struct pool_config *config);
 /* Is it in the NULL-terminated list? */
 bool config_lists(char *const *list, const char *name);
 /* Such a list of the words of a text, with commas or blanks between; frees the one that was. */

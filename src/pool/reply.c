@@ -135,11 +135,16 @@ static void undo_first(struct server *server, uint32_t count)
     }
 }
 
+static bool is_sync(enum expect_kind kind)
+{
+    return kind == EXPECT_SYNC || kind == EXPECT_OWN_SYNC;
+}
+
 /* After an error in an extended query nothing is answered until Sync. */
 static void skip_to_sync(struct server *server)
 {
     uint32_t count = 0;
-    while (count < server->expect.count && expect_at(&server->expect, count)->kind != EXPECT_SYNC)
+    while (count < server->expect.count && !is_sync(expect_at(&server->expect, count)->kind))
         count++;
     server->failed = count == server->expect.count;
     undo_first(server, count);
@@ -221,6 +226,22 @@ static void fail_own(struct server *server, bool restores, struct slice error)
         client_refuse(server->client, error);
 }
 
+/* What the pool did before the client's query has failed, and nobody asked for it. The query runs
+ * all the same; should it fail for that, or within the transaction that this has ended, its client
+ * is told this error. True: it is so. */
+static bool keep_for_query(struct reply *reply, enum expect_kind failed)
+{
+    const struct expect *expect = &reply->server->expect;
+    const struct expected *head = expect_head(expect);
+    if (failed != EXPECT_OWN_PARSE || !head || head->kind != EXPECT_OWN_SYNC || expect->count < 2)
+        return false;
+    struct expected *query = expect_at(expect, 1);
+    text_free(&query->refusal);
+    query->refusal = xcalloc(1, reply->size);
+    memcpy(query->refusal, reply->start, reply->size);
+    return true;
+}
+
 static void on_error(struct reply *reply)
 {
     struct server *server = reply->server;
@@ -246,6 +267,8 @@ static void on_error(struct reply *reply)
     }
     if (kind != EXPECT_QUERY && kind != EXPECT_OWN_QUERY)
         skip_to_sync(server); /* brings names back that the error may speak of */
+    if (keep_for_query(reply, kind))
+        return;
     if (refusal)
         buffer_append(batch_compose(reply->batch), refusal, wire_get_u32(refusal + 1) + 1);
     else if (kind == EXPECT_OWN_QUERY && server->listens && head->name)
@@ -405,7 +428,7 @@ static void on_ready(struct reply *reply)
     struct server *server = reply->server;
     enum expect_kind head = head_kind(reply);
     if (body_of(reply).len != 1 ||
-        (head != EXPECT_SYNC && head != EXPECT_QUERY && head != EXPECT_OWN_QUERY)) {
+        (!is_sync(head) && head != EXPECT_QUERY && head != EXPECT_OWN_QUERY)) {
         reply->sound = false;
         return;
     }
@@ -429,7 +452,7 @@ static void on_ready(struct reply *reply)
     }
     server->changed_schema = server->changed_schema && server->status != 'I';
     /* A block in statement mode ends the session (server.c); its client hears nothing but that. */
-    if (head != EXPECT_OWN_QUERY && !server_in_forbidden_block(server))
+    if (!is_own(head) && !server_in_forbidden_block(server))
         pass(reply);
     settle(server, reply->batch);
     if (server->stale && server->expect.count == 0 && server->status == 'I') {

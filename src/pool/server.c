@@ -77,6 +77,7 @@ struct server *server_new(struct pool *pool)
     server->status = 'I';
     server->id = ++pool_process.last_id;
     server->born_us = server->used_us = pool_now();
+    server->checked = true;
     server->params = params_empty();
     prepared_init(&server->prepared);
     list_push_front(&pool->connecting, &server->link);
@@ -256,6 +257,14 @@ bool server_query(struct server *server, const char *sql, const char *label)
     return server_send(server, &(struct iovec){(void *)(uintptr_t)all.ptr, all.len}, 1);
 }
 
+void server_check(struct server *server)
+{
+    server_become(server, SERVER_CLEANING);
+    server->used_us = pool_now();
+    server->checked = true;
+    (void)server_query(server, config_check_sql(server->pool->config), NULL);
+}
+
 /* ---- between two clients ---- */
 
 /* Why it is not to be lent again; NULL: it may be. */
@@ -264,7 +273,7 @@ static const char *wear_of(const struct server *server)
     int64_t lifetime_ms = server->pool->limits.server_lifetime_ms;
     uint64_t age_us = pool_now() - server->born_us;
     if (server->tainted)
-        return "an administrator's command, or another user's turn";
+        return "an administrator's command, another user's turn, or a query of the pool's failed";
     if (server->worn)
         return "a session has left what no reset takes away";
     bool over = lifetime_ms == 0 ? server->served : age_us > (uint64_t)lifetime_ms * 1000;
@@ -407,7 +416,7 @@ static void finish_for_client(struct server *server, bool copy_in)
     if (server->batch_open || server->failed) {
         wire_plain(&out, 'S');
         expect_push(&server->expect, (struct expected){.kind = EXPECT_SYNC});
-        server->failed = server->batch_open = false;
+        server->failed = server->batch_open = server->batch_ran = false;
     }
     struct slice all = buffer_slice(&out);
     if (all.len > 0)
@@ -686,7 +695,7 @@ static void end_cleaning(struct server *server)
 {
     if (!server->finishes) {
         cancel_query(server);
-        server_close(server, "its reset took too long");
+        server_close(server, "its reset, or the check of it, took too long");
         return;
     }
     server->finishes = false;

@@ -29,11 +29,15 @@ enum phase {
     PHASE_QUERY,   /* connect_query runs */
 };
 
-enum { LOGIN_MESSAGE_BYTES_MAX = 64 * 1024 };
+enum {
+    LOGIN_MESSAGE_BYTES_MAX = 64 * 1024,
+    LOGIN_BYTES_MAX = 1024 * 1024, /* of all that a host says in a login, connect_query with it */
+};
 
 struct server_login {
     enum phase phase;
     size_t host, tried; /* the one that is tried, and how many before it */
+    size_t said_bytes;  /* by it */
     struct resolve *resolve;
     struct addrinfo *addresses, *address; /* of the host; the one that is tried */
     bool accept_any;
@@ -41,6 +45,7 @@ struct server_login {
     bool scram_runs, scram_proven;
     char sqlstate[6];
     char *failure;
+    const char *hint; /* … where the pool itself would not go on: what helps, a constant */
 };
 
 static void next_address(struct server *server);
@@ -71,12 +76,13 @@ static void give_up(struct server *server)
     struct server_login *login = server->login;
     AUTO_TEXT message = xstrdup(login->failure ? login->failure : "no host is configured");
     char sqlstate[6];
+    const char *hint = login->hint;
     memcpy(sqlstate, *login->sqlstate ? login->sqlstate : "08001", sizeof(sqlstate));
     if (pool->config->log_disconnections)
         log_info("server %" PRIu64 " of %s, user %s: closing because: %s", server->id,
                  pool->database_name, pool->user, message);
     server_close(server, "");
-    pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, NULL});
+    pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, hint, NULL});
 }
 
 static void note_failure(struct server *server, const char *sqlstate, const char *format, ...)
@@ -91,6 +97,7 @@ static void note_failure(struct server *server, const char *sqlstate, const char
     va_end(arguments);
     free(server->login->failure);
     server->login->failure = text;
+    server->login->hint = NULL;
     (void)snprintf(server->login->sqlstate, sizeof(server->login->sqlstate), "%.5s", sqlstate);
 }
 
@@ -100,6 +107,7 @@ static void reset_connection(struct server *server)
     memset(&server->stream, 0, sizeof(server->stream));
     scram_done(&server->login->scram);
     server->login->scram_runs = server->login->scram_proven = false;
+    server->login->said_bytes = 0;
     params_release(&server->params);
     server->params = params_empty();
     server->in.start = server->in.end = server->out.start = server->out.end = 0;
@@ -394,10 +402,22 @@ void server_login_start(struct server *server)
 
 /* ---- authentication ---- */
 
-static void cannot_log_in(struct server *server, const char *why)
+static const char wants_password[] = "Give the database a user and its password in the pool's "
+                                     "configuration, or list the user with a "
+                                     "password in users_file.";
+static const char wants_binding[] =
+    "channel_binding takes TLS, and a server that offers SCRAM-SHA-256-PLUS: a proxy between them "
+    "does not. Without channel_binding anybody who can answer for the server is believed.";
+static const char wants_same_secret[] = "Who answers for the server does not know the password "
+                                        "that the pool knows: check host and TLS, "
+                                        "and that the verifier in users_file is the server's.";
+
+/* The server was not asked, or has said nothing that helps: hint does. */
+static void cannot_log_in(struct server *server, const char *why, const char *hint)
 {
     note_failure(server, "28000", "cannot log in to the database as \"%s\": %s",
                  server->pool->credentials->user, why);
+    server->login->hint = hint;
     refused(server);
 }
 
@@ -413,7 +433,8 @@ static void send_md5(struct server *server, struct slice salt)
     char stored[MD5_TEXT_BYTES], text[MD5_TEXT_BYTES];
     struct scram_keys unused;
     if (!credentials->password || salt.len != 4) {
-        cannot_log_in(server, "it asks for an md5 password, and none is configured");
+        cannot_log_in(server, "it asks for an md5 password, and none is configured",
+                      wants_password);
         return;
     }
     if (secret_form(credentials->password, &unused) == SECRET_MD5)
@@ -440,8 +461,9 @@ static void begin_scram(struct server *server, struct slice mechanisms)
     struct scram *scram = &login->scram;
     size_t binding = server->stream.tls ? tls_binding(server->stream.tls, server->binding) : 0;
     if (!credentials->password && !credentials->keys.has_client_key) {
-        cannot_log_in(server, "no password is known; a client of that user has to log in first, or "
-                              "a password must be configured");
+        cannot_log_in(server, "no password is known",
+                      "A client of that user has to log in first, or a password must be "
+                      "configured.");
         return;
     }
     *scram = (struct scram){.keys = credentials->keys,
@@ -449,13 +471,16 @@ static void begin_scram(struct server *server, struct slice mechanisms)
                             .could_plus = binding > 0};
     scram->plus = binding > 0 && offers(mechanisms, SCRAM_MECHANISM_PLUS);
     if (!scram->plus && !offers(mechanisms, SCRAM_MECHANISM)) {
-        cannot_log_in(server, "it offers no SASL mechanism that the pool knows");
+        cannot_log_in(server, "it offers no SASL mechanism that the pool knows",
+                      "The pool knows SCRAM-SHA-256 and SCRAM-SHA-256-PLUS.");
         return;
     }
     if (!scram->plus && must_bind(server)) {
-        cannot_log_in(server, server->stream.tls
-                                  ? "it offers no channel binding, which channel_binding requires"
-                                  : "channel_binding is required, and there is no TLS");
+        cannot_log_in(server,
+                      server->stream.tls
+                          ? "it offers no channel binding, which channel_binding requires"
+                          : "channel_binding is required, and there is no TLS",
+                      wants_binding);
         return;
     }
     AUTO_BUFFER first = {0}, out = {0};
@@ -478,7 +503,9 @@ static void continue_scram(struct server *server, struct slice text)
         !scram_client_final(&login->scram, credentials->password, text, &final)) {
         cannot_log_in(server,
                       "its SCRAM message can not be answered (another salt than that of the "
-                      "client's verifier?)");
+                      "client's verifier?)",
+                      "Copy the verifier anew from the server (rolpassword of pg_authid), or "
+                      "configure the password itself.");
         return;
     }
     credentials->keys = login->scram.keys; /* the next login needs no derivation */
@@ -496,15 +523,17 @@ static void on_auth(struct server *server, struct slice body)
     if (!sound)
         code = UINT32_MAX;
     if (must_bind(server) && (code == AUTH_CODE_PASSWORD || code == AUTH_CODE_MD5)) {
-        cannot_log_in(server, "it asks for the password itself, and channel_binding is required");
+        cannot_log_in(server, "it asks for the password itself, and channel_binding is required",
+                      wants_binding);
         return;
     }
     switch (code) {
     case AUTH_CODE_OK:
         if (login->scram_runs && !login->scram_proven)
-            cannot_log_in(server, "it did not prove that it knows the password");
+            cannot_log_in(server, "it did not prove that it knows the password", wants_same_secret);
         else if (must_bind(server) && !login->scram.plus)
-            cannot_log_in(server, "it wants no proof, and channel_binding is required");
+            cannot_log_in(server, "it wants no proof, and channel_binding is required",
+                          wants_binding);
         else
             login->phase = PHASE_SESSION;
         break;
@@ -512,7 +541,7 @@ static void on_auth(struct server *server, struct slice body)
         if (server->pool->credentials->password)
             send_password(server, server->pool->credentials->password);
         else
-            cannot_log_in(server, "it asks for a password, and none is configured");
+            cannot_log_in(server, "it asks for a password, and none is configured", wants_password);
         break;
     case AUTH_CODE_MD5:
         send_md5(server, body);
@@ -526,10 +555,11 @@ static void on_auth(struct server *server, struct slice body)
     case AUTH_CODE_SASL_FINAL:
         login->scram_proven = login->scram_runs && scram_client_verify(&login->scram, body);
         if (!login->scram_proven)
-            cannot_log_in(server, "its SCRAM signature is wrong");
+            cannot_log_in(server, "its SCRAM signature is wrong", wants_same_secret);
         break;
     default:
-        cannot_log_in(server, "it asks for a way of authentication that the pool does not know");
+        cannot_log_in(server, "it asks for a way of authentication that the pool does not know",
+                      "It is to ask for scram-sha-256, md5 or password in its pg_hba.conf.");
     }
 }
 
@@ -656,6 +686,12 @@ static void read_messages(struct server *server)
             return;
         }
         server->in.end += (size_t)got;
+        server->login->said_bytes += (size_t)got;
+        if (server->login->said_bytes > LOGIN_BYTES_MAX) { /* it would go on until the time is up */
+            note_failure(server, "08006", "the database's server says more than 1 MiB in a login");
+            try_elsewhere(server);
+            return;
+        }
         while (take_message(server))
             ;
     }

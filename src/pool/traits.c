@@ -210,6 +210,8 @@ static unsigned of_first_word(struct token first)
         return TRAIT_RESET;
     if (is(first, "discard"))
         return TRAIT_DISCARD;
+    if (is(first, "execute"))
+        return TRAIT_EXECUTE;
     return is(first, "select") || is(first, "with") ? TRAIT_READ : 0;
 }
 
@@ -273,6 +275,8 @@ static void see_word_anywhere(struct statement_scan *scan, struct token token)
     if (slice_equal_nocase(token.text, SLICE("pg_prepared_statements")) ||
         slice_equal_nocase(token.text, SLICE("pg_prepared_statement")))
         scan->traits |= TRAIT_PREPARED;
+    if (slice_equal_nocase(token.text, SLICE("pg_listening_channels")))
+        scan->traits |= TRAIT_CHANNELS;
     if (slice_equal_nocase(token.text, SLICE("pg_settings")) &&
         (scan->updates || is(scan->first, "update"))) /* has a rule that is set_config */
         scan->traits |= TRAIT_SET;
@@ -508,6 +512,22 @@ bool traits_deallocated(struct slice text, char ret_name[64])
     return !is(name, "all") && fold_name(name, ret_name) && is_last(text);
 }
 
+bool traits_executed(struct slice text, char ret_name[64], struct slice *ret_place)
+{
+    if (!is(take_token(&text), "execute"))
+        return false;
+    skip_space(&text);
+    const char *begin = text.ptr;
+    struct token token = take_token(&text);
+    *ret_place = (struct slice){begin, (size_t)(text.ptr - begin)};
+    if (!fold_name(token, ret_name))
+        return false;
+    do
+        token = take_token(&text);
+    while (token.type != TOKEN_END && !is_symbol(token, ';'));
+    return token.type == TOKEN_END || is_last(text);
+}
+
 bool traits_reset(struct slice text, char ret_name[64])
 {
     struct token verb = take_token(&text), name = take_token(&text);
@@ -569,6 +589,25 @@ char traits_listen(struct slice text, char ret_channel[64])
     if (is_reserved(channel) || !fold_name(channel, ret_channel))
         return 0;
     return listen ? 'L' : 'U';
+}
+
+bool traits_channels(struct slice text)
+{
+    if (!is(take_token(&text), "select"))
+        return false;
+    struct token token = take_token(&text);
+    if (is_symbol(token, '*')) {
+        if (!is(take_token(&text), "from"))
+            return false;
+        token = take_token(&text);
+    }
+    if (is(token, "pg_catalog")) {
+        if (!is_symbol(take_token(&text), '.'))
+            return false;
+        token = take_token(&text);
+    }
+    return is(token, "pg_listening_channels") && is_symbol(take_token(&text), '(') &&
+           is_symbol(take_token(&text), ')') && is_last(text);
 }
 
 char traits_unlistened(struct slice *rest, char ret_channel[64])

@@ -26,6 +26,8 @@ enum trait {
     TRAIT_LASTING = 1 << 15,  /* dblink_connect() and its kin: nothing resets what they do */
     TRAIT_CUT = 1 << 16,      /* the text is longer than what is looked at */
     TRAIT_WEAR = 1 << 17,     /* setseed(), temporary slots: the same, and nobody misses it */
+    TRAIT_EXECUTE = 1 << 20,  /* of a statement by its name */
+    TRAIT_CHANNELS = 1 << 19, /* pg_listening_channels() */
     TRAIT_NAMED = 1 << 18,    /* a named statement of the protocol, where the pool has no names */
 };
 
@@ -58,6 +60,9 @@ struct slice traits_begin(struct slice text);
 /* The name in "DEALLOCATE [PREPARE] name", unquoted into ret_name[0..64); false: another form. */
 bool traits_deallocated(struct slice text, char ret_name[64]);
 
+/* The name in "EXECUTE name …", and where it stands; false: another statement, or several. */
+bool traits_executed(struct slice text, char ret_name[64], struct slice *ret_place);
+
 /* The name in "RESET name" or "SET name TO DEFAULT", "all" for all of them; false: another
  * statement. */
 bool traits_reset(struct slice text, char ret_name[64]);
@@ -65,6 +70,9 @@ bool traits_reset(struct slice text, char ret_name[64]);
 /* For a statement that is LISTEN channel, UNLISTEN channel or UNLISTEN * alone: 'L', 'U' or '*',
  * and the channel, folded as Postgres does; 0 otherwise. */
 char traits_listen(struct slice text, char ret_channel[64]);
+/* Is it SELECT pg_listening_channels(), or SELECT * FROM pg_listening_channels(), and nothing else?
+ */
+bool traits_channels(struct slice text);
 /* The next UNLISTEN among the statements of *rest, which is cut to what follows it: 'U' and the
  * channel, or '*'; 0: there is none. */
 char traits_unlistened(struct slice *rest, char ret_channel[64]);

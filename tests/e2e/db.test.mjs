@@ -124,6 +124,42 @@ test("weir dev makes a Postgres, keeps its data, and stops it in the end", { tim
   }
 });
 
+test("a Postgres that is just ending is waited for, and one that can not start says so at once", { timeout: 120000 * patience }, async () => {
+  const made = project(counter);
+  const { dir } = made;
+  const at = (file) => join(dir, ".weir/postgres", file);
+  try {
+    assert.equal(db(dir, ["start"]).status, 0);
+    const lock = readFileSync(at("data/postmaster.pid"), "utf8");
+    // A session that does not notice that its postmaster was killed.
+    const client = new pg.Client({ connectionString: db(dir, ["url"]).stdout.trim() });
+    client.on("error", () => {});
+    await client.connect();
+    const busy = client.query("do $$ declare u timestamptz := clock_timestamp() + '2 s'; begin while clock_timestamp() < u loop end loop; end $$").catch(() => {});
+    await new Promise((later) => setTimeout(later, 200));
+    process.kill(Number(lock.split("\n")[0]), "SIGKILL");
+    assert.equal(db(dir, ["start"]).stderr, "");
+    assert.notEqual(readFileSync(at("data/postmaster.pid"), "utf8").split("\n")[0], lock.split("\n")[0]);
+    await busy;
+    // What one that was killed has left is no reason to try for long.
+    assert.equal(db(dir, ["stop"]).status, 0);
+    writeFileSync(at("data/postmaster.pid"), lock);
+    const settings = readFileSync(at("data/postgresql.conf"), "utf8");
+    writeFileSync(at("data/postgresql.conf"), `${settings}\nno_such_setting = 1\n`);
+    const begun = Date.now();
+    const failed = db(dir, ["start"]);
+    assert.equal(failed.status, 1);
+    assert.match(failed.stderr, /the private Postgres does not start: /);
+    assert.match(readFileSync(at("log"), "utf8"), /unrecognized configuration parameter "no_such_setting"/);
+    assert.ok(Date.now() - begun < 5000 * patience, `${Date.now() - begun} ms`);
+    writeFileSync(at("data/postgresql.conf"), settings);
+    assert.equal(db(dir, ["start"]).stderr, ""); // with the file that was left there
+  } finally {
+    db(dir, ["reset"]);
+    made.remove();
+  }
+});
+
 // Who is not root has no more rights than the project's owner, and nothing to lose.
 test("root writes nothing through what the project's owner has put there", { timeout: 240000 * patience, skip: process.getuid() !== 0 && "not root" }, () => {
   const made = project(counter), treasure = mkdtempSync(join(tmpdir(), "weir-treasure-"));

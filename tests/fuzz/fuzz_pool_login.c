@@ -70,6 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)traits_of(text);
         (void)traits_deallocated(text, name);
         (void)traits_listen(text, name);
+        (void)traits_channels(text);
+        (void)traits_executed(text, name, &text);
         free(traits_outline(text, 200));
     }
     free(copy);

@@ -2,14 +2,14 @@
 // Where one thing ends and another begins: messages larger than a read, limits amid a transaction, what was asked and what is left.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
 import { weirPath } from "../e2e/lib.mjs";
 
-import { Wire, bind, close, copyData, copyDone, database, errorOf, eventually, execute, makeCertificate, message, parse, patience, query, sleep, startPool, startPostgres, startup, sync, flush } from "./lib.mjs";
+import { Wire, bind, close, copyData, copyDone, database, errorOf, eventually, execute, makeCertificate, message, parse, patience, query, sanitized, sleep, startPool, startPostgres, startup, sync, flush } from "./lib.mjs";
 
 const options = { timeout: 60000 * patience };
 let postgres;
@@ -243,6 +243,40 @@ test("currval() and lastval() of another transaction are refused, and of their o
   await pool.stop();
 });
 
+test("a statement that is too long to be prepared is refused, all of it is read, and the session goes on", options, async () => {
+  for (const mode of ["transaction", "session"]) {
+    const pool = await open(`pool_size = 1\npool_mode = "${mode}"`);
+    const wire = await Wire.login(pool.port);
+    const large = `select '${"x".repeat(40_000_000)}'`;
+    for (const name of ["", "large"]) {
+      wire.send(parse("", "select 'before'"), bind(), execute(), sync(), parse(name, large), bind("", name), execute(), sync(), query("select 'behind'"));
+      const replies = await wire.until("Z", 3);
+      assert.equal(replies.map(({ type }) => type).join(""), "12DCZEZTDCZ");
+      assert.equal(errorOf(replies).C, "54000");
+      assert.equal(errorOf(replies).S, "ERROR");
+    }
+    // There is no such statement, and in a transaction it is as any error.
+    wire.send(bind(), execute(), sync());
+    assert.equal(errorOf(await wire.until("Z")).C, "26000");
+    await wire.rows("begin");
+    wire.send(parse("", large), sync());
+    assert.equal(errorOf(await wire.until("Z")).C, "54000");
+    wire.send(parse("", large), sync());
+    assert.equal(errorOf(await wire.until("Z")).C, "54000");
+    await assert.rejects(wire.rows("select 1"), { code: "25P02" });
+    await wire.rows("rollback");
+    const rss = () => Number(readFileSync(`/proc/${pool.pid()}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
+    assert.ok(sanitized || rss() < 60_000, `${rss()} KB`);
+    // Who leaves amid it leaves nothing behind.
+    wire.send(query("begin"), parse("", large).subarray(0, 20_000_000));
+    await wire.until("Z");
+    wire.close();
+    const other = await Wire.login(pool.port);
+    assert.deepEqual(await other.rows("select 1"), [["1"]]);
+    await pool.stop();
+  }
+});
+
 test("who leaves in the middle of a message, or of many queries, leaves nothing running", options, async () => {
   const pool = await open('pool_size = 2\ncancel_wait_timeout = "20s"');
   const running = () => Number(postgres.sql("select count(*) from pg_stat_activity where state = 'active' and query like 'select pg_sleep(30%'"));
@@ -324,6 +358,11 @@ test("a login that the database refuses is told with whose it was", options, asy
   assert.match(await told("own", "postgres"), /^28000 role "nobody_there" does not exist \(The pool's own login was refused/);
   assert.match(await told("postgres", "nobody_here"), /^28000 role "nobody_here" does not exist \(The database refused the login that the pool made for this user/);
   assert.match(await told("nosuch", "postgres"), /^3D000 .*\(Check the database's name/);
+  // What the pool itself would not go on with brings its own remedy, and a server's words are only words.
+  assert.match(await told("postgres", "no password is known"), /^28000 role "no password is known" does not exist \(The database refused the login that the pool made/);
+  assert.match(await told("postgres", "scram_user"), /^28000 cannot log in .* no password is known \(A client of that user has to log in first/);
+  assert.match(await told("postgres", "password_user"), /^28000 cannot log in .* none is configured \(.*users_file/);
+  await pool.weir.waitFor("no password is known (28000); A client of that user");
   await pool.stop();
 });
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The console: what it shows, and what its commands do to clients and connections.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { before, test } from "node:test";
 
 import { Wire, database, errorOf, eventually, patience, query, sanitized, sleep, startPool, startPostgres, startup } from "./lib.mjs";
@@ -138,11 +138,32 @@ test("who asks on and on and reads nothing costs no memory, and gets every answe
 });
 
 test("what PgBouncer's scripts set and has no effect is told", async () => {
+  const files = [...["client", "server"].flatMap((side) => ["key", "cert", "ca"].map((what) => `${side}_tls_${what}_file`)), "auth_file", "auth_hba_file", "auth_ident_file"];
   const pool = await open();
   const admin = await Wire.login(pool.port, { database: "pgbouncer" });
-  for (const [text, types] of [["set server_check_query = 'select 2'", "NCZ"], ["set verbose = 2", "NCZ"], ["set query_timeout = 9", "CZ"]])
+  for (const [text, types] of [["set server_login_retry = 2", "NCZ"], ["set verbose = 2", "NCZ"], ["set query_timeout = 9", "CZ"]])
     assert.equal((await admin.query(text)).map(({ type }) => type).join(""), types, text);
-  assert.deepEqual((await table(admin, "show config")).filter(({ changeable }) => changeable === "no").map(({ key, value }) => `${key} ${value}`), ["server_login_retry null", "server_check_delay null", "server_check_query null", "verbose null"]);
+  assert.deepEqual((await table(admin, "show config")).filter(({ changeable }) => changeable === "no").map(({ key, value }) => `${key} ${value}`), ["server_login_retry null", ...files.map((name) => `${name} null`), "verbose null"]);
+  for (const name of files) assert.equal(refusal(await admin.query(`set ${name} = '/etc/ssl/x.pem'`)), `22023 "${name}" can not be set here, since the pool may read no file; name it in the configuration, and RELOAD`);
+  await pool.stop();
+});
+
+test("SHOW FDS tells who has which descriptor, and no secret", async () => {
+  const pool = await open("pool_size = 2");
+  const [admin, a] = [await toConsole(pool), await Wire.login(pool.port, { TimeZone: "Asia/Tokyo" })];
+  await a.rows("begin");
+  const { body } = (await admin.query("show fds"))[0];
+  assert.deepEqual(body.toString("latin1", 2).match(/[a-z_]+(?=\0)/g), ["fd", "task", "user", "database", "addr", "port", "cancel", "link", "client_encoding", "std_strings", "datestyle", "timezone", "password", "scram_client_key", "scram_server_key"]);
+  const rows = await table(admin, "show fds");
+  const of = (name) => rows.filter(({ task }) => task === name);
+  assert.deepEqual(of("pooler").map(({ addr, user }) => [addr, user]), [["127.0.0.1", null], ["unix", null]]);
+  assert.equal(of("pooler")[0].port, String(pool.port));
+  const [client] = of("client"), [server] = of("server");
+  assert.deepEqual([of("client").length, of("server").length], [1, 1]); // without the console's own
+  assert.deepEqual([client.user, client.database, client.timezone, client.std_strings, client.link], ["postgres", "postgres", "Asia/Tokyo", "on", server.fd]);
+  assert.deepEqual([server.link, server.port], [client.fd, String(postgres.port)]);
+  for (const { fd } of rows) assert.match(readlinkSync(`/proc/${pool.pid()}/fd/${fd}`), /^socket:/);
+  assert.ok(rows.every(({ cancel, password, scram_client_key }) => cancel === null && password === null && scram_client_key === null));
   await pool.stop();
 });
 

@@ -197,10 +197,12 @@ test("a reload keeps clients, and a stop lets transactions end", async () => {
 // A server that answers the startup packet with what `play` writes.
 async function fakeServer(play) {
   const server = net.createServer((socket) => {
+    socket.unref(); // a test that fails is not to hold up the file
     socket.on("error", () => {});
     socket.once("data", () => play(socket));
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  server.unref();
   return { port: server.address().port, close: () => server.close() };
 }
 
@@ -274,6 +276,26 @@ for (const [name, reply] of Object.entries({
     server.close();
     await pool.stop();
   });
+
+test("a server whose login never ends, though it says much", async () => {
+  const little = Buffer.concat(Array.from({ length: 3000 }, (_, i) => message("S", `p${i % 7}`, String(i))));
+  const server = await fakeServer((socket) => {
+    socket.write(auth(0));
+    const more = () => {
+      while (!socket.destroyed && socket.write(little));
+    };
+    socket.on("drain", more);
+    more();
+  });
+  const pool = await startPool(`auth = "any"\nserver_connect_timeout = "60s"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.port}\n[databases.tls]\nmode = "disable"\n`);
+  const wire = await Wire.open(pool.port);
+  wire.send(startup({ user: "postgres", database: "postgres" }));
+  const error = errorOf(await wire.until("E"));
+  assert.equal(error.C, "08006");
+  assert.match(error.M, /more than 1 MiB in a login/);
+  server.close();
+  await pool.stop();
+});
 
 test("a server that sends notices without end, and nobody asks it", async () => {
   const notice = message("N", Buffer.from("SNOTICE\0C00000\0M" + "x".repeat(8000) + "\0\0"));

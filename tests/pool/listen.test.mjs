@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
-import { Wire, bind, database, describe, errorOf, eventually, execute, parse, query, sleep, startPool, startPostgres, sync } from "./lib.mjs";
+import { Wire, bind, database, describe, errorOf, eventually, execute, flush, parse, query, sleep, startPool, startPostgres, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -128,6 +128,109 @@ test("LISTEN of an extended query shares the connection, too", async () => {
   clients[1].send(parse("", "select 1"), bind(), execute(), parse("", "listen third"), bind(), execute(), sync());
   assert.equal((await clients[1].until("Z")).map(({ type }) => type).join(""), "12DC12CZ");
   await pool.stop();
+});
+
+test("what the pool does itself ends no batch that has no Sync yet, and holds no earlier than that", async () => {
+  const pool = await open("pool_size = 1");
+  postgres.sql("create table if not exists done (a int); create sequence if not exists drawn");
+  const count = () => Number(postgres.sql("select count(*) from done"));
+  const insert = async (wire) => {
+    wire.send(parse("", "insert into done values (1)"), bind(), execute(), flush());
+    await wire.until("C");
+  };
+  const wire = await Wire.login(pool.port), other = await Wire.login(pool.port);
+  await wire.rows("listen before");
+  wire.send(parse("p", "select 1"), sync());
+  await wire.until("Z");
+  // A simple query ends the batch, as with Postgres: it is committed when that is answered.
+  for (const [sql, code] of [["listen before"], ["unlisten other"], ["deallocate p", "26000"], ["listen amid"]]) {
+    const before = count();
+    await insert(wire);
+    const replies = await wire.query(sql);
+    assert.equal(errorOf(replies)?.C, code, sql);
+    assert.equal(replies.filter(({ type }) => type === "Z").length, 1, sql);
+    assert.equal(count(), before + (code === undefined ? 1 : 0), sql);
+  }
+  wire.close();
+  assert.deepEqual(await other.rows("select 1"), [["1"]]);
+  // One that is pinned, and listens already.
+  await other.rows("listen pinned");
+  await other.rows("set work_mem = '1MB'");
+  const before = count();
+  await insert(other);
+  await other.rows("listen pinned");
+  assert.equal(count(), before + 1);
+  await other.rows("discard all");
+  // What the batch takes back, it takes back.
+  await insert(other);
+  other.send(parse("", "listen never"), bind(), execute(), parse("", "select 1/0"), bind(), execute(), sync());
+  assert.equal(errorOf(await other.until("Z")).C, "22012");
+  const speaker = await Wire.login(pool.port);
+  await speaker.rows("notify never").catch(() => {});
+  await sleep(200);
+  assert.ok(!(await other.query("select 1")).some(({ type }) => type === "A"));
+  assert.equal(count(), before + 1);
+  // In one batch currval() is of the same connection.
+  await other.rows("discard all");
+  other.send(parse("", "select nextval('drawn')"), bind(), execute(), flush());
+  await other.until("C");
+  other.send(parse("", "select currval('drawn')"), bind(), execute(), sync());
+  assert.equal(errorOf(await other.until("Z")), undefined);
+  await pool.stop();
+});
+
+test("pg_listening_channels() tells a session's own channels, or that it can not", async () => {
+  const pool = await open("pool_size = 2");
+  const [wire, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  const plain = "select pg_listening_channels()", star = "SELECT * FROM pg_catalog.pg_listening_channels();";
+  await wire.rows("listen one");
+  await wire.rows(`listen "it's \\ ""odd"""`);
+  await other.rows("listen two");
+  const own = ['it\'s \\ "odd"', "one"];
+  for (const sql of [plain, star]) {
+    const replies = await wire.query(sql);
+    assert.match(replies[0].body.toString("latin1"), /pg_listening_channels\0/);
+    assert.equal(replies[0].body.readUInt32BE(2 + "pg_listening_channels".length + 1 + 6), 25);
+    assert.deepEqual((await wire.rows(sql)).flat().sort(), own);
+    assert.deepEqual(await other.rows(sql), [["two"]]);
+  }
+  // The extended query, unnamed and named, before and after a change.
+  const rows = async (...messages) => {
+    wire.send(...messages, sync());
+    const replies = await wire.until("Z");
+    assert.equal(errorOf(replies), undefined);
+    return replies.filter(({ type }) => type === "D").map(({ body }) => body.toString("utf8", 6)).sort();
+  };
+  assert.deepEqual(await rows(parse("", star), bind(), describe("P", ""), execute()), own);
+  assert.deepEqual(await rows(parse("c", plain), describe("S", "c"), bind("", "c"), execute()), own);
+  await wire.rows("listen three");
+  assert.deepEqual(await rows(bind("", "c"), execute()), [...own, "three"]);
+  await wire.rows("unlisten one");
+  assert.deepEqual(await rows(bind("", "c"), execute()), [own[0], "three"]);
+  // In a transaction, and one that has failed; what can not be answered is refused.
+  await wire.rows("begin");
+  assert.deepEqual((await wire.rows(plain)).flat().sort(), [own[0], "three"]);
+  await assert.rejects(wire.rows(`select count(*) from pg_listening_channels()`), { code: "0A000" });
+  await assert.rejects(wire.rows(plain), { code: "25P02" });
+  await wire.rows("rollback");
+  wire.send(parse("", "select count(*) from pg_listening_channels()"), bind(), execute(), sync());
+  const refused = errorOf(await wire.until("Z"));
+  assert.equal(refused.C, "0A000");
+  assert.match(refused.H, /SELECT pg_listening_channels\(\) alone/);
+  // A pinned one listens by both; who listens to nothing hears so from the server.
+  await wire.rows("begin; listen four; commit");
+  assert.deepEqual((await wire.rows(plain)).flat().sort(), ["four", own[0], "three"]);
+  await wire.rows("unlisten *");
+  assert.deepEqual(await wire.rows(plain), []);
+  assert.deepEqual(await wire.rows("select count(*) from pg_listening_channels()"), [["0"]]);
+  await pool.stop();
+  const nameless = await open("prepared_statements_max = 0");
+  const last = await Wire.login(nameless.port);
+  await last.rows("listen one");
+  assert.deepEqual(await last.rows(plain), [["one"]]);
+  last.send(parse("", plain), bind(), execute(), sync());
+  assert.equal(errorOf(await last.until("Z")).C, "0A000");
+  await nameless.stop();
 });
 
 test("notifications are in the client's encoding", async () => {

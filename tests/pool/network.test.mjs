@@ -134,6 +134,66 @@ test("a network that swallows everything: 08006 for what was under way, new conn
   await pool.stop();
 });
 
+// Between the pool and Postgres: what goes to the server is counted, and connections can be made to swallow everything.
+async function middle() {
+  const way = { connections: [], seen: "" };
+  const server = net.createServer((near) => {
+    const far = net.connect(postgres.port, "127.0.0.1"), connection = { swallows: false };
+    way.connections.push(connection);
+    near.on("data", (data) => {
+      way.seen += data.toString("latin1");
+      if (!connection.swallows) far.write(data);
+    });
+    far.on("data", (data) => near.write(data));
+    for (const [one, other] of [[near, far], [far, near]]) one.unref().on("error", () => {}).on("close", () => other.destroy());
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  server.unref();
+  const count = (text) => way.seen.split(text).length - 1;
+  return Object.assign(way, { port: server.address().port, count, close: () => server.close() });
+}
+
+test("server_check_query: who was idle for server_check_delay is asked first, and replaced when it does not answer", { timeout: 60000 * patience }, async () => {
+  const way = await middle();
+  const start = (extra) => open(`pool_size = 2\ncancel_wait_timeout = "3s"\n${extra}`, way);
+  const ask = async (wire, i) => assert.deepEqual(await wire.rows(`select ${i}`), [[String(i)]]);
+  let pool = await start('server_check_query = "select \'check\'"\nserver_check_delay = "0s"');
+  const wires = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+  for (let i = 0; i < 4; i++) await ask(wires[i % 3], i);
+  // The first was lent as it logged in, the others after a question each, on the same connection.
+  assert.equal(way.count("select 'check'"), 3);
+  assert.equal(way.connections.length, 1);
+  await Promise.all(wires.map(ask));
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  assert.match(JSON.stringify(await admin.rows("show pools")), /"transaction"/);
+  // One that is as good as gone: whoever comes waits for another one, a second and not for ever.
+  await sleep(1100); // what has just logged in is believed
+  for (const connection of way.connections) connection.swallows = true;
+  await ask(wires[0], 5);
+  // A question that fails costs its connection, and nobody a query.
+  await admin.rows("set server_check_query = 'select 1/0'");
+  for (let i = 0; i < 3; i++) await ask(wires[i], i);
+  await pool.stop();
+
+  // With the delay not over, or without a query, nobody is asked.
+  way.seen = "";
+  way.connections.length = 0;
+  for (const extra of ['server_check_query = "select \'check\'"', 'server_check_delay = "0s"']) {
+    pool = await start(extra);
+    const wire = await Wire.login(pool.port);
+    for (let i = 0; i < 3; i++) await ask(wire, i);
+    assert.equal(way.count("select 'check'"), 0);
+    await pool.stop();
+  }
+  // PgBouncer's word for an empty query.
+  pool = await start('server_check_query = "<empty>"\nserver_check_delay = "0s"');
+  const wire = await Wire.login(pool.port);
+  for (let i = 0; i < 3; i++) await ask(wire, i);
+  assert.equal(way.count("Q\0\0\0\x05\0"), 2);
+  way.close();
+  await pool.stop();
+});
+
 test("a name that means another host: new connections go there", needsRoot, async () => {
   const there = await startPostgres("", { address: "127.0.0.2", port: postgres.port });
   there.sql("create table only_there (a int)");

@@ -98,7 +98,7 @@ test("weir pool import writes the same as a configuration of weir's", async () =
     }).trim();
   assert.equal(psql("app", "show timezone"), "Asia/Tokyo");
   assert.match(psql("pgbouncer", "show config"), /query_wait_timeout\|1.5\|/);
-  assert.match(psql("pgbouncer", "show config"), /server_lifetime\|172800\|\|yes\n[^]*server_check_query\|\|\|no\n/);
+  assert.match(psql("pgbouncer", "show config"), /server_lifetime\|172800\|\|yes\n[^]*server_check_delay\|30\|\|yes\nserver_check_query\|<empty>\|\|yes\n/);
   assert.match(psql("pgbouncer", "show config"), /query_wait_notify\|0\|[^]*login_notify_message\|by the "pool"\|/);
   assert.match(psql("pgbouncer", "show pools"), /app\|postgres\|.*transaction/);
   assert.equal((await weir.stop("SIGTERM")).code, 0);
@@ -274,7 +274,7 @@ test("the unix socket's rights and group are kept, also by the import", async ()
 });
 
 const settings = {
-  logfile: "/var/log/pgbouncer.log", pidfile: "/run/pgbouncer.pid", user: "postgres", max_packet_size: 65536, server_check_query: "select 2", server_check_delay: 10,
+  logfile: "/var/log/pgbouncer.log", pidfile: "/run/pgbouncer.pid", user: "postgres", max_packet_size: 65536,
   server_login_retry: 1, tcp_keepalive: 0, tcp_keepidle: 1, tcp_keepintvl: 1, tcp_keepcnt: 1, tcp_socket_buffer: 65536, tcp_defer_accept: 3, listen_backlog: 1024,
   stats_period: 10, dns_max_ttl: 1, dns_nxdomain_ttl: 1, so_reuseport: 1, pkt_buf: 8192, sbuf_loopcnt: 1, verbose: 2, track_extra_parameters: "IntervalStyle, search_path", resolv_conf: "/etc/resolv.conf", syslog: 1, application_name_add_host: 1, suspend_timeout: 5,
 };

@@ -296,6 +296,56 @@ test("prepared statements: shared, closed beyond the limit", async () => {
   await pool.stop();
 });
 
+test("EXECUTE in SQL finds statements of the protocol, on whatever connection it runs", async () => {
+  const pool = await open("pool_size = 2");
+  const [wire, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  postgres.sql("create table executed (a int)");
+  wire.send(parse("add", "select $1::int + $2::int as sum"), parse('Odd "one', "select 'odd' as odd"), parse("say", "select $1::text"), parse("gone", "select * from executed"), sync());
+  await wire.until("Z");
+  const right = async () => {
+    assert.deepEqual(await wire.rows("execute add(1, 2)"), [["3"]]);
+    assert.deepEqual(await wire.rows('/* it is */ EXECUTE "Odd ""one" ; -- odd'), [["odd"]]);
+    assert.deepEqual(await wire.rows("execute\nSAY ('a; execute b') ;"), [["a; execute b"]]);
+    await assert.rejects(wire.rows("execute add(1)"), { code: "42601", message: 'wrong number of parameters for prepared statement "add"' });
+  };
+  await right();
+  await other.rows("begin"); // it has the connection now on which they were prepared
+  await right();
+  await wire.rows("begin");
+  assert.deepEqual(await wire.rows("execute add(2, 2)"), [["4"]]);
+  await wire.rows("commit");
+  await other.rows("commit");
+  // In a pipeline, with the names as they are when it runs.
+  wire.send(query("execute add(1, 1)"), parse("late", "select 'late' as word"), sync(), query("execute late"), query("deallocate late"), query("execute late"));
+  assert.equal((await wire.until("Z", 5)).map(({ type }) => type).join(""), "TDCZ1ZTDCZCZEZ");
+  await assert.rejects(wire.rows("execute nothing"), { code: "26000", message: 'prepared statement "nothing" does not exist' });
+  await assert.rejects(other.rows("execute add(1, 2)"), { code: "26000" });
+  // One that can not be prepared any more: the query is answered with why, and so is one that shows what is prepared.
+  postgres.sql("drop table executed");
+  await other.rows("begin");
+  const failed = async (sql) => {
+    wire.send(query(sql));
+    const replies = await wire.until("Z");
+    assert.equal(replies.map(({ type }) => type).join(""), "EZ");
+    return errorOf(replies).C;
+  };
+  const pooled = await Wire.login(pool.port);
+  await pooled.rows("deallocate all"); // the connection that is left knows nothing
+  assert.equal(await failed("execute gone"), "42P01");
+  assert.deepEqual(await wire.rows("select name from pg_prepared_statements where name like 'gone'"), []);
+  await wire.rows("begin");
+  assert.equal(await failed("select name from pg_prepared_statements"), "42P01");
+  assert.equal(await failed("select 1"), "25P02");
+  await wire.rows("rollback");
+  assert.deepEqual(await wire.rows("execute add(1, 2)"), [["3"]]);
+  // What its statement may not do, it may not.
+  await pooled.rows("create sequence executed_ids; select nextval('executed_ids')");
+  wire.send(parse("last", "select currval('executed_ids')"), sync());
+  await wire.until("Z");
+  await assert.rejects(wire.rows("execute last"), { code: "0A000" });
+  await pool.stop();
+});
+
 test("a plan that a change of its table makes stale is replaced before the client hears of it", async () => {
   const pool = await open("pool_size = 1");
   const [a, b] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);

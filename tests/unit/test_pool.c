@@ -158,6 +158,19 @@ static void reads_names_as_postgres_does(void **state)
     assert_string_equal(name, "channel");
     assert_int_equal(traits_listen(SLICE("unlisten *"), name), '*');
     assert_int_equal(traits_listen(SLICE("listen a; select 1"), name), 0);
+    struct slice place;
+    assert_true(traits_executed(SLICE("/* a */ EXECUTE \"Odd \"\"one\"(1, ';');"), name, &place));
+    assert_string_equal(name, "Odd \"one");
+    assert_true(slice_equal(place, SLICE("\"Odd \"\"one\"")));
+    assert_true(traits_executed(SLICE("execute P"), name, &place));
+    assert_string_equal(name, "p");
+    assert_false(traits_executed(SLICE("execute a; execute b"), name, &place));
+    assert_false(traits_executed(SLICE("execute"), name, &place));
+    assert_true(traits_channels(SLICE("select /* */ * from pg_catalog.pg_listening_channels ( ) ;")));
+    assert_true(traits_channels(SLICE("Select PG_Listening_Channels()")));
+    assert_false(traits_channels(SLICE("select pg_listening_channels() limit 1")));
+    assert_false(traits_channels(SLICE("select pg_listening_channels(); select 1")));
+    assert_false(traits_channels(SLICE("select * from public.pg_listening_channels()")));
 }
 
 /* RFC 7677, section 3: user "user", password "pencil". */
