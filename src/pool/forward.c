@@ -103,7 +103,7 @@ static bool keep_or_refuse_state(const struct message *message, enum expect_kind
     bool session = client->pool->mode == POOL_SESSION, keeps = client->pool->state == STATE_PIN;
     bool refused = (traits & TRAITS_SESSION) && !session && !keeps;
     message->server->worn |= (traits & TRAITS_WORN) && !refused;
-    message->server->dirty |= (traits & TRAIT_CUT) != 0; /* who knows what stands behind */
+    message->server->dirty |= (traits & TRAIT_UNSEEN) != 0; /* who knows what stands behind */
     traits &= TRAITS_SESSION;
     if (!refused) {
         if (traits && !session)
@@ -309,7 +309,7 @@ static void on_query(const struct message *message)
     struct slice text = body_of(message);
     if (text.len > 0 && message->have == message->size)
         text.len--;
-    unsigned traits = traits_of(text) | (message->have < message->size ? TRAIT_CUT : 0);
+    unsigned traits = traits_of(text) | (message->have < message->size ? TRAIT_UNSEEN : 0);
     struct slice place;
     struct statement *executed = traits & TRAIT_EXECUTE ? executed_by(message, text, &place) : NULL;
     if (perform_query(message, text, traits))

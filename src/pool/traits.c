@@ -212,6 +212,8 @@ static unsigned of_first_word(struct token first)
         return TRAIT_DISCARD;
     if (is(first, "execute"))
         return TRAIT_EXECUTE;
+    if (is(first, "do"))
+        return TRAIT_UNSEEN;
     return is(first, "select") || is(first, "with") ? TRAIT_READ : 0;
 }
 
@@ -419,7 +421,7 @@ unsigned traits_of(struct slice text)
     struct statement_scan scan = {0};
     if (text.len > TRAITS_TEXT_BYTES_MAX) {
         text.len = TRAITS_TEXT_BYTES_MAX;
-        traits = TRAIT_CUT;
+        traits = TRAIT_UNSEEN;
     }
     for (;;) {
         struct token token = take_token(&text);
@@ -433,7 +435,7 @@ unsigned traits_of(struct slice text)
             break;
         scan = (struct statement_scan){.draws = count > 0};
     }
-    return count == 1 && !(traits & TRAIT_CUT) ? traits : traits & ~(unsigned)TRAIT_READ;
+    return count == 1 && !(traits & TRAIT_UNSEEN) ? traits : traits & ~(unsigned)TRAIT_READ;
 }
 
 const char *traits_name(unsigned traits)

@@ -24,7 +24,7 @@ enum trait {
     TRAIT_UNLISTEN = 1 << 13,
     TRAIT_SEQUENCE = 1 << 14, /* currval(), lastval() of what was drawn by another statement */
     TRAIT_LASTING = 1 << 15,  /* dblink_connect() and its kin: nothing resets what they do */
-    TRAIT_CUT = 1 << 16,      /* the text is longer than what is looked at */
+    TRAIT_UNSEEN = 1 << 16,   /* longer than what is looked at, or a DO block */
     TRAIT_WEAR = 1 << 17,     /* setseed(), temporary slots: the same, and nobody misses it */
     TRAIT_EXECUTE = 1 << 20,  /* of a statement by its name */
     TRAIT_CHANNELS = 1 << 19, /* pg_listening_channels() */
@@ -35,8 +35,8 @@ enum trait {
 enum {
     TRAITS_SESSION = TRAIT_SET | TRAIT_PREPARE | TRAIT_LISTEN | TRAIT_CURSOR | TRAIT_TEMPORARY |
                      TRAIT_LOCK | TRAIT_LOAD | TRAIT_LASTING | TRAIT_NAMED,
-    TRAITS_WORN = TRAIT_LOAD | TRAIT_LASTING | TRAIT_WEAR, /* … and DISCARD ALL */
-    TRAITS_LEFT = TRAITS_SESSION | TRAIT_CUT | TRAIT_WEAR, /* … perhaps */
+    TRAITS_WORN = TRAIT_LOAD | TRAIT_LASTING | TRAIT_WEAR,    /* … and DISCARD ALL */
+    TRAITS_LEFT = TRAITS_SESSION | TRAIT_UNSEEN | TRAIT_WEAR, /* … perhaps */
 };
 
 /* What the pool may do itself. */

@@ -558,6 +558,24 @@ test("a cancel request that comes late hits nobody", async () => {
 
 // ---- much data ----
 
+test("what a DO block has set and locked is gone with its transaction", async () => {
+  const pool = await open("pool_size = 1");
+  const [one, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  const block = "do $$ begin set enable_bitmapscan = off; perform pg_advisory_lock(4711); end $$";
+  const seen = "select current_setting('enable_bitmapscan'), count(*) from pg_locks where locktype = 'advisory'";
+  await one.rows(block);
+  assert.deepEqual(await other.rows(seen), [["on", "0"]]);
+  one.send(Buffer.concat([parse("", block), bind("", ""), execute(""), sync()]));
+  assert.equal(errorOf(await one.until("Z")), undefined);
+  assert.deepEqual(await other.rows(seen), [["on", "0"]]);
+  await one.rows("begin");
+  await one.rows(block);
+  assert.deepEqual(await one.rows(seen), [["off", "1"]]);
+  await one.rows("commit");
+  assert.deepEqual(await other.rows(seen), [["on", "0"]]);
+  await pool.stop();
+});
+
 test("a large result to a client that does not read costs bounded memory", async () => {
   const pool = await open("pool_size = 2");
   const wire = await Wire.login(pool.port);

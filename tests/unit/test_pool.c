@@ -72,6 +72,7 @@ static const struct {
     {"update pg_catalog.\"pg_settings\" set setting = '1'", TRAIT_SET},
     {"select U&\"pg\\005fadvisory_lock\"(1)", TRAIT_SET | TRAIT_READ},
     {"load 'x'", TRAIT_LOAD},
+    {"DO $$ begin perform 1; end $$", TRAIT_UNSEEN},
     {"", 0},
     {"'unfinished", 0},
     {"$x$unfinished", 0},
