@@ -173,6 +173,7 @@ test("server_check_query: who was idle for server_check_delay is asked first, an
   // A question that fails costs its connection, and nobody a query.
   await admin.rows("set server_check_query = 'select 1/0'");
   for (let i = 0; i < 3; i++) await ask(wires[i], i);
+  await pool.weir.waitFor("server_check_query has failed, and it is closed: division by zero");
   await pool.stop();
 
   // With the delay not over, or without a query, nobody is asked.
