@@ -8,6 +8,7 @@
 #include "batch.h"
 #include "cache.h"
 #include "listen.h"
+#include "log.h"
 #include "pool.h"
 
 enum { NOTE_BYTES_MAX = 64 * 1024 }; /* of messages that are looked into; longer ones only pass */
@@ -214,6 +215,14 @@ static void note_fatal(struct reply *reply)
         slice_equal(severity, SLICE("FATAL")) || slice_equal(severity, SLICE("PANIC"));
 }
 
+/* Who configured it is to know that each time it costs a connection. */
+static void log_failed_upkeep(const struct pool *pool, struct slice message)
+{
+    log_warn("database %s, user %s: a connection's reset or server_check_query has failed, and it "
+             "is closed: %.*s",
+             pool->database_name, pool->user, (int)message.len, message.ptr ? message.ptr : "");
+}
+
 /* A query of the pool's own has failed. If it set what its client's session began with, the client
  * hears of it what Postgres would have said at its login, unless it is about this connection alone:
  * an administrator has cancelled the query, say. */
@@ -221,6 +230,8 @@ static void fail_own(struct server *server, bool restores, struct slice error)
 {
     bool intervention = slice_starts_with(wire_error_field(error, 'C'), SLICE("57"));
     server->tainted = true;
+    if (!server->client && !server->listens && !intervention)
+        log_failed_upkeep(server->pool, wire_error_field(error, 'M'));
     server->unfit = restores && intervention;
     if (restores && !intervention && server->client)
         client_refuse(server->client, error);
