@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "forward_message.h"
+
+#include "forward.h"
+#include "listen.h"
+#include "traits.h"
+
+struct slice message_body(const struct message *message)
+{
+    return (struct slice){message->start + WIRE_HEADER_BYTES, message->have - WIRE_HEADER_BYTES};
+}
+
+void message_expect(const struct message *message, enum expect_kind kind)
+{
+    expect_push(&message->server->expect, (struct expected){.kind = kind});
+}
+
+void message_pass(const struct message *message)
+{
+    message->client->drop_skipped = false;
+    batch_pass(message->batch, message->start, message->have);
+}
+
+void message_refuse(const struct message *message, enum expect_kind kind,
+                    const struct wire_error *error)
+{
+    struct buffer *out = batch_compose(message->batch);
+    size_t begun = wire_begin(out, kind == EXPECT_QUERY ? 'Q' : 'P');
+    if (kind != EXPECT_QUERY)
+        wire_text(out, "");
+    wire_text(out, "refused by the pool");
+    if (kind != EXPECT_QUERY)
+        wire_u16(out, 0);
+    wire_end(out, begun);
+    statement_release(&message->server->unnamed);
+    expect_push(&message->server->expect,
+                (struct expected){.kind = kind, .refusal = wire_error_copy("ERROR", error)});
+}
+
+bool forward_renames(const struct client *client)
+{
+    const struct pool *pool = client->pool;
+    bool has_some = client->names.count > 0 || client->unnamed; /* of before a SET or a reload */
+    return has_some || (pool->mode != POOL_SESSION && pool->config->statements_max > 0);
+}
+
+/* ---- session state ---- */
+
+/* Locks and libraries outlive the error of the statement that has brought them. */
+static void pin(struct client *client, unsigned traits)
+{
+    struct server *server = client->server;
+    bool may_fail =
+        server->expect.count == 0 && !(traits & (TRAIT_LOCK | TRAIT_LOAD | TRAIT_NAMED));
+    client->pool->counters->pins += !client->pinned;
+    server->pin_unproved = may_fail && (!client->pinned || server->pin_unproved);
+    client->pinned = true;
+    server->dirty = true;
+}
+
+bool message_keep_or_refuse_state(const struct message *message, enum expect_kind kind,
+                                  unsigned traits)
+{
+    struct client *client = message->client;
+    if (client->pool->state == STATE_ALLOW)
+        return false;
+    bool session = client->pool->mode == POOL_SESSION, keeps = client->pool->state == STATE_PIN;
+    bool refused = (traits & TRAITS_SESSION) && !session && !keeps;
+    message->server->worn |= (traits & TRAITS_WORN) && !refused;
+    message->server->dirty |= (traits & TRAIT_UNSEEN) != 0; /* who knows what stands behind */
+    traits &= TRAITS_SESSION;
+    if (!refused) {
+        if (traits && !session)
+            pin(client, traits);
+        return false;
+    }
+    AUTO_TEXT text = xasprintf("%s is not possible with transaction pooling", traits_name(traits));
+    message_refuse(
+        message, kind,
+        &(struct wire_error){"0A000", text,
+                             "It would outlive the transaction, and the next transaction of "
+                             "this session may run on another server connection.",
+                             "Use a pool_mode of session, or session_state = \"pin\"."});
+    return true;
+}
+
+/* Does a statement run, or is one on its way, that began a transaction perhaps? */
+static bool anything_runs(const struct server *server)
+{
+    bool runs = server->status != 'I' || server->batch_ran;
+    for (uint32_t i = 0; i < server->expect.count && !runs; i++) {
+        enum expect_kind kind = expect_at(&server->expect, i)->kind;
+        runs = kind == EXPECT_QUERY || kind == EXPECT_EXECUTE;
+    }
+    return runs;
+}
+
+bool message_refuse_sequence(const struct message *message, enum expect_kind kind, unsigned traits)
+{
+    static const struct wire_error elsewhere = {
+        "0A000", "currval() and lastval() are not possible with transaction pooling",
+        "The value was drawn in another transaction, perhaps on another server connection, which "
+        "may have drawn others since.",
+        "Use RETURNING, ask in the same transaction, or use a pool_mode of session.", NULL};
+    const struct client *client = message->client;
+    if (!(traits & TRAIT_SEQUENCE) || client->pool->mode == POOL_SESSION || client->pinned ||
+        client->pool->state == STATE_ALLOW || anything_runs(message->server))
+        return false;
+    message_refuse(message, kind, &elsewhere);
+    return true;
+}
+
+bool message_has_other_channels(const struct message *message, unsigned traits)
+{
+    return (traits & TRAIT_CHANNELS) && message->client->subscriptions &&
+           message->server->status != 'E';
+}
+
+void message_refuse_channels(const struct message *message, enum expect_kind kind)
+{
+    static const struct wire_error elsewhere = {
+        "0A000",
+        "pg_listening_channels() within a larger statement is not possible with transaction "
+        "pooling",
+        "The session's channels are listened to by a connection of the pool's own.",
+        "Ask SELECT pg_listening_channels() alone, or SELECT * FROM pg_listening_channels(), which "
+        "the pool answers; or use a pool_mode of session.",
+        NULL};
+    message_refuse(message, kind, &elsewhere);
+}
+
+bool message_may_listen(const struct message *message)
+{
+    static const char encoding[] = "client_encoding";
+    const struct client *client = message->client;
+    const struct params *usual = client->pool->welcome;
+    return client->pool->mode != POOL_SESSION && client->pool->state != STATE_ALLOW &&
+           !client->pinned && !anything_runs(message->server) &&
+           (!usual ||
+            slice_equal_nocase(params_get(client->params, encoding), params_get(usual, encoding)));
+}
+
+bool message_listens_already(const struct message *message, struct slice text, bool simple)
+{
+    if (!message->client->pinned || message->server->status == 'E' ||
+        !listen_has(message->client, text))
+        return false;
+    expect_push(&message->server->expect, (struct expected){.kind = EXPECT_COMMAND_DONE,
+                                                            .simple = simple,
+                                                            .called = xstrdup("LISTEN")});
+    return true;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One message of a client that has a server: what the files of forward.h do with it. */
+#ifndef WEIR_POOL_FORWARD_MESSAGE_H
+#define WEIR_POOL_FORWARD_MESSAGE_H
+
+#include "batch.h"
+#include "pool.h"
+
+struct message {
+    struct client *client;
+    struct server *server;
+    struct batch *batch; /* what goes to the server with it */
+    const char *start;   /* its type */
+    size_t have, size;   /* bytes of it that are there; of all of it */
+};
+
+/* ---- forward_message.c ---- */
+struct slice message_body(const struct message *message);
+void message_expect(const struct message *message, enum expect_kind kind);
+/* Of a message that is not there as a whole the rest goes where its beginning went. */
+void message_pass(const struct message *message);
+/* The server gets something that fails, so that it is in the state that an error leaves, and the
+ * client gets our error for it. */
+void message_refuse(const struct message *message, enum expect_kind kind,
+                    const struct wire_error *error);
+/* By what its statement would leave behind (traits.h). True: it was refused. */
+bool message_keep_or_refuse_state(const struct message *message, enum expect_kind kind,
+                                  unsigned traits);
+/* currval() of an earlier transaction: of another client, perhaps. True: it was refused. */
+bool message_refuse_sequence(const struct message *message, enum expect_kind kind, unsigned traits);
+/* Of a client to which other connections listen (listen.h), the server it has would say less than
+ * is true. */
+bool message_has_other_channels(const struct message *message, unsigned traits);
+void message_refuse_channels(const struct message *message, enum expect_kind kind);
+/* May the pool listen for it? Outside of a transaction; in one, what it asks for holds at its end
+ * and may come to nothing. And the listening connection's notifications are in its own encoding. */
+bool message_may_listen(const struct message *message);
+/* A client that is pinned listens on its own server, but not twice to what it listened to before.
+ * True: it was answered. */
+bool message_listens_already(const struct message *message, struct slice text, bool simple);
+
+/* ---- forward_query.c ---- */
+void forward_query(const struct message *message);
+
+/* ---- forward_extended.c: false where it does not follow the protocol ---- */
+bool forward_parse(const struct message *message);
+bool forward_bind(const struct message *message);
+bool forward_describe(const struct message *message);
+bool forward_execute(const struct message *message);
+bool forward_close(const struct message *message);
+/* A client that was told the columns of a statement once reads all results by that, and a statement
+ * that is prepared on another connection, later, may return others. So a connection on which a
+ * statement is not known to return what this client was told is asked first; until it has answered
+ * (reply.c), the Bind waits. True: it does. */
+bool forward_verify(const struct message *message);
+/* Sends the Parse under our name; entry: for the client, or our own. */
+void forward_prepare(const struct message *message, struct statement *statement,
+                     struct expected entry);
+/* Who asks what is prepared in its session is to see its own statements, and no other client's.
+ * True: the server was sent something for that. */
+bool forward_own_statements(const struct message *message);
+
+#endif

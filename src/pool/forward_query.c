@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Simple queries: what the pool does itself of them, and what the server must have before. */
+
+#include "forward.h"
+#include "forward_message.h"
+#include "listen.h"
+#include "own.h"
+#include "signals.h"
+#include "traits.h"
+
+/* must_wait has seen to it that the status is that of the moment at which the query would run. */
+static bool deallocate_ours(const struct message *message, struct slice text)
+{
+    char name[64];
+    if (!forward_renames(message->client) || message->server->status == 'E' ||
+        !traits_deallocated(text, name) || !names_remove(&message->client->names, slice_of(name)))
+        return false;
+    expect_push(&message->server->expect, (struct expected){.kind = EXPECT_COMMAND_DONE,
+                                                            .simple = true,
+                                                            .called = xstrdup("DEALLOCATE")});
+    return true;
+}
+
+/* RESET amid a transaction went to what the connection began with: at once the session has what it
+ * began with itself. */
+static void set_to_startup(const struct message *message, const char *which)
+{
+    const struct client *client = message->client;
+    const struct server *server = message->server;
+    if (server->status != 'T' || server->expect.count > 1)
+        return;
+    AUTO_BUFFER sql = {0};
+    struct slice value = params_get(client->startup_params, which);
+    if (strcasecmp(which, "all") == 0) {
+        params_append_sql(server->base_params, client->startup_params, &sql);
+    } else if (value.ptr) {
+        struct params *meant = params_hold(server->base_params);
+        meant = params_with(meant, slice_of(which), value);
+        params_append_sql(server->base_params, meant, &sql);
+        params_release(&meant);
+    }
+    if (buffer_len(&sql) == 0)
+        return;
+    buffer_append(&sql, "", 1);
+    wire_query(batch_compose(message->batch), sql.data + sql.start);
+    message_expect(message, EXPECT_OWN_QUERY);
+}
+
+/* True: the pool does it, and the server does not hear of it. Amid a batch it must: the query ends
+ * that, and commits what it has done. */
+static bool perform_query(const struct message *message, struct slice text, unsigned traits)
+{
+    if (message->server->batch_open)
+        return false;
+    if ((traits & (TRAIT_LISTEN | TRAIT_UNLISTEN)) && message_may_listen(message) &&
+        listen_query(message->client, text))
+        return true;
+    return ((traits & TRAIT_DEALLOCATE) && deallocate_ours(message, text)) ||
+           ((traits & TRAIT_LISTEN) && message_listens_already(message, text, true));
+}
+
+/* The statement of the protocol that it executes by name; NULL: it is none. *ret_place: where the
+ * name stands. */
+static struct statement *executed_by(const struct message *message, struct slice text,
+                                     struct slice *ret_place)
+{
+    char name[64];
+    if (message->have < message->size || !forward_renames(message->client) ||
+        message->server->status == 'E' || !traits_executed(text, name, ret_place))
+        return NULL;
+    return names_get(&message->client->names, slice_of(name));
+}
+
+/* With the name as the server knows it, instead of what stands at `place`. */
+static void pass_execute(const struct message *message, struct slice text, struct slice place,
+                         const struct statement *statement)
+{
+    char ours[SERVER_NAME_BYTES];
+    const char *behind = place.ptr + place.len;
+    struct buffer *out = batch_compose(message->batch);
+    size_t begun = wire_begin(out, 'Q');
+    statement_server_name(statement, ours);
+    buffer_append(out, text.ptr, (size_t)(place.ptr - text.ptr));
+    buffer_append_text(out, ours);
+    buffer_append(out, behind, (size_t)(text.ptr + text.len - behind));
+    buffer_append(out, "", 1);
+    wire_end(out, begun);
+}
+
+/* What the server must have before the query runs. It is ended by a Sync: else the server would
+ * ignore the query, should anything of it fail. A batch of the client's that is open ends with the
+ * query, and not before. */
+static void prepare_query(const struct message *message, unsigned traits,
+                          struct statement *executed)
+{
+    struct server *server = message->server;
+    bool shows = (traits & TRAIT_PREPARED) && forward_renames(message->client) &&
+                 server->status != 'E' && forward_own_statements(message);
+    bool lacks = executed && !prepared_use(&server->prepared, executed);
+    if (lacks)
+        forward_prepare(message, executed, (struct expected){.kind = EXPECT_OWN_PARSE});
+    if ((!shows && !lacks) || server->batch_open)
+        return;
+    wire_plain(batch_compose(message->batch), 'S');
+    message_expect(message, EXPECT_OWN_SYNC);
+}
+
+static void pass_channels_query(const struct message *message)
+{
+    AUTO_BUFFER sql = {0};
+    listen_append_channels(message->client, &sql);
+    buffer_append(&sql, "", 1);
+    wire_query(batch_compose(message->batch), sql.data + sql.start);
+}
+
+void forward_query(const struct message *message)
+{
+    struct slice text = message_body(message);
+    if (text.len > 0 && message->have == message->size)
+        text.len--;
+    unsigned traits = traits_of(text) | (message->have < message->size ? TRAIT_UNSEEN : 0);
+    struct slice place;
+    struct statement *executed = traits & TRAIT_EXECUTE ? executed_by(message, text, &place) : NULL;
+    if (perform_query(message, text, traits))
+        return;
+    traits |= executed ? executed->traits : 0;
+    if (message_keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
+        message_refuse_sequence(message, EXPECT_QUERY, traits))
+        return;
+    bool channels = message_has_other_channels(message, traits);
+    if (channels && !(message->have == message->size && traits_channels(text))) {
+        message_refuse_channels(message, EXPECT_QUERY);
+        return;
+    }
+    if (traits & TRAIT_UNLISTEN)
+        listen_note(message->client, text);
+    if ((traits & TRAIT_SIGNAL) && message->server->status != 'E')
+        signals_in_query(message->client, text);
+    prepare_query(message, traits, executed);
+    client_set_unnamed(message->client, NULL); /* a simple query ends it, and its portal */
+    statement_release(&message->server->command);
+    message->client->unnamed_in_batch = false;
+    statement_release(&message->server->unnamed);
+    message->server->unnamed_by = 0;
+    message->client->pool->counters->queries += !own_is(message->client);
+    server_note_query(message->server, text);
+    char reset[64];
+    bool resets = (traits & TRAIT_RESET) && traits_reset(text, reset);
+    expect_push(&message->server->expect,
+                (struct expected){.kind = EXPECT_QUERY,
+                                  .clears = traits & TRAIT_DISCARD,
+                                  .resets = resets ? xstrdup(reset) : NULL});
+    if (channels)
+        pass_channels_query(message);
+    else if (executed)
+        pass_execute(message, text, place, executed);
+    else
+        message_pass(message);
+    if (resets)
+        set_to_startup(message, reset);
+}
