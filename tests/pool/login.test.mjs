@@ -263,8 +263,10 @@ test("who guesses passwords waits, and can not guess at many connections at once
   await eventually(async () => assert.equal((await from("127.0.0.1", "right")).code, undefined));
   // Who hangs up does not get around it.
   await eventually(async () => {
-    await Promise.all(Array.from({ length: 30 }, () => from("127.0.0.3", "wrong", true)));
-    assert.equal((await from("127.0.0.3", "right")).code, "53300");
+    const some = Promise.all(Array.from({ length: 30 }, () => from("127.0.0.3", "wrong", true)));
+    const { code } = await from("127.0.0.3", "right"); // not when all are over, which is late on a busy machine
+    await some;
+    assert.equal(code, "53300");
   });
   await pool.stop();
 });
