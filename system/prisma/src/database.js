@@ -5,6 +5,7 @@ import { QueryInterpreter, TransactionManager, UserFacingError } from "@prisma/c
 import pg from "pg";
 
 import { Refusal } from "./errors.js";
+import { makesJson, watchJson } from "./floats.js";
 import { leavesState, reading } from "./guards.js";
 import { Slots } from "./slots.js";
 import { tracing } from "./telemetry.js";
@@ -59,6 +60,7 @@ class Client extends pg.Client {
   static rowsBytesMax = ROWS_BYTES_MIN;
   static #allRowsBytes = 0;
   #rowsBytes = 0;
+  #makesJson = false; // any of its statements
   #era = era;
 
   constructor(config) {
@@ -74,6 +76,7 @@ class Client extends pg.Client {
   _handleDataRow(message) {
     if (this.activeQuery === null) return; // given up
     this.#count(message.length + ROW_BYTES);
+    if (this.#makesJson) watchJson(message.fields);
     const max = Client.rowsBytesMax;
     if (Client.#allRowsBytes <= max || this.#rowsBytes < max / 4) return super._handleDataRow(message);
     this.connection.stream.destroy();
@@ -87,6 +90,7 @@ class Client extends pg.Client {
 
   query(config, ...rest) {
     const sql = typeof config === "string" ? config : config?.text;
+    this.#makesJson ||= typeof sql === "string" && makesJson(sql);
     if (this.#era !== era || (typeof sql === "string" && leavesState(sql))) this._poolUseCount = Infinity;
     if (typeof config === "object" && config !== null && typeof config.submit !== "function") config = { ...config, queryMode: "extended" };
     return super.query(config, ...rest);

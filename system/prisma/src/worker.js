@@ -5,6 +5,7 @@ import { env as environment } from "cloudflare:workers";
 
 import { Database } from "./database.js";
 import { Refusal, answerOf, cannotStart, invalidRequest, planAnswerOf } from "./errors.js";
+import { textWithFloats, watchFloats } from "./floats.js";
 import { checkPlan, harden } from "./guards.js";
 import { answerQuery } from "./json-protocol.js";
 import { Results, strategyOf } from "./results.js";
@@ -48,7 +49,7 @@ Object.defineProperty(BigInt.prototype, "toJSON", { value() { return this.toStri
 Object.defineProperty(Uint8Array.prototype, "toJSON", { value() { return Buffer.from(this.buffer, this.byteOffset, this.byteLength).toString("base64"); } });
 
 function textOf(result) {
-  const text = JSON.stringify(result);
+  const text = textWithFloats(result);
   if (text.length > limits.responseBytes || (text.length * 3 > limits.responseBytes && Buffer.byteLength(text) > limits.responseBytes))
     throw new Refusal(413, "P6009", `The response is larger than ${limits.responseBytes} bytes, which is the limit here: select less, or page through it.`);
   return text;
@@ -182,6 +183,7 @@ async function sow(seed) {
 
 // What is made before the first request, every instance has from its beginning.
 rehearse();
+watchFloats();
 begin(environment);
 await database.ready();
 if (environment.SEED !== undefined) grow(environment.SEED, database.connectionInfo().connectionInfo);
