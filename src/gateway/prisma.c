@@ -221,12 +221,12 @@ struct slice prisma_failure(enum failure failure)
 {
     static const char *const bodies[] = {
         [FAILURE_EXCEPTION] = BODY("P6000", "The endpoint failed: the server's log tells why."),
-        /* As 7 reads it alone: 5 and 6 try again, and find another instance, where one request's
-         * fault was all others' end. */
-        [FAILURE_CRASH] = "{\"code\":\"P6000\",\"error\":\"The endpoint's process has ended, and with "
-                          "it the open transactions: the server's log tells why.\"}",
-        [FAILURE_LIMITS] = "{\"code\":\"P6000\",\"error\":\"The endpoint ran out of memory or time over "
-                           "its requests: ask for less at once.\"}",
+        /* The clients of 5 and 6 ask again without an error_code. What ended this endpoint would
+         * end the next one, and what was written before would be written twice. */
+        [FAILURE_CRASH] = BODY("P6000", "The endpoint's process has ended, and with it the open "
+                                        "transactions: the server's log tells why."),
+        [FAILURE_LIMITS] = BODY("P6000", "The endpoint ran out of memory or time over its "
+                                         "requests: ask for less at once."),
         [FAILURE_TIMEOUT] = BODY("P6004", "The endpoint did not answer within its time limit."),
         [FAILURE_BUSY] = BODY("P5011", "Too many requests wait for this database's endpoint."),
         [FAILURE_UNAVAILABLE] = BODY("P6000", "The server stops."),

@@ -260,16 +260,20 @@ test("a commit that fails says why", { timeout: 60000 * patience }, async () => 
     const p = made.edge(endpoint.edgeUrl());
     assert.equal((await fails(p.$transaction((tx) => tx.$executeRaw`insert into defers values (1, 99)`))).code, "P2003");
     assert.equal((await fails(p.$transaction([p.$executeRaw`insert into defers values (1, 99)`, p.tag.count()]))).code, "P2003");
-    // Each reads what the other writes: one of them can not be.
-    let met;
-    const both = new Promise((done) => (met = done)), read = [];
+    // Each reads what the other writes: one of them can not be. Both have written before either commits.
+    const meeting = () => {
+      let come = 0, met;
+      const both = new Promise((done) => (met = done));
+      return () => (++come === 2 && met(), both);
+    };
+    const read = meeting(), written = meeting();
     const skewed = (own, other) =>
       p.$transaction(
         async (tx) => {
           await tx.$queryRaw`select n from counts where id = ${other}`;
-          if (read.push(own) === 2) met();
-          await both;
+          await read();
           await tx.$executeRaw`update counts set n = n + 1 where id = ${own}`;
+          await written();
         },
         { isolationLevel: "Serializable" },
       );
@@ -403,7 +407,7 @@ test("who means ill: no JSON, unknown operations, depth, size; each gets an answ
   ]) {
     const answer = await post(path, body);
     const text = await answer.text();
-    assert.ok(answer.status < 500 || text.includes("could not be run") || text.includes("InternalDataProxyError"), `${path} ${body.slice(0, 80)}: ${answer.status} ${text.slice(0, 200)}`);
+    assert.ok(answer.status < 500 || text.includes('code":"P6000"'), `${path} ${body.slice(0, 80)}: ${answer.status} ${text.slice(0, 200)}`);
     assert.ok(!text.includes("postgres://") && !text.includes("by-channel"), text);
   }
   const large = await post(graphql, "x".repeat(100 << 20)).catch((error) => error);
@@ -428,7 +432,41 @@ test("rows that there is no memory for are P6009, and end nobody's transaction",
   assert.ok(code === "P6009" || (patience > 1 && code === "P6004"), code); // with sanitizers there may be no time
   assert.equal(await count, 4);
   assert.equal((await fails(p.$queryRaw`select repeat('x', 1000) as x from generate_series(1, 60000) n`)).code, "P6009");
+  assert.equal((await fails(p.$queryRaw`select repeat('x', 200000000) as x`)).code, "P6009"); // which is more than there is memory for to put it together
   await Promise.all([p.$disconnect(), other.$disconnect()]);
+});
+
+test("what is nested too deeply is told so, with a code, in each protocol; what can not be run has one, too", async () => {
+  const nested = (depth) => `${'{"type":"unique","args":'.repeat(depth)}{"type":"value","args":1}${"}".repeat(depth)}`;
+  assert.deepEqual(await (await post("/query", `{"plan":${nested(100)}}`)).json(), { data: 1 });
+  for (const path of ["/query", "/6.19.3/x/graphql"]) {
+    for (const text of [`{"plan":${nested(100000)}}`, `{"plan":${"[".repeat(1000000)}${"]".repeat(1000000)}}`, `{"plan":{"type":"value"},"params":${'{"a":'.repeat(100000)}1${"}".repeat(100000)}}`]) {
+      const answer = await post(path, text), told = JSON.parse(await answer.text());
+      if (path !== "/query" && answer.status === 404) continue; // it was read, and there is no such schema
+      assert.deepEqual([answer.status, told.code ?? told.error_code, told.error ?? told.message], [400, "P6000", "The request is nested more deeply than this server takes."]);
+    }
+  }
+  const answer = await post("/query", '{"plan":{"type":"nonsense"}}');
+  assert.deepEqual([answer.status, (await answer.json()).code], [500, "P6000"]);
+});
+
+// The clients of 5 and 6 ask again where they are told no code: what ended one instance would end the next ones.
+test("a request whose instance ends is not made again by its client", { timeout: 60000 * patience }, async () => {
+  const v5 = clients("v5");
+  v5.trust(readFileSync(endpoint.certificate));
+  await admin.query("create sequence attempts");
+  for (const p of [v5.edge(endpoint.edgeUrl(undefined, false)), v6.edge(endpoint.edgeUrl()), v7.edge(endpoint.edgeUrl())]) {
+    await admin.query("alter sequence attempts restart");
+    const failed = fails(p.$queryRaw`select nextval('attempts')::text, pg_sleep(5)::text`);
+    await until(async () => (await admin.query("select is_called from attempts")).rows[0].is_called);
+    for (const { pid, name } of descendants(endpoint.weir.process.pid)) if (name === "weir-instance") process.kill(pid, "SIGKILL");
+    const { code, message } = await failed;
+    assert.equal(code, "P6000");
+    assert.match(message, /process has ended/);
+    assert.deepEqual((await admin.query("select last_value::int as n from attempts")).rows, [{ n: 1 }]);
+    await p.$disconnect();
+  }
+  await admin.query("drop sequence attempts");
 });
 
 test("weir starts anew under a client that goes on: its schema is asked for again", async () => {

@@ -65,6 +65,7 @@ class Client extends pg.Client {
 
   constructor(config) {
     super(config);
+    this.connection.stream.on("data", ({ length }) => this.#receive(length)); // before the parser, which puts a row together first
     this.once("end", () => this.#count(-this.#rowsBytes));
   }
 
@@ -75,10 +76,15 @@ class Client extends pg.Client {
 
   _handleDataRow(message) {
     if (this.activeQuery === null) return; // given up
-    this.#count(message.length + ROW_BYTES);
+    this.#count(ROW_BYTES);
     if (this.#makesJson) watchJson(message.fields);
+    super._handleDataRow(message);
+  }
+
+  #receive(bytes) {
     const max = Client.rowsBytesMax;
-    if (Client.#allRowsBytes <= max || this.#rowsBytes < max / 4) return super._handleDataRow(message);
+    this.#count(bytes);
+    if (Client.#allRowsBytes <= max || this.#rowsBytes < max / 4) return;
     this.connection.stream.destroy();
     this._handleErrorEvent(new Refusal(413, "P6009", "The rows of one statement are more than this endpoint has memory for: select less, or page through them."));
   }

@@ -37,8 +37,8 @@ function jsonOf(text) {
   let value;
   try {
     value = JSON.parse(text);
-  } catch {
-    throw invalidRequest("The body is not JSON.");
+  } catch (error) {
+    throw error instanceof SyntaxError ? invalidRequest("The body is not JSON.") : error; // or there was no memory for it
   }
   if (typeof value !== "object" || value === null) throw invalidRequest("The body is no JSON object.");
   return value;
