@@ -6,6 +6,7 @@
 
 #include "access_log.h"
 #include "conn_state.h"
+#include "counting.h"
 #include "dispatch.h"
 #include "request.h"
 
@@ -162,6 +163,8 @@ static void append_claim(struct request *request, const struct prisma_claim *cla
     if (claim->invalidates)
         append_field(request, SLICE("weir-prisma-invalidates"), SLICE("1"));
     append_number(request, SLICE("weir-prisma-invalidations"), claim->invalidations);
+    if (counting_gateways() > 1)
+        append_field(request, SLICE("weir-prisma-gateways"), SLICE("many"));
     request->key_count = claim->count;
 }
 

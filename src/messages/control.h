@@ -85,6 +85,9 @@ struct control_seed {
 };
 enum { SEED_BYTES_MAX = 1024 * 1024 };
 #define SEED_HOST "seed.weir" /* what a system worker fetches to leave it, with PUT */
+/* With PUT /KEY/COUNT a Prisma endpoint says how many interactive transactions of a key it has
+ * open, or is about to open, and is told how many all gateways' have. */
+#define TRANSACTIONS_HOST "transactions.weir"
 
 enum kill_reason { KILL_STUCK = 1, KILL_PROTOCOL, KILL_WALL, KILL_IDLE };
 

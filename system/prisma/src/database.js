@@ -7,7 +7,7 @@ import pg from "pg";
 import { Refusal } from "./errors.js";
 import { makesJson, watchJson } from "./floats.js";
 import { leavesState, reading } from "./guards.js";
-import { Slots } from "./slots.js";
+import { SharedSlots, Slots } from "./slots.js";
 import { tracing } from "./telemetry.js";
 
 const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
@@ -148,6 +148,14 @@ function keepDetail(adapter) {
   };
 }
 
+// Of a key: says how many this instance has, to be told how many all gateways' have.
+async function openOfAll(key, count) {
+  const response = await fetch(`http://transactions.weir/${key}/${count}`, { method: "PUT" });
+  if (response.status === 404) return count; // the key was revoked: its transactions are the last
+  if (!response.ok) throw new Error(`the transactions of key ${key} are not counted: status ${response.status}`);
+  return Number(await response.text());
+}
+
 // limits: {queryMs, transactionMs, transactions, connections, responseBytes}: what clients may not exceed; connections to the database.
 export class Database {
   #adapter;
@@ -240,10 +248,13 @@ export class Database {
 
   // A place among the open transactions of the key, and among all: gives it back when called. One key's crowd waits for
   // its own, so that there is room for others.
-  async #place({ key, transactions }, waitMs) {
+  async #place({ key, transactions, isShared }, waitMs) {
     const until = Date.now() + waitMs;
     let own = this.#keySlots.get(key);
-    if (own === undefined) this.#keySlots.set(key, (own = new Slots(transactions, KEY_WAITING_MAX)));
+    if (own === undefined) {
+      own = isShared ? new SharedSlots(transactions, KEY_WAITING_MAX, (count) => openOfAll(key, count)) : new Slots(transactions, KEY_WAITING_MAX);
+      this.#keySlots.set(key, own);
+    }
     const giveBack = () => {
       own.release();
       if (own.isIdle && this.#keySlots.get(key) === own) this.#keySlots.delete(key);

@@ -198,6 +198,7 @@ export default {
       key: request.headers.get("weir-prisma-key") ?? "",
       readOnly: request.headers.get("weir-prisma-access") === "read",
       transactions: Number(request.headers.get("weir-prisma-transactions") ?? limits.keyTransactions),
+      isShared: request.headers.has("weir-prisma-gateways"), // the key's limits
     };
     const invalidations = Number(request.headers.get("weir-prisma-invalidations") ?? 0); // with this one, if it is
     const isPlans = ["connection-info", "query", "transaction"].includes(path[0]);
