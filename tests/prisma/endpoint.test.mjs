@@ -436,6 +436,50 @@ test("rows that there is no memory for are P6009, and end nobody's transaction",
   await Promise.all([p.$disconnect(), other.$disconnect()]);
 });
 
+const instances = () => descendants(endpoint.weir.process.pid).filter(({ name }) => name === "weir-instance").map(({ pid }) => pid);
+// The codes of what is asked so many times at once, sorted.
+const codesOf = async (times, path, body) => {
+  const answers = await Promise.all(Array.from({ length: times }, async () => { const answer = await post(path, body); return answer.status === 200 ? (await answer.text(), "ok") : (await answer.json()).code; }));
+  return [...new Set(answers)].sort();
+};
+
+test("large requests of one key wait for each other, and what has too many values is refused; the instance lives on", { timeout: 120000 * patience }, async () => {
+  assert.equal((await post("/connection-info")).status, 200);
+  const before = instances(), text = (bytes) => `{"plan":{"type":"value","args":1},"params":{"a":"${"x".repeat(bytes)}"}}`;
+  const many = (item, count) => `{"plan":{"type":"value","args":1},"params":{"a":[${item.repeat(count)}1]}}`;
+  assert.equal((await post("/query", many("[],", 400000))).status, 200);
+  for (const body of [many("[],", 4000000), many("1,", 1000001)]) {
+    const answer = await post("/query", body);
+    assert.deepEqual([answer.status, (await answer.json()).code], [413, "P6000"]);
+  }
+  const codes = await codesOf(50, "/query", text(15000000));
+  assert.ok(codes.every((code) => ["ok", "P5011"].includes(code)) && codes.includes("ok"), codes.join());
+  assert.deepEqual(before.filter((pid) => !instances().includes(pid)), []); // there may be a spare one besides
+  const chunked = new Blob([text(3000000)]).stream();
+  assert.equal((await post("/query", chunked, undefined, { duplex: "half", headers: { authorization: `Bearer ${endpoint.first.key}` } })).status, 200);
+});
+
+test("many large results at once end neither the instance nor anybody's transaction", { timeout: 120000 * patience }, async () => {
+  for (const pid of instances()) process.kill(pid, "SIGKILL"); // what the tests before have left in it is not looked at here
+  await until(async () => (await post("/connection-info")).status === 200);
+  const other = v6.edge(endpoint.edgeUrl(await endpoint.live())), before = instances();
+  let over = false;
+  const transaction = other.$transaction(
+    async (tx) => {
+      while (!over) await tx.user.count().then(() => sleep(200));
+      return tx.user.count();
+    },
+    { timeout: 14000 },
+  );
+  const raw = JSON.stringify({ plan: { type: "query", args: { type: "rawSql", sql: "select n, 'some text ' || n as t from generate_series(1, 100000) n", args: [], argTypes: [] } } });
+  const codes = await codesOf(24, "/query", raw);
+  over = true;
+  assert.ok(codes.every((code) => ["ok", "P6004", "P2024"].includes(code)) && codes.includes("ok"), codes.join());
+  await transaction.catch((error) => assert.equal(error.code, "P2028")); // its time may be over, on a slow machine
+  assert.deepEqual(before.filter((pid) => !instances().includes(pid)), []); // there may be a spare one besides
+  await other.$disconnect();
+});
+
 test("what is nested too deeply is told so, with a code, in each protocol; what can not be run has one, too", async () => {
   const nested = (depth) => `${'{"type":"unique","args":'.repeat(depth)}{"type":"value","args":1}${"}".repeat(depth)}`;
   assert.deepEqual(await (await post("/query", `{"plan":${nested(100)}}`)).json(), { data: 1 });

@@ -7,7 +7,7 @@ import pg from "pg";
 import { Refusal } from "./errors.js";
 import { makesJson, watchJson } from "./floats.js";
 import { leavesState, reading } from "./guards.js";
-import { SharedSlots, Slots } from "./slots.js";
+import { SharedSlots, Slots, SlotsByName } from "./slots.js";
 import { tracing } from "./telemetry.js";
 
 const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
@@ -16,8 +16,11 @@ const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
   NAMED_LENGTH_MAX = 16384, // … of that length at most
   ROW_BYTES = 100, // besides its values
   ROWS_BYTES_MIN = 32 * 1024 * 1024, // of all statements under way, more where responses may be larger: as objects they are five times as large
+  AT_ONCE = 4, // of that: who needs more waits for who began before
+  FEW = 32, // … unless it is less than this part
   QUERY_CANCELED = "57014",
   NO_CONNECTION = ["57P03", "53300"], // in time, or at all: of weir's pool
+  TIMED_OUT = "timeout exceeded when trying to connect", // of pg's
   GRACE_MS = 1000; // for Postgres to say that a statement took too long
 
 const ISOLATION = {
@@ -54,19 +57,46 @@ function nameOf({ sql }) {
 }
 
 // One statement at a time, as Prisma's own engine has it. Keys share connections: one whose session may have been changed is
-// not used again when it is given back (pg-pool counts its uses there). A statement whose rows do not end is given up before
-// they have taken the memory of everybody else's.
+// not used again when it is given back (pg-pool counts its uses there). Rows have so much memory together: where there is no more, only who
+// began first goes on, and who has few; and a statement whose rows do not end is given up.
 class Client extends pg.Client {
   static rowsBytesMax = ROWS_BYTES_MIN;
   static #allRowsBytes = 0;
+  static #withRows = new Set(); // in the order in which they began
+  static #paused = []; // functions that let them look again
   #rowsBytes = 0;
   #makesJson = false; // any of its statements
   #era = era;
 
   constructor(config) {
     super(config);
-    this.connection.stream.on("data", ({ length }) => this.#receive(length)); // before the parser, which puts a row together first
-    this.once("end", () => this.#count(-this.#rowsBytes));
+    const { stream } = this.connection;
+    stream._listen = () => this.#listen(stream);
+    this.once("end", () => this.#forget());
+  }
+
+  // pg keeps the callback for as long as the connection, and with it all that asked for its first statement, and the rows.
+  connect(callback) {
+    let waiting = callback;
+    return super.connect((error, client) => {
+      const told = waiting;
+      waiting = undefined;
+      told?.(error, client);
+    });
+  }
+
+  // In the place of pg-cloudflare's: hands on to the parser, which puts a row together before it tells of it, what there is room for.
+  async #listen(stream) {
+    for (;;) {
+      const { done, value } = await stream._cfReader.read();
+      if (done) return;
+      this.#count(value.byteLength);
+      Client.#withRows.add(this);
+      while (this.#waits()) await new Promise((lookAgain) => Client.#paused.push(lookAgain));
+      if (stream.destroyed) return;
+      if (this.#isTooMuch()) return this.#giveUp(stream);
+      stream.emit("data", Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+    }
   }
 
   #count(bytes) {
@@ -74,23 +104,37 @@ class Client extends pg.Client {
     Client.#allRowsBytes += bytes;
   }
 
+  // Is there too little room for all, and is it one of those that fill it?
+  #waits() {
+    const max = Client.rowsBytesMax, [first] = Client.#withRows;
+    return Client.#allRowsBytes > max / AT_ONCE && this.#rowsBytes > max / FEW && this.#rowsBytes <= max && first !== this;
+  }
+
+  #isTooMuch() {
+    const max = Client.rowsBytesMax;
+    return this.#rowsBytes > max;
+  }
+
+  #giveUp(stream) {
+    this.#forget();
+    stream.destroy();
+    this._handleErrorEvent(new Refusal(413, "P6009", "The rows of one statement are more than this endpoint has memory for: select less, or page through them."));
+  }
+
+  #forget() {
+    this.#count(-this.#rowsBytes);
+    Client.#withRows.delete(this);
+    for (const lookAgain of Client.#paused.splice(0)) lookAgain();
+  }
+
   _handleDataRow(message) {
-    if (this.activeQuery === null) return; // given up
     this.#count(ROW_BYTES);
     if (this.#makesJson) watchJson(message.fields);
     super._handleDataRow(message);
   }
 
-  #receive(bytes) {
-    const max = Client.rowsBytesMax;
-    this.#count(bytes);
-    if (Client.#allRowsBytes <= max || this.#rowsBytes < max / 4) return;
-    this.connection.stream.destroy();
-    this._handleErrorEvent(new Refusal(413, "P6009", "The rows of one statement are more than this endpoint has memory for: select less, or page through them."));
-  }
-
   _handleReadyForQuery(message) {
-    this.#count(-this.#rowsBytes);
+    this.#forget();
     super._handleReadyForQuery(message);
   }
 
@@ -164,7 +208,8 @@ export class Database {
   #limits;
   #open = new Map(); // id of an interactive transaction => {key: whose, over: gives its place back, once}
   #slots; // of interactive transactions, of all keys
-  #keySlots = new Map(); // … of one
+  #keySlots = new SlotsByName((key, max, isShared) => // … of one
+    isShared ? new SharedSlots(max, KEY_WAITING_MAX, (count) => openOfAll(key, count)) : new Slots(max, KEY_WAITING_MAX));
 
   // schema: of tables that the client's schema gives none; undefined: public.
   constructor(url, schema, limits) {
@@ -172,7 +217,7 @@ export class Database {
     Client.rowsBytesMax = Math.max(ROWS_BYTES_MIN, 2 * limits.responseBytes);
     this.#slots = new Slots(limits.transactions);
     const pool = new pg.Pool({
-      Client, connectionString: url, max: CONNECTIONS_MAX, maxUses: Number.MAX_SAFE_INTEGER, idleTimeoutMillis: 10000, connectionTimeoutMillis: 30000,
+      Client, connectionString: url, max: CONNECTIONS_MAX, maxUses: Number.MAX_SAFE_INTEGER, idleTimeoutMillis: 10000, connectionTimeoutMillis: limits.queryMs, // who waits longer is not there any more
       statement_timeout: limits.queryMs, // Postgres stops the statement itself
       options: schema === undefined ? undefined : searchPath(schema), // for raw queries
     });
@@ -233,7 +278,7 @@ export class Database {
       return await Promise.race([result, late]);
     } catch (error) {
       const code = error.meta?.driverAdapterError?.cause?.originalCode;
-      if (NO_CONNECTION.includes(code)) throw this.#noConnection();
+      if (NO_CONNECTION.includes(code) || error.message === TIMED_OUT) throw this.#noConnection();
       const isLate = code === QUERY_CANCELED && performance.now() - begunMs >= queryMs / 2; // else somebody else cancelled it
       throw isLate ? refusal() : error;
     } finally {
@@ -250,18 +295,10 @@ export class Database {
   // its own, so that there is room for others.
   async #place({ key, transactions, isShared }, waitMs) {
     const until = Date.now() + waitMs;
-    let own = this.#keySlots.get(key);
-    if (own === undefined) {
-      own = isShared ? new SharedSlots(transactions, KEY_WAITING_MAX, (count) => openOfAll(key, count)) : new Slots(transactions, KEY_WAITING_MAX);
-      this.#keySlots.set(key, own);
-    }
-    const giveBack = () => {
-      own.release();
-      if (own.isIdle && this.#keySlots.get(key) === own) this.#keySlots.delete(key);
-    };
     const late = () =>
       new UserFacingError(`Transaction API error: Unable to start a transaction in the given time: ${transactions} of this api key, or ${this.#limits.transactions} of all, are open.`, "P2028");
-    if (!(await own.take(waitMs))) throw late();
+    const giveBack = await this.#keySlots.take(key, waitMs, 1, transactions, isShared);
+    if (giveBack === undefined) throw late();
     if (!(await this.#slots.take(Math.max(0, until - Date.now())))) {
       giveBack();
       throw late();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Errors, in the forms in which Prisma's clients expect them.
 import { UserFacingError } from "@prisma/client-engine-runtime";
+import { env } from "cloudflare:workers";
 
 // A known error in the answer to a request, by its HTTP status.
 export class Refusal extends Error {
@@ -95,7 +96,10 @@ export function errorEntry(error, index) {
 // What the engine throws where it has no room for what was asked. It is of the whole request, and would come again with it.
 export function refusalOf(error) {
   if (!(error instanceof RangeError)) return error;
-  if (error.message.startsWith("Out of memory")) return new Refusal(503, "P6000", "The endpoint ran out of memory over its requests: ask for less at once.");
+  if (error.message.startsWith("Out of memory")) {
+    env.collectGarbage(); // or the next ones would find none either
+    return new Refusal(503, "P6000", "The endpoint ran out of memory over its requests: ask for less at once.");
+  }
   if (error.message.startsWith("Maximum call stack")) return new Refusal(400, "P6000", "The request is nested more deeply than this server takes.");
   return error;
 }

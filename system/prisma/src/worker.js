@@ -3,6 +3,7 @@
 // api key, and says which it is.
 import { env as environment } from "cloudflare:workers";
 
+import { checkSize, withRoom } from "./bodies.js";
 import { Database } from "./database.js";
 import { Refusal, answerOf, cannotStart, invalidRequest, planAnswerOf } from "./errors.js";
 import { textWithFloats, watchFloats } from "./floats.js";
@@ -35,6 +36,7 @@ function begin(env) {
 
 function jsonOf(text) {
   let value;
+  checkSize(text);
   try {
     value = JSON.parse(text);
   } catch (error) {
@@ -208,7 +210,9 @@ export default {
         invalidate(jsonOf(await request.text()), invalidations);
         return new Response(null, { headers: { "cf-ray": `${request.headers.get("cf-ray") ?? newId()}-WEIR` } });
       }
-      const answered = isPlans ? await answerPlans(request, path, who, ctx) : await answerJsonProtocol(request, url, path, who, ctx);
+      const bytes = Number(request.headers.get("weir-prisma-bytes") ?? 0);
+      const answered = await withRoom(who.key, bytes, limits.queryMs, () =>
+        isPlans ? answerPlans(request, path, who, ctx) : answerJsonProtocol(request, url, path, who, ctx));
       if (hasLearned() && Date.now() - sownMs >= SEED_MS) {
         sownMs = Date.now();
         ctx.waitUntil(sow(newSeed()).catch((error) => console.warn(error)));
