@@ -144,6 +144,22 @@ test("what one key sets in a session is not there for others", async () => {
   await two.$disconnect();
 });
 
+test("a transaction that one key begins by itself, and tables it hides in a session, are not there for others", { timeout: 60000 * patience }, async () => {
+  const one = v6.edge(endpoint.edgeUrl()), two = v7.edge(endpoint.edgeUrl(await endpoint.live()));
+  for (const [index, statement] of ["begin", "start transaction", "/* */ begin isolation level serializable"].entries()) {
+    await one.$executeRawUnsafe(statement);
+    const { id } = await two.tag.create({ data: { name: `after ${index}` } });
+    assert.equal((await admin.query('select count(*)::int as n from "Tag" where id = $1', [id])).rows[0].n, 1, statement);
+  }
+  for (const statement of ['select 1 as a into/**/temp hidden', "with x as (select 1) select 2 as a into -- a comment\n temporary hidden", "explain (analyze) create temp table hidden as select 3 as a"]) {
+    await one.$executeRawUnsafe(statement);
+    const found = await Promise.all(Array.from({ length: 5 }, () => two.$queryRaw`select to_regclass('hidden')::text as name, pg_sleep(0.1)::text`));
+    assert.deepEqual(found.map(([{ name }]) => name), Array(5).fill(null), statement);
+  }
+  await admin.query(seed);
+  await Promise.all([one.$disconnect(), two.$disconnect()]);
+});
+
 test("plans that reach for what all objects inherit, or never end, are refused; others are answered meanwhile", { timeout: 60000 * patience }, async () => {
   const ask = async (body) => (await post("/query", JSON.stringify(body).replaceAll('"__PROTO__"', '"__proto__"'))).status;
   const value = { type: "value", args: 1 };

@@ -135,6 +135,7 @@ class Client extends pg.Client {
 
   _handleReadyForQuery(message) {
     this.#forget();
+    this.isWithin = message.status !== "I"; // a transaction
     super._handleReadyForQuery(message);
   }
 
@@ -221,6 +222,8 @@ export class Database {
       statement_timeout: limits.queryMs, // Postgres stops the statement itself
       options: schema === undefined ? undefined : searchPath(schema), // for raw queries
     });
+    // Somebody's BEGIN: what others would write in it, with an answer that says so, would be lost.
+    pool.on("release", (_, client) => client.isWithin && (client._poolUseCount = Infinity));
     this.#connecting = this.#connect(new PrismaPg(pool, { schema, statementNameGenerator: nameOf }));
   }
 
