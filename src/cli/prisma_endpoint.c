@@ -113,7 +113,7 @@ int prisma_endpoint_project(const char *name, json_t *binding, const json_t *set
         .routes = json_array(),
         .crons = json_array(),
         .databases = json_pack("[o]", binding),
-        .services = json_pack("[s]", SEED_HOST),
+        .services = json_pack("[s, s]", SEED_HOST, TRANSACTIONS_HOST),
         .limits = json_pack("{s:i, s:i, s:i}", "memory_bytes", 512 << 20, "request_body_bytes",
                             16 << 20, "startup_cpu_ms", 10000),
         .rules = rules_new(NULL, &nothing),

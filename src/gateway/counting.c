@@ -67,7 +67,7 @@ struct worker_counters *counting_take_worker(uint32_t worker_number)
         use_private_region();
     assert(worker_number < COUNTED_WORKERS_MAX);
     struct worker_counters *counters = &own->workers[worker_number];
-    counters->in_flight = counters->instances = counters->queued = 0;
+    counters->in_flight = counters->instances = counters->queued = counters->transactions = 0;
     return counters;
 }
 

@@ -6,6 +6,7 @@
 
 #include "access_log.h"
 #include "conn_state.h"
+#include "counting.h"
 #include "dispatch.h"
 #include "request.h"
 
@@ -152,7 +153,9 @@ static void append_number(struct request *request, struct slice name, uint64_t v
     append_field(request, name, slice_of(digits));
 }
 
-static void append_claim(struct request *request, const struct prisma_claim *claim)
+/* body_bytes: negative if nobody has said how many there are. */
+static void append_claim(struct request *request, const struct prisma_claim *claim,
+                         int64_t body_bytes)
 {
     append_field(request, SLICE("weir-prisma-key"), slice_of(claim->key_id));
     if (claim->read_only)
@@ -162,6 +165,12 @@ static void append_claim(struct request *request, const struct prisma_claim *cla
     if (claim->invalidates)
         append_field(request, SLICE("weir-prisma-invalidates"), SLICE("1"));
     append_number(request, SLICE("weir-prisma-invalidations"), claim->invalidations);
+    int64_t bytes_max = request->deployment->request_body_bytes_max;
+    if (body_bytes < 0 || body_bytes > INLINE_BODY_BYTES_MAX) /* one that others wait for */
+        append_number(request, SLICE("weir-prisma-bytes"),
+                      (uint64_t)(body_bytes < 0 ? bytes_max : body_bytes));
+    if (counting_gateways() > 1)
+        append_field(request, SLICE("weir-prisma-gateways"), SLICE("many"));
     request->key_count = claim->count;
 }
 
@@ -208,7 +217,7 @@ static void build_frame(const struct conn *conn, struct request *request,
         begin_frame(request, parsed, conn->tls ? SLICE("https://") : SLICE("http://"), &head);
     append_headers(conn, request, parsed);
     if (claim)
-        append_claim(request, claim);
+        append_claim(request, claim, head.body_bytes);
     finish_head(request, &head, headers_start);
 }
 
@@ -286,7 +295,7 @@ struct request *forward_from_call(struct deployment *deployment, const struct ht
     for (int i = 0; i < parsed->headers_count; i++)
         if (is_for_worker(parsed->headers[i].name))
             append_field(request, parsed->headers[i].name, parsed->headers[i].value);
-    append_claim(request, claim);
+    append_claim(request, claim, head.body_bytes);
     finish_head(request, &head, headers_start);
     buffer_append_slice(&request->frame, inline_body);
     request->head_request = slice_equal(parsed->method, SLICE("HEAD"));

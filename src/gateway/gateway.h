@@ -60,7 +60,7 @@ struct deployment {
     bool failed_by_loader;
     struct assets *assets;
     int64_t request_body_bytes_max;
-    char *prisma; /* of a system worker: the database whose Prisma clients it answers */
+    char *prisma;       /* of a system worker: the database whose Prisma clients it answers */
     uint64_t seeded_ms; /* when the last seed of its instances came; 0: none did */
     uint32_t cpu_ms, wall_ms, log_bytes_max;
     uint32_t instances_min, instances_max, idle_timeout_ms, concurrency;
@@ -82,6 +82,7 @@ struct instance {
     struct request *slots[SLOTS_MAX];
     struct service_call *calls; /* its requests to other workers */
     uint32_t calls_count;
+    struct prisma_open *open; /* transactions that it said it has */
     uint32_t in_flight, next_slot;
     uint64_t arrived_ms;
     uint64_t idle_since_ms, progress_ms; /* the last time that it took or sent a frame */

@@ -19,6 +19,7 @@
 #include "counting.h"
 #include "log.h"
 #include "placement.h"
+#include "prisma.h"
 #include "request.h"
 #include "service_call.h"
 
@@ -312,6 +313,7 @@ void dispatch_instance_gone(const struct control_gone *gone, struct slice text)
         lose_requests(instance, memory ? FAILURE_LIMITS : FAILURE_CRASH, why);
     asset_exchange_drop_all(instance);
     service_call_drop_all(instance);
+    prisma_close_all(instance);
     remove_dirty(instance);
     loop_remove(gateway.loop, &instance->bell);
     channel_close(&instance->channel);

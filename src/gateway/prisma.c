@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "prisma.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -172,6 +173,81 @@ enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t bod
     return PRISMA_ADMITTED;
 }
 
+/* ---- open transactions ---- */
+
+/* Of one instance and key. */
+struct prisma_open {
+    struct prisma_open *next;
+    struct worker_counters *count;
+    uint64_t transactions;
+};
+
+/* Of two gateways that count one more each and then look at the sum, one at least sees both: that
+ * is what the fence is for. */
+static void change_open(struct worker_counters *count, uint64_t from, uint64_t to)
+{
+    __atomic_store_n(&count->transactions, count->transactions - from + to, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static struct prisma_open *open_of(struct instance *instance, struct worker_counters *count)
+{
+    struct prisma_open *open = instance->open;
+    while (open && open->count != count)
+        open = open->next;
+    if (open)
+        return open;
+    open = xcalloc(1, sizeof(*open));
+    *open = (struct prisma_open){.next = instance->open, .count = count};
+    return instance->open = open;
+}
+
+/* /KEY/COUNT. The id is copied into room of KEY_BYTES_MAX. */
+static bool read_open(struct slice path, char *ret_id, uint64_t *ret_count)
+{
+    const char *number = path.len > 0 ? memrchr(path.ptr, '/', path.len) : NULL, *end;
+    if (path.len >= KEY_BYTES_MAX || !number || number == path.ptr)
+        return false;
+    end = path.ptr + path.len;
+    memcpy(ret_id, path.ptr + 1, (size_t)(number - path.ptr - 1));
+    ret_id[number - path.ptr - 1] = '\0';
+    *ret_count = 0;
+    for (number++; number < end && *number >= '0' && *number <= '9' && *ret_count <= UINT16_MAX;)
+        *ret_count = *ret_count * 10 + (uint64_t)(*number++ - '0');
+    return number == end && end[-1] != '/';
+}
+
+int prisma_note_open(struct instance *instance, struct slice path, uint64_t *ret_all)
+{
+    char id[KEY_BYTES_MAX];
+    uint64_t transactions;
+    if (!read_open(path, id, &transactions))
+        return -EINVAL;
+    const struct prisma_key *key = find(id);
+    if (!key)
+        return -ENOENT;
+    if (strcmp(key->database, instance->deployment->prisma) != 0)
+        return -EINVAL;
+    *ret_all = transactions; /* of a key that is not counted we know no others */
+    if (!key->count)
+        return 0;
+    struct prisma_open *open = open_of(instance, key->count);
+    change_open(open->count, open->transactions, transactions);
+    open->transactions = transactions;
+    *ret_all = counting_worker_sum(key->number, offsetof(struct worker_counters, transactions));
+    return 0;
+}
+
+void prisma_close_all(struct instance *instance)
+{
+    for (struct prisma_open *open = instance->open, *next; open; open = next) {
+        next = open->next;
+        change_open(open->count, open->transactions, 0);
+        free(open);
+    }
+    instance->open = NULL;
+}
+
 /* ---- refusing ---- */
 
 /* is_panic, message, error_code: the clients of 5 and 6; code, error: 7. */
@@ -221,12 +297,12 @@ struct slice prisma_failure(enum failure failure)
 {
     static const char *const bodies[] = {
         [FAILURE_EXCEPTION] = BODY("P6000", "The endpoint failed: the server's log tells why."),
-        /* As 7 reads it alone: 5 and 6 try again, and find another instance, where one request's
-         * fault was all others' end. */
-        [FAILURE_CRASH] = "{\"code\":\"P6000\",\"error\":\"The endpoint's process has ended, and with "
-                          "it the open transactions: the server's log tells why.\"}",
-        [FAILURE_LIMITS] = "{\"code\":\"P6000\",\"error\":\"The endpoint ran out of memory or time over "
-                           "its requests: ask for less at once.\"}",
+        /* The clients of 5 and 6 ask again without an error_code. What ended this endpoint would
+         * end the next one, and what was written before would be written twice. */
+        [FAILURE_CRASH] = BODY("P6000", "The endpoint's process has ended, and with it the open "
+                                        "transactions: the server's log tells why."),
+        [FAILURE_LIMITS] = BODY("P6000", "The endpoint ran out of memory or time over its "
+                                         "requests: ask for less at once."),
         [FAILURE_TIMEOUT] = BODY("P6004", "The endpoint did not answer within its time limit."),
         [FAILURE_BUSY] = BODY("P5011", "Too many requests wait for this database's endpoint."),
         [FAILURE_UNAVAILABLE] = BODY("P6000", "The server stops."),
@@ -267,7 +343,8 @@ static void read_key(const char *id, const json_t *json, double rate_otherwise,
         .expires = json_integer_value(json_object_get(json, "expires")),
         .number = json_is_integer(number) ? (uint32_t)json_integer_value(number) : NOT_COUNTED,
         .transactions_max = (uint32_t)json_integer_value(json_object_get(json, "transactions_max")),
-        .count = json_is_integer(number)
+        .count = before && before->count ? before->count /* what is open stays so */
+                 : json_is_integer(number)
                      ? counting_take_worker((uint32_t)json_integer_value(number))
                      : NULL,
         .rate = rate,

@@ -38,6 +38,12 @@ void prisma_take_plan(const json_t *plan);
 enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t body_bytes,
                                  struct prisma_claim *ret_claim);
 int prisma_refusal_status(enum prisma_refusal refusal);
+/* What an instance says of a key's open transactions: path is /KEY/COUNT. Sets *ret_all to how many
+ * all gateways' instances have then, of which each counts what it is about to open before it
+ * asks. -EINVAL: it is no such path, or another database's key. -ENOENT: the key is not listed. */
+int prisma_note_open(struct instance *instance, struct slice path, uint64_t *ret_all);
+/* The instance is gone, and with it its transactions. */
+void prisma_close_all(struct instance *instance);
 /* One after the other those keys that are counted, from *place = 0 on: the id, the database, and
  * the number for counting_worker_sum; false: there are no more. */
 bool prisma_next_key(size_t *place, const char **ret_id, const char **ret_database,

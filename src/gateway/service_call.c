@@ -2,6 +2,7 @@
 #include "service_call.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -196,6 +197,22 @@ static void take_seed(struct service_call *call, struct slice bytes)
     pump(call);
 }
 
+static void note_open(struct service_call *call, struct slice path)
+{
+    char text[24] = "";
+    uint64_t all;
+    int r = prisma_note_open(call->caller, path, &all);
+    if (r == 0)
+        (void)snprintf(text, sizeof(text), "%" PRIu64, all);
+    struct slice body = slice_of(text);
+    begin_answer(call,
+                 r == 0         ? 200
+                 : r == -ENOENT ? 404
+                                : 400,
+                 (struct slice){0}, (int64_t)body.len, body, true);
+    pump(call);
+}
+
 static void refuse(struct service_call *call, enum prisma_refusal refusal)
 {
     struct slice body = prisma_refusal(refusal);
@@ -314,6 +331,10 @@ int service_call_start(struct instance *caller, const struct ring_frame *frame,
     if (caller->deployment->prisma && slice_equal(parsed.authority, SLICE(SEED_HOST))) {
         call->is_seed = true;
         take_seed(call, inline_body);
+        return 0;
+    }
+    if (caller->deployment->prisma && slice_equal(parsed.authority, SLICE(TRANSACTIONS_HOST))) {
+        note_open(call, parsed.path);
         return 0;
     }
     struct prisma_claim claim;

@@ -22,8 +22,9 @@ struct worker_counters {
     uint64_t in_flight, instances, queued; /* now */
     uint64_t requests[6];                  /* by status class */
     uint64_t spawned, killed, shed, retried, exceptions, cpu_us, log_dropped_bytes;
-    uint64_t invalidations; /* of a Prisma endpoint's cache, asked of this gateway */
-    uint64_t admitted;      /* of a Prisma key: requests that its limit let through */
+    uint64_t invalidations;          /* of a Prisma endpoint's cache, asked of this gateway */
+    uint64_t admitted;               /* of a Prisma key: requests that its limit let through */
+    uint64_t transactions;           /* of a Prisma key: interactive ones, now */
     struct histogram latency, start; /* of requests; of instances, from asking to having */
 };
 

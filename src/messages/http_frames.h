@@ -50,6 +50,9 @@ enum {
 /* What a system worker fetches, with PUT, to leave its seed (struct control_seed). Its plan has it
  * among the hosts of which requests go to the gateway. */
 #define SEED_HOST "seed.weir"
+/* With PUT /KEY/COUNT a Prisma endpoint says how many interactive transactions of a key it has
+ * open, or is about to open, and is told how many all gateways' have. */
+#define TRANSACTIONS_HOST "transactions.weir"
 
 enum frame_type {
     /* opens an exchange: struct frame_request + method + url + headers + body (inline) */

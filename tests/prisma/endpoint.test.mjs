@@ -144,6 +144,22 @@ test("what one key sets in a session is not there for others", async () => {
   await two.$disconnect();
 });
 
+test("a transaction that one key begins by itself, and tables it hides in a session, are not there for others", { timeout: 60000 * patience }, async () => {
+  const one = v6.edge(endpoint.edgeUrl()), two = v7.edge(endpoint.edgeUrl(await endpoint.live()));
+  for (const [index, statement] of ["begin", "start transaction", "/* */ begin isolation level serializable"].entries()) {
+    await one.$executeRawUnsafe(statement);
+    const { id } = await two.tag.create({ data: { name: `after ${index}` } });
+    assert.equal((await admin.query('select count(*)::int as n from "Tag" where id = $1', [id])).rows[0].n, 1, statement);
+  }
+  for (const statement of ['select 1 as a into/**/temp hidden', "with x as (select 1) select 2 as a into -- a comment\n temporary hidden", "explain (analyze) create temp table hidden as select 3 as a"]) {
+    await one.$executeRawUnsafe(statement);
+    const found = await Promise.all(Array.from({ length: 5 }, () => two.$queryRaw`select to_regclass('hidden')::text as name, pg_sleep(0.1)::text`));
+    assert.deepEqual(found.map(([{ name }]) => name), Array(5).fill(null), statement);
+  }
+  await admin.query(seed);
+  await Promise.all([one.$disconnect(), two.$disconnect()]);
+});
+
 test("plans that reach for what all objects inherit, or never end, are refused; others are answered meanwhile", { timeout: 60000 * patience }, async () => {
   const ask = async (body) => (await post("/query", JSON.stringify(body).replaceAll('"__PROTO__"', '"__proto__"'))).status;
   const value = { type: "value", args: 1 };
@@ -260,16 +276,20 @@ test("a commit that fails says why", { timeout: 60000 * patience }, async () => 
     const p = made.edge(endpoint.edgeUrl());
     assert.equal((await fails(p.$transaction((tx) => tx.$executeRaw`insert into defers values (1, 99)`))).code, "P2003");
     assert.equal((await fails(p.$transaction([p.$executeRaw`insert into defers values (1, 99)`, p.tag.count()]))).code, "P2003");
-    // Each reads what the other writes: one of them can not be.
-    let met;
-    const both = new Promise((done) => (met = done)), read = [];
+    // Each reads what the other writes: one of them can not be. Both have written before either commits.
+    const meeting = () => {
+      let come = 0, met;
+      const both = new Promise((done) => (met = done));
+      return () => (++come === 2 && met(), both);
+    };
+    const read = meeting(), written = meeting();
     const skewed = (own, other) =>
       p.$transaction(
         async (tx) => {
           await tx.$queryRaw`select n from counts where id = ${other}`;
-          if (read.push(own) === 2) met();
-          await both;
+          await read();
           await tx.$executeRaw`update counts set n = n + 1 where id = ${own}`;
+          await written();
         },
         { isolationLevel: "Serializable" },
       );
@@ -403,7 +423,7 @@ test("who means ill: no JSON, unknown operations, depth, size; each gets an answ
   ]) {
     const answer = await post(path, body);
     const text = await answer.text();
-    assert.ok(answer.status < 500 || text.includes("could not be run") || text.includes("InternalDataProxyError"), `${path} ${body.slice(0, 80)}: ${answer.status} ${text.slice(0, 200)}`);
+    assert.ok(answer.status < 500 || text.includes('code":"P6000"'), `${path} ${body.slice(0, 80)}: ${answer.status} ${text.slice(0, 200)}`);
     assert.ok(!text.includes("postgres://") && !text.includes("by-channel"), text);
   }
   const large = await post(graphql, "x".repeat(100 << 20)).catch((error) => error);
@@ -428,7 +448,85 @@ test("rows that there is no memory for are P6009, and end nobody's transaction",
   assert.ok(code === "P6009" || (patience > 1 && code === "P6004"), code); // with sanitizers there may be no time
   assert.equal(await count, 4);
   assert.equal((await fails(p.$queryRaw`select repeat('x', 1000) as x from generate_series(1, 60000) n`)).code, "P6009");
+  assert.equal((await fails(p.$queryRaw`select repeat('x', 200000000) as x`)).code, "P6009"); // which is more than there is memory for to put it together
   await Promise.all([p.$disconnect(), other.$disconnect()]);
+});
+
+const instances = () => descendants(endpoint.weir.process.pid).filter(({ name }) => name === "weir-instance").map(({ pid }) => pid);
+// The codes of what is asked so many times at once, sorted.
+const codesOf = async (times, path, body) => {
+  const answers = await Promise.all(Array.from({ length: times }, async () => { const answer = await post(path, body); return answer.status === 200 ? (await answer.text(), "ok") : (await answer.json()).code; }));
+  return [...new Set(answers)].sort();
+};
+
+test("large requests of one key wait for each other, and what has too many values is refused; the instance lives on", { timeout: 120000 * patience }, async () => {
+  assert.equal((await post("/connection-info")).status, 200);
+  const before = instances(), text = (bytes) => `{"plan":{"type":"value","args":1},"params":{"a":"${"x".repeat(bytes)}"}}`;
+  const many = (item, count) => `{"plan":{"type":"value","args":1},"params":{"a":[${item.repeat(count)}1]}}`;
+  assert.equal((await post("/query", many("[],", 400000))).status, 200);
+  for (const body of [many("[],", 4000000), many("1,", 1000001)]) {
+    const answer = await post("/query", body);
+    assert.deepEqual([answer.status, (await answer.json()).code], [413, "P6000"]);
+  }
+  const codes = await codesOf(50, "/query", text(15000000));
+  assert.ok(codes.every((code) => ["ok", "P5011", "P6000"].includes(code)) && codes.includes("ok"), codes.join()); // no room for one of them is that one's affair
+  assert.deepEqual(before.filter((pid) => !instances().includes(pid)), []); // there may be a spare one besides
+  const chunked = new Blob([text(3000000)]).stream();
+  assert.equal((await post("/query", chunked, undefined, { duplex: "half", headers: { authorization: `Bearer ${endpoint.first.key}` } })).status, 200);
+});
+
+test("many large results at once end neither the instance nor anybody's transaction", { timeout: 120000 * patience }, async () => {
+  for (const pid of instances()) process.kill(pid, "SIGKILL"); // what the tests before have left in it is not looked at here
+  await until(async () => (await post("/connection-info")).status === 200);
+  const other = v6.edge(endpoint.edgeUrl(await endpoint.live())), before = instances();
+  let over = false;
+  const transaction = other.$transaction(
+    async (tx) => {
+      while (!over) await tx.user.count().then(() => sleep(200));
+      return tx.user.count();
+    },
+    { timeout: 14000 },
+  );
+  const raw = JSON.stringify({ plan: { type: "query", args: { type: "rawSql", sql: "select n, 'some text ' || n as t from generate_series(1, 100000) n", args: [], argTypes: [] } } });
+  const codes = await codesOf(24, "/query", raw);
+  over = true;
+  assert.ok(codes.every((code) => ["ok", "P6004", "P2024"].includes(code)) && codes.includes("ok"), codes.join());
+  await transaction.catch((error) => assert.equal(error.code, "P2028")); // its time may be over, on a slow machine
+  assert.deepEqual(before.filter((pid) => !instances().includes(pid)), []); // there may be a spare one besides
+  await other.$disconnect();
+});
+
+test("what is nested too deeply is told so, with a code, in each protocol; what can not be run has one, too", async () => {
+  const nested = (depth) => `${'{"type":"unique","args":'.repeat(depth)}{"type":"value","args":1}${"}".repeat(depth)}`;
+  assert.deepEqual(await (await post("/query", `{"plan":${nested(100)}}`)).json(), { data: 1 });
+  for (const path of ["/query", "/6.19.3/x/graphql"]) {
+    for (const text of [`{"plan":${nested(100000)}}`, `{"plan":${"[".repeat(1000000)}${"]".repeat(1000000)}}`, `{"plan":{"type":"value"},"params":${'{"a":'.repeat(100000)}1${"}".repeat(100000)}}`]) {
+      const answer = await post(path, text), told = JSON.parse(await answer.text());
+      if (path !== "/query" && answer.status === 404) continue; // it was read, and there is no such schema
+      assert.deepEqual([answer.status, told.code ?? told.error_code, told.error ?? told.message], [400, "P6000", "The request is nested more deeply than this server takes."]);
+    }
+  }
+  const answer = await post("/query", '{"plan":{"type":"nonsense"}}');
+  assert.deepEqual([answer.status, (await answer.json()).code], [500, "P6000"]);
+});
+
+// The clients of 5 and 6 ask again where they are told no code: what ended one instance would end the next ones.
+test("a request whose instance ends is not made again by its client", { timeout: 60000 * patience }, async () => {
+  const v5 = clients("v5");
+  v5.trust(readFileSync(endpoint.certificate));
+  await admin.query("create sequence attempts");
+  for (const p of [v5.edge(endpoint.edgeUrl(undefined, false)), v6.edge(endpoint.edgeUrl()), v7.edge(endpoint.edgeUrl())]) {
+    await admin.query("alter sequence attempts restart");
+    const failed = fails(p.$queryRaw`select nextval('attempts')::text, pg_sleep(5)::text`);
+    await until(async () => (await admin.query("select is_called from attempts")).rows[0].is_called);
+    for (const { pid, name } of descendants(endpoint.weir.process.pid)) if (name === "weir-instance") process.kill(pid, "SIGKILL");
+    const { code, message } = await failed;
+    assert.equal(code, "P6000");
+    assert.match(message, /process has ended/);
+    assert.deepEqual((await admin.query("select last_value::int as n from attempts")).rows, [{ n: 1 }]);
+    await p.$disconnect();
+  }
+  await admin.query("drop sequence attempts");
 });
 
 test("weir starts anew under a client that goes on: its schema is asked for again", async () => {

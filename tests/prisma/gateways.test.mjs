@@ -8,12 +8,14 @@ import http from "node:http";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { Weir, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
-import { startPostgres } from "../pool/lib.mjs";
+import pg from "pg";
+
+import { Weir, descendants, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
+import { sleep, startPostgres } from "../pool/lib.mjs";
 import { until } from "./lib.mjs";
 
 const LIMIT = 10; // requests a second
-let postgres, served, weir, port, limited;
+let postgres, served, weir, port, limited, few;
 before(async () => {
   postgres = await startPostgres();
   postgres.sql("create table t (name text); insert into t values ('one')");
@@ -35,6 +37,7 @@ before(async () => {
   const mint = (...args) => keys("create", "--json", "--database", "app", ...args).key;
   const key = mint();
   limited = mint("--requests", String(LIMIT));
+  few = mint("--transactions", "2");
   writeFileSync(join(served.dir, "app/.dev.vars"), `DATABASE_URL="prisma://accelerate.prisma-data.net/?api_key=${key}"\n`, { mode: 0o600 });
   weir = await Weir.start(["serve", "--config", join(served.dir, "weir.toml")]);
   await weir.waitFor("serving");
@@ -111,6 +114,60 @@ test("a key's requests are limited over all gateways together", { timeout: 60000
   for (let i = 0; i < 6 * LIMIT; i++) answers.push(await both[i % 2].post("/connection-info", "", { "x-key": limited }));
   const admitted = answers.filter(({ body }) => !body.includes("P5011")).length, seconds = (Date.now() - began) / 1000;
   assert.ok(admitted >= LIMIT && admitted <= LIMIT * (1 + seconds) + 2, `${admitted} of ${answers.length} in ${seconds} s`);
+  for (const one of both) one.close();
+});
+
+test("a key's transactions are limited over all gateways together", { timeout: 60000 * patience }, async () => {
+  const both = await twoClients(), [a, b] = both;
+  const call = async (one, path, body = "") => JSON.parse((await one.post(path, body, { "x-key": few })).body);
+  const start = (one, options) => call(one, "/transaction/start", JSON.stringify({ timeout: 10000, maxWait: 200, ...options }));
+  const end = (one, { id }) => call(one, `/transaction/${id}/rollback`);
+  const none = async () => assert.deepEqual([(await start(a)).code, (await start(b)).code], ["P2028", "P2028"]);
+
+  const first = await start(a), second = await start(b);
+  assert.ok(first.id && second.id);
+  await none();
+  keys("create", "--json", "--database", "app"); // which every gateway takes up
+  await none();
+  const [waiting] = [start(b, { maxWait: 10000 }), await end(a, first)];
+  const third = await waiting;
+  assert.ok(third.id, JSON.stringify(third));
+  await none();
+  await Promise.all([end(b, second), end(b, third)]);
+  for (const one of both) {
+    const two = [await start(one), await start(one)];
+    await none();
+    await Promise.all(two.map((made) => end(one, made)));
+  }
+  // One that nobody ends gives its place back, and so does one whose instance has ended.
+  await Promise.all([start(a, { timeout: 500 }), start(b, { timeout: 500 })]);
+  const later = await Promise.all([start(a, { maxWait: 5000 }), start(b, { maxWait: 5000 })]);
+  assert.ok(later.every(({ id }) => id), JSON.stringify(later));
+  await none();
+  for (const { pid, name } of descendants(weir.process.pid)) if (name === "weir-instance") process.kill(pid, "SIGKILL");
+  await until(async () => (await start(a, { timeout: 100 })).id && (await start(b, { timeout: 100 })).id);
+
+  // A crowd, by connections of their own: there are never more than two, and each has its turn.
+  const admin = new pg.Client({ connectionString: `postgres://postgres@127.0.0.1:${postgres.port}/postgres` });
+  await admin.connect();
+  let over = false, most = 0;
+  const watch = (async () => {
+    for (; !over; await sleep(5)) most = Math.max(most, (await admin.query("select count(*)::int as n from pg_stat_activity where state like 'idle in transaction%'")).rows[0].n);
+  })();
+  const turns = await Promise.all(
+    Array.from({ length: 30 }, async () => {
+      const one = client(), made = await start(one, { maxWait: 10000 });
+      await sleep(20);
+      const { error = "done" } = made.id === undefined ? made : await end(one, made);
+      one.close();
+      return error;
+    }),
+  );
+  over = true;
+  await watch;
+  await admin.end();
+  assert.deepEqual(new Set(turns), new Set(["done"]));
+  assert.ok(most > 0 && most <= 2, String(most));
   for (const one of both) one.close();
 });
 

@@ -11,6 +11,10 @@ const sequentially = async (...runs) => {
 // The outcome of a call that is meant to fail, beside what follows.
 const outcome = async (promise) => promise.then((value) => ({ value }), (error) => ({ failed: error.code ?? error.name }));
 
+const withInfinities = (p) => p.$executeRaw`update "Everything" set float = '-Infinity', floats = '{Infinity,1,-Infinity}' where id = 1`.then(() => p.$executeRaw`update users set score = 'Infinity' where id = 1`);
+// The edge client can not be told of the number NaN: a field is a Decimal, a raw column a text. Both are NaN to who counts with them.
+const asNumbers = (value) => (Array.isArray(value) ? value.map(asNumbers) : `number ${Number(value)}, ${value > 0}, ${value * 2}`);
+
 export const operations = {
   // ---- find ----
   "findUnique by id": (p) => p.user.findUnique({ where: { id: 1 } }),
@@ -179,6 +183,23 @@ export const operations = {
   "delete cascades": (p) => sequentially(() => p.post.delete({ where: { id: 1 } }), () => p.comment.count()),
   "deleteMany": (p) => sequentially(() => p.comment.deleteMany({ where: { postId: 1 } }), () => p.comment.findMany()),
   "deleteMany: all": (p) => p.comment.deleteMany(),
+
+  // ---- floats that JSON has no form for ----
+  "infinities": (p) => withInfinities(p).then(() => p.everything.findMany({ select: { float: true, floats: true, string: true }, ...byId })),
+  "infinities of a relation": (p) => withInfinities(p).then(() => p.post.findMany({ select: { content: true, author: { select: { name: true, score: true } } }, ...byId })),
+  "infinities: aggregate, groupBy": (p) =>
+    withInfinities(p).then(() => sequentially(() => p.user.aggregate({ _sum: { score: true, age: true }, _min: { score: true } }), () => p.everything.groupBy({ by: ["float"], _max: { float: true }, orderBy: { float: "asc" } }))),
+  "infinities: raw": (p) => p.$queryRaw`select 'Infinity'::float4 as a, '-Infinity'::float8 as b, array['Infinity', null, '1.5']::float8[] as c, null as d, 'Infinity' as e, 'NaN'::numeric as f`,
+  "infinities in a list of transactions": (p) => p.$transaction([p.$executeRaw`update users set score = '-Infinity' where id = 1`, p.user.findUnique({ where: { id: 1 }, select: { score: true } }), p.$queryRaw`select score from users order by id`]),
+  "NaN": async (p) => {
+    await p.$executeRaw`update "Everything" set float = 'NaN', floats = '{NaN,1}', decimal = 'NaN' where id = 1`;
+    const [{ float, floats, decimal }, other] = await p.everything.findMany({ select: { float: true, floats: true, decimal: true }, ...byId });
+    return [asNumbers([float, floats]), decimal, other];
+  },
+  "NaN: raw": async (p) => {
+    const [{ a, b, c }] = await p.$queryRaw`select 'NaN'::float8 as a, array['NaN', '1']::float4[] as b, null::float8 as c`;
+    return [asNumbers([a, b]), c];
+  },
 
   // ---- aggregates ----
   "count": (p) => p.user.count({ where: { role: "AUTHOR" } }),

@@ -5,8 +5,9 @@ import { QueryInterpreter, TransactionManager, UserFacingError } from "@prisma/c
 import pg from "pg";
 
 import { Refusal } from "./errors.js";
+import { makesJson, watchJson } from "./floats.js";
 import { leavesState, reading } from "./guards.js";
-import { Slots } from "./slots.js";
+import { SharedSlots, Slots, SlotsByName } from "./slots.js";
 import { tracing } from "./telemetry.js";
 
 const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
@@ -15,8 +16,11 @@ const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
   NAMED_LENGTH_MAX = 16384, // … of that length at most
   ROW_BYTES = 100, // besides its values
   ROWS_BYTES_MIN = 32 * 1024 * 1024, // of all statements under way, more where responses may be larger: as objects they are five times as large
+  AT_ONCE = 4, // of that: who needs more waits for who began before
+  FEW = 32, // … unless it is less than this part
   QUERY_CANCELED = "57014",
   NO_CONNECTION = ["57P03", "53300"], // in time, or at all: of weir's pool
+  TIMED_OUT = "timeout exceeded when trying to connect", // of pg's
   GRACE_MS = 1000; // for Postgres to say that a statement took too long
 
 const ISOLATION = {
@@ -53,17 +57,46 @@ function nameOf({ sql }) {
 }
 
 // One statement at a time, as Prisma's own engine has it. Keys share connections: one whose session may have been changed is
-// not used again when it is given back (pg-pool counts its uses there). A statement whose rows do not end is given up before
-// they have taken the memory of everybody else's.
+// not used again when it is given back (pg-pool counts its uses there). Rows have so much memory together: where there is no more, only who
+// began first goes on, and who has few; and a statement whose rows do not end is given up.
 class Client extends pg.Client {
   static rowsBytesMax = ROWS_BYTES_MIN;
   static #allRowsBytes = 0;
+  static #withRows = new Set(); // in the order in which they began
+  static #paused = []; // functions that let them look again
   #rowsBytes = 0;
+  #makesJson = false; // any of its statements
   #era = era;
 
   constructor(config) {
     super(config);
-    this.once("end", () => this.#count(-this.#rowsBytes));
+    const { stream } = this.connection;
+    stream._listen = () => this.#listen(stream);
+    this.once("end", () => this.#forget());
+  }
+
+  // pg keeps the callback for as long as the connection, and with it all that asked for its first statement, and the rows.
+  connect(callback) {
+    let waiting = callback;
+    return super.connect((error, client) => {
+      const told = waiting;
+      waiting = undefined;
+      told?.(error, client);
+    });
+  }
+
+  // In the place of pg-cloudflare's: hands on to the parser, which puts a row together before it tells of it, what there is room for.
+  async #listen(stream) {
+    for (;;) {
+      const { done, value } = await stream._cfReader.read();
+      if (done) return;
+      this.#count(value.byteLength);
+      Client.#withRows.add(this);
+      while (this.#waits()) await new Promise((lookAgain) => Client.#paused.push(lookAgain));
+      if (stream.destroyed) return;
+      if (this.#isTooMuch()) return this.#giveUp(stream);
+      stream.emit("data", Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+    }
   }
 
   #count(bytes) {
@@ -71,22 +104,44 @@ class Client extends pg.Client {
     Client.#allRowsBytes += bytes;
   }
 
-  _handleDataRow(message) {
-    if (this.activeQuery === null) return; // given up
-    this.#count(message.length + ROW_BYTES);
+  // Is there too little room for all, and is it one of those that fill it?
+  #waits() {
+    const max = Client.rowsBytesMax, [first] = Client.#withRows;
+    return Client.#allRowsBytes > max / AT_ONCE && this.#rowsBytes > max / FEW && this.#rowsBytes <= max && first !== this;
+  }
+
+  #isTooMuch() {
     const max = Client.rowsBytesMax;
-    if (Client.#allRowsBytes <= max || this.#rowsBytes < max / 4) return super._handleDataRow(message);
-    this.connection.stream.destroy();
+    return this.#rowsBytes > max;
+  }
+
+  #giveUp(stream) {
+    this.#forget();
+    stream.destroy();
     this._handleErrorEvent(new Refusal(413, "P6009", "The rows of one statement are more than this endpoint has memory for: select less, or page through them."));
   }
 
-  _handleReadyForQuery(message) {
+  #forget() {
     this.#count(-this.#rowsBytes);
+    Client.#withRows.delete(this);
+    for (const lookAgain of Client.#paused.splice(0)) lookAgain();
+  }
+
+  _handleDataRow(message) {
+    this.#count(ROW_BYTES);
+    if (this.#makesJson) watchJson(message.fields);
+    super._handleDataRow(message);
+  }
+
+  _handleReadyForQuery(message) {
+    this.#forget();
+    this.isWithin = message.status !== "I"; // a transaction
     super._handleReadyForQuery(message);
   }
 
   query(config, ...rest) {
     const sql = typeof config === "string" ? config : config?.text;
+    this.#makesJson ||= typeof sql === "string" && makesJson(sql);
     if (this.#era !== era || (typeof sql === "string" && leavesState(sql))) this._poolUseCount = Infinity;
     if (typeof config === "object" && config !== null && typeof config.submit !== "function") config = { ...config, queryMode: "extended" };
     return super.query(config, ...rest);
@@ -138,6 +193,14 @@ function keepDetail(adapter) {
   };
 }
 
+// Of a key: says how many this instance has, to be told how many all gateways' have.
+async function openOfAll(key, count) {
+  const response = await fetch(`http://transactions.weir/${key}/${count}`, { method: "PUT" });
+  if (response.status === 404) return count; // the key was revoked: its transactions are the last
+  if (!response.ok) throw new Error(`the transactions of key ${key} are not counted: status ${response.status}`);
+  return Number(await response.text());
+}
+
 // limits: {queryMs, transactionMs, transactions, connections, responseBytes}: what clients may not exceed; connections to the database.
 export class Database {
   #adapter;
@@ -146,7 +209,8 @@ export class Database {
   #limits;
   #open = new Map(); // id of an interactive transaction => {key: whose, over: gives its place back, once}
   #slots; // of interactive transactions, of all keys
-  #keySlots = new Map(); // … of one
+  #keySlots = new SlotsByName((key, max, isShared) => // … of one
+    isShared ? new SharedSlots(max, KEY_WAITING_MAX, (count) => openOfAll(key, count)) : new Slots(max, KEY_WAITING_MAX));
 
   // schema: of tables that the client's schema gives none; undefined: public.
   constructor(url, schema, limits) {
@@ -154,10 +218,12 @@ export class Database {
     Client.rowsBytesMax = Math.max(ROWS_BYTES_MIN, 2 * limits.responseBytes);
     this.#slots = new Slots(limits.transactions);
     const pool = new pg.Pool({
-      Client, connectionString: url, max: CONNECTIONS_MAX, maxUses: Number.MAX_SAFE_INTEGER, idleTimeoutMillis: 10000, connectionTimeoutMillis: 30000,
+      Client, connectionString: url, max: CONNECTIONS_MAX, maxUses: Number.MAX_SAFE_INTEGER, idleTimeoutMillis: 10000, connectionTimeoutMillis: limits.queryMs, // who waits longer is not there any more
       statement_timeout: limits.queryMs, // Postgres stops the statement itself
       options: schema === undefined ? undefined : searchPath(schema), // for raw queries
     });
+    // Somebody's BEGIN: what others would write in it, with an answer that says so, would be lost.
+    pool.on("release", (_, client) => client.isWithin && (client._poolUseCount = Infinity));
     this.#connecting = this.#connect(new PrismaPg(pool, { schema, statementNameGenerator: nameOf }));
   }
 
@@ -215,7 +281,7 @@ export class Database {
       return await Promise.race([result, late]);
     } catch (error) {
       const code = error.meta?.driverAdapterError?.cause?.originalCode;
-      if (NO_CONNECTION.includes(code)) throw this.#noConnection();
+      if (NO_CONNECTION.includes(code) || error.message === TIMED_OUT) throw this.#noConnection();
       const isLate = code === QUERY_CANCELED && performance.now() - begunMs >= queryMs / 2; // else somebody else cancelled it
       throw isLate ? refusal() : error;
     } finally {
@@ -230,17 +296,12 @@ export class Database {
 
   // A place among the open transactions of the key, and among all: gives it back when called. One key's crowd waits for
   // its own, so that there is room for others.
-  async #place({ key, transactions }, waitMs) {
+  async #place({ key, transactions, isShared }, waitMs) {
     const until = Date.now() + waitMs;
-    let own = this.#keySlots.get(key);
-    if (own === undefined) this.#keySlots.set(key, (own = new Slots(transactions, KEY_WAITING_MAX)));
-    const giveBack = () => {
-      own.release();
-      if (own.isIdle && this.#keySlots.get(key) === own) this.#keySlots.delete(key);
-    };
     const late = () =>
       new UserFacingError(`Transaction API error: Unable to start a transaction in the given time: ${transactions} of this api key, or ${this.#limits.transactions} of all, are open.`, "P2028");
-    if (!(await own.take(waitMs))) throw late();
+    const giveBack = await this.#keySlots.take(key, waitMs, 1, transactions, isShared);
+    if (giveBack === undefined) throw late();
     if (!(await this.#slots.take(Math.max(0, until - Date.now())))) {
       giveBack();
       throw late();

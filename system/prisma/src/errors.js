@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Errors, in the forms in which Prisma's clients expect them.
 import { UserFacingError } from "@prisma/client-engine-runtime";
+import { env } from "cloudflare:workers";
 
 // A known error in the answer to a request, by its HTTP status.
 export class Refusal extends Error {
@@ -92,13 +93,30 @@ export function errorEntry(error, index) {
   return entry;
 }
 
+// What the engine throws where it has no room for what was asked. It is of the whole request, and would come again with it.
+export function refusalOf(error) {
+  if (!(error instanceof RangeError)) return error;
+  if (error.message.startsWith("Out of memory")) {
+    env.collectGarbage(); // or the next ones would find none either
+    return new Refusal(503, "P6000", "The endpoint ran out of memory over its requests: ask for less at once.");
+  }
+  if (error.message.startsWith("Maximum call stack")) return new Refusal(400, "P6000", "The request is nested more deeply than this server takes.");
+  return error;
+}
+
+// With a code, whatever it was: without one the clients of 5 and 6 ask again, and what has been written is written twice.
+function known(error) {
+  const told = refusalOf(error);
+  if (told instanceof Refusal || told instanceof UserFacingError) return told;
+  console.error(error);
+  return new Refusal(500, "P6000", "The query could not be run: the server's log tells why.");
+}
+
 // The answer of the JSON protocol (5, 6) to what went wrong outside of queries.
 export function answerOf(error) {
   if (error instanceof ProxyError) return Response.json(error.body, { status: error.status });
-  if (error instanceof Refusal || error instanceof UserFacingError)
-    return Response.json({ is_panic: false, message: error.message, error_code: error.code }, { status: error.status ?? 400 });
-  console.error(error);
-  return Response.json("InternalDataProxyError", { status: 500 });
+  const { status = 400, code, message } = known(error);
+  return Response.json({ is_panic: false, message, error_code: code }, { status });
 }
 
 // As the adapter has it, without the detail that the database told besides (database.js).
@@ -112,10 +130,6 @@ function adapterMeta(meta) {
 // The same for clients that send plans (7).
 export function planAnswerOf(error) {
   if (error instanceof ProxyError) return Response.json(error.body, { status: error.status });
-  const status = error instanceof Refusal ? error.status : error instanceof UserFacingError ? (error.code === "P2028" ? 409 : 400) : 500;
-  if (status === 500) console.error(error);
-  return Response.json(
-    status === 500 ? { error: "The query could not be run." } : { code: error.code, error: error.message, meta: adapterMeta(error.meta) },
-    { status },
-  );
+  const { status, code, message, meta } = known(error);
+  return Response.json({ code, error: message, meta: adapterMeta(meta) }, { status: status ?? (code === "P2028" ? 409 : 400) });
 }

@@ -32,13 +32,15 @@ function firstWord(sql) {
 }
 
 const HARMLESS = new Set([...READING, "insert", "update", "delete", "merge", "begin", "commit", "rollback", "savepoint", "release", ""]);
-const SETTING = /\bset_config\b|\bpg_temp\b|\binto\s+(local\s+|global\s+)?temp/i;
+const SETTING = /\bset_config\b|\bpg_temp\b/i;
+// Of a statement that reads: SELECT … INTO TEMP, with comments wherever there may be some; EXPLAIN ANALYZE CREATE TEMP TABLE ….
+const MAKING = /\binto\b[^]*\btemp|\banaly[sz]e\b/i;
 
 // May it leave something in its session that other keys' statements would find there?
 export function leavesState(sql) {
   const word = firstWord(sql);
   if (word === "set") return !/^\s*set\s+(transaction|local|constraints)\b/i.test(sql);
-  return !HARMLESS.has(word) || SETTING.test(sql) || LOCKS.test(sql) || HIDDEN.test(sql);
+  return !HARMLESS.has(word) || (READING.has(word) && MAKING.test(sql)) || SETTING.test(sql) || LOCKS.test(sql) || HIDDEN.test(sql);
 }
 
 // A read-only transaction can be ended, and begun anew as another: nothing but reading gets there. (The protocol that is used

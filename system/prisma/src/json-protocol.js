@@ -2,7 +2,7 @@
 // The protocol of the edge clients of Prisma 5 and 6: they upload their schema and send queries as JSON.
 import { UserFacingError, convertCompactedRows } from "@prisma/client-engine-runtime";
 
-import { errorEntry, invalidRequest } from "./errors.js";
+import { errorEntry, invalidRequest, refusalOf } from "./errors.js";
 import { findSchema } from "./schemas.js";
 
 const isRaw = ({ action }) => action === "queryRaw" || action === "executeRaw";
@@ -102,8 +102,9 @@ const runQuery = (schema, query, runPlan) =>
 
 // What is not of the query itself is for the whole request.
 function rethrowRefusal(error) {
-  if (error.status !== undefined) throw error;
-  return error;
+  const told = refusalOf(error);
+  if (told.status !== undefined) throw told;
+  return told;
 }
 
 async function runCompacted(queries, compiled, scope, runPlan) {

@@ -3,8 +3,10 @@
 // api key, and says which it is.
 import { env as environment } from "cloudflare:workers";
 
+import { checkSize, withRoom } from "./bodies.js";
 import { Database } from "./database.js";
 import { Refusal, answerOf, cannotStart, invalidRequest, planAnswerOf } from "./errors.js";
+import { textWithFloats, watchFloats } from "./floats.js";
 import { checkPlan, harden } from "./guards.js";
 import { answerQuery } from "./json-protocol.js";
 import { Results, strategyOf } from "./results.js";
@@ -34,10 +36,11 @@ function begin(env) {
 
 function jsonOf(text) {
   let value;
+  checkSize(text);
   try {
     value = JSON.parse(text);
-  } catch {
-    throw invalidRequest("The body is not JSON.");
+  } catch (error) {
+    throw error instanceof SyntaxError ? invalidRequest("The body is not JSON.") : error; // or there was no memory for it
   }
   if (typeof value !== "object" || value === null) throw invalidRequest("The body is no JSON object.");
   return value;
@@ -48,7 +51,7 @@ Object.defineProperty(BigInt.prototype, "toJSON", { value() { return this.toStri
 Object.defineProperty(Uint8Array.prototype, "toJSON", { value() { return Buffer.from(this.buffer, this.byteOffset, this.byteLength).toString("base64"); } });
 
 function textOf(result) {
-  const text = JSON.stringify(result);
+  const text = textWithFloats(result);
   if (text.length > limits.responseBytes || (text.length * 3 > limits.responseBytes && Buffer.byteLength(text) > limits.responseBytes))
     throw new Refusal(413, "P6009", `The response is larger than ${limits.responseBytes} bytes, which is the limit here: select less, or page through it.`);
   return text;
@@ -182,6 +185,7 @@ async function sow(seed) {
 
 // What is made before the first request, every instance has from its beginning.
 rehearse();
+watchFloats();
 begin(environment);
 await database.ready();
 if (environment.SEED !== undefined) grow(environment.SEED, database.connectionInfo().connectionInfo);
@@ -196,6 +200,7 @@ export default {
       key: request.headers.get("weir-prisma-key") ?? "",
       readOnly: request.headers.get("weir-prisma-access") === "read",
       transactions: Number(request.headers.get("weir-prisma-transactions") ?? limits.keyTransactions),
+      isShared: request.headers.has("weir-prisma-gateways"), // the key's limits
     };
     const invalidations = Number(request.headers.get("weir-prisma-invalidations") ?? 0); // with this one, if it is
     const isPlans = ["connection-info", "query", "transaction"].includes(path[0]);
@@ -205,7 +210,9 @@ export default {
         invalidate(jsonOf(await request.text()), invalidations);
         return new Response(null, { headers: { "cf-ray": `${request.headers.get("cf-ray") ?? newId()}-WEIR` } });
       }
-      const answered = isPlans ? await answerPlans(request, path, who, ctx) : await answerJsonProtocol(request, url, path, who, ctx);
+      const bytes = Number(request.headers.get("weir-prisma-bytes") ?? 0);
+      const answered = await withRoom(who.key, bytes, limits.queryMs, () =>
+        isPlans ? answerPlans(request, path, who, ctx) : answerJsonProtocol(request, url, path, who, ctx));
       if (hasLearned() && Date.now() - sownMs >= SEED_MS) {
         sownMs = Date.now();
         ctx.waitUntil(sow(newSeed()).catch((error) => console.warn(error)));
