@@ -218,9 +218,10 @@ void loop_turn(struct loop *loop, int timeout_ms)
     assert(count >= 0 || errno == EINTR);
     loop->now_ms = clock_monotonic_ms();
     loop->ready_count = count > 0 ? count : 0;
+    loop->ready_next = 0;
     if (loop->waiter)
-        loop->waiter->deliver();
-    for (loop->ready_next = 0; loop->ready_next < loop->ready_count;) {
+        loop->waiter->deliver(); /* which may remove sources */
+    while (loop->ready_next < loop->ready_count) {
         struct epoll_event *event = &loop->ready[loop->ready_next++];
         struct loop_source *source = event->data.ptr;
         if (source)

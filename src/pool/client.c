@@ -187,7 +187,7 @@ void client_close(struct client *client, const struct wire_error *error)
         if (client->server)
             server_lose_client(client->server);
         /* What it has not taken yet follows, unless it never reads: the tick ends that. */
-        if (client->out && !client->broken) {
+        if (!client->broken && (client->out || !stream_drain(&client->stream))) {
             client->since_us = pool_now();
             return;
         }
@@ -417,7 +417,7 @@ static void take(struct client *client, struct slice bytes)
         reply_settle(server);
 }
 
-static bool may_read(const struct client *client)
+static bool may_read(struct client *client)
 {
     const struct server *server = client->server;
     if (client->awaits_listen || client->awaited)
@@ -427,7 +427,7 @@ static bool may_read(const struct client *client)
     if (server && (server->retries || (client->unparsed && server->verifies)))
         return false;
     return (client->stream.readable || client->unparsed) && !client->closed && !client->closing &&
-           !client->out && client->state == CLIENT_READY &&
+           !client->out && !stream_is_behind(&client->stream) && client->state == CLIENT_READY &&
            (!server || (buffer_len(&server->out) == 0 &&
                         (client->skip > 0 || server->expect.count < EXPECT_MAX)));
 }
@@ -559,7 +559,7 @@ void client_begin(struct client *client)
 void client_event(struct client *client, uint32_t events)
 {
     stream_take_events(&client->stream, events);
-    if (client->out && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
+    if ((client->out || client->closing) && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
         flush(client);
         if (!client->closed && !client->out && client->server)
             server_run(client->server); /* it waited for that */

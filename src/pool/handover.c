@@ -13,6 +13,7 @@
 #include "tls.h"
 #include "worker.h"
 
+enum { UNREAD_BYTES_MAX = 8 * 1024 }; /* that go along with a client */
 enum { MESSAGE_CLIENT = 1, MESSAGE_KEYS, MESSAGE_CANCEL, MESSAGE_RECORD };
 enum { RECORD_PAUSED = 1, RECORD_DISABLED = 2 };
 
@@ -351,6 +352,10 @@ static bool give(struct client *client)
     AUTO_BUFFER out = {0};
     if (!stream_pause(&client->stream))
         return true;
+    if (stream_unread(&client->stream).len > UNREAD_BYTES_MAX) { /* secrets would be moved */
+        stream_resume(&client->stream);
+        return true;
+    }
     describe(client, &out);
     struct slice all = buffer_slice(&out);
     int fd = client->stream.source.fd, r = -E2BIG; /* it has so many statements that it stays */

@@ -677,7 +677,7 @@ static void lent_tick(struct server *server)
     bool asked = server->expect.count > 0;
     if (asked && server_is_lost(server))
         server_close(server, "the database acknowledges nothing any more");
-    else if (client->out && client->stream.fd_is_tcp &&
+    else if ((client->out || stream_is_behind(&client->stream)) && client->stream.fd_is_tcp &&
              tcp_is_lost(client->stream.source.fd, &server->client_acknowledged, pool_now(),
                          server->pool->config->tcp_user_ms))
         client_close(client, NULL);

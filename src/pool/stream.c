@@ -157,6 +157,16 @@ ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count
     return stream_send_now(stream->source.fd, parts, count);
 }
 
+bool stream_is_behind(struct stream *stream)
+{
+    return stream->uring.is_open && uring_is_behind(&stream->uring);
+}
+
+bool stream_drain(struct stream *stream)
+{
+    return !stream->uring.is_open || uring_drain(&stream->uring);
+}
+
 void stream_close(struct stream *stream, struct loop *loop)
 {
     if (stream->carrier) {

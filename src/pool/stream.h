@@ -56,6 +56,9 @@ void stream_take_events(struct stream *stream, uint32_t events);
 ssize_t stream_read(struct stream *stream, void *dst, size_t cap) WARN_UNUSED;
 /* Bytes written (maybe not all), -EAGAIN or another negative errno. */
 ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count) WARN_UNUSED;
+/* As uring_is_behind and uring_drain; of other streams the kernel has all that was written. */
+bool stream_is_behind(struct stream *stream);
+bool stream_drain(struct stream *stream) WARN_UNUSED;
 /* To a socket at once, with the results of stream_write. */
 ssize_t stream_send_now(int fd, const struct iovec *parts, int count) WARN_UNUSED;
 /* Says goodbye where TLS wants one; harmless on one that is closed. */

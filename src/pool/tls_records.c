@@ -409,7 +409,7 @@ ssize_t tls_records_read(struct tls_records *records, void *dst, size_t cap)
         return (ssize_t)len;
     if (records->broken)
         return -ECONNRESET;
-    return got == 0 || got == -EAGAIN ? got : -ECONNRESET;
+    return got >= 0 ? 0 : got == -EAGAIN ? got : -ECONNRESET;
 }
 
 /* ---- writing ---- */

@@ -22,11 +22,11 @@ enum {
     CHUNKS_KEPT = 64,
     COMPLETIONS = 2048,
     UNREAD_BYTES = 8 * 1024, /* of a socket: then no more is taken from the kernel */
-    PAUSE_CALLS_MAX = 16,
+    CALLS_MAX = 16,          /* for what one should do */
 };
 
 /* What a completion is of: the low bits of its user_data, over which stands the socket. */
-enum tag { TAG_NOTHING, TAG_RECEIVE, TAG_SEND, TAG_ROOM, TAG_LOOP, TAG_MASK = 7 };
+enum tag { TAG_NOTHING, TAG_RECEIVE, TAG_SEND, TAG_ROOM, TAG_END, TAG_LOOP, TAG_MASK = 7 };
 
 struct uring_chunk {
     struct uring_chunk *next; /* of those that are free */
@@ -66,14 +66,20 @@ static int descriptor(struct uring_socket *socket)
 static void submit(void)
 {
     uring.round++;
-    (void)io_uring_submit(&uring.ring);
+    for (int i = 0; i < CALLS_MAX && io_uring_sq_ready(&uring.ring) > 0; i++)
+        if (io_uring_submit(&uring.ring) < 0)
+            (void)io_uring_get_events(&uring.ring); /* makes room for what is done */
 }
 
 static struct io_uring_sqe *new_request(void)
 {
-    struct io_uring_sqe *request;
-    while (!(request = io_uring_get_sqe(&uring.ring)))
-        submit();
+    struct io_uring_sqe *request = io_uring_get_sqe(&uring.ring);
+    if (request)
+        return request;
+    submit();
+    request = io_uring_get_sqe(&uring.ring);
+    if (!request)
+        abort(); /* the kernel has no memory for any request */
     return request;
 }
 
@@ -92,14 +98,19 @@ static void receive(struct uring_socket *socket)
     socket->receives = true;
 }
 
+static void await(struct uring_socket *socket, unsigned events, enum tag tag)
+{
+    struct io_uring_sqe *request = new_request();
+    io_uring_prep_poll_add(request, descriptor(socket), events);
+    mark(request, socket, tag);
+}
+
 static void await_room(struct uring_socket *socket)
 {
     socket->refused = true;
     if (socket->awaits_room || socket->sends)
         return;
-    struct io_uring_sqe *request = new_request();
-    io_uring_prep_poll_add(request, descriptor(socket), POLLOUT);
-    mark(request, socket, TAG_ROOM);
+    await(socket, POLLOUT, TAG_ROOM);
     socket->awaits_room = true;
 }
 
@@ -227,7 +238,12 @@ static void on_received(struct uring_socket *socket, const struct io_uring_cqe *
     } else if (done->res != -ENOBUFS && done->res != -ECANCELED && done->res != -EINTR) {
         fail(socket, -done->res);
     }
-    receive_more(socket); /* had it ended for want of buffers: until the next wait there are some */
+    if (done->res <= 0 && (done->flags & IORING_CQE_F_BUFFER))
+        give_buffer((uint16_t)(done->flags >> IORING_CQE_BUFFER_SHIFT));
+    /* Had it ended for want of buffers: until the next wait there are some. First come those that
+     * had none at all, and who has taken them all in the end (deliver). */
+    if (done->res != -ENOBUFS || !socket->holds)
+        receive_more(socket);
 }
 
 /* ---- what goes out ---- */
@@ -347,6 +363,21 @@ ssize_t uring_write(struct uring_socket *socket, const struct iovec *parts, int 
     return sent;
 }
 
+bool uring_is_behind(struct uring_socket *socket)
+{
+    bool is = socket->sends && !is_queued(socket->chunk);
+    socket->refused = socket->refused || is;
+    return is;
+}
+
+bool uring_drain(struct uring_socket *socket)
+{
+    if (is_queued(socket->chunk))
+        (void)send_queued(socket);
+    socket->refused = socket->refused || socket->sends;
+    return !socket->sends;
+}
+
 /* ---- reading ---- */
 
 bool uring_is_readable(const struct uring_socket *socket)
@@ -430,6 +461,17 @@ static void on_room(struct uring_socket *socket)
     socket->refused = false;
 }
 
+/* It sends no more, or is gone. Receiving alone would not tell while nothing more is to be taken;
+ * and there are kernels in which an end that comes together with bytes is lost to it. */
+static void on_end(struct uring_socket *socket, const struct io_uring_cqe *done)
+{
+    socket->awaits_end = false;
+    if (done->res < 0)
+        return;
+    socket->full = true;
+    tell(socket, EPOLLIN | EPOLLRDHUP);
+}
+
 static void take(const struct io_uring_cqe *done)
 {
     uint64_t data = io_uring_cqe_get_data64(done);
@@ -443,6 +485,9 @@ static void take(const struct io_uring_cqe *done)
         break;
     case TAG_ROOM:
         on_room(socket);
+        break;
+    case TAG_END:
+        on_end(socket, done);
         break;
     case TAG_LOOP:
         uring.watches_loop = false;
@@ -468,7 +513,7 @@ static void take_all(void)
 static void call(int timeout_ms)
 {
     uring.round++;
-    if (timeout_ms == 0) {
+    if (timeout_ms == 0 || anything_unseen()) {
         (void)io_uring_submit_and_get_events(&uring.ring);
     } else if (timeout_ms < 0) {
         (void)io_uring_submit_and_wait(&uring.ring, 1);
@@ -504,6 +549,7 @@ static void deliver(void)
         if (socket->is_open)
             loop_call(uring.loop, &stream_of(socket)->source, events);
         keep_unread(socket);
+        receive_more(socket);
         socket->listed = false;
         if (socket->events)
             tell(socket, 0);
@@ -516,6 +562,8 @@ void uring_open(struct uring_socket *socket)
 {
     socket->is_open = true;
     receive(socket);
+    await(socket, POLLRDHUP, TAG_END);
+    socket->awaits_end = true;
 }
 
 void uring_close(struct uring_socket *socket)
@@ -534,6 +582,10 @@ void uring_close(struct uring_socket *socket)
         cancel(socket, TAG_SEND);
     if (socket->awaits_room)
         cancel(socket, TAG_ROOM);
+    if (socket->awaits_end)
+        cancel(socket, TAG_END);
+    if (!uring_is_gone(socket))
+        submit(); /* what is not submitted yet would meet whoever has the descriptor next */
     while (socket->holds)
         give_first(socket);
     free_unread(socket);
@@ -542,14 +594,16 @@ void uring_close(struct uring_socket *socket)
 bool uring_is_gone(const struct uring_socket *socket)
 {
     return !socket->is_open && !socket->listed && !socket->receives && !socket->sends &&
-           !socket->awaits_room;
+           !socket->awaits_room && !socket->awaits_end;
 }
 
 bool uring_pause(struct uring_socket *socket)
 {
+    if (uring_is_behind(socket))
+        return false;
     socket->paused = true;
     cancel_receiving(socket);
-    for (int i = 0; i < PAUSE_CALLS_MAX && (socket->receives || socket->sends); i++)
+    for (int i = 0; i < CALLS_MAX && socket->receives; i++)
         call(0);
     keep_unread(socket);
     bool still = !socket->receives && !socket->sends && !socket->at_end && socket->error == 0;

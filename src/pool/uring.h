@@ -24,10 +24,10 @@ struct uring_socket {
     uint32_t events;             /* that its owner is to hear of */
     uint16_t first, last, start; /* the ring's buffers that hold more of it, one after the other */
     bool is_open : 1;
-    bool holds : 1;                                /* such buffers */
-    bool receives : 1, sends : 1, awaits_room : 1; /* such a request is under way */
-    bool cancels : 1;                              /* … and its end: the one that receives */
-    bool paused : 1;                               /* it is not to receive */
+    bool holds : 1;                                                /* such buffers */
+    bool receives : 1, sends : 1, awaits_room : 1, awaits_end : 1; /* such a request is under way */
+    bool cancels : 1; /* … and its end: the one that receives */
+    bool paused : 1;  /* it is not to receive */
     bool full : 1;    /* what came last has filled its buffer: there may be more in the kernel */
     bool at_end : 1;  /* the peer sends no more */
     bool refused : 1; /* a write had to wait: its owner hears when there is room */
@@ -47,7 +47,13 @@ void uring_open(struct uring_socket *socket);
 ssize_t uring_read(struct uring_socket *socket, void *dst, size_t cap) WARN_UNUSED;
 bool uring_is_readable(const struct uring_socket *socket);
 ssize_t uring_write(struct uring_socket *socket, const struct iovec *parts, int count) WARN_UNUSED;
-/* What was written goes to the kernel. Harmless on one that is closed. */
+/* Is what was written still on its way, because the peer does not take it? Then its owner hears
+ * EPOLLOUT when it is through. */
+bool uring_is_behind(struct uring_socket *socket);
+/* Sends what was written now. False: the peer does not take all of it, and its owner hears EPOLLOUT
+ * when it is through. */
+bool uring_drain(struct uring_socket *socket) WARN_UNUSED;
+/* What was written goes to the kernel, as far as that takes it. Harmless on one that is closed. */
 void uring_close(struct uring_socket *socket);
 /* It is closed, and the kernel is done with it: its memory may go. */
 bool uring_is_gone(const struct uring_socket *socket);
