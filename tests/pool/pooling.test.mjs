@@ -558,6 +558,25 @@ test("a cancel request that comes late hits nobody", async () => {
 
 // ---- much data ----
 
+test("who leaves while it waits asks nothing any more, however much it had sent", async () => {
+  const pool = await open("pool_size = 1");
+  const holder = await Wire.login(pool.port), admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  await holder.rows("create table late (text text)");
+  const waiting = async () => (await admin.rows("show clients")).filter((row) => row.includes("waiting")).length;
+  for (const bytes of [10, 20_000, 50_000]) {
+    await holder.rows("begin");
+    const [one, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+    for (const wire of [one, other]) wire.send(query(`insert into late values ('${"x".repeat(bytes)}')`));
+    await eventually(async () => assert.equal(await waiting(), 2));
+    one.socket.end();
+    other.socket.resetAndDestroy();
+    await eventually(async () => assert.equal(await waiting(), 0));
+    await holder.rows("commit");
+  }
+  assert.deepEqual(await holder.rows("select count(*) from late"), [["0"]]);
+  await pool.stop();
+});
+
 test("what a DO block has set and locked is gone with its transaction", async () => {
   const pool = await open("pool_size = 1");
   const [one, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
