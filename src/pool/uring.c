@@ -98,10 +98,10 @@ static void receive(struct uring_socket *socket)
     socket->receives = true;
 }
 
-static void await(struct uring_socket *socket, unsigned events, enum tag tag)
+static void await(int fd, unsigned events, const struct uring_socket *socket, enum tag tag)
 {
     struct io_uring_sqe *request = new_request();
-    io_uring_prep_poll_add(request, descriptor(socket), events);
+    io_uring_prep_poll_add(request, fd, events);
     mark(request, socket, tag);
 }
 
@@ -110,7 +110,7 @@ static void await_room(struct uring_socket *socket)
     socket->refused = true;
     if (socket->awaits_room || socket->sends)
         return;
-    await(socket, POLLOUT, TAG_ROOM);
+    await(descriptor(socket), POLLOUT, socket, TAG_ROOM);
     socket->awaits_room = true;
 }
 
@@ -311,6 +311,14 @@ static void on_sent(struct uring_socket *socket, const struct io_uring_cqe *done
     socket->refused = false;
 }
 
+/* What is queued is not asked for after all. */
+static void take_back(struct uring_socket *socket)
+{
+    io_uring_prep_nop(socket->chunk->request);
+    mark(socket->chunk->request, NULL, TAG_NOTHING);
+    drop_chunk(socket);
+}
+
 /* What is queued goes now, since something follows that can not wait. False: not all of it. */
 static bool send_queued(struct uring_socket *socket)
 {
@@ -318,9 +326,7 @@ static bool send_queued(struct uring_socket *socket)
     struct iovec rest = {chunk->bytes + chunk->start, chunk->end - chunk->start};
     ssize_t sent = stream_send_now(descriptor(socket), &rest, 1);
     if (sent == (ssize_t)rest.iov_len || (sent < 0 && sent != -EAGAIN)) {
-        io_uring_prep_nop(chunk->request);
-        mark(chunk->request, NULL, TAG_NOTHING);
-        drop_chunk(socket);
+        take_back(socket);
         if (sent < 0)
             fail(socket, (int)-sent);
         return true;
@@ -331,6 +337,13 @@ static bool send_queued(struct uring_socket *socket)
     return false;
 }
 
+bool uring_is_behind(struct uring_socket *socket)
+{
+    bool is = socket->sends && !is_queued(socket->chunk);
+    socket->refused = socket->refused || is;
+    return is;
+}
+
 ssize_t uring_write(struct uring_socket *socket, const struct iovec *parts, int count)
 {
     size_t bytes = 0;
@@ -338,8 +351,8 @@ ssize_t uring_write(struct uring_socket *socket, const struct iovec *parts, int 
         bytes += parts[i].iov_len;
     if (socket->error != 0)
         return -socket->error;
-    if (socket->awaits_room || (socket->sends && !is_queued(socket->chunk))) {
-        await_room(socket);
+    if (socket->awaits_room || uring_is_behind(socket)) {
+        socket->refused = true;
         return -EAGAIN;
     }
     if (bytes + (socket->chunk ? socket->chunk->end : 0) <= CHUNK_BYTES) {
@@ -361,13 +374,6 @@ ssize_t uring_write(struct uring_socket *socket, const struct iovec *parts, int 
     if (sent == -EAGAIN || (sent >= 0 && sent < (ssize_t)bytes))
         await_room(socket);
     return sent;
-}
-
-bool uring_is_behind(struct uring_socket *socket)
-{
-    bool is = socket->sends && !is_queued(socket->chunk);
-    socket->refused = socket->refused || is;
-    return is;
 }
 
 bool uring_drain(struct uring_socket *socket)
@@ -528,12 +534,9 @@ static void call(int timeout_ms)
 
 static bool wait_for_any(int timeout_ms)
 {
-    if (!uring.watches_loop) {
-        struct io_uring_sqe *request = new_request();
-        io_uring_prep_poll_add(request, loop_fd(uring.loop), POLLIN);
-        mark(request, NULL, TAG_LOOP);
-        uring.watches_loop = true;
-    }
+    if (!uring.watches_loop)
+        await(loop_fd(uring.loop), POLLIN, NULL, TAG_LOOP);
+    uring.watches_loop = true;
     call(uring.ready ? 0 : timeout_ms);
     return !uring.watches_loop;
 }
@@ -562,7 +565,7 @@ void uring_open(struct uring_socket *socket)
 {
     socket->is_open = true;
     receive(socket);
-    await(socket, POLLRDHUP, TAG_END);
+    await(descriptor(socket), POLLRDHUP, socket, TAG_END);
     socket->awaits_end = true;
 }
 
@@ -571,12 +574,8 @@ void uring_close(struct uring_socket *socket)
     if (!socket->is_open)
         return;
     socket->is_open = false;
-    if (is_queued(socket->chunk) && !send_queued(socket)) {
-        /* The peer takes no more, and nobody waits for it. */
-        io_uring_prep_nop(socket->chunk->request);
-        mark(socket->chunk->request, NULL, TAG_NOTHING);
-        drop_chunk(socket);
-    }
+    if (is_queued(socket->chunk) && !send_queued(socket))
+        take_back(socket); /* the peer takes no more, and nobody waits for it */
     cancel_receiving(socket);
     if (socket->sends)
         cancel(socket, TAG_SEND);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sockets by io_uring: what arrives is here before its owner hears of it, and what is written in a
  * turn of the loop goes out with the one system call that waits for the next. Reads and writes have
- * the results that stream.h says, and nothing else runs between two waits: the kernel touches a
- * socket within that call alone. */
+ * the results that stream.h says. The kernel touches a socket for the ring within our calls alone:
+ * that wait, and those that make room in the ring or end a socket amid a turn. */
 #ifndef WEIR_POOL_URING_H
 #define WEIR_POOL_URING_H
 
