@@ -95,14 +95,24 @@ async function real() {
   table("A real Postgres, select-only, 20 connections, TCP", targets);
   for (const clients of quick ? [32, 256] : [32, 256, 1000])
     for (const mode of modes) compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode, "-S"], clients, { tps: floors[mode] });
+  await stop(targets);
+}
+
+async function tpcb() {
+  const direct = await startPostgres();
+  const targets = [direct, await startPgBouncer(direct), await startWeir(direct)];
   table("A real Postgres, TPC-B, 20 connections, TCP", targets);
   for (const clients of quick ? [32] : [32, 256, 1000])
     for (const mode of modes.filter((m) => m !== "extended")) compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode], clients, { tps: { floor: 1, aim: 1.15, above: true } });
-  await stop(targets.slice(1));
-  const unix = [direct, await startPgBouncer(direct, { unix: true }), await startWeir(direct, { unix: true })];
-  table("The same over unix sockets on both sides, select-only", unix);
-  for (const mode of modes) compare(`32 clients, ${mode}`, unix, able(unix, mode), ["-M", mode, "-S"], 32, { tps: { floor: 1, above: true }, host: ({ dir }) => dir });
-  await stop(unix);
+  await stop(targets);
+}
+
+async function unix() {
+  const direct = await startPostgres();
+  const targets = [direct, await startPgBouncer(direct, { unix: true }), await startWeir(direct, { unix: true })];
+  table("The same over unix sockets on both sides, select-only", targets);
+  for (const mode of modes) compare(`32 clients, ${mode}`, targets, able(targets, mode), ["-M", mode, "-S"], 32, { tps: { floor: 1, above: true }, host: ({ dir }) => dir });
+  await stop(targets);
 }
 
 // What a unix socket to the server brings, and what the pool adds to a query while there is room.
@@ -254,6 +264,6 @@ async function ring(direct) {
   await stop([bouncer, weir]);
 }
 
-await runParts({ canned, real, sides, memory, logins, worker }, options.only);
+await runParts({ canned, real, tpcb, unix, sides, memory, logins, worker }, options.only);
 if (options.write) writeSection("pool", `${quick ? "From a quick run; differences below a fifth are noise.\n\n" : ""}${said()}`);
 process.exit(0);

@@ -96,6 +96,14 @@ json_t *prisma_endpoint_dev_listener(const char *state_dir, const char *address,
                      "tls", tls);
 }
 
+enum {
+    /* Address space, which the engine's allocator does not give from one use to another: objects of
+     * one hour's requests keep theirs from the large bodies of the next. Half of it is in memory at
+     * worst. */
+    ENDPOINT_MEMORY_BYTES = 1024 * 1024 * 1024,
+    ENDPOINT_BODY_BYTES_MAX = 16 * 1024 * 1024,
+};
+
 int prisma_endpoint_project(const char *name, json_t *binding, const json_t *settings,
                             struct project *ret_project, struct error *err)
 {
@@ -114,8 +122,8 @@ int prisma_endpoint_project(const char *name, json_t *binding, const json_t *set
         .crons = json_array(),
         .databases = json_pack("[o]", binding),
         .services = json_pack("[s, s]", SEED_HOST, TRANSACTIONS_HOST),
-        .limits = json_pack("{s:i, s:i, s:i}", "memory_bytes", 512 << 20, "request_body_bytes",
-                            16 << 20, "startup_cpu_ms", 10000),
+        .limits = json_pack("{s:i, s:i, s:i}", "memory_bytes", ENDPOINT_MEMORY_BYTES,
+                            "request_body_bytes", ENDPOINT_BODY_BYTES_MAX, "startup_cpu_ms", 10000),
         .rules = rules_new(NULL, &nothing),
         .no_bundle = true,
         .system = true,

@@ -24,7 +24,8 @@
 
 enum {
     ROOM_BYTES_MIN = 8 * 1024 * 1024, /* nearly all of the limit is in use: not at every turn */
-    ROOM_CHECK_US = 2000,             /* of CPU time, in which a few MB are touched at most */
+    ROOM_BYTES_MAX = 256 * 1024 * 1024,
+    ROOM_CHECK_US = 2000, /* of CPU time, in which a few MB are touched at most */
 };
 
 static struct {
@@ -44,7 +45,8 @@ char *const engine_environ[] = {
     "JSC_forceRAMSize=268435456",
     "JSC_usePollingTraps=1", /* the other way of stopping a loop, by signals, hangs in warm code */
     /* The last compiler is for loops alone. A function that is merely called often, as all of a
-     * server's are, would stop every request for the 5 to 30 ms that it takes, hundreds of times. */
+     * server's are, would stop every request for the 5 to 30 ms that it takes, hundreds of times.
+     */
     "JSC_ftlTierUpCounterIncrementForReturn=0",
     "JSC_useTailCalls=0", /* a frame that called last is missed in stacks, and by who reads them */
     "MALLOC_ARENA_MAX=1", /* the watchdog's thread needs no 128 MB of address space of its own */
@@ -152,10 +154,17 @@ int engine_start(struct engine *engine, struct error *err)
     return 0;
 }
 
+/* How much may be touched until garbage is collected, where so much is left. */
+static size_t room_of(size_t left_bytes)
+{
+    size_t room = left_bytes / 2;
+    return room < ROOM_BYTES_MIN ? ROOM_BYTES_MIN : room > ROOM_BYTES_MAX ? ROOM_BYTES_MAX : room;
+}
+
 void engine_tell_memory_limit(size_t bytes_max)
 {
     memory.limit_bytes = bytes_max;
-    memory.room_bytes = bytes_max / 2;
+    memory.room_bytes = room_of(bytes_max);
 }
 
 bool engine_is_out_of_memory(const char *exception_text)
@@ -207,7 +216,7 @@ void engine_keep_room(struct engine *engine, uint64_t cpu_us)
     memory.faults = faults_now();
     size_t used = heap_bytes(engine->ctx),
            left = used < memory.limit_bytes ? memory.limit_bytes - used : 0;
-    memory.room_bytes = left / 2 > ROOM_BYTES_MIN ? left / 2 : ROOM_BYTES_MIN;
+    memory.room_bytes = room_of(left);
 }
 
 static JSStringRef string_of(const char *text)
@@ -384,9 +393,9 @@ void engine_append_latin1(JSContextRef ctx, JSValueRef value, struct buffer *buf
     JSStringRelease(string);
 }
 
-/* Buffers that the engine has refused to give: WebAssembly's. Asking again costs an exception with its
- * stack, for which it looks up symbols. Weak references: another buffer may come to be at the address of
- * one that was collected. */
+/* Buffers that the engine has refused to give: WebAssembly's. Asking again costs an exception with
+ * its stack, for which it looks up symbols. Weak references: another buffer may come to be at the
+ * address of one that was collected. */
 static struct {
     struct OpaqueJSWeak *buffers[4];
     unsigned next;
