@@ -148,11 +148,23 @@ static struct instance *pick(struct deployment *deployment)
     return best;
 }
 
+static void add_path(struct control_spawn *order, const struct request *request)
+{
+    struct slice path = request && !request->is_event ? request_path(request) : SLICE("");
+    const char *query = path.len > 0 ? memchr(path.ptr, '?', path.len) : NULL;
+    size_t bytes = query ? (size_t)(query - path.ptr) : path.len;
+    if (bytes > sizeof(order->path))
+        return;
+    order->path_bytes = (uint32_t)bytes;
+    memcpy(order->path, path.ptr, bytes);
+}
+
 void dispatch_ask_for_instances(struct deployment *deployment, uint32_t wanted)
 {
     uint32_t alive = instances_alive(deployment);
     while (deployment->spawning < wanted && alive < deployment->instances_max) {
-        struct control_spawn order = {deployment->id, 0};
+        struct control_spawn order = {.deployment_id = deployment->id};
+        add_path(&order, deployment->queue_first);
         gateway_tell(CONTROL_SPAWN, &order, sizeof(order));
         deployment->spawning++;
         alive++;

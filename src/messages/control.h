@@ -60,6 +60,7 @@ enum control_type {
     CONTROL_FORK,            /* struct control_instance, fds = channels of the gateway, the
                                 broker and, where there are databases, the pool */
     CONTROL_END,             /* struct control_kill: SIGKILL this instance */
+    CONTROL_REHEARSE,        /* struct control_rehearse: it is worth it; once */
     CONTROL_EXIT,            /* template → supervisor: struct control_gone (wait status) */
 };
 
@@ -74,9 +75,17 @@ struct control_asset_dir {
     uint32_t reserved;
 };
 
+enum { CONTROL_PATH_BYTES_MAX = 248 };
+
 struct control_spawn {
     uint32_t deployment_id;
-    uint32_t reserved;
+    uint32_t path_bytes;
+    char path[CONTROL_PATH_BYTES_MAX]; /* of a request that waits for it, without the query */
+};
+
+struct control_rehearse {
+    uint32_t path_bytes;
+    char path[CONTROL_PATH_BYTES_MAX];
 };
 
 struct control_seed {

@@ -109,7 +109,8 @@ static const RAND_METHOD random_method = {
     .status = openssl_random_status,
 };
 
-/* random(view): fills it. False: its memory is WebAssembly's, which cannot be written to from here. */
+/* random(view): fills it. False: its memory is WebAssembly's, which cannot be written to from here.
+ */
 ENGINE_FUNCTION(random_fill)
 {
     struct slice bytes;

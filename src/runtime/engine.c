@@ -493,6 +493,13 @@ JSValueRef engine_uint8_array_take(JSContextRef ctx, void *bytes, size_t len)
                                                  free_bytes, NULL, NULL);
 }
 
+JSValueRef engine_uint8_array_on(JSContextRef ctx, struct slice bytes)
+{
+    return JSObjectMakeTypedArrayWithBytesNoCopy(ctx, kJSTypedArrayTypeUint8Array,
+                                                 (void *)(uintptr_t)bytes.ptr, bytes.len, NULL,
+                                                 NULL, NULL);
+}
+
 JSValueRef engine_uint8_array(JSContextRef ctx, const void *bytes, size_t len)
 {
     JSObjectRef array = JSObjectMakeTypedArray(ctx, kJSTypedArrayTypeUint8Array, len, NULL);

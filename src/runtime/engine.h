@@ -70,8 +70,9 @@ struct buffer;
 void engine_append_latin1(JSContextRef ctx, JSValueRef string, struct buffer *buffer);
 void engine_append_utf8(JSContextRef ctx, JSValueRef string, struct buffer *buffer);
 
-/* Bytes of an ArrayBuffer or a view on one, borrowed until JavaScript runs. False: neither. They are a copy
- * where the memory is WebAssembly's: the engine gives no pointer to that which would survive its growth. */
+/* Bytes of an ArrayBuffer or a view on one, borrowed until JavaScript runs. False: neither. They
+ * are a copy where the memory is WebAssembly's: the engine gives no pointer to that which would
+ * survive its growth. */
 bool engine_bytes(JSContextRef ctx, JSValueRef value, struct slice *ret_bytes);
 /* The same to write to: false, too, for WebAssembly's memory. */
 bool engine_bytes_in_place(JSContextRef ctx, JSValueRef value, struct slice *ret_bytes);
@@ -81,6 +82,8 @@ void engine_copy_with(JSContextRef ctx, JSObjectRef copy);
 JSValueRef engine_uint8_array(JSContextRef ctx, const void *bytes, size_t len);
 /* A new Uint8Array that owns `bytes` (malloc'ed). */
 JSValueRef engine_uint8_array_take(JSContextRef ctx, void *bytes, size_t len);
+/* One on the bytes themselves, which outlive the engine. */
+JSValueRef engine_uint8_array_on(JSContextRef ctx, struct slice bytes);
 
 /* Sets *exception to a new error of the named class ("TypeError", "RangeError" …) and returns
  * undefined, for `return engine_throw(…)` in a callback. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The body of an exchange on its way out of an instance: as much of it as its credit allows goes into
- * the outbox, the rest waits here. */
+/* The body of an exchange on its way out of an instance: as much of it as its credit allows goes
+ * into the outbox, the rest waits here. */
 #ifndef WEIR_FLOW_H
 #define WEIR_FLOW_H
 

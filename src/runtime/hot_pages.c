@@ -164,9 +164,14 @@ void hot_pages_learn(void)
             take_run(run);
     }
     hot_pages_give_up();
-    fd_close(&hot_pages.maps_fd);
-    fd_close(&hot_pages.pagemap_fd);
     hot_pages.known = true;
+}
+
+void hot_pages_forget(void)
+{
+    hot_pages_give_up();
+    hot_pages.hot.count = 0;
+    hot_pages.known = false;
 }
 
 /* ---- the child ---- */

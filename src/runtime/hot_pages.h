@@ -23,6 +23,8 @@ int hot_pages_fd(void);
 void hot_pages_learn(void);
 /* Nobody is watched any more: it has ended, or another one shares our pages, too. */
 void hot_pages_give_up(void);
+/* The next ones will write other pages: all is to be learned anew. */
+void hot_pages_forget(void);
 
 /* ---- in the child ---- */
 

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "hot_pages.h"
 #include "jsc_private.h"
+#include "rehearsal.h"
 
 enum {
     FRAMES_PER_TURN = 64, /* of one ring, then the other has its chance */
@@ -270,21 +271,40 @@ static const char *boot_state(char state[16])
     return state;
 }
 
-int instance_boot(struct slice bundle, struct slice seed, struct error *err)
+static int split_bundle(struct slice bundle, struct slice *ret_manifest, struct slice *ret_modules,
+                        struct error *err)
 {
-    JSContextRef ctx = instance.engine.ctx;
     uint32_t manifest_bytes;
     if (bundle.len < 16 || memcmp(bundle.ptr, bundle_magic, sizeof(bundle_magic)) != 0)
         return error_set(err, -EINVAL, "not a weir bundle");
     memcpy(&manifest_bytes, bundle.ptr + 8, sizeof(manifest_bytes));
-    size_t blobs = 16 + (((size_t)manifest_bytes + 7) & ~(size_t)7);
-    if (blobs > bundle.len)
+    size_t modules = 16 + (((size_t)manifest_bytes + 7) & ~(size_t)7);
+    if (modules > bundle.len)
         return error_set(err, -EINVAL, "the bundle is cut short");
-    JSValueRef blob = JSObjectMakeTypedArrayWithBytesNoCopy(ctx, kJSTypedArrayTypeUint8Array,
-                                                            (void *)(uintptr_t)(bundle.ptr + blobs),
-                                                            bundle.len - blobs, NULL, NULL, NULL);
+    *ret_manifest = (struct slice){bundle.ptr + 16, manifest_bytes};
+    *ret_modules = (struct slice){bundle.ptr + modules, bundle.len - modules};
+    return 0;
+}
+
+bool instance_rehearse(struct slice bundle, struct slice path)
+{
+    struct error err = {""};
+    struct slice manifest, modules;
+    static const char wasm[] = "\"wasm\""; /* would be compiled once more, for nothing */
+    return split_bundle(bundle, &manifest, &modules, &err) == 0 &&
+           !memmem(manifest.ptr, manifest.len, wasm, sizeof(wasm) - 1) &&
+           rehearse_worker(&instance.engine, manifest, modules, path, &err) == 0;
+}
+
+int instance_boot(struct slice bundle, struct slice seed, struct error *err)
+{
+    JSContextRef ctx = instance.engine.ctx;
+    struct slice manifest, modules;
+    int r = split_bundle(bundle, &manifest, &modules, err);
+    if (r < 0)
+        return r;
     const JSValueRef args[] = {
-        engine_string_utf8(ctx, (struct slice){bundle.ptr + 16, manifest_bytes}), blob,
+        engine_string_utf8(ctx, manifest), engine_uint8_array_on(ctx, modules),
         seed.len > 0 ? engine_string_utf8(ctx, seed) : JSValueMakeUndefined(ctx)};
     JSValueRef exception = NULL;
     (void)JSObjectCallAsFunction(ctx, instance.library.boot, NULL, ARRAY_LEN(args), args,

@@ -68,6 +68,8 @@ int instance_init(struct error *err) WARN_UNUSED;
  * instances of a system worker have learned, or nothing. The error is what the author of the worker
  * sees. */
 int instance_boot(struct slice bundle, struct slice seed, struct error *err) WARN_UNUSED;
+/* Compiles what a request for that path needs (rehearsal.h). Whether that has come to an end. */
+bool instance_rehearse(struct slice bundle, struct slice path);
 /* CPU time that one request may use, from now on. The engine then makes a thread that watches, so
  * not before the last fork. */
 void instance_limit_cpu(uint32_t cpu_ms_max);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `weir __shell [--rehearse] FILE…`: the platform library with scripts, for tests: no worker, no channels, no
- * sandbox. Scripts run as at request time; `print(text)` writes a line; the process ends when no
- * timer is left, with 1 if a script threw. Scripts see what the library shares with C as `native`
- * and `hooks`, so that a test can boot a bundle and stand in for the gateway. */
+/* `weir __shell [--rehearse] FILE…`: the platform library with scripts, for tests: no worker, no
+ * channels, no sandbox. Scripts run as at request time; `print(text)` writes a line; the process
+ * ends when no timer is left, with 1 if a script threw. Scripts see what the library shares with C
+ * as `native` and `hooks`, so that a test can boot a bundle and stand in for the gateway. */
 #include "runtime_main.h"
 
 #include <poll.h>

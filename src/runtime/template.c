@@ -31,11 +31,16 @@ enum {
      * of 64 MB that the engine reserves at the first need, the watchdog's stack, the rings. */
     RESERVED_LATER_BYTES = 80 * 1024 * 1024,
     THREADS_WAIT_MS = 2, /* between two looks whether the engine's helpers have left */
+    REHEARSAL_CPU_MS = 200,
+    REHEARSAL_WALL_S = 2,
+    REHEARSAL_BYTES_MAX = 32 * 1024 * 1024, /* of memory that it touches */
 };
 
 static struct {
     struct template_start start;
     int task_fd;
+    struct slice bundle;
+    struct control_rehearse rehearsal; /* that is still to be done; path_bytes 0: none */
     struct {
         uint32_t instance_id; /* 0: free */
         pid_t pid;
@@ -119,11 +124,16 @@ static void on_startup_limit(int signal_number)
 
 /* The engine's own watchdog would need a thread, and then nobody could fork: a CPU timer, whose
  * signal ends the process. 0: no limit any more. */
-static void limit_startup(uint32_t cpu_ms_max)
+static void limit_cpu(uint32_t cpu_ms_max, void (*on_limit)(int))
 {
     struct itimerval limit = {.it_value = {cpu_ms_max / 1000, cpu_ms_max % 1000 * 1000}};
-    (void)signal(SIGPROF, on_startup_limit);
+    (void)signal(SIGPROF, on_limit);
     (void)setitimer(ITIMER_PROF, &limit, NULL);
+}
+
+static void limit_startup(uint32_t cpu_ms_max)
+{
+    limit_cpu(cpu_ms_max, on_startup_limit);
 }
 
 /* Mapped for as long as the template lives. Whatever is not there or too long is nothing. */
@@ -154,8 +164,9 @@ static void load_worker(void)
         _exit(1);
     }
     fd_close(&template.start.bundle_fd);
+    template.bundle = (struct slice){bundle, (size_t)stat.st_size};
     limit_startup(template.start.limits.startup_cpu_ms_max);
-    if (instance_boot((struct slice){bundle, (size_t)stat.st_size}, map_seed(), &err) < 0) {
+    if (instance_boot(template.bundle, map_seed(), &err) < 0) {
         tell(CONTROL_TEMPLATE_FAILED, 0, 0, err.text);
         _exit(0);
     }
@@ -193,6 +204,12 @@ static void become_instance(const struct ipc_message *message, int cpu, bool wat
                          has_pool ? message->fds + 2 * CHANNEL_FDS : NULL));
 }
 
+static void stay_alone(void)
+{
+    while (template_threads(template.task_fd) > 1) /* a fork would copy their locks, held */
+        (void)poll(NULL, 0, THREADS_WAIT_MS);
+}
+
 static void fork_instance(struct ipc_message *message)
 {
     struct control_instance order;
@@ -207,8 +224,7 @@ static void fork_instance(struct ipc_message *message)
         tell(CONTROL_EXIT, order.instance_id, 0, "too many instances");
         return;
     }
-    while (template_threads(template.task_fd) > 1) /* a fork would copy their locks, held */
-        (void)poll(NULL, 0, THREADS_WAIT_MS);
+    stay_alone();
     bool watched = hot_pages_begin(template.children_count == 0);
     pid_t pid = fork();
     if (pid == 0)
@@ -226,6 +242,59 @@ static void fork_instance(struct ipc_message *message)
         template.watched = pid;
     else if (template.watched)
         stop_watching(); /* two share pages with us: which one does not can not be seen */
+}
+
+/* Tries the rehearsal in a child first: what a worker does there may have no end, end the process,
+ * or take memory that every instance would have to have. */
+static bool rehearsal_ends(struct slice path)
+{
+    stay_alone();
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct itimerval wall = {.it_value = {.tv_sec = REHEARSAL_WALL_S}};
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        (void)setitimer(ITIMER_REAL, &wall, NULL);
+        limit_cpu(REHEARSAL_CPU_MS, SIG_DFL);
+        _exit(instance_rehearse(template.bundle, path) ? 0 : 1);
+    }
+    int status = -1;
+    struct rusage used;
+    return pid > 0 && wait4(pid, &status, 0, &used) == pid && status == 0 &&
+           (size_t)used.ru_minflt * (size_t)sysconf(_SC_PAGESIZE) <= REHEARSAL_BYTES_MAX;
+}
+
+/* Nothing has changed for it since the child was through but time and chance. */
+static void on_rehearsal_limit(int signal_number)
+{
+    (void)signal_number;
+    _exit(0); /* the supervisor makes another template; the default action ends no first process */
+}
+
+/* Once no instance is there: nobody waits for what an instance does, and the next one can be
+ * watched (hot_pages.h), which will write other pages than those before. */
+static void rehearse_if_alone(void)
+{
+    struct slice path = {template.rehearsal.path, template.rehearsal.path_bytes};
+    if (path.len == 0 || template.children_count > 0)
+        return;
+    template.rehearsal.path_bytes = 0;
+    if (!rehearsal_ends(path))
+        return;
+    limit_cpu(2 * REHEARSAL_CPU_MS, on_rehearsal_limit);
+    (void)instance_rehearse(template.bundle, path);
+    limit_cpu(0, on_rehearsal_limit);
+    engine_compact(&instance.engine);
+    hot_pages_forget();
+}
+
+static void plan_rehearsal(const struct ipc_message *message)
+{
+    struct control_rehearse order;
+    if (message->bytes != sizeof(order))
+        return;
+    memcpy(&order, message->payload, sizeof(order));
+    if (order.path_bytes > 0 && order.path_bytes <= sizeof(order.path))
+        template.rehearsal = order;
 }
 
 static void kill_instance(const struct ipc_message *message)
@@ -280,12 +349,15 @@ static void serve_supervisor(void)
             template.watched = 0;
         }
         reap();
+        rehearse_if_alone();
         int r;
         while ((r = ipc_recv(template.start.control, &message)) > 0) {
             if (message.type == CONTROL_FORK)
                 fork_instance(&message);
             else if (message.type == CONTROL_END)
                 kill_instance(&message);
+            else if (message.type == CONTROL_REHEARSE)
+                plan_rehearsal(&message);
             ipc_close_fds(&message);
         }
         if (r != -EAGAIN)

@@ -61,6 +61,8 @@ struct deployment {
     uint32_t waiting[GATEWAYS_MAX]; /* forks owed, by gateway */
     struct instance_ref *instances;
     uint32_t instances_count;
+    struct control_rehearse rehearsal; /* the path of the last request that asked for one */
+    bool rehearsed;                    /* the template was told to */
     uint64_t forked_ms;                /* when an instance was last asked for; 0: never */
     struct {                           /* an instance that nobody knows yet (instances.c) */
         struct control_instance order; /* instance_id 0: there is none */

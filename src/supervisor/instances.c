@@ -16,7 +16,8 @@
 enum {
     SPARES_MAX = 32,       /* a descriptor or nine each */
     SPARE_FOR_MS = 300000, /* after the last start; who starts none within this has no use for it */
-    SPARE_AFTER_MS = 30,   /* without a start: the processors have other things to do in a burst */
+    REHEARSAL_KB_ESTIMATE = 3072,
+    SPARE_AFTER_MS = 30, /* without a start: the processors have other things to do in a burst */
     SPARE_AGAIN_MS =
         10000, /* after one was dropped that nobody used, or that there was no room for */
 };
@@ -121,11 +122,27 @@ static void on_spare_unused(struct loop_timer *timer)
     instances_drop_spare(CONTAINER_OF(timer, struct deployment, spare.timer));
 }
 
+/* What starts again and again is worth that its template compiles what its requests need, which
+ * takes some tens of milliseconds and some memory, once. */
+static void order_rehearsal(struct deployment *deployment)
+{
+    deployment->rehearsed = true;
+    deployment->private_kb += REHEARSAL_KB_ESTIMATE;
+    (void)supervisor_send(&deployment->unsent, &deployment->source, CONTROL_REHEARSE,
+                          &deployment->rehearsal, sizeof(deployment->rehearsal), NULL, 0);
+}
+
 static void on_spare_due(struct loop_timer *timer)
 {
     struct deployment *deployment = CONTAINER_OF(timer, struct deployment, spare.timer);
     if (instances_has_spare(deployment) || deployment->state != TEMPLATE_READY ||
-        !deployment->current || spares_count == SPARES_MAX || !templates_have_room())
+        !deployment->current || !templates_have_room())
+        return;
+    if (!deployment->rehearsed && deployment->rehearsal.path_bytes > 0) {
+        order_rehearsal(deployment); /* and waits for the next start, as it wants to be alone */
+        return;
+    }
+    if (spares_count == SPARES_MAX)
         return;
     if (order_fork(deployment, &deployment->spare.order, deployment->spare.fds) < 0) {
         deployment->spare.order.instance_id = 0;

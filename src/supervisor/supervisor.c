@@ -319,8 +319,13 @@ static void on_gateway_message(int gateway, struct ipc_message *message)
             return;
         memcpy(&spawn, message->payload, sizeof(spawn));
         struct deployment *deployment = supervisor_find(spawn.deployment_id);
-        if (deployment)
-            templates_spawn(deployment, gateway);
+        if (!deployment)
+            return;
+        if (spawn.path_bytes > 0 && spawn.path_bytes <= sizeof(spawn.path)) {
+            deployment->rehearsal.path_bytes = spawn.path_bytes;
+            memcpy(deployment->rehearsal.path, spawn.path, spawn.path_bytes);
+        }
+        templates_spawn(deployment, gateway);
         return;
     }
     case CONTROL_KILL: {

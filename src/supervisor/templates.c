@@ -118,8 +118,8 @@ static uint64_t used_kb(void)
     uint64_t used = 0;
     for (const struct deployment *d = supervisor.deployments; d; d = d->next)
         if (d->state == TEMPLATE_READY)
-            used += d->private_kb + (uint64_t)(d->instances_count + instances_has_spare(d)) *
-                                        INSTANCE_KB_ESTIMATE;
+            used += d->private_kb +
+                    (uint64_t)(d->instances_count + instances_has_spare(d)) * INSTANCE_KB_ESTIMATE;
     return used;
 }
 
@@ -200,6 +200,7 @@ static void on_template_message(struct deployment *deployment, const struct ipc_
         memcpy(&ready, message->payload, sizeof(ready));
         set_state(deployment, TEMPLATE_READY);
         deployment->got_ready = true;
+        deployment->rehearsed = false;
         deployment->private_kb = believable_kb(deployment, ready.private_kb);
         log_debug("%s: template ready after %u.%u ms", deployment->name, ready.startup_us / 1000,
                   ready.startup_us / 100 % 10);
