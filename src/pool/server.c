@@ -314,12 +314,12 @@ static void clean(struct server *server)
         server_close(server, "its client has left");
         return;
     }
-    if (server->cancels > 0) {
-        server_become(server, SERVER_CLEANING); /* a cancel may still hit what runs next */
-        return;
-    }
-    if (server->state != SERVER_CLEANING)
+    if (server->state != SERVER_CLEANING) {
         server_become(server, SERVER_CLEANING);
+        server->used_us = pool_now();
+    }
+    if (server->cancels > 0)
+        return; /* one may still hit what runs next */
     server->finishes = false;
     if (server->status != 'I') {
         (void)server_query(server, "ROLLBACK", NULL);

@@ -160,6 +160,14 @@ test("time limits: of a query, of a transaction that idles, of a login", async (
   await pool.stop();
 });
 
+test("a reset has its time from when it begins, however long the transaction before it was", async () => {
+  const pool = await open('pool_size = 1\ncancel_wait_timeout = "1s"\nserver_reset_query_always = true\nserver_reset_query = "select pg_sleep(0.4)"');
+  const wire = await Wire.login(pool.port);
+  const [[first]] = await wire.rows("select pg_backend_pid(), pg_sleep(1.2)");
+  assert.equal((await wire.rows("select pg_backend_pid()"))[0][0], first);
+  await pool.stop();
+});
+
 test("a reload keeps clients, and a stop lets transactions end", async () => {
   const pool = await open("pool_size = 2");
   const wire = await Wire.login(pool.port);
