@@ -273,7 +273,8 @@ static const char *wear_of(const struct server *server)
     int64_t lifetime_ms = server->pool->limits.server_lifetime_ms;
     uint64_t age_us = pool_now() - server->born_us;
     if (server->tainted)
-        return "an administrator's command, another user's turn, or a query of the pool's failed";
+        return "an administrator's command, another user's turn, a cancel request that may still "
+               "come, or a query of the pool's failed";
     if (server->worn)
         return "a session has left what no reset takes away";
     bool over = lifetime_ms == 0 ? server->served : age_us > (uint64_t)lifetime_ms * 1000;

@@ -218,9 +218,7 @@ static void ask_for_tls(struct server *server)
         begin_tls(server);
         return;
     }
-    size_t begun = wire_begin(&out, 0);
-    wire_u32(&out, WIRE_SSL);
-    wire_end(&out, begun);
+    wire_ask_for_tls(&out);
     server->login->phase = PHASE_TLS_ANSWER;
     (void)send_out(server, &out);
 }
