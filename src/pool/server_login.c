@@ -26,6 +26,7 @@ enum phase {
     PHASE_TLS,
     PHASE_AUTH,    /* up to AuthenticationOk */
     PHASE_SESSION, /* up to ReadyForQuery */
+    PHASE_ATTRS,   /* it is asked for what target_session_attrs needs */
     PHASE_QUERY,   /* connect_query runs */
 };
 
@@ -41,6 +42,7 @@ struct server_login {
     struct resolve *resolve;
     struct addrinfo *addresses, *address; /* of the host; the one that is tried */
     bool accept_any;
+    char is_so; /* what it was asked for target_session_attrs: 'y', 'n', or 0, nothing yet */
     struct scram scram;
     bool scram_runs, scram_proven;
     char sqlstate[6];
@@ -108,6 +110,7 @@ static void reset_connection(struct server *server)
     scram_done(&server->login->scram);
     server->login->scram_runs = server->login->scram_proven = false;
     server->login->said_bytes = 0;
+    server->login->is_so = 0;
     params_release(&server->params);
     server->params = params_empty();
     server->in.start = server->in.end = server->out.start = server->out.end = 0;
@@ -582,11 +585,41 @@ static bool is_on(const struct server *server, const char *parameter)
     return slice_equal(params_get(server->params, parameter), SLICE("on"));
 }
 
-/* Is it what target_session_attrs asks for? Servers before 14 do not report it and are taken. */
+/* What a server before 14, or something before a server, is asked, which does not report it; NULL:
+ * it does, or it does not matter. */
+static const char *attrs_query(const struct server *server)
+{
+    const struct pool *pool = server->pool;
+    enum session_attrs attrs = pool->database->attrs;
+    bool of_writes = attrs == ATTRS_READ_WRITE || attrs == ATTRS_READ_ONLY;
+    if (attrs == ATTRS_ANY || server->login->accept_any ||
+        (params_get(server->params, "in_hot_standby").ptr &&
+         (!of_writes || params_get(server->params, "default_transaction_read_only").ptr)))
+        return NULL;
+    /* Where WAL is sent there may be no SELECT. */
+    return of_writes || pool->replication ? "SHOW transaction_read_only"
+                                          : "SELECT pg_catalog.pg_is_in_recovery()";
+}
+
+static void on_attrs_row(struct server *server, struct slice body)
+{
+    struct slice value = {NULL, 0};
+    if (body.len < 2)
+        return;
+    body = (struct slice){body.ptr + 2, body.len - 2}; /* how many columns there are */
+    bool yes = wire_take_value(&body, &value) &&
+               (slice_equal(value, SLICE("on")) || slice_equal(value, SLICE("t")));
+    server->login->is_so = yes ? 'y' : 'n';
+}
+
+/* Is it what target_session_attrs asks for? */
 static bool has_attrs(const struct server *server)
 {
-    bool standby = is_on(server, "in_hot_standby");
-    bool read_only = standby || is_on(server, "default_transaction_read_only");
+    bool asked = server->login->phase == PHASE_ATTRS, yes = server->login->is_so == 'y';
+    bool standby = asked ? yes : is_on(server, "in_hot_standby");
+    bool read_only = asked ? yes : standby || is_on(server, "default_transaction_read_only");
+    if (asked && !server->login->is_so)
+        return false;
     switch (server->pool->database->attrs) {
     case ATTRS_READ_WRITE:
         return !read_only;
@@ -603,19 +636,28 @@ static bool has_attrs(const struct server *server)
     }
 }
 
+static void ask(struct server *server, const char *query, enum phase phase)
+{
+    AUTO_BUFFER out = {0};
+    server->login->phase = phase;
+    wire_query(&out, query);
+    (void)send_out(server, &out);
+}
+
 static void on_ready(struct server *server)
 {
-    const char *query = server->pool->database->connect_query;
-    AUTO_BUFFER out = {0};
-    if (!has_attrs(server)) {
+    const char *query = server->pool->database->connect_query, *attrs = attrs_query(server);
+    if (server->login->phase == PHASE_SESSION && attrs) {
+        ask(server, attrs, PHASE_ATTRS);
+        return;
+    }
+    if (server->login->phase != PHASE_QUERY && !has_attrs(server)) {
         note_failure(server, "08001", "no host has the target_session_attrs that are asked for");
         try_elsewhere(server);
         return;
     }
-    if (server->login->phase == PHASE_SESSION && query && *query) {
-        server->login->phase = PHASE_QUERY;
-        wire_query(&out, query);
-        (void)send_out(server, &out);
+    if (server->login->phase != PHASE_QUERY && query && *query) {
+        ask(server, query, PHASE_QUERY);
         return;
     }
     server->status = 'I';
@@ -640,7 +682,9 @@ static void on_message(struct server *server, char type, struct slice body)
         memcpy(server->cancel_key, body.ptr + 4, body.len - 4);
     } else if (type == 'Z' && !auth) {
         on_ready(server);
-    } else if (server->login->phase != PHASE_QUERY && type != 'N' && type != 'v') {
+    } else if (type == 'D' && server->login->phase == PHASE_ATTRS) {
+        on_attrs_row(server, body);
+    } else if (server->login->phase < PHASE_ATTRS && type != 'N' && type != 'v') {
         note_failure(server, "08006", "the database's server does not follow the protocol");
         try_elsewhere(server);
     }
