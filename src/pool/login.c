@@ -46,6 +46,7 @@ struct login {
     struct startup startup;
     struct pool_config *config;    /* held: what it began with */
     bool exists;                   /* auth_query knows the user */
+    bool asked_database;           /* … or was asked */
     enum auth_method method;       /* how it has to prove who it is */
     const struct hba_rule *rule;   /* … which says so; NULL: none does */
     struct user_config *user;      /* NULL: there is none of that name */
@@ -309,18 +310,40 @@ static void ask(struct client *client, enum auth_code code, struct slice rest, e
     client_send_buffer(client, &out);
 }
 
+/* Of the last that auth_query found; before that, as Postgres keeps them unless told otherwise. */
+static struct {
+    enum secret_form form;
+    struct scram_keys like;
+} found_last = {SECRET_SCRAM, {.iterations = SCRAM_ITERATIONS, .salt_len = SCRAM_SALT_BYTES}};
+
+/* What is kept of the user's password; of one that there is not, as of somebody else's. *ret_keys
+ * as secret_form has it. */
+static enum secret_form form_of(const struct login *login, struct scram_keys *ret_keys)
+{
+    const struct user_config *user = login->user;
+    if (!user && login->asked_database) {
+        *ret_keys = found_last.like;
+        return found_last.form;
+    }
+    if (!user)
+        user = config_example(login->config, login->startup.user);
+    return secret_form(user ? user->secret : NULL, ret_keys);
+}
+
 static void begin_scram(struct client *client)
 {
     struct login *login = client->login;
     struct scram *scram = &login->scram;
     static const char both[] = SCRAM_MECHANISM_PLUS "\0" SCRAM_MECHANISM "\0";
     static const char one[] = SCRAM_MECHANISM "\0";
+    struct scram_keys like;
     const struct scram_keys *keys = login->user ? config_user_keys(login->user) : NULL;
     scram->known = keys != NULL;
     if (keys)
         scram->keys = *keys;
     else
-        scram_mock(login->startup.user, &scram->keys);
+        scram_mock(login->startup.user, form_of(login, &like) == SECRET_SCRAM ? &like : NULL,
+                   &scram->keys);
     size_t binding = client->stream.tls ? tls_binding(client->stream.tls, login->binding) : 0;
     scram->binding = (struct slice){login->binding, binding};
     scram->could_plus = binding > 0;
@@ -433,7 +456,7 @@ static void ask_for_proof(struct client *client)
         ask(client, AUTH_CODE_PASSWORD, (struct slice){NULL, 0}, STAGE_PASSWORD);
         break;
     case AUTH_MD5:
-        if (secret_form(user ? user->secret : NULL, &keys) != SECRET_SCRAM) {
+        if (form_of(login, &keys) != SECRET_SCRAM) {
             if (RAND_bytes(login->salt, sizeof(login->salt)) != 1)
                 abort();
             ask(client, AUTH_CODE_MD5, (struct slice){(const char *)login->salt, 4}, STAGE_MD5);
@@ -451,6 +474,10 @@ static void take_secret(struct login *login, const char *secret)
     login->user = login->looked_up = xcalloc(1, sizeof(*login->looked_up));
     login->user->name = login->startup.user;
     login->user->secret = xstrdup(secret);
+    struct scram_keys keys = {.iterations = SCRAM_ITERATIONS, .salt_len = SCRAM_SALT_BYTES};
+    found_last.form = secret_form(secret, &keys);
+    found_last.like.iterations = keys.iterations;
+    found_last.like.salt_len = keys.salt_len;
     login->user->limits = POOL_LIMITS_SILENT;
 }
 
@@ -471,7 +498,10 @@ static void begin_auth(struct client *client)
     if (!login->user && needs_user(login->method)) {
         /* Before it may lead to a login: what waits is found by its stage. */
         login->stage = STAGE_LOOKUP;
-        switch (lookup_user(login->startup.database, login->startup.user, &secret)) {
+        enum lookup_result found =
+            lookup_user(login->startup.database, login->startup.user, &secret);
+        login->asked_database = found != LOOKUP_DISABLED;
+        switch (found) {
         case LOOKUP_PENDING:
             return;
         case LOOKUP_FOUND:

@@ -65,6 +65,61 @@ test("clients: SCRAM, by a password and by a verifier; wrong passwords and unkno
   await pool.stop();
 });
 
+// The numbers of authentication requests, and what SCRAM's first answer says: the salt and the iterations.
+async function askedFor(pool, user, { withTls } = {}) {
+  const wire = withTls ? await Wire.openTls(pool.port, { ALPNProtocols: ["postgresql"] }) : await Wire.open(pool.port);
+  const next = async () => (await wire.wait((messages) => messages.length > 0))[0].body;
+  wire.send(startup({ user, database: "postgres" }));
+  const code = (await next()).readUInt32BE(0);
+  let scram;
+  if (code === 10) {
+    const first = Buffer.from("n,,n=,r=abcdefgh");
+    wire.send(message("p", "SCRAM-SHA-256", Buffer.from([0, 0, 0, first.length]), first));
+    const [, salt, iterations] = (await next()).toString("latin1", 4).match(/s=([^,]*),i=(\d+)/);
+    scram = { salt, iterations: Number(iterations), bytes: Buffer.from(salt, "base64").length };
+  }
+  wire.close();
+  return { code, ...scram };
+}
+
+test("who guesses names sees nothing: neither in what is asked for, nor over a reload and a restart", async () => {
+  const names = ["real", "clear", "unknown", "another"];
+  const users = `${user("real", scramVerifier("x", 5000))}${user("clear", "y")}`;
+  const { certificate, key } = makeCertificate(postgres.dir, "names", "localhost");
+  for (const withTls of [false, true]) {
+    const tls = withTls ? `[tls]\nmode = "require"\ncertificate_file = "${certificate}"\nkey_file = "${key}"\n` : "";
+    const toml = `${users}${tls}${database(postgres)}`;
+    const answers = async (pool) => Promise.all(names.map((name) => askedFor(pool, name, { withTls })));
+    const pool = await startPool(toml);
+    const before = await answers(pool);
+    assert.equal(new Set(before.map(({ salt }) => salt)).size, names.length);
+    assert.ok(before.every(({ code, bytes }) => code === 10 && bytes === 16));
+    assert.deepEqual(await answers(pool), before);
+    pool.write(`${toml}\n`);
+    pool.weir.process.kill("SIGHUP");
+    await eventually(() => assert.equal(pool.weir.output.match(/pool ready on/g).length, 2));
+    assert.deepEqual(await answers(pool), before);
+    await pool.stop();
+    const again = await startPool(toml);
+    assert.deepEqual(await answers(again), before);
+    await again.stop();
+  }
+  // Of many that there are not, some are asked as the one and some as the other.
+  const many = Array.from({ length: 40 }, (_, i) => `guess${i}`);
+  const pool = await startPool(`auth = "md5"\nfailed_login_delay = "0s"\n${users}${database(postgres)}`);
+  assert.deepEqual([await askedFor(pool, "real"), await askedFor(pool, "clear")].map(({ code, iterations }) => [code, iterations]), [[10, 5000], [5, undefined]]);
+  const kinds = new Set();
+  for (const name of many) kinds.add(JSON.stringify([await askedFor(pool, name)].map(({ code, iterations }) => [code, iterations])));
+  assert.deepEqual([...kinds].sort(), ["[[10,5000]]", "[[5,null]]"]);
+  await pool.stop();
+  // Where all are kept alike, all are asked alike.
+  for (const [secret, code] of [[scramVerifier("x"), 10], ["x", 5]]) {
+    const alike = await startPool(`auth = "md5"\n${user("real", secret)}${database(postgres)}`);
+    for (const name of ["real", ...many.slice(0, 8)]) assert.equal((await askedFor(alike, name)).code, code);
+    await alike.stop();
+  }
+});
+
 test("clients: md5 and clear passwords", async () => {
   for (const auth of ["md5", "password"]) {
     const pool = await startPool(`auth = "${auth}"\n${user("md5_user", "md5 secret")}${database(postgres)}`);

@@ -62,7 +62,17 @@ test("a changed password counts at once after a failure", async () => {
 
 test("md5 and clear passwords", async () => {
   const md5 = await open("", "md5");
+  // Whom the database does not know is asked as whom it knows.
+  const asked = async (user) => {
+    const wire = await Wire.open(md5.port);
+    wire.send(startup({ user, database: "postgres" }));
+    const [{ body }] = await wire.wait((messages) => messages.length > 0);
+    wire.close();
+    return body.readUInt32BE(0);
+  };
+  assert.deepEqual([await asked("nobody"), await asked("scram_user"), await asked("nobody")], [10, 10, 10]);
   assert.equal(await login(md5, "md5_user", "md5 secret"), "md5_user");
+  assert.deepEqual([await asked("nobody"), await asked("md5_user"), await asked("nobody")], [5, 5, 5]);
   assert.equal(await login(md5, "scram_user", "scram secret"), "scram_user");
   await refused(md5, "md5_user", "guessed");
   const clear = await open("", "password");
