@@ -82,6 +82,11 @@ void login_free(struct login **login)
     free(l);
 }
 
+static bool in_login(const struct client *client)
+{
+    return !client->closed && !client->closing && client->state == CLIENT_LOGIN && client->login;
+}
+
 static const char *hint_for(const char *sqlstate)
 {
     static const char *const hints[][2] = {
@@ -538,7 +543,7 @@ void login_looked_up(const char *database, const char *user, bool exists, const 
         if (secret)
             take_secret(login, secret);
         ask_for_proof(client);
-        if (!client->closed)
+        if (in_login(client))
             login_run(client); /* it may have gone on without waiting */
     }
 }
@@ -757,11 +762,6 @@ static bool take_answer(struct client *client)
 }
 
 /* ---- input ---- */
-
-static bool in_login(const struct client *client)
-{
-    return !client->closed && !client->closing && client->state == CLIENT_LOGIN && client->login;
-}
 
 /* TLS from the first byte on, without asking (Postgres 17). */
 static void look_for_direct_tls(struct client *client)

@@ -126,4 +126,12 @@ test("with trust it is enough that auth_query knows the user, also one without a
   assert.equal(await ask("unsecured"), undefined);
   assert.equal(await ask("asker"), undefined);
   assert.match(await ask("nobody_at_all"), /"trust" authentication failed for user "nobody_at_all": no such user is listed/);
+  // Who is in at once, since the connections are another user's, who has logged in before.
+  const shared = await startPool(`auth = "trust"\nauth_user = "asker"\n[[users]]\nname = "asker"\npassword = "asker secret"\n${database(postgres, 'user = "postgres"')}`);
+  for (const user of ["unsecured", "scram_user", "md5_user"]) {
+    const wire = await Wire.open(shared.port);
+    wire.send(startup({ user, database: "postgres" }));
+    await wire.until("Z");
+    assert.deepEqual(await wire.rows("select current_user"), [["postgres"]]);
+  }
 });
