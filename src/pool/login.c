@@ -11,6 +11,7 @@
 #include "console.h"
 #include "credentials.h"
 #include "denials.h"
+#include "derive.h"
 #include "hba.h"
 #include "log.h"
 #include "login.h"
@@ -30,6 +31,7 @@ enum stage {
     STAGE_MD5,
     STAGE_PASSWORD,
     STAGE_LOOKUP, /* waits for what auth_query says of its user */
+    STAGE_DERIVE, /* waits for keys of the password that it has given */
     STAGE_POOL,   /* waits for the first server of its pool */
     STAGE_DENIED, /* waits to hear that its password was wrong */
 };
@@ -52,6 +54,7 @@ struct login {
     struct user_config *user;      /* NULL: there is none of that name */
     struct user_config *looked_up; /* what auth_query said, if it was asked; owned */
     struct scram scram;
+    struct derive *derive;
     uint8_t salt[4];
     char binding[TLS_BINDING_BYTES_MAX];
     struct sockaddr_storage from; /* of TCP */
@@ -69,6 +72,7 @@ void login_free(struct login **login)
     if (!l)
         return;
     startup_done(&l->startup);
+    derive_abandon(&l->derive);
     scram_done(&l->scram);
     if (l->looked_up) {
         secret_wipe(l->looked_up->secret, strlen(l->looked_up->secret));
@@ -590,27 +594,79 @@ static void on_sasl_final(struct client *client, struct slice body)
     authenticated(client);
 }
 
+/* password: as it was given; NULL: an answer made of it was. */
+static void judge(struct client *client, bool ok, const char *password)
+{
+    struct login *login = client->login;
+    if (ok && login->looked_up && password) { /* with that the database lets it in */
+        secret_wipe(login->looked_up->secret, strlen(login->looked_up->secret));
+        free(login->looked_up->secret);
+        login->looked_up->secret = xstrdup(password);
+    }
+    if (ok)
+        authenticated(client);
+    else
+        fail_password(client);
+}
+
+/* They are those of the verifier, and can log in to the server, if the password is right. */
+static void check_derived(struct client *client, const char *password,
+                          const struct scram_keys *keys)
+{
+    struct scram_keys *wanted = &client->login->scram.keys;
+    bool ok = secret_equal(keys->stored_key, wanted->stored_key, SCRAM_KEY_BYTES);
+    if (ok)
+        *wanted = *keys;
+    judge(client, ok, password);
+}
+
+static void on_derived(void *owner, const char *password, const struct scram_keys *keys)
+{
+    struct client *client = owner;
+    client->login->derive = NULL;
+    if (!in_login(client))
+        return;
+    check_derived(client, password, keys);
+    if (in_login(client))
+        login_run(client);
+}
+
+/* Against a verifier; of a user that there is not, for as long as if there were. */
+static void check_verifier(struct client *client, const char *password,
+                           const struct scram_keys *verifier)
+{
+    struct login *login = client->login;
+    struct scram_keys *wanted = &login->scram.keys, derived;
+    if (login->user)
+        *wanted = *verifier;
+    else
+        scram_mock(login->startup.user, verifier, wanted);
+    if (wanted->iterations > DERIVE_AT_ONCE_MAX) {
+        login->stage = STAGE_DERIVE;
+        login->derive = derive_start(password, wanted, on_derived, client);
+        return;
+    }
+    scram_derive(password, wanted->salt, wanted->salt_len, wanted->iterations, &derived);
+    check_derived(client, password, &derived);
+    secret_wipe(&derived, sizeof(derived));
+}
+
 static void on_password(struct client *client, struct slice body)
 {
     struct login *login = client->login;
+    struct scram_keys keys;
     struct slice text;
     if (!wire_take_text(&body, &text) || body.len > 0) {
         fail(client, "08P01", "the password message is malformed");
         return;
     }
     const char *user = login->startup.user, *secret = login->user ? login->user->secret : NULL;
-    bool ok = login->stage == STAGE_MD5 ? secret_check_md5(secret, user, login->salt, text.ptr)
-                                        : secret_check_password(secret, user, text.ptr);
-    if (ok && login->looked_up &&
-        login->stage == STAGE_PASSWORD) { /* with that the database lets it in */
-        secret_wipe(login->looked_up->secret, strlen(login->looked_up->secret));
-        free(login->looked_up->secret);
-        login->looked_up->secret = xstrndup(text.ptr, text.len);
-    }
-    if (ok)
-        authenticated(client);
+    if (login->stage == STAGE_MD5)
+        judge(client, secret_check_md5(secret, user, login->salt, text.ptr), NULL);
+    else if (form_of(login, &keys) == SECRET_SCRAM)
+        check_verifier(client, text.ptr, &keys);
     else
-        fail_password(client);
+        judge(client, secret_check_password(secret, user, text.ptr), text.ptr);
 }
 
 static void on_answer(struct client *client, struct slice body)

@@ -29,10 +29,10 @@
 #include "lookup.h"
 #include "own.h"
 #include "metrics.h"
+#include "offload.h"
 #include "placement.h"
 #include "pool.h"
 #include "reload.h"
-#include "resolve.h"
 #include "sandbox.h"
 #include "secret.h"
 #include "text_file.h"
@@ -466,7 +466,7 @@ int pool_main(int argc, char **argv)
     list_init(&pool_process.closed_servers);
     pool_process.loop = loop_new();
     pool_placement_init();
-    if (resolve_init(pool_process.loop) < 0 ||
+    if (offload_init(pool_process.loop) < 0 ||
         loop_add(pool_process.loop, &control, CONTROL_FD, EPOLLIN, on_control) < 0)
         return 1;
     loop_before_sleep(pool_process.loop, end_turn, NULL);

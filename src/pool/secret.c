@@ -219,12 +219,9 @@ bool secret_check_md5(const char *secret, const char *user, const uint8_t salt[4
 
 bool secret_check_password(const char *secret, const char *user, const char *password)
 {
-    struct scram_keys keys, derived;
+    struct scram_keys keys;
     char stored[MD5_TEXT_BYTES];
     switch (secret_form(secret, &keys)) {
-    case SECRET_SCRAM:
-        scram_derive(password, keys.salt, keys.salt_len, keys.iterations, &derived);
-        return secret_equal(derived.stored_key, keys.stored_key, SCRAM_KEY_BYTES);
     case SECRET_MD5:
         md5_stored(password, user, stored);
         return secret_equal(stored, secret, MD5_TEXT_BYTES - 1);

@@ -53,7 +53,8 @@ void sha256(const uint8_t *bytes, size_t len, uint8_t ret[SCRAM_KEY_BYTES]);
 void md5_stored(const char *password, const char *user, char ret_text[MD5_TEXT_BYTES]);
 /* "md5" + md5(stored without its "md5" + salt), what goes over the wire. */
 void md5_answer(const char *stored, const uint8_t salt[4], char ret_text[MD5_TEXT_BYTES]);
-/* Is this the password of the secret? In constant time for a given secret. */
+/* Is this the password of the secret, which is one or its md5? In constant time for a given secret.
+ * A verifier takes scram_derive. */
 bool secret_check_password(const char *secret, const char *user, const char *password);
 bool secret_check_md5(const char *secret, const char *user, const uint8_t salt[4],
                       const char *answer);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "credentials.h"
+#include "derive.h"
 #include "log.h"
 #include "pool.h"
 #include "resolve.h"
@@ -24,6 +25,7 @@ enum phase {
     PHASE_CONNECT,
     PHASE_TLS_ANSWER,
     PHASE_TLS,
+    PHASE_DERIVE,  /* keys for what the server wants are on their way */
     PHASE_AUTH,    /* up to AuthenticationOk */
     PHASE_SESSION, /* up to ReadyForQuery */
     PHASE_ATTRS,   /* it is asked for what target_session_attrs needs */
@@ -45,6 +47,8 @@ struct server_login {
     char is_so; /* what it was asked for target_session_attrs: 'y', 'n', or 0, nothing yet */
     struct scram scram;
     bool scram_runs, scram_proven;
+    struct derive *derive;
+    char *server_first; /* the message that it is for */
     char sqlstate[6];
     char *failure;
     const char *hint; /* … where the pool itself would not go on: what helps, a constant */
@@ -63,6 +67,8 @@ void server_login_free(struct server_login **login)
     if (!l)
         return;
     resolve_abandon(&l->resolve);
+    derive_abandon(&l->derive);
+    free(l->server_first);
     if (l->addresses)
         freeaddrinfo(l->addresses);
     scram_done(&l->scram);
@@ -108,6 +114,8 @@ static void reset_connection(struct server *server)
     stream_close(&server->stream, pool_process.loop);
     memset(&server->stream, 0, sizeof(server->stream));
     scram_done(&server->login->scram);
+    derive_abandon(&server->login->derive);
+    text_free(&server->login->server_first);
     server->login->scram_runs = server->login->scram_proven = false;
     server->login->said_bytes = 0;
     server->login->is_so = 0;
@@ -495,7 +503,7 @@ static void begin_scram(struct server *server, struct slice mechanisms)
     (void)send_out(server, &out);
 }
 
-static void continue_scram(struct server *server, struct slice text)
+static void answer_scram(struct server *server, struct slice text)
 {
     struct server_login *login = server->login;
     struct credentials *credentials = server->pool->credentials;
@@ -514,6 +522,37 @@ static void continue_scram(struct server *server, struct slice text)
     buffer_append_slice(&out, buffer_slice(&final));
     wire_end(&out, begun);
     (void)send_out(server, &out);
+}
+
+static void on_derived(void *owner, const char *password, const struct scram_keys *keys)
+{
+    struct server *server = owner;
+    struct server_login *login = server->login;
+    (void)password;
+    login->derive = NULL;
+    if (server->closed)
+        return;
+    AUTO_TEXT text = TAKE(login->server_first);
+    login->scram.keys = *keys;
+    login->phase = PHASE_AUTH;
+    answer_scram(server, slice_of(text));
+    if (!server->closed && server->login)
+        server_login_run(server, 0); /* what has come meanwhile */
+}
+
+static void continue_scram(struct server *server, struct slice text)
+{
+    struct server_login *login = server->login;
+    const char *password = server->pool->credentials->password;
+    struct scram_keys wanted;
+    if (!login->scram_runs || !password || !scram_client_wants(&login->scram, text, &wanted) ||
+        wanted.iterations <= DERIVE_AT_ONCE_MAX) {
+        answer_scram(server, text);
+        return;
+    }
+    login->phase = PHASE_DERIVE;
+    login->server_first = xstrndup(text.ptr, text.len);
+    login->derive = derive_start(password, &wanted, on_derived, server);
 }
 
 static void on_auth(struct server *server, struct slice body)
@@ -711,8 +750,8 @@ static bool take_message(struct server *server)
     on_message(server, message.data[0],
                (struct slice){message.data + WIRE_HEADER_BYTES, length - 4});
     buffer_done(&message);
-    return !server->closed && server->login && stream_is_open(&server->stream) &&
-           server->stream.source.fd == fd;
+    return !server->closed && server->login && server->login->phase >= PHASE_AUTH &&
+           stream_is_open(&server->stream) && server->stream.source.fd == fd;
 }
 
 static void read_messages(struct server *server)

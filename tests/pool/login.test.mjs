@@ -139,6 +139,84 @@ test("pass-through: a verifier logs in to the server by what the client proves",
   await pool.stop();
 });
 
+test("keys of a million iterations, that a server or a verifier asks for, keep nobody else waiting", { timeout: 60000 * patience }, async () => {
+  // Plays SCRAM up to the proof, which takes a quarter of a second of the pool's time, and then refuses.
+  const million = { asked: 0, answered: 0 };
+  const code = (number) => Buffer.from([0, 0, 0, number]);
+  const server = net.createServer((socket) => {
+    socket.unref().on("error", () => {});
+    socket.once("data", () => socket.write(message("R", code(10), "SCRAM-SHA-256", Buffer.from([0]))));
+    socket.on("data", (data) => {
+      const text = data.toString("latin1");
+      if (data[0] !== 0x70) return;
+      if (text.includes("n,,")) {
+        million.asked = Date.now();
+        million.queries = queries;
+        socket.write(message("R", code(11), Buffer.from(`r=${text.match(/r=(.*)$/)[1]}more,s=${Buffer.from("salt").toString("base64")},i=1000000`)));
+      } else {
+        million.answered = Date.now();
+        million.queries = queries - million.queries;
+        socket.end(message("E", Buffer.from("SFATAL\0C28P01\0Mno\0\0")));
+      }
+    });
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  server.unref();
+  // A server that keeps more iterations than most: by the clear password, and by what a client's login proves.
+  const verifier = scramVerifier("scram secret", 200000);
+  postgres.sql(`alter role scram_user password '${verifier}'`);
+  const base = (name, extra = "", at = postgres) => database(at, `database = "postgres"\n${extra}`, name);
+  const pool = await startPool(
+    `auth = "password"\nfailed_login_delay = "0s"\n${user("patient", scramVerifier("x", 1000000))}${user("quick", "y")}${user("scram_user", verifier)}` +
+      base("good", 'user = "postgres"') + base("own") + base("clear", 'user = "scram_user"\npassword = "scram secret"') +
+      base("hostile", 'user = "u"\npassword = "p"', server.address()),
+  );
+  const to = (name, password, database) => new pg.Client({ host: "127.0.0.1", port: pool.port, user: name, password, database });
+  const login = async (...parameters) => {
+    const client = to(...parameters);
+    client.on("error", () => {});
+    try {
+      await client.connect();
+      return (await client.query("select current_user::text as u")).rows[0].u;
+    } catch (error) {
+      return error.code;
+    } finally {
+      await client.end().catch(() => {});
+    }
+  };
+  const quick = to("quick", "y", "good");
+  await quick.connect();
+  let queries = 0, stop = false;
+  const busy = (async () => {
+    for (; !stop; queries++) await quick.query("select 1");
+  })();
+  assert.equal(await login("quick", "y", "hostile"), "28P01");
+  assert.ok(million.answered > million.asked, "it was answered");
+  assert.ok(million.queries > 3, `${million.queries} queries in ${million.answered - million.asked} ms`);
+  for (const [name, password, found] of [["patient", "x", "postgres"], ["patient", "wrong", "28P01"]]) {
+    const before = queries, begun = Date.now();
+    assert.equal(await login(name, password, "good"), found);
+    assert.ok(queries - before > 20, `${queries - before} queries in ${Date.now() - begun} ms`);
+  }
+  // Who leaves waits no longer, and nothing waits for it.
+  const gone = await Promise.all(Array.from({ length: 30 }, () => Wire.open(pool.port)));
+  for (const wire of gone) wire.send(startup({ user: "patient", database: "good" }), message("p", "x"));
+  await new Promise((done) => setTimeout(done, 300));
+  for (const wire of gone) wire.close();
+  const begun = Date.now();
+  assert.equal(await login("patient", "x", "good"), "postgres");
+  assert.ok(Date.now() - begun < 5000 * patience);
+  stop = true;
+  await busy;
+  await quick.end();
+  assert.equal(await login("quick", "y", "clear"), "scram_user");
+  assert.equal(await login("scram_user", "scram secret", "own"), "scram_user");
+  assert.equal(await login("scram_user", "wrong", "own"), "28P01");
+  await pool.stop();
+  server.close();
+  postgres.sql("alter role scram_user password 'scram secret'");
+});
+
 test("trust: known users only; any: everybody", async () => {
   const pool = await startPool(`auth = "trust"\n${user("postgres", "x")}${database(postgres)}`);
   const at = { host: "127.0.0.1", port: pool.port, dbname: "postgres" };
