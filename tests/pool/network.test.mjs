@@ -270,6 +270,22 @@ test("cancel requests go through TLS where the connection does, to the same serv
     assert.equal(await cancel(), "57014", mode);
     await pool.stop();
   }
+  // The same where it begins with TLS (Postgres 17), which something in front of it does here.
+  const { certificate, key } = makeCertificate(postgres.dir, "direct", "localhost");
+  let cancels = 0;
+  way.near = (near) => {
+    const inside = new tls.TLSSocket(near.on("error", () => {}), { isServer: true, cert: readFileSync(certificate), key: readFileSync(key), ALPNProtocols: ["postgresql"] });
+    const far = net.connect(postgres.port, "127.0.0.1").unref();
+    inside.on("data", (data) => (cancels += data.includes(Buffer.from([4, 210, 22, 46])))).pipe(far).on("error", () => {}).pipe(inside).on("error", () => {});
+  };
+  const pool = await startPool(`auth = "any"\npool_size = 1\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${way.port}\n[databases.tls]\nmode = "require"\ndirect = true\n`);
+  const wire = await Wire.login(pool.port);
+  wire.send(query("select pg_sleep(20)"));
+  await sleep(300);
+  await Wire.cancel(pool.port, wire.key);
+  assert.equal(errorOf(await wire.until("Z")).C, "57014");
+  assert.equal(cancels, 1);
+  await pool.stop();
   way.close();
 });
 
