@@ -8,16 +8,27 @@
 #include <unistd.h>
 
 #include "handover.h"
+#include "log.h"
 #include "pool.h"
+#include "tls.h"
 
 enum { CANCELS_PER_SERVER_MAX = 2 };
 
+enum phase {
+    PHASE_CONNECT,
+    PHASE_TLS_ANSWER,
+    PHASE_TLS,
+    PHASE_SENT, /* the server's to pass on, until it closes the connection */
+};
+
 struct cancel {
     struct link link;
-    struct loop_source source;
+    struct stream stream;
     struct server *server;
+    struct tls *tls; /* as on the connection itself; NULL: none, or the stream has it */
     uint64_t begun_us;
-    bool sent;
+    enum phase phase;
+    bool direct_tls;
 };
 
 static struct list *cancels(void)
@@ -28,13 +39,23 @@ static struct list *cancels(void)
     return &list;
 }
 
-static void finish(struct cancel *cancel)
+/* passed_on: the server has said so, by closing the connection. */
+static void finish(struct cancel *cancel, bool passed_on)
 {
-    loop_remove(pool_process.loop, &cancel->source);
-    (void)close(cancel->source.fd);
+    if (cancel->phase == PHASE_SENT && !passed_on)
+        cancel->server->tainted = true; /* it may come yet: to nobody else */
+    stream_close(&cancel->stream, pool_process.loop);
+    tls_free(&cancel->tls);
     list_remove(cancels(), &cancel->link);
     server_cancel_done(cancel->server);
     free(cancel);
+}
+
+static bool send_out(struct cancel *cancel, struct buffer *out)
+{
+    struct slice all = buffer_slice(out);
+    struct iovec part = {(void *)(uintptr_t)all.ptr, all.len};
+    return stream_write(&cancel->stream, &part, 1) == (ssize_t)all.len;
 }
 
 static bool send_request(struct cancel *cancel)
@@ -46,21 +67,70 @@ static bool send_request(struct cancel *cancel)
     wire_u32(&out, server->backend_pid);
     buffer_append(&out, server->cancel_key, server->cancel_key_bytes);
     wire_end(&out, begun);
-    struct slice all = buffer_slice(&out);
-    return send(cancel->source.fd, all.ptr, all.len, MSG_NOSIGNAL) == (ssize_t)all.len;
+    cancel->phase = PHASE_SENT;
+    cancel->stream.readable = true;
+    return send_out(cancel, &out);
+}
+
+static bool begin_tls(struct cancel *cancel)
+{
+    cancel->stream.tls = TAKE(cancel->tls);
+    cancel->phase = PHASE_TLS;
+    return true;
+}
+
+static bool on_connected(struct cancel *cancel)
+{
+    AUTO_BUFFER out = {0};
+    if (!cancel->tls)
+        return send_request(cancel);
+    if (cancel->direct_tls)
+        return begin_tls(cancel);
+    cancel->phase = PHASE_TLS_ANSWER;
+    wire_ask_for_tls(&out);
+    return send_out(cancel, &out);
+}
+
+/* Never in the clear where the connection itself is not: the key is for nobody else to see. */
+static bool on_tls_answer(struct cancel *cancel)
+{
+    char answer;
+    ssize_t got = stream_read(&cancel->stream, &answer, 1);
+    if (got == -EAGAIN)
+        return true;
+    return got == 1 && answer == 'S' && begin_tls(cancel);
+}
+
+static bool on_tls(struct cancel *cancel)
+{
+    char to[STREAM_END_BYTES];
+    int r = tls_handshake(cancel->stream.tls);
+    if (r < 0)
+        log_warn("a cancel request to %s was not sent: TLS failed: %s",
+                 stream_end(&cancel->stream, true, to, NULL), tls_failure(cancel->stream.tls));
+    return r == 0 || (r > 0 && send_request(cancel));
 }
 
 /* Postgres closes the connection when it has passed the request on. */
 static void on_ready(struct loop_source *source, uint32_t events)
 {
-    struct cancel *cancel = CONTAINER_OF(source, struct cancel, source);
-    if (!cancel->sent && (events & EPOLLOUT) && !(events & (EPOLLERR | EPOLLHUP))) {
-        cancel->sent = true;
-        loop_change(pool_process.loop, source, EPOLLIN);
-        if (send_request(cancel))
-            return;
-    }
-    finish(cancel);
+    struct cancel *cancel =
+        CONTAINER_OF(CONTAINER_OF(source, struct stream, source), struct cancel, stream);
+    bool works = true;
+    char rest[64];
+    ssize_t got = -EAGAIN;
+    stream_take_events(&cancel->stream, events);
+    if (cancel->phase == PHASE_CONNECT && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+        works = !(events & (EPOLLERR | EPOLLHUP)) && on_connected(cancel);
+    if (works && cancel->phase == PHASE_TLS_ANSWER)
+        works = on_tls_answer(cancel);
+    if (works && cancel->phase == PHASE_TLS)
+        works = on_tls(cancel);
+    while (works && cancel->phase == PHASE_SENT &&
+           (got = stream_read(&cancel->stream, rest, sizeof(rest))) > 0)
+        ; /* whatever stands before the server may say something */
+    if (!works || got != -EAGAIN)
+        finish(cancel, works && got == 0);
 }
 
 void cancel_query(struct server *server)
@@ -75,11 +145,14 @@ void cancel_query(struct server *server)
     cancel->server = server;
     cancel->begun_us = pool_now();
     if ((connect(fd, address, server->address_len) < 0 && errno != EINPROGRESS) ||
-        loop_add(pool_process.loop, &cancel->source, fd, EPOLLOUT, on_ready) < 0) {
+        stream_open(&cancel->stream, pool_process.loop, fd, on_ready) < 0) {
         (void)close(fd);
         free(cancel);
         return;
     }
+    if (server->stream.tls)
+        cancel->tls = tls_again(server->stream.tls, fd);
+    cancel->direct_tls = server->pool->database->tls.direct;
     list_push_back(cancels(), &cancel->link);
     server->cancels++;
     server->pool->counters->cancels++;
@@ -111,6 +184,6 @@ void cancel_tick(void)
         struct cancel *cancel = CONTAINER_OF(link, struct cancel, link);
         next = list_next(cancels(), link);
         if (pool_passed(cancel->begun_us, pool_process.config->cancel_wait_ms))
-            finish(cancel);
+            finish(cancel, false);
     }
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cancel requests: from clients, and of our own. While one is under way its server is not lent to
- * anybody else, since a late one would hit what runs then. */
+ * anybody else, since a late one would hit what runs then; nor ever again if nobody knows what has
+ * become of it. They go the way of the server's connection: with TLS, checked alike, if that has
+ * it. */
 #ifndef WEIR_POOL_CANCEL_H
 #define WEIR_POOL_CANCEL_H
 

@@ -11,6 +11,7 @@
 #include "console.h"
 #include "credentials.h"
 #include "denials.h"
+#include "derive.h"
 #include "hba.h"
 #include "log.h"
 #include "login.h"
@@ -30,6 +31,7 @@ enum stage {
     STAGE_MD5,
     STAGE_PASSWORD,
     STAGE_LOOKUP, /* waits for what auth_query says of its user */
+    STAGE_DERIVE, /* waits for keys of the password that it has given */
     STAGE_POOL,   /* waits for the first server of its pool */
     STAGE_DENIED, /* waits to hear that its password was wrong */
 };
@@ -46,11 +48,13 @@ struct login {
     struct startup startup;
     struct pool_config *config;    /* held: what it began with */
     bool exists;                   /* auth_query knows the user */
+    bool asked_database;           /* … or was asked */
     enum auth_method method;       /* how it has to prove who it is */
     const struct hba_rule *rule;   /* … which says so; NULL: none does */
     struct user_config *user;      /* NULL: there is none of that name */
     struct user_config *looked_up; /* what auth_query said, if it was asked; owned */
     struct scram scram;
+    struct derive *derive;
     uint8_t salt[4];
     char binding[TLS_BINDING_BYTES_MAX];
     struct sockaddr_storage from; /* of TCP */
@@ -68,6 +72,7 @@ void login_free(struct login **login)
     if (!l)
         return;
     startup_done(&l->startup);
+    derive_abandon(&l->derive);
     scram_done(&l->scram);
     if (l->looked_up) {
         secret_wipe(l->looked_up->secret, strlen(l->looked_up->secret));
@@ -79,6 +84,11 @@ void login_free(struct login **login)
     }
     config_release(&l->config);
     free(l);
+}
+
+static bool in_login(const struct client *client)
+{
+    return !client->closed && !client->closing && client->state == CLIENT_LOGIN && client->login;
 }
 
 static const char *hint_for(const char *sqlstate)
@@ -309,18 +319,40 @@ static void ask(struct client *client, enum auth_code code, struct slice rest, e
     client_send_buffer(client, &out);
 }
 
+/* Of the last that auth_query found; before that, as Postgres keeps them unless told otherwise. */
+static struct {
+    enum secret_form form;
+    struct scram_keys like;
+} found_last = {SECRET_SCRAM, {.iterations = SCRAM_ITERATIONS, .salt_len = SCRAM_SALT_BYTES}};
+
+/* What is kept of the user's password; of one that there is not, as of somebody else's. *ret_keys
+ * as secret_form has it. */
+static enum secret_form form_of(const struct login *login, struct scram_keys *ret_keys)
+{
+    const struct user_config *user = login->user;
+    if (!user && login->asked_database) {
+        *ret_keys = found_last.like;
+        return found_last.form;
+    }
+    if (!user)
+        user = config_example(login->config, login->startup.user);
+    return secret_form(user ? user->secret : NULL, ret_keys);
+}
+
 static void begin_scram(struct client *client)
 {
     struct login *login = client->login;
     struct scram *scram = &login->scram;
     static const char both[] = SCRAM_MECHANISM_PLUS "\0" SCRAM_MECHANISM "\0";
     static const char one[] = SCRAM_MECHANISM "\0";
+    struct scram_keys like;
     const struct scram_keys *keys = login->user ? config_user_keys(login->user) : NULL;
     scram->known = keys != NULL;
     if (keys)
         scram->keys = *keys;
     else
-        scram_mock(login->startup.user, &scram->keys);
+        scram_mock(login->startup.user, form_of(login, &like) == SECRET_SCRAM ? &like : NULL,
+                   &scram->keys);
     size_t binding = client->stream.tls ? tls_binding(client->stream.tls, login->binding) : 0;
     scram->binding = (struct slice){login->binding, binding};
     scram->could_plus = binding > 0;
@@ -433,7 +465,7 @@ static void ask_for_proof(struct client *client)
         ask(client, AUTH_CODE_PASSWORD, (struct slice){NULL, 0}, STAGE_PASSWORD);
         break;
     case AUTH_MD5:
-        if (secret_form(user ? user->secret : NULL, &keys) != SECRET_SCRAM) {
+        if (form_of(login, &keys) != SECRET_SCRAM) {
             if (RAND_bytes(login->salt, sizeof(login->salt)) != 1)
                 abort();
             ask(client, AUTH_CODE_MD5, (struct slice){(const char *)login->salt, 4}, STAGE_MD5);
@@ -451,6 +483,10 @@ static void take_secret(struct login *login, const char *secret)
     login->user = login->looked_up = xcalloc(1, sizeof(*login->looked_up));
     login->user->name = login->startup.user;
     login->user->secret = xstrdup(secret);
+    struct scram_keys keys = {.iterations = SCRAM_ITERATIONS, .salt_len = SCRAM_SALT_BYTES};
+    found_last.form = secret_form(secret, &keys);
+    found_last.like.iterations = keys.iterations;
+    found_last.like.salt_len = keys.salt_len;
     login->user->limits = POOL_LIMITS_SILENT;
 }
 
@@ -471,7 +507,10 @@ static void begin_auth(struct client *client)
     if (!login->user && needs_user(login->method)) {
         /* Before it may lead to a login: what waits is found by its stage. */
         login->stage = STAGE_LOOKUP;
-        switch (lookup_user(login->startup.database, login->startup.user, &secret)) {
+        enum lookup_result found =
+            lookup_user(login->startup.database, login->startup.user, &secret);
+        login->asked_database = found != LOOKUP_DISABLED;
+        switch (found) {
         case LOOKUP_PENDING:
             return;
         case LOOKUP_FOUND:
@@ -508,7 +547,7 @@ void login_looked_up(const char *database, const char *user, bool exists, const 
         if (secret)
             take_secret(login, secret);
         ask_for_proof(client);
-        if (!client->closed)
+        if (in_login(client))
             login_run(client); /* it may have gone on without waiting */
     }
 }
@@ -555,27 +594,79 @@ static void on_sasl_final(struct client *client, struct slice body)
     authenticated(client);
 }
 
+/* password: as it was given; NULL: an answer made of it was. */
+static void judge(struct client *client, bool ok, const char *password)
+{
+    struct login *login = client->login;
+    if (ok && login->looked_up && password) { /* with that the database lets it in */
+        secret_wipe(login->looked_up->secret, strlen(login->looked_up->secret));
+        free(login->looked_up->secret);
+        login->looked_up->secret = xstrdup(password);
+    }
+    if (ok)
+        authenticated(client);
+    else
+        fail_password(client);
+}
+
+/* They are those of the verifier, and can log in to the server, if the password is right. */
+static void check_derived(struct client *client, const char *password,
+                          const struct scram_keys *keys)
+{
+    struct scram_keys *wanted = &client->login->scram.keys;
+    bool ok = secret_equal(keys->stored_key, wanted->stored_key, SCRAM_KEY_BYTES);
+    if (ok)
+        *wanted = *keys;
+    judge(client, ok, password);
+}
+
+static void on_derived(void *owner, const char *password, const struct scram_keys *keys)
+{
+    struct client *client = owner;
+    client->login->derive = NULL;
+    if (!in_login(client))
+        return;
+    check_derived(client, password, keys);
+    if (in_login(client))
+        login_run(client);
+}
+
+/* Against a verifier; of a user that there is not, for as long as if there were. */
+static void check_verifier(struct client *client, const char *password,
+                           const struct scram_keys *verifier)
+{
+    struct login *login = client->login;
+    struct scram_keys *wanted = &login->scram.keys, derived;
+    if (login->user)
+        *wanted = *verifier;
+    else
+        scram_mock(login->startup.user, verifier, wanted);
+    if (wanted->iterations > DERIVE_AT_ONCE_MAX) {
+        login->stage = STAGE_DERIVE;
+        login->derive = derive_start(password, wanted, on_derived, client);
+        return;
+    }
+    scram_derive(password, wanted->salt, wanted->salt_len, wanted->iterations, &derived);
+    check_derived(client, password, &derived);
+    secret_wipe(&derived, sizeof(derived));
+}
+
 static void on_password(struct client *client, struct slice body)
 {
     struct login *login = client->login;
+    struct scram_keys keys;
     struct slice text;
     if (!wire_take_text(&body, &text) || body.len > 0) {
         fail(client, "08P01", "the password message is malformed");
         return;
     }
     const char *user = login->startup.user, *secret = login->user ? login->user->secret : NULL;
-    bool ok = login->stage == STAGE_MD5 ? secret_check_md5(secret, user, login->salt, text.ptr)
-                                        : secret_check_password(secret, user, text.ptr);
-    if (ok && login->looked_up &&
-        login->stage == STAGE_PASSWORD) { /* with that the database lets it in */
-        secret_wipe(login->looked_up->secret, strlen(login->looked_up->secret));
-        free(login->looked_up->secret);
-        login->looked_up->secret = xstrndup(text.ptr, text.len);
-    }
-    if (ok)
-        authenticated(client);
+    if (login->stage == STAGE_MD5)
+        judge(client, secret_check_md5(secret, user, login->salt, text.ptr), NULL);
+    else if (form_of(login, &keys) == SECRET_SCRAM)
+        check_verifier(client, text.ptr, &keys);
     else
-        fail_password(client);
+        judge(client, secret_check_password(secret, user, text.ptr), text.ptr);
 }
 
 static void on_answer(struct client *client, struct slice body)
@@ -727,11 +818,6 @@ static bool take_answer(struct client *client)
 }
 
 /* ---- input ---- */
-
-static bool in_login(const struct client *client)
-{
-    return !client->closed && !client->closing && client->state == CLIENT_LOGIN && client->login;
-}
 
 /* TLS from the first byte on, without asking (Postgres 17). */
 static void look_for_direct_tls(struct client *client)

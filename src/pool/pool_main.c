@@ -29,11 +29,13 @@
 #include "lookup.h"
 #include "own.h"
 #include "metrics.h"
+#include "offload.h"
 #include "placement.h"
 #include "pool.h"
 #include "reload.h"
-#include "resolve.h"
 #include "sandbox.h"
+#include "secret.h"
+#include "text_file.h"
 #include "tls.h"
 #include "uring.h"
 #include "worker.h"
@@ -298,6 +300,26 @@ static void refuse_plan(const struct error *err)
         loop_stop(pool_process.loop, 1);
 }
 
+/* What stays over a restart and nobody can guess who only comes by the network: best what pools
+ * beside this one have, too; else the machine's (machine-id(5) wants it hashed), or its start's. */
+static void seed_salts(const struct pool_config *config)
+{
+    static const char *const files[] = {"/etc/machine-id", "/proc/sys/kernel/random/boot_id"};
+    enum { ID_BYTES_MIN = 32, ID_BYTES_MAX = 64 };
+    if (config->tls.key) {
+        scram_salts_from(slice_of(config->tls.key));
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        AUTO_BUFFER text = {0};
+        if (text_file_read(files[i], ID_BYTES_MAX, &text) == 0 &&
+            buffer_len(&text) >= ID_BYTES_MIN) {
+            scram_salts_from(buffer_slice(&text));
+            return;
+        }
+    }
+}
+
 static void take_plan(struct ipc_message *message)
 {
     struct pool_config *config = NULL;
@@ -317,6 +339,7 @@ static void take_plan(struct ipc_message *message)
     config_release(&pool_process.config);
     pool_process.config = config;
     pool_process.taken_us = pool_now();
+    seed_salts(config);
     for (char **note = config->notes; *note; note++)
         log_warn("%s", *note);
     uring_allow(config->io_uring);
@@ -443,7 +466,7 @@ int pool_main(int argc, char **argv)
     list_init(&pool_process.closed_servers);
     pool_process.loop = loop_new();
     pool_placement_init();
-    if (resolve_init(pool_process.loop) < 0 ||
+    if (offload_init(pool_process.loop) < 0 ||
         loop_add(pool_process.loop, &control, CONTROL_FD, EPOLLIN, on_control) < 0)
         return 1;
     loop_before_sleep(pool_process.loop, end_turn, NULL);

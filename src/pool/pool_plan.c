@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <jansson.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
 
 #include "hba.h"
+#include "wire.h"
 
 /* A word and the value of an enum. */
 struct word {
@@ -503,19 +503,32 @@ struct user_config *config_user(const struct pool_config *config, const char *na
     return bsearch(&wanted, config->users, config->users_count, sizeof(wanted), compare_users);
 }
 
+const struct user_config *config_example(const struct pool_config *config, const char *name)
+{
+    uint8_t hash[SCRAM_SALT_BYTES_MAX];
+    AUTO_TEXT text = xasprintf("as who %s", name);
+    scram_salt_of(text, hash);
+    for (size_t i = 0; i < config->users_count; i++) {
+        const struct user_config *user =
+            &config->users[(wire_get_u32((const char *)hash) + i) % config->users_count];
+        if (user->may_login && user->secret)
+            return user;
+    }
+    return NULL;
+}
+
 const struct scram_keys *config_user_keys(struct user_config *user)
 {
     struct scram_keys keys;
-    uint8_t salt[16];
+    uint8_t salt[SCRAM_SALT_BYTES_MAX];
     if (user->keys)
         return user->keys;
     switch (secret_form(user->secret, &keys)) {
     case SECRET_SCRAM:
         break;
     case SECRET_PASSWORD:
-        if (RAND_bytes(salt, sizeof(salt)) != 1)
-            abort();
-        scram_derive(user->secret, salt, sizeof(salt), SCRAM_ITERATIONS, &keys);
+        scram_salt_of(user->name, salt);
+        scram_derive(user->secret, salt, SCRAM_SALT_BYTES, SCRAM_ITERATIONS, &keys);
         keys.has_client_key = false; /* the client has to prove that it has it */
         secret_wipe(keys.client_key, sizeof(keys.client_key));
         break;

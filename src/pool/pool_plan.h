@@ -157,6 +157,9 @@ const struct worker_config *config_worker_of(const struct pool_config *config,
 /* By exact name, else "*", else NULL. */
 const struct database_config *config_database(const struct pool_config *config, const char *name);
 struct user_config *config_user(const struct pool_config *config, const char *name);
+/* As whom a user that there is not is asked for its password, always as the same one: so that how
+ * it is asked tells nobody who is listed. NULL: nobody is. */
+const struct user_config *config_example(const struct pool_config *config, const char *name);
 /* What a SCRAM login of the user is checked by: of its verifier, or derived from its password once
  * (a millisecond). NULL: its secret is of another form, or there is none. */
 const struct scram_keys *config_user_keys(struct user_config *user);

@@ -7,15 +7,11 @@
 #include <netdb.h>
 #include <stdint.h>
 
-#include "loop.h"
-
 struct resolve;
 
 /* list: to be freed with freeaddrinfo, or NULL with the reason in failure. */
 typedef void resolve_fn(void *owner, struct addrinfo *list, const char *failure);
 
-/* Once, before anything else here. */
-int resolve_init(struct loop *loop);
 /* Calls back in a later turn, unless it is abandoned before. */
 struct resolve *resolve_start(const char *host, uint16_t port, resolve_fn *on_done, void *owner);
 void resolve_abandon(struct resolve **resolve);

@@ -181,35 +181,54 @@ void scram_client_first(struct scram *scram, struct buffer *message)
     buffer_append_slice(message, buffer_slice(&scram->auth));
 }
 
-/* Keys for the server's salt: those that are there if they fit, or from the password. */
-static bool find_keys(struct scram *scram, const char *password, const uint8_t *salt,
-                      size_t salt_len, int iterations)
+/* The server's nonce, and the salt and iterations that it wants. False: it is malformed. */
+static bool read_server_first(const struct scram *scram, struct slice server_first,
+                              struct slice *ret_nonce, struct scram_keys *ret_wanted)
 {
-    const struct scram_keys *keys = &scram->keys;
-    if (keys->has_client_key && keys->iterations == iterations && keys->salt_len == salt_len &&
-        memcmp(keys->salt, salt, salt_len) == 0)
-        return true;
-    if (!password)
+    struct slice rest = server_first, salt, count;
+    if (server_first.len > SCRAM_MESSAGE_BYTES_MAX || !take_attribute(&rest, 'r', ret_nonce) ||
+        !take_attribute(&rest, 's', &salt) || !take_attribute(&rest, 'i', &count))
         return false;
-    scram_derive(password, salt, salt_len, iterations, &scram->keys);
+    AUTO_TEXT count_text = xstrndup(count.ptr, count.len);
+    long iterations = strtol(count_text, NULL, 10);
+    ssize_t salt_len = base64_decode(salt, ret_wanted->salt, sizeof(ret_wanted->salt));
+    if (!is_nonce(*ret_nonce) || !slice_starts_with(*ret_nonce, slice_of(scram->nonce)) ||
+        ret_nonce->len == strlen(scram->nonce) || iterations < 1 ||
+        iterations > SCRAM_ITERATIONS_MAX || salt_len <= 0)
+        return false;
+    ret_wanted->iterations = (int)iterations;
+    ret_wanted->salt_len = (size_t)salt_len;
     return true;
+}
+
+static bool fit(const struct scram_keys *keys, const struct scram_keys *wanted)
+{
+    return keys->has_client_key && keys->iterations == wanted->iterations &&
+           keys->salt_len == wanted->salt_len &&
+           memcmp(keys->salt, wanted->salt, wanted->salt_len) == 0;
+}
+
+bool scram_client_wants(const struct scram *scram, struct slice server_first,
+                        struct scram_keys *ret_keys)
+{
+    struct slice nonce;
+    *ret_keys = (struct scram_keys){0};
+    return read_server_first(scram, server_first, &nonce, ret_keys) && !fit(&scram->keys, ret_keys);
 }
 
 bool scram_client_final(struct scram *scram, const char *password, struct slice server_first,
                         struct buffer *message)
 {
-    struct slice rest = server_first, nonce, salt_text, count;
-    uint8_t salt[SCRAM_SALT_BYTES_MAX], proof[SCRAM_KEY_BYTES];
-    if (server_first.len > SCRAM_MESSAGE_BYTES_MAX || !take_attribute(&rest, 'r', &nonce) ||
-        !take_attribute(&rest, 's', &salt_text) || !take_attribute(&rest, 'i', &count))
+    struct slice nonce;
+    struct scram_keys wanted;
+    uint8_t proof[SCRAM_KEY_BYTES];
+    if (!read_server_first(scram, server_first, &nonce, &wanted))
         return false;
-    AUTO_TEXT count_text = xstrndup(count.ptr, count.len);
-    long iterations = strtol(count_text, NULL, 10);
-    ssize_t salt_len = base64_decode(salt_text, salt, sizeof(salt));
-    if (!is_nonce(nonce) || !slice_starts_with(nonce, slice_of(scram->nonce)) ||
-        nonce.len == strlen(scram->nonce) || iterations < 1 || iterations > SCRAM_ITERATIONS_MAX ||
-        salt_len <= 0 || !find_keys(scram, password, salt, (size_t)salt_len, (int)iterations))
-        return false;
+    if (!fit(&scram->keys, &wanted)) {
+        if (!password)
+            return false;
+        scram_derive(password, wanted.salt, wanted.salt_len, wanted.iterations, &scram->keys);
+    }
     AUTO_BUFFER final = {0};
     buffer_append_text(&final, "c=");
     append_binding(scram, &final);

@@ -33,6 +33,11 @@ bool scram_server_final(struct scram *scram, struct slice client_final, struct b
 
 /* Client. The password may be NULL when keys has the client's key. */
 void scram_client_first(struct scram *scram, struct buffer *message);
+/* Are keys to be derived from the password for what the server wants? Then *ret_keys has the salt
+ * and the iterations, and what comes of them, put into scram->keys, spares scram_client_final the
+ * time. */
+bool scram_client_wants(const struct scram *scram, struct slice server_first,
+                        struct scram_keys *ret_keys);
 bool scram_client_final(struct scram *scram, const char *password, struct slice server_first,
                         struct buffer *message);
 /* Does the server know the password too? */

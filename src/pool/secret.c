@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "secret.h"
 
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -140,22 +141,40 @@ void scram_derive(const char *password, const uint8_t *salt, size_t salt_len, in
     *ret_keys = keys;
 }
 
-void scram_mock(const char *name, struct scram_keys *ret_keys)
+static struct {
+    uint8_t key[SCRAM_KEY_BYTES];
+    bool made;
+} salts;
+
+void scram_salts_from(struct slice secret)
 {
-    static uint8_t key[SCRAM_KEY_BYTES];
-    static bool made;
-    uint8_t salt[SCRAM_KEY_BYTES];
-    if (!made && RAND_bytes(key, sizeof(key)) != 1)
+    static const char label[] = "weir: salts that belong to a name";
+    hmac_sha256((const uint8_t *)label, sizeof(label), secret, salts.key);
+    salts.made = true;
+}
+
+void scram_salt_of(const char *name, uint8_t ret[SCRAM_SALT_BYTES_MAX])
+{
+    if (!salts.made && RAND_bytes(salts.key, sizeof(salts.key)) != 1)
         abort();
-    made = true;
-    *ret_keys = (struct scram_keys){.iterations = SCRAM_ITERATIONS, .salt_len = 16};
-    hmac_sha256(key, sizeof(key), slice_of(name), salt);
-    memcpy(ret_keys->salt, salt, 16);
+    salts.made = true;
+    struct slice half = {(const char *)ret, SCRAM_KEY_BYTES};
+    hmac_sha256(salts.key, sizeof(salts.key), slice_of(name), ret);
+    hmac_sha256(salts.key, sizeof(salts.key), half, ret + SCRAM_KEY_BYTES);
+}
+
+void scram_mock(const char *name, const struct scram_keys *like, struct scram_keys *ret_keys)
+{
+    *ret_keys = (struct scram_keys){.iterations = like ? like->iterations : SCRAM_ITERATIONS,
+                                    .salt_len = like ? like->salt_len : SCRAM_SALT_BYTES};
+    scram_salt_of(name, ret_keys->salt);
     /* Nobody knows what hashes to these. */
     if (RAND_bytes(ret_keys->stored_key, SCRAM_KEY_BYTES) != 1 ||
         RAND_bytes(ret_keys->server_key, SCRAM_KEY_BYTES) != 1)
         abort();
 }
+
+static_assert(SCRAM_SALT_BYTES_MAX == 2 * SCRAM_KEY_BYTES, "scram_salt_of makes two halves");
 
 /* ---- md5 ---- */
 
@@ -200,12 +219,9 @@ bool secret_check_md5(const char *secret, const char *user, const uint8_t salt[4
 
 bool secret_check_password(const char *secret, const char *user, const char *password)
 {
-    struct scram_keys keys, derived;
+    struct scram_keys keys;
     char stored[MD5_TEXT_BYTES];
     switch (secret_form(secret, &keys)) {
-    case SECRET_SCRAM:
-        scram_derive(password, keys.salt, keys.salt_len, keys.iterations, &derived);
-        return secret_equal(derived.stored_key, keys.stored_key, SCRAM_KEY_BYTES);
     case SECRET_MD5:
         md5_stored(password, user, stored);
         return secret_equal(stored, secret, MD5_TEXT_BYTES - 1);

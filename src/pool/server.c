@@ -273,7 +273,8 @@ static const char *wear_of(const struct server *server)
     int64_t lifetime_ms = server->pool->limits.server_lifetime_ms;
     uint64_t age_us = pool_now() - server->born_us;
     if (server->tainted)
-        return "an administrator's command, another user's turn, or a query of the pool's failed";
+        return "an administrator's command, another user's turn, a cancel request that may still "
+               "come, or a query of the pool's failed";
     if (server->worn)
         return "a session has left what no reset takes away";
     bool over = lifetime_ms == 0 ? server->served : age_us > (uint64_t)lifetime_ms * 1000;
@@ -314,12 +315,12 @@ static void clean(struct server *server)
         server_close(server, "its client has left");
         return;
     }
-    if (server->cancels > 0) {
-        server_become(server, SERVER_CLEANING); /* a cancel may still hit what runs next */
-        return;
-    }
-    if (server->state != SERVER_CLEANING)
+    if (server->state != SERVER_CLEANING) {
         server_become(server, SERVER_CLEANING);
+        server->used_us = pool_now();
+    }
+    if (server->cancels > 0)
+        return; /* one may still hit what runs next */
     server->finishes = false;
     if (server->status != 'I') {
         (void)server_query(server, "ROLLBACK", NULL);

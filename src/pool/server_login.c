@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "credentials.h"
+#include "derive.h"
 #include "log.h"
 #include "pool.h"
 #include "resolve.h"
@@ -24,8 +25,10 @@ enum phase {
     PHASE_CONNECT,
     PHASE_TLS_ANSWER,
     PHASE_TLS,
+    PHASE_DERIVE,  /* keys for what the server wants are on their way */
     PHASE_AUTH,    /* up to AuthenticationOk */
     PHASE_SESSION, /* up to ReadyForQuery */
+    PHASE_ATTRS,   /* it is asked for what target_session_attrs needs */
     PHASE_QUERY,   /* connect_query runs */
 };
 
@@ -41,8 +44,11 @@ struct server_login {
     struct resolve *resolve;
     struct addrinfo *addresses, *address; /* of the host; the one that is tried */
     bool accept_any;
+    char is_so; /* what it was asked for target_session_attrs: 'y', 'n', or 0, nothing yet */
     struct scram scram;
     bool scram_runs, scram_proven;
+    struct derive *derive;
+    char *server_first; /* the message that it is for */
     char sqlstate[6];
     char *failure;
     const char *hint; /* … where the pool itself would not go on: what helps, a constant */
@@ -61,6 +67,8 @@ void server_login_free(struct server_login **login)
     if (!l)
         return;
     resolve_abandon(&l->resolve);
+    derive_abandon(&l->derive);
+    free(l->server_first);
     if (l->addresses)
         freeaddrinfo(l->addresses);
     scram_done(&l->scram);
@@ -106,8 +114,11 @@ static void reset_connection(struct server *server)
     stream_close(&server->stream, pool_process.loop);
     memset(&server->stream, 0, sizeof(server->stream));
     scram_done(&server->login->scram);
+    derive_abandon(&server->login->derive);
+    text_free(&server->login->server_first);
     server->login->scram_runs = server->login->scram_proven = false;
     server->login->said_bytes = 0;
+    server->login->is_so = 0;
     params_release(&server->params);
     server->params = params_empty();
     server->in.start = server->in.end = server->out.start = server->out.end = 0;
@@ -218,9 +229,7 @@ static void ask_for_tls(struct server *server)
         begin_tls(server);
         return;
     }
-    size_t begun = wire_begin(&out, 0);
-    wire_u32(&out, WIRE_SSL);
-    wire_end(&out, begun);
+    wire_ask_for_tls(&out);
     server->login->phase = PHASE_TLS_ANSWER;
     (void)send_out(server, &out);
 }
@@ -494,7 +503,7 @@ static void begin_scram(struct server *server, struct slice mechanisms)
     (void)send_out(server, &out);
 }
 
-static void continue_scram(struct server *server, struct slice text)
+static void answer_scram(struct server *server, struct slice text)
 {
     struct server_login *login = server->login;
     struct credentials *credentials = server->pool->credentials;
@@ -513,6 +522,37 @@ static void continue_scram(struct server *server, struct slice text)
     buffer_append_slice(&out, buffer_slice(&final));
     wire_end(&out, begun);
     (void)send_out(server, &out);
+}
+
+static void on_derived(void *owner, const char *password, const struct scram_keys *keys)
+{
+    struct server *server = owner;
+    struct server_login *login = server->login;
+    (void)password;
+    login->derive = NULL;
+    if (server->closed)
+        return;
+    AUTO_TEXT text = TAKE(login->server_first);
+    login->scram.keys = *keys;
+    login->phase = PHASE_AUTH;
+    answer_scram(server, slice_of(text));
+    if (!server->closed && server->login)
+        server_login_run(server, 0); /* what has come meanwhile */
+}
+
+static void continue_scram(struct server *server, struct slice text)
+{
+    struct server_login *login = server->login;
+    const char *password = server->pool->credentials->password;
+    struct scram_keys wanted;
+    if (!login->scram_runs || !password || !scram_client_wants(&login->scram, text, &wanted) ||
+        wanted.iterations <= DERIVE_AT_ONCE_MAX) {
+        answer_scram(server, text);
+        return;
+    }
+    login->phase = PHASE_DERIVE;
+    login->server_first = xstrndup(text.ptr, text.len);
+    login->derive = derive_start(password, &wanted, on_derived, server);
 }
 
 static void on_auth(struct server *server, struct slice body)
@@ -584,11 +624,41 @@ static bool is_on(const struct server *server, const char *parameter)
     return slice_equal(params_get(server->params, parameter), SLICE("on"));
 }
 
-/* Is it what target_session_attrs asks for? Servers before 14 do not report it and are taken. */
+/* What a server before 14, or something before a server, is asked, which does not report it; NULL:
+ * it does, or it does not matter. */
+static const char *attrs_query(const struct server *server)
+{
+    const struct pool *pool = server->pool;
+    enum session_attrs attrs = pool->database->attrs;
+    bool of_writes = attrs == ATTRS_READ_WRITE || attrs == ATTRS_READ_ONLY;
+    if (attrs == ATTRS_ANY || server->login->accept_any ||
+        (params_get(server->params, "in_hot_standby").ptr &&
+         (!of_writes || params_get(server->params, "default_transaction_read_only").ptr)))
+        return NULL;
+    /* Where WAL is sent there may be no SELECT. */
+    return of_writes || pool->replication ? "SHOW transaction_read_only"
+                                          : "SELECT pg_catalog.pg_is_in_recovery()";
+}
+
+static void on_attrs_row(struct server *server, struct slice body)
+{
+    struct slice value = {NULL, 0};
+    if (body.len < 2)
+        return;
+    body = (struct slice){body.ptr + 2, body.len - 2}; /* how many columns there are */
+    bool yes = wire_take_value(&body, &value) &&
+               (slice_equal(value, SLICE("on")) || slice_equal(value, SLICE("t")));
+    server->login->is_so = yes ? 'y' : 'n';
+}
+
+/* Is it what target_session_attrs asks for? */
 static bool has_attrs(const struct server *server)
 {
-    bool standby = is_on(server, "in_hot_standby");
-    bool read_only = standby || is_on(server, "default_transaction_read_only");
+    bool asked = server->login->phase == PHASE_ATTRS, yes = server->login->is_so == 'y';
+    bool standby = asked ? yes : is_on(server, "in_hot_standby");
+    bool read_only = asked ? yes : standby || is_on(server, "default_transaction_read_only");
+    if (asked && !server->login->is_so)
+        return false;
     switch (server->pool->database->attrs) {
     case ATTRS_READ_WRITE:
         return !read_only;
@@ -605,19 +675,28 @@ static bool has_attrs(const struct server *server)
     }
 }
 
+static void ask(struct server *server, const char *query, enum phase phase)
+{
+    AUTO_BUFFER out = {0};
+    server->login->phase = phase;
+    wire_query(&out, query);
+    (void)send_out(server, &out);
+}
+
 static void on_ready(struct server *server)
 {
-    const char *query = server->pool->database->connect_query;
-    AUTO_BUFFER out = {0};
-    if (!has_attrs(server)) {
+    const char *query = server->pool->database->connect_query, *attrs = attrs_query(server);
+    if (server->login->phase == PHASE_SESSION && attrs) {
+        ask(server, attrs, PHASE_ATTRS);
+        return;
+    }
+    if (server->login->phase != PHASE_QUERY && !has_attrs(server)) {
         note_failure(server, "08001", "no host has the target_session_attrs that are asked for");
         try_elsewhere(server);
         return;
     }
-    if (server->login->phase == PHASE_SESSION && query && *query) {
-        server->login->phase = PHASE_QUERY;
-        wire_query(&out, query);
-        (void)send_out(server, &out);
+    if (server->login->phase != PHASE_QUERY && query && *query) {
+        ask(server, query, PHASE_QUERY);
         return;
     }
     server->status = 'I';
@@ -642,7 +721,9 @@ static void on_message(struct server *server, char type, struct slice body)
         memcpy(server->cancel_key, body.ptr + 4, body.len - 4);
     } else if (type == 'Z' && !auth) {
         on_ready(server);
-    } else if (server->login->phase != PHASE_QUERY && type != 'N' && type != 'v') {
+    } else if (type == 'D' && server->login->phase == PHASE_ATTRS) {
+        on_attrs_row(server, body);
+    } else if (server->login->phase < PHASE_ATTRS && type != 'N' && type != 'v') {
         note_failure(server, "08006", "the database's server does not follow the protocol");
         try_elsewhere(server);
     }
@@ -669,8 +750,8 @@ static bool take_message(struct server *server)
     on_message(server, message.data[0],
                (struct slice){message.data + WIRE_HEADER_BYTES, length - 4});
     buffer_done(&message);
-    return !server->closed && server->login && stream_is_open(&server->stream) &&
-           server->stream.source.fd == fd;
+    return !server->closed && server->login && server->login->phase >= PHASE_AUTH &&
+           stream_is_open(&server->stream) && server->stream.source.fd == fd;
 }
 
 static void read_messages(struct server *server)

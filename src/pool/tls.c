@@ -189,23 +189,40 @@ static void name_server(SSL *ssl, const char *host, bool verify)
         (void)SSL_set1_host(ssl, host);
 }
 
-struct tls *tls_new(struct tls_context *context, int fd, const char *host)
+static struct tls *make(SSL_CTX *context, bool for_clients, int fd)
 {
     struct tls *tls = xcalloc(1, sizeof(*tls));
-    tls->for_clients = context->for_clients;
+    tls->for_clients = for_clients;
     tls->fd = fd;
-    tls->ssl = SSL_new(context->ssl);
+    tls->ssl = SSL_new(context);
     if (!tls->ssl || SSL_set_fd(tls->ssl, fd) != 1 || SSL_set_app_data(tls->ssl, tls) != 1)
         abort();
-    if (context->for_clients) {
+    if (for_clients) {
         tls->secrets = xcalloc(1, sizeof(*tls->secrets));
         SSL_set_accept_state(tls->ssl);
     } else {
         SSL_set_connect_state(tls->ssl);
     }
+    return tls;
+}
+
+struct tls *tls_new(struct tls_context *context, int fd, const char *host)
+{
+    struct tls *tls = make(context->ssl, context->for_clients, fd);
     if (host)
         name_server(tls->ssl, host, context->mode == TLS_VERIFY_FULL);
     return tls;
+}
+
+struct tls *tls_again(const struct tls *tls, int fd)
+{
+    struct tls *another = make(SSL_get_SSL_CTX(tls->ssl), false, fd);
+    const char *name = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
+    if (name)
+        (void)SSL_set_tlsext_host_name(another->ssl, name);
+    if (X509_VERIFY_PARAM_set1(SSL_get0_param(another->ssl), SSL_get0_param(tls->ssl)) != 1)
+        abort();
+    return another;
 }
 
 /* ---- who the peer is ---- */

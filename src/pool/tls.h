@@ -22,6 +22,8 @@ void tls_context_free(struct tls_context **context);
 
 /* Borrows fd. host: what a server's certificate has to be for (verify-full), NULL for clients. */
 struct tls *tls_new(struct tls_context *context, int fd, const char *host);
+/* The same, once more, for another connection to a server that `tls` leads to. */
+struct tls *tls_again(const struct tls *tls, int fd);
 /* 1: done. 0: in progress, come again when the socket is ready. -1: failed, see tls_failure. */
 int tls_handshake(struct tls *tls);
 const char *tls_failure(const struct tls *tls);

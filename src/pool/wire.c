@@ -46,6 +46,13 @@ void wire_query(struct buffer *out, const char *sql)
     wire_end(out, begun);
 }
 
+void wire_ask_for_tls(struct buffer *out)
+{
+    size_t begun = wire_begin(out, 0);
+    wire_u32(out, WIRE_SSL);
+    wire_end(out, begun);
+}
+
 void wire_ready(struct buffer *out, char status)
 {
     size_t begun = wire_begin(out, 'Z');

@@ -24,7 +24,7 @@ static void try_scram_server(struct slice text)
 {
     struct scram scram = {.known = true, .could_plus = true, .plus = text.len & 1};
     AUTO_BUFFER answer = {0};
-    scram_mock("somebody", &scram.keys);
+    scram_mock("somebody", NULL, &scram.keys);
     const char *half = text.len ? memchr(text.ptr, '|', text.len) : NULL;
     struct slice first = {text.ptr, half ? (size_t)(half - text.ptr) : text.len};
     if (scram_server_first(&scram, first, &answer) && half &&

@@ -160,6 +160,14 @@ test("time limits: of a query, of a transaction that idles, of a login", async (
   await pool.stop();
 });
 
+test("a reset has its time from when it begins, however long the transaction before it was", async () => {
+  const pool = await open('pool_size = 1\ncancel_wait_timeout = "1s"\nserver_reset_query_always = true\nserver_reset_query = "select pg_sleep(0.4)"');
+  const wire = await Wire.login(pool.port);
+  const [[first]] = await wire.rows("select pg_backend_pid(), pg_sleep(1.2)");
+  assert.equal((await wire.rows("select pg_backend_pid()"))[0][0], first);
+  await pool.stop();
+});
+
 test("a reload keeps clients, and a stop lets transactions end", async () => {
   const pool = await open("pool_size = 2");
   const wire = await Wire.login(pool.port);
@@ -212,6 +220,44 @@ const auth = (code, rest = Buffer.alloc(0)) => {
   return message("R", head, rest);
 };
 const welcome = Buffer.concat([auth(0), message("S", "server_version", "15"), message("K", Buffer.alloc(8)), message("Z", Buffer.from("I"))]);
+
+test("several hosts before Postgres 14, which do not report what they are: they are asked", async () => {
+  const row = (value) => Buffer.concat([message("T", Buffer.from([0, 1]), "x", Buffer.alloc(18)), message("D", Buffer.from([0, 1, 0, 0, 0, value.length]), Buffer.from(value)), message("C", "SELECT 1"), message("Z", Buffer.from("I"))]);
+  const old = async (name, { readOnly, standby }) => {
+    const asked = [];
+    const server = await fakeServer((socket) => {
+      socket.write(welcome);
+      socket.on("data", (data) => {
+        const sql = data.toString("latin1", 5, data.length - 1);
+        asked.push(sql);
+        socket.write(row({ "SHOW transaction_read_only": readOnly ? "on" : "off", "SELECT pg_catalog.pg_is_in_recovery()": standby ? "t" : "f" }[sql] ?? name));
+      });
+    });
+    return Object.assign(server, { asked });
+  };
+  const hosts = [await old("standby", { readOnly: true, standby: true }), await old("read only", { readOnly: true }), await old("primary", {})];
+  const ports = [...hosts, ...hosts].map(({ port }) => port);
+  for (const [attrs, from, found] of [["any", 0, "standby"], ["read-write", 0, "primary"], ["read-only", 1, "read only"], ["primary", 0, "read only"], ["standby", 1, "standby"], ["prefer-standby", 1, "standby"]]) {
+    for (const { asked } of hosts) asked.length = 0;
+    const url = `postgres://${ports.slice(from, from + 3).map((port) => `127.0.0.1:${port}`).join(",")}/x?sslmode=disable&target_session_attrs=${attrs}`;
+    const pool = await startPool(`auth = "any"\n[[databases]]\nname = "*"\nurl = "${url}"\n`);
+    const wire = await Wire.login(pool.port);
+    assert.deepEqual(await wire.rows("select name"), [[found]], attrs);
+    if (attrs === "any") assert.deepEqual(hosts.flatMap(({ asked }) => asked), ["select name"]);
+    await pool.stop("SIGKILL");
+  }
+  // Where there is none, any is right for prefer-standby alone.
+  for (const [attrs, found] of [["prefer-standby", "primary"], ["standby", undefined]]) {
+    const pool = await startPool(`auth = "any"\n[[databases]]\nname = "*"\nurl = "postgres://127.0.0.1:${hosts[2].port}/x?sslmode=disable&target_session_attrs=${attrs}"\n`);
+    const wire = await Wire.open(pool.port);
+    wire.send(startup({ user: "x", database: "x" }));
+    const replies = await wire.wait((messages) => messages.some(({ type }) => "EZ".includes(type)));
+    if (found) assert.deepEqual(await wire.rows("select name"), [[found]]);
+    else assert.match(errorOf(replies).M, /no host has the target_session_attrs/);
+    await pool.stop("SIGKILL");
+  }
+  for (const host of hosts) host.close();
+});
 
 for (const [name, play] of Object.entries({
   "closes at once": (socket) => socket.end(),

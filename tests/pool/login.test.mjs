@@ -65,6 +65,61 @@ test("clients: SCRAM, by a password and by a verifier; wrong passwords and unkno
   await pool.stop();
 });
 
+// The numbers of authentication requests, and what SCRAM's first answer says: the salt and the iterations.
+async function askedFor(pool, user, { withTls } = {}) {
+  const wire = withTls ? await Wire.openTls(pool.port, { ALPNProtocols: ["postgresql"] }) : await Wire.open(pool.port);
+  const next = async () => (await wire.wait((messages) => messages.length > 0))[0].body;
+  wire.send(startup({ user, database: "postgres" }));
+  const code = (await next()).readUInt32BE(0);
+  let scram;
+  if (code === 10) {
+    const first = Buffer.from("n,,n=,r=abcdefgh");
+    wire.send(message("p", "SCRAM-SHA-256", Buffer.from([0, 0, 0, first.length]), first));
+    const [, salt, iterations] = (await next()).toString("latin1", 4).match(/s=([^,]*),i=(\d+)/);
+    scram = { salt, iterations: Number(iterations), bytes: Buffer.from(salt, "base64").length };
+  }
+  wire.close();
+  return { code, ...scram };
+}
+
+test("who guesses names sees nothing: neither in what is asked for, nor over a reload and a restart", async () => {
+  const names = ["real", "clear", "unknown", "another"];
+  const users = `${user("real", scramVerifier("x", 5000))}${user("clear", "y")}`;
+  const { certificate, key } = makeCertificate(postgres.dir, "names", "localhost");
+  for (const withTls of [false, true]) {
+    const tls = withTls ? `[tls]\nmode = "require"\ncertificate_file = "${certificate}"\nkey_file = "${key}"\n` : "";
+    const toml = `${users}${tls}${database(postgres)}`;
+    const answers = async (pool) => Promise.all(names.map((name) => askedFor(pool, name, { withTls })));
+    const pool = await startPool(toml);
+    const before = await answers(pool);
+    assert.equal(new Set(before.map(({ salt }) => salt)).size, names.length);
+    assert.ok(before.every(({ code, bytes }) => code === 10 && bytes === 16));
+    assert.deepEqual(await answers(pool), before);
+    pool.write(`${toml}\n`);
+    pool.weir.process.kill("SIGHUP");
+    await eventually(() => assert.equal(pool.weir.output.match(/pool ready on/g).length, 2));
+    assert.deepEqual(await answers(pool), before);
+    await pool.stop();
+    const again = await startPool(toml);
+    assert.deepEqual(await answers(again), before);
+    await again.stop();
+  }
+  // Of many that there are not, some are asked as the one and some as the other.
+  const many = Array.from({ length: 40 }, (_, i) => `guess${i}`);
+  const pool = await startPool(`auth = "md5"\nfailed_login_delay = "0s"\n${users}${database(postgres)}`);
+  assert.deepEqual([await askedFor(pool, "real"), await askedFor(pool, "clear")].map(({ code, iterations }) => [code, iterations]), [[10, 5000], [5, undefined]]);
+  const kinds = new Set();
+  for (const name of many) kinds.add(JSON.stringify([await askedFor(pool, name)].map(({ code, iterations }) => [code, iterations])));
+  assert.deepEqual([...kinds].sort(), ["[[10,5000]]", "[[5,null]]"]);
+  await pool.stop();
+  // Where all are kept alike, all are asked alike.
+  for (const [secret, code] of [[scramVerifier("x"), 10], ["x", 5]]) {
+    const alike = await startPool(`auth = "md5"\n${user("real", secret)}${database(postgres)}`);
+    for (const name of ["real", ...many.slice(0, 8)]) assert.equal((await askedFor(alike, name)).code, code);
+    await alike.stop();
+  }
+});
+
 test("clients: md5 and clear passwords", async () => {
   for (const auth of ["md5", "password"]) {
     const pool = await startPool(`auth = "${auth}"\n${user("md5_user", "md5 secret")}${database(postgres)}`);
@@ -82,6 +137,84 @@ test("pass-through: a verifier logs in to the server by what the client proves",
   assert.match(psql({ ...at, password: "wrong" }), /password authentication failed/);
   assert.equal(psql({ ...at, password: "scram secret" }), "scram_user");
   await pool.stop();
+});
+
+test("keys of a million iterations, that a server or a verifier asks for, keep nobody else waiting", { timeout: 60000 * patience }, async () => {
+  // Plays SCRAM up to the proof, which takes a quarter of a second of the pool's time, and then refuses.
+  const million = { asked: 0, answered: 0 };
+  const code = (number) => Buffer.from([0, 0, 0, number]);
+  const server = net.createServer((socket) => {
+    socket.unref().on("error", () => {});
+    socket.once("data", () => socket.write(message("R", code(10), "SCRAM-SHA-256", Buffer.from([0]))));
+    socket.on("data", (data) => {
+      const text = data.toString("latin1");
+      if (data[0] !== 0x70) return;
+      if (text.includes("n,,")) {
+        million.asked = Date.now();
+        million.queries = queries;
+        socket.write(message("R", code(11), Buffer.from(`r=${text.match(/r=(.*)$/)[1]}more,s=${Buffer.from("salt").toString("base64")},i=1000000`)));
+      } else {
+        million.answered = Date.now();
+        million.queries = queries - million.queries;
+        socket.end(message("E", Buffer.from("SFATAL\0C28P01\0Mno\0\0")));
+      }
+    });
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  server.unref();
+  // A server that keeps more iterations than most: by the clear password, and by what a client's login proves.
+  const verifier = scramVerifier("scram secret", 200000);
+  postgres.sql(`alter role scram_user password '${verifier}'`);
+  const base = (name, extra = "", at = postgres) => database(at, `database = "postgres"\n${extra}`, name);
+  const pool = await startPool(
+    `auth = "password"\nfailed_login_delay = "0s"\n${user("patient", scramVerifier("x", 1000000))}${user("quick", "y")}${user("scram_user", verifier)}` +
+      base("good", 'user = "postgres"') + base("own") + base("clear", 'user = "scram_user"\npassword = "scram secret"') +
+      base("hostile", 'user = "u"\npassword = "p"', server.address()),
+  );
+  const to = (name, password, database) => new pg.Client({ host: "127.0.0.1", port: pool.port, user: name, password, database });
+  const login = async (...parameters) => {
+    const client = to(...parameters);
+    client.on("error", () => {});
+    try {
+      await client.connect();
+      return (await client.query("select current_user::text as u")).rows[0].u;
+    } catch (error) {
+      return error.code;
+    } finally {
+      await client.end().catch(() => {});
+    }
+  };
+  const quick = to("quick", "y", "good");
+  await quick.connect();
+  let queries = 0, stop = false;
+  const busy = (async () => {
+    for (; !stop; queries++) await quick.query("select 1");
+  })();
+  assert.equal(await login("quick", "y", "hostile"), "28P01");
+  assert.ok(million.answered > million.asked, "it was answered");
+  assert.ok(million.queries > 3, `${million.queries} queries in ${million.answered - million.asked} ms`);
+  for (const [name, password, found] of [["patient", "x", "postgres"], ["patient", "wrong", "28P01"]]) {
+    const before = queries, begun = Date.now();
+    assert.equal(await login(name, password, "good"), found);
+    assert.ok(queries - before > 20, `${queries - before} queries in ${Date.now() - begun} ms`);
+  }
+  // Who leaves waits no longer, and nothing waits for it.
+  const gone = await Promise.all(Array.from({ length: 30 }, () => Wire.open(pool.port)));
+  for (const wire of gone) wire.send(startup({ user: "patient", database: "good" }), message("p", "x"));
+  await new Promise((done) => setTimeout(done, 300));
+  for (const wire of gone) wire.close();
+  const begun = Date.now();
+  assert.equal(await login("patient", "x", "good"), "postgres");
+  assert.ok(Date.now() - begun < 5000 * patience);
+  stop = true;
+  await busy;
+  await quick.end();
+  assert.equal(await login("quick", "y", "clear"), "scram_user");
+  assert.equal(await login("scram_user", "scram secret", "own"), "scram_user");
+  assert.equal(await login("scram_user", "wrong", "own"), "28P01");
+  await pool.stop();
+  server.close();
+  postgres.sql("alter role scram_user password 'scram secret'");
 });
 
 test("trust: known users only; any: everybody", async () => {

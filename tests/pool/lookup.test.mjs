@@ -62,7 +62,17 @@ test("a changed password counts at once after a failure", async () => {
 
 test("md5 and clear passwords", async () => {
   const md5 = await open("", "md5");
+  // Whom the database does not know is asked as whom it knows.
+  const asked = async (user) => {
+    const wire = await Wire.open(md5.port);
+    wire.send(startup({ user, database: "postgres" }));
+    const [{ body }] = await wire.wait((messages) => messages.length > 0);
+    wire.close();
+    return body.readUInt32BE(0);
+  };
+  assert.deepEqual([await asked("nobody"), await asked("scram_user"), await asked("nobody")], [10, 10, 10]);
   assert.equal(await login(md5, "md5_user", "md5 secret"), "md5_user");
+  assert.deepEqual([await asked("nobody"), await asked("md5_user"), await asked("nobody")], [5, 5, 5]);
   assert.equal(await login(md5, "scram_user", "scram secret"), "scram_user");
   await refused(md5, "md5_user", "guessed");
   const clear = await open("", "password");
@@ -116,4 +126,12 @@ test("with trust it is enough that auth_query knows the user, also one without a
   assert.equal(await ask("unsecured"), undefined);
   assert.equal(await ask("asker"), undefined);
   assert.match(await ask("nobody_at_all"), /"trust" authentication failed for user "nobody_at_all": no such user is listed/);
+  // Who is in at once, since the connections are another user's, who has logged in before.
+  const shared = await startPool(`auth = "trust"\nauth_user = "asker"\n[[users]]\nname = "asker"\npassword = "asker secret"\n${database(postgres, 'user = "postgres"')}`);
+  for (const user of ["unsecured", "scram_user", "md5_user"]) {
+    const wire = await Wire.open(shared.port);
+    wire.send(startup({ user, database: "postgres" }));
+    await wire.until("Z");
+    assert.deepEqual(await wire.rows("select current_user"), [["postgres"]]);
+  }
 });

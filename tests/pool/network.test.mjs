@@ -6,6 +6,7 @@ import { chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import tls from "node:tls";
 
 import { Wire, copyData, copyDone, database, errorOf, eventually, makeCertificate, patience, query, sleep, sslRequest, startPool, startPostgres } from "./lib.mjs";
 
@@ -134,13 +135,16 @@ test("a network that swallows everything: 08006 for what was under way, new conn
   await pool.stop();
 });
 
-// Between the pool and Postgres: what goes to the server is counted, and connections can be made to swallow everything.
+// Between the pool and Postgres: what goes to the server is counted, and connections can be made to swallow everything, or to
+// be somebody else's: what near() does with them.
 async function middle() {
-  const way = { connections: [], seen: "" };
+  const way = { connections: [], seen: "", near: undefined };
   const server = net.createServer((near) => {
-    const far = net.connect(postgres.port, "127.0.0.1"), connection = { swallows: false };
+    if (way.near) return way.near(near.unref());
+    const far = net.connect(postgres.port, "127.0.0.1"), connection = { swallows: false, seen: "" };
     way.connections.push(connection);
     near.on("data", (data) => {
+      connection.seen += data.toString("latin1");
       way.seen += data.toString("latin1");
       if (!connection.swallows) far.write(data);
     });
@@ -193,6 +197,96 @@ test("server_check_query: who was idle for server_check_delay is asked first, an
   assert.equal(way.count("Q\0\0\0\x05\0"), 2);
   way.close();
   await pool.stop();
+});
+
+test("a cancel request that may still come hits nobody: its connection is closed", { timeout: 60000 * patience }, async () => {
+  const pool = await open('pool_size = 1\ncancel_wait_timeout = "1s"');
+  const [one, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  const [[first]] = await one.rows("select pg_backend_pid()");
+  const postmaster = Number(readFileSync(join(postgres.dir, "data/postmaster.pid"), "utf8").split("\n")[0]);
+  one.send(query("select pg_sleep(1.5)"));
+  await sleep(100);
+  process.kill(postmaster, "SIGSTOP"); // it accepts, and passes nothing on
+  try {
+    await Wire.cancel(pool.port, one.key);
+    assert.equal(errorOf(await one.until("Z")), undefined);
+    other.send(query("select pg_backend_pid(), pg_sleep(1)"));
+    await sleep(1500);
+  } finally {
+    process.kill(postmaster, "SIGCONT");
+  }
+  const replies = await other.until("Z");
+  assert.equal(errorOf(replies), undefined);
+  assert.ok(!replies.some(({ type, body }) => type === "D" && body.includes(first)), "it has another backend");
+  // One that is passed on costs no connection.
+  const [[second]] = await one.rows("select pg_backend_pid()");
+  one.send(query("select pg_sleep(20)"));
+  await sleep(200);
+  await Wire.cancel(pool.port, one.key);
+  assert.equal(errorOf(await one.until("Z")).C, "57014");
+  assert.deepEqual(await other.rows("select pg_backend_pid()"), [[second]]);
+  await pool.stop();
+});
+
+test("cancel requests go through TLS where the connection does, to the same server, or not at all", { timeout: 60000 * patience }, async () => {
+  const way = await middle();
+  for (const mode of ["verify-full", "prefer", "disable"]) {
+    way.connections.length = 0;
+    const pool = await startPool(`auth = "any"\npool_size = 1\ncancel_wait_timeout = "2s"\n[[databases]]\nname = "*"\nhost = "localhost"\nport = ${way.port}\n` +
+      `[databases.tls]\nmode = "${mode}"\nca_file = "${postgres.dir}/server.crt"\n`);
+    const wire = await Wire.login(pool.port);
+    const cancel = async () => {
+      wire.send(query("select pg_sleep(2)"));
+      await sleep(300);
+      await Wire.cancel(pool.port, wire.key);
+      return errorOf(await wire.until("Z"))?.C;
+    };
+    assert.equal(await cancel(), "57014", mode);
+    const inTheClear = way.connections.filter(({ seen }) => seen.includes("\x04\xd2\x16\x2e"));
+    const named = way.connections.filter(({ seen }) => seen.includes("\0\x09localhost"));
+    assert.equal(way.connections.length, 2);
+    assert.deepEqual([inTheClear.length, named.length], mode === "disable" ? [1, 0] : [0, 2], `${mode}: in the clear, with SNI`);
+    if (mode === "disable") {
+      await pool.stop();
+      break;
+    }
+    // Whoever else answers is told nothing: one without TLS, and one with another certificate.
+    const { certificate, key } = makeCertificate(postgres.dir, "impostor", "localhost");
+    let told = "";
+    const hear = (socket) => socket.on("error", () => {}).on("data", (data) => (told += data.toString("latin1")));
+    const impostors = [
+      (near) => near.once("data", () => hear(near).write("N")).on("error", () => {}),
+      (near) => near.once("data", () => {
+        hear(new tls.TLSSocket(near, { isServer: true, cert: readFileSync(certificate), key: readFileSync(key) }));
+        near.write("S");
+      }).on("error", () => {}),
+    ];
+    for (const near of mode === "verify-full" ? impostors : impostors.slice(0, 1)) {
+      way.near = near;
+      assert.equal(await cancel(), undefined, mode);
+      assert.equal(told, "", mode);
+    }
+    way.near = undefined;
+    assert.equal(await cancel(), "57014", mode);
+    await pool.stop();
+  }
+  // The same where it begins with TLS (Postgres 17), which something in front of it does here.
+  const { certificate, key } = makeCertificate(postgres.dir, "direct", "localhost");
+  let cancels = 0;
+  way.near = (near) => {
+    const inside = new tls.TLSSocket(near.on("error", () => {}), { isServer: true, cert: readFileSync(certificate), key: readFileSync(key), ALPNProtocols: ["postgresql"] });
+    const far = net.connect(postgres.port, "127.0.0.1").unref();
+    inside.on("data", (data) => (cancels += data.includes(Buffer.from([4, 210, 22, 46])))).pipe(far).on("error", () => {}).pipe(inside).on("error", () => {});
+  };
+  const pool = await startPool(`auth = "any"\npool_size = 1\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${way.port}\n[databases.tls]\nmode = "require"\ndirect = true\n`);
+  const wire = await Wire.login(pool.port);
+  wire.send(query("select pg_sleep(20)"));
+  await sleep(300);
+  await Wire.cancel(pool.port, wire.key);
+  assert.equal(errorOf(await wire.until("Z")).C, "57014");
+  assert.equal(cancels, 1);
+  await pool.stop();
+  way.close();
 });
 
 test("a name that means another host: new connections go there", needsRoot, async () => {

@@ -167,7 +167,8 @@ static void reads_names_as_postgres_does(void **state)
     assert_string_equal(name, "p");
     assert_false(traits_executed(SLICE("execute a; execute b"), name, &place));
     assert_false(traits_executed(SLICE("execute"), name, &place));
-    assert_true(traits_channels(SLICE("select /* */ * from pg_catalog.pg_listening_channels ( ) ;")));
+    assert_true(
+        traits_channels(SLICE("select /* */ * from pg_catalog.pg_listening_channels ( ) ;")));
     assert_true(traits_channels(SLICE("Select PG_Listening_Channels()")));
     assert_false(traits_channels(SLICE("select pg_listening_channels() limit 1")));
     assert_false(traits_channels(SLICE("select pg_listening_channels(); select 1")));
@@ -199,6 +200,51 @@ static void proves_as_the_standard_shows(void **state)
     assert_false(
         scram_client_verify(&scram, SLICE("v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")));
     scram_done(&scram);
+}
+
+/* The salt and the iterations that the server names, unless the keys at hand are for them. */
+static void says_which_keys_it_wants(void **state)
+{
+    static const char first[] = "r=rOprNGfwEbeRWgbNEkqO%hvY,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=";
+    struct scram scram = {0};
+    struct scram_keys wanted;
+    AUTO_TEXT long_one = xasprintf("%s%d", first, SCRAM_ITERATIONS_MAX);
+    AUTO_TEXT too_long = xasprintf("%s%d", first, SCRAM_ITERATIONS_MAX + 1);
+    (void)state;
+    strcpy(scram.nonce, "rOprNGfwEbeRWgbNEkqO");
+    assert_true(scram_client_wants(&scram, slice_of(long_one), &wanted));
+    assert_int_equal(wanted.iterations, SCRAM_ITERATIONS_MAX);
+    assert_int_equal(wanted.salt_len, 16);
+    assert_false(scram_client_wants(&scram, slice_of(too_long), &wanted));
+    assert_false(scram_client_wants(&scram, slice_of(first), &wanted));
+    AUTO_TEXT short_one = xasprintf("%s%d", first, 1);
+    assert_true(scram_client_wants(&scram, slice_of(short_one), &wanted));
+    scram_derive("x", wanted.salt, wanted.salt_len, wanted.iterations, &scram.keys);
+    assert_false(scram_client_wants(&scram, slice_of(short_one), &wanted));
+    scram_done(&scram);
+}
+
+/* The same as long as the secret is. */
+static void makes_salts_of_names(void **state)
+{
+    uint8_t one[SCRAM_SALT_BYTES_MAX], other[SCRAM_SALT_BYTES_MAX];
+    struct scram_keys like = {.iterations = 7, .salt_len = SCRAM_SALT_BYTES_MAX}, keys;
+    (void)state;
+    scram_salts_from(SLICE("a secret"));
+    scram_salt_of("somebody", one);
+    scram_salt_of("nobody", other);
+    assert_memory_not_equal(one, other, SCRAM_SALT_BYTES);
+    scram_salts_from(SLICE("another"));
+    scram_salt_of("somebody", other);
+    assert_memory_not_equal(one, other, SCRAM_SALT_BYTES);
+    scram_salts_from(SLICE("a secret"));
+    scram_mock("somebody", &like, &keys);
+    assert_int_equal(keys.iterations, 7);
+    assert_int_equal(keys.salt_len, SCRAM_SALT_BYTES_MAX);
+    assert_memory_equal(keys.salt, one, SCRAM_SALT_BYTES_MAX);
+    scram_mock("somebody", NULL, &keys);
+    assert_int_equal(keys.iterations, SCRAM_ITERATIONS);
+    assert_int_equal(keys.salt_len, SCRAM_SALT_BYTES);
 }
 
 static void exchange(const char *password, bool plus, const char *binding, bool *ret_in,
@@ -302,6 +348,8 @@ int main(void)
         cmocka_unit_test(reads_names_as_postgres_does),
         cmocka_unit_test(proves_as_the_standard_shows),
         cmocka_unit_test(logs_in_and_refuses),
+        cmocka_unit_test(says_which_keys_it_wants),
+        cmocka_unit_test(makes_salts_of_names),
         cmocka_unit_test(keeps_sets_of_parameters_once),
         cmocka_unit_test(shares_statements_and_finds_names),
     };

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "derive.h"
+
+#include <stdlib.h>
+
+#include "list.h"
+#include "offload.h"
+
+struct derive {
+    struct offload offload;
+    struct link link; /* of those that wait */
+    char *password;
+    struct scram_keys keys;
+    derive_fn *on_done;
+    void *owner; /* NULL: abandoned */
+};
+
+static struct derive *running;
+
+static struct list *waiting(void)
+{
+    static struct list list;
+    if (!list.head.next)
+        list_init(&list);
+    return &list;
+}
+
+static void work(struct offload *offload)
+{
+    struct derive *derive = CONTAINER_OF(offload, struct derive, offload);
+    struct scram_keys like = derive->keys;
+    scram_derive(derive->password, like.salt, like.salt_len, like.iterations, &derive->keys);
+}
+
+static void free_derive(struct derive *derive)
+{
+    secret_text_release(&derive->password);
+    secret_wipe(&derive->keys, sizeof(derive->keys));
+    free(derive);
+}
+
+static void start_next(void)
+{
+    struct link *link = list_first(waiting());
+    if (running || !link)
+        return;
+    running = CONTAINER_OF(link, struct derive, link);
+    list_remove(waiting(), link);
+    offload_start(&running->offload);
+}
+
+static void done(struct offload *offload)
+{
+    struct derive *derive = CONTAINER_OF(offload, struct derive, offload);
+    if (derive->owner && offload->failed)
+        work(offload);
+    running = NULL;
+    start_next();
+    if (derive->owner)
+        derive->on_done(derive->owner, derive->password, &derive->keys);
+    free_derive(derive);
+}
+
+struct derive *derive_start(const char *password, const struct scram_keys *like, derive_fn *on_done,
+                            void *owner)
+{
+    struct derive *derive = xcalloc(1, sizeof(*derive));
+    derive->offload = (struct offload){.work = work, .done = done};
+    derive->password = secret_text_new(password);
+    derive->keys = *like;
+    derive->on_done = on_done;
+    derive->owner = owner;
+    list_push_back(waiting(), &derive->link);
+    start_next();
+    return derive;
+}
+
+void derive_abandon(struct derive **derive)
+{
+    struct derive *d = TAKE(*derive);
+    if (!d)
+        return;
+    d->owner = NULL;
+    if (d == running)
+        return;
+    list_remove(waiting(), &d->link);
+    free_derive(d);
+}
