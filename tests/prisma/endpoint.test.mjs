@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import http from "node:http";
+import https from "node:https";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
@@ -375,6 +377,56 @@ test("interactive transactions: of another key, of a client that is killed, and 
   assert.ok(starts.includes(200) && starts.some((status) => status === 429 || status === 409), String(new Set(starts)));
   assert.equal((await post("/query", plan, stranger.key)).status, 200, "other keys are unharmed");
   await until(async () => (await post("/transaction/start", '{"timeout":100}')).status === 200);
+});
+
+// In front of the endpoint, with its certificate: what may be there in weir's place. says: what it adds to the headers.
+async function tlsFront(says) {
+  const pair = { cert: readFileSync(endpoint.certificate), key: readFileSync(endpoint.certificate.replace(".pem", "-key.pem")) };
+  const front = https.createServer(pair, (request, response) => {
+    const { method, url: path, headers } = request;
+    const behind = http.request({ host: "127.0.0.1", port: endpoint.port, method, path, headers: { ...headers, ...says } }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    request.pipe(behind);
+  });
+  await new Promise((done) => front.listen(0, done));
+  return { edgeUrl: `prisma://localhost:${front.address().port}/?api_key=${endpoint.first.key}`, close: () => (front.close(), front.closeAllConnections()) };
+}
+
+test("with TLS in front of weir, a transaction goes on there", { timeout: 60000 * patience }, async () => {
+  const v5 = clients("v5");
+  v5.trust(readFileSync(endpoint.certificate));
+  for (const [made, says] of [[v5, { "x-forwarded-proto": "https" }], [v6, { "x-forwarded-proto": "https" }], [v7, {}], [v5, {}]]) {
+    const front = await tlsFront(says), p = made.edge(front.edgeUrl);
+    assert.equal(await p.$transaction(async (tx) => (await tx.user.count()) + (await tx.tag.count())), 7);
+    front.close();
+    await p.$disconnect();
+  }
+});
+
+test("where a transaction goes on is told in the clear to nobody but who came so, on this machine", async () => {
+  const told = (version, host, headers = {}) =>
+    new Promise((done, fail) => {
+      const all = { host, authorization: `Bearer ${endpoint.first.key}`, ...headers };
+      const request = http.request({ host: "127.0.0.1", port: endpoint.port, method: "POST", path: `/${version}/x/transaction/start`, headers: all }, (answer) => {
+        let text = "";
+        answer.on("data", (chunk) => (text += chunk)).on("end", () => done(new URL(JSON.parse(text)["data-proxy"].endpoint).origin));
+      });
+      request.on("error", fail).end('{"timeout":100}');
+    });
+  for (const [origin, ...how] of [
+    ["http://localhost:7777", "6.19.3", "localhost:7777"],
+    ["http://127.0.0.1:7777", "6.19.3", "127.0.0.1:7777"],
+    ["http://[::1]:7777", "6.19.3", "[::1]:7777"],
+    ["https://localhost:7777", "5.22.0", "localhost:7777"],
+    ["https://localhost:7777", "6.19.3", "localhost:7777", { "x-forwarded-proto": "https" }],
+    ["https://db.example.com", "6.19.3", "db.example.com"],
+    ["https://db.example.com", "6.19.3", "db.example.com", { "x-forwarded-proto": "http" }],
+    ["https://localhost.example.com", "6.19.3", "localhost.example.com"],
+    ["https://10.0.0.1:8788", "6.19.3", "10.0.0.1:8788"],
+  ])
+    assert.equal(await told(...how), origin, how.join(" "));
 });
 
 test("statements are told to who listens for them", async () => {
