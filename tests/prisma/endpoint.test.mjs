@@ -429,6 +429,32 @@ test("where a transaction goes on is told in the clear to nobody but who came so
     assert.equal(await told(...how), origin, how.join(" "));
 });
 
+for (const version of ["v5", "v6", "v7"])
+  test(`@prisma/client of a Node program takes the URL as the edge client does (${version})`, { timeout: 60000 * patience }, async () => {
+    await admin.query(seed);
+    const made = clients(version);
+    made.trust?.(readFileSync(endpoint.certificate));
+    const p = made.node(endpoint.edgeUrl(undefined, version !== "v5"));
+    assert.deepEqual(await p.user.findUnique({ where: { id: 1 }, select: { email: true, posts: { select: { title: true }, orderBy: { id: "asc" }, take: 1 } } }), { email: "ada@example.com", posts: [{ title: "Hello" }] });
+    assert.equal((await fails(p.user.create({ data: { email: "ada@example.com" } }))).code, "P2002");
+    assert.deepEqual(await p.$transaction([p.tag.create({ data: { name: "of Node" }, select: { name: true } }), p.tag.count()]), [{ name: "of Node" }, 4]);
+    const cached = () => p.tag.findMany({ cacheStrategy: { ttl: 60 } }).withAccelerateInfo();
+    assert.deepEqual([(await cached()).info.cacheStatus, (await cached()).info.cacheStatus], ["miss", "ttl"]);
+    const views = p.$transaction(
+      async (tx) => {
+        const { views } = await tx.post.update({ where: { id: 1 }, data: { views: { increment: 1 } } });
+        assert.equal((await p.post.findUnique({ where: { id: 1 } })).views, views - 1, "others see it later");
+        return views;
+      },
+      { isolationLevel: "RepeatableRead" },
+    );
+    assert.equal(await views, (await p.post.findUnique({ where: { id: 1 } })).views);
+    await assert.rejects(p.$transaction(async (tx) => { await tx.tag.deleteMany(); throw new Error("no"); }), /^Error: no$/);
+    assert.equal(await p.tag.count(), 4);
+    await admin.query(seed);
+    await p.$disconnect();
+  });
+
 test("statements are told to who listens for them", async () => {
   const p = v6.edge(endpoint.edgeUrl(), { log: [{ emit: "event", level: "query" }] });
   const seen = [];

@@ -5,6 +5,7 @@ const edge = require("./generated/edge/edge");
 
 exports.Prisma = { edge: edge.Prisma };
 exports.edge = (url, options) => new edge.PrismaClient({ datasourceUrl: url, ...options }).$extends(withAccelerate());
+exports.node = (url, options) => new (require("./generated/edge").PrismaClient)({ datasourceUrl: url, ...options }).$extends(withAccelerate());
 
 // What NODE_EXTRA_CA_CERTS does for a process that begins.
 exports.trust = (ca) => {

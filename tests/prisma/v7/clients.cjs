@@ -7,3 +7,4 @@ const { Prisma, PrismaClient } = require("./generated/client");
 exports.Prisma = { direct: Prisma, edge: Prisma };
 exports.direct = (url, options) => new PrismaClient({ adapter: new PrismaPg({ connectionString: url }), ...options });
 exports.edge = (url, options) => new PrismaClient({ accelerateUrl: url, ...options }).$extends(withAccelerate());
+exports.node = exports.edge;
