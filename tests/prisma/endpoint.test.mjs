@@ -68,8 +68,13 @@ test("weir prisma key: list, revoke, and what is misused", () => {
   assert.equal(again.status, 1);
   assert.match(again.stderr, /no key .*key list/);
   assert.equal(cli("create", "--database", "nowhere").status, 1);
-  assert.match(cli("create", "--database", "nowhere").stderr, /no database "nowhere".*"private".*\[\[hyperdrive\]\]/);
-  for (const args of [["create", "x"], ["revoke"], ["mint"], ["create", "--expires", "soon"]]) assert.equal(cli(...args).status, 2, args.join(" "));
+  for (const verb of ["create", "list"]) assert.match(cli(verb, "--database", "nowhere").stderr, /no database "nowhere".*"private".*\[\[hyperdrive\]\].*\["private", "app"\]/);
+  assert.deepEqual([cli("list", "--database", "nowhere").status, cli("list", "--database", "private", "--json").stdout], [1, "{}\n"]);
+  for (const args of [["create", "x"], ["revoke"], ["mint"], ["create", "--expires", "soon"],
+    ["list", "--expires", "3d"], ["list", "--read-only"], ["revoke", made.id, "--requests", "5"], ["list", "--transactions", "5"], ["revoke", made.id, "--json"]]) {
+    const { status, stdout, stderr } = cli(...args);
+    assert.deepEqual([status, stdout, /^weir: prisma: .*--help$/m.test(stderr)], [2, "", true], args.join(" "));
+  }
   assert.equal(execFileSync("stat", ["-c", "%a", join(endpoint.dir, ".weir/prisma/keys.json")], { encoding: "utf8" }).trim(), "600");
 });
 
