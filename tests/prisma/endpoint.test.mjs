@@ -271,7 +271,8 @@ test("errors have the meta that programs look at", async () => {
   assert.deepEqual(await metaOf(p.stock.create({ data: { shop: "north", item: "nails", amount: 1 } })), ["P2002", { modelName: "Stock", target: ["shop", "item"] }]);
   const [code, meta] = await metaOf(p.post.create({ data: { title: "x", authorId: 99 } }));
   assert.deepEqual([code, meta.modelName, meta.constraint], ["P2003", "Post", "Post_authorId_fkey"]);
-  assert.equal((await metaOf(p.user.update({ where: { id: 99 }, data: { name: "x" } })))[1].modelName, "User");
+  const [, { modelName, cause }] = await metaOf(p.user.update({ where: { id: 99 }, data: { name: "x" } }));
+  assert.deepEqual([modelName, cause], ["User", "No record was found for an update."]);
   const [rawCode, raw] = await metaOf(p.$queryRaw`select nothing from nowhere`);
   assert.deepEqual([rawCode, raw.code], ["P2010", "42P01"]);
   await p.$disconnect();
