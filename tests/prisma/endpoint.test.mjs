@@ -461,19 +461,22 @@ for (const version of ["v5", "v6", "v7"])
     await p.$disconnect();
   });
 
-test("statements are told to who listens for them", async () => {
-  const p = v6.edge(endpoint.edgeUrl(), { log: [{ emit: "event", level: "query" }] });
-  const seen = [];
-  // $on is the client's own; the extended one has it not.
-  const plain = new (v6.edgeClient)({ datasourceUrl: endpoint.edgeUrl(), log: [{ emit: "event", level: "query" }] });
-  plain.$on("query", (event) => seen.push(event));
-  await plain.user.findUnique({ where: { id: 2 } });
-  await until(() => seen.length > 0);
-  assert.match(seen[0].query, /^SELECT .*"users"/);
-  assert.equal(String(JSON.parse(seen[0].params)[0]), "2");
-  assert.ok(seen[0].duration >= 0 && seen[0].timestamp instanceof Date);
-  await p.$disconnect();
-});
+for (const version of ["v5", "v6", "v7"])
+  test(`statements are told to who listens for them (${version})`, async () => {
+    const made = clients(version), seen = [];
+    made.trust?.(readFileSync(endpoint.certificate));
+    // $on is the client's own; the extended one has it not.
+    const p = new made.edgeClient({ [version === "v7" ? "accelerateUrl" : "datasourceUrl"]: endpoint.edgeUrl(undefined, version !== "v5"), log: [{ emit: "event", level: "query" }] });
+    p.$on("query", (event) => seen.push(event));
+    await p.user.findUnique({ where: { id: 2 } });
+    await until(() => seen.length > 0);
+    assert.match(seen[0].query, /^SELECT .*"users"/);
+    assert.equal(String(JSON.parse(seen[0].params)[0]), "2");
+    assert.ok(seen[0].duration >= 0 && seen[0].timestamp instanceof Date);
+    await p.$transaction(async (tx) => { await tx.tag.count(); await tx.$queryRaw`select ${7}::int as n`; });
+    await until(() => seen.some(({ query }) => query.includes('"Tag"')) && seen.some(({ query, params }) => /^select \$1::int as n$/.test(query) && params === "[7]"));
+    await p.$disconnect();
+  });
 
 test("more statements than have names at once", { timeout: 60000 * patience }, async () => {
   const p = v6.edge(endpoint.edgeUrl());
