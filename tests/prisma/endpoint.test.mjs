@@ -350,8 +350,21 @@ test("two schemas at once; a schema that is not what it says; one that is none",
   }
   answer = await put(hashOf("y".repeat(3 << 20)), "y".repeat(3 << 20));
   assert.equal(answer.status, 400);
-  const old = await fetch(`http://127.0.0.1:${endpoint.port}/4.16.0/${"0".repeat(64)}/graphql`, { method: "POST", body: "{}", headers: { authorization: `Bearer ${endpoint.first.key}` } });
-  assert.match(await old.text(), /@prisma\/client 5 and 6.*4\.16\.0.*Install/);
+});
+
+test("on localhost, one variable makes Node trust the endpoint; a version 4 is told what to install", { timeout: 60000 * patience }, () => {
+  const ask = (version) => {
+    clients(version);
+    const script = `const p = require("./clients.cjs").edge(process.argv[1]);
+      const told = (promise) => promise.then((value) => console.log(value), (error) => console.log(error.constructor.name + ": " + error.message.trim().split("\\n").at(-1)));
+      told(p.user.count()).then(() => told(p.$transaction((tx) => tx.user.count()))).then(() => process.exit());`;
+    const { stdout, stderr } = spawnSync("node", ["-e", script, endpoint.edgeUrl(undefined, false)], { cwd: join(here, version), env: { ...process.env, NODE_EXTRA_CA_CERTS: endpoint.certificate }, encoding: "utf8" });
+    return [stdout, stderr].join("");
+  };
+  assert.equal(ask("v5"), "4\n4\n");
+  assert.equal(ask("v6"), "4\n4\n");
+  const told = "PrismaClientInitializationError: This server answers @prisma/client 5 and 6 with a prisma:// URL, and 7 with accelerateUrl; the client says it is 4.16.2. Install one of these.\n";
+  assert.equal(ask("v4"), told + told);
 });
 
 test("interactive transactions: of another key, of a client that is killed, and too many of them", { timeout: 60000 * patience }, async () => {
