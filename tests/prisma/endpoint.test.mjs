@@ -491,6 +491,20 @@ for (const version of ["v5", "v6", "v7"])
     await p.$disconnect();
   });
 
+// `prisma generate --sql` needs Prisma's native engine; what it writes for a file of SQL is this.
+for (const version of ["v5", "v6", "v7"])
+  test(`TypedSQL (${version})`, async () => {
+    await admin.query(seed);
+    const made = clients(version), usersFrom = made.typedQuery("select id, name, created_at, score, role::text from users where age >= $1 and name = any($2) order by id");
+    made.trust?.(readFileSync(endpoint.certificate));
+    const p = made.edge(endpoint.edgeUrl(undefined, version !== "v5"));
+    const ada = { id: 1, name: "Ada", created_at: new Date("2024-01-01T10:00:00.000Z"), score: 9.5, role: "admin" };
+    assert.deepEqual(await p.$queryRawTyped(usersFrom(30, ["Ada", "Bob"])), [ada]);
+    assert.deepEqual(await p.$transaction((tx) => tx.$queryRawTyped(usersFrom(0, ["Ada"]))), [ada]);
+    assert.equal((await fails(p.$queryRawTyped(made.typedQuery("select nothing from nowhere")()))).code, "P2010");
+    await p.$disconnect();
+  });
+
 test("more statements than have names at once", { timeout: 60000 * patience }, async () => {
   const p = v6.edge(endpoint.edgeUrl());
   for (let round = 0; round < 2; round++)

@@ -23,6 +23,7 @@ exports.direct = (url, options) => {
   const pool = new Pool({ connectionString: url, allowExitOnIdle: true }).on("error", () => {}); // the adapter does not end it
   return new direct.PrismaClient({ adapter: new PrismaPg(pool), ...options });
 };
+exports.typedQuery = require("./generated/edge/runtime/edge").makeTypedQueryFactory;
 exports.edgeClient = edge.PrismaClient;
 exports.edge = (url, options) => new edge.PrismaClient({ datasourceUrl: url, ...options }).$extends(withAccelerate());
 exports.node = (url, options) => new (require("./generated/edge").PrismaClient)({ datasourceUrl: url, ...options }).$extends(withAccelerate());
