@@ -651,3 +651,50 @@ test("weir starts anew under a client that goes on: its schema is asked for agai
   await until(async () => (await p.user.count().catch(() => 0)) === 4);
   await p.$disconnect();
 });
+
+test("weir starts anew, or is killed, amid a transaction: its client is told, and no lock is left", { timeout: 90000 * patience }, async () => {
+  await admin.query(seed);
+  const v5 = clients("v5");
+  v5.trust(readFileSync(endpoint.certificate));
+  for (const [made, signal] of [[v5, "SIGTERM"], [v6, "SIGKILL"], [v7, "SIGTERM"], [v7, "SIGKILL"]]) {
+    const p = made.edge(endpoint.edgeUrl(undefined, made !== v5));
+    const { code } = await fails(
+      p.$transaction(
+        async (tx) => {
+          await tx.post.update({ where: { id: 1 }, data: { views: 77 } });
+          await endpoint.restart(signal);
+          await tx.post.findMany();
+        },
+        { timeout: 14000 },
+      ),
+    );
+    assert.equal(code, "P2028");
+    await admin.query("set lock_timeout = '2s'");
+    assert.equal((await admin.query('update "Post" set views = views where id = 1 returning views')).rows[0].views, 100, signal);
+    assert.equal(await p.user.count(), 4);
+    await p.$disconnect();
+  }
+});
+
+for (const version of ["v5", "v6", "v7"])
+  test(`a key that is revoked amid its transaction (${version})`, { timeout: 60000 * patience }, async () => {
+    await admin.query(seed);
+    const made = clients(version), own = await endpoint.live();
+    made.trust?.(readFileSync(endpoint.certificate));
+    const p = made.edge(endpoint.edgeUrl(own, version !== "v5"));
+    const { code } = await fails(
+      p.$transaction(
+        async (tx) => {
+          await tx.post.update({ where: { id: 1 }, data: { views: 78 } });
+          assert.equal(cli("revoke", own.id).status, 0);
+          await until(async () => (await post("/connection-info", undefined, own.key)).status === 401);
+          await tx.post.findMany();
+        },
+        { timeout: 3000 * patience },
+      ),
+    );
+    assert.equal(code, "P6002");
+    await admin.query("set lock_timeout = 0"); // nobody may end it before its time is over
+    assert.equal((await admin.query('update "Post" set views = views where id = 1 returning views')).rows[0].views, 100);
+    await p.$disconnect();
+  });
