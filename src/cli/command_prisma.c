@@ -16,62 +16,86 @@ enum { RELOAD_MS = 60000 };
 
 /* Where weir finds keys: of a project (weir dev), or of a weir.toml (weir serve). */
 struct place {
-    char *state_dir;
-    bool serves;
+    const char *state_dir;
+    const char *dir, *config; /* one of them; the other is NULL */
 };
 
 static bool as_json;
 
 /* ---- which databases there are ---- */
 
-static bool is_named(const json_t *list, const char *key, const char *name)
-{
-    size_t index;
-    json_t *entry;
-    json_array_foreach(list, index, entry)
-    {
-        const char *text = json_string_value(json_object_get(entry, key));
-        if (text && strcmp(text, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int check_project_database(const char *dir, const char *name, struct error *err)
+/* Those that a key may be for, as a JSON array. NULL with err. */
+static json_t *project_databases(const char *dir, struct error *err)
 {
     struct project project;
     struct config_report report = {.file = dir};
     int r = project_read(dir, NULL, &project, &report, err);
     config_report_done(&report);
     if (r < 0)
-        return r;
-    if (strcmp(name, PRISMA_PRIVATE) != 0 && !is_named(project.hyperdrive, "id", name))
-        r = error_set(err, -ENOENT,
-                      "the project has no database \"%s\": it is \"" PRISMA_PRIVATE
-                      "\", its private Postgres, "
-                      "or the id of a [[hyperdrive]]",
-                      name);
+        return NULL;
+    json_t *names = json_pack("[s]", PRISMA_PRIVATE), *drive;
+    size_t index;
+    json_array_foreach(project.hyperdrive, index, drive)(void)
+        json_array_append(names, json_object_get(drive, "id"));
     project_done(&project);
-    return r;
+    return names;
 }
 
-static int check_served_database(const char *config, const char *name, struct error *err)
+static json_t *served_databases(const char *config, struct error *err)
 {
     struct value root;
     struct error why = {""};
-    if (config_read(config, &root, &why) < 0)
-        return error_set(err, -EINVAL, "%s: %s", config, why.text);
+    if (config_read(config, &root, &why) < 0) {
+        (void)error_set(err, -EINVAL, "%s: %s", config, why.text);
+        return NULL;
+    }
     const struct value *list = value_get(value_get(&root, "pool"), "databases");
-    bool found = false;
+    json_t *names = json_array();
     for (size_t i = 0; list && list->type == VALUE_ARRAY && i < list->count; i++) {
-        const char *own = value_text(value_get(&list->entries[i].value, "name")),
+        const char *name = value_text(value_get(&list->entries[i].value, "name")),
                    *id = value_text(value_get(&list->entries[i].value, "id"));
-        found |= (own && strcmp(own, name) == 0) || (id && strcmp(id, name) == 0);
+        if (name)
+            (void)json_array_append_new(names, json_string(name));
+        if (id)
+            (void)json_array_append_new(names, json_string(id));
     }
     value_done(&root);
-    return found ? 0
-                 : error_set(err, -ENOENT, "%s has no database \"%s\" in [[pool.databases]]",
-                             config, name);
+    return names;
+}
+
+static bool is_among(const json_t *names, const char *name)
+{
+    size_t index;
+    json_t *one;
+    json_array_foreach(names, index, one)
+    {
+        const char *text = json_string_value(one);
+        if (text && strcmp(text, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int check_database(const struct place *place, const char *name, struct error *err)
+{
+    json_t *names =
+        place->config ? served_databases(place->config, err) : project_databases(place->dir, err);
+    if (!names)
+        return -EINVAL;
+    int r = 0;
+    if (!is_among(names, name)) {
+        AUTO_TEXT known = json_dumps(names, 0);
+        r = place->config
+                ? error_set(err, -ENOENT,
+                            "%s has no database \"%s\" in [[pool.databases]]: there are %s",
+                            place->config, name, known)
+                : error_set(err, -ENOENT,
+                            "the project has no database \"%s\": it is \"" PRISMA_PRIVATE
+                            "\", its private Postgres, or the id of a [[hyperdrive]]; there are %s",
+                            name, known);
+    }
+    json_decref(names);
+    return r;
 }
 
 /* ---- the three verbs ---- */
@@ -91,7 +115,7 @@ static int tell(const struct place *place)
 {
     AUTO_TEXT text = NULL;
     struct error err = {""};
-    int r = place->serves ? control_reload(place->state_dir, RELOAD_MS, &text, &err) : 0;
+    int r = place->config ? control_reload(place->state_dir, RELOAD_MS, &text, &err) : 0;
     if (r == 0 || r == -ENOENT || r == -ECONNREFUSED)
         return EXIT_OK;
     (void)fprintf(stderr,
@@ -150,7 +174,35 @@ static int count_of(const char *text)
     return end != text && !*end && count > 0 && count <= 1000000 ? (int)count : 0;
 }
 
-static int list(const struct place *place)
+static void print_key(const char *id, const json_t *key)
+{
+    int64_t expires = json_integer_value(json_object_get(key, "expires"));
+    (void)printf("%s  %-16s  %s", id, json_string_value(json_object_get(key, "database")),
+                 json_is_true(json_object_get(key, "read_only")) ? "read only" : "all      ");
+    print_time("made", json_integer_value(json_object_get(key, "created")));
+    if (expires)
+        print_time(expires <= time(NULL) ? "expired" : "expires", expires);
+    print_limit(key, "requests_max", "requests a second");
+    print_limit(key, "transactions_max", "transactions at once");
+    (void)printf("\n");
+}
+
+/* Leaves those of one database. */
+static void keep_keys_of(json_t *keys, const char *database)
+{
+    const char *id;
+    void *next;
+    json_t *key;
+    json_object_foreach_safe(keys, next, id, key)
+    {
+        const char *own = json_string_value(json_object_get(key, "database"));
+        if (!own || strcmp(own, database) != 0)
+            (void)json_object_del(keys, id);
+    }
+}
+
+/* database: NULL for all. One that is not there any more may have keys left. */
+static int list(const struct place *place, const char *database)
 {
     struct error err = {""};
     json_t *file = prisma_keys_read(place->state_dir, &err), *key;
@@ -158,34 +210,27 @@ static int list(const struct place *place)
     if (!file)
         return cli_failed(&err);
     json_t *keys = json_object_get(file, "keys");
-    if (as_json) {
+    if (database)
+        keep_keys_of(keys, database);
+    bool none = json_object_size(keys) == 0;
+    int code =
+        none && database && check_database(place, database, &err) < 0 ? cli_failed(&err) : EXIT_OK;
+    if (code == EXIT_OK && as_json) {
         (void)json_dumpf(keys, stdout, JSON_INDENT(2));
         (void)printf("\n");
-    }
-    json_object_foreach(keys, id, key)
-    {
-        if (as_json)
-            continue;
-        int64_t expires = json_integer_value(json_object_get(key, "expires"));
-        (void)printf("%s  %-16s  %s", id, json_string_value(json_object_get(key, "database")),
-                     json_is_true(json_object_get(key, "read_only")) ? "read only" : "all      ");
-        print_time("made", json_integer_value(json_object_get(key, "created")));
-        if (expires)
-            print_time(expires <= time(NULL) ? "expired" : "expires", expires);
-        print_limit(key, "requests_max", "requests a second");
-        print_limit(key, "transactions_max", "transactions at once");
-        (void)printf("\n");
-    }
-    if (!as_json && json_object_size(keys) == 0)
+    } else if (code == EXIT_OK && none) {
         (void)fprintf(stderr, "There are no keys; weir prisma key create makes one.\n");
+    } else if (code == EXIT_OK) {
+        json_object_foreach(keys, id, key) print_key(id, key);
+    }
     json_decref(file);
-    return EXIT_OK;
+    return code;
 }
 
-static int revoke(const struct place *place, const char *id)
+static int revoke(const struct place *place, const char *id, const char *database)
 {
     struct error err = {""};
-    if (prisma_keys_revoke(place->state_dir, id, &err) < 0)
+    if (prisma_keys_revoke(place->state_dir, id, database, &err) < 0)
         return cli_failed(&err);
     return tell(place);
 }
@@ -206,8 +251,10 @@ int command_prisma(int argc, char **argv)
     bool read_only = false;
     const struct cli_option options[] = {
         {"--database", "NAME",
-         "For create: the database it is for (weir dev: \"private\", the default)", &database, NULL,
-         NULL},
+         "The database that the key is for (weir dev: \"private\", the default); list, revoke: "
+         "only its "
+         "keys",
+         &database, NULL, NULL},
         {"--read-only", NULL, "For create: the key may not change data", NULL, &read_only, NULL},
         {"--expires", "TIME", "For create: it ends after so long: 90d, 12h, 30m", &expires, NULL,
          NULL},
@@ -218,7 +265,7 @@ int command_prisma(int argc, char **argv)
         {"--project", "DIR", "The project (default: here, or a directory above)", &project, NULL,
          NULL},
         {"--config", "FILE", "Instead: the weir.toml of weir serve", &config, NULL, NULL},
-        {"--json", NULL, "Print as JSON", NULL, &as_json, NULL}};
+        {"--json", NULL, "For create and list: print as JSON", NULL, &as_json, NULL}};
     const struct cli_command command = {
         "weir prisma key create | list | revoke ID [options]",
         "The api keys of prisma:// URLs, by which Prisma's edge client reaches a database through "
@@ -236,6 +283,10 @@ int command_prisma(int argc, char **argv)
         return usage("expected key create, key list or key revoke ID");
     if (revokes != (arguments[2] != NULL))
         return usage(revokes ? "revoke needs the key's id" : "one argument too many");
+    if (!creates && (read_only || expires || requests || transactions))
+        return usage("--read-only, --expires, --requests and --transactions are for create");
+    if (revokes && as_json)
+        return usage("--json is for create and list");
     if (creates && config && !database)
         return usage("create needs --database NAME, one of [[pool.databases]]");
     int64_t seconds = expires ? seconds_of(expires) : 0;
@@ -250,16 +301,15 @@ int command_prisma(int argc, char **argv)
     AUTO_TEXT state_dir = config ? loader_data_dir(config, &err) : xasprintf("%s/.weir", dir);
     if (!state_dir)
         return cli_failed(&err);
-    const struct place place = {state_dir, config != NULL};
+    const struct place place = {state_dir, dir, config};
     if (revokes)
-        return revoke(&place, arguments[2]);
+        return revoke(&place, arguments[2], database);
     if (!creates)
-        return list(&place);
+        return list(&place, database);
     const struct prisma_key key = {
         database ? database : PRISMA_PRIVATE, read_only, seconds ? time(NULL) + seconds : 0,
         requests ? count_of(requests) : 0, transactions ? count_of(transactions) : 0};
-    if ((config ? check_served_database(config, key.database, &err)
-                : check_project_database(dir, key.database, &err)) < 0)
+    if (check_database(&place, key.database, &err) < 0)
         return cli_failed(&err);
     return create(&place, &key);
 }

@@ -223,17 +223,30 @@ char *prisma_keys_create(const char *state_dir, const struct prisma_key *key, ch
     return token;
 }
 
-int prisma_keys_revoke(const char *state_dir, const char *id, struct error *err)
+/* Takes it off the list. */
+static int remove_key(json_t *keys, const char *id, const char *database, struct error *err)
+{
+    const json_t *key = json_object_get(keys, id);
+    const char *own = json_string_value(json_object_get(key, "database"));
+    if (!key)
+        return error_set(err, -ENOENT,
+                         "there is no key \"%s\"; weir prisma key list tells which there are", id);
+    if (database && (!own || strcmp(own, database) != 0))
+        return error_set(err, -ENOENT, "key %s is for the database \"%s\", not for \"%s\"", id,
+                         own ? own : "", database);
+    return json_object_del(keys, id);
+}
+
+int prisma_keys_revoke(const char *state_dir, const char *id, const char *database,
+                       struct error *err)
 {
     json_t *file = NULL;
     AUTO_FD dir = begin_change(state_dir, &file, err);
     if (dir < 0)
         return dir;
-    int r =
-        json_object_del(json_object_get(file, "keys"), id) == 0
-            ? write_file(dir, state_dir, file, err)
-            : error_set(err, -ENOENT,
-                        "there is no key \"%s\"; weir prisma key list tells which there are", id);
+    int r = remove_key(json_object_get(file, "keys"), id, database, err);
+    if (r == 0)
+        r = write_file(dir, state_dir, file, err);
     json_decref(file);
     return r;
 }

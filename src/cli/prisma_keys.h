@@ -27,8 +27,9 @@ struct prisma_key {
 /* Makes the file when it is the first one. The new key, malloc'ed, and its id; NULL with err. */
 char *prisma_keys_create(const char *state_dir, const struct prisma_key *key, char ret_id[17],
                          struct error *err);
-/* -ENOENT with err: there is no such key. */
-int prisma_keys_revoke(const char *state_dir, const char *id, struct error *err) WARN_UNUSED;
+/* -ENOENT with err: there is no such key, or it is not of that database (NULL: of any). */
+int prisma_keys_revoke(const char *state_dir, const char *id, const char *database,
+                       struct error *err) WARN_UNUSED;
 
 /* Was the key made here? It may have been revoked since. file: from prisma_keys_read. */
 bool prisma_keys_signed(const json_t *file, const char *key, size_t key_len);

@@ -202,6 +202,16 @@ static void finish_head(struct request *request, struct frame_request *head, siz
     memcpy(request->frame.data, head, sizeof(*head));
 }
 
+/* Has a proxy in front taken the request over TLS? Anybody may say so: it is only for what turns
+ * out worse for none but who says it. */
+static bool says_https(const struct http1_request *parsed)
+{
+    for (int i = 0; i < parsed->headers_count; i++)
+        if (slice_equal(parsed->headers[i].name, SLICE("x-forwarded-proto")))
+            return slice_starts_with(parsed->headers[i].value, SLICE("https"));
+    return false;
+}
+
 /* struct frame_request, method, URL, header block. The inline body follows in add_inline_body. */
 static void build_frame(const struct conn *conn, struct request *request,
                         const struct http1_request *parsed, const struct prisma_claim *claim)
@@ -213,8 +223,10 @@ static void build_frame(const struct conn *conn, struct request *request,
                  (conn->tls ? FRAME_TLS : 0),
         .timeout_ms = request->deployment->wall_ms,
     };
+    /* A Prisma client is told where its transaction goes on, and goes there with its key. */
+    bool secure = conn->tls || (claim && says_https(parsed));
     size_t headers_start =
-        begin_frame(request, parsed, conn->tls ? SLICE("https://") : SLICE("http://"), &head);
+        begin_frame(request, parsed, secure ? SLICE("https://") : SLICE("http://"), &head);
     append_headers(conn, request, parsed);
     if (claim)
         append_claim(request, claim, head.body_bytes);

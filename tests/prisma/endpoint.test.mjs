@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import http from "node:http";
+import https from "node:https";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
@@ -66,8 +68,13 @@ test("weir prisma key: list, revoke, and what is misused", () => {
   assert.equal(again.status, 1);
   assert.match(again.stderr, /no key .*key list/);
   assert.equal(cli("create", "--database", "nowhere").status, 1);
-  assert.match(cli("create", "--database", "nowhere").stderr, /no database "nowhere".*"private".*\[\[hyperdrive\]\]/);
-  for (const args of [["create", "x"], ["revoke"], ["mint"], ["create", "--expires", "soon"]]) assert.equal(cli(...args).status, 2, args.join(" "));
+  for (const verb of ["create", "list"]) assert.match(cli(verb, "--database", "nowhere").stderr, /no database "nowhere".*"private".*\[\[hyperdrive\]\].*\["private", "app"\]/);
+  assert.deepEqual([cli("list", "--database", "nowhere").status, cli("list", "--database", "private", "--json").stdout], [1, "{}\n"]);
+  for (const args of [["create", "x"], ["revoke"], ["mint"], ["create", "--expires", "soon"],
+    ["list", "--expires", "3d"], ["list", "--read-only"], ["revoke", made.id, "--requests", "5"], ["list", "--transactions", "5"], ["revoke", made.id, "--json"]]) {
+    const { status, stdout, stderr } = cli(...args);
+    assert.deepEqual([status, stdout, /^weir: prisma: .*--help$/m.test(stderr)], [2, "", true], args.join(" "));
+  }
   assert.equal(execFileSync("stat", ["-c", "%a", join(endpoint.dir, ".weir/prisma/keys.json")], { encoding: "utf8" }).trim(), "600");
 });
 
@@ -264,7 +271,8 @@ test("errors have the meta that programs look at", async () => {
   assert.deepEqual(await metaOf(p.stock.create({ data: { shop: "north", item: "nails", amount: 1 } })), ["P2002", { modelName: "Stock", target: ["shop", "item"] }]);
   const [code, meta] = await metaOf(p.post.create({ data: { title: "x", authorId: 99 } }));
   assert.deepEqual([code, meta.modelName, meta.constraint], ["P2003", "Post", "Post_authorId_fkey"]);
-  assert.equal((await metaOf(p.user.update({ where: { id: 99 }, data: { name: "x" } })))[1].modelName, "User");
+  const [, { modelName, cause }] = await metaOf(p.user.update({ where: { id: 99 }, data: { name: "x" } }));
+  assert.deepEqual([modelName, cause], ["User", "No record was found for an update."]);
   const [rawCode, raw] = await metaOf(p.$queryRaw`select nothing from nowhere`);
   assert.deepEqual([rawCode, raw.code], ["P2010", "42P01"]);
   await p.$disconnect();
@@ -342,8 +350,21 @@ test("two schemas at once; a schema that is not what it says; one that is none",
   }
   answer = await put(hashOf("y".repeat(3 << 20)), "y".repeat(3 << 20));
   assert.equal(answer.status, 400);
-  const old = await fetch(`http://127.0.0.1:${endpoint.port}/4.16.0/${"0".repeat(64)}/graphql`, { method: "POST", body: "{}", headers: { authorization: `Bearer ${endpoint.first.key}` } });
-  assert.match(await old.text(), /@prisma\/client 5 and 6.*4\.16\.0.*Install/);
+});
+
+test("on localhost, one variable makes Node trust the endpoint; a version 4 is told what to install", { timeout: 60000 * patience }, () => {
+  const ask = (version) => {
+    clients(version);
+    const script = `const p = require("./clients.cjs").edge(process.argv[1]);
+      const told = (promise) => promise.then((value) => console.log(value), (error) => console.log(error.constructor.name + ": " + error.message.trim().split("\\n").at(-1)));
+      told(p.user.count()).then(() => told(p.$transaction((tx) => tx.user.count()))).then(() => process.exit());`;
+    const { stdout, stderr } = spawnSync("node", ["-e", script, endpoint.edgeUrl(undefined, false)], { cwd: join(here, version), env: { ...process.env, NODE_EXTRA_CA_CERTS: endpoint.certificate }, encoding: "utf8" });
+    return [stdout, stderr].join("");
+  };
+  assert.equal(ask("v5"), "4\n4\n");
+  assert.equal(ask("v6"), "4\n4\n");
+  const told = "PrismaClientInitializationError: This server answers @prisma/client 5 and 6 with a prisma:// URL, and 7 with accelerateUrl; the client says it is 4.16.2. Install one of these.\n";
+  assert.equal(ask("v4"), told + told);
 });
 
 test("interactive transactions: of another key, of a client that is killed, and too many of them", { timeout: 60000 * patience }, async () => {
@@ -377,19 +398,112 @@ test("interactive transactions: of another key, of a client that is killed, and 
   await until(async () => (await post("/transaction/start", '{"timeout":100}')).status === 200);
 });
 
-test("statements are told to who listens for them", async () => {
-  const p = v6.edge(endpoint.edgeUrl(), { log: [{ emit: "event", level: "query" }] });
-  const seen = [];
-  // $on is the client's own; the extended one has it not.
-  const plain = new (v6.edgeClient)({ datasourceUrl: endpoint.edgeUrl(), log: [{ emit: "event", level: "query" }] });
-  plain.$on("query", (event) => seen.push(event));
-  await plain.user.findUnique({ where: { id: 2 } });
-  await until(() => seen.length > 0);
-  assert.match(seen[0].query, /^SELECT .*"users"/);
-  assert.equal(String(JSON.parse(seen[0].params)[0]), "2");
-  assert.ok(seen[0].duration >= 0 && seen[0].timestamp instanceof Date);
-  await p.$disconnect();
+// In front of the endpoint, with its certificate: what may be there in weir's place. says: what it adds to the headers.
+async function tlsFront(says) {
+  const pair = { cert: readFileSync(endpoint.certificate), key: readFileSync(endpoint.certificate.replace(".pem", "-key.pem")) };
+  const front = https.createServer(pair, (request, response) => {
+    const { method, url: path, headers } = request;
+    const behind = http.request({ host: "127.0.0.1", port: endpoint.port, method, path, headers: { ...headers, ...says } }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    request.pipe(behind);
+  });
+  await new Promise((done) => front.listen(0, done));
+  return { edgeUrl: `prisma://localhost:${front.address().port}/?api_key=${endpoint.first.key}`, close: () => (front.close(), front.closeAllConnections()) };
+}
+
+test("with TLS in front of weir, a transaction goes on there", { timeout: 60000 * patience }, async () => {
+  const v5 = clients("v5");
+  v5.trust(readFileSync(endpoint.certificate));
+  for (const [made, says] of [[v5, { "x-forwarded-proto": "https" }], [v6, { "x-forwarded-proto": "https" }], [v7, {}], [v5, {}]]) {
+    const front = await tlsFront(says), p = made.edge(front.edgeUrl);
+    assert.equal(await p.$transaction(async (tx) => (await tx.user.count()) + (await tx.tag.count())), 7);
+    front.close();
+    await p.$disconnect();
+  }
 });
+
+test("where a transaction goes on is told in the clear to nobody but who came so, on this machine", async () => {
+  const told = (version, host, headers = {}) =>
+    new Promise((done, fail) => {
+      const all = { host, authorization: `Bearer ${endpoint.first.key}`, ...headers };
+      const request = http.request({ host: "127.0.0.1", port: endpoint.port, method: "POST", path: `/${version}/x/transaction/start`, headers: all }, (answer) => {
+        let text = "";
+        answer.on("data", (chunk) => (text += chunk)).on("end", () => done(new URL(JSON.parse(text)["data-proxy"].endpoint).origin));
+      });
+      request.on("error", fail).end('{"timeout":100}');
+    });
+  for (const [origin, ...how] of [
+    ["http://localhost:7777", "6.19.3", "localhost:7777"],
+    ["http://127.0.0.1:7777", "6.19.3", "127.0.0.1:7777"],
+    ["http://[::1]:7777", "6.19.3", "[::1]:7777"],
+    ["https://localhost:7777", "5.22.0", "localhost:7777"],
+    ["https://localhost:7777", "6.19.3", "localhost:7777", { "x-forwarded-proto": "https" }],
+    ["https://db.example.com", "6.19.3", "db.example.com"],
+    ["https://db.example.com", "6.19.3", "db.example.com", { "x-forwarded-proto": "http" }],
+    ["https://localhost.example.com", "6.19.3", "localhost.example.com"],
+    ["https://10.0.0.1:8788", "6.19.3", "10.0.0.1:8788"],
+  ])
+    assert.equal(await told(...how), origin, how.join(" "));
+});
+
+for (const version of ["v5", "v6", "v7"])
+  test(`@prisma/client of a Node program takes the URL as the edge client does (${version})`, { timeout: 60000 * patience }, async () => {
+    await admin.query(seed);
+    const made = clients(version);
+    made.trust?.(readFileSync(endpoint.certificate));
+    const p = made.node(endpoint.edgeUrl(undefined, version !== "v5"));
+    assert.deepEqual(await p.user.findUnique({ where: { id: 1 }, select: { email: true, posts: { select: { title: true }, orderBy: { id: "asc" }, take: 1 } } }), { email: "ada@example.com", posts: [{ title: "Hello" }] });
+    assert.equal((await fails(p.user.create({ data: { email: "ada@example.com" } }))).code, "P2002");
+    assert.deepEqual(await p.$transaction([p.tag.create({ data: { name: "of Node" }, select: { name: true } }), p.tag.count()]), [{ name: "of Node" }, 4]);
+    const cached = () => p.tag.findMany({ cacheStrategy: { ttl: 60 } }).withAccelerateInfo();
+    assert.deepEqual([(await cached()).info.cacheStatus, (await cached()).info.cacheStatus], ["miss", "ttl"]);
+    const views = p.$transaction(
+      async (tx) => {
+        const { views } = await tx.post.update({ where: { id: 1 }, data: { views: { increment: 1 } } });
+        assert.equal((await p.post.findUnique({ where: { id: 1 } })).views, views - 1, "others see it later");
+        return views;
+      },
+      { isolationLevel: "RepeatableRead" },
+    );
+    assert.equal(await views, (await p.post.findUnique({ where: { id: 1 } })).views);
+    await assert.rejects(p.$transaction(async (tx) => { await tx.tag.deleteMany(); throw new Error("no"); }), /^Error: no$/);
+    assert.equal(await p.tag.count(), 4);
+    await admin.query(seed);
+    await p.$disconnect();
+  });
+
+for (const version of ["v5", "v6", "v7"])
+  test(`statements are told to who listens for them (${version})`, async () => {
+    const made = clients(version), seen = [];
+    made.trust?.(readFileSync(endpoint.certificate));
+    // $on is the client's own; the extended one has it not.
+    const p = new made.edgeClient({ [version === "v7" ? "accelerateUrl" : "datasourceUrl"]: endpoint.edgeUrl(undefined, version !== "v5"), log: [{ emit: "event", level: "query" }] });
+    p.$on("query", (event) => seen.push(event));
+    await p.user.findUnique({ where: { id: 2 } });
+    await until(() => seen.length > 0);
+    assert.match(seen[0].query, /^SELECT .*"users"/);
+    assert.equal(String(JSON.parse(seen[0].params)[0]), "2");
+    assert.ok(seen[0].duration >= 0 && seen[0].timestamp instanceof Date);
+    await p.$transaction(async (tx) => { await tx.tag.count(); await tx.$queryRaw`select ${7}::int as n`; });
+    await until(() => seen.some(({ query }) => query.includes('"Tag"')) && seen.some(({ query, params }) => /^select \$1::int as n$/.test(query) && params === "[7]"));
+    await p.$disconnect();
+  });
+
+// `prisma generate --sql` needs Prisma's native engine; what it writes for a file of SQL is this.
+for (const version of ["v5", "v6", "v7"])
+  test(`TypedSQL (${version})`, async () => {
+    await admin.query(seed);
+    const made = clients(version), usersFrom = made.typedQuery("select id, name, created_at, score, role::text from users where age >= $1 and name = any($2) order by id");
+    made.trust?.(readFileSync(endpoint.certificate));
+    const p = made.edge(endpoint.edgeUrl(undefined, version !== "v5"));
+    const ada = { id: 1, name: "Ada", created_at: new Date("2024-01-01T10:00:00.000Z"), score: 9.5, role: "admin" };
+    assert.deepEqual(await p.$queryRawTyped(usersFrom(30, ["Ada", "Bob"])), [ada]);
+    assert.deepEqual(await p.$transaction((tx) => tx.$queryRawTyped(usersFrom(0, ["Ada"]))), [ada]);
+    assert.equal((await fails(p.$queryRawTyped(made.typedQuery("select nothing from nowhere")()))).code, "P2010");
+    await p.$disconnect();
+  });
 
 test("more statements than have names at once", { timeout: 60000 * patience }, async () => {
   const p = v6.edge(endpoint.edgeUrl());
@@ -537,3 +651,50 @@ test("weir starts anew under a client that goes on: its schema is asked for agai
   await until(async () => (await p.user.count().catch(() => 0)) === 4);
   await p.$disconnect();
 });
+
+test("weir starts anew, or is killed, amid a transaction: its client is told, and no lock is left", { timeout: 90000 * patience }, async () => {
+  await admin.query(seed);
+  const v5 = clients("v5");
+  v5.trust(readFileSync(endpoint.certificate));
+  for (const [made, signal] of [[v5, "SIGTERM"], [v6, "SIGKILL"], [v7, "SIGTERM"], [v7, "SIGKILL"]]) {
+    const p = made.edge(endpoint.edgeUrl(undefined, made !== v5));
+    const { code } = await fails(
+      p.$transaction(
+        async (tx) => {
+          await tx.post.update({ where: { id: 1 }, data: { views: 77 } });
+          await endpoint.restart(signal);
+          await tx.post.findMany();
+        },
+        { timeout: 14000 },
+      ),
+    );
+    assert.equal(code, "P2028");
+    await admin.query("set lock_timeout = '2s'");
+    assert.equal((await admin.query('update "Post" set views = views where id = 1 returning views')).rows[0].views, 100, signal);
+    assert.equal(await p.user.count(), 4);
+    await p.$disconnect();
+  }
+});
+
+for (const version of ["v5", "v6", "v7"])
+  test(`a key that is revoked amid its transaction (${version})`, { timeout: 60000 * patience }, async () => {
+    await admin.query(seed);
+    const made = clients(version), own = await endpoint.live();
+    made.trust?.(readFileSync(endpoint.certificate));
+    const p = made.edge(endpoint.edgeUrl(own, version !== "v5"));
+    const { code } = await fails(
+      p.$transaction(
+        async (tx) => {
+          await tx.post.update({ where: { id: 1 }, data: { views: 78 } });
+          assert.equal(cli("revoke", own.id).status, 0);
+          await until(async () => (await post("/connection-info", undefined, own.key)).status === 401);
+          await tx.post.findMany();
+        },
+        { timeout: 3000 * patience },
+      ),
+    );
+    assert.equal(code, "P6002");
+    await admin.query("set lock_timeout = 0"); // nobody may end it before its time is over
+    assert.equal((await admin.query('update "Post" set views = views where id = 1 returning views')).rows[0].views, 100);
+    await p.$disconnect();
+  });

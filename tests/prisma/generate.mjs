@@ -11,12 +11,13 @@ import { cliEnvironment } from "./environment.mjs";
 const here = dirname(fileURLToPath(import.meta.url)), dir = join(here, process.argv[2]);
 const read = (...path) => readFileSync(join(...path), "utf8");
 const schema = read(dir, "head.prisma") + read(here, "schema.prisma"), made = join(dir, "generated/of.prisma");
+const env = { ...cliEnvironment, PRISMA_MIGRATION_ENGINE_BINARY: cliEnvironment.PRISMA_SCHEMA_ENGINE_BINARY }; // its name in version 4
 
 if (!existsSync(made) || readFileSync(made, "utf8") !== schema) {
   rmSync(join(dir, "generated"), { recursive: true, force: true });
   writeFileSync(join(dir, "schema.prisma"), schema);
   for (const args of JSON.parse(read(dir, "package.json")).generate) {
-    const done = spawnSync("npx", ["prisma", "generate", "--schema", "schema.prisma", ...args], { cwd: dir, env: cliEnvironment, encoding: "utf8" });
+    const done = spawnSync("npx", ["prisma", "generate", "--schema", "schema.prisma", ...args], { cwd: dir, env, encoding: "utf8" });
     if (done.status !== 0) throw new Error(`prisma generate in ${dir}: ${done.stdout}${done.stderr}`);
   }
   writeFileSync(made, schema);

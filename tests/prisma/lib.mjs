@@ -52,11 +52,18 @@ export async function startEndpoint({ settings = "", wrangler = "", source = "ex
   const first = key(), port = await freePort();
   writeFileSync(join(dir, ".dev.vars"), `DATABASE_URL="prisma://accelerate.prisma-data.net/?api_key=${first.key}"\n`, { mode: 0o600 });
   const running = await dev(dir, "--prisma-port", String(port));
-  return { ...running, postgres, dir, port, key, live, first, url,
+  const endpoint = { ...running, postgres, dir, port, key, live, first, url,
     // plain: without TLS, which is only for localhost, and from version 6 on.
     edgeUrl: (made = first, plain = true) => `${plain ? "prisma+postgres" : "prisma"}://localhost:${port}/?api_key=${made.key}`,
     certificate: join(dir, ".weir/prisma/localhost.pem"),
+    // weir is ended by the signal, and another one is there in its place.
+    async restart(signal) {
+      await endpoint.stop(signal);
+      const { weir, stop, fetch } = await dev(dir, "--prisma-port", String(port));
+      Object.assign(endpoint, { weir, stop, fetch });
+    },
   };
+  return endpoint;
 }
 
 // The same for what is the same, as JSON: types that JSON has not are named.

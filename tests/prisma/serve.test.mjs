@@ -94,10 +94,25 @@ test("each key reaches its own database alone, also when it was made while the s
   assert.equal((await ask(one, "select 1")).status, 401); // at once
   assert.equal((await ask(two, "select 1 as x")).status, 200);
   assert.equal(cli("create", "--database", "three").status, 1);
-  assert.match(cli("create", "--database", "three").stderr, /no database "three" in \[\[pool\.databases\]\]/);
+  for (const verb of ["create", "list"]) assert.match(cli(verb, "--database", "three").stderr, /no database "three" in \[\[pool\.databases\]\]: .*"one".*"two"/);
   assert.equal(cli("create").status, 2);
   const plain = await fetch(`http://127.0.0.1:${ports.prisma}/query`).catch(() => "no");
   assert.equal(plain, "no");
+});
+
+test("--database: list shows that one's keys, revoke leaves those of others", () => {
+  const one = key("--database", "one"), two = key("--database", "two"), listed = (...args) => JSON.parse(cli("list", "--json", ...args).stdout);
+  assert.ok(listed()[one.id] && listed()[two.id]);
+  assert.deepEqual([one.id in listed("--database", "one"), two.id in listed("--database", "one")], [true, false]);
+  assert.match(cli("list", "--database", "two").stdout, new RegExp(`^${two.id} +two`, "m"));
+  assert.ok(!cli("list", "--database", "two").stdout.includes(one.id));
+  assert.deepEqual([cli("list", "--database", "three").status, cli("list", "--database", "three", "--json").stdout], [1, ""]);
+  const wrong = cli("revoke", one.id, "--database", "two");
+  assert.equal(wrong.status, 1);
+  assert.match(wrong.stderr, new RegExp(`key ${one.id} is for the database "one", not for "two"`));
+  assert.ok(listed()[one.id]);
+  assert.equal(cli("revoke", one.id, "--database", "one").status, 0);
+  assert.ok(!listed()[one.id]);
 });
 
 test("?schema= of a database's URL is where its tables are, in each protocol and in raw queries", async () => {
@@ -187,6 +202,7 @@ test("a key whose database is not configured any more", async () => {
   const answer = await ask(two, "select 1");
   assert.equal(answer.status, 404);
   assert.match(answer.text, /P6001.*not configured/);
+  assert.match(cli("list", "--database", "two").stdout, new RegExp(two.id), "to be revoked it has to be found");
   writeFileSync(config(), toml());
   assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
   await until(async () => (await ask(two, "select 1 as x")).status === 200);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // docs/prisma.md, step by step, in a directory that begins empty: Prisma's own commands, the private Postgres, examples/blog-prisma's
-// code, and its API. The two places where Prisma's CLI would fetch native engines are marked.
+// code, and its API; with both of Prisma's generators. The two places where Prisma's CLI would fetch native engines are marked.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -17,6 +17,9 @@ after(() => {
   execFileSync(weirPath, ["db", "stop", "--project", dir]);
   rmSync(dir, { recursive: true, force: true });
 });
+
+// The generators that docs/prisma.md says to write in place of init's: the one for @prisma/client/edge, the new one for Workers.
+const generators = [...readFileSync(join(root, "docs/prisma.md"), "utf8").matchAll(/```prisma\n(generator [^]*?\n\}\n)```/g)].map(([, text]) => text);
 
 const { DATABASE_URL: _, ...environment } = cliEnvironment; // marked: these variables keep the CLI from fetching engines
 const run = (command, ...args) => execFileSync(command, args, { cwd: dir, env: environment, encoding: "utf8", timeout: 240000 * patience });
@@ -44,29 +47,38 @@ test("from an empty directory to a blog with accounts, through prisma://", { tim
   for (const name of ["package.json", "package-lock.json", ".npmrc"]) cpSync(join(example, name), join(dir, name));
   run("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error");
   run("npx", "prisma", "init", "--datasource-provider", "postgresql");
-  assert.match(read("prisma/schema.prisma"), /env\("DATABASE_URL"\)/);
+  assert.equal(read("prisma.config.ts"), readFileSync(join(example, "prisma.config.ts"), "utf8"));
 
   // wrangler.toml; .env: the direct URL, for migrations
-  cpSync(join(example, "wrangler.toml"), join(dir, "wrangler.toml"));
-  cpSync(join(example, "src"), join(dir, "src"), { recursive: true });
+  for (const name of ["wrangler.toml", "src"]) cpSync(join(example, name), join(dir, name), { recursive: true });
   const direct = run(weirPath, "db", "url").trim();
   write(".env", `DATABASE_URL="${direct}"\n`);
 
-  // The models; npx prisma migrate dev --name init_schema
-  cpSync(join(example, "prisma/schema.prisma"), join(dir, "prisma/schema.prisma"));
-  cpSync(join(root, "tests/prisma/v6/prisma.config.ts"), join(dir, "prisma.config.ts")); // marked: the schema engine as WebAssembly
+  // The generator, and the models, in what init wrote
+  const models = readFileSync(join(example, "prisma/schema.prisma"), "utf8").replace(/^[^]*?(?=model )/, "");
+  const edit = (name, from, to) => write(name, read(name).replace(from, to));
+  const initial = read("prisma/schema.prisma");
+  edit("prisma/schema.prisma", /generator client \{[^}]*\}\n/, generators[0]);
+  write("prisma/schema.prisma", `${read("prisma/schema.prisma")}\n${models}`);
+  assert.equal(read("prisma/schema.prisma").replace(/^\/\/.*\n+/gm, ""), readFileSync(join(example, "prisma/schema.prisma"), "utf8"));
+
+  // npx prisma migrate dev --name init_schema
+  cpSync(join(root, "tests/prisma/v6/prisma.config.ts"), join(dir, "wasm.config.ts")); // marked: the schema engine as WebAssembly
+  const migrate = ["prisma", "migrate", "dev", "--config", "wasm.config.ts", "--name", "init_schema"];
   const withDatabase = { cwd: dir, env: { ...environment, DATABASE_URL: direct } };
-  assert.match(await untilPrinted(/Generated Prisma Client/, "npx", ["prisma", "migrate", "dev", "--name", "init_schema"], withDatabase), /Your database is now in sync/);
+  assert.match(await untilPrinted(/Generated Prisma Client/, "npx", migrate, withDatabase), /Your database is now in sync/);
   assert.ok(readdirSync(join(dir, "prisma/migrations")).some((name) => name.endsWith("_init_schema")));
 
   // npx prisma generate --no-engine
-  assert.match(execFileSync("npx", ["prisma", "generate", "--no-engine"], { ...withDatabase, encoding: "utf8" }), /Generated Prisma Client/);
+  assert.match(run("npx", "prisma", "generate", "--no-engine"), /Generated Prisma Client/);
   assert.ok(existsSync(join(dir, "node_modules/.prisma/client/edge.js")));
 
   // The prisma:// URL, with the vendor's host left as it is
   const url = run(weirPath, "prisma", "key", "create").trim();
   assert.match(url, /^prisma:\/\/accelerate\.prisma-data\.net\/\?api_key=/);
   write(".dev.vars", `DATABASE_URL="${url}"\nJWT_SECRET="only for this test"\n`);
+  write(".gitignore", `${read(".gitignore")}.dev.vars\n`);
+  assert.equal(read(".gitignore"), readFileSync(join(example, ".gitignore"), "utf8"));
 
   let running = await dev(dir);
   const ask = async (method, path, body, jwt) => {
@@ -109,9 +121,23 @@ test("from an empty directory to a blog with accounts, through prisma://", { tim
   await running.stop();
 
   // With a host of one's own in the URL: the rest is the same
-  write(".dev.vars", read(".dev.vars").replace("accelerate.prisma-data.net", "db.example.com"));
+  edit(".dev.vars", "accelerate.prisma-data.net", "db.example.com");
   running = await dev(dir);
   await walk("bob@example.com");
+  await running.stop();
+
+  // The generator that init wrote, for Workers; and a transaction
+  assert.equal(initial.includes(generators[1].replace(/ +runtime.*\n/, "")), true, initial);
+  edit("prisma/schema.prisma", generators[0], generators[1]);
+  assert.match(run("npx", "prisma", "generate", "--no-engine"), /Generated Prisma Client/);
+  edit("src/index.ts", "@prisma/client/edge", "../generated/prisma/client");
+  edit("src/index.ts", "export default app;", `app.get("/api/v1/counts", async (c) =>
+    c.json(await prismaOf(c.env.DATABASE_URL).$transaction(async (tx) => ({ before: await tx.post.count(), deleted: (await tx.post.deleteMany()).count, after: await tx.post.count() }))));
+    export default app;`);
+  rmSync(join(dir, "node_modules/.prisma"), { recursive: true });
+  running = await dev(dir);
+  await walk("carl@example.com");
+  assert.deepEqual(await ask("GET", "/counts"), { status: 200, before: 36, deleted: 36, after: 0 });
   await running.stop();
   assert.ok(!running.weir.output.includes(new URL(url).searchParams.get("api_key")), "the log has no key");
 });

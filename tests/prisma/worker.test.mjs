@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The edge client of each version in a worker, by the vendor's host name: what Node is told by a direct connection, too. (Version 5
-// has no client without native engines: version 6's stands for it.)
+// The edge client of each version in a worker, by the vendor's host name: what Node is told by a direct connection, too.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -36,8 +35,7 @@ async function operate(p) {
 
 for (const [version, { client, option }] of Object.entries(edges)) {
   test(`Prisma ${version} in a worker`, { timeout: 120000 * patience }, async () => {
-    const made = clients(version === "v5" ? "v6" : version), dir = join(here, version);
-    clients(version);
+    const made = clients(version), dir = join(here, version);
     const endpoint = await startEndpoint({
       modules: join(dir, "node_modules"),
       source: `import { PrismaClient } from "${join(dir, client)}";

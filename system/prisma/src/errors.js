@@ -42,7 +42,8 @@ export const cannotStart = (msg, error_code) =>
 const uniqueFields = ({ detail, constraint }) => /^Key \((.+)\)=\(/.exec(detail ?? "")?.[1].split(", ") ?? constraint?.fields;
 
 // What Prisma's own engine tells beside the message, by the error's code.
-function metaOf({ code, meta }) {
+function metaOf({ code, message, meta }) {
+  if (code === "P2025") return { cause: message.replace(/^An operation failed because .* not found\. /, ""), ...meta };
   const { driverAdapterError, table, ...rest } = meta;
   const cause = driverAdapterError?.cause;
   if (cause === undefined) return meta;

@@ -103,6 +103,13 @@ function checkVersion(version) {
   );
 }
 
+// Where the client goes on, with its key: in the clear only on this machine, and only where it came so. (That is version 6 with
+// prisma+postgres://localhost.) Version 5 insists on TLS, whatever a proxy in front has left of that.
+function originOf({ protocol, hostname, host }, version) {
+  const isLocal = /^(localhost|.*\.localhost|127\.0\.0\.1|\[::1\])$/.test(hostname);
+  return `${protocol === "http:" && isLocal && !version.startsWith("5.") ? "http" : "https"}://${host}`;
+}
+
 const transactionBody = ({ result: id, extensions = {} }, origin, hash) => ({ id, extensions, "data-proxy": { endpoint: `${origin}/itx/${hash}/${id}` } });
 
 async function queryOf(request, hash, transaction, who, ctx) {
@@ -130,7 +137,7 @@ async function answerJsonProtocol(request, url, path, who, ctx) {
   if (action === "transaction" && last === "start") {
     const { max_wait: maxWait, timeout, isolation_level: isolationLevel } = jsonOf(await request.text());
     const started = await told(request.headers, () => database.start({ maxWait, timeout, isolationLevel }, who));
-    return Response.json(transactionBody(started, url.origin, second));
+    return Response.json(transactionBody(started, originOf(url, first), second));
   }
   return undefined;
 }

@@ -6,5 +6,7 @@ const { Prisma, PrismaClient } = require("./generated/client");
 
 exports.Prisma = { direct: Prisma, edge: Prisma };
 exports.direct = (url, options) => new PrismaClient({ adapter: new PrismaPg({ connectionString: url }), ...options });
+exports.typedQuery = require("./generated/client/runtime/client").makeTypedQueryFactory;
+exports.edgeClient = PrismaClient;
 exports.edge = (url, options) => new PrismaClient({ accelerateUrl: url, ...options }).$extends(withAccelerate());
 exports.node = exports.edge;
