@@ -530,6 +530,7 @@ static void free_pool(struct pool *pool)
     tls_context_free(&pool->tls);
     params_release(&pool->welcome);
     params_release(&pool->startup);
+    buffer_done(&pool->heard);
     free(pool->replication);
     config_release(&pool->config);
     free(pool->database_name);
@@ -696,12 +697,6 @@ static void fit_size(struct pool *pool)
     int64_t idle_ms = pool->config->server_idle_ms;
     struct link *link = list_last(&pool->idle);
     bool unwanted = pool->retired && (!pool->replication || pool->clients == 0);
-    struct server *listener = pool->listener;
-    if (listener && !pool->channels && listener->state == SERVER_LISTENING &&
-        (pool->retired ||
-         (idle_ms > 0 && pool_now() - listener->used_us > (uint64_t)idle_ms * 1000)))
-        server_close(listener,
-                     pool->retired ? "the configuration has changed" : "nobody listens any more");
     uint32_t total = servers_of(pool);
     uint32_t least = pool->retired ? 0 : (uint32_t)pool->limits.size_min;
     if (link && total > least && (idle_ms > 0 || unwanted)) {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "credentials.h"
+#include "listen.h"
 #include "log.h"
 #include "pool.h"
 #include "resolve.h"
@@ -81,8 +82,11 @@ static void give_up(struct server *server)
     if (pool->config->log_disconnections)
         log_info("server %" PRIu64 " of %s, user %s: closing because: %s", server->id,
                  pool->database_name, pool->user, message);
+    bool listens = server->listens;
     server_close(server, "");
     pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, hint, NULL});
+    if (listens)
+        listen_unreachable(pool);
 }
 
 static void note_failure(struct server *server, const char *sqlstate, const char *format, ...)
