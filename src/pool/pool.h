@@ -116,6 +116,8 @@ struct server {
     struct link again; /* of those that go on in the next turn */
     struct sockaddr_storage address;
     socklen_t address_len;
+    uint32_t host; /* of its database's */
+    bool by_name;  /* … which is given by name */
     struct pool *pool;
     struct client *client;
     struct params *params, *base_params; /* now; as it logged in */

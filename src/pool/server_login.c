@@ -342,6 +342,8 @@ static void begin_host(struct server *server)
     const struct host_config *host = host_of(server);
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(host->port)};
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(host->port)};
+    server->host = (uint32_t)server->login->host;
+    server->by_name = false;
     if (host->host[0] == '/')
         connect_unix(server);
     else if (inet_pton(AF_INET, host->host, &in.sin_addr) == 1)
@@ -349,6 +351,7 @@ static void begin_host(struct server *server)
     else if (inet_pton(AF_INET6, host->host, &in6.sin6_addr) == 1)
         connect_to(server, (const struct sockaddr *)&in6, sizeof(in6));
     else {
+        server->by_name = true;
         server->login->phase = PHASE_RESOLVE;
         server->login->resolve = resolve_start(host->host, host->port, on_resolved, server);
     }
