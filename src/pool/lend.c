@@ -311,7 +311,7 @@ static bool may_connect(const struct pool *pool)
 void pool_count(uint64_t *histogram, uint64_t us)
 {
     int bucket = us ? 64 - __builtin_clzll(us) : 0;
-    histogram[bucket < 24 ? bucket : 23]++;
+    histogram[bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1]++;
 }
 
 static void connect_one(struct pool *pool)
@@ -625,6 +625,7 @@ void pool_connect_failed(struct pool *pool, const struct wire_error *error)
     struct wire_error kept;
     bool refused = !is_away(error->sqlstate);
     pool->failures++;
+    pool->counters->failed_connects++;
     text_free(&pool->failure);
     pool->failure = xstrdup(error->message);
     (void)snprintf(pool->failure_sqlstate, sizeof(pool->failure_sqlstate), "%.5s", error->sqlstate);

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "log.h"
+#include "metrics.h"
 #include "own.h"
 #include "pool.h"
 #include "traits.h"
@@ -65,6 +66,7 @@ static void refuse(struct client *client, const struct wire_error *error)
 {
     AUTO_BUFFER out = {0};
     wire_error(&out, "ERROR", error);
+    metrics_refused(error->sqlstate, false);
     client->listen_refused = client->listens_in_batch;
     finish(client, &out);
 }
