@@ -14,8 +14,8 @@
 
 enum {
     LATE_BYTES_MAX = 8 * 1024 * 1024,
-    MARK_US_MAX = 2000000,   /* the old connection does not hear it: it is of another server */
-    HEIR_RETRY_US = 1000000, /* after one that has come to nothing */
+    MARK_US_MAX = 2000000, /* the old connection does not hear it: it is of another server */
+    RETRY_US = 1000000,    /* after one that has come to nothing */
 };
 
 struct subscription {
@@ -30,6 +30,7 @@ struct channel {
     struct list subscriptions;
     bool active;    /* the connection listens */
     bool inherited; /* … and its heir does */
+    bool held;      /* … or one has: who subscribes was told that it holds */
     char name[64];
 };
 
@@ -323,7 +324,7 @@ void listen_begin(struct server *server)
 static void activate(struct channel *channel)
 {
     const struct list *all = &channel->subscriptions;
-    channel->active = true;
+    channel->active = channel->held = true;
     for (struct link *link = list_first(all); link; link = list_next(all, link)) {
         struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
         if (client->awaits_listen)
@@ -344,7 +345,7 @@ void listen_done(struct server *server, const struct expected *entry)
     struct channel *channel = entry->name ? find_channel(pool, entry->name) : NULL;
     if (channel && server == pool->heir)
         channel->inherited = true;
-    else if (channel && !channel->active)
+    else if (channel && server == pool->listener && !channel->active)
         activate(channel);
     if (server == pool->heir && server->expect.count == 0 && !pool->marked_us)
         send_mark(pool);
@@ -392,7 +393,8 @@ void listen_failed(struct server *server, const char *name, struct slice error)
     struct channel *channel = find_channel(server->pool, name);
     const struct link *link;
     bool last = !channel;
-    if (channel && server == server->pool->heir) {
+    if (server != server->pool->listener || (channel && channel->held)) {
+        server->pool->listen_us = pool_now() + RETRY_US;
         server_close(server, "it can not listen"); /* it is a standby, say */
         return;
     }
@@ -477,7 +479,7 @@ void listen_lost(struct server *server)
     struct pool *pool = server->pool;
     if (server == pool->heir) {
         forget_heir(pool);
-        pool->heir_us = pool_now() + HEIR_RETRY_US;
+        pool->listen_us = pool_now() + RETRY_US;
         buffer_done(&pool->heard);
         pool->heard = (struct buffer){0};
         for (struct channel *channel = pool->channels; channel; channel = channel->next)
@@ -544,7 +546,7 @@ static void tick_heir(struct pool *pool)
     else if (pool->marked_us && pool_now() - pool->marked_us > MARK_US_MAX)
         succeed(pool, false);
     else if (!heir && !pool->retired && server_wear(pool->listener) &&
-             pool_now() >= pool->heir_us && pool_now() >= pool->retry_us)
+             pool_now() >= pool->listen_us && pool_now() >= pool->retry_us)
         start(pool, &pool->heir);
 }
 
@@ -562,6 +564,6 @@ void listen_tick(struct pool *pool)
         tick_heir(pool);
     if (pool->limits.query_wait_ms > 0)
         refuse_waiting(pool, &late, pool->limits.query_wait_ms);
-    if (pool->channels && pool_now() >= pool->retry_us)
+    if (pool->channels && pool_now() >= pool->listen_us && pool_now() >= pool->retry_us)
         start(pool, &pool->listener);
 }

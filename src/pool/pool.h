@@ -202,7 +202,7 @@ struct pool {
     struct server *heir;      /* … that is to take its place; NULL: none */
     struct buffer heard;      /* the heir's notifications */
     uint64_t marked_us;       /* when it sent its mark; 0: not yet */
-    uint64_t heir_us;         /* no heir before */
+    uint64_t listen_us;       /* neither the one nor the other is made before */
     struct channel *channels; /* that somebody listens to */
     struct list waiting;      /* clients, the longest waiting first */
     struct tenants tenants;   /* whose turn it is */

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // LISTEN and NOTIFY in transaction mode: many listeners, one connection.
 import assert from "node:assert/strict";
-import net from "node:net";
 import { before, test } from "node:test";
 
-import { Wire, bind, database, describe, errorOf, eventually, execute, flush, parse, patience, query, sleep, startPool, startPostgres, sync } from "./lib.mjs";
+import { Wire, bind, database, describe, errorOf, eventually, execute, flush, parse, patience, query, sleep, startPool, startPostgres, startRelay, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -366,20 +365,13 @@ test("PAUSE and KILL close it, and RESUME opens it again", { timeout: 60000 * pa
 
 test("after RECONNECT to another server its notifications come, though the old one lives on", { timeout: 60000 * patience }, async () => {
   const other = await startPostgres();
-  let to = postgres;
-  const way = net.createServer((near) => {
-    const far = net.connect(to.port, "127.0.0.1");
-    near.pipe(far).pipe(near);
-    for (const socket of [near, far]) socket.unref().on("error", () => {}).on("close", () => [near, far].forEach((s) => s.destroy()));
-  });
-  await new Promise((done) => way.listen(0, "127.0.0.1", done));
-  way.unref();
-  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\npool_size = 2\n${database(way.address())}`);
+  const relay = await startRelay(postgres);
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\npool_size = 2\n${database(relay)}`);
   const [listener, admin] = [await Wire.login(pool.port), await administrator(pool)];
   await listener.rows("listen moving");
   postgres.sql("notify moving, 'old'");
   assert.equal(await nextNotification(listener), "moving: old");
-  to = other;
+  relay.to = other;
   await admin.rows("reconnect");
   await admin.rows("wait_close");
   other.sql("notify moving, 'new'");

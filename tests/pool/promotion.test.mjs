@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
-import { Wire, errorOf, eventually, patience, query, sleep, startPool, startPostgres, startup } from "./lib.mjs";
+import { Wire, database, errorOf, eventually, patience, query, sleep, startPool, startPostgres, startRelay, startup } from "./lib.mjs";
 
 let primary, standby;
 before(async () => {
@@ -71,6 +71,38 @@ test("target_session_attrs and load_balance_hosts choose among hosts", { timeout
   const any = await where("load_balance_hosts=random", { count: 25 });
   assert.match(any, /primary/);
   assert.match(any, /standby/);
+});
+
+test("a standby does not take the place of the connection that listens", { timeout: 60000 * patience }, async () => {
+  const relay = await startRelay(primary);
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\npool_size = 2\n${database(relay)}`);
+  const [wire, other, admin] = [await Wire.login(pool.port), await Wire.login(pool.port), await Wire.login(pool.port, { database: "pgbouncer" })];
+  const listening = async () => (await admin.rows("show servers")).filter((row) => row[4] === "listening").map((row) => row[16]);
+  const hears = async (payload, ms) => {
+    primary.sql(`notify here, '${payload}'`);
+    assert.match((await wire.until("A", 1, ms)).find(({ type }) => type === "A").body.toString("latin1", 4), new RegExp(`^here\0${payload}`));
+  };
+  await wire.rows("listen here");
+  const before = await listening();
+  relay.to = standby;
+  await admin.rows("reconnect");
+  for (let i = 0; i < 5; i++) {
+    await sleep(500);
+    await hears(`still ${i}`);
+    await other.rows(`listen other${i}`);
+  }
+  assert.deepEqual(await listening(), before);
+  relay.to = primary;
+  await admin.rows("wait_close");
+  assert.notDeepEqual(await listening(), before);
+  await hears("again");
+  // Nor do sessions lose what they listen to when it is the only one that there is.
+  relay.to = standby;
+  primary.sql(`select pg_terminate_backend(${(await listening())[0]})`);
+  await sleep(1500);
+  relay.to = primary;
+  await eventually(() => hears("back", 500));
+  await pool.stop();
 });
 
 test("promoted elsewhere: sessions go on at the new primary, and nothing acknowledged is lost", { timeout: 120000 * patience }, async () => {
