@@ -335,6 +335,10 @@ static const struct config_key pool_keys[] = {
      "closed is not lent, but a firewall between may have forgotten it without a word"},
     {"server_check_delay", CONFIG_DURATION, 0, YEAR_MS, "30s", "server_check_delay",
      "… for so long; 0: every time"},
+    {"dns_max_ttl", CONFIG_DURATION, 0, YEAR_MS, "15s", "dns_max_ttl",
+     "While there are connections to a host that is given by name, the name is looked up again after "
+     "so long; those to an address that is not among the answers are replaced when nobody has them. "
+     "0: never, for names that mean one of many hosts each time"},
     {"prepared_statements_max", CONFIG_COUNT, 0, 100000, "256", "prepared_statements_max",
      "Prepared statements of one connection, the least recently used are closed; 0: names are not "
      "handled"},

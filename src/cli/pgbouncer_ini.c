@@ -92,6 +92,7 @@ static const struct ini_key general_keys[] = {
     {"server_round_robin", INI_BOOL, "server_round_robin"},
     {"server_check_query", INI_TEXT, "server_check_query"},
     {"server_check_delay", INI_SECONDS, "server_check_delay"},
+    {"dns_max_ttl", INI_SECONDS, "dns_max_ttl"},
     {"max_prepared_statements", INI_COUNT, "prepared_statements_max"},
     {"ignore_startup_parameters", INI_LIST, "ignore_startup_parameters"},
     {"log_connections", INI_BOOL, "log_connections"},

@@ -10,7 +10,7 @@
 
 #define LOG        "the log goes to standard error; let systemd or the shell keep it"
 #define KEEPALIVE  "idle connections are asked after 60 seconds, then every 10; see tcp_user_timeout"
-#define RESOLVED   "names are resolved anew for each connection, by the system's resolver"
+#define RESOLVED   "names are resolved by the system's resolver, for each connection and after dns_max_ttl"
 #define BUFFERS    "the pool chooses the sizes of its buffers itself"
 #define STATISTICS "the log has no statistics: ask SHOW STATS, or Prometheus by metrics_listen"
 #define NAMELESS   "the pool has no such name"
@@ -43,7 +43,6 @@ static const struct {
      "a database that is away is tried by one connection at a time, after 0.1 seconds at first and "
      "every 5 in the end"},
     {"server_fast_close", "0", "a session keeps its connection until it ends, or until KILL"},
-    {"dns_max_ttl", "15", RESOLVED},
     {"dns_nxdomain_ttl", "15", RESOLVED},
     {"dns_zone_check_period", "0", RESOLVED},
     {"resolv_conf", "", RESOLVED},

@@ -14,6 +14,7 @@
 #include "forward.h"
 #include "listen.h"
 #include "log.h"
+#include "metrics.h"
 #include "own.h"
 #include "placement.h"
 #include "pool.h"
@@ -172,6 +173,12 @@ static void log_end(const struct client *client, const char *why)
                  (pool_now() - client->connected_us) / 1000000);
 }
 
+static void note_refusal(const struct client *client, const char *sqlstate)
+{
+    if (!own_is(client))
+        metrics_refused(sqlstate, client->login != NULL);
+}
+
 void client_close(struct client *client, const struct wire_error *error)
 {
     if (client->closed)
@@ -179,6 +186,7 @@ void client_close(struct client *client, const struct wire_error *error)
     if (error && !client->closing) {
         AUTO_BUFFER out = {0};
         wire_error(&out, "FATAL", error);
+        note_refusal(client, error->sqlstate);
         client->closing = true;
         log_end(client, error->message); /* first: who is told may look for it there */
         if (pool_process.config->log_errors)
@@ -366,7 +374,10 @@ static struct slice take_without_server(struct client *client, struct slice byte
         /* What is on its way of a COPY that has failed asks for nothing. */
         bool asks = (type == 0 || !strchr("SHdcf", type)) && !client->failed;
         if (client->trouble && asks) {
-            buffer_append(&out, client->trouble, wire_get_u32(client->trouble + 1) + 1);
+            size_t size = wire_get_u32(client->trouble + 1) + 1;
+            struct slice body = {client->trouble + WIRE_HEADER_BYTES, size - WIRE_HEADER_BYTES};
+            note_refusal(client, wire_error_field(body, 'C').ptr);
+            buffer_append(&out, client->trouble, size);
             text_free(&client->trouble);
             client->failed = type != 'Q' && type != 'F';
             if (!client->failed)
@@ -650,6 +661,7 @@ static void refuse(int fd)
 {
     AUTO_BUFFER out = {0};
     wire_error(&out, "FATAL", &too_many);
+    metrics_refused(too_many.sqlstate, true);
     struct slice all = buffer_slice(&out);
     (void)!send(fd, all.ptr, all.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)close(fd);

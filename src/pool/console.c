@@ -110,13 +110,21 @@ static void refuse(struct buffer *out, const char *message)
 
 static const char closed_by_administrator[] = "the connection was closed by an administrator";
 
-/* Those that are lent follow when they are given back. */
+/* Those that are lent follow when they are given back, the one that listens when another does. */
 static void let_servers_go(struct pool *pool)
 {
     server_close_all(&pool->idle, closed_by_administrator);
     server_close_all(&pool->connecting, closed_by_administrator);
     server_taint_all(&pool->lent);
     server_taint_all(&pool->cleaning);
+    server_taint_all(&pool->listening);
+}
+
+/* There is no heir to the one that listens, until RESUME. */
+static void pause_pool(struct pool *pool)
+{
+    let_servers_go(pool);
+    server_close_all(&pool->listening, closed_by_administrator);
 }
 
 static bool any_lent(const struct pool *pool)
@@ -126,7 +134,7 @@ static bool any_lent(const struct pool *pool)
 
 static bool any_tainted(const struct pool *pool)
 {
-    const struct list *lists[] = {&pool->lent, &pool->cleaning};
+    const struct list *lists[] = {&pool->lent, &pool->cleaning, &pool->listening};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         for (const struct link *link = list_first(lists[i]); link; link = list_next(lists[i], link))
             if (CONTAINER_OF(link, struct server, link)->tainted)
@@ -179,7 +187,7 @@ void console_pause_all(bool pause)
     pool_process.paused = pause;
     for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
         if (pause)
-            let_servers_go(pool);
+            pause_pool(pool);
         else
             pool_serve_later(pool);
 }
@@ -195,7 +203,7 @@ static void kill_pool(struct pool *pool)
         if (client->pool == pool)
             client_close(client, &by_administrator);
     }
-    server_close_all(&pool->idle, closed_by_administrator);
+    pause_pool(pool);
     server_close_all(&pool->cleaning, closed_by_administrator);
 }
 
@@ -259,7 +267,7 @@ static bool shut_down(struct client *client, const char *word, struct buffer *ou
 }
 
 static const struct command commands[] = {
-    {"PAUSE", let_servers_go, pause_database, pause_all, any_lent, DATABASE_OR_NONE, NULL},
+    {"PAUSE", pause_pool, pause_database, pause_all, any_lent, DATABASE_OR_NONE, NULL},
     {"RESUME", pool_serve_later, resume_database, resume_all, NULL, DATABASE_OR_NONE, NULL},
     {"RECONNECT", let_servers_go, NULL, NULL, NULL, DATABASE_OR_NONE, NULL},
     {"WAIT_CLOSE", NULL, NULL, NULL, any_tainted, DATABASE_OR_NONE, NULL},

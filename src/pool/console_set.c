@@ -72,6 +72,7 @@ static const struct setting_kind {
     {"cancel_wait_timeout", SECONDS, AT(cancel_wait_ms)},
     {"pool_idle_timeout", SECONDS, AT(pool_idle_ms)},
     {"tcp_user_timeout", MILLISECONDS, AT(tcp_user_ms)},
+    {"dns_max_ttl", SECONDS, AT(dns_max_ttl_ms)},
     {"client_tls_sslmode", TLS_CLIENTS, AT(tls.mode)},
     {"server_tls_sslmode", TLS_SERVERS, AT(server_tls_mode)},
     {"client_tls_key_file", READ_FILE, 0},

@@ -3,6 +3,7 @@
 
 #include "forward.h"
 #include "listen.h"
+#include "metrics.h"
 #include "traits.h"
 
 struct slice message_body(const struct message *message)
@@ -26,6 +27,7 @@ void message_refuse(const struct message *message, enum expect_kind kind,
 {
     struct buffer *out = batch_compose(message->batch);
     size_t begun = wire_begin(out, kind == EXPECT_QUERY ? 'Q' : 'P');
+    metrics_refused(error->sqlstate, false);
     if (kind != EXPECT_QUERY)
         wire_text(out, "");
     wire_text(out, "refused by the pool");

@@ -311,7 +311,7 @@ static bool may_connect(const struct pool *pool)
 void pool_count(uint64_t *histogram, uint64_t us)
 {
     int bucket = us ? 64 - __builtin_clzll(us) : 0;
-    histogram[bucket < 24 ? bucket : 23]++;
+    histogram[bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1]++;
 }
 
 static void connect_one(struct pool *pool)
@@ -530,6 +530,7 @@ static void free_pool(struct pool *pool)
     tls_context_free(&pool->tls);
     params_release(&pool->welcome);
     params_release(&pool->startup);
+    buffer_done(&pool->heard);
     free(pool->replication);
     config_release(&pool->config);
     free(pool->database_name);
@@ -624,6 +625,7 @@ void pool_connect_failed(struct pool *pool, const struct wire_error *error)
     struct wire_error kept;
     bool refused = !is_away(error->sqlstate);
     pool->failures++;
+    pool->counters->failed_connects++;
     text_free(&pool->failure);
     pool->failure = xstrdup(error->message);
     (void)snprintf(pool->failure_sqlstate, sizeof(pool->failure_sqlstate), "%.5s", error->sqlstate);
@@ -696,12 +698,6 @@ static void fit_size(struct pool *pool)
     int64_t idle_ms = pool->config->server_idle_ms;
     struct link *link = list_last(&pool->idle);
     bool unwanted = pool->retired && (!pool->replication || pool->clients == 0);
-    struct server *listener = pool->listener;
-    if (listener && !pool->channels && listener->state == SERVER_LISTENING &&
-        (pool->retired ||
-         (idle_ms > 0 && pool_now() - listener->used_us > (uint64_t)idle_ms * 1000)))
-        server_close(listener,
-                     pool->retired ? "the configuration has changed" : "nobody listens any more");
     uint32_t total = servers_of(pool);
     uint32_t least = pool->retired ? 0 : (uint32_t)pool->limits.size_min;
     if (link && total > least && (idle_ms > 0 || unwanted)) {

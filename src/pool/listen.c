@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "listen.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "log.h"
+#include "metrics.h"
+#include "own.h"
 #include "pool.h"
 #include "traits.h"
 
-enum { LATE_BYTES_MAX = 8 * 1024 * 1024 };
+enum {
+    LATE_BYTES_MAX = 8 * 1024 * 1024,
+    MARK_US_MAX = 2000000, /* the old connection does not hear it: it is of another server */
+    RETRY_US = 1000000,    /* after one that has come to nothing */
+};
 
 struct subscription {
     struct link link;          /* of its channel */
@@ -20,7 +28,9 @@ struct subscription {
 struct channel {
     struct channel *next; /* of its pool */
     struct list subscriptions;
-    bool active; /* the connection listens */
+    bool active;    /* the connection listens */
+    bool inherited; /* … and its heir does */
+    bool held;      /* … or one has: who subscribes was told that it holds */
     char name[64];
 };
 
@@ -53,10 +63,11 @@ static void answer(struct client *client, const char *tag)
     finish_with(client, 'C', (struct slice){tag, strlen(tag) + 1});
 }
 
-static void refuse(struct client *client, const char *why)
+static void refuse(struct client *client, const struct wire_error *error)
 {
     AUTO_BUFFER out = {0};
-    wire_error(&out, "ERROR", &(struct wire_error){"08006", "cannot listen", why, NULL});
+    wire_error(&out, "ERROR", error);
+    metrics_refused(error->sqlstate, false);
     client->listen_refused = client->listens_in_batch;
     finish(client, &out);
 }
@@ -80,17 +91,28 @@ static struct channel *add_channel(struct pool *pool, const char *name)
     return pool->channels = channel;
 }
 
-/* LISTEN or UNLISTEN on the listening connection, if there is one. */
-static void tell(struct pool *pool, bool listen, const char *name)
+static bool is_up(const struct server *server)
+{
+    return server && !server->closed && server->state == SERVER_LISTENING;
+}
+
+static void tell_one(struct server *server, const char *verb, const char *name)
 {
     AUTO_BUFFER sql = {0};
-    if (!pool->listener || pool->listener->state != SERVER_LISTENING)
+    if (!is_up(server))
         return; /* it learns all channels when it is up */
-    buffer_printf(&sql, "%s \"", listen ? "LISTEN" : "UNLISTEN");
+    buffer_printf(&sql, "%s \"", verb);
     for (const char *p = name; *p; p++)
         buffer_append(&sql, *p == '"' ? "\"\"" : p, *p == '"' ? 2 : 1);
     buffer_append(&sql, "\"", 2);
-    (void)server_query(pool->listener, sql.data + sql.start, listen ? name : NULL);
+    (void)server_query(server, sql.data + sql.start, *verb == 'L' ? name : NULL);
+}
+
+/* Whoever asks for a channel while an heir is there is answered when that has taken over: what the
+ * old connection heard of it behind the mark would be nobody's. */
+static void tell_listen(struct pool *pool, const char *name)
+{
+    tell_one(is_up(pool->heir) ? pool->heir : pool->listener, "LISTEN", name);
 }
 
 static void drop_channel(struct pool *pool, struct channel *channel)
@@ -99,7 +121,8 @@ static void drop_channel(struct pool *pool, struct channel *channel)
     while (*place != channel)
         place = &(*place)->next;
     *place = channel->next;
-    tell(pool, false, channel->name);
+    tell_one(pool->listener, "UNLISTEN", channel->name);
+    tell_one(pool->heir, "UNLISTEN", channel->name);
     free(channel);
 }
 
@@ -130,7 +153,7 @@ static void subscribe(struct client *client, const char *name)
     struct channel *channel = find_channel(pool, name);
     if (!channel) {
         channel = add_channel(pool, name);
-        tell(pool, true, name);
+        tell_listen(pool, name);
     }
     struct subscription *made = xcalloc(1, sizeof(*made));
     made->client = client;
@@ -216,13 +239,19 @@ void listen_move(struct client *client, struct pool *to)
     client->pool = from;
 }
 
-static void start(struct pool *pool)
+static bool is_paused(const struct pool *pool)
 {
-    if (pool->listener)
+    return pool->record->paused || pool_process.paused;
+}
+
+/* place: the pool's listener or heir. */
+static void start(struct pool *pool, struct server **place)
+{
+    if (*place || is_paused(pool))
         return;
-    pool->listener = server_new(pool);
-    pool->listener->listens = true;
-    server_login_start(pool->listener);
+    *place = server_new(pool);
+    (*place)->listens = true;
+    server_login_start(*place);
 }
 
 /* 'L', 'U' or '*', which holds now unless the client waits; 0: it is none of them. */
@@ -240,8 +269,10 @@ static char take(struct client *client, struct slice text)
         if (!*find_subscription(client, name))
             subscribe(client, name);
         client->awaits_listen = !(*find_subscription(client, name))->channel->active;
-        if (client->awaits_listen)
-            start(client->pool);
+        if (client->awaits_listen) {
+            client->since_us = pool_now();
+            start(client->pool, &client->pool->listener);
+        }
     }
     return verb;
 }
@@ -269,22 +300,31 @@ const char *listen_command(struct client *client, struct slice text)
 
 /* ---- the listening connection ---- */
 
-void listen_begin(struct server *server)
+/* A channel of the pool's own, which nobody else knows. */
+static const char *mark_channel(void)
 {
-    struct pool *pool = server->pool;
-    server_become(server, SERVER_LISTENING);
-    for (struct channel *channel = pool->channels; channel; channel = channel->next)
-        tell(pool, true, channel->name);
-    pool_serve_later(pool);
+    static char name[32];
+    uint64_t number;
+    if (!*name && getrandom(&number, sizeof(number), 0) != sizeof(number))
+        abort();
+    if (!*name)
+        (void)snprintf(name, sizeof(name), "weir_%016" PRIx64, number);
+    return name;
 }
 
-void listen_done(struct server *server, const struct expected *entry)
+void listen_begin(struct server *server)
 {
-    struct channel *channel = entry->name ? find_channel(server->pool, entry->name) : NULL;
-    if (!channel || channel->active)
-        return;
-    channel->active = true;
+    server_become(server, SERVER_LISTENING);
+    tell_one(server, "LISTEN", mark_channel());
+    for (struct channel *c = server->pool->channels; c; c = c->next)
+        tell_one(server, "LISTEN", c->name);
+    pool_serve_later(server->pool);
+}
+
+static void activate(struct channel *channel)
+{
     const struct list *all = &channel->subscriptions;
+    channel->active = channel->held = true;
     for (struct link *link = list_first(all); link; link = list_next(all, link)) {
         struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
         if (client->awaits_listen)
@@ -292,11 +332,72 @@ void listen_done(struct server *server, const struct expected *entry)
     }
 }
 
+static void send_mark(struct pool *pool)
+{
+    AUTO_TEXT sql = xasprintf("NOTIFY \"%s\", '%" PRIu64 "'", mark_channel(), pool->heir->id);
+    pool->marked_us = pool_now();
+    (void)server_query(pool->heir, sql, mark_channel());
+}
+
+void listen_done(struct server *server, const struct expected *entry)
+{
+    struct pool *pool = server->pool;
+    struct channel *channel = entry->name ? find_channel(pool, entry->name) : NULL;
+    if (channel && server == pool->heir)
+        channel->inherited = true;
+    else if (channel && server == pool->listener && !channel->active)
+        activate(channel);
+    if (server == pool->heir && server->expect.count == 0 && !pool->marked_us)
+        send_mark(pool);
+}
+
+/* Pools of other users of the database send theirs, too. */
+static bool is_mark_of(const struct server *server, struct slice payload)
+{
+    char id[24];
+    (void)snprintf(id, sizeof(id), "%" PRIu64, server->id);
+    return slice_equal(payload, slice_of(id));
+}
+
+static void forget_heir(struct pool *pool)
+{
+    pool->heir = NULL;
+    pool->marked_us = 0;
+    for (struct channel *channel = pool->channels; channel; channel = channel->next)
+        channel->inherited = false;
+}
+
+/* The heir takes over. marked: all that comes before its mark was delivered. */
+static void succeed(struct pool *pool, bool marked)
+{
+    struct server *old = pool->listener, *heir = pool->heir;
+    AUTO_BUFFER heard = pool->heard;
+    struct slice rest = buffer_slice(&heard), body;
+    char type;
+    pool->heard = (struct buffer){0};
+    pool->listener = heir;
+    pool->deaf = marked;
+    for (struct channel *channel = pool->channels; channel; channel = channel->next) {
+        channel->active = false;
+        if (channel->inherited)
+            activate(channel);
+    }
+    forget_heir(pool);
+    while (own_next(&rest, &type, &body))
+        listen_notify(heir, body);
+    server_close(old, "another connection listens in its place");
+}
+
 void listen_failed(struct server *server, const char *name, struct slice error)
 {
     struct channel *channel = find_channel(server->pool, name);
     const struct link *link;
     bool last = !channel;
+    if (server != server->pool->listener || (channel && channel->held)) {
+        server->pool->listen_us = pool_now() + RETRY_US;
+        server_close(server, "it can not listen"); /* it is a standby, say */
+        return;
+    }
     while (!last && (link = list_first(&channel->subscriptions))) {
         struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
         last = channel->subscriptions.count == 1; /* the channel goes with it */
@@ -344,49 +445,125 @@ static void deliver(struct client *client, const struct buffer *message)
 
 void listen_notify(struct server *server, struct slice body)
 {
-    struct slice rest = body, name;
+    struct pool *pool = server->pool;
+    struct slice rest = body, name, payload;
     uint32_t pid;
     AUTO_BUFFER message = {0};
-    if (!wire_take_u32(&rest, &pid) || !wire_take_text(&rest, &name))
-        return;
-    struct channel *channel = find_channel(server->pool, name.ptr);
-    if (!channel)
+    if (!wire_take_u32(&rest, &pid) || !wire_take_text(&rest, &name) ||
+        !wire_take_text(&rest, &payload) || (server != pool->listener && server != pool->heir))
         return;
     size_t begun = wire_begin(&message, 'A');
     buffer_append_slice(&message, body);
     wire_end(&message, begun);
-    const struct list *all = &channel->subscriptions;
-    for (struct link *link = list_first(all); link; link = list_next(all, link))
+    if (server == pool->heir) {
+        buffer_append_slice(&pool->heard, buffer_slice(&message));
+        if (buffer_len(&pool->heard) > LATE_BYTES_MAX)
+            succeed(pool, false);
+        return;
+    }
+    if (slice_equal(name, slice_of(mark_channel()))) {
+        if (pool->heir && is_mark_of(pool->heir, payload))
+            succeed(pool, true);
+        else if (is_mark_of(server, payload))
+            pool->deaf = false;
+        return;
+    }
+    struct channel *channel = pool->deaf ? NULL : find_channel(pool, name.ptr);
+    const struct list *all = channel ? &channel->subscriptions : NULL;
+    for (struct link *link = all ? list_first(all) : NULL; link; link = list_next(all, link))
         deliver(CONTAINER_OF(link, struct subscription, link)->client, &message);
 }
 
-void listen_lost(struct pool *pool)
+void listen_lost(struct server *server)
 {
-    pool->listener = NULL;
-    for (struct channel *channel = pool->channels, *next; channel; channel = next) {
-        struct link *link = list_first(&channel->subscriptions), *after;
-        next = channel->next;
-        channel->active = false;
-        for (; link; link = after) {
-            struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
-            after = list_next(&channel->subscriptions, link);
-            if (client->awaits_listen)
-                refuse(client, pool->failure);
-        }
+    struct pool *pool = server->pool;
+    if (server == pool->heir) {
+        forget_heir(pool);
+        pool->listen_us = pool_now() + RETRY_US;
+        buffer_done(&pool->heard);
+        pool->heard = (struct buffer){0};
+        for (struct channel *channel = pool->channels; channel; channel = channel->next)
+            if (!channel->active)
+                tell_listen(pool, channel->name); /* what only the heir was told */
+        return;
     }
-    if (pool->channels)
+    if (server != pool->listener)
+        return;
+    if (is_up(pool->heir)) {
+        succeed(pool, false);
+        return;
+    }
+    pool->listener = TAKE(pool->heir);
+    pool->deaf = false;
+    for (struct channel *channel = pool->channels; channel; channel = channel->next)
+        channel->active = false;
+    if (pool->channels && !is_paused(pool))
         log_warn(
             "database %s: the connection that listens was lost; notifications may be, too, until "
             "it is back",
             pool->database_name);
 }
 
+/* Those whose LISTEN waits for longer than the limit (0: all). */
+static void refuse_waiting(struct pool *pool, const struct wire_error *error, int64_t limit_ms)
+{
+    for (struct channel *channel = pool->channels; channel; channel = channel->next) {
+        const struct list *all = &channel->subscriptions;
+        struct link *first = channel->active ? NULL : list_first(all);
+        for (struct link *link = first; link; link = list_next(all, link)) {
+            struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
+            if (client->awaits_listen && (limit_ms == 0 || pool_passed(client->since_us, limit_ms)))
+                refuse(client, error);
+        }
+    }
+}
+
+void listen_unreachable(struct pool *pool)
+{
+    if (!pool->listener)
+        refuse_waiting(pool, &(struct wire_error){"08006", "cannot listen", pool->failure, NULL},
+                       0);
+}
+
+/* Why the one that listens is not needed; NULL: it is. */
+static const char *is_unwanted(const struct pool *pool)
+{
+    int64_t idle_ms = pool->config->server_idle_ms;
+    if (pool->channels)
+        return NULL;
+    if (pool->retired)
+        return "the configuration has changed";
+    return server_wear(pool->listener) || pool_passed(pool->listener->used_us, idle_ms)
+               ? "nobody listens any more"
+               : NULL;
+}
+
+static void tick_heir(struct pool *pool)
+{
+    struct server *heir = pool->heir;
+    if (is_up(heir) && server_is_lost(heir))
+        server_close(heir, "the database acknowledges nothing any more");
+    else if (pool->marked_us && pool_now() - pool->marked_us > MARK_US_MAX)
+        succeed(pool, false);
+    else if (!heir && !pool->retired && server_wear(pool->listener) &&
+             pool_now() >= pool->listen_us && pool_now() >= pool->retry_us)
+        start(pool, &pool->heir);
+}
+
 void listen_tick(struct pool *pool)
 {
-    if (pool->listener && pool->listener->state == SERVER_LISTENING &&
-        server_is_lost(pool->listener))
+    static const struct wire_error late = {
+        "57P03", "the pool has no connection that listens yet", NULL,
+        "An administrator has paused the database, or it does not answer.", NULL};
+    const char *unwanted = is_up(pool->listener) ? is_unwanted(pool) : NULL;
+    if (is_up(pool->listener) && server_is_lost(pool->listener))
         server_close(pool->listener, "the database acknowledges nothing any more");
-    if (!pool->channels || pool->listener || pool_now() < pool->retry_us || pool->record->paused)
-        return;
-    start(pool);
+    else if (unwanted)
+        server_close(pool->listener, unwanted);
+    if (is_up(pool->listener))
+        tick_heir(pool);
+    if (pool->limits.query_wait_ms > 0)
+        refuse_waiting(pool, &late, pool->limits.query_wait_ms);
+    if (pool->channels && pool_now() >= pool->listen_us && pool_now() >= pool->retry_us)
+        start(pool, &pool->listener);
 }

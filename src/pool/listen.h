@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LISTEN in transaction mode: one connection of a pool listens for all its clients, channels are
- * counted, and notifications go to everybody who listens. */
+ * counted, and notifications go to everybody who listens.
+ *
+ * A connection that is to be replaced (RECONNECT, server_lifetime) delivers until its heir listens
+ * to all channels, too. The heir's notifications are kept back until then. It sends one itself, a
+ * mark: Postgres gives all who listen the same order, so what the old one has before the mark and
+ * the heir has behind it is each notification once. */
 #ifndef WEIR_POOL_LISTEN_H
 #define WEIR_POOL_LISTEN_H
 
@@ -43,8 +48,10 @@ void listen_done(struct server *server, const struct expected *entry);
 /* The server refuses the channel, with that ErrorResponse: so do we, to all who asked for it. */
 void listen_failed(struct server *server, const char *name, struct slice error);
 void listen_notify(struct server *server, struct slice body);
-void listen_lost(struct pool *pool);
-/* Makes the connection anew if it is missing. */
+void listen_lost(struct server *server);
+/* It did not come about, for the reason that the pool keeps. */
+void listen_unreachable(struct pool *pool);
+/* Makes the connection anew if it is missing, or is to be replaced. */
 void listen_tick(struct pool *pool);
 
 #endif

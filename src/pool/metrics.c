@@ -19,9 +19,15 @@ struct gauge {
     uint64_t (*value)(const struct pool *pool);
 };
 
+/* Each lent connection is one client's, and the pool's own are clients, too. */
 static uint64_t clients_active(const struct pool *p)
 {
-    return p->clients - p->waiting.count;
+    return p->lent.count;
+}
+static uint64_t clients_idle(const struct pool *p)
+{
+    uint32_t busy = p->lent.count + p->waiting.count;
+    return p->clients > busy ? p->clients - busy : 0;
 }
 static uint64_t clients_waiting(const struct pool *p)
 {
@@ -67,11 +73,16 @@ static uint64_t pinned(const struct pool *p)
 
 /* Rows of one name stand together. */
 static const struct gauge gauges[] = {
-    {"weir_pool_clients", "state=\"active\"", "Clients, by what they do.", clients_active},
+    {"weir_pool_clients", "state=\"active\"",
+     "Clients: those that have a connection, that wait for one, and all others.", clients_active},
+    {"weir_pool_clients", "state=\"idle\"", NULL, clients_idle},
     {"weir_pool_clients", "state=\"waiting\"", NULL, clients_waiting},
     {"weir_pool_pinned_clients", "", "Clients that keep a connection because of session state.",
      pinned},
-    {"weir_pool_servers", "state=\"active\"", "Connections to the database.", servers_lent},
+    {"weir_pool_servers", "state=\"active\"",
+     "Connections to the database: active ones are lent to a client, cleaning ones are reset or "
+     "checked.",
+     servers_lent},
     {"weir_pool_servers", "state=\"idle\"", NULL, servers_idle},
     {"weir_pool_servers", "state=\"connecting\"", NULL, servers_connecting},
     {"weir_pool_servers", "state=\"cleaning\"", NULL, servers_cleaning},
@@ -99,6 +110,7 @@ static const struct {
     COUNTER(replays, "Statements that were parsed again for their client."),
     COUNTER(statements_parsed, "Prepared statements that were parsed on a connection."),
     COUNTER(statements_shared, "Prepared statements that were there already."),
+    COUNTER(failed_connects, "Connections to the database that could not be made."),
     COUNTER(cancels, "Cancel requests that were passed on."),
     COUNTER(cache_hits, "Results that came from the cache."),
     COUNTER(cache_stale, "Of these, such as were older than max_age."),
@@ -171,7 +183,7 @@ static uint64_t count_at(const struct pool *pool, size_t offset)
     return value;
 }
 
-enum { BUCKETS = 24, BUCKETS_SHOWN_FROM = 4 }; /* below 16 µs there is no telling */
+enum { BUCKETS = HISTOGRAM_BUCKETS, BUCKETS_SHOWN_FROM = 4 }; /* below 16 µs there is no telling */
 
 /* Bucket i of the counters is of what has i bits of microseconds: less than 2^i. */
 static void write_histogram(struct buffer *out, const char *name, const char *help,
@@ -200,8 +212,37 @@ static void write_histogram(struct buffer *out, const char *name, const char *he
     }
 }
 
+/* ---- what clients were refused ---- */
+
+/* Those that an operator looks for; the last stands for all others. */
+static const char *const sqlstates[] = {"08001", "08006", "08P01", "0A000", "25P03", "25P04",
+                                        "28000", "28P01", "3D000", "53300", "53400", "57014",
+                                        "57P01", "57P03", "57P05", "other"};
+static uint64_t refusals[ARRAY_LEN(sqlstates)], failed_logins[ARRAY_LEN(sqlstates)];
+
+void metrics_refused(const char *sqlstate, bool login)
+{
+    size_t i = 0;
+    while (i < ARRAY_LEN(sqlstates) - 1 && strcmp(sqlstates[i], sqlstate) != 0)
+        i++;
+    refusals[i]++;
+    failed_logins[i] += login;
+}
+
+static void write_by_sqlstate(struct buffer *out, const char *name, const char *help,
+                              const uint64_t *counts)
+{
+    head(out, name, "counter", help);
+    for (size_t i = 0; i < ARRAY_LEN(sqlstates); i++)
+        buffer_printf(out, "%s{sqlstate=\"%s\"} %" PRIu64 "\n", name, sqlstates[i], counts[i]);
+}
+
 void metrics_write(struct buffer *out)
 {
+    write_by_sqlstate(out, "weir_pool_refusals_total",
+                      "Errors of the pool's own, logins among them.", refusals);
+    write_by_sqlstate(out, "weir_pool_failed_logins_total", "Clients that did not get in.",
+                      failed_logins);
     for (size_t i = 0; i < ARRAY_LEN(gauges); i++)
         write_gauge(out, &gauges[i]);
     for (size_t i = 0; i < ARRAY_LEN(counters); i++) {

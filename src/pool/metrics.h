@@ -9,6 +9,8 @@
 void metrics_accept(int fd);
 /* Closes those that have taken too long. */
 void metrics_tick(void);
+/* A client is told that error, which is the pool's own; at its login, or later. */
+void metrics_refused(const char *sqlstate, bool login);
 /* The counts as text. */
 void metrics_write(struct buffer *out);
 

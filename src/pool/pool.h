@@ -116,6 +116,8 @@ struct server {
     struct link again; /* of those that go on in the next turn */
     struct sockaddr_storage address;
     socklen_t address_len;
+    uint32_t host; /* of its database's */
+    bool by_name;  /* … which is given by name */
     struct pool *pool;
     struct client *client;
     struct params *params, *base_params; /* now; as it logged in */
@@ -197,6 +199,10 @@ struct pool {
     struct list connecting, idle, lent, cleaning,
         listening;            /* servers; idle: the last used first */
     struct server *listener;  /* the one that listens, or is to; NULL: none */
+    struct server *heir;      /* … that is to take its place; NULL: none */
+    struct buffer heard;      /* the heir's notifications */
+    uint64_t marked_us;       /* when it sent its mark; 0: not yet */
+    uint64_t listen_us;       /* neither the one nor the other is made before */
     struct channel *channels; /* that somebody listens to */
     struct list waiting;      /* clients, the longest waiting first */
     struct tenants tenants;   /* whose turn it is */
@@ -215,6 +221,7 @@ struct pool {
     uint32_t leaving; /* lent connections that another user of the database is to have */
     uint32_t logins;  /* clients whose login waits for the first connection */
     bool to_serve;
+    bool deaf; /* the listener, until it hears its mark */
     bool retired;                   /* of an older plan, or one client's alone */
     bool probe_wanted;              /* somebody was told that the database is away: is it still? */
     struct record *record;          /* of its database_name */
@@ -351,6 +358,8 @@ void server_release(struct server *server);
 void server_leave(struct server *server);
 /* Its client is gone, in the middle of something perhaps. */
 void server_lose_client(struct server *server);
+/* Why it is not to be lent again, or to listen on; NULL: it may. */
+const char *server_wear(const struct server *server);
 /* Its peer is gone (tcp.h). To be asked now and then. */
 bool server_is_lost(struct server *server);
 void server_tick(struct server *server);

@@ -276,6 +276,7 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->server_reset_query = text(root, "server_reset_query", "DISCARD ALL");
     config->server_check_query = text(root, "server_check_query", "");
     config->server_check_delay_ms = integer(root, "server_check_delay", 30000);
+    config->dns_max_ttl_ms = integer(root, "dns_max_ttl", 15000);
     config->login_notice = text(root, "login_notify_message", "");
     config->reset_always = flag(root, "server_reset_query_always", false);
     config->round_robin = flag(root, "server_round_robin", false);

@@ -134,7 +134,7 @@ struct pool_config {
     int64_t server_idle_ms, cancel_wait_ms, slow_query_ms;
     char *server_reset_query, *login_notice;
     char *server_check_query; /* "": none; see config_check_sql */
-    int64_t server_check_delay_ms;
+    int64_t server_check_delay_ms, dns_max_ttl_ms;
     bool reset_always, round_robin, io_uring, log_connections, log_disconnections, log_errors;
     bool standalone; /* `weir pool`: nothing besides is served */
     int statements_max, client_statements_max;

@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* By the binary logarithm of microseconds; the last has all above 134 s. */
+enum { HISTOGRAM_BUCKETS = 29 };
+
 /* Nothing but uint64_t: they are added up as such. */
 struct pool_counters {
     uint64_t logins, assignments; /* of clients; of servers to them */
@@ -15,7 +18,8 @@ struct pool_counters {
     uint64_t waits, pins, replays, statements_parsed, statements_shared, cancels;
     uint64_t client_parses, server_parses, binds;     /* of named statements */
     uint64_t cache_hits, cache_stale, cache_misses;   /* stale ones are hits, too */
-    uint64_t wait_histogram[24], query_histogram[24]; /* by the binary logarithm of microseconds */
+    uint64_t failed_connects;
+    uint64_t wait_histogram[HISTOGRAM_BUCKETS], query_histogram[HISTOGRAM_BUCKETS];
 };
 
 /* Of one user of the database; pools of an older plan count with those that took their place. Where

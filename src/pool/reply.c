@@ -8,6 +8,7 @@
 #include "batch.h"
 #include "cache.h"
 #include "listen.h"
+#include "metrics.h"
 #include "log.h"
 #include "pool.h"
 
@@ -677,6 +678,8 @@ void reply_lost(struct server *server, const char *sqlstate, const char *message
     enum expect_kind last = count > 0 ? expect_at(&server->expect, count - 1)->kind : EXPECT_SYNC;
     bool open = last != EXPECT_SYNC && last != EXPECT_QUERY && last != EXPECT_OWN_QUERY;
     undo_first(server, count);
+    if (batches > 0 || open)
+        metrics_refused(sqlstate, false);
     while (batches-- > 0) {
         wire_error(&out, "ERROR", &error);
         wire_ready(&out, 'I');

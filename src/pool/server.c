@@ -168,7 +168,7 @@ void server_close(struct server *server, const char *why)
     list_remove(list_of(server), &server->link);
     list_push_back(&pool_process.closed_servers, &server->link);
     if (server->listens)
-        listen_lost(pool);
+        listen_lost(server);
     pool_closed_one(pool);
 }
 
@@ -267,8 +267,7 @@ void server_check(struct server *server)
 
 /* ---- between two clients ---- */
 
-/* Why it is not to be lent again; NULL: it may be. */
-static const char *wear_of(const struct server *server)
+const char *server_wear(const struct server *server)
 {
     int64_t lifetime_ms = server->pool->limits.server_lifetime_ms;
     uint64_t age_us = pool_now() - server->born_us;
@@ -283,7 +282,7 @@ static const char *wear_of(const struct server *server)
 
 static void make_idle(struct server *server)
 {
-    const char *wear = wear_of(server);
+    const char *wear = server_wear(server);
     server->used_us = pool_now();
     if (wear) {
         server_close(server, wear);
@@ -599,7 +598,7 @@ void server_run(struct server *server)
             server_close(server, "the settings of a client's session did not come about");
             return;
         }
-        if (server->tainted && idle) {
+        if (server->tainted && idle && !server->listens) {
             server_close(server, "an error of the session while idle");
             return;
         }
@@ -717,6 +716,6 @@ void server_tick(struct server *server)
     else if (server->state == SERVER_CLEANING && server->expect.count > 0 && !server->finishes &&
              server->cancels == 0 && expect_head(&server->expect)->kind != EXPECT_OWN_QUERY)
         cancel_query(server); /* a pipeline: one may have ended, and the next runs */
-    else if (server->state == SERVER_IDLE && wear_of(server))
-        server_close(server, wear_of(server));
+    else if (server->state == SERVER_IDLE && server_wear(server))
+        server_close(server, server_wear(server));
 }

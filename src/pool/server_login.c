@@ -14,6 +14,7 @@
 
 #include "credentials.h"
 #include "derive.h"
+#include "listen.h"
 #include "log.h"
 #include "pool.h"
 #include "resolve.h"
@@ -89,8 +90,11 @@ static void give_up(struct server *server)
     if (pool->config->log_disconnections)
         log_info("server %" PRIu64 " of %s, user %s: closing because: %s", server->id,
                  pool->database_name, pool->user, message);
+    bool listens = server->listens;
     server_close(server, "");
     pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, hint, NULL});
+    if (listens)
+        listen_unreachable(pool);
 }
 
 static void note_failure(struct server *server, const char *sqlstate, const char *format, ...)
@@ -347,6 +351,8 @@ static void begin_host(struct server *server)
     const struct host_config *host = host_of(server);
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(host->port)};
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(host->port)};
+    server->host = (uint32_t)server->login->host;
+    server->by_name = false;
     if (host->host[0] == '/')
         connect_unix(server);
     else if (inet_pton(AF_INET, host->host, &in.sin_addr) == 1)
@@ -354,6 +360,7 @@ static void begin_host(struct server *server)
     else if (inet_pton(AF_INET6, host->host, &in6.sin6_addr) == 1)
         connect_to(server, (const struct sockaddr *)&in6, sizeof(in6));
     else {
+        server->by_name = true;
         server->login->phase = PHASE_RESOLVE;
         server->login->resolve = resolve_start(host->host, host->port, on_resolved, server);
     }

@@ -173,6 +173,18 @@ export async function startPool(toml, options = {}) {
   };
 }
 
+// Between the pool and Postgres: new connections lead to whichever `to` is. {port, to}
+export async function startRelay(to) {
+  const relay = { to };
+  const server = net.createServer((near) => {
+    const far = net.connect(relay.to.port, "127.0.0.1");
+    near.pipe(far).pipe(near);
+    for (const socket of [near, far]) socket.unref().on("error", () => {}).on("close", () => [near, far].forEach((each) => each.destroy()));
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return Object.assign(relay, { port: server.unref().address().port });
+}
+
 // ---- the protocol ----
 
 const text = (value) => Buffer.from(`${value}\0`);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
-import { Wire, bind, database, describe, errorOf, eventually, execute, flush, parse, query, sleep, startPool, startPostgres, sync } from "./lib.mjs";
+import { Wire, bind, database, describe, errorOf, eventually, execute, flush, parse, patience, query, sleep, startPool, startPostgres, startRelay, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -260,5 +260,123 @@ test("the connection that listens is closed when nobody has listened for server_
   const speaker = await Wire.login(pool.port);
   await speaker.rows("notify gone, 'and back'");
   assert.equal(await nextNotification(wire), "gone: and back");
+  await pool.stop();
+});
+
+// Listens, and is told numbers from a connection of its own until stop(), which resolves to what was told and what was heard.
+async function hearing(pool, channel) {
+  const [listener, speaker] = [await Wire.login(pool.port), await Wire.login(postgres.port)];
+  await listener.rows(`listen ${channel}`);
+  let told = 0, stopped = false;
+  const speaking = (async () => {
+    while (!stopped) {
+      await speaker.rows(`notify ${channel}, '${told}'`);
+      told++;
+    }
+  })();
+  return {
+    told: () => told,
+    async stop() {
+      stopped = true;
+      await speaking;
+      await speaker.rows(`notify ${channel}, 'end'`);
+      const last = (messages) => messages.some((m) => m.type === "A" && notification(m) === `${channel}: end`);
+      const heard = (await listener.wait(last)).filter(({ type }) => type === "A").map(notification);
+      listener.close();
+      speaker.close();
+      return { heard, expected: [...Array.from({ length: told }, (_, i) => `${channel}: ${i}`), `${channel}: end`] };
+    },
+  };
+}
+
+const administrator = async (pool) => {
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  // The process ids of the connections that listen.
+  const listening = async () => (await admin.rows("show servers")).filter((row) => row[4] === "listening").map((row) => row[16]);
+  return Object.assign(admin, { listening });
+};
+
+test("RECONNECT replaces the connection that listens; each notification comes once, in order", { timeout: 60000 * patience }, async () => {
+  const pool = await open("pool_size = 2");
+  const admin = await administrator(pool);
+  const one = await hearing(pool, "ever");
+  const late = await Wire.login(pool.port);
+  for (let i = 0; i < 10; i++) {
+    const [before] = await admin.listening();
+    await admin.rows("reconnect");
+    // Who asks amid it is heard from then on, too.
+    await late.rows(`listen late${i}`);
+    postgres.sql(`notify late${i}, 'heard'`);
+    assert.equal(await nextNotification(late), `late${i}: heard`);
+    await admin.rows("wait_close");
+    const now = await admin.listening();
+    assert.equal(now.length, 1);
+    assert.notEqual(now[0], before);
+  }
+  assert.ok(one.told() > 20, `${one.told()} were told`);
+  const { heard, expected } = await one.stop();
+  assert.deepEqual(heard, expected);
+  await pool.stop();
+});
+
+test("server_lifetime replaces it, too; one that nobody needs is closed", { timeout: 60000 * patience }, async () => {
+  const pool = await open('pool_size = 2\nserver_lifetime = "1s"');
+  const admin = await administrator(pool);
+  const one = await hearing(pool, "aged");
+  const seen = new Set();
+  await eventually(async () => {
+    for (const pid of await admin.listening()) seen.add(pid);
+    assert.ok(seen.size >= 3);
+  });
+  const { heard, expected } = await one.stop();
+  assert.deepEqual(heard, expected);
+  await eventually(async () => assert.deepEqual(await admin.listening(), []));
+  await pool.stop();
+});
+
+test("PAUSE and KILL close it, and RESUME opens it again", { timeout: 60000 * patience }, async () => {
+  postgres.sql("create database renamed");
+  const pool = await open('pool_size = 2\nquery_wait_timeout = "2s"');
+  const admin = await administrator(pool);
+  const listener = await Wire.login(pool.port, { database: "renamed" });
+  await listener.rows("listen here");
+  await admin.rows("pause renamed");
+  assert.deepEqual(await admin.listening(), []);
+  await eventually(() => postgres.sql("alter database renamed rename to moved"));
+  postgres.sql("alter database moved rename to renamed");
+  // A LISTEN waits, and no longer than a query would.
+  const begun = Date.now();
+  const [other, hasty] = [await Wire.login(pool.port, { database: "renamed" }), await Wire.login(pool.port, { database: "renamed" })];
+  assert.equal(errorOf(await hasty.query("listen there"))?.C, "57P03");
+  assert.ok(Date.now() - begun >= 1900);
+  const waiting = other.rows("listen there");
+  await sleep(300);
+  assert.deepEqual(await admin.listening(), []);
+  await admin.rows("resume renamed");
+  await waiting;
+  postgres.sql("notify here, 'again'; notify there, 'too'", "renamed");
+  assert.equal(await nextNotification(listener), "here: again");
+  assert.equal(await nextNotification(other), "there: too");
+  await admin.rows("kill renamed");
+  assert.deepEqual(await admin.listening(), []);
+  await eventually(() => postgres.sql("drop database renamed"));
+  await pool.stop();
+});
+
+test("after RECONNECT to another server its notifications come, though the old one lives on", { timeout: 60000 * patience }, async () => {
+  const other = await startPostgres();
+  const relay = await startRelay(postgres);
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\npool_size = 2\n${database(relay)}`);
+  const [listener, admin] = [await Wire.login(pool.port), await administrator(pool)];
+  await listener.rows("listen moving");
+  postgres.sql("notify moving, 'old'");
+  assert.equal(await nextNotification(listener), "moving: old");
+  relay.to = other;
+  await admin.rows("reconnect");
+  await admin.rows("wait_close");
+  other.sql("notify moving, 'new'");
+  assert.equal(await nextNotification(listener), "moving: new");
+  const backends = () => postgres.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()");
+  await eventually(() => assert.equal(backends(), "0"));
   await pool.stop();
 });

@@ -6,6 +6,7 @@ import { closeSync, openSync, readFileSync, readSync, readdirSync, writeFileSync
 import net from "node:net";
 import { join } from "node:path";
 import { before, test } from "node:test";
+import tls from "node:tls";
 
 import pg from "pg";
 
@@ -44,6 +45,48 @@ test("to the server: SCRAM with channel binding over TLS", async () => {
   );
   assert.equal(psql({ host: "127.0.0.1", port: pool.port, user: "x", dbname: "postgres" }, "select ssl from pg_stat_ssl where pid = pg_backend_pid()"), "t");
   await pool.stop();
+});
+
+test("to the server: TLS at once with its ALPN, and the client's certificate", async () => {
+  const ca = makeCertificate(postgres.dir, "direct_ca", "test authority");
+  const server = makeCertificate(postgres.dir, "direct_server", "localhost", { ca });
+  const client = makeCertificate(postgres.dir, "direct_client", "the pool", { ca });
+  const files = `mode = "verify-full"\nca_file = "${ca.certificate}"\ncertificate_file = "${client.certificate}"\nkey_file = "${client.key}"\n`;
+  // Postgres 15 has no direct TLS: something in front of it does, and wants a certificate.
+  const seen = [];
+  const front = tls.createServer(
+    { key: readFileSync(server.key), cert: readFileSync(server.certificate), ca: readFileSync(ca.certificate), requestCert: true, rejectUnauthorized: true, ALPNProtocols: ["postgresql"] },
+    (near) => {
+      const far = net.connect(postgres.port, "127.0.0.1");
+      seen.push([near.alpnProtocol, near.getPeerCertificate().subject.CN]);
+      near.pipe(far).pipe(near);
+      for (const socket of [near, far]) socket.unref().on("error", () => {});
+    },
+  ).unref();
+  await new Promise((done) => front.listen(0, "127.0.0.1", done));
+  const through = (port, settings) => startPool(`auth = "any"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${port}\n[databases.tls]\n${settings}`);
+  const direct = await through(front.address().port, `${files}direct = true\n`);
+  assert.deepEqual(await (await Wire.login(direct.port)).rows("select 1"), [["1"]]);
+  assert.deepEqual(seen, [["postgresql", "the pool"]]);
+  await direct.stop();
+  // Without a certificate, or asking first, nobody gets in there.
+  for (const settings of [`mode = "require"\ndirect = true\n`, files]) {
+    const refused = await through(front.address().port, settings);
+    const wire = await Wire.open(refused.port);
+    wire.send(startup({ user: "postgres", database: "postgres" }));
+    assert.match(errorOf(await wire.until("E")).C, /^08/);
+    await refused.stop();
+  }
+  assert.equal(seen.length, 1);
+  front.close();
+  // Postgres itself, asked first, sees whose certificate it is.
+  postgres.sql(`alter system set ssl_ca_file = '${ca.certificate}'`);
+  postgres.sql("select pg_reload_conf()");
+  const asked = await through(postgres.port, files.replace("verify-full", "require"));
+  assert.deepEqual(await (await Wire.login(asked.port)).rows("select client_dn from pg_stat_ssl where pid = pg_backend_pid()"), [["/CN=the pool"]]);
+  await asked.stop();
+  postgres.sql("alter system reset ssl_ca_file");
+  postgres.sql("select pg_reload_conf()");
 });
 
 test("to the server: a wrong password is told at once, and so is a database that there is not", async () => {
@@ -260,6 +303,35 @@ test("bytes that come in the clear after an SSLRequest are not taken for what co
   await wire.wait(() => false);
   assert.ok(wire.ended && !wire.text.includes("server_version"), wire.text);
   await pool.stop();
+});
+
+// CVE-2026-6664 of PgBouncer: what a stranger says of lengths is not believed.
+test("passwords and SASL messages of impossible lengths end the login, cost no memory and nobody else anything", { timeout: 60000 * patience }, async () => {
+  const int32 = (value) => Buffer.from([value >>> 24, value >>> 16, value >>> 8, value]);
+  const lengths = [0, 3, 0x80000000, 0xffffffff, 0x7fffffff, 1 << 30];
+  for (const auth of ["scram-sha-256", "md5", "password"]) {
+    const pool = await startPool(`auth = "${auth}"\nfailed_login_delay = "0s"\n${user("scram_user", "scram secret")}${database(postgres)}`);
+    const pid = pool.pid();
+    const memory = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
+    const told = async (...bytes) => {
+      const wire = await Wire.open(pool.port);
+      wire.send(startup({ user: "scram_user", database: "postgres" }));
+      await wire.until("R");
+      wire.send(...bytes);
+      const error = errorOf(await wire.wait(() => false));
+      assert.ok(wire.ended);
+      return error?.C;
+    };
+    const before = memory();
+    for (const length of lengths) assert.match((await told(Buffer.from("p"), int32(length), Buffer.alloc(64, "x"))) ?? "08P01", /^(08P01|28P01)$/, `${auth}, ${length}`);
+    // Of the response within the message of SASL; -1 is none, which is one too few.
+    if (auth === "scram-sha-256")
+      for (const length of lengths) assert.match(await told(message("p", "SCRAM-SHA-256", int32(length), Buffer.from("n,,n=,r=abcdefgh"))), /^(08P01|28P01)$/, `SASL, ${length}`);
+    if (!sanitized) assert.ok(memory() - before < 8192, `${memory() - before} KiB`);
+    assert.equal(pool.pid(), pid);
+    assert.equal(psql({ host: "127.0.0.1", port: pool.port, dbname: "postgres", user: "scram_user", password: "scram secret" }), "scram_user");
+    await pool.stop();
+  }
 });
 
 test("startup packets: protocol 3.2 and options are negotiated, nonsense is refused", async () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
 import { raw } from "../e2e/lib.mjs";
-import { Wire, bind, database, eventually, execute, freePort, parse as parseMessage, startPool, startPostgres, sync } from "./lib.mjs";
+import { Wire, bind, database, errorOf, eventually, execute, freePort, parse as parseMessage, query, sleep, startPool, startPostgres, startup, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -45,10 +45,13 @@ test("counts and histograms for Prometheus, also across a reload", async () => {
   const waiting = two.rows("select pg_sleep(0.05)");
   const labels = 'database="postgres",user="postgres"';
   await eventually(async () => assert.equal((await scrape())[`weir_pool_clients{${labels},state="waiting"}`], 1));
+  assert.equal((await scrape())[`weir_pool_clients{${labels},state="active"}`], 1);
   await one.rows("commit");
   await waiting;
   const seen = await scrape();
-  assert.equal(seen[`weir_pool_clients{${labels},state="active"}`], 2);
+  assert.equal(seen[`weir_pool_clients{${labels},state="active"}`], 0);
+  assert.equal(seen[`weir_pool_clients{${labels},state="idle"}`], 2);
+  assert.equal(seen[`weir_pool_wait_seconds_bucket{${labels},le="134.217728"}`], seen[`weir_pool_wait_seconds_count{${labels}}`]);
   assert.equal(seen[`weir_pool_servers{${labels},state="idle"}`], 1);
   assert.equal(seen[`weir_pool_servers_max{${labels}}`], 1);
   assert.equal(seen[`weir_pool_queries_total{${labels}}`], 3);
@@ -90,4 +93,42 @@ test("slow queries are logged without what is in them", async () => {
   await pool.weir.waitFor(/slow query: .*: select \$1::text, pg_sleep\(\$2::float\), \?\n/);
   await wire.rows("select 'quick'");
   assert.ok(!/secret|4711|quick/.test(pool.weir.output), pool.weir.output);
+});
+
+test("refusals and failed logins by SQLSTATE, failed connections by database", async () => {
+  const metrics = await freePort(), nowhere = { port: await freePort() };
+  const pool = await startPool(
+    `auth = "any"\npool_size = 1\nquery_wait_timeout = "400ms"\nidle_transaction_timeout = "1s"\nmetrics_listen = "127.0.0.1:${metrics}"\n` +
+      database(postgres, "", "postgres") + database(nowhere, "", "away"),
+  );
+  const scrape = async () => parse(await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text());
+  const counts = async (name) =>
+    Object.fromEntries(Object.entries(await scrape()).flatMap(([series, value]) => (series.startsWith(`weir_pool_${name}_total{sqlstate=`) && value > 0 ? [[series.split('"')[1], value]] : [])));
+  assert.deepEqual(await counts("refusals"), {});
+  const refused = async (database) => {
+    const wire = await Wire.open(pool.port);
+    wire.send(startup({ user: "postgres", database }));
+    return errorOf(await wire.until("E")).C;
+  };
+  assert.equal(await refused("nothing"), "3D000");
+  assert.equal(await refused("away"), "08001");
+  assert.deepEqual(await counts("failed_logins"), { "08001": 1, "3D000": 1 });
+  const [one, two] = await Promise.all([1, 2].map(() => Wire.login(pool.port)));
+  await one.rows("begin");
+  assert.equal(errorOf(await two.query("select 1")).C, "57P03");
+  await sleep(1200);
+  assert.equal(errorOf(await one.query("select 1")).C, "25P03");
+  // What the server itself says is not the pool's.
+  assert.equal(errorOf(await two.query("select 1/0")).C, "22012");
+  await two.rows("begin");
+  two.send(query("select pg_sleep(10)"));
+  await sleep(200);
+  postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where query like '%sleep%' and pid <> pg_backend_pid()");
+  await two.wait(() => false);
+  assert.deepEqual(await counts("refusals"), { "08001": 1, "25P03": 1, "3D000": 1, "57P03": 1 });
+  assert.deepEqual(await counts("failed_logins"), { "08001": 1, "3D000": 1 });
+  const seen = await scrape();
+  assert.ok(seen['weir_pool_failed_connects_total{database="away",user="postgres"}'] >= 1);
+  assert.equal(seen['weir_pool_failed_connects_total{database="postgres",user="postgres"}'], 0);
+  await pool.stop();
 });

@@ -289,21 +289,40 @@ test("cancel requests go through TLS where the connection does, to the same serv
   way.close();
 });
 
-test("a name that means another host: new connections go there", needsRoot, async () => {
+test("a name that means another host: connections go there, without a word from anybody", needsRoot, async () => {
   const there = await startPostgres("", { address: "127.0.0.2", port: postgres.port });
   there.sql("create table only_there (a int)");
   const hosts = join(there.dir, "hosts");
   writeFileSync(hosts, "127.0.0.1 localhost\n127.0.0.1 moving.test\n");
   const pool = await startPool(
-    `auth = "any"\nadmin_users = ["postgres"]\npool_size = 2\n[[databases]]\nname = "*"\nhost = "moving.test"\nport = ${postgres.port}\n[databases.tls]\nmode = "disable"\n`,
+    `auth = "any"\nadmin_users = ["postgres"]\npool_size = 2\ndns_max_ttl = "1s"\n[[databases]]\nname = "*"\nhost = "moving.test"\nport = ${postgres.port}\n[databases.tls]\nmode = "disable"\n`,
     { within: ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts] },
   );
   const [wire, admin] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port, { database: "pgbouncer" })]);
-  const where = async () => (await wire.rows("select inet_server_addr()"))[0][0];
-  assert.match(await where(), /127\.0\.0\.1/);
+  const where = async (of = wire) => (await of.rows("select inet_server_addr()"))[0][0];
+  const moved = async (to) => eventually(async () => assert.match(await where(), to));
+  await moved(/127\.0\.0\.1/);
+  const [listener, busy] = await Promise.all([1, 2].map(() => Wire.login(pool.port)));
+  await listener.rows("listen there");
+  await busy.rows("begin");
   writeFileSync(hosts, "127.0.0.1 localhost\n127.0.0.2 moving.test\n");
-  await admin.rows("reconnect");
+  await moved(/127\.0\.0\.2/);
+  // What is under way stays where it is to its end; whoever listens hears the other one.
+  assert.match(await where(busy), /127\.0\.0\.1/);
+  await busy.rows("commit");
+  const servers = async (column) => (await admin.rows("show servers")).map((row) => row[column]).sort();
+  await eventually(async () => assert.deepEqual(await servers(5), ["127.0.0.2", "127.0.0.2"]));
+  there.sql("notify there, 'moved'");
+  assert.match((await listener.until("A")).find(({ type }) => type === "A").body.toString("latin1"), /moved/);
+  await pool.weir.waitFor(/host moving\.test: it has another address now/);
+  // A failed look-up changes nothing, and one address of several is enough.
+  const before = await servers(16);
+  writeFileSync(hosts, "127.0.0.1 localhost\n");
+  await sleep(2500);
+  writeFileSync(hosts, "127.0.0.1 localhost\n127.0.0.1 moving.test\n127.0.0.2 moving.test\n");
+  await sleep(2500);
   assert.match(await where(), /127\.0\.0\.2/);
+  assert.deepEqual(await servers(16), before);
   // A name that is no more is told, and heals.
   writeFileSync(hosts, "127.0.0.1 localhost\n");
   await admin.rows("reconnect");

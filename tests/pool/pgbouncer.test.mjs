@@ -276,7 +276,7 @@ test("the unix socket's rights and group are kept, also by the import", async ()
 const settings = {
   logfile: "/var/log/pgbouncer.log", pidfile: "/run/pgbouncer.pid", user: "postgres", max_packet_size: 65536,
   server_login_retry: 1, tcp_keepalive: 0, tcp_keepidle: 1, tcp_keepintvl: 1, tcp_keepcnt: 1, tcp_socket_buffer: 65536, tcp_defer_accept: 3, listen_backlog: 1024,
-  stats_period: 10, dns_max_ttl: 1, dns_nxdomain_ttl: 1, so_reuseport: 1, pkt_buf: 8192, sbuf_loopcnt: 1, verbose: 2, track_extra_parameters: "IntervalStyle, search_path", resolv_conf: "/etc/resolv.conf", syslog: 1, application_name_add_host: 1, suspend_timeout: 5,
+  stats_period: 10, dns_nxdomain_ttl: 1, so_reuseport: 1, pkt_buf: 8192, sbuf_loopcnt: 1, verbose: 2, track_extra_parameters: "IntervalStyle, search_path", resolv_conf: "/etc/resolv.conf", syslog: 1, application_name_add_host: 1, suspend_timeout: 5,
 };
 const defaults = {
   logfile: "", pidfile: "", max_packet_size: 2147483647, server_check_query: "select 1", server_check_delay: "30.0", server_login_retry: 15, tcp_keepalive: 1, tcp_keepidle: 0,

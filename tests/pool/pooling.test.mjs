@@ -40,6 +40,21 @@ test("a transaction keeps its connection, and the next one may get another", asy
   await pool.stop();
 });
 
+test("of connections that idle the one that was used last is lent, or with server_round_robin each in turn", async () => {
+  for (const [setting, expected] of [["", "2 2 2 2"], ["server_round_robin = true", "0 1 2 0"]]) {
+    const pool = await open(`pool_size = 3\n${setting}`);
+    const wires = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+    for (const wire of wires) await wire.rows("begin");
+    const pids = [];
+    for (const wire of wires) pids.push((await wire.rows("select pg_backend_pid()"))[0][0]);
+    for (const wire of wires) await wire.rows("commit");
+    const used = [];
+    for (let i = 0; i < 4; i++) used.push(pids.indexOf((await wires[0].rows("select pg_backend_pid()"))[0][0]));
+    assert.equal(used.join(" "), expected);
+    await pool.stop();
+  }
+});
+
 test("who waits for too long is told 57P03 with a hint, and its session goes on", async () => {
   const pool = await open('pool_size = 1\nquery_wait_timeout = "300ms"');
   const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
@@ -293,6 +308,38 @@ test("prepared statements: shared, closed beyond the limit", async () => {
     clients[0].send(bind("", `s${i}`), execute(), sync());
     assert.ok((await clients[0].until("Z")).some(({ type, body }) => type === "D" && body.toString("latin1").endsWith(String(i))));
   }
+  await pool.stop();
+});
+
+test("client_statements_max: one more is refused, and the session goes on", async () => {
+  const pool = await open("pool_size = 1\nclient_statements_max = 3\nclient_statements_bytes_max = 1024");
+  const wire = await Wire.login(pool.port);
+  const prepare = async (name, sql) => {
+    wire.send(parse(name, sql), sync());
+    return errorOf(await wire.until("Z"))?.C;
+  };
+  const told = [];
+  for (let i = 0; i < 4; i++) told.push(await prepare(`s${i}`, `select ${i}`));
+  assert.deepEqual(told, [undefined, undefined, undefined, "53400"]);
+  wire.send(close("S", "s0"), sync());
+  await wire.until("Z");
+  assert.equal(await prepare("long", `select '${"x".repeat(2000)}'`), "53400");
+  assert.equal(await prepare("s3", "select 3"), undefined);
+  wire.send(bind("", "s3"), execute(), sync());
+  assert.ok((await wire.until("Z")).some(({ type }) => type === "D"));
+  await pool.stop();
+});
+
+test("transaction_timeout ends the session of a transaction that runs for longer, and rolls it back", async () => {
+  const pool = await open('pool_size = 1\ntransaction_timeout = "500ms"');
+  const [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  await wire.rows("begin");
+  await wire.rows("insert into t values (4711, 'too late')");
+  const begun = Date.now();
+  for (let i = 0; !wire.ended && i < 100; i++) await wire.query("select pg_sleep(0.02)").catch(() => {});
+  assert.match(wire.text, /FATAL.*C25P04/);
+  assert.ok(Date.now() - begun < 1500 * patience, `after ${Date.now() - begun} ms`);
+  assert.deepEqual(await other.rows("select count(*) from t where id = 4711"), [["0"]]);
   await pool.stop();
 });
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
-import { Wire, errorOf, eventually, patience, query, sleep, startPool, startPostgres } from "./lib.mjs";
+import { Wire, database, errorOf, eventually, patience, query, sleep, startPool, startPostgres, startRelay, startup } from "./lib.mjs";
 
 let primary, standby;
 before(async () => {
@@ -35,6 +35,75 @@ function writeOn(wire, name) {
 }
 
 const writtenBy = (name) => standby.sql(`select v from written where writer = '${name}' order by v`).split("\n").map(Number);
+
+test("target_session_attrs and load_balance_hosts choose among hosts", { timeout: 120000 * patience }, async () => {
+  primary.sql("create role reader login; alter role reader set default_transaction_read_only = on");
+  const both = `127.0.0.1:${primary.port},127.0.0.1:${standby.port}`;
+  // Where so many connections lead, in the order in which they were asked for; or the error's code.
+  const where = async (wish, { hosts = both, user = "postgres", count = 2 } = {}) => {
+    const pool = await startPool(`auth = "any"\npool_size = ${count}\n[[databases]]\nname = "*"\nurl = "postgres://${hosts}/?sslmode=disable&${wish}"\n`);
+    try {
+      const ports = [], wires = await Promise.all(Array.from({ length: count }, async () => {
+        const wire = await Wire.open(pool.port);
+        wire.send(startup({ user, database: "postgres" }));
+        const refused = errorOf(await wire.wait((messages) => messages.some(({ type }) => "EZ".includes(type)), 20000 * patience));
+        return refused?.C ?? wire;
+      }));
+      if (typeof wires[0] === "string") return wires[0];
+      for (const wire of wires) ports.push((await wire.query("begin; show port")).find(({ type }) => type === "D").body.toString("latin1", 6));
+      return ports.map((port) => (Number(port) === primary.port ? "primary" : "standby")).join(" ");
+    } finally {
+      await pool.stop("SIGKILL");
+    }
+  };
+  assert.equal(await where("target_session_attrs=any"), "primary primary");
+  assert.equal(await where("target_session_attrs=primary", { hosts: both.split(",").reverse().join() }), "primary primary");
+  for (const attrs of ["read-only", "standby", "prefer-standby"]) assert.equal(await where(`target_session_attrs=${attrs}`), "standby standby", attrs);
+  assert.equal(await where("target_session_attrs=prefer-standby", { hosts: `127.0.0.1:${primary.port}` }), "primary primary");
+  assert.equal(await where("target_session_attrs=primary", { hosts: `127.0.0.1:${standby.port}` }), "08001");
+  // Who may only read finds a primary that lets it, and none that takes writes.
+  const reads = { user: "reader", count: 1 };
+  assert.equal(await where("target_session_attrs=read-only", reads), "primary");
+  assert.equal(await where("target_session_attrs=primary", reads), "primary");
+  assert.equal(await where("target_session_attrs=read-write", reads), "08001");
+  assert.equal(await where("load_balance_hosts=disable", { count: 4 }), "primary primary primary primary");
+  assert.equal((await where("load_balance_hosts=round-robin", { count: 6 })).match(/primary/g).length, 3);
+  const any = await where("load_balance_hosts=random", { count: 25 });
+  assert.match(any, /primary/);
+  assert.match(any, /standby/);
+});
+
+test("a standby does not take the place of the connection that listens", { timeout: 60000 * patience }, async () => {
+  const relay = await startRelay(primary);
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\npool_size = 2\n${database(relay)}`);
+  const [wire, other, admin] = [await Wire.login(pool.port), await Wire.login(pool.port), await Wire.login(pool.port, { database: "pgbouncer" })];
+  const listening = async () => (await admin.rows("show servers")).filter((row) => row[4] === "listening").map((row) => row[16]);
+  const hears = async (payload, ms) => {
+    primary.sql(`notify here, '${payload}'`);
+    assert.match((await wire.until("A", 1, ms)).find(({ type }) => type === "A").body.toString("latin1", 4), new RegExp(`^here\0${payload}`));
+  };
+  await wire.rows("listen here");
+  const before = await listening();
+  relay.to = standby;
+  await admin.rows("reconnect");
+  for (let i = 0; i < 5; i++) {
+    await sleep(500);
+    await hears(`still ${i}`);
+    await other.rows(`listen other${i}`);
+  }
+  assert.deepEqual(await listening(), before);
+  relay.to = primary;
+  await admin.rows("wait_close");
+  assert.notDeepEqual(await listening(), before);
+  await hears("again");
+  // Nor do sessions lose what they listen to when it is the only one that there is.
+  relay.to = standby;
+  primary.sql(`select pg_terminate_backend(${(await listening())[0]})`);
+  await sleep(1500);
+  relay.to = primary;
+  await eventually(() => hears("back", 500));
+  await pool.stop();
+});
 
 test("promoted elsewhere: sessions go on at the new primary, and nothing acknowledged is lost", { timeout: 120000 * patience }, async () => {
   const url = `postgres://127.0.0.1:${primary.port},127.0.0.1:${standby.port}/?sslmode=disable&target_session_attrs=read-write`;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { before, test } from "node:test";
 
 import { descendants, dev, project, wrangler } from "../e2e/lib.mjs";
-import { Weir, eventually, freePort, patience, sleep, startPostgres } from "./lib.mjs";
+import { Weir, bind, copyData, eventually, execute, flush, freePort, parse, patience, query, sleep, startPostgres, startup } from "./lib.mjs";
 
 let postgres, url;
 before(async () => {
@@ -139,6 +139,41 @@ const drivers = `
           await new Promise((done) => setTimeout(done, 60000));
           return new Response("?");
         }
+        case "/amid": { // sends what it is given after a lock, byte by byte as it is, and spins when a message of that type begins
+          const [startup, lock, bytes] = (await request.json()).map((text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)));
+          const socket = connect({ hostname: env.DB.host, port: 5432 });
+          const writer = socket.writable.getWriter(), reader = socket.readable.getReader();
+          let seen = new Uint8Array(0);
+          const until = async (type) => {
+            for (;;) {
+              while (seen.length > 0) {
+                if (String.fromCharCode(seen[0]) === type && (type !== "Z" || seen.length >= 6)) {
+                  seen = seen.slice(type === "Z" ? 6 : 0);
+                  return;
+                }
+                if (seen.length < 5) break;
+                const size = new DataView(seen.buffer, seen.byteOffset).getUint32(1) + 1;
+                if (seen.length < size) break;
+                seen = seen.slice(size);
+              }
+              const { value, done } = await reader.read();
+              if (done) throw new Error("the connection ended");
+              const all = new Uint8Array(seen.length + value.length);
+              all.set(seen);
+              all.set(value, seen.length);
+              seen = all;
+            }
+          };
+          await writer.write(startup);
+          await until("Z");
+          await writer.write(lock);
+          await until("Z");
+          await writer.write(bytes);
+          if (searchParams.get("until")) await until(searchParams.get("until"));
+          else await new Promise((done) => setTimeout(done, 200));
+          console.log("spins amid " + searchParams.get("name"));
+          for (;;);
+        }
         case "/global": { // a client that the request before this one made
           globalThis.kept ??= new Client({ connectionString: env.DB.connectionString });
           kept.on("error", () => {});
@@ -217,6 +252,40 @@ test("a transaction that its instance leaves behind is rolled back", { timeout: 
     await spinning;
     await free();
     assert.equal((await (await fetch("/pg")).json()).n, 42);
+  }));
+
+test("an instance that is killed amid a COPY, a row, a batch or a message leaves neither lock nor connection", { timeout: 120000 * patience }, () =>
+  withWorker(drivers, async ({ fetch, weir }) => {
+    const state = () => postgres.sql("select count(*) filter (where state <> 'idle') || ' busy' from pg_stat_activity where usename = 'scram_user' and backend_type = 'client backend'");
+    const rows = () => postgres.sql("select count(*) from posts");
+    assert.equal((await (await fetch("/pg")).json()).n, 42);
+    const [before, rowsBefore] = [connections(), rows()];
+    const lock = query("begin; lock table posts in access exclusive mode");
+    const batch = Buffer.concat([parse("", "insert into posts (title) values ('batch')"), bind(), execute()]);
+    const half = query("insert into posts (title) values ('half')").subarray(0, 20);
+    for (const [name, until, bytes] of [
+      ["COPY in", "G", query("copy posts (title) from stdin")],
+      ["COPY data", "", Buffer.concat([query("copy posts (title) from stdin"), copyData("one\n"), copyData("two\n")])],
+      ["COPY out", "d", query("copy (select repeat('x', 1000) from generate_series(1, 100000000)) to stdout")],
+      ["DataRow", "D", query("select repeat('x', 100000000)")],
+      ["Parse", "", parse("", "select 1")],
+      ["batch", "C", Buffer.concat([batch, flush()])],
+      ["message", "", half],
+    ]) {
+      const spinning = fetch(`/amid?name=${encodeURIComponent(name)}&until=${until}`, {
+        method: "POST",
+        body: JSON.stringify([startup({ user: "scram_user", database: "postgres" }), lock, bytes].map((part) => part.toString("base64"))),
+      }).catch(() => {});
+      await weir.waitFor(`spins amid ${name}`);
+      assert.notEqual(state(), "0 busy", name);
+      for (const { pid, name: process_ } of descendants(weir.process.pid)) if (process_ === "weir-instance") process.kill(pid, "SIGKILL");
+      await spinning;
+      await eventually(() => assert.equal(state(), "0 busy", name));
+      assert.equal(postgres.sql("select count(*) from pg_locks where relation = 'posts'::regclass"), "0", name);
+      assert.ok(connections() <= before, `${name}: ${connections()} connections, before ${before}`);
+      assert.equal((await (await fetch("/pg")).json()).n, 42, name);
+    }
+    assert.equal(rows(), rowsBefore);
   }));
 
 test("a connection serves the request that made it, and needs no TLS", { timeout: 60000 * patience }, () =>
