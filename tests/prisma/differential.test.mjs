@@ -14,7 +14,8 @@ import { operations } from "./operations.mjs";
 const seed = readFileSync(new URL("seed.sql", import.meta.url), "utf8");
 let endpoint, reset;
 before(async () => {
-  endpoint = await startEndpoint();
+  // Where the database's time zone is another one, Prisma's own adapter is wrong unless it is told.
+  endpoint = await startEndpoint({ settings: "timezone = 'Asia/Kolkata'" });
   const client = new pg.Client({ connectionString: endpoint.url });
   await client.connect();
   reset = () => client.query(seed);
@@ -71,7 +72,7 @@ for (const version of (process.env.PRISMA_VERSIONS ?? "v5,v6,v7").split(","))
     before(() => {
       made = clients(version);
       beside = made.direct ? made : clients("v6");
-      direct = beside.direct(endpoint.url);
+      direct = beside.direct(`${endpoint.url}?options=-c%20TimeZone%3DUTC`);
       made.trust?.(readFileSync(endpoint.certificate)); // version 5 insists on TLS
       edge = made.edge(endpoint.edgeUrl(undefined, !made.trust));
     });

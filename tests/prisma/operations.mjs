@@ -120,6 +120,14 @@ export const operations = {
   "lists: push and set": (p) =>
     p.everything.update({ where: { id: 1 }, data: { strings: { push: "z" }, ints: { push: [7, 8] }, roles: { set: ["AUTHOR"] } }, select: { strings: true, ints: true, roles: true } }),
   "a large integer is refused": (p) => p.user.update({ where: { id: 1 }, data: { age: 2147483648 } }),
+  "dates with a time zone: written, found, read": (p) =>
+    sequentially(
+      () => p.everything.update({ where: { id: 2 }, data: { zoned: new Date("2024-07-01T12:00:00.123Z") }, select: { zoned: true } }),
+      () => p.everything.findMany({ where: { zoned: { gte: new Date("2024-07-01T12:00:00.123Z"), lt: new Date("2024-07-01T12:00:00.124Z") } }, select: { id: true } }),
+      () => p.$queryRaw`select zoned, zoned::text as text, extract(epoch from zoned)::text as seconds, current_setting('TimeZone') as zone from "Everything" order by id`,
+      () => p.$queryRaw`select ${new Date("2024-07-01T12:00:00Z")}::timestamptz as a, '2024-07-01 12:00:00'::timestamptz as b, '{2024-07-01 12:00:00+02}'::timestamptz[] as c`,
+      async () => Math.abs((await p.$queryRaw`select now() as now`)[0].now - Date.now()) < 60000,
+    ),
   "long text": async (p) => (await p.post.create({ data: { title: "x".repeat(70000) } })).title.length,
 
   // ---- create ----

@@ -148,8 +148,10 @@ class Client extends pg.Client {
   }
 }
 
-// As an option of the startup message, where spaces part one from the next.
-const searchPath = (schema) => `-c search_path=${`"${schema.replaceAll('"', '""')}"`.replace(/[\\\s]/g, "\\$&")}`;
+// Of the startup message, where spaces part one option from the next. The adapter takes what the database says for UTC, and writes dates
+// without a zone. The schema is for raw queries.
+const optionsOf = (schema) =>
+  `-c TimeZone=UTC${schema === undefined ? "" : ` -c search_path=${`"${schema.replaceAll('"', '""')}"`.replace(/[\\\s]/g, "\\$&")}`}`;
 
 const statement = (sql) => ({ sql, args: [], argTypes: [] });
 
@@ -220,7 +222,7 @@ export class Database {
     const pool = new pg.Pool({
       Client, connectionString: url, max: CONNECTIONS_MAX, maxUses: Number.MAX_SAFE_INTEGER, idleTimeoutMillis: 10000, connectionTimeoutMillis: limits.queryMs, // who waits longer is not there any more
       statement_timeout: limits.queryMs, // Postgres stops the statement itself
-      options: schema === undefined ? undefined : searchPath(schema), // for raw queries
+      options: optionsOf(schema),
     });
     // Somebody's BEGIN: what others would write in it, with an answer that says so, would be lost.
     pool.on("release", (_, client) => client.isWithin && (client._poolUseCount = Infinity));
