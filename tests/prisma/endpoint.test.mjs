@@ -270,6 +270,27 @@ test("errors have the meta that programs look at", async () => {
   await p.$disconnect();
 });
 
+test("digits of a relation's numbers, however it is loaded", async () => {
+  await admin.query(seed);
+  const v5 = clients("v5");
+  v5.trust(readFileSync(endpoint.certificate));
+  const p = v5.edge(endpoint.edgeUrl(undefined, false));
+  for (const relationLoadStrategy of ["join", "query"]) {
+    const { things: [{ decimal, bigint, decimals, bigints }] } = await p.user.findUnique({ relationLoadStrategy, where: { id: 1 }, include: { things: { orderBy: { id: "asc" } } } });
+    assert.deepEqual([decimal.toFixed(), bigint, decimals.map(String), bigints], ["12345678901234567890.0123456789", 9223372036854775807n, ["1.1", "-2.5"], [9007199254740993n, -1n]], relationLoadStrategy);
+  }
+  await p.$disconnect();
+  // A plan as version 7 makes them: a column's name with quotes, and one that is a number in one object and JSON in another, where a column is besides.
+  const field = (type, dbName, arity = "required") => ({ type: "field", dbName, fieldType: { type, arity } }), object = (serializedName, fields) => ({ type: "object", serializedName, skipNulls: false, fields });
+  const chunk = `select JSONB_BUILD_OBJECT('it''s', "t1"."a ""b", 'x', "t1"."list", 'z', "t1"."z", 'y', "r"."__prisma_data__", '_count', JSONB_BUILD_OBJECT('y', COALESCE(1, 0))) as one from
+    (select 12345678901234567890.5 as "a ""b", array[1e20, 0.10] as list, 1 as z) "t1", lateral (select JSONB_BUILD_OBJECT('x', "t2"."list") as "__prisma_data__" from (select '[12, 0.5]'::jsonb as list) "t2") "r"`;
+  const structure = object(null, { one: object("one", { its: field("decimal", "it's"), x: field("decimal", "x", "list"), y: object("y", { x: field("object", "x") }), _count: object("_count", { y: field("int", "y") }) }) });
+  const plan = { type: "dataMap", args: { structure, enums: {}, expr: { type: "query", args: { type: "templateSql", fragments: [{ type: "stringChunk", chunk }], args: [], argTypes: [], placeholderFormat: { prefix: "$", hasNumbering: true }, chunkable: false } } } };
+  const { data } = await (await post("/query", JSON.stringify({ plan }))).json();
+  const told = { its: { $type: "Decimal", value: "12345678901234567890.5" }, x: ["100000000000000000000", "0.10"].map((value) => ({ $type: "Decimal", value })), y: { x: { $type: "Json", value: "[12,0.5]" } }, _count: { y: 1 } };
+  assert.deepEqual(data, [{ one: told }]);
+});
+
 test("a commit that fails says why", { timeout: 60000 * patience }, async () => {
   await admin.query("create table defers (id int primary key, above int references defers deferrable initially deferred); create table counts (id int primary key, n int); insert into counts values (1, 1), (2, 1)");
   for (const made of [v6, v7]) {

@@ -120,6 +120,19 @@ export const operations = {
   "lists: push and set": (p) =>
     p.everything.update({ where: { id: 1 }, data: { strings: { push: "z" }, ints: { push: [7, 8] }, roles: { set: ["AUTHOR"] } }, select: { strings: true, ints: true, roles: true } }),
   "a large integer is refused": (p) => p.user.update({ where: { id: 1 }, data: { age: 2147483648 } }),
+  // Version 5's edge client joins them, and the one beside it does not.
+  "all types of a relation": (p) => p.user.findMany({ include: { things: byId }, ...byId }),
+  "all types of a relation's relation": (p) => p.profile.findMany({ include: { user: { select: { score: true, things: { ...byId, include: { owner: { select: { things: { select: { decimal: true, bigint: true }, ...byId } } } } } } } }, orderBy: { id: "asc" } }),
+  "all types of a relation, by several findUnique at once": (p) => Promise.all([1, 2].map((id) => p.user.findUnique({ where: { id }, select: { things: { select: { decimal: true, decimals: true, bigints: true, json: true }, ...byId } } }))),
+  "all types of a relation, of a write": (p) =>
+    p.user.create({
+      data: { email: "t@example.com", things: { create: { id: 11, decimal: "12345678901234567890.0123456789", bigint: 9007199254740993n, decimals: ["123456789012345.12345"], bigints: [-9007199254740993n], json: ["12345678901234567890.5"] } } },
+      select: { things: { select: { decimal: true, bigint: true, decimals: true, bigints: true, json: true } } },
+    }),
+  "all types of a relation, zero and NaN": async (p) => {
+    await p.$executeRaw`update "Everything" set decimal = 'NaN', decimals = '{NaN,1.5}', "ownerId" = 1 where id = 3`;
+    return p.user.findUnique({ where: { id: 1 }, select: { things: { select: { decimal: true, decimals: true, float: true, time: true, date: true, bytes: true }, ...byId } } });
+  },
   "dates with a time zone: written, found, read": (p) =>
     sequentially(
       () => p.everything.update({ where: { id: 2 }, data: { zoned: new Date("2024-07-01T12:00:00.123Z") }, select: { zoned: true } }),

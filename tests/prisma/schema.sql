@@ -88,6 +88,7 @@ CREATE TABLE "Everything" (
     "jsons" JSONB[],
     "dates" TIMESTAMP(3)[],
     "roles" "Role"[],
+    "ownerId" INTEGER,
 
     CONSTRAINT "Everything_pkey" PRIMARY KEY ("id")
 );
@@ -141,6 +142,9 @@ ALTER TABLE "Comment" ADD CONSTRAINT "Comment_postId_fkey" FOREIGN KEY ("postId"
 
 -- AddForeignKey
 ALTER TABLE "Comment" ADD CONSTRAINT "Comment_userId_fkey" FOREIGN KEY ("userId") REFERENCES "users"("id") ON DELETE SET NULL ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "Everything" ADD CONSTRAINT "Everything_ownerId_fkey" FOREIGN KEY ("ownerId") REFERENCES "users"("id") ON DELETE SET NULL ON UPDATE CASCADE;
 
 -- AddForeignKey
 ALTER TABLE "_PostToTag" ADD CONSTRAINT "_PostToTag_A_fkey" FOREIGN KEY ("A") REFERENCES "Post"("id") ON DELETE CASCADE ON UPDATE CASCADE;

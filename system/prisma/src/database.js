@@ -5,8 +5,9 @@ import { QueryInterpreter, TransactionManager, UserFacingError } from "@prisma/c
 import pg from "pg";
 
 import { Refusal } from "./errors.js";
-import { makesJson, watchJson } from "./floats.js";
+import { watchJson } from "./floats.js";
 import { leavesState, reading } from "./guards.js";
+import { makesJson } from "./joins.js";
 import { SharedSlots, Slots, SlotsByName } from "./slots.js";
 import { tracing } from "./telemetry.js";
 
