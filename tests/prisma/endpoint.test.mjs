@@ -262,6 +262,18 @@ test("errors have the meta that programs look at", async () => {
   };
   assert.deepEqual(await metaOf(p.user.create({ data: { email: "ada@example.com" } })), ["P2002", { modelName: "User", target: ["email"] }]);
   assert.deepEqual(await metaOf(p.stock.create({ data: { shop: "north", item: "nails", amount: 1 } })), ["P2002", { modelName: "Stock", target: ["shop", "item"] }]);
+  assert.deepEqual(await metaOf(p.comment.create({ data: { postId: 1, number: 1, text: "x" } })), ["P2002", { modelName: "Comment", target: ["postId", "number"] }]);
+  assert.deepEqual(await metaOf(p.stock.create({ data: { shop: "null", item: "c", amount: 5 } })), ["P2011", { modelName: "Stock", constraint: ["amount"] }]);
+  // Names and expressions of all kinds.
+  await admin.query(`create unique index odd on "Tag" ("name", lower(name), (replace(name, ')=(', ',''"')), id); alter table "Tag" add column "a"",b) ""=(" text unique`);
+  await admin.query(`create function odd() returns trigger language plpgsql as $$ begin new."a"",b) ""=(" = 'same'; return new; end $$; create trigger odd before insert on "Tag" for each row execute function odd()`);
+  await p.tag.create({ data: { name: "one" } });
+  assert.deepEqual(await metaOf(p.tag.create({ data: { name: "two" } })), ["P2002", { modelName: "Tag", target: ['a",b) "=('] }]);
+  await admin.query(`drop trigger odd on "Tag"; drop function odd; alter table "Tag" drop column "a"",b) ""=("; drop index "Tag_name_key"`);
+  assert.deepEqual(await metaOf(p.tag.create({ data: { id: 1, name: "news" } })), ["P2002", { modelName: "Tag", target: ["id"] }]);
+  await admin.query(`alter table "Tag" drop constraint "Tag_pkey" cascade`);
+  assert.deepEqual(await metaOf(p.tag.create({ data: { id: 1, name: "news" } })), ["P2002", { modelName: "Tag", target: ["name", "lower(name)", `replace(name, ')=('::text, ',''"'::text)`, "id"] }]);
+  await admin.query(`drop index odd; create unique index "Tag_name_key" on "Tag" (name); delete from "Tag" where name = 'one'; alter table "Tag" add primary key (id); alter table "_PostToTag" add foreign key ("B") references "Tag" on delete cascade`);
   const [code, meta] = await metaOf(p.post.create({ data: { title: "x", authorId: 99 } }));
   assert.deepEqual([code, meta.modelName, meta.constraint], ["P2003", "Post", "Post_authorId_fkey"]);
   assert.equal((await metaOf(p.user.update({ where: { id: 99 }, data: { name: "x" } })))[1].modelName, "User");

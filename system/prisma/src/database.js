@@ -4,7 +4,7 @@ import { PrismaPg } from "@prisma/adapter-pg";
 import { QueryInterpreter, TransactionManager, UserFacingError } from "@prisma/client-engine-runtime";
 import pg from "pg";
 
-import { Refusal } from "./errors.js";
+import { Refusal, TOLD } from "./errors.js";
 import { watchJson } from "./floats.js";
 import { leavesState, reading } from "./guards.js";
 import { makesJson } from "./joins.js";
@@ -183,14 +183,14 @@ async function makeReadOnly(queryable) {
   await queryable.queryRaw(statement("SELECT 1"));
 }
 
-// The adapter leaves out Postgres's detail of an error, which names the fields of a constraint.
-function keepDetail(adapter) {
+// The adapter leaves out what names the fields of a constraint.
+function keepTold(adapter) {
   const queryable = Object.getPrototypeOf(Object.getPrototypeOf(adapter)), { onError } = queryable;
   queryable.onError = function (error) {
     try {
       onError.call(this, error);
     } catch (told) {
-      if (error.detail !== undefined && told.cause !== undefined) told.cause.detail = error.detail;
+      if (told.name === "DriverAdapterError") told.cause[TOLD] = { detail: error.detail, column: error.column };
       throw told;
     }
   };
@@ -236,7 +236,7 @@ export class Database {
 
   async #connect(factory) {
     this.#adapter = await factory.connect();
-    keepDetail(this.#adapter);
+    keepTold(this.#adapter);
     this.#transactions = new TransactionManager({
       driverAdapter: this.#adapter,
       transactionOptions: { maxWait: 2000, timeout: 5000 },
