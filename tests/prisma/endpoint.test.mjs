@@ -303,6 +303,40 @@ test("digits of a relation's numbers, however it is loaded", async () => {
   assert.deepEqual(data, [{ one: told }]);
 });
 
+test("a transaction's time: more than the limit is P6005; all of what was granted can be spent at rest; errors outside of queries have their meta", { timeout: 90000 * patience }, async () => {
+  await admin.query(seed);
+  const rest = async (made) => {
+    const p = made.edge(endpoint.edgeUrl());
+    assert.match((await fails(p.$transaction((tx) => tx.tag.count(), { timeout: 15001 }))).message, /^Invalid parameters: .*15001 ms.*15000 ms/);
+    assert.equal((await fails(p.$transaction((tx) => tx.tag.count(), { timeout: 15001 }))).code, "P6005");
+    const counts = p.$transaction(async (tx) => [await tx.tag.count(), await sleep(11500), await tx.tag.count()], { timeout: 15000, maxWait: 60000 });
+    assert.deepEqual(await counts, [3, undefined, 3]);
+    await p.$disconnect();
+  };
+  await Promise.all([rest(v6), rest(v7)]);
+  const start = await (await post("/transaction/start", '{"timeout":100}')).json();
+  await sleep(500);
+  const seven = await (await post(`/transaction/${start.id}/commit`)).json(), six = await (await post(`/itx/x/${start.id}/commit`)).json();
+  assert.deepEqual([seven.code, six.error_code, seven.meta.operation, six.meta.operation, six.meta.timeout], ["P2028", "P2028", "commit", "commit", 100]);
+});
+
+test("a transaction that others end is P2028, a connection that is lost P1017", { timeout: 60000 * patience }, async () => {
+  for (const made of [v6, v7]) {
+    const p = made.edge(endpoint.edgeUrl());
+    assert.equal((await fails(p.$transaction((tx) => tx.$executeRaw`do $$ begin raise 'it was idle' using errcode = '25P03'; end $$`))).code, "P2028");
+    for (const ask of [(tx) => tx.tag.count(), (tx) => tx.$queryRaw`select 1`, () => 1]) {
+      const resting = p.$transaction(async (tx) => {
+        await tx.$queryRaw`set local idle_in_transaction_session_timeout = '100ms'`;
+        await sleep(500);
+        return ask(tx);
+      });
+      assert.equal((await fails(resting)).code, "P1017", ask.toString());
+    }
+    assert.equal(await p.tag.count(), 3);
+    await p.$disconnect();
+  }
+});
+
 test("a commit that fails says why", { timeout: 60000 * patience }, async () => {
   await admin.query("create table defers (id int primary key, above int references defers deferrable initially deferred); create table counts (id int primary key, n int); insert into counts values (1, 1), (2, 1)");
   for (const made of [v6, v7]) {
@@ -474,7 +508,7 @@ test("rows that there is no memory for are P6009, and end nobody's transaction",
       await refused;
       return transaction.user.count();
     },
-    { timeout: 60000 },
+    { timeout: 15000 },
   );
   refused = fails(p.$queryRaw`select n, n * 2 as m, 'some text ' || n as t from generate_series(1, 1500000) n`);
   const { code } = await refused;

@@ -21,6 +21,8 @@ const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
   FEW = 32, // … unless it is less than this part
   QUERY_CANCELED = "57014",
   NO_CONNECTION = ["57P03", "53300"], // in time, or at all: of weir's pool
+  LOST = /^Client has encountered a connection error|^Connection terminated unexpectedly/, // of pg's
+  TAKEN_AWAY = ["25P03", "25P04"], // a transaction, by the pool or by Postgres: it took too long
   TIMED_OUT = "timeout exceeded when trying to connect", // of pg's
   GRACE_MS = 1000; // for Postgres to say that a statement took too long
 
@@ -156,6 +158,13 @@ const optionsOf = (schema) =>
 
 const statement = (sql) => ({ sql, args: [], argTypes: [] });
 
+// Of a transaction or a connection, by others: what Prisma calls it, or undefined.
+function endOf({ message, cause, meta }) {
+  const { originalCode, originalMessage } = meta?.driverAdapterError?.cause ?? cause ?? {};
+  if (TAKEN_AWAY.includes(originalCode)) return new UserFacingError(`Transaction API error: Transaction already closed: ${originalMessage}.`, "P2028");
+  return LOST.test(message) ? new UserFacingError("Server has closed the connection.", "P1017") : undefined;
+}
+
 // A plan that does nothing but fail with that error, for the interpreter to say what it is to a user: it is asked for queries
 // alone, and COMMIT is none.
 const commitPlan = {
@@ -164,7 +173,8 @@ const commitPlan = {
 };
 
 async function explained(error) {
-  if (error?.name !== "DriverAdapterError") return error;
+  const end = endOf(error);
+  if (end !== undefined || error.name !== "DriverAdapterError") return end ?? error;
   const fail = async () => {
     throw error;
   };
@@ -285,6 +295,8 @@ export class Database {
     } catch (error) {
       const code = error.meta?.driverAdapterError?.cause?.originalCode;
       if (NO_CONNECTION.includes(code) || error.message === TIMED_OUT) throw this.#noConnection();
+      const end = endOf(error);
+      if (end !== undefined) throw end;
       const isLate = code === QUERY_CANCELED && performance.now() - begunMs >= queryMs / 2; // else somebody else cancelled it
       throw isLate ? refusal() : error;
     } finally {
@@ -318,8 +330,9 @@ export class Database {
   // A transaction ends by itself after its timeout.
   async start({ maxWait = 2000, timeout = 5000, isolationLevel }, who) {
     const isolation = isolationOf(isolationLevel), begun = Date.now();
-    const limit = Math.min(Math.max(1, Number(timeout) || 0), this.#limits.transactionMs);
-    const waitMs = Math.min(Math.max(1, Number(maxWait) || 0), this.#limits.transactionMs);
+    const { transactionMs } = this.#limits, limit = Math.max(1, Number(timeout) || 0);
+    if (limit > transactionMs) throw new Refusal(400, "P6005", `Invalid parameters: a transaction's timeout of ${limit} ms is more than the limit here, ${transactionMs} ms.`);
+    const waitMs = Math.min(Math.max(1, Number(maxWait) || 0), transactionMs);
     const giveBack = await this.#place(who, waitMs);
     let over = giveBack;
     try {
