@@ -337,6 +337,20 @@ test("a transaction that others end is P2028, a connection that is lost P1017", 
   }
 });
 
+test("raw queries: money, lists of names, and lists of lists, which nobody can be told of", async () => {
+  for (const made of [v6, v7]) {
+    const p = made.edge(endpoint.edgeUrl());
+    const [{ a, b, c, d, e }] = await p.$queryRaw`select '-1234.5'::money as a, 5::money as b, 1234567.89::money as c, array['-1', null, '1000']::money[] as d, array['one', 'two']::name[] as e`;
+    assert.deepEqual([a, b, c].map(String), ["-1234.5", "5", "1234567.89"]);
+    assert.deepEqual([d.map(String), e], [["-1", "null", "1000"], ["one", "two"]]);
+    for (const list of ["array[[1,2],[3,4]]", "array[[1::int8]]", "array[[true]]", "array[['1'::jsonb]]"]) {
+      const { code, message } = await fails(p.$queryRawUnsafe(`select ${list} as a`));
+      assert.deepEqual([code, /list of lists/.test(message)], ["P2010", true], message);
+    }
+    await p.$disconnect();
+  }
+});
+
 test("a commit that fails says why", { timeout: 60000 * patience }, async () => {
   await admin.query("create table defers (id int primary key, above int references defers deferrable initially deferred); create table counts (id int primary key, n int); insert into counts values (1, 1), (2, 1)");
   for (const made of [v6, v7]) {

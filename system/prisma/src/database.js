@@ -59,6 +59,20 @@ function nameOf({ sql }) {
   return name;
 }
 
+// Types that the adapter has not, or reads wrongly.
+const NAMES = 1003, TEXTS = 1009, MONEY = 790, MONEYS = 791;
+
+// As the database's lc_monetary has it: -$1,234.50, (1.234,50 €), ¥1,234.
+function decimalOf(money) {
+  const [, units, fraction] = /^(.*?)(?:[.,](\d{1,2}))?\D*$/.exec(money);
+  return `${/[-(]/.test(money) ? "-" : ""}${units.replace(/\D/g, "")}${fraction === undefined ? "" : `.${fraction}`}`;
+}
+
+const textsOf = pg.types.getTypeParser(TEXTS);
+const decimalsOf = (money) => (Array.isArray(money) ? money.map(decimalsOf) : money && decimalOf(money));
+const OWN_PARSERS = { [MONEY]: decimalOf, [MONEYS]: (text) => decimalsOf(textsOf(text)) };
+const withOwnParsers = (types) => ({ getTypeParser: (oid, format) => (format === "text" && OWN_PARSERS[oid]) || types.getTypeParser(oid, format) });
+
 // One statement at a time, as Prisma's own engine has it. Keys share connections: one whose session may have been changed is
 // not used again when it is given back (pg-pool counts its uses there). Rows have so much memory together: where there is no more, only who
 // began first goes on, and who has few; and a statement whose rows do not end is given up.
@@ -130,6 +144,11 @@ class Client extends pg.Client {
     for (const lookAgain of Client.#paused.splice(0)) lookAgain();
   }
 
+  _handleRowDescription(message) {
+    for (const field of message.fields) if (field.dataTypeID === NAMES) field.dataTypeID = TEXTS;
+    super._handleRowDescription(message);
+  }
+
   _handleDataRow(message) {
     this.#count(ROW_BYTES);
     if (this.#makesJson) watchJson(message.fields);
@@ -146,7 +165,7 @@ class Client extends pg.Client {
     const sql = typeof config === "string" ? config : config?.text;
     this.#makesJson ||= typeof sql === "string" && makesJson(sql);
     if (this.#era !== era || (typeof sql === "string" && leavesState(sql))) this._poolUseCount = Infinity;
-    if (typeof config === "object" && config !== null && typeof config.submit !== "function") config = { ...config, queryMode: "extended" };
+    if (typeof config === "object" && config !== null && typeof config.submit !== "function") config = { ...config, queryMode: "extended", types: withOwnParsers(config.types ?? pg.types) };
     return super.query(config, ...rest);
   }
 }
@@ -157,6 +176,13 @@ const optionsOf = (schema) =>
   `-c TimeZone=UTC${schema === undefined ? "" : ` -c search_path=${`"${schema.replaceAll('"', '""')}"`.replace(/[\\\s]/g, "\\$&")}`}`;
 
 const statement = (sql) => ({ sql, args: [], argTypes: [] });
+
+// A raw query's lists have elements of a type.
+const UNTELLABLE = /^Cannot serialize value of type object as /;
+function listOfLists() {
+  const message = "A list of lists has no form in Prisma's protocol: select it as text or jsonb.";
+  return new UserFacingError(`Raw query failed. Code: \`N/A\`. Message: \`${message}\``, "P2010", { code: "N/A", message });
+}
 
 // Of a transaction or a connection, by others: what Prisma calls it, or undefined.
 function endOf({ message, cause, meta }) {
@@ -297,6 +323,7 @@ export class Database {
       if (NO_CONNECTION.includes(code) || error.message === TIMED_OUT) throw this.#noConnection();
       const end = endOf(error);
       if (end !== undefined) throw end;
+      if (UNTELLABLE.test(error.message)) throw listOfLists();
       const isLate = code === QUERY_CANCELED && performance.now() - begunMs >= queryMs / 2; // else somebody else cancelled it
       throw isLate ? refusal() : error;
     } finally {
