@@ -53,7 +53,7 @@ static const struct config_key prisma_keys[] = {
     {"query_timeout", CONFIG_DURATION, 10, 240000, "10s", "QUERY_MS",
      "A query that takes longer is stopped: P6004"},
     {"transaction_timeout", CONFIG_DURATION, 10, 240000, "15s", "TRANSACTION_MS",
-     "The most that an interactive transaction may ask for"},
+     "The most that an interactive transaction may ask for: P6005. `idle_transaction_timeout` of [pool] is not for these"},
     {"transactions_max", CONFIG_COUNT, 1, 10000, "100", "TRANSACTIONS_MAX",
      "Interactive transactions of a database that are open at once; more wait, as long as their maxWait"},
     {"key_transactions_max", CONFIG_COUNT, 0, 10000, "0", "KEY_TRANSACTIONS_MAX",

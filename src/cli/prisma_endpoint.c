@@ -104,12 +104,23 @@ enum {
     ENDPOINT_BODY_BYTES_MAX = 16 * 1024 * 1024,
 };
 
+/* For which a transaction may rest: it is the endpoint that ends it, and says that its time was
+ * over. */
+static json_int_t longest_ms(const json_t *settings)
+{
+    json_int_t query = json_integer_value(json_object_get(settings, "QUERY_MS")),
+               transaction = json_integer_value(json_object_get(settings, "TRANSACTION_MS"));
+    return (query > transaction ? query : transaction) + 1000;
+}
+
 int prisma_endpoint_project(const char *name, json_t *binding, const json_t *settings,
                             struct project *ret_project, struct error *err)
 {
     AUTO_TEXT main_path = bundler_find("system/prisma/index.js");
     struct config_report nothing = {.file = "system/prisma"};
     (void)json_object_set_new(binding, "binding", json_string("DATABASE"));
+    (void)json_object_set_new(binding, "idle_transaction_timeout",
+                              json_integer(longest_ms(settings)));
     struct project project = {
         .name = xasprintf("prisma:%s", name),
         .main = main_path ? xstrdup(main_path) : NULL,

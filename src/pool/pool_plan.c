@@ -315,6 +315,7 @@ static int read_worker(const json_t *object, struct worker_config *worker, struc
         binding->host = text(entry, "host", NULL);
         binding->database = text(entry, "database", NULL);
         binding->user = text(entry, "user", NULL);
+        binding->idle_transaction_ms = integer(entry, "idle_transaction_timeout", -1);
         if (!binding->host || !binding->database || !binding->user)
             return error_set(err, -EINVAL, "workers[].databases[]: needs host, database and user");
     }

@@ -103,6 +103,7 @@ struct database_config {
 /* A database of a worker: what it connects to as `host` is `database`, as `user`. */
 struct binding_config {
     char *host, *database, *user;
+    int64_t idle_transaction_ms; /* -1: as for others */
 };
 
 struct worker_config {

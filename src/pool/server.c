@@ -15,6 +15,7 @@
 #include "pool.h"
 #include "reply.h"
 #include "traits.h"
+#include "worker.h"
 
 enum {
     READS_MAX = 8,
@@ -670,6 +671,13 @@ bool server_is_lost(struct server *server)
                        server->pool->config->tcp_user_ms);
 }
 
+static int64_t idle_transaction_ms(const struct server *server)
+{
+    const struct client *client = server->client;
+    int64_t own = worker_deployment(client) ? worker_binding(client)->idle_transaction_ms : -1;
+    return own >= 0 ? own : server->pool->limits.idle_transaction_ms;
+}
+
 static void lent_tick(struct server *server)
 {
     const struct pool_limits *limits = &server->pool->limits;
@@ -686,7 +694,7 @@ static void lent_tick(struct server *server)
     else if (server->status != 'I' && pool_passed(client->since_us, limits->transaction_ms))
         client_close(client, &transaction_too_long);
     else if (!asked && (server->status != 'I' || server->batch_open) &&
-             pool_passed(server->progress_us, limits->idle_transaction_ms))
+             pool_passed(server->progress_us, idle_transaction_ms(server)))
         take_from_client(server, &transaction_idle);
 }
 

@@ -469,7 +469,8 @@ static void take_bindings(struct attachment *attachment, const struct worker_con
         attachment->bindings[i] =
             (struct binding_config){.host = xstrdup(worker->bindings[i].host),
                                     .database = xstrdup(worker->bindings[i].database),
-                                    .user = xstrdup(worker->bindings[i].user)};
+                                    .user = xstrdup(worker->bindings[i].user),
+                                    .idle_transaction_ms = worker->bindings[i].idle_transaction_ms};
 }
 
 static void free_attachment(struct attachment *attachment)

@@ -269,6 +269,18 @@ test("errors have the meta that programs look at", async () => {
   };
   assert.deepEqual(await metaOf(p.user.create({ data: { email: "ada@example.com" } })), ["P2002", { modelName: "User", target: ["email"] }]);
   assert.deepEqual(await metaOf(p.stock.create({ data: { shop: "north", item: "nails", amount: 1 } })), ["P2002", { modelName: "Stock", target: ["shop", "item"] }]);
+  assert.deepEqual(await metaOf(p.comment.create({ data: { postId: 1, number: 1, text: "x" } })), ["P2002", { modelName: "Comment", target: ["postId", "number"] }]);
+  assert.deepEqual(await metaOf(p.stock.create({ data: { shop: "null", item: "c", amount: 5 } })), ["P2011", { modelName: "Stock", constraint: ["amount"] }]);
+  // Names and expressions of all kinds.
+  await admin.query(`create unique index odd on "Tag" ("name", lower(name), (replace(name, ')=(', ',''"')), id); alter table "Tag" add column "a"",b) ""=(" text unique`);
+  await admin.query(`create function odd() returns trigger language plpgsql as $$ begin new."a"",b) ""=(" = 'same'; return new; end $$; create trigger odd before insert on "Tag" for each row execute function odd()`);
+  await p.tag.create({ data: { name: "one" } });
+  assert.deepEqual(await metaOf(p.tag.create({ data: { name: "two" } })), ["P2002", { modelName: "Tag", target: ['a",b) "=('] }]);
+  await admin.query(`drop trigger odd on "Tag"; drop function odd; alter table "Tag" drop column "a"",b) ""=("; drop index "Tag_name_key"`);
+  assert.deepEqual(await metaOf(p.tag.create({ data: { id: 1, name: "news" } })), ["P2002", { modelName: "Tag", target: ["id"] }]);
+  await admin.query(`alter table "Tag" drop constraint "Tag_pkey" cascade`);
+  assert.deepEqual(await metaOf(p.tag.create({ data: { id: 1, name: "news" } })), ["P2002", { modelName: "Tag", target: ["name", "lower(name)", `replace(name, ')=('::text, ',''"'::text)`, "id"] }]);
+  await admin.query(`drop index odd; create unique index "Tag_name_key" on "Tag" (name); delete from "Tag" where name = 'one'; alter table "Tag" add primary key (id); alter table "_PostToTag" add foreign key ("B") references "Tag" on delete cascade`);
   const [code, meta] = await metaOf(p.post.create({ data: { title: "x", authorId: 99 } }));
   assert.deepEqual([code, meta.modelName, meta.constraint], ["P2003", "Post", "Post_authorId_fkey"]);
   const [, { modelName, cause }] = await metaOf(p.user.update({ where: { id: 99 }, data: { name: "x" } }));
@@ -276,6 +288,75 @@ test("errors have the meta that programs look at", async () => {
   const [rawCode, raw] = await metaOf(p.$queryRaw`select nothing from nowhere`);
   assert.deepEqual([rawCode, raw.code], ["P2010", "42P01"]);
   await p.$disconnect();
+});
+
+test("digits of a relation's numbers, however it is loaded", async () => {
+  await admin.query(seed);
+  const v5 = clients("v5");
+  v5.trust(readFileSync(endpoint.certificate));
+  const p = v5.edge(endpoint.edgeUrl(undefined, false));
+  for (const relationLoadStrategy of ["join", "query"]) {
+    const { things: [{ decimal, bigint, decimals, bigints }] } = await p.user.findUnique({ relationLoadStrategy, where: { id: 1 }, include: { things: { orderBy: { id: "asc" } } } });
+    assert.deepEqual([decimal.toFixed(), bigint, decimals.map(String), bigints], ["12345678901234567890.0123456789", 9223372036854775807n, ["1.1", "-2.5"], [9007199254740993n, -1n]], relationLoadStrategy);
+  }
+  await p.$disconnect();
+  // A plan as version 7 makes them: a column's name with quotes, and one that is a number in one object and JSON in another, where a column is besides.
+  const field = (type, dbName, arity = "required") => ({ type: "field", dbName, fieldType: { type, arity } }), object = (serializedName, fields) => ({ type: "object", serializedName, skipNulls: false, fields });
+  const chunk = `select JSONB_BUILD_OBJECT('it''s', "t1"."a ""b", 'x', "t1"."list", 'z', "t1"."z", 'y', "r"."__prisma_data__", '_count', JSONB_BUILD_OBJECT('y', COALESCE(1, 0))) as one from
+    (select 12345678901234567890.5 as "a ""b", array[1e20, 0.10] as list, 1 as z) "t1", lateral (select JSONB_BUILD_OBJECT('x', "t2"."list") as "__prisma_data__" from (select '[12, 0.5]'::jsonb as list) "t2") "r"`;
+  const structure = object(null, { one: object("one", { its: field("decimal", "it's"), x: field("decimal", "x", "list"), y: object("y", { x: field("object", "x") }), _count: object("_count", { y: field("int", "y") }) }) });
+  const plan = { type: "dataMap", args: { structure, enums: {}, expr: { type: "query", args: { type: "templateSql", fragments: [{ type: "stringChunk", chunk }], args: [], argTypes: [], placeholderFormat: { prefix: "$", hasNumbering: true }, chunkable: false } } } };
+  const { data } = await (await post("/query", JSON.stringify({ plan }))).json();
+  const told = { its: { $type: "Decimal", value: "12345678901234567890.5" }, x: ["100000000000000000000", "0.10"].map((value) => ({ $type: "Decimal", value })), y: { x: { $type: "Json", value: "[12,0.5]" } }, _count: { y: 1 } };
+  assert.deepEqual(data, [{ one: told }]);
+});
+
+test("a transaction's time: more than the limit is P6005; all of what was granted can be spent at rest; errors outside of queries have their meta", { timeout: 90000 * patience }, async () => {
+  await admin.query(seed);
+  const rest = async (made) => {
+    const p = made.edge(endpoint.edgeUrl());
+    assert.match((await fails(p.$transaction((tx) => tx.tag.count(), { timeout: 15001 }))).message, /^Invalid parameters: .*15001 ms.*15000 ms/);
+    assert.equal((await fails(p.$transaction((tx) => tx.tag.count(), { timeout: 15001 }))).code, "P6005");
+    const counts = p.$transaction(async (tx) => [await tx.tag.count(), await sleep(11500), await tx.tag.count()], { timeout: 15000, maxWait: 60000 });
+    assert.deepEqual(await counts, [3, undefined, 3]);
+    await p.$disconnect();
+  };
+  await Promise.all([rest(v6), rest(v7)]);
+  const start = await (await post("/transaction/start", '{"timeout":100}')).json();
+  await sleep(500);
+  const seven = await (await post(`/transaction/${start.id}/commit`)).json(), six = await (await post(`/itx/x/${start.id}/commit`)).json();
+  assert.deepEqual([seven.code, six.error_code, seven.meta.operation, six.meta.operation, six.meta.timeout], ["P2028", "P2028", "commit", "commit", 100]);
+});
+
+test("a transaction that others end is P2028, a connection that is lost P1017", { timeout: 60000 * patience }, async () => {
+  for (const made of [v6, v7]) {
+    const p = made.edge(endpoint.edgeUrl());
+    assert.equal((await fails(p.$transaction((tx) => tx.$executeRaw`do $$ begin raise 'it was idle' using errcode = '25P03'; end $$`))).code, "P2028");
+    for (const ask of [(tx) => tx.tag.count(), (tx) => tx.$queryRaw`select 1`, () => 1]) {
+      const resting = p.$transaction(async (tx) => {
+        await tx.$queryRaw`set local idle_in_transaction_session_timeout = '100ms'`;
+        await sleep(500);
+        return ask(tx);
+      });
+      assert.equal((await fails(resting)).code, "P1017", ask.toString());
+    }
+    assert.equal(await p.tag.count(), 3);
+    await p.$disconnect();
+  }
+});
+
+test("raw queries: money, lists of names, and lists of lists, which nobody can be told of", async () => {
+  for (const made of [v6, v7]) {
+    const p = made.edge(endpoint.edgeUrl());
+    const [{ a, b, c, d, e }] = await p.$queryRaw`select '-1234.5'::money as a, 5::money as b, 1234567.89::money as c, array['-1', null, '1000']::money[] as d, array['one', 'two']::name[] as e`;
+    assert.deepEqual([a, b, c].map(String), ["-1234.5", "5", "1234567.89"]);
+    assert.deepEqual([d.map(String), e], [["-1", "null", "1000"], ["one", "two"]]);
+    for (const list of ["array[[1,2],[3,4]]", "array[[1::int8]]", "array[[true]]", "array[['1'::jsonb]]"]) {
+      const { code, message } = await fails(p.$queryRawUnsafe(`select ${list} as a`));
+      assert.deepEqual([code, /list of lists/.test(message)], ["P2010", true], message);
+    }
+    await p.$disconnect();
+  }
 });
 
 test("a commit that fails says why", { timeout: 60000 * patience }, async () => {
@@ -555,7 +636,7 @@ test("rows that there is no memory for are P6009, and end nobody's transaction",
       await refused;
       return transaction.user.count();
     },
-    { timeout: 60000 },
+    { timeout: 15000 },
   );
   refused = fails(p.$queryRaw`select n, n * 2 as m, 'some text ' || n as t from generate_series(1, 1500000) n`);
   const { code } = await refused;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is done through weir and directly, and compared: one entry an operation, each on the tables of seed.sql.
-// (p, { Prisma }) => its value; what it throws is compared, too.
+// (p, { Prisma, client }) => its value; what it throws is compared, too. client(options): another one like p.
 const all = { select: { id: true, email: true, name: true } };
 const byId = { orderBy: { id: "asc" } };
 const sequentially = async (...runs) => {
@@ -14,6 +14,8 @@ const outcome = async (promise) => promise.then((value) => ({ value }), (error) 
 const withInfinities = (p) => p.$executeRaw`update "Everything" set float = '-Infinity', floats = '{Infinity,1,-Infinity}' where id = 1`.then(() => p.$executeRaw`update users set score = 'Infinity' where id = 1`);
 // The edge client can not be told of the number NaN: a field is a Decimal, a raw column a text. Both are NaN to who counts with them.
 const asNumbers = (value) => (Array.isArray(value) ? value.map(asNumbers) : `number ${Number(value)}, ${value > 0}, ${value * 2}`);
+
+const withPosts = { select: { id: true, posts: { select: { id: true, title: true, views: true }, ...byId } } };
 
 export const operations = {
   // ---- find ----
@@ -65,6 +67,17 @@ export const operations = {
     p.everything.findMany({ where: { OR: [{ ints: { hasSome: [0, 9] } }, { ints: { hasEvery: [1, 3] } }, { ints: { isEmpty: true } }] }, select: { id: true }, ...byId }),
   "json path": (p) => p.everything.findMany({ where: { json: { path: ["a", "3", "b"], equals: "ü" } }, select: { id: true } }),
   "json string_contains": (p) => p.everything.findMany({ where: { json: { path: ["a", "3", "b"], string_contains: "ü" } }, select: { id: true } }),
+  "json array_contains": (p) => p.everything.findMany({ where: { json: { path: ["a"], array_contains: [1] } }, select: { id: true } }),
+  "json array_starts_with": (p) => p.everything.findMany({ where: { json: { path: ["a"], array_starts_with: 1 } }, select: { id: true } }),
+  "json array_ends_with": (p) => p.everything.findMany({ where: { json: { path: ["a"], array_ends_with: { b: "ü" } } }, select: { id: true } }),
+  "json gt": (p) => p.everything.findMany({ where: { json: { path: ["n"], gt: 50 } }, select: { id: true } }),
+  "json equals": (p) => p.everything.findMany({ where: { json: { equals: { a: [1, 2.5, null, { b: "ü" }], n: 100 } } }, select: { id: true } }),
+  "list equals, of each type": (p, { Prisma }) =>
+    p.everything.findMany({ where: { ints: { equals: [1, -2, 3] }, decimals: { has: new Prisma.Decimal("1.1") }, bigints: { has: 9007199254740993n }, dates: { has: new Date("2024-01-01") }, bytesList: { has: Buffer.from([1]) }, jsons: { equals: [1, "x", { k: [] }] } }, select: { id: true } }),
+  "OR of nothing, AND of nothing": (p) => sequentially(() => p.user.count({ where: { OR: [] } }), () => p.user.count({ where: { AND: [] } })),
+  "every, none of many to many": (p) => sequentially(() => p.post.findMany({ where: { tags: { every: { name: "news" } } }, ...byId, select: { id: true } }), () => p.post.findMany({ where: { tags: { none: { name: "news" } } }, ...byId, select: { id: true } })),
+  "date, time": (p) => p.everything.findMany({ where: { date: new Date("2024-02-29"), time: { gt: new Date("1970-01-01T01:00:00Z") } }, select: { id: true } }),
+  "full text": (p) => p.post.findMany({ where: { title: { search: "weirs | rivers" } }, ...byId }),
   "json null and database null": (p, { Prisma }) =>
     sequentially(
       () => p.everything.findMany({ where: { json: { equals: Prisma.JsonNull } }, select: { id: true } }),
@@ -97,6 +110,15 @@ export const operations = {
   "cursor": (p) => p.post.findMany({ cursor: { id: 3 }, skip: 1, take: 2, ...byId }),
   "cursor, backwards": (p) => p.post.findMany({ cursor: { id: 3 }, take: -2, ...byId }),
   "composite cursor": (p) => p.comment.findMany({ cursor: { postId_number: { postId: 1, number: 2 } }, orderBy: [{ postId: "asc" }, { number: "asc" }] }),
+  "omit by the client": (p, { client }) => sequentially(() => client({ omit: { user: { email: true, createdAt: true } } }).user.findMany(byId), () => client({ omit: { user: { email: true } } }).post.findFirst({ where: { id: 1 }, include: { author: { omit: { email: false, score: true } } } })),
+  "omit in a relation, in a write": (p) => sequentially(() => p.user.findMany({ omit: { score: true }, include: { posts: { omit: { content: true }, ...byId } }, ...byId }), () => p.tag.create({ data: { name: "o" }, omit: { id: true } })),
+  "cursor, by another order": (p) => p.post.findMany({ cursor: { id: 3 }, orderBy: [{ views: "desc" }, { id: "asc" }], take: 2 }),
+  "cursor, by an order with nulls": (p) => p.user.findMany({ cursor: { id: 3 }, orderBy: [{ age: "asc" }, { id: "asc" }], take: 3, select: { id: true, age: true } }),
+  "cursor, by a relation's order": (p) => p.post.findMany({ cursor: { id: 3 }, orderBy: [{ author: { name: "asc" } }, { id: "asc" }], take: 3, select: { id: true } }),
+  "cursor of a relation": (p) => p.user.findMany({ ...byId, select: { id: true, posts: { cursor: { id: 2 }, ...byId, take: 1 } } }),
+  "skip and take of a relation": (p) => p.user.findMany({ ...byId, select: { id: true, posts: { skip: 1, take: 1, orderBy: { views: "asc" } } } }),
+  "distinct with skip and take": (p) => p.post.findMany({ distinct: ["authorId"], orderBy: { id: "asc" }, skip: 1, take: 1 }),
+  "distinct of a relation": (p) => p.user.findMany({ ...byId, select: { id: true, posts: { distinct: ["views"], ...byId, select: { views: true } } } }),
   "distinct": (p) => p.post.findMany({ distinct: ["views"], orderBy: [{ views: "asc" }, { id: "asc" }], select: { views: true } }),
 
   // ---- every type ----
@@ -120,6 +142,27 @@ export const operations = {
   "lists: push and set": (p) =>
     p.everything.update({ where: { id: 1 }, data: { strings: { push: "z" }, ints: { push: [7, 8] }, roles: { set: ["AUTHOR"] } }, select: { strings: true, ints: true, roles: true } }),
   "a large integer is refused": (p) => p.user.update({ where: { id: 1 }, data: { age: 2147483648 } }),
+  // Version 5's edge client joins them, and the one beside it does not.
+  "all types of a relation": (p) => p.user.findMany({ include: { things: byId }, ...byId }),
+  "all types of a relation's relation": (p) => p.profile.findMany({ include: { user: { select: { score: true, things: { ...byId, include: { owner: { select: { things: { select: { decimal: true, bigint: true }, ...byId } } } } } } } }, orderBy: { id: "asc" } }),
+  "all types of a relation, by several findUnique at once": (p) => Promise.all([1, 2].map((id) => p.user.findUnique({ where: { id }, select: { things: { select: { decimal: true, decimals: true, bigints: true, json: true }, ...byId } } }))),
+  "all types of a relation, of a write": (p) =>
+    p.user.create({
+      data: { email: "t@example.com", things: { create: { id: 11, decimal: "12345678901234567890.0123456789", bigint: 9007199254740993n, decimals: ["123456789012345.12345"], bigints: [-9007199254740993n], json: ["12345678901234567890.5"] } } },
+      select: { things: { select: { decimal: true, bigint: true, decimals: true, bigints: true, json: true } } },
+    }),
+  "all types of a relation, zero and NaN": async (p) => {
+    await p.$executeRaw`update "Everything" set decimal = 'NaN', decimals = '{NaN,1.5}', "ownerId" = 1 where id = 3`;
+    return p.user.findUnique({ where: { id: 1 }, select: { things: { select: { decimal: true, decimals: true, float: true, time: true, date: true, bytes: true }, ...byId } } });
+  },
+  "dates with a time zone: written, found, read": (p) =>
+    sequentially(
+      () => p.everything.update({ where: { id: 2 }, data: { zoned: new Date("2024-07-01T12:00:00.123Z") }, select: { zoned: true } }),
+      () => p.everything.findMany({ where: { zoned: { gte: new Date("2024-07-01T12:00:00.123Z"), lt: new Date("2024-07-01T12:00:00.124Z") } }, select: { id: true } }),
+      () => p.$queryRaw`select zoned, zoned::text as text, extract(epoch from zoned)::text as seconds, current_setting('TimeZone') as zone from "Everything" order by id`,
+      () => p.$queryRaw`select ${new Date("2024-07-01T12:00:00Z")}::timestamptz as a, '2024-07-01 12:00:00'::timestamptz as b, '{2024-07-01 12:00:00+02}'::timestamptz[] as c`,
+      async () => Math.abs((await p.$queryRaw`select now() as now`)[0].now - Date.now()) < 60000,
+    ),
   "long text": async (p) => (await p.post.create({ data: { title: "x".repeat(70000) } })).title.length,
 
   // ---- create ----
@@ -169,6 +212,16 @@ export const operations = {
   "set a relation": (p) => p.post.update({ where: { id: 4 }, data: { tags: { set: [{ id: 3 }] } }, include: { tags: true } }),
   "connect to nobody": (p) => p.post.update({ where: { id: 1 }, data: { author: { connect: { id: 99 } } } }),
   "updateMany": (p) => sequentially(() => p.post.updateMany({ where: { published: false }, data: { published: true } }), () => p.post.findMany(byId)),
+  "updateMany, deleteMany: limit": (p) => sequentially(() => p.post.updateMany({ where: {}, data: { views: 1 }, limit: 2 }), () => p.post.count({ where: { views: 1 } }), () => p.comment.deleteMany({ limit: 1 })),
+  "updateManyAndReturn with include": (p) => p.post.updateManyAndReturn({ where: { views: 42 }, data: { views: 43 }, include: { author: true } }),
+  "update with nested upsert of a list": (p) => p.user.update({ where: { id: 1 }, data: { posts: { upsert: [{ where: { id: 1 }, create: { title: "c" }, update: { title: "u" } }, { where: { id: 999 }, create: { title: "made" }, update: { title: "x" }, }] } }, ...withPosts }),
+  "update with nested set": (p) => sequentially(() => p.user.update({ where: { id: 1 }, data: { posts: { set: [{ id: 3 }] } }, ...withPosts }), () => p.user.update({ where: { id: 1 }, data: { posts: { set: [] } }, ...withPosts })),
+  "update with nested disconnect of a list": (p) => p.user.update({ where: { id: 1 }, data: { posts: { disconnect: [{ id: 1 }, { id: 2 }] } }, ...withPosts }),
+  "update with nested delete of a list": (p) => p.user.update({ where: { id: 1 }, data: { posts: { delete: [{ id: 2 }] } }, ...withPosts }),
+  "P2017: nested delete of another's": (p) => p.user.update({ where: { id: 1 }, data: { posts: { delete: [{ id: 3 }] } }, ...withPosts }),
+  "update with nested deep update": (p) =>
+    p.user.update({ where: { id: 1 }, data: { posts: { update: { where: { id: 1 }, data: { comments: { update: { where: { postId_number: { postId: 1, number: 1 } }, data: { text: "changed" } } } } } } }, include: { posts: { include: { comments: { orderBy: { number: "asc" } } }, ...byId } } }),
+  "upsert with nested": (p) => p.user.upsert({ where: { email: "ada@example.com" }, create: { email: "ada@example.com" }, update: { posts: { create: { title: "by upsert" } } }, ...withPosts }),
   "updateMany: none": (p) => p.post.updateMany({ where: { id: 99 }, data: { title: "x" } }),
   "updateManyAndReturn": (p) => p.post.updateManyAndReturn({ where: { views: 42 }, data: { views: 43 }, select: { id: true, views: true } }),
   "upsert that updates": (p) => p.tag.upsert({ where: { name: "news" }, update: { name: "olds" }, create: { name: "news" } }),
@@ -259,6 +312,16 @@ export const operations = {
   // ---- errors ----
   "P2002": (p) => p.user.create({ data: { email: "ada@example.com" } }),
   "P2002 of a composite key": (p) => p.stock.create({ data: { shop: "north", item: "nails", amount: 1 } }),
+  "P2002 of names in quotes": (p) => p.profile.create({ data: { id: "x", bio: "b", userId: 1 } }),
+  "P2002 of a composite key, names in quotes": (p) => p.comment.create({ data: { postId: 1, number: 1, text: "x" } }),
+  "P2002 of a value like the end of a key": (p) => sequentially(() => p.tag.create({ data: { name: "a)=(b" } }), () => p.tag.create({ data: { name: "a)=(b" } })),
+  "P2011": (p) => p.stock.create({ data: { shop: "null", item: "c", amount: 5 } }),
+  "P2014": (p) => p.user.update({ where: { id: 1 }, data: { profile: { create: { bio: "x" } } }, select: { id: true } }),
+  "violation of a CHECK": (p) => p.stock.create({ data: { shop: "c", item: "c", amount: -5 } }),
+  "exception of a trigger": (p) => p.stock.create({ data: { shop: "refused", item: "c", amount: 5 } }),
+  "division by zero": (p) => p.post.update({ where: { id: 1 }, data: { views: { divide: 0 } } }),
+  "a NUL in a text": (p) => p.tag.create({ data: { name: "a\0b" } }),
+  "after a statement that failed": (p) => p.$transaction(async (tx) => { await outcome(tx.tag.create({ data: { name: "news" } })); return tx.tag.count(); }),
   "P2003": (p) => p.post.create({ data: { title: "x", authorId: 99 } }),
   "P2025: nested connect": (p) => p.post.create({ data: { title: "x", author: { connect: { id: 99 } } } }),
   "P2025: nested update": (p) => p.user.update({ where: { id: 3 }, data: { profile: { update: { bio: "x" } } } }),

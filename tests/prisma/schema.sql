@@ -88,6 +88,7 @@ CREATE TABLE "Everything" (
     "jsons" JSONB[],
     "dates" TIMESTAMP(3)[],
     "roles" "Role"[],
+    "ownerId" INTEGER,
 
     CONSTRAINT "Everything_pkey" PRIMARY KEY ("id")
 );
@@ -127,6 +128,16 @@ CREATE UNIQUE INDEX "Stock_item_amount_key" ON "depot"."Stock"("item", "amount")
 -- CreateIndex
 CREATE INDEX "_PostToTag_B_index" ON "_PostToTag"("B");
 
+-- What no schema of Prisma's has.
+ALTER TABLE "depot"."Stock" ADD CONSTRAINT "positive" CHECK ("amount" >= 0);
+CREATE FUNCTION "depot"."refuse"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW."shop" = 'refused' THEN RAISE EXCEPTION 'it says "no"' USING DETAIL = 'two' || chr(10) || 'lines', HINT = 'ask another shop'; END IF;
+  IF NEW."shop" = 'null' THEN RAISE not_null_violation USING COLUMN = 'amount', TABLE = 'Stock'; END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER "refuse" BEFORE INSERT ON "depot"."Stock" FOR EACH ROW EXECUTE FUNCTION "depot"."refuse"();
+
 -- AddForeignKey
 ALTER TABLE "users" ADD CONSTRAINT "users_managerId_fkey" FOREIGN KEY ("managerId") REFERENCES "users"("id") ON DELETE SET NULL ON UPDATE CASCADE;
 
@@ -141,6 +152,9 @@ ALTER TABLE "Comment" ADD CONSTRAINT "Comment_postId_fkey" FOREIGN KEY ("postId"
 
 -- AddForeignKey
 ALTER TABLE "Comment" ADD CONSTRAINT "Comment_userId_fkey" FOREIGN KEY ("userId") REFERENCES "users"("id") ON DELETE SET NULL ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "Everything" ADD CONSTRAINT "Everything_ownerId_fkey" FOREIGN KEY ("ownerId") REFERENCES "users"("id") ON DELETE SET NULL ON UPDATE CASCADE;
 
 -- AddForeignKey
 ALTER TABLE "_PostToTag" ADD CONSTRAINT "_PostToTag_A_fkey" FOREIGN KEY ("A") REFERENCES "Post"("id") ON DELETE CASCADE ON UPDATE CASCADE;

@@ -24,4 +24,5 @@ INSERT INTO "Everything" (id, string, int, bigint, float, decimal, bool, bytes, 
   (3, '', 0, 0, 0, 0, false, '', 'null', '1970-01-01', '00:00:00', '1970-01-01', '1970-01-01 00:00+00',
     '00000000-0000-0000-0000-000000000000', 'READER', '{""}', '{0}', '{0}', '{0}', '{0}', '{f}', '{""}', ARRAY['null']::jsonb[],
     '{"1970-01-01"}', '{AUTHOR}');
+UPDATE "Everything" SET "ownerId" = 1 WHERE id <> 3;
 INSERT INTO "depot"."Stock" (shop, item, amount) VALUES ('north', 'nails', 10), ('north', 'rope', 3), ('south', 'nails', 4);

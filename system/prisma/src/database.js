@@ -4,9 +4,10 @@ import { PrismaPg } from "@prisma/adapter-pg";
 import { QueryInterpreter, TransactionManager, UserFacingError } from "@prisma/client-engine-runtime";
 import pg from "pg";
 
-import { Refusal } from "./errors.js";
-import { makesJson, watchJson } from "./floats.js";
+import { Refusal, TOLD } from "./errors.js";
+import { watchJson } from "./floats.js";
 import { leavesState, reading } from "./guards.js";
+import { makesJson } from "./joins.js";
 import { SharedSlots, Slots, SlotsByName } from "./slots.js";
 import { tracing } from "./telemetry.js";
 
@@ -20,6 +21,8 @@ const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
   FEW = 32, // … unless it is less than this part
   QUERY_CANCELED = "57014",
   NO_CONNECTION = ["57P03", "53300"], // in time, or at all: of weir's pool
+  LOST = /^Client has encountered a connection error|^Connection terminated unexpectedly/, // of pg's
+  TAKEN_AWAY = ["25P03", "25P04"], // a transaction, by the pool or by Postgres: it took too long
   TIMED_OUT = "timeout exceeded when trying to connect", // of pg's
   GRACE_MS = 1000; // for Postgres to say that a statement took too long
 
@@ -55,6 +58,20 @@ function nameOf({ sql }) {
   names.set(sql, (name = `prisma_${era}_${names.size}`));
   return name;
 }
+
+// Types that the adapter has not, or reads wrongly.
+const NAMES = 1003, TEXTS = 1009, MONEY = 790, MONEYS = 791;
+
+// As the database's lc_monetary has it: -$1,234.50, (1.234,50 €), ¥1,234.
+function decimalOf(money) {
+  const [, units, fraction] = /^(.*?)(?:[.,](\d{1,2}))?\D*$/.exec(money);
+  return `${/[-(]/.test(money) ? "-" : ""}${units.replace(/\D/g, "")}${fraction === undefined ? "" : `.${fraction}`}`;
+}
+
+const textsOf = pg.types.getTypeParser(TEXTS);
+const decimalsOf = (money) => (Array.isArray(money) ? money.map(decimalsOf) : money && decimalOf(money));
+const OWN_PARSERS = { [MONEY]: decimalOf, [MONEYS]: (text) => decimalsOf(textsOf(text)) };
+const withOwnParsers = (types) => ({ getTypeParser: (oid, format) => (format === "text" && OWN_PARSERS[oid]) || types.getTypeParser(oid, format) });
 
 // One statement at a time, as Prisma's own engine has it. Keys share connections: one whose session may have been changed is
 // not used again when it is given back (pg-pool counts its uses there). Rows have so much memory together: where there is no more, only who
@@ -127,6 +144,11 @@ class Client extends pg.Client {
     for (const lookAgain of Client.#paused.splice(0)) lookAgain();
   }
 
+  _handleRowDescription(message) {
+    for (const field of message.fields) if (field.dataTypeID === NAMES) field.dataTypeID = TEXTS;
+    super._handleRowDescription(message);
+  }
+
   _handleDataRow(message) {
     this.#count(ROW_BYTES);
     if (this.#makesJson) watchJson(message.fields);
@@ -143,15 +165,31 @@ class Client extends pg.Client {
     const sql = typeof config === "string" ? config : config?.text;
     this.#makesJson ||= typeof sql === "string" && makesJson(sql);
     if (this.#era !== era || (typeof sql === "string" && leavesState(sql))) this._poolUseCount = Infinity;
-    if (typeof config === "object" && config !== null && typeof config.submit !== "function") config = { ...config, queryMode: "extended" };
+    if (typeof config === "object" && config !== null && typeof config.submit !== "function") config = { ...config, queryMode: "extended", types: withOwnParsers(config.types ?? pg.types) };
     return super.query(config, ...rest);
   }
 }
 
-// As an option of the startup message, where spaces part one from the next.
-const searchPath = (schema) => `-c search_path=${`"${schema.replaceAll('"', '""')}"`.replace(/[\\\s]/g, "\\$&")}`;
+// Of the startup message, where spaces part one option from the next. The adapter takes what the database says for UTC, and writes dates
+// without a zone. The schema is for raw queries.
+const optionsOf = (schema) =>
+  `-c TimeZone=UTC${schema === undefined ? "" : ` -c search_path=${`"${schema.replaceAll('"', '""')}"`.replace(/[\\\s]/g, "\\$&")}`}`;
 
 const statement = (sql) => ({ sql, args: [], argTypes: [] });
+
+// A raw query's lists have elements of a type.
+const UNTELLABLE = /^Cannot serialize value of type object as /;
+function listOfLists() {
+  const message = "A list of lists has no form in Prisma's protocol: select it as text or jsonb.";
+  return new UserFacingError(`Raw query failed. Code: \`N/A\`. Message: \`${message}\``, "P2010", { code: "N/A", message });
+}
+
+// Of a transaction or a connection, by others: what Prisma calls it, or undefined.
+function endOf({ message, cause, meta }) {
+  const { originalCode, originalMessage } = meta?.driverAdapterError?.cause ?? cause ?? {};
+  if (TAKEN_AWAY.includes(originalCode)) return new UserFacingError(`Transaction API error: Transaction already closed: ${originalMessage}.`, "P2028");
+  return LOST.test(message) ? new UserFacingError("Server has closed the connection.", "P1017") : undefined;
+}
 
 // A plan that does nothing but fail with that error, for the interpreter to say what it is to a user: it is asked for queries
 // alone, and COMMIT is none.
@@ -161,7 +199,8 @@ const commitPlan = {
 };
 
 async function explained(error) {
-  if (error?.name !== "DriverAdapterError") return error;
+  const end = endOf(error);
+  if (end !== undefined || error.name !== "DriverAdapterError") return end ?? error;
   const fail = async () => {
     throw error;
   };
@@ -180,14 +219,14 @@ async function makeReadOnly(queryable) {
   await queryable.queryRaw(statement("SELECT 1"));
 }
 
-// The adapter leaves out Postgres's detail of an error, which names the fields of a constraint.
-function keepDetail(adapter) {
+// The adapter leaves out what names the fields of a constraint.
+function keepTold(adapter) {
   const queryable = Object.getPrototypeOf(Object.getPrototypeOf(adapter)), { onError } = queryable;
   queryable.onError = function (error) {
     try {
       onError.call(this, error);
     } catch (told) {
-      if (error.detail !== undefined && told.cause !== undefined) told.cause.detail = error.detail;
+      if (told.name === "DriverAdapterError") told.cause[TOLD] = { detail: error.detail, column: error.column };
       throw told;
     }
   };
@@ -220,7 +259,7 @@ export class Database {
     const pool = new pg.Pool({
       Client, connectionString: url, max: CONNECTIONS_MAX, maxUses: Number.MAX_SAFE_INTEGER, idleTimeoutMillis: 10000, connectionTimeoutMillis: limits.queryMs, // who waits longer is not there any more
       statement_timeout: limits.queryMs, // Postgres stops the statement itself
-      options: schema === undefined ? undefined : searchPath(schema), // for raw queries
+      options: optionsOf(schema),
     });
     // Somebody's BEGIN: what others would write in it, with an answer that says so, would be lost.
     pool.on("release", (_, client) => client.isWithin && (client._poolUseCount = Infinity));
@@ -233,7 +272,7 @@ export class Database {
 
   async #connect(factory) {
     this.#adapter = await factory.connect();
-    keepDetail(this.#adapter);
+    keepTold(this.#adapter);
     this.#transactions = new TransactionManager({
       driverAdapter: this.#adapter,
       transactionOptions: { maxWait: 2000, timeout: 5000 },
@@ -282,6 +321,9 @@ export class Database {
     } catch (error) {
       const code = error.meta?.driverAdapterError?.cause?.originalCode;
       if (NO_CONNECTION.includes(code) || error.message === TIMED_OUT) throw this.#noConnection();
+      const end = endOf(error);
+      if (end !== undefined) throw end;
+      if (UNTELLABLE.test(error.message)) throw listOfLists();
       const isLate = code === QUERY_CANCELED && performance.now() - begunMs >= queryMs / 2; // else somebody else cancelled it
       throw isLate ? refusal() : error;
     } finally {
@@ -315,8 +357,9 @@ export class Database {
   // A transaction ends by itself after its timeout.
   async start({ maxWait = 2000, timeout = 5000, isolationLevel }, who) {
     const isolation = isolationOf(isolationLevel), begun = Date.now();
-    const limit = Math.min(Math.max(1, Number(timeout) || 0), this.#limits.transactionMs);
-    const waitMs = Math.min(Math.max(1, Number(maxWait) || 0), this.#limits.transactionMs);
+    const { transactionMs } = this.#limits, limit = Math.max(1, Number(timeout) || 0);
+    if (limit > transactionMs) throw new Refusal(400, "P6005", `Invalid parameters: a transaction's timeout of ${limit} ms is more than the limit here, ${transactionMs} ms.`);
+    const waitMs = Math.min(Math.max(1, Number(maxWait) || 0), transactionMs);
     const giveBack = await this.#place(who, waitMs);
     let over = giveBack;
     try {

@@ -38,11 +38,37 @@ export const invalidRequest = (reason) => new Refusal(400, "P6000", reason);
 export const cannotStart = (msg, error_code) =>
   new ProxyError(400, { EngineNotStarted: { reason: { KnownEngineStartupError: { msg, error_code } } } });
 
-// Which fields a unique constraint is about: from Postgres's detail, "Key (a, b)=(1, 2) already exists."
-const uniqueFields = ({ detail, constraint }) => /^Key \((.+)\)=\(/.exec(detail ?? "")?.[1].split(", ") ?? constraint?.fields;
+// What Postgres said besides of an error, {detail, column}: the adapter leaves it out of its cause (database.js).
+export const TOLD = Symbol("told");
+
+// Which fields a unique constraint is about: from Postgres's detail, in whatever language: Key (a, "b c", lower(d))=(1, 2, 3) already exists.
+const PIECE = /"(?:[^"]|"")*"|'(?:[^']|'')*'|[^"'(),]+|[(),]/y;
+function fieldsOf(detail) {
+  const fields = [""];
+  let depth = 0;
+  PIECE.lastIndex = detail.indexOf("(") + 1;
+  for (let piece; (piece = PIECE.exec(detail)?.[0]) !== undefined; ) {
+    if (piece === ")" && depth-- === 0) return fields.map((field) => field.trim()).map((field) => (/^"(?:[^"]|"")*"$/.test(field) ? field.slice(1, -1).replaceAll('""', '"') : field));
+    if (piece === "(") depth++;
+    if (piece === "," && depth === 0) fields.push("");
+    else fields[fields.length - 1] += piece;
+  }
+  return undefined;
+}
+
+function uniqueFields(cause) {
+  const detail = cause?.[TOLD]?.detail;
+  return (detail === undefined ? undefined : fieldsOf(detail)) ?? cause?.constraint?.fields;
+}
+
+// … and a violation of NOT NULL.
+function nullFields(cause) {
+  const column = cause?.[TOLD]?.column;
+  return column === undefined ? cause?.constraint?.fields : [column];
+}
 
 // What Prisma's own engine tells beside the message, by the error's code.
-function metaOf({ code, message, meta }) {
+function metaOf({ code, message, meta = {} }) {
   if (code === "P2025") return { cause: message.replace(/^An operation failed because .* not found\. /, ""), ...meta };
   const { driverAdapterError, table, ...rest } = meta;
   const cause = driverAdapterError?.cause;
@@ -58,7 +84,7 @@ function metaOf({ code, message, meta }) {
     case "P2010":
       return { code: cause.originalCode, message: cause.originalMessage, ...rest };
     case "P2011":
-      return { constraint: constraint?.fields ?? constraint?.index, ...rest };
+      return { constraint: nullFields(cause) ?? constraint?.index, ...rest };
     case "P2021":
       return { table: cause.table, ...rest };
     case "P2022":
@@ -68,18 +94,26 @@ function metaOf({ code, message, meta }) {
   }
 }
 
-// As the clients of 5 and 6 know it: that of 7 names the constraint.
+const named = (fields) => `fields: (${fields.map((field) => `\`${field}\``).join(", ")})`;
+const some = (text) => (text === undefined ? "None" : `Some(${JSON.stringify(text)})`);
+
+// As the clients of 5 and 6 know it: that of 7 names the constraint, and has a code for all that has no other (P2039).
 function messageOf({ code, message, meta }) {
-  const fields = code === "P2002" ? uniqueFields(meta?.driverAdapterError?.cause ?? {}) : undefined;
-  return fields === undefined ? message : `Unique constraint failed on the fields: (${fields.map((field) => `\`${field}\``).join(", ")})`;
+  const cause = meta?.driverAdapterError?.cause;
+  const fields = code === "P2002" ? uniqueFields(cause) : code === "P2011" ? nullFields(cause) : undefined;
+  if (fields !== undefined) return `${code === "P2002" ? "Unique constraint failed" : "Null constraint violation"} on the ${named(fields)}`;
+  if (!isUnknown({ code }) || cause?.kind !== "postgres") return message;
+  return `Error occurred during query execution:\nConnectorError(ConnectorError { user_facing_error: None, kind: QueryError(PostgresError { code: ${JSON.stringify(cause.code)}, message: ${JSON.stringify(cause.message)}, severity: ${JSON.stringify(cause.severity)}, detail: ${some(cause.detail)}, column: ${some(cause.column)}, hint: ${some(cause.hint)} }), transient: false })`;
 }
+
+const isUnknown = ({ code }) => code === "P2039";
 
 // One entry of `errors` in an answer. index: of the query in its batch.
 export function errorEntry(error, index) {
   const message = messageOf(error);
   const entry = { error: message, user_facing_error: { is_panic: false, message } };
   const told = entry.user_facing_error;
-  if (error instanceof UserFacingError) {
+  if (error instanceof UserFacingError && !isUnknown(error)) {
     told.error_code = error.code;
     told.meta = metaOf(error);
   } else if (error instanceof CompileError && error.code !== undefined) {
@@ -87,7 +121,7 @@ export function errorEntry(error, index) {
     told.meta = error.meta;
   } else if (error instanceof Panic) {
     told.is_panic = true;
-  } else if (!(error instanceof CompileError)) {
+  } else if (!(error instanceof CompileError || error instanceof UserFacingError)) {
     console.error(error);
   }
   if (index !== undefined) told.batch_request_idx = index;
@@ -116,21 +150,13 @@ function known(error) {
 // The answer of the JSON protocol (5, 6) to what went wrong outside of queries.
 export function answerOf(error) {
   if (error instanceof ProxyError) return Response.json(error.body, { status: error.status });
-  const { status = 400, code, message } = known(error);
-  return Response.json({ is_panic: false, message, error_code: code }, { status });
-}
-
-// As the adapter has it, without the detail that the database told besides (database.js).
-function adapterMeta(meta) {
-  const error = meta?.driverAdapterError;
-  if (error?.cause?.detail === undefined) return meta;
-  const { detail, ...cause } = error.cause;
-  return { ...meta, driverAdapterError: { name: error.name, cause } };
+  const told = known(error), { status = 400, code, message } = told;
+  return Response.json({ is_panic: false, message, meta: metaOf(told), error_code: code }, { status });
 }
 
 // The same for clients that send plans (7).
 export function planAnswerOf(error) {
   if (error instanceof ProxyError) return Response.json(error.body, { status: error.status });
   const { status, code, message, meta } = known(error);
-  return Response.json({ code, error: message, meta: adapterMeta(meta) }, { status: status ?? (code === "P2028" ? 409 : 400) });
+  return Response.json({ code, error: message, meta }, { status: status ?? (code === "P2028" ? 409 : 400) });
 }

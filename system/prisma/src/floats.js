@@ -25,10 +25,7 @@ export function watchFloats() {
   for (const type of LISTS) pg.types.setTypeParser(type, lookInList(pg.types.getTypeParser(type)));
 }
 
-// The rows of a relation come as JSON that Postgres has made, with these as texts. Does a statement have such rows?
-export const makesJson = (sql) => sql.includes("JSONB_BUILD_OBJECT");
-
-// fields: the texts of a row, or null.
+// The rows of a relation come as JSON that Postgres has made, with these as texts. fields: the texts of such a row, or null.
 export function watchJson(fields) {
   if (!met) met = fields.some((text) => text !== null && /(?:NaN|Infinity)"/.test(text));
 }

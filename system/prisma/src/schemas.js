@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 
 import { Compiler } from "./compiler.js";
 import { invalidRequest, schemaMissing } from "./errors.js";
+import { keepDigits } from "./joins.js";
 import { Parameters, hasNoValues } from "./parameters.js";
 
 const SCHEMAS_MAX = 16,
@@ -97,7 +98,7 @@ class Schema {
     const isKept = mayKeep && key.length <= PLAN_KEY_LENGTH_MAX;
     let plan = isKept ? this.#plans.get(key) : undefined;
     if (plan !== undefined) return plan;
-    plan = compile();
+    plan = keepDigits(compile());
     this.#compiled++;
     if (isKept) this.#plans.set(key, plan);
     return plan;

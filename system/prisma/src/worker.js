@@ -8,6 +8,7 @@ import { Database } from "./database.js";
 import { Refusal, answerOf, cannotStart, invalidRequest, planAnswerOf } from "./errors.js";
 import { textWithFloats, watchFloats } from "./floats.js";
 import { checkPlan, harden } from "./guards.js";
+import { keepDigits, makesJson } from "./joins.js";
 import { answerQuery } from "./json-protocol.js";
 import { Results, strategyOf } from "./results.js";
 import { rehearse } from "./rehearsal.js";
@@ -152,6 +153,7 @@ async function planOf(request, transaction, who, ctx) {
   if (typeof body?.plan !== "object" || body.plan === null) throw invalidRequest("The body has no plan.");
   const { plan, params = {}, comments } = body;
   checkPlan(plan, params);
+  if (makesJson(text)) keepDigits(plan);
   if (comments !== undefined && !isTexts(comments)) throw invalidRequest("The body's comments are an object of texts.");
   const isRead = transaction === undefined && READS.test(body.operation ?? "");
   return throughCache(request, text, isRead, ctx, async (onQuery) => ({ data: await database.run(plan, params, { who, transaction, onQuery, comments }) }));
