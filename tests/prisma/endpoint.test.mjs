@@ -113,6 +113,9 @@ test("a key that is read only leaves nothing to others: no setting, no lock, no 
   await fails(reader.$queryRawUnsafe(`select U&"pg_advisory\\005flock"(2)::text`));
   await fails(reader.$queryRaw`select query_to_xml('select pg_advisory_' || 'lock(3)', true, true, '')::text`);
   assert.equal((await admin.query("select count(*)::int as n from pg_locks where locktype = 'advisory'")).rows[0].n, 0);
+  for (const call of ["pg_terminate_backend(pg_backend_pid())", "pg_cancel_backend(pg_backend_pid())", "pg_reload_conf()", "pg_switch_wal()", "pg_notify('a', 'b')", "pg_stat_reset()", "pg_logical_emit_message(false, 'a', 'b')", "pg_read_file('postgresql.conf')", "lo_export(1, '/dev/null')"])
+    assert.equal((await fails(reader.$queryRawUnsafe(`select ${call}::text`))).code, "P6002", call);
+  await fails(reader.$queryRaw`select nextval('users_id_seq')::text`);
   await fails(reader.$executeRaw`set statement_timeout = 7`);
   assert.deepEqual(await reader.$queryRaw`with one as (select 1 as x) select x from one`, [{ x: 1 }]);
   for (let i = 0; i < 5; i++) {
