@@ -261,6 +261,24 @@ test("the cache: miss, ttl, stale while it is fetched anew, expiry; by tag and a
   assert.equal((await post("/invalidate", '{"tags":5}')).status, 400);
 });
 
+test("who asks for what is being fetched waits for it, or gets what is stale", { timeout: 60000 * patience }, async () => {
+  await admin.query("create sequence fetches");
+  const body = raw("select nextval('fetches')::int as n, pg_sleep(0.3)::text", { operation: "findMany" });
+  const crowd = async (age) => {
+    const ask = () => post("/query", body, undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": age, "accelerate-cache-tags": "crowd" } });
+    const answers = await Promise.all(Array.from({ length: 50 }, ask));
+    return [...new Set(await Promise.all(answers.map(async (a) => `${a.headers.get("accelerate-cache-status")} ${JSON.stringify((await a.json()).data.rows[0][0])}`)))];
+  };
+  assert.deepEqual(await crowd("max-age=60"), ["miss 1"]);
+  assert.deepEqual(await crowd("max-age=60"), ["ttl 1"]);
+  await sleep(1100);
+  assert.deepEqual(await crowd("max-age=1,stale-while-revalidate=60"), ["swr 1"]);
+  await until(async () => (await crowd("max-age=60"))[0] === "ttl 2");
+  const [failed, other] = await Promise.all([1, 2].map(() => post("/query", raw("select 1 / (nextval('fetches') - 3) as n, pg_sleep(0.3)::text", { operation: "findMany" }), undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": "max-age=60" } })));
+  assert.deepEqual([failed.status, other.status], [400, 400], "errors go to all");
+  await admin.query("drop sequence fetches");
+});
+
 test("errors are not kept, and a mutation with a cache strategy is run each time", async () => {
   await admin.query(seed);
   const p = v6.edge(endpoint.edgeUrl());
