@@ -279,6 +279,19 @@ test("who asks for what is being fetched waits for it, or gets what is stale", {
   await admin.query("drop sequence fetches");
 });
 
+test("a key that is read only makes nothing invalid", async () => {
+  const reader = await endpoint.live("--read-only"), body = raw("select 7 as kept", { operation: "findMany" });
+  const status = async () => (await post("/query", body, undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": "max-age=60", "accelerate-cache-tags": "kept" } })).headers.get("accelerate-cache-status");
+  assert.equal(await status(), "miss");
+  for (const tags of ['"all"', '["kept"]']) {
+    const answer = await post("/invalidate", `{"tags":${tags}}`, reader.key);
+    assert.deepEqual([answer.status, (await answer.json()).code], [403, "P6002"]);
+  }
+  assert.equal(await status(), "ttl");
+  assert.equal((await post("/invalidate", '{"tags":"all"}')).status, 200);
+  assert.equal(await status(), "miss");
+});
+
 test("errors are not kept, and a mutation with a cache strategy is run each time", async () => {
   await admin.query(seed);
   const p = v6.edge(endpoint.edgeUrl());
