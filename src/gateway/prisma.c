@@ -166,6 +166,8 @@ enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t bod
         return PRISMA_TOO_LARGE;
     const struct worker *worker = ret_claim->deployment->worker;
     ret_claim->invalidates = is_invalidation(parsed);
+    if (ret_claim->invalidates && key->read_only)
+        return PRISMA_READ_ONLY; /* all others' queries would go to the database again */
     if (ret_claim->invalidates)
         worker->count->invalidations++;
     ret_claim->invalidations =
@@ -280,6 +282,8 @@ static const struct {
         REFUSAL(429, "P5011",
                 "Too many requests of this api key in a second: its limit is told by "
                 "weir prisma key list."),
+    [PRISMA_READ_ONLY] = REFUSAL(
+        403, "P6002", "The api key is read only: it may not invalidate what others have cached."),
     [PRISMA_TOO_LARGE] = REFUSAL(413, "P6000", "The request is larger than this server takes."),
 };
 

@@ -16,6 +16,7 @@ enum prisma_refusal {
     PRISMA_REVOKED,
     PRISMA_EXPIRED,
     PRISMA_NO_DATABASE, /* the plan has none of that name any more */
+    PRISMA_READ_ONLY,   /* it may not invalidate */
     PRISMA_TOO_LARGE,   /* the request's body */
     PRISMA_TOO_MANY,    /* requests of one instance at once */
     PRISMA_THROTTLED,   /* more of one key in a second than it may */

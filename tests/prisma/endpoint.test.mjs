@@ -32,6 +32,11 @@ const cli = (...args) => spawnSync(weirPath, ["prisma", "key", ...args, "--proje
 const fails = (promise) => promise.then((value) => assert.fail(`it gave ${JSON.stringify(value)}`), failure);
 const post = (path, body, key = endpoint.first.key, init = {}) =>
   fetch(`http://127.0.0.1:${endpoint.port}${path}`, { method: "POST", body, headers: { authorization: `Bearer ${key}` }, ...init });
+const raw = (sql, more = {}) => JSON.stringify({ plan: { type: "query", args: { type: "rawSql", sql, args: [], argTypes: [] } }, ...more });
+const upload = async (text) => {
+  const { createHash } = await import("node:crypto"), base64 = Buffer.from(text).toString("base64"), hash = createHash("sha256").update(base64).digest("hex");
+  return fetch(`http://127.0.0.1:${endpoint.port}/6.19.3/${hash}/schema`, { method: "PUT", body: base64, headers: { authorization: `Bearer ${endpoint.first.key}` } });
+};
 
 test("keys: forged, altered, expired and revoked ones are refused, with Prisma's code and the remedy, in each protocol", async () => {
   const { key } = endpoint.first, [header, payload, signature] = key.split(".");
@@ -120,6 +125,9 @@ test("a key that is read only leaves nothing to others: no setting, no lock, no 
   await fails(reader.$queryRawUnsafe(`select U&"pg_advisory\\005flock"(2)::text`));
   await fails(reader.$queryRaw`select query_to_xml('select pg_advisory_' || 'lock(3)', true, true, '')::text`);
   assert.equal((await admin.query("select count(*)::int as n from pg_locks where locktype = 'advisory'")).rows[0].n, 0);
+  for (const call of ["pg_terminate_backend(pg_backend_pid())", "pg_cancel_backend(pg_backend_pid())", "pg_reload_conf()", "pg_switch_wal()", "pg_notify('a', 'b')", "pg_stat_reset()", "pg_logical_emit_message(false, 'a', 'b')", "pg_read_file('postgresql.conf')", "lo_export(1, '/dev/null')"])
+    assert.equal((await fails(reader.$queryRawUnsafe(`select ${call}::text`))).code, "P6002", call);
+  await fails(reader.$queryRaw`select nextval('users_id_seq')::text`);
   await fails(reader.$executeRaw`set statement_timeout = 7`);
   assert.deepEqual(await reader.$queryRaw`with one as (select 1 as x) select x from one`, [{ x: 1 }]);
   for (let i = 0; i < 5; i++) {
@@ -149,6 +157,26 @@ test("what one key sets in a session is not there for others", async () => {
   }
   await one.$disconnect();
   await two.$disconnect();
+});
+
+test("what hides that it sets something is not there for others either", { timeout: 60000 * patience }, async () => {
+  const one = v6.edge(endpoint.edgeUrl()), two = v6.edge(endpoint.edgeUrl(await endpoint.live()));
+  await admin.query(`
+    create function leaks() returns text language sql as $$ select set_config('search_path', 'depot', false) $$;
+    create procedure leaks_called() language sql as $$ select set_config('search_path', 'depot', false) $$;
+    create view leaking as select set_config('TimeZone', 'Asia/Tokyo', false)`);
+  const seen = () => Promise.all(Array.from({ length: 5 }, () => two.$queryRaw`select current_setting('search_path') as path, current_setting('TimeZone') as zone, pg_sleep(0.05)::text`));
+  const clean = await seen();
+  for (const statement of [
+    "update pg_settings set setting = 'depot' where name = 'search_path'", "update pg_settings set setting = 'Asia/Tokyo' where name = 'TimeZone'", "select public.leaks()",
+    'select "leaks" /* */ ()', "select leaks -- count\n ()", "do $$ begin perform set_config('search_path', 'depot', false); end $$", "call leaks_called()", "--\rset search_path = depot",
+    "select * from leaking",
+  ]) {
+    await one.$executeRawUnsafe(statement);
+    assert.deepEqual(await seen(), clean, statement);
+  }
+  await admin.query("drop function leaks; drop procedure leaks_called; drop view leaking");
+  await Promise.all([one.$disconnect(), two.$disconnect()]);
 });
 
 test("a transaction that one key begins by itself, and tables it hides in a session, are not there for others", { timeout: 60000 * patience }, async () => {
@@ -238,6 +266,37 @@ test("the cache: miss, ttl, stale while it is fetched anew, expiry; by tag and a
     await p.$disconnect();
   }
   assert.equal((await post("/invalidate", '{"tags":5}')).status, 400);
+});
+
+test("who asks for what is being fetched waits for it, or gets what is stale", { timeout: 60000 * patience }, async () => {
+  await admin.query("create sequence fetches");
+  const body = raw("select nextval('fetches')::int as n, pg_sleep(0.3)::text", { operation: "findMany" });
+  const crowd = async (age) => {
+    const ask = () => post("/query", body, undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": age, "accelerate-cache-tags": "crowd" } });
+    const answers = await Promise.all(Array.from({ length: 50 }, ask));
+    return [...new Set(await Promise.all(answers.map(async (a) => `${a.headers.get("accelerate-cache-status")} ${JSON.stringify((await a.json()).data.rows[0][0])}`)))];
+  };
+  assert.deepEqual(await crowd("max-age=60"), ["miss 1"]);
+  assert.deepEqual(await crowd("max-age=60"), ["ttl 1"]);
+  await sleep(1100);
+  assert.deepEqual(await crowd("max-age=1,stale-while-revalidate=60"), ["swr 1"]);
+  await until(async () => (await crowd("max-age=60"))[0] === "ttl 2");
+  const [failed, other] = await Promise.all([1, 2].map(() => post("/query", raw("select 1 / (nextval('fetches') - 3) as n, pg_sleep(0.3)::text", { operation: "findMany" }), undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": "max-age=60" } })));
+  assert.deepEqual([failed.status, other.status], [400, 400], "errors go to all");
+  await admin.query("drop sequence fetches");
+});
+
+test("a key that is read only makes nothing invalid", async () => {
+  const reader = await endpoint.live("--read-only"), body = raw("select 7 as kept", { operation: "findMany" });
+  const status = async () => (await post("/query", body, undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": "max-age=60", "accelerate-cache-tags": "kept" } })).headers.get("accelerate-cache-status");
+  assert.equal(await status(), "miss");
+  for (const tags of ['"all"', '["kept"]']) {
+    const answer = await post("/invalidate", `{"tags":${tags}}`, reader.key);
+    assert.deepEqual([answer.status, (await answer.json()).code], [403, "P6002"]);
+  }
+  assert.equal(await status(), "ttl");
+  assert.equal((await post("/invalidate", '{"tags":"all"}')).status, 200);
+  assert.equal(await status(), "miss");
 });
 
 test("errors are not kept, and a mutation with a cache strategy is run each time", async () => {
@@ -411,6 +470,62 @@ test("limits: a response that is too large is P6009, a query that takes too long
     if (made === v6) assert.equal((await fails(p.$queryRaw`select pg_sleep(20)::text`)).code, "P6004");
     await p.$disconnect();
   }
+});
+
+// Of such that have it in them, so many run.
+const running = async (text) => (await admin.query("select count(*)::int as n from pg_stat_activity where query like $1 and state = 'active' and pid <> pg_backend_pid()", [`%${text}%`])).rows[0].n;
+
+test("what is over is ended: no key holds connections for longer than it may", { timeout: 120000 * patience }, async () => {
+  await admin.query(seed);
+  const key = await endpoint.live("--transactions", "2"), p = v6.edge(endpoint.edgeUrl(key)), other = v7.edge(endpoint.edgeUrl(await endpoint.live()));
+  await p.user.count();
+  const hold = (options) =>
+    fails(p.$transaction(async (tx) => {
+      await tx.$queryRaw`select set_config('statement_timeout', '0', true)`;
+      await tx.post.update({ where: { id: 1 }, data: { views: 5 } });
+      await tx.$queryRaw`select pg_sleep(600)::text`;
+    }, options));
+  const ends = await Promise.all(Array.from({ length: 6 }, () => hold({ timeout: 1000, maxWait: 14000 })));
+  assert.deepEqual([...new Set(ends.map(({ code }) => code))], ["P2028"]);
+  assert.match(ends[0].message, /expired transaction/);
+  await until(async () => (await running("pg_sleep(600)")) === 0, 2000 * patience);
+  await admin.query("set lock_timeout = '2s'; update \"Post\" set views = 6 where id = 1");
+  assert.equal((await p.$transaction((tx) => tx.user.count())), 4);
+  // What has begun to be committed is.
+  await admin.query(`create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(1.5); return null; end $$;
+    create constraint trigger slow after insert on "Tag" deferrable initially deferred for each row execute function slow()`);
+  await p.$transaction((tx) => tx.tag.create({ data: { name: "slowly" } }), { timeout: 1000 });
+  assert.equal(await p.tag.count({ where: { name: "slowly" } }), 1);
+  await admin.query("drop function slow cascade");
+  // What raises its own limit, or does not let itself be cancelled.
+  const [list, caught] = await Promise.all([
+    fails(p.$transaction([p.$queryRaw`select set_config('statement_timeout', '0', true)`, p.$queryRaw`select pg_sleep(601)::text`])),
+    fails(p.$executeRaw`do $$ begin perform pg_sleep(602); exception when query_canceled then perform pg_sleep(602); end $$`),
+  ]);
+  assert.deepEqual([list.code, caught.code], ["P6004", "P6004"]);
+  await until(async () => (await running("pg_sleep(60")) === 0, 5000 * patience);
+  assert.equal(await other.user.count(), 4);
+  await Promise.all([p.$disconnect(), other.$disconnect()]);
+});
+
+test("who has had no connection in time is told so, and what it asked does not happen", { timeout: 60000 * patience }, async () => {
+  const holders = await Promise.all([1, 2].map(async () => v6.edge(endpoint.edgeUrl(await endpoint.live("--transactions", "10"))))), [p, reader] = [await endpoint.live(), await endpoint.live("--read-only")].map((key) => v6.edge(endpoint.edgeUrl(key)));
+  let begun = 0, told;
+  await p.user.count();
+  const hold = (holder) =>
+    holder.$transaction(async (tx) => {
+      await tx.$queryRaw`select 1`;
+      begun++;
+      for (let i = 0; i < 12 && told === undefined; i++) await sleep(1000).then(() => tx.$queryRaw`select 1`); // idle ones end by themselves
+    }, { timeout: 15000, maxWait: 5000 });
+  const held = Promise.all(holders.flatMap((holder) => Array.from({ length: 10 }, () => hold(holder))));
+  await until(() => begun === 20);
+  told = await Promise.all([fails(p.tag.create({ data: { name: "too late" } })), fails(p.tag.count()), fails(reader.tag.count())]);
+  await held;
+  assert.deepEqual(told.map(({ code }) => code), ["P2024", "P2024", "P2024"]);
+  await sleep(1000);
+  assert.equal(await p.tag.count({ where: { name: "too late" } }), 0);
+  await Promise.all([p, reader, ...holders].map((one) => one.$disconnect()));
 });
 
 test("two schemas at once; a schema that is not what it says; one that is none", async () => {
@@ -653,6 +768,34 @@ const codesOf = async (times, path, body) => {
   const answers = await Promise.all(Array.from({ length: times }, async () => { const answer = await post(path, body); return answer.status === 200 ? (await answer.text(), "ok") : (await answer.json()).code; }));
   return [...new Set(answers)].sort();
 };
+
+test("no text holds up those who ask meanwhile", { timeout: 120000 * patience }, async () => {
+  const p = v6.edge(endpoint.edgeUrl()), reader = (await endpoint.live("--read-only")).key, other = v6.edge(endpoint.edgeUrl(await endpoint.live())), n = 1500000;
+  await other.user.count();
+  const schema = 'datasource db {\n  provider = "postgresql"\n  url = env("X")\n}\nmodel Tag {\n  id Int @id\n}\n// "\n//';
+  for (const [name, ask] of Object.entries({
+    word: () => post("/query", raw(`select '${"a".repeat(n)}' as x`), reader),
+    into: () => post("/query", raw(`select 1 as x /* ${"into ".repeat(n / 5)} */`), reader),
+    comments: () => post("/query", raw(`${"/* */ ".repeat(n / 6)} select 1 as x`), reader),
+    lines: () => post("/query", raw(`${"--\n".repeat(n / 3)} select 1 as x`), reader),
+    parentheses: () => post("/query", raw(`select ${"( ".repeat(n / 2)}`), reader),
+    detail: () => p.$executeRaw`do $$ begin raise exception using errcode = '23505', detail = repeat('Key (', 300000); end $$`.catch(() => {}),
+    schema: () => upload(`${schema} "${'\\"'.repeat(n / 4)}`),
+    string: () => upload(`${schema}\n"${'\\"'.repeat(n / 4)}`),
+    returns: () => upload(schema + "\r".repeat(n / 2)),
+  })) {
+    let isAnswered = false, longestMs = 0;
+    const asked = ask().then(() => (isAnswered = true));
+    while (!isAnswered) {
+      const began = Date.now();
+      await other.user.count();
+      longestMs = Math.max(longestMs, Date.now() - began);
+    }
+    await asked;
+    assert.ok(longestMs < 1000 * patience, `${name}: ${longestMs} ms`);
+  }
+  await Promise.all([p.$disconnect(), other.$disconnect()]);
+});
 
 test("large requests of one key wait for each other, and what has too many values is refused; the instance lives on", { timeout: 120000 * patience }, async () => {
   assert.equal((await post("/connection-info")).status, 200);

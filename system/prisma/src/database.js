@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The database, through weir's pool: plans are run by Prisma's interpreter over its adapter for pg.
 import { PrismaPg } from "@prisma/adapter-pg";
-import { QueryInterpreter, TransactionManager, UserFacingError } from "@prisma/client-engine-runtime";
+import { QueryInterpreter, TransactionManagerError, UserFacingError } from "@prisma/client-engine-runtime";
 import pg from "pg";
 
 import { Refusal, TOLD } from "./errors.js";
 import { watchJson } from "./floats.js";
 import { leavesState, reading } from "./guards.js";
 import { makesJson } from "./joins.js";
+import { LeastRecent } from "./schemas.js";
 import { SharedSlots, Slots, SlotsByName } from "./slots.js";
 import { tracing } from "./telemetry.js";
+import { Turn } from "./turns.js";
 
 const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
   KEY_WAITING_MAX = 100, // transactions of one key that wait for their turn, each with a request: others have some, too
@@ -24,7 +26,11 @@ const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
   LOST = /^Client has encountered a connection error|^Connection terminated unexpectedly/, // of pg's
   TAKEN_AWAY = ["25P03", "25P04"], // a transaction, by the pool or by Postgres: it took too long
   TIMED_OUT = "timeout exceeded when trying to connect", // of pg's
-  GRACE_MS = 1000; // for Postgres to say that a statement took too long
+  GRACE_MS = 1000, // for Postgres to say that a statement took too long
+  ROLLBACK_MS = 100, // for a transaction in which nothing runs when its time is over
+  START_MS = 2000, // a list of statements waits so long for its connection, as with Prisma's own engine
+  CLOSED_MAX = 100, // transactions of which one can be told how they ended
+  DETAIL_LENGTH_MAX = 4096; // of an error of the database's, which may be a client's text
 
 const ISOLATION = {
   ReadUncommitted: "READ UNCOMMITTED",
@@ -73,8 +79,14 @@ const decimalsOf = (money) => (Array.isArray(money) ? money.map(decimalsOf) : mo
 const OWN_PARSERS = { [MONEY]: decimalOf, [MONEYS]: (text) => decimalsOf(textsOf(text)) };
 const withOwnParsers = (types) => ({ getTypeParser: (oid, format) => (format === "text" && OWN_PARSERS[oid]) || types.getTypeParser(oid, format) });
 
-// One statement at a time, as Prisma's own engine has it. Keys share connections: one whose session may have been changed is
-// not used again when it is given back (pg-pool counts its uses there). Rows have so much memory together: where there is no more, only who
+const tooMuch = () => new Refusal(413, "P6009", "The rows of one statement are more than this endpoint has memory for: select less, or page through them.");
+
+// A setting that nobody reads: the pool sees that the session has one.
+const KEEP_SESSION = "SELECT pg_catalog.set_config('weir.session', '', false)";
+
+// One statement at a time, as Prisma's own engine has it. Keys share connections: one whose session may have been changed, or has been as the
+// database says, is not used again when it is given back (pg-pool counts its uses there). Where it may have been, weir's pool is asked to keep the
+// session for this connection alone, and cleans it when that has ended. Rows have so much memory together: where there is no more, only who
 // began first goes on, and who has few; and a statement whose rows do not end is given up.
 class Client extends pg.Client {
   static rowsBytesMax = ROWS_BYTES_MIN;
@@ -84,11 +96,13 @@ class Client extends pg.Client {
   #rowsBytes = 0;
   #makesJson = false; // any of its statements
   #era = era;
+  hasAnswered = false; // since somebody has it: it is set to false then
 
   constructor(config) {
     super(config);
     const { stream } = this.connection;
     stream._listen = () => this.#listen(stream);
+    this.connection.on("parameterStatus", () => this._connected && this.#useUp());
     this.once("end", () => this.#forget());
   }
 
@@ -111,7 +125,7 @@ class Client extends pg.Client {
       Client.#withRows.add(this);
       while (this.#waits()) await new Promise((lookAgain) => Client.#paused.push(lookAgain));
       if (stream.destroyed) return;
-      if (this.#isTooMuch()) return this.#giveUp(stream);
+      if (this.#isTooMuch()) return this.giveUp(tooMuch());
       stream.emit("data", Buffer.from(value.buffer, value.byteOffset, value.byteLength));
     }
   }
@@ -132,10 +146,16 @@ class Client extends pg.Client {
     return this.#rowsBytes > max;
   }
 
-  #giveUp(stream) {
+  // Closes it, without a goodbye: nobody wants any more what was asked.
+  giveUp(error) {
+    if (this.connection.stream.destroyed) return;
     this.#forget();
-    stream.destroy();
-    this._handleErrorEvent(new Refusal(413, "P6009", "The rows of one statement are more than this endpoint has memory for: select less, or page through them."));
+    this.connection.stream.destroy();
+    this._handleErrorEvent(error);
+  }
+
+  #useUp() {
+    this._poolUseCount = Infinity;
   }
 
   #forget() {
@@ -158,13 +178,23 @@ class Client extends pg.Client {
   _handleReadyForQuery(message) {
     this.#forget();
     this.isWithin = message.status !== "I"; // a transaction
+    this.hasAnswered = true;
     super._handleReadyForQuery(message);
+  }
+
+  _handleErrorMessage(message) {
+    message.detail = message.detail?.slice(0, DETAIL_LENGTH_MAX);
+    super._handleErrorMessage(message);
   }
 
   query(config, ...rest) {
     const sql = typeof config === "string" ? config : config?.text;
     this.#makesJson ||= typeof sql === "string" && makesJson(sql);
-    if (this.#era !== era || (typeof sql === "string" && leavesState(sql))) this._poolUseCount = Infinity;
+    if (this.#era !== era) this.#useUp();
+    if (typeof sql === "string" && leavesState(sql)) {
+      this.#useUp();
+      super.query(KEEP_SESSION, () => {});
+    }
     if (typeof config === "object" && config !== null && typeof config.submit !== "function") config = { ...config, queryMode: "extended", types: withOwnParsers(config.types ?? pg.types) };
     return super.query(config, ...rest);
   }
@@ -240,13 +270,23 @@ async function openOfAll(key, count) {
   return Number(await response.text());
 }
 
+// As the manager of transactions says it, which may still wait for what runs, or know it no more.
+const expired = (timeout, timeTaken) =>
+  new TransactionManagerError(
+    `A query cannot be executed on an expired transaction. The timeout for this transaction was ${timeout} ms, however ${timeTaken} ms passed since the start of the transaction. Consider increasing the interactive transaction timeout or doing less work in the transaction.`,
+    { operation: "query", timeout, timeTaken },
+  );
+const notFound = () =>
+  new TransactionManagerError("Transaction not found. Transaction ID is invalid, refers to an old closed transaction Prisma doesn't have information about anymore, or was obtained before disconnecting.");
+
 // limits: {queryMs, transactionMs, transactions, connections, responseBytes}: what clients may not exceed; connections to the database.
 export class Database {
+  #pool;
   #adapter;
-  #transactions;
   #connecting;
   #limits;
-  #open = new Map(); // id of an interactive transaction => {key: whose, over: gives its place back, once}
+  #open = new Map(); // id of an interactive transaction => {key: whose, turn, running: so many queries, timer: when it is over}
+  #closed = new LeastRecent(CLOSED_MAX); // the same
   #slots; // of interactive transactions, of all keys
   #keySlots = new SlotsByName((key, max, isShared) => // … of one
     isShared ? new SharedSlots(max, KEY_WAITING_MAX, (count) => openOfAll(key, count)) : new Slots(max, KEY_WAITING_MAX));
@@ -256,14 +296,14 @@ export class Database {
     this.#limits = limits;
     Client.rowsBytesMax = Math.max(ROWS_BYTES_MIN, 2 * limits.responseBytes);
     this.#slots = new Slots(limits.transactions);
-    const pool = new pg.Pool({
+    this.#pool = new pg.Pool({
       Client, connectionString: url, max: CONNECTIONS_MAX, maxUses: Number.MAX_SAFE_INTEGER, idleTimeoutMillis: 10000, connectionTimeoutMillis: limits.queryMs, // who waits longer is not there any more
       statement_timeout: limits.queryMs, // Postgres stops the statement itself
       options: optionsOf(schema),
     });
     // Somebody's BEGIN: what others would write in it, with an answer that says so, would be lost.
-    pool.on("release", (_, client) => client.isWithin && (client._poolUseCount = Infinity));
-    this.#connecting = this.#connect(new PrismaPg(pool, { schema, statementNameGenerator: nameOf }));
+    this.#pool.on("release", (_, client) => client.isWithin && (client._poolUseCount = Infinity));
+    this.#connecting = this.#connect(new PrismaPg(this.#pool, { schema, statementNameGenerator: nameOf }));
   }
 
   ready() {
@@ -273,12 +313,10 @@ export class Database {
   async #connect(factory) {
     this.#adapter = await factory.connect();
     keepTold(this.#adapter);
-    this.#transactions = new TransactionManager({
-      driverAdapter: this.#adapter,
-      transactionOptions: { maxWait: 2000, timeout: 5000 },
-      tracingHelper: tracing,
-      provider: "postgresql",
-    });
+  }
+
+  #turn() {
+    return new Turn(this.#pool, this.#adapter);
   }
 
   connectionInfo() {
@@ -288,14 +326,16 @@ export class Database {
   // context: {who: {key, readOnly}, and where there are: transaction: id of an interactive one, onQuery: told of each
   // statement, comments: an object of texts that statements carry}.
   async run(plan, scope, context) {
-    const { who, transaction } = context;
-    if (transaction !== undefined) this.#check(transaction, who.key);
-    else if (who.readOnly) return this.transact(undefined, context, (runPlan) => runPlan(plan, scope));
-    return this.#run(plan, scope, context);
+    const { who, transaction: id } = context;
+    if (id !== undefined) return this.#runWithin(id, plan, scope, context);
+    if (who.readOnly) return this.transact(undefined, context, (runPlan) => runPlan(plan, scope), this.#limits.queryMs + 2 * GRACE_MS);
+    const turn = this.#turn();
+    return this.#inTime(turn, () => this.#run(plan, scope, context, turn));
   }
 
-  async #run(plan, scope, { who, transaction, onQuery, comments }) {
-    const whole = transaction === undefined ? this.#adapter : await this.#transactions.getTransaction({ id: transaction }, "query");
+  // transaction: as the turn's manager has it; undefined: in none.
+  async #run(plan, scope, { who, onQuery, comments }, turn, transaction) {
+    const whole = transaction ?? turn.adapter;
     const queryable = who.readOnly ? reading(whole) : whole;
     const interpreter = QueryInterpreter.forSql({
       onQuery,
@@ -303,22 +343,33 @@ export class Database {
       provider: "postgresql",
       connectionInfo: this.#adapter.getConnectionInfo(),
     });
-    const transactionManager =
-      transaction === undefined ? { enabled: true, manager: this.#transactions } : { enabled: false };
+    const transactionManager = transaction === undefined ? { enabled: true, manager: turn.manager } : { enabled: false };
     const sqlCommenter = comments === undefined ? undefined : { plugins: [() => comments], queryInfo: {} };
-    return this.#inTime(interpreter.run(plan, { queryable, transactionManager, scope, sqlCommenter }));
+    return interpreter.run(plan, { queryable, transactionManager, scope, sqlCommenter });
   }
 
-  async #inTime(result) {
+  // … of an interactive one. What has taken too long is not to be had back from it: it is over, too.
+  async #runWithin(id, plan, scope, context) {
+    const entry = this.#find(id, context.who.key), { turn } = entry;
+    const transaction = await turn.manager.getTransaction({ id }, "query");
+    entry.running++;
+    try {
+      return await this.#inTime(turn, () => this.#run(plan, scope, context, turn, transaction));
+    } finally {
+      entry.running--;
+      if (turn.over !== undefined) turn.manager.rollbackTransaction(id).catch(() => {});
+    }
+  }
+
+  // Where the database has not answered anything, it was not asked: Postgres itself would have ended the statement before.
+  async #inTime(turn, run) {
     const { queryMs } = this.#limits, begunMs = performance.now();
     const refusal = () => new Refusal(422, "P6004", `The query took longer than ${queryMs} ms, which is the limit here.`);
-    let timer;
-    const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(refusal()), queryMs + GRACE_MS);
-    });
+    const timer = setTimeout(() => turn.end(turn.hasBegun ? refusal() : this.#noConnection()), queryMs + GRACE_MS);
     try {
-      return await Promise.race([result, late]);
+      return await turn.race(run);
     } catch (error) {
+      if (turn.over !== undefined) throw turn.over;
       const code = error.meta?.driverAdapterError?.cause?.originalCode;
       if (NO_CONNECTION.includes(code) || error.message === TIMED_OUT) throw this.#noConnection();
       const end = endOf(error);
@@ -354,84 +405,94 @@ export class Database {
     };
   }
 
-  // A transaction ends by itself after its timeout.
-  async start({ maxWait = 2000, timeout = 5000, isolationLevel }, who) {
+  // A transaction ends by itself after its timeout, whatever runs in it; its place is taken for as long as its connection.
+  async start({ maxWait = START_MS, timeout = 5000, isolationLevel }, who) {
     const isolation = isolationOf(isolationLevel), begun = Date.now();
     const { transactionMs } = this.#limits, limit = Math.max(1, Number(timeout) || 0);
     if (limit > transactionMs) throw new Refusal(400, "P6005", `Invalid parameters: a transaction's timeout of ${limit} ms is more than the limit here, ${transactionMs} ms.`);
     const waitMs = Math.min(Math.max(1, Number(maxWait) || 0), transactionMs);
-    const giveBack = await this.#place(who, waitMs);
-    let over = giveBack;
+    const giveBack = await this.#place(who, waitMs), turn = this.#turn();
+    let id;
     try {
-      const { id } = await this.#transactions.startTransaction({
+      ({ id } = await turn.manager.startTransaction({
         maxWait: Math.max(1, waitMs - (Date.now() - begun)),
         timeout: limit,
         isolationLevel: isolation,
-      });
-      over = () => {
-        clearTimeout(timer);
-        if (this.#open.delete(id)) giveBack();
-      };
-      const timer = setTimeout(over, limit);
-      this.#open.set(id, { key: who.key, over });
-      if (who.readOnly) await this.#makeReadOnly(id);
-      return id;
+      }));
     } catch (error) {
-      over();
+      turn.end(error); // it waits no longer
+      giveBack();
       throw error;
     }
+    const timer = setTimeout(() => turn.end(expired(limit, limit + ROLLBACK_MS)), limit + ROLLBACK_MS);
+    const entry = { key: who.key, turn, running: 0, timer };
+    this.#open.set(id, entry);
+    turn.onFree = () => {
+      clearTimeout(timer);
+      this.#open.delete(id);
+      this.#closed.set(id, entry);
+      giveBack();
+    };
+    if (who.readOnly) await this.#makeReadOnly(id, turn);
+    return id;
   }
 
   // Another key's transaction is none. Those of transact() are nobody's.
-  #check(id, key) {
-    const known = this.#open.get(id);
-    if (known !== undefined && known.key !== key) throw new UserFacingError("Transaction API error: Transaction not found.", "P2028");
+  #find(id, key) {
+    const known = this.#open.get(id) ?? this.#closed.get(id);
+    if (known === undefined || known.key !== key) throw notFound();
+    return known;
   }
 
   // What a read-only key's transaction allows besides reading (settings, large objects) is never committed.
-  async #finish(id, { readOnly }, how) {
+  async #finish(id, { manager }, { readOnly }, how) {
     try {
-      await (how === "commit" && !readOnly ? this.#transactions.commitTransaction(id) : this.#transactions.rollbackTransaction(id));
+      await (how === "commit" && !readOnly ? manager.commitTransaction(id) : manager.rollbackTransaction(id));
     } catch (error) {
       throw await explained(error);
     }
   }
 
+  // What has begun to be committed is not broken off, unless it takes as long as no query may.
   async end(id, who, how) {
-    this.#check(id, who.key);
-    const known = this.#open.get(id);
-    try {
-      await this.#finish(id, who, how);
-    } finally {
-      known?.over();
-    }
+    const { turn, running, timer } = this.#find(id, who.key);
+    if (running === 0) clearTimeout(timer);
+    await this.#inTime(turn, () => this.#finish(id, turn, who, how));
   }
 
   // One that is not, is none.
-  async #makeReadOnly(id) {
+  async #makeReadOnly(id, { manager }) {
     try {
-      await makeReadOnly(await this.#transactions.getTransaction({ id }, "query"));
+      const transaction = await manager.getTransaction({ id }, "query");
+      await makeReadOnly(transaction);
+      return transaction;
     } catch (error) {
-      await this.#transactions.rollbackTransaction(id).catch(() => {});
+      await manager.rollbackTransaction(id).catch(() => {});
       throw error;
     }
   }
 
   // A transaction around run(runPlan), as run() takes plans and scopes.
-  async transact(isolationLevel, context, run) {
-    const { who } = context;
-    const { id } = await this.#transactions.startTransaction({
-      maxWait: 2000,
-      timeout: this.#limits.queryMs,
-      isolationLevel: isolationOf(isolationLevel),
-    });
+  async transact(isolationLevel, context, run, maxWait = START_MS) {
+    const { who } = context, turn = this.#turn(), timeout = this.#limits.queryMs + 2 * GRACE_MS;
+    const transaction = { maxWait, timeout, isolationLevel: isolationOf(isolationLevel) };
     try {
-      if (who.readOnly) await makeReadOnly(await this.#transactions.getTransaction({ id }, "query"));
-      const result = await run((plan, scope) => this.#run(plan, scope, { ...context, transaction: id }));
-      await this.#finish(id, who, "commit");
+      return await this.#inTime(turn, () => this.#transactIn(turn, transaction, context, run));
+    } catch (error) {
+      turn.end(error); // it waits no longer
+      throw error;
+    }
+  }
+
+  async #transactIn(turn, options, context, run) {
+    const { manager } = turn, { id } = await manager.startTransaction(options);
+    const transaction = context.who.readOnly ? await this.#makeReadOnly(id, turn) : await manager.getTransaction({ id }, "query");
+    try {
+      const result = await run((plan, scope) => this.#run(plan, scope, context, turn, transaction));
+      await this.#finish(id, turn, context.who, "commit");
       return result;
     } catch (error) {
-      await this.#transactions.rollbackTransaction(id).catch(() => {});
+      await manager.rollbackTransaction(id).catch(() => {});
       throw error;
     }
   }

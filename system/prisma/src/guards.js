@@ -3,51 +3,142 @@
 // objects inherit, to send plans that never end.
 import { Refusal, invalidRequest } from "./errors.js";
 
-// ---- statements of read-only keys ----
+// ---- statements: each look takes a time that grows with the text, and no more ----
+
+// Where a comment ends whose /* is there: they nest.
+function afterComment(sql, at) {
+  const marks = /\/\*|\*\//g;
+  marks.lastIndex = at;
+  let depth = 0;
+  for (let mark; (mark = marks.exec(sql)) !== null; ) {
+    depth += mark[0] === "/*" ? 1 : -1;
+    if (depth === 0) return marks.lastIndex;
+  }
+  return sql.length;
+}
+
+// The first word of a statement, in lower case: behind blanks, parentheses and comments.
+function firstWord(sql) {
+  const blank = /[\s(]+|--[^\n\r]*|\/\*/y, word = /[a-z]*/iy;
+  for (let found; (found = blank.exec(sql)) !== null; ) {
+    if (found[0] === "/*") blank.lastIndex = afterComment(sql, found.index);
+    word.lastIndex = blank.lastIndex;
+  }
+  return word.exec(sql)[0].toLowerCase();
+}
+
+// What stands before a parenthesis and leaves nothing in a session: keywords, types, and Postgres's own functions that programs use.
+const CALLED = new Set(
+  `all and any array as asymmetric at between both by case cast check coalesce conflict cube default distinct do else end escape except exists extract filter
+  first for from group grouping having ilike in intersect interval is join key lateral leading least like limit materialized not nothing nullif offset on only or
+  order over overlaps overlay partition percent placing position range recursive returning rollup row rows select set sets similar some substring symmetric
+  table tablesample then ties to trailing treat trim union unique update using values when where window with within zone
+  bit bpchar char character dec decimal float numeric precision real time timestamp timestamptz timetz varbit varchar varying vector
+  avg bit_and bit_or bool_and bool_or corr count every max min mode percentile_cont percentile_disc range_agg regr_slope stddev stddev_pop stddev_samp sum
+  var_pop var_samp variance array_agg string_agg json_agg jsonb_agg json_object_agg jsonb_object_agg
+  cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number
+  abs cbrt ceil ceiling degrees div exp factorial floor gcd greatest lcm ln log log10 mod pi power radians random round scale sign sqrt trunc width_bucket
+  acos asin atan atan2 cos cot sin tan
+  ascii bit_length btrim char_length character_length chr concat concat_ws convert_from convert_to decode encode format gen_random_bytes gen_random_uuid
+  initcap left length lower lpad ltrim md5 normalize octet_length parse_ident quote_ident quote_literal quote_nullable regexp_count regexp_instr regexp_like
+  regexp_match regexp_matches regexp_replace regexp_split_to_array regexp_split_to_table regexp_substr repeat replace reverse right rpad rtrim sha224 sha256
+  sha384 sha512 similarity split_part starts_with strpos substr to_hex translate unaccent upper uuid_generate_v4 word_similarity
+  age clock_timestamp current_date current_time current_timestamp date date_bin date_part date_trunc isfinite justify_days justify_hours justify_interval
+  localtime localtimestamp make_date make_interval make_time make_timestamp make_timestamptz now statement_timestamp timeofday timezone to_char to_date
+  to_number to_timestamp transaction_timestamp
+  array_append array_cat array_dims array_fill array_length array_lower array_ndims array_position array_positions array_prepend array_remove array_replace
+  array_to_json array_to_string array_upper cardinality generate_series generate_subscripts string_to_array string_to_table trim_array unnest
+  json_array_elements json_array_elements_text json_array_length json_build_array json_build_object json_each json_each_text json_extract_path
+  json_extract_path_text json_object json_object_keys json_populate_record json_populate_recordset json_strip_nulls json_to_record json_to_recordset
+  json_typeof jsonb_array_elements jsonb_array_elements_text jsonb_array_length jsonb_build_array jsonb_build_object jsonb_each jsonb_each_text
+  jsonb_extract_path jsonb_extract_path_text jsonb_insert jsonb_object jsonb_object_keys jsonb_path_exists jsonb_path_match jsonb_path_query
+  jsonb_path_query_array jsonb_path_query_first jsonb_populate_record jsonb_populate_recordset jsonb_pretty jsonb_set jsonb_set_lax jsonb_strip_nulls
+  jsonb_to_record jsonb_to_recordset jsonb_typeof row_to_json to_json to_jsonb
+  isempty lower_inc lower_inf upper_inc upper_inf int4range int8range numrange daterange tsrange tstzrange
+  array_to_tsvector numnode phraseto_tsquery plainto_tsquery querytree setweight strip to_tsquery to_tsvector ts_headline ts_rank ts_rank_cd
+  websearch_to_tsquery
+  currval nextval setval pg_advisory_xact_lock pg_try_advisory_xact_lock pg_sleep
+  current_catalog current_database current_schema current_schemas current_setting current_user format_type has_column_privilege has_schema_privilege
+  has_table_privilege inet_server_addr inet_server_port obj_description col_description pg_backend_pid pg_column_size pg_database_size pg_get_constraintdef
+  pg_get_expr pg_get_functiondef pg_get_indexdef pg_get_serial_sequence pg_get_viewdef pg_indexes_size pg_relation_size pg_size_pretty pg_table_is_visible
+  pg_table_size pg_total_relation_size pg_typeof session_user to_regclass to_regtype version`.split(/\s+/),
+);
+const NAME_LENGTH_MAX = 63; // Postgres's
+
+const isBlank = (code) => code === 32 || (code >= 9 && code <= 13);
+const isOfWord = (code) => code > 127 || (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57) || code === 95 || code === 36;
+
+// Does the name that ends here, with parentheses behind it, call what is not known to be harmless? A table's or alias's columns call nothing.
+function callsUnknown(sql, end) {
+  const isQuoted = sql[end - 1] === '"';
+  let begin = end;
+  if (isQuoted) begin = Math.max(0, sql.lastIndexOf('"', end - 2));
+  else while (begin > 0 && isOfWord(sql.charCodeAt(begin - 1))) begin--;
+  if (begin === end) return sql.endsWith("*/", end); // a comment may stand between
+  const name = isQuoted ? sql.slice(begin + 1, end - 1) : sql.slice(begin, end).toLowerCase();
+  const before = sql.slice(Math.max(0, begin - 3 * NAME_LENGTH_MAX), begin);
+  const isQualified = /\.\s*$/.test(before) && !/\bpg_catalog"?\s*\.\s*$/i.test(before);
+  if (CALLED.has(name) && !isQualified) return false;
+  return !/\b(?:into|as|with|recursive)\s+(?:(?:[\w$]+|"[^"]*")\s*\.\s*)?$/i.test(before);
+}
+
+function mayCallUnknown(sql) {
+  if (sql.includes("--")) return sql.includes("("); // a comment may stand anywhere
+  for (let at = sql.indexOf("("); at !== -1; at = sql.indexOf("(", at + 1)) {
+    let end = at;
+    while (end > 0 && isBlank(sql.charCodeAt(end - 1))) end--;
+    if (callsUnknown(sql, end)) return true;
+  }
+  return false;
+}
 
 const READING = new Set(["select", "with", "values", "table", "show", "explain"]);
-const LOCKS = /\bpg_(try_)?advisory_lock/i; // of the session: no transaction's end releases them
-// Names that are spelled in another way, and functions that run a text: what they do can not be seen.
-const HIDDEN = /\bu&["']|\w*_to_xml|\bts_(stat|rewrite)\b|\bcrosstab|\bconnectby\b|\bdblink/i;
-
-// The first word of a statement, in lower case: behind blanks, parentheses and comments, which nest.
-function firstWord(sql) {
-  let at = 0;
-  for (;;) {
-    const rest = sql.slice(at);
-    const blank = /^(?:[\s(]+|--[^\n]*(?:\n|$))/.exec(rest);
-    if (blank !== null) {
-      at += blank[0].length;
-    } else if (rest.startsWith("/*")) {
-      let depth = 0;
-      do {
-        if (sql.startsWith("/*", at)) depth++, (at += 2);
-        else if (sql.startsWith("*/", at)) depth--, (at += 2);
-        else at++;
-      } while (depth > 0 && at < sql.length);
-    } else {
-      return /^[a-z]*/i.exec(rest)[0].toLowerCase();
-    }
-  }
-}
-
 const HARMLESS = new Set([...READING, "insert", "update", "delete", "merge", "begin", "commit", "rollback", "savepoint", "release", ""]);
-const SETTING = /\bset_config\b|\bpg_temp\b/i;
-// Of a statement that reads: SELECT … INTO TEMP, with comments wherever there may be some; EXPLAIN ANALYZE CREATE TEMP TABLE ….
-const MAKING = /\binto\b[^]*\btemp|\banaly[sz]e\b/i;
+// Temporary tables, what has a rule that is set_config(), names that are spelled in another way.
+const SETTING = /\bpg_temp\b|\bpg_settings\b|\bu&["']/i;
+// Of a statement that reads: SELECT … INTO TEMP, EXPLAIN ANALYZE CREATE TEMP TABLE ….
+const isMaking = (sql) => (/\binto\b/i.test(sql) && /\btemp/i.test(sql)) || /\banaly[sz]e\b/i.test(sql);
 
-// May it leave something in its session that other keys' statements would find there?
-export function leavesState(sql) {
+function mayLeaveState(sql) {
   const word = firstWord(sql);
-  if (word === "set") return !/^\s*set\s+(transaction|local|constraints)\b/i.test(sql);
-  return !HARMLESS.has(word) || (READING.has(word) && MAKING.test(sql)) || SETTING.test(sql) || LOCKS.test(sql) || HIDDEN.test(sql);
+  if (word === "set") return !/^\s*set\s+(?:transaction|local|constraints)\b/i.test(sql);
+  return !HARMLESS.has(word) || (READING.has(word) && isMaking(sql)) || SETTING.test(sql) || mayCallUnknown(sql);
 }
+
+const TEXTS_MAX = 1000, // that were looked at
+  TEXT_LENGTH_MAX = 4096; // … of that length at most
+const looked = new Map();
+
+// May it leave something in its session that other keys' statements would find there? Who calls a function that is not known here may. What
+// the database's own views, triggers and operators do is not seen.
+export function leavesState(sql) {
+  let may = looked.get(sql);
+  if (may !== undefined) return may;
+  may = mayLeaveState(sql);
+  if (looked.size === TEXTS_MAX) looked.clear();
+  if (sql.length <= TEXT_LENGTH_MAX) looked.set(sql, may);
+  return may;
+}
+
+// ---- statements of read-only keys ----
+
+// Functions that reach beyond their transaction, which is rolled back: other sessions, locks of the session, the server and its files, WAL.
+const REACHING = new RegExp(
+  `\\b(?:pg_(?:${[
+    "(?:try_)?advisory_lock", "(?:terminate|cancel)_backend", "log_backend", "reload_conf", "rotate_logfile", "promote", "switch_wal", "create_restore_point",
+    "(?:start_|stop_)?backup", "wal_replay_", "logical_", "replication_", "(?:create|copy|drop)_(?:physical_|logical_)?replication_slot", "sync_replication_slots",
+    "stat_reset", "stat_statements_reset", "read_", "file_", "ls_", "stat_file", "prewarm", "autoprewarm", "buffercache_evict", "import_system_collations", "notify",
+  ].join("|")})|lo_(?:import|export)\\b)`,
+  "i",
+);
+// Names that are spelled in another way, and functions that run a text: what they do can not be seen.
+const HIDDEN = /\bu&["']|_to_xml|\bts_(?:stat|rewrite)\b|\bcrosstab|\bconnectby\b|\bdblink/i;
 
 // A read-only transaction can be ended, and begun anew as another: nothing but reading gets there. (The protocol that is used
 // takes one statement at a time.)
 function checkReading({ sql }) {
-  if (READING.has(firstWord(sql)) && !LOCKS.test(sql) && !HIDDEN.test(sql)) return;
-  throw new Refusal(403, "P6002", "The api key is read only: it may SELECT, SHOW and EXPLAIN.");
+  if (!READING.has(firstWord(sql))) throw new Refusal(403, "P6002", "The api key is read only: it may SELECT, SHOW and EXPLAIN.");
+  if (REACHING.test(sql) || HIDDEN.test(sql)) throw new Refusal(403, "P6002", "The api key is read only: it may call no function that does more than to read.");
 }
 
 // The queryable for a key that may only read.

@@ -21,10 +21,28 @@ const SEED_LENGTH_MAX = 256 * 1024,
   SHAPES_MAX = 64, // of a schema, in a seed
   SHAPE_LENGTH_MAX = 4096;
 
-// Connection URLs, and comments, in which there may be some: nobody here needs them, and they may have passwords in them.
-const COMMENTS = /("(?:[^"\\\n]|\\.)*")|\/\/.*$/gm,
-  URLS = /^[^\S\n]*(url|directUrl|shadowDatabaseUrl)[^\S\n]*=.*$/gm;
-const withoutUrls = (text) => text.replace(COMMENTS, "$1").replace(URLS, "");
+// Connection URLs, and comments, in which there may be some: nobody here needs them, and they may have passwords in them. What begins like a comment
+// in a string that does not end counts as one, too.
+const URLS = /^[ \t]*(?:url|directUrl|shadowDatabaseUrl)[ \t]*=.*$/gm;
+
+function withoutComment(line) {
+  const outside = /"|\/\//g, inside = /\\.|"|\/\//g;
+  let marks = outside, slashes = -1; // in the string that has begun
+  for (let mark; (mark = marks.exec(line)) !== null; ) {
+    const next = marks.lastIndex;
+    if (mark[0] === '"') {
+      marks = marks === outside ? inside : outside;
+      slashes = -1;
+    } else if (mark[0] === "//") {
+      if (marks === outside) return line.slice(0, mark.index);
+      if (slashes === -1) slashes = mark.index;
+    }
+    marks.lastIndex = next;
+  }
+  return marks === inside && slashes !== -1 ? line.slice(0, slashes) : line;
+}
+
+const withoutUrls = (text) => text.split("\n").map(withoutComment).join("\n").replace(URLS, "");
 
 // A map that forgets what was used longest ago: so many at most, and of keys of so many characters together.
 export class LeastRecent {

@@ -76,20 +76,33 @@ async function told(headers, run) {
   return { result, extensions: telemetry.extensions() };
 }
 
+// What is being fetched for the cache: {text, ownText: with what only who fetches it is told}, by all that may make a difference. Who asks for it
+// meanwhile waits for it, instead of asking the database as well.
+const fetching = new Map();
+
+function fetchOnce(name, fetchIt) {
+  const under = fetching.get(name);
+  if (under !== undefined) return under.then(({ text }) => text);
+  const begun = fetchIt().finally(() => fetching.delete(name));
+  fetching.set(name, begun);
+  return begun.then(({ ownText }) => ownText);
+}
+
 // run(onQuery): the result. isRead: whether it may be kept.
-async function throughCache(request, cacheKey, isRead, ctx, run) {
+async function throughCache(request, cacheKey, isRead, who, ctx, run) {
   const ray = request.headers.get("cf-ray") ?? newId();
   const strategy = isRead ? strategyOf(request.headers) : undefined;
-  const renew = async () => {
+  const fetchIt = async () => {
     const { age } = results, { result, extensions } = await told(request.headers, run);
     const text = textOf(result);
     if (strategy !== undefined && result.errors === undefined) results.store(cacheKey, text, strategy.tags, age);
-    return extensions === undefined ? text : textOf({ ...result, extensions });
+    return { text, ownText: extensions === undefined ? text : textOf({ ...result, extensions }) };
   };
-  if (strategy === undefined) return answer(await renew(), "none", Date.now(), ray);
+  if (strategy === undefined) return answer((await fetchIt()).ownText, "none", Date.now(), ray);
+  const name = `${results.age} ${who.readOnly} ${JSON.stringify(strategy.tags)} ${cacheKey}`;
   const found = results.find(cacheKey, strategy);
-  if (found === undefined) return answer(await renew(), "miss", Date.now(), ray);
-  if (found.status === "swr") ctx.waitUntil(renew().catch((error) => console.error(error)));
+  if (found === undefined) return answer(await fetchOnce(name, fetchIt), "miss", Date.now(), ray);
+  if (found.status === "swr" && !fetching.has(name)) ctx.waitUntil(fetchOnce(name, fetchIt).catch((error) => console.error(error)));
   return answer(found.text, found.status, found.storedMs, ray);
 }
 
@@ -117,7 +130,7 @@ async function queryOf(request, hash, transaction, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
   const isRead = transaction === undefined && READS.test(body?.action ?? "");
   if (isRead) findSchema(hash);
-  return throughCache(request, `${hash}\n${text}`, isRead, ctx, (onQuery) => answerQuery(hash, body, database, { who, transaction, onQuery }));
+  return throughCache(request, `${hash}\n${text}`, isRead, who, ctx, (onQuery) => answerQuery(hash, body, database, { who, transaction, onQuery }));
 }
 
 async function answerJsonProtocol(request, url, path, who, ctx) {
@@ -156,7 +169,7 @@ async function planOf(request, transaction, who, ctx) {
   if (makesJson(text)) keepDigits(plan);
   if (comments !== undefined && !isTexts(comments)) throw invalidRequest("The body's comments are an object of texts.");
   const isRead = transaction === undefined && READS.test(body.operation ?? "");
-  return throughCache(request, text, isRead, ctx, async (onQuery) => ({ data: await database.run(plan, params, { who, transaction, onQuery, comments }) }));
+  return throughCache(request, text, isRead, who, ctx, async (onQuery) => ({ data: await database.run(plan, params, { who, transaction, onQuery, comments }) }));
 }
 
 async function answerPlans(request, path, who, ctx) {
