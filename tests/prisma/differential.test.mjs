@@ -42,12 +42,14 @@ async function run(operation, prisma, Prisma, make) {
 
 // Versions 5 and 7 have the same here and there: what Prisma's engine says, and what the adapter does. Where version 6's client is the one
 // beside it, 5 and 6 are told what the engine of their time said (endpoint.test.mjs looks at that); everything else is the same.
-const ofTheEngine = ["field_name", "constraint", "column_name", "code", "message", "cause"];
+const ofTheEngine = ["field_name", "constraint", "column_name", "code", "message", "cause", "relation_name", "parent_name", "child_name", "model_a_name", "model_b_name"];
+const ofTheInterpreter = ["relation", "parent", "child", "modelA", "modelB"];
 const unquoted = (text) => text.replaceAll('"', ""); // the adapter of 6 leaves Postgres's quotes in a constraint's fields
 function sameMeta(actual, expected, of) {
   const { driverAdapterError: a, ...rest } = actual ?? {}, { driverAdapterError: b, ...wanted } = expected ?? {};
   if (of === "v7") return assert.deepEqual([rest, asJson(a?.cause)], [wanted, asJson(b?.cause)]);
   if (of === "v6") for (const name of ofTheEngine) delete rest[name];
+  if (of === "v6") for (const name of ofTheInterpreter) delete rest[name], delete wanted[name];
   if (b?.cause?.kind === "UniqueConstraintViolation") wanted.target = b.cause.constraint.fields.map(unquoted);
   assert.deepEqual(rest, wanted);
 }
@@ -67,6 +69,7 @@ const missing = {
 // Where version 6's client stands for version 5's, and why.
 const sixForFive = {
   "5's adapter has no lists of Json, and no infinite floats": /^all types: (full|zero|written and read)$|^infinities|^NaN/,
+  "5's adapter rounds the Decimals of joined rows, and does not read times with a zone": /^all types of a relation|^dates with a time zone/,
   "5's engine does not know the error of an adapter": /^a large integer is refused$|^P2023: no uuid$|^P2020/,
   "5's engine has other words for it": /^(update|delete|connect to|P2025:).*(nobody|nested)|^delete what is referred to$|division by zero$|^P2002 of a composite|^P2003$/,
 };

@@ -67,9 +67,14 @@ function nullFields(cause) {
   return column === undefined ? cause?.constraint?.fields : [column];
 }
 
+// The interpreter's names for models and relations, as that engine has them.
+const ENGINE_NAMES = { relation: "relation_name", parent: "parent_name", child: "child_name", modelA: "model_a_name", modelB: "model_b_name" };
+const withEngineNames = (meta) => Object.fromEntries(Object.entries(meta).map(([name, value]) => [ENGINE_NAMES[name] ?? name, value]));
+
 // What Prisma's own engine tells beside the message, by the error's code.
 function metaOf({ code, message, meta = {} }) {
   if (code === "P2025") return { cause: message.replace(/^An operation failed because .* not found\. /, ""), ...meta };
+  if (code === "P2014" || code === "P2017") return withEngineNames(meta);
   const { driverAdapterError, table, ...rest } = meta;
   const cause = driverAdapterError?.cause;
   if (cause === undefined) return meta;
