@@ -239,7 +239,8 @@ OPEN_TABLE(config_wrangler_limits, "[limits] of a project",
          "The same for a transaction"},                                                            \
     {                                                                                              \
         "idle_transaction_timeout", CONFIG_DURATION, 0, YEAR_MS, idle, "idle_transaction_timeout",  \
-            "A transaction in which nothing happens is rolled back, and its client told with 25P03" \
+            "A transaction in which nothing happens, since its client neither sends what comes "   \
+            "next nor takes what it was sent, is rolled back, and its client told with 25P03"      \
     },                                                                                             \
     {                                                                                              \
         "client_idle_timeout", CONFIG_DURATION, 0, YEAR_MS, client_idle, "client_idle_timeout",     \

@@ -94,6 +94,7 @@ static void flush(struct client *client)
             return;
         }
         buffer_consume(out, (size_t)sent);
+        client->active_us = pool_now();
     }
     if (out) {
         buffer_done(out);
@@ -105,8 +106,10 @@ static void flush(struct client *client)
 
 static void keep(struct client *client, const struct iovec *part, size_t from)
 {
-    if (!client->out)
+    if (!client->out) {
         client->out = xcalloc(1, sizeof(*client->out));
+        client->active_us = pool_now(); /* it has taken everything so far */
+    }
     buffer_append(client->out, (const char *)part->iov_base + from, part->iov_len - from);
 }
 
@@ -245,6 +248,8 @@ static ssize_t read_more(struct client *client, struct slice *ret_bytes)
     ssize_t got = stream_read(&client->stream, dst, READ_BYTES);
     if (got > 0 && in)
         in->end += (size_t)got;
+    if (got > 0)
+        client->active_us = pool_now();
     *ret_bytes = in ? buffer_slice(in) : (struct slice){dst, got > 0 ? (size_t)got : 0};
     if (got > 0 && client->pool && !own_is(client))
         client->pool->counters->received_bytes += (uint64_t)got;
@@ -587,7 +592,7 @@ static struct client *client_new(size_t bytes)
     list_push_back(&pool_process.clients, &client->link);
     number_take(client);
     client->id = ++pool_process.last_id;
-    client->connected_us = client->since_us = pool_now();
+    client->connected_us = client->since_us = client->active_us = pool_now();
     client->login = login_new();
     return client;
 }

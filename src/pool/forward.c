@@ -52,8 +52,10 @@ static bool on_message(const struct message *message)
     /* After an error the server ignores everything up to Sync. */
     if (message->server->failed && message->start[0] != 'S')
         return true;
-    if (message->start[0] && strchr("PBDCE", message->start[0]))
+    if (message->start[0] && strchr("PBDCE", message->start[0])) {
         message->server->batch_open = true;
+        message->server->batch_flushed = false;
+    }
     switch (message->start[0]) {
     case 'Q':
         forward_query(message);
@@ -78,6 +80,7 @@ static bool on_message(const struct message *message)
     case 'S':
         return on_sync(message);
     case 'H':
+        message->server->batch_flushed = true;
         message_pass(message);
         return true;
     case 'd':

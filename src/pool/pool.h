@@ -76,6 +76,7 @@ struct client {
     uint64_t id; /* counts clients and servers, of all time */
     uint64_t connected_us;
     uint64_t since_us;       /* it waits, or its transaction runs, or it is idle */
+    uint64_t active_us;      /* it has sent something, or taken what it was sent */
     uint32_t number;         /* in pool_process.numbers */
     uint32_t told_number;    /* its "process id" */
     uint32_t skip;           /* bytes of a message that go on as they are */
@@ -130,6 +131,7 @@ struct server {
     struct buffer in, out;
     struct server_login *login; /* while connecting */
     struct tcp_watch acknowledged, client_acknowledged;
+    uint64_t client_taken;               /* as tcp_taken said it of its client */
     uint64_t id;                         /* as a client's */
     uint64_t born_us, used_us, query_us; /* query_us: when its first unanswered message went out */
     uint64_t progress_us; /* … or, if that is later, when it was last done with a statement */
@@ -145,6 +147,7 @@ struct server {
     bool changed_schema; /* in the transaction that runs */
     bool batch_open;     /* messages of an extended query were sent, and no Sync after them */
     bool batch_ran;      /* … among them an Execute: its transaction ends with the batch */
+    bool batch_flushed;  /* … and the last of them is Flush: its client waits for the answers */
     bool copy_in;
     bool dirty;                /* has session state that DISCARD ALL takes away */
     bool reset_due;            /* server_reset_query is to run */

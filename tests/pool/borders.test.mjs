@@ -59,6 +59,99 @@ test("limits count from when a statement was done: a transaction is not idle whi
   await pool.stop();
 });
 
+test("a client that keeps its transaction from going on, by what it does not send or take, loses it as an idle one", options, async () => {
+  const pool = await open('pool_size = 1\nidle_transaction_timeout = "500ms"\nquery_timeout = "20s"');
+  const other = await Wire.login(pool.port);
+  const locks = [query("begin; lock table done")];
+  const insert = [parse("", "insert into done values (7)"), bind(), execute()];
+  // What it sends, and what then ends what it has been told: its session goes on after that, or not (null).
+  const points = {
+    "a batch without Sync": [insert, [sync()]],
+    "… in a block": [[...locks, ...insert], [sync()]],
+    "COPY without data": [[...locks, query("copy done from stdin")], []],
+    "COPY outside of a block, with some": [[query("copy done from stdin"), copyData("7\n")], []],
+    "COPY of an extended query": [[parse("", "copy done from stdin"), bind(), execute(), sync()], [sync()]],
+    "a part of a large query": [[...locks, message("Q", `insert into done values (7); ${" ".repeat(200000)}`).subarray(0, 100000)], null],
+    "a result that it does not read": [[...locks, query("insert into done values (7); select repeat('x', 1000) from generate_series(1, 200000)")], null],
+  };
+  for (const [name, [messages, rest]] of Object.entries(points)) {
+    const wire = await Wire.login(pool.port);
+    wire.socket.on("error", () => {});
+    if (name.startsWith("a result")) wire.socket.pause();
+    wire.send(...messages);
+    await sleep(200); // the connection is its own now
+    assert.deepEqual(await other.rows("select count(*) from done"), [["0"]], name);
+    if (name.startsWith("a result")) {
+      wire.close();
+      continue;
+    }
+    const told = errorOf(await wire.until("E", 1, 5000 * patience));
+    assert.deepEqual([told.C, /idle_transaction_timeout/.test(told.H)], ["25P03", true], name);
+    if (!rest) {
+      await wire.wait(() => wire.ended);
+      continue;
+    }
+    // What it has sent meanwhile of its COPY goes nowhere.
+    wire.send(...(name.startsWith("COPY") ? [copyData("8\n"), copyDone()] : []), ...rest, query("select 'goes on'"));
+    const replies = (await wire.until("C", 1, 5000 * patience)).map(({ type }) => type).join("");
+    assert.match(replies, /^Z?TDC/, name);
+    wire.close();
+  }
+  assert.equal(count("done"), 0);
+  await pool.stop();
+});
+
+test("who sends or takes slowly is not idle, nor is who waits for what the server computes", options, async () => {
+  const pool = await open('pool_size = 4\nidle_transaction_timeout = "1s"');
+  const [sender, reader, flushes, part] = await Promise.all([1, 2, 3, 4].map(() => Wire.login(pool.port)));
+  const slowly = async (step) => {
+    for (let i = 0; i < 10; i++) {
+      await step();
+      await sleep(300);
+    }
+  };
+  const rows = 40000;
+  reader.socket.pause();
+  await Promise.all([
+    (async () => {
+      sender.send(query("copy done from stdin"));
+      await slowly(() => sender.send(copyData("9\n")));
+      sender.send(copyDone());
+      assert.deepEqual(codes(await sender.until("Z")), []);
+    })(),
+    (async () => {
+      // More than the kernel keeps, of which some is taken now and then.
+      reader.send(query(`select repeat('x', 1000) from generate_series(1, ${rows})`));
+      await slowly(async () => {
+        const before = reader.socket.bytesRead;
+        reader.socket.resume();
+        while (reader.socket.bytesRead < before + 1000000) await new Promise((done) => setImmediate(done));
+        reader.socket.pause();
+      });
+      reader.socket.resume();
+      const replies = await reader.until("Z", 1, 20000 * patience);
+      assert.deepEqual([codes(replies), replies.filter(({ type }) => type === "D").length], [[], rows]);
+    })(),
+    (async () => {
+      flushes.send(parse("", "select 'done' from pg_sleep(2.5)"), bind(), execute(), flush());
+      assert.deepEqual(codes(await flushes.until("C")), []);
+      flushes.send(sync());
+      assert.deepEqual(codes(await flushes.until("Z")), []);
+    })(),
+    (async () => {
+      const text = message("Q", `select 1 ${" ".repeat(200000)}`);
+      await part.rows("begin");
+      let at = 0;
+      await slowly(() => part.send(text.subarray(at, (at += 19000))));
+      part.send(text.subarray(at));
+      assert.deepEqual(codes(await part.until("Z")), []);
+    })(),
+  ]);
+  assert.equal(count("done"), 10);
+  postgres.sql("truncate done");
+  await pool.stop();
+});
+
 test("a session whose state is lost with its idle transaction ends, and does not go on without it", options, async () => {
   const pool = await open('pool_size = 1\nidle_transaction_timeout = "500ms"');
   const wire = await Wire.login(pool.port);
