@@ -638,6 +638,7 @@ void cache_stop_waiting(struct client *client)
         return;
     list_remove(&client->awaited->waiting, &client->turn);
     client->awaited = NULL;
+    client->active_us = pool_now();
     client->has_awaited = true;
 }
 

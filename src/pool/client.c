@@ -726,6 +726,15 @@ static void tell_of_wait(struct client *client)
     client_send_buffer(client, &out);
 }
 
+/* It may ask without a server being told: of the cache, or to be refused. */
+static bool is_idle(const struct client *client)
+{
+    if (client->state != CLIENT_READY || client->server || client->awaited || client->awaits_listen)
+        return false;
+    int64_t limit_ms = client->pool->limits.client_idle_ms;
+    return pool_passed(client->since_us, limit_ms) && pool_passed(client->active_us, limit_ms);
+}
+
 void client_tick(struct client *client, const struct pool_config *config)
 {
     static const struct wire_error login_too_long = {
@@ -741,8 +750,7 @@ void client_tick(struct client *client, const struct pool_config *config)
         client_close(client, &login_too_long);
     else if (client->state == CLIENT_LOGIN)
         login_tick(client);
-    else if (client->state == CLIENT_READY && !client->server && !client->awaited &&
-             pool_passed(client->since_us, client->pool->limits.client_idle_ms))
+    else if (is_idle(client))
         client_close(client, &idle_too_long);
     else if (client->state == CLIENT_WAITING && !client->told_of_wait && !own_is(client) &&
              pool_passed(client->since_us, config->wait_notify_ms))

@@ -447,6 +447,7 @@ void pool_stop_waiting(struct client *client)
     list_remove(&client->pool->waiting, &client->waiting);
     tenant_stop_waiting(client);
     client->state = CLIENT_READY;
+    client->active_us = pool_now();
     client->pool->counters->wait_us += waited;
     pool_count(client->pool->counters->wait_histogram, waited);
 }

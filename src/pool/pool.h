@@ -76,7 +76,7 @@ struct client {
     uint64_t id; /* counts clients and servers, of all time */
     uint64_t connected_us;
     uint64_t since_us;       /* it waits, or its transaction runs, or it is idle */
-    uint64_t active_us;      /* it has sent something, or taken what it was sent */
+    uint64_t active_us;      /* it has sent or taken something, or waited for its turn */
     uint32_t number;         /* in pool_process.numbers */
     uint32_t told_number;    /* its "process id" */
     uint32_t skip;           /* bytes of a message that go on as they are */

@@ -152,6 +152,31 @@ test("who sends or takes slowly is not idle, nor is who waits for what the serve
   await pool.stop();
 });
 
+test("a client that is answered from the cache, waits or is refused is not idle", options, async () => {
+  const settings = 'pool_size = 1\nclient_idle_timeout = "1500ms"\nquery_wait_timeout = "2500ms"\nqueue_max = 1\nidle_transaction_timeout = "1h"';
+  const pool = await startPool(`auth = "any"\n${settings}\n${database(postgres)}\n[databases.cache]\n`);
+  const [holder, waits, refused] = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+  for (let i = 0; i < 30; i++) {
+    assert.deepEqual(codes(await refused.query("select a from done")), []);
+    await sleep(100);
+  }
+  const [again, late] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  holder.close();
+  waits.close();
+  await again.rows("begin");
+  late.send(query("select 2"));
+  await sleep(200);
+  for (let i = 0; i < 20; i++) {
+    assert.deepEqual(codes(await refused.query(`select ${i}, now()`)), ["53300"]);
+    await sleep(100);
+  }
+  assert.deepEqual(codes(await late.until("Z")), ["57P03"]);
+  await again.rows("commit");
+  assert.deepEqual(await late.rows("select 'still there'"), [["still there"]]);
+  assert.equal((await refused.until("E", 1, 5000 * patience)).length, 1); // now it is
+  await pool.stop();
+});
+
 test("a session whose state is lost with its idle transaction ends, and does not go on without it", options, async () => {
   const pool = await open('pool_size = 1\nidle_transaction_timeout = "500ms"');
   const wire = await Wire.login(pool.port);
