@@ -175,6 +175,18 @@ static void log_end(const struct client *client, const char *why)
                  (pool_now() - client->connected_us) / 1000000);
 }
 
+/* What client_join has counted. */
+static void leave(struct client *client)
+{
+    bool own = own_is(client);
+    if (client->pool) {
+        client->pool->clients--;
+        client->pool->own_clients -= own;
+    }
+    if (client->tally)
+        client->tally->clients -= !own;
+}
+
 void client_close(struct client *client, const struct wire_error *error)
 {
     if (client->closed)
@@ -209,10 +221,7 @@ void client_close(struct client *client, const struct wire_error *error)
     console_close(client);
     if (client->tenant)
         tenant_leave(&client->pool->tenants, &client->tenant);
-    if (client->pool)
-        client->pool->clients--;
-    if (client->tally)
-        client->tally->clients--;
+    leave(client);
     number_release(client);
     client_is_known(client);
     if (client->again.next)
@@ -618,11 +627,14 @@ struct client *client_resume(int fd)
 
 void client_join(struct client *client, struct pool *pool, struct record *record, const char *user)
 {
+    bool own = own_is(client); /* whose limits do not concern the pool's questions */
     client->pool = pool;
-    if (pool)
+    if (pool) {
         pool->clients++;
+        pool->own_clients += own;
+    }
     client->tally = record_tally(record, user);
-    client->tally->clients++;
+    client->tally->clients += !own;
 }
 
 void client_is_known(struct client *client)

@@ -51,7 +51,7 @@ static uint32_t sum(const struct pool *pool, same_fn *same,
 
 static uint32_t clients_of(const struct pool *pool)
 {
-    return pool->clients;
+    return pool->clients - pool->own_clients;
 }
 
 uint32_t clients_of_database(const struct pool *pool)

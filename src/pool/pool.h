@@ -214,7 +214,8 @@ struct pool {
     uint32_t next_host; /* of the next connection, where hosts take turns */
     uint64_t retry_us;  /* no further attempt before */
     uint64_t used_us;   /* when it last had a client or a server */
-    uint32_t clients, failures;
+    uint32_t clients, own_clients; /* own: of these, questions of the pool's (own.h) */
+    uint32_t failures;
     uint32_t leaving; /* lent connections that another user of the database is to have */
     uint32_t logins;  /* clients whose login waits for the first connection */
     bool to_serve;
