@@ -358,3 +358,12 @@ test("random bytes at each stage crash nothing", async () => {
   assert.equal(pool.pid(), pid, "the pool is the same process");
   await pool.stop();
 });
+
+test("a name can not forge lines of the log", async () => {
+  const pool = await startPool(`auth = "trust"\n[[users]]\nname = "u"\n${database(postgres)}`);
+  const wire = await Wire.open(pool.port);
+  wire.send(startup({ user: "x\nweir[pool] warn: \x1b[31mforged", database: "postgres" }));
+  assert.match(errorOf(await wire.until("E")).M, /user "x\nweir/);
+  await pool.weir.waitFor('user "x\\nweir[pool] warn: \\x1b[31mforged"');
+  await pool.stop();
+});
