@@ -313,7 +313,8 @@ static const struct config_key pool_keys[] = {
      "Who acknowledges nothing of what it was sent over TCP for so long is gone; 0: when the kernel "
      "says so"},
     {"server_lifetime", CONFIG_DURATION, 0, YEAR_MS, "1h", "server_lifetime",
-     "A connection is closed after this, when it is idle; 0: after its first client"},
+     "A connection is closed after this, or up to a tenth earlier so that not all end at once, when "
+     "it is idle; 0: after its first client"},
     {"server_idle_timeout", CONFIG_DURATION, 0, YEAR_MS, "10m", "server_idle_timeout",
      "One that nobody used for so long is closed"},
     {"pool_idle_timeout", CONFIG_DURATION, 0, YEAR_MS, "1h", "pool_idle_timeout",

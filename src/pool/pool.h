@@ -135,6 +135,7 @@ struct server {
     uint64_t id;                         /* as a client's */
     uint64_t born_us, used_us, query_us; /* query_us: when its first unanswered message went out */
     uint64_t progress_us; /* … or, if that is later, when it was last done with a statement */
+    double lifetime_part; /* of server_lifetime: when others of its age end, it is not among them */
     uint32_t cancel_key_bytes;
     char cancel_key[256];
     uint32_t backend_pid;

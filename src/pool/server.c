@@ -21,6 +21,7 @@ enum {
     IN_BYTES_KEPT = 16 * 1024,
     QUERY_LOGGED_BYTES_MAX = 1000,
     UNASKED_BYTES_MAX = 1024 * 1024,
+    LIFETIME_SPREAD = 10, /* a tenth of it, at most, is left out by chance */
 };
 
 static struct list *list_of(struct server *server)
@@ -77,6 +78,7 @@ struct server *server_new(struct pool *pool)
     server->status = 'I';
     server->id = ++pool_process.last_id;
     server->born_us = server->used_us = pool_now();
+    server->lifetime_part = 1 - (double)random() / RAND_MAX / LIFETIME_SPREAD;
     server->checked = true;
     server->params = params_empty();
     prepared_init(&server->prepared);
@@ -279,12 +281,13 @@ void server_check(struct server *server)
 static const char *wear_of(const struct server *server)
 {
     int64_t lifetime_ms = server->pool->limits.server_lifetime_ms;
-    uint64_t age_us = pool_now() - server->born_us;
+    double age_ms = (double)(pool_now() - server->born_us) / 1000;
     if (server->tainted)
         return "an administrator's command, another user's turn, or a query of the pool's failed";
     if (server->worn)
         return "a session has left what no reset takes away";
-    bool over = lifetime_ms == 0 ? server->served : age_us > (uint64_t)lifetime_ms * 1000;
+    bool over =
+        lifetime_ms == 0 ? server->served : age_ms > (double)lifetime_ms * server->lifetime_part;
     return over ? "server_lifetime is over" : NULL;
 }
 
