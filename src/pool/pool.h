@@ -391,8 +391,8 @@ void pool_stop_waiting(struct client *client);
 /* Servers are free, or may be made: to those who wait. */
 void pool_serve(struct pool *pool);
 /* A connection could not be made; error is kept for those who ask. Its hint is a constant, or NULL.
- */
-void pool_connect_failed(struct pool *pool, const struct wire_error *error);
+ * in_time: it was not server_connect_timeout that has told so. */
+void pool_connect_failed(struct pool *pool, const struct wire_error *error, bool in_time);
 void pool_connect_worked(struct pool *pool);
 /* Makes its first connection, if none is on its way. */
 void pool_open(struct pool *pool);
