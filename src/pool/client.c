@@ -148,6 +148,23 @@ void client_send_buffer(struct client *client, struct buffer *bytes)
 
 /* ---- the end ---- */
 
+/* After each change of `in`. */
+static void count_in(struct client *client)
+{
+    uint32_t bytes = client->in ? (uint32_t)client->in->end : 0;
+    pool_process.in_bytes += bytes;
+    pool_process.in_bytes -= client->in_bytes;
+    client->in_bytes = bytes;
+}
+
+static void free_in(struct client *client)
+{
+    if (client->in)
+        buffer_done(client->in);
+    free(TAKE(client->in));
+    count_in(client);
+}
+
 static void free_parts(struct client *client)
 {
     login_free(&client->login);
@@ -160,11 +177,9 @@ static void free_parts(struct client *client)
     statement_release(&client->unnamed);
     params_release(&client->params);
     params_release(&client->startup_params);
-    if (client->in)
-        buffer_done(client->in);
+    free_in(client);
     if (client->out)
         buffer_done(client->out);
-    free(TAKE(client->in));
     free(TAKE(client->out));
 }
 
@@ -259,6 +274,7 @@ static ssize_t read_more(struct client *client, struct slice *ret_bytes)
         in->end += (size_t)got;
     if (got > 0)
         client->active_us = pool_now();
+    count_in(client);
     *ret_bytes = in ? buffer_slice(in) : (struct slice){dst, got > 0 ? (size_t)got : 0};
     if (got > 0 && client->pool && !own_is(client))
         client->pool->counters->received_bytes += (uint64_t)got;
@@ -269,13 +285,12 @@ static void keep_rest(struct client *client, struct slice rest)
 {
     if (client->in)
         buffer_consume(client->in, buffer_len(client->in) - rest.len);
-    if (client->in && rest.len == 0) {
-        buffer_done(client->in);
-        free(TAKE(client->in));
-    }
+    if (client->in && rest.len == 0)
+        free_in(client);
     if (!client->in && rest.len > 0) {
         client->in = xcalloc(1, sizeof(*client->in));
         buffer_append_slice(client->in, rest);
+        count_in(client);
     }
 }
 
@@ -712,10 +727,8 @@ void client_welcome(struct client *client, struct buffer *out)
     if (client->pool && !client->out)
         stream_hasten(&client->stream, pool_process.loop);
     client->unparsed = client->pool && client->in && buffer_len(client->in) > 0;
-    if (!client->unparsed && client->in && client->pool) {
-        buffer_done(client->in);
-        free(TAKE(client->in));
-    }
+    if (!client->unparsed && client->pool)
+        free_in(client);
     client->since_us = pool_now();
 }
 

@@ -80,6 +80,7 @@ struct client {
     uint32_t number;         /* in pool_process.numbers */
     uint32_t told_number;    /* its "process id" */
     uint32_t skip;           /* bytes of a message that go on as they are */
+    uint32_t in_bytes;       /* of `in`, as they count in pool_process.in_bytes */
     uint32_t unnamed_serial; /* counts changes of the unnamed statement */
     uint32_t late_bytes;     /* of notifications, since none was late any more */
     enum client_state state;
@@ -241,6 +242,7 @@ struct pool_process {
     uint64_t taken_us, refused_us;      /* when the plan in force came; when one was wrong */
     uid_t owner;                        /* who has started it */
     uint64_t last_id;                   /* of a client or server */
+    uint64_t in_bytes;                  /* of messages of clients that are not there as a whole */
     uint32_t consoles;                  /* clients that are in CLIENT_ADMIN */
     uint32_t stop_mode;                 /* enum stop_mode, while draining */
     bool draining, paused, to_serve;
@@ -253,6 +255,9 @@ extern struct pool_process pool_process;
 uint64_t pool_now(void); /* microseconds, monotonic */
 /* Has it been for longer than the limit? 0: there is none. */
 bool pool_passed(uint64_t since_us, int64_t limit_ms);
+/* Do clients make it keep more than they may, all together (clients_bytes_max)? What is kept only
+ * in case is given up before. */
+bool pool_is_full(void);
 /* client_run, or server_run, in the next turn. */
 void pool_again(struct client *client);
 void server_again(struct server *server);

@@ -177,6 +177,43 @@ test("a client that is answered from the cache, waits or is refused is not idle"
   await pool.stop();
 });
 
+test("what all clients make the pool keep has a limit: begun messages and statements beyond it are refused, and sessions go on", options, async () => {
+  const pool = await open('pool_size = 10\nclients_bytes_max = "8MB"\nclient_statements_bytes_max = "1GB"');
+  const memory = () => Number(readFileSync(`/proc/${pool.pid()}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
+  const before = memory();
+  const text = `select '${"x".repeat(15 << 20)}'`;
+  // Ten begin a statement of 15 MiB each; all keep their connections after the error, up to Sync.
+  const clients = await Promise.all(Array.from({ length: 10 }, () => Wire.login(pool.port)));
+  const whole = parse("large", text);
+  for (const wire of clients) wire.send(whole.subarray(0, 14 << 20));
+  for (const told of await Promise.all(clients.map((wire) => wire.until("E", 1, 20000 * patience)))) assert.match(errorOf(told).H, /clients_bytes_max/);
+  if (!sanitized) assert.ok(memory() - before < 40 << 10, `${memory() - before} KiB more`);
+  for (const wire of clients) {
+    wire.send(whole.subarray(14 << 20), sync());
+    assert.deepEqual(codes(await wire.until("Z")), []);
+    assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  }
+  // Statements, under names and without, until there is no room; what is closed makes some.
+  const [wire, other] = clients;
+  const prepare = async (by, name, mark) => {
+    by.send(parse(name, `select '${mark}${"y".repeat(1 << 20)}'`), sync());
+    return codes(await by.until("Z"));
+  };
+  let kept = 0;
+  while ((await prepare(wire, `s${kept}`, kept)).length === 0) kept++;
+  assert.ok(kept > 4 && kept < 9, `${kept} of 1 MiB`);
+  assert.deepEqual(await prepare(other, "", "other"), ["53200"]);
+  assert.deepEqual(await prepare(other, "", "0"), []); // there already
+  assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  wire.send(bind("", "s0"), execute(), sync());
+  assert.deepEqual(codes(await wire.until("Z")), []);
+  for (let i = 0; i < kept; i++) wire.send(close("S", `s${i}`));
+  wire.send(sync());
+  await wire.until("Z");
+  for (let i = 0; i < 20; i++) assert.deepEqual(await prepare(other, "", `later ${i}`), []);
+  await pool.stop();
+});
+
 test("a session whose state is lost with its idle transaction ends, and does not go on without it", options, async () => {
   const pool = await open('pool_size = 1\nidle_transaction_timeout = "500ms"');
   const wire = await Wire.login(pool.port);
