@@ -255,8 +255,9 @@ extern struct pool_process pool_process;
 uint64_t pool_now(void); /* microseconds, monotonic */
 /* Has it been for longer than the limit? 0: there is none. */
 bool pool_passed(uint64_t since_us, int64_t limit_ms);
-/* Do clients make it keep more than they may, all together (clients_bytes_max)? What is kept only
- * in case is given up before. */
+/* What clients make it keep, all together; is that more than they may (clients_bytes_max)? What is
+ * kept only in case is given up before. */
+uint64_t pool_kept_bytes(void);
 bool pool_is_full(void);
 /* client_run, or server_run, in the next turn. */
 void pool_again(struct client *client);
