@@ -94,10 +94,8 @@ static bool on_message(const struct message *message)
     /* After an error the server ignores everything up to Sync. */
     if (message->server->failed && message->start[0] != 'S')
         return true;
-    if (message->start[0] && strchr("PBDCE", message->start[0])) {
+    if (message->start[0] && strchr("PBDCE", message->start[0]))
         message->server->batch_open = true;
-        message->server->batch_flushed = false;
-    }
     if (is_begun(message)) {
         refuse_begun(message);
         return true;
@@ -126,7 +124,7 @@ static bool on_message(const struct message *message)
     case 'S':
         return on_sync(message);
     case 'H':
-        message->server->batch_flushed = true;
+        expect_flush(&message->server->expect);
         message_pass(message);
         return true;
     case 'd':
@@ -331,8 +329,10 @@ struct slice forward_messages(struct client *client, struct slice bytes,
     client->unparsed = client->unparsed || (client->awaits_listen && bytes.len > 0);
     if (alone && r > 0 && bytes.len == 0)
         keep_batch(client, all);
-    if (server->expect.count >= EXPECT_MAX && server->batch_open && client->skip == 0)
+    if (server->expect.count >= EXPECT_MAX && server->batch_open && client->skip == 0) {
+        expect_flush(&server->expect);
         wire_plain(batch_compose(&batch), 'H'); /* or nothing might come that makes room */
+    }
     int count = batch_parts(&batch, parts);
     *ret_end = r < 0;
     if (count > 0)

@@ -700,7 +700,7 @@ static bool awaits_client(const struct server *server)
         buffer_len(&server->out) > 0 || server->verifies || server->retries)
         return false; /* what it has sent is not through yet */
     return server->copy_in || (client->skip > 0 && expect->count == 1) ||
-           (server->batch_open && expect->ends == 0 && !server->batch_flushed);
+           (server->batch_open && expect->ends == 0 && expect->flushes == 0);
 }
 
 /* Since when it does. */

@@ -68,6 +68,7 @@ test("a client that keeps its transaction from going on, by what it does not sen
   const points = {
     "a batch without Sync": [insert, [sync()]],
     "… in a block": [[...locks, ...insert], [sync()]],
+    "a batch without Sync, of which a part was answered": [[...locks, insert[0], flush(), ...insert.slice(1)], [sync()]],
     "COPY without data": [[...locks, query("copy done from stdin")], []],
     "COPY outside of a block, with some": [[query("copy done from stdin"), copyData("7\n")], []],
     "COPY of an extended query": [[parse("", "copy done from stdin"), bind(), execute(), sync()], [sync()]],
@@ -133,7 +134,7 @@ test("who sends or takes slowly is not idle, nor is who waits for what the serve
       assert.deepEqual([codes(replies), replies.filter(({ type }) => type === "D").length], [[], rows]);
     })(),
     (async () => {
-      flushes.send(parse("", "select 'done' from pg_sleep(2.5)"), bind(), execute(), flush());
+      flushes.send(parse("", "select 'done' from pg_sleep(2.5)"), bind(), execute(), flush(), parse("", "select 1"), bind(), execute());
       assert.deepEqual(codes(await flushes.until("C")), []);
       flushes.send(sync());
       assert.deepEqual(codes(await flushes.until("Z")), []);
