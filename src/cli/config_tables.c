@@ -239,7 +239,8 @@ OPEN_TABLE(config_wrangler_limits, "[limits] of a project",
          "The same for a transaction"},                                                            \
     {                                                                                              \
         "idle_transaction_timeout", CONFIG_DURATION, 0, YEAR_MS, idle, "idle_transaction_timeout",  \
-            "A transaction in which nothing happens is rolled back, and its client told with 25P03" \
+            "A transaction in which nothing happens, since its client neither sends what comes "   \
+            "next nor takes what it was sent, is rolled back, and its client told with 25P03"      \
     },                                                                                             \
     {                                                                                              \
         "client_idle_timeout", CONFIG_DURATION, 0, YEAR_MS, client_idle, "client_idle_timeout",     \
@@ -312,7 +313,8 @@ static const struct config_key pool_keys[] = {
      "Who acknowledges nothing of what it was sent over TCP for so long is gone; 0: when the kernel "
      "says so"},
     {"server_lifetime", CONFIG_DURATION, 0, YEAR_MS, "1h", "server_lifetime",
-     "A connection is closed after this, when it is idle; 0: after its first client"},
+     "A connection is closed after this, or up to a tenth earlier so that not all end at once, when "
+     "it is idle; 0: after its first client"},
     {"server_idle_timeout", CONFIG_DURATION, 0, YEAR_MS, "10m", "server_idle_timeout",
      "One that nobody used for so long is closed"},
     {"pool_idle_timeout", CONFIG_DURATION, 0, YEAR_MS, "1h", "pool_idle_timeout",
@@ -346,6 +348,9 @@ static const struct config_key pool_keys[] = {
      "Prepared statements of one client; beyond it error 53400"},
     {"client_statements_bytes_max", CONFIG_SIZE, 1024, GB, "16MB", "client_statements_bytes_max",
      "Their texts together"},
+    {"clients_bytes_max", CONFIG_SIZE, MB, 1024 * GB, "256MB", "clients_bytes_max",
+     "What all clients together may make the pool keep: texts of prepared statements, and messages "
+     "that have not come as a whole; beyond it error 53200"},
     {"ignore_startup_parameters", CONFIG_STRINGS, 0, 0, NULL, "ignore_startup_parameters",
      "Startup parameters of clients that are left out"},
     {"metrics_listen", CONFIG_STRING, 0, 0, NULL, NULL,

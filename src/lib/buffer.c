@@ -89,7 +89,7 @@ size_t utf8_sequence_len(struct slice from)
 
 static bool is_plain_json(unsigned char byte)
 {
-    return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+    return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
 void buffer_append_json(struct buffer *buffer, struct slice text)
@@ -100,7 +100,7 @@ void buffer_append_json(struct buffer *buffer, struct slice text)
         if (byte == '"' || byte == '\\') {
             buffer_append(buffer, (char[]){'\\', (char)byte}, 2);
             i++;
-        } else if (byte < 0x20) {
+        } else if (byte < 0x20 || byte == 0x7f) {
             buffer_printf(buffer, "\\u%04x", byte);
             i++;
         } else if (byte < 0x80) { /* most text is nothing but these */

@@ -11,7 +11,12 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 /* process: "gateway 0"…; kept by pointer. Lines below threshold are dropped. */
 void log_init(const char *process, enum log_level threshold, bool json);
+/* Strangers have a say in what is logged, by the name of a user, say: control characters and what
+ * is not UTF-8 are escaped (\n, \x1b), so that a line is one line, and ours. */
 void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The same of a text of several lines, a stack trace or what a build says: line breaks and tabs
+ * stay, on a terminal colours, too; a line that looks like one of ours is set in. */
+void log_lines(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)

@@ -138,7 +138,7 @@ static bool read_parse(struct client *client, struct slice body, struct request 
 {
     struct slice text;
     if (request->statement || request->shape[0] || !wire_take_text(&body, &request->name) ||
-        !wire_parse_text(body, &text))
+        !wire_parse_text(body, &text) || pool_is_full())
         return false;
     if (request->name.len > 0 &&
         (names_get(&client->names, request->name) || !forward_has_room(client, body)))
@@ -638,6 +638,7 @@ void cache_stop_waiting(struct client *client)
         return;
     list_remove(&client->awaited->waiting, &client->turn);
     client->awaited = NULL;
+    client->active_us = pool_now();
     client->has_awaited = true;
 }
 

@@ -95,6 +95,7 @@ static void flush(struct client *client)
             return;
         }
         buffer_consume(out, (size_t)sent);
+        client->active_us = pool_now();
     }
     if (out) {
         buffer_done(out);
@@ -106,8 +107,10 @@ static void flush(struct client *client)
 
 static void keep(struct client *client, const struct iovec *part, size_t from)
 {
-    if (!client->out)
+    if (!client->out) {
         client->out = xcalloc(1, sizeof(*client->out));
+        client->active_us = pool_now(); /* it has taken everything so far */
+    }
     buffer_append(client->out, (const char *)part->iov_base + from, part->iov_len - from);
 }
 
@@ -146,6 +149,23 @@ void client_send_buffer(struct client *client, struct buffer *bytes)
 
 /* ---- the end ---- */
 
+/* After each change of `in`. */
+static void count_in(struct client *client)
+{
+    uint32_t bytes = client->in ? (uint32_t)client->in->end : 0;
+    pool_process.in_bytes += bytes;
+    pool_process.in_bytes -= client->in_bytes;
+    client->in_bytes = bytes;
+}
+
+static void free_in(struct client *client)
+{
+    if (client->in)
+        buffer_done(client->in);
+    free(TAKE(client->in));
+    count_in(client);
+}
+
 static void free_parts(struct client *client)
 {
     login_free(&client->login);
@@ -158,11 +178,9 @@ static void free_parts(struct client *client)
     statement_release(&client->unnamed);
     params_release(&client->params);
     params_release(&client->startup_params);
-    if (client->in)
-        buffer_done(client->in);
+    free_in(client);
     if (client->out)
         buffer_done(client->out);
-    free(TAKE(client->in));
     free(TAKE(client->out));
 }
 
@@ -177,6 +195,18 @@ static void note_refusal(const struct client *client, const char *sqlstate)
 {
     if (!own_is(client))
         metrics_refused(sqlstate, client->login != NULL);
+}
+
+/* What client_join has counted. */
+static void leave(struct client *client)
+{
+    bool own = own_is(client);
+    if (client->pool) {
+        client->pool->clients--;
+        client->pool->own_clients -= own;
+    }
+    if (client->tally)
+        client->tally->clients -= !own;
 }
 
 void client_close(struct client *client, const struct wire_error *error)
@@ -214,10 +244,7 @@ void client_close(struct client *client, const struct wire_error *error)
     console_close(client);
     if (client->tenant)
         tenant_leave(&client->pool->tenants, &client->tenant);
-    if (client->pool)
-        client->pool->clients--;
-    if (client->tally)
-        client->tally->clients--;
+    leave(client);
     number_release(client);
     client_is_known(client);
     if (client->again.next)
@@ -253,6 +280,9 @@ static ssize_t read_more(struct client *client, struct slice *ret_bytes)
     ssize_t got = stream_read(&client->stream, dst, READ_BYTES);
     if (got > 0 && in)
         in->end += (size_t)got;
+    if (got > 0)
+        client->active_us = pool_now();
+    count_in(client);
     *ret_bytes = in ? buffer_slice(in) : (struct slice){dst, got > 0 ? (size_t)got : 0};
     if (got > 0 && client->pool && !own_is(client))
         client->pool->counters->received_bytes += (uint64_t)got;
@@ -263,13 +293,12 @@ static void keep_rest(struct client *client, struct slice rest)
 {
     if (client->in)
         buffer_consume(client->in, buffer_len(client->in) - rest.len);
-    if (client->in && rest.len == 0) {
-        buffer_done(client->in);
-        free(TAKE(client->in));
-    }
+    if (client->in && rest.len == 0)
+        free_in(client);
     if (!client->in && rest.len > 0) {
         client->in = xcalloc(1, sizeof(*client->in));
         buffer_append_slice(client->in, rest);
+        count_in(client);
     }
 }
 
@@ -598,7 +627,7 @@ static struct client *client_new(size_t bytes)
     list_push_back(&pool_process.clients, &client->link);
     number_take(client);
     client->id = ++pool_process.last_id;
-    client->connected_us = client->since_us = pool_now();
+    client->connected_us = client->since_us = client->active_us = pool_now();
     client->login = login_new();
     return client;
 }
@@ -624,11 +653,14 @@ struct client *client_resume(int fd)
 
 void client_join(struct client *client, struct pool *pool, struct record *record, const char *user)
 {
+    bool own = own_is(client); /* whose limits do not concern the pool's questions */
     client->pool = pool;
-    if (pool)
+    if (pool) {
         pool->clients++;
+        pool->own_clients += own;
+    }
     client->tally = record_tally(record, user);
-    client->tally->clients++;
+    client->tally->clients += !own;
 }
 
 void client_is_known(struct client *client)
@@ -707,10 +739,8 @@ void client_welcome(struct client *client, struct buffer *out)
     if (client->pool && !client->out)
         stream_hasten(&client->stream, pool_process.loop);
     client->unparsed = client->pool && client->in && buffer_len(client->in) > 0;
-    if (!client->unparsed && client->in && client->pool) {
-        buffer_done(client->in);
-        free(TAKE(client->in));
-    }
+    if (!client->unparsed && client->pool)
+        free_in(client);
     client->since_us = pool_now();
 }
 
@@ -733,6 +763,15 @@ static void tell_of_wait(struct client *client)
     client_send_buffer(client, &out);
 }
 
+/* It may ask without a server being told: of the cache, or to be refused. */
+static bool is_idle(const struct client *client)
+{
+    if (client->state != CLIENT_READY || client->server || client->awaited || client->awaits_listen)
+        return false;
+    int64_t limit_ms = client->pool->limits.client_idle_ms;
+    return pool_passed(client->since_us, limit_ms) && pool_passed(client->active_us, limit_ms);
+}
+
 void client_tick(struct client *client, const struct pool_config *config)
 {
     static const struct wire_error login_too_long = {
@@ -748,8 +787,7 @@ void client_tick(struct client *client, const struct pool_config *config)
         client_close(client, &login_too_long);
     else if (client->state == CLIENT_LOGIN)
         login_tick(client);
-    else if (client->state == CLIENT_READY && !client->server && !client->awaited &&
-             pool_passed(client->since_us, client->pool->limits.client_idle_ms))
+    else if (is_idle(client))
         client_close(client, &idle_too_long);
     else if (client->state == CLIENT_WAITING && !client->told_of_wait && !own_is(client) &&
              pool_passed(client->since_us, config->wait_notify_ms))

@@ -35,6 +35,7 @@ struct expected {
     bool clears;                 /* of a QUERY: it may take all prepared statements away */
     bool unnamed;                /* of PARSE and CLOSE kinds: the unnamed statement */
     bool simple;                 /* of COMMAND_DONE: asked by a simple query */
+    bool flushed;                /* the client has sent Flush after it */
     struct params *restores;     /* of OWN_QUERY: what its client's session has set; a reference */
     struct statement *statement; /* of PARSE, CLOSE and DESCRIBE kinds: a reference, or NULL */
     uint32_t serial;             /* of unnamed ones: which change of the client's it is */
@@ -48,7 +49,8 @@ struct expected {
 struct expect {
     struct expected *list; /* a ring */
     uint32_t head, count, cap;
-    uint32_t ends; /* entries that end a batch: QUERY, SYNC, OWN_QUERY, OWN_SYNC */
+    uint32_t ends;    /* entries that end a batch: QUERY, SYNC, OWN_QUERY, OWN_SYNC */
+    uint32_t flushes; /* entries that are answered without an end, by expect_flush */
     /* PARSE and CLOSE kinds, of names and of the unnamed statement: what those mean afterwards is
      * not known yet. */
     uint32_t uncertain, uncertain_unnamed;
@@ -58,6 +60,8 @@ struct expect {
 /* Zeroed is empty. */
 void expect_done(struct expect *expect);
 void expect_push(struct expect *expect, struct expected entry);
+/* All that is there is answered as soon as the server can. */
+void expect_flush(struct expect *expect);
 /* NULL when empty. Borrowed until the next change. */
 struct expected *expect_head(const struct expect *expect);
 /* The i-th from the head, i < count. */

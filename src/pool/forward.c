@@ -12,6 +12,11 @@ enum {
     QUERY_LOOK_BYTES = 16 * 1024 /* of a query that is longer than a read */
 };
 
+const struct wire_error forward_no_memory = {
+    "53200", "clients make the pool keep as much as they may",
+    "clients_bytes_max is reached, by all clients together.",
+    "Send smaller messages, prepare fewer statements, or raise clients_bytes_max.", NULL};
+
 static const struct wire_error protocol_violation = {
     "08P01", "the message does not follow the protocol", NULL, NULL};
 
@@ -47,6 +52,43 @@ static bool on_copy(const struct message *message)
     return true;
 }
 
+/* How much of a message must be there before it is handled. */
+static size_t needed(char type, size_t size)
+{
+    switch (type) {
+    case 'P':
+        return size <= MESSAGE_KEPT_BYTES_MAX ? size : WIRE_HEADER_BYTES + 1;
+    case 'Q':
+        return size <= READ_BYTES ? size : QUERY_LOOK_BYTES;
+    case 'B':
+        return size < NAMES_BYTES_MAX ? size : NAMES_BYTES_MAX;
+    case 'D':
+    case 'C':
+        return size;
+    case 'E':
+        return size > WIRE_HEADER_BYTES ? WIRE_HEADER_BYTES + 1 : size;
+    default:
+        return WIRE_HEADER_BYTES;
+    }
+}
+
+static bool is_begun(const struct message *message)
+{
+    return message->have < needed(message->start[0], message->size);
+}
+
+/* Less of it is there than it takes, and no more is kept. */
+static void refuse_begun(const struct message *message)
+{
+    char type = message->start[0];
+    if (type == 'P')
+        forward_refuse_parse(message, &forward_no_memory);
+    else
+        message_refuse(message, type == 'Q' ? EXPECT_QUERY : EXPECT_BIND, &forward_no_memory);
+    if (type == 'Q')
+        end_batch(message->server);
+}
+
 static bool on_message(const struct message *message)
 {
     /* After an error the server ignores everything up to Sync. */
@@ -54,6 +96,10 @@ static bool on_message(const struct message *message)
         return true;
     if (message->start[0] && strchr("PBDCE", message->start[0]))
         message->server->batch_open = true;
+    if (is_begun(message)) {
+        refuse_begun(message);
+        return true;
+    }
     switch (message->start[0]) {
     case 'Q':
         forward_query(message);
@@ -78,6 +124,7 @@ static bool on_message(const struct message *message)
     case 'S':
         return on_sync(message);
     case 'H':
+        expect_flush(&message->server->expect);
         message_pass(message);
         return true;
     case 'd':
@@ -132,26 +179,6 @@ static bool must_wait(const struct client *client, struct slice message)
     }
 }
 
-/* How much of a message must be there before it is handled. */
-static size_t needed(char type, size_t size)
-{
-    switch (type) {
-    case 'P':
-        return size <= MESSAGE_KEPT_BYTES_MAX ? size : WIRE_HEADER_BYTES + 1;
-    case 'Q':
-        return size <= READ_BYTES ? size : QUERY_LOOK_BYTES;
-    case 'B':
-        return size < NAMES_BYTES_MAX ? size : NAMES_BYTES_MAX;
-    case 'D':
-    case 'C':
-        return size;
-    case 'E':
-        return size > WIRE_HEADER_BYTES ? WIRE_HEADER_BYTES + 1 : size;
-    default:
-        return WIRE_HEADER_BYTES;
-    }
-}
-
 /* One message, or what is there of it, from the front of *rest. 1: handled; 0: more must come;
  * -1: the client is to be ended with *ret_error. */
 static int take_message(struct client *client, struct batch *batch, struct slice *rest,
@@ -174,7 +201,8 @@ static int take_message(struct client *client, struct batch *batch, struct slice
         *ret_error = NULL;
         return -1;
     }
-    if (rest->len < needed(type, size))
+    bool large = type && strchr("PQB", type) && rest->len > WIRE_HEADER_BYTES;
+    if (rest->len < needed(type, size) && !(large && pool_is_full()))
         return 0;
     if (must_wait(client, (struct slice){rest->ptr, rest->len < size ? rest->len : size})) {
         client->unparsed = true;
@@ -187,7 +215,7 @@ static int take_message(struct client *client, struct batch *batch, struct slice
                               .have = rest->len < size ? rest->len : size,
                               .size = size};
     client->drop_skipped = true; /* unless the message is passed on */
-    if (type == 'B' && forward_verify(&message)) {
+    if (type == 'B' && !is_begun(&message) && forward_verify(&message)) {
         client->unparsed = true;
         return 0;
     }
@@ -301,8 +329,10 @@ struct slice forward_messages(struct client *client, struct slice bytes,
     client->unparsed = client->unparsed || (client->awaits_listen && bytes.len > 0);
     if (alone && r > 0 && bytes.len == 0)
         keep_batch(client, all);
-    if (server->expect.count >= EXPECT_MAX && server->batch_open && client->skip == 0)
+    if (server->expect.count >= EXPECT_MAX && server->batch_open && client->skip == 0) {
+        expect_flush(&server->expect);
         wire_plain(batch_compose(&batch), 'H'); /* or nothing might come that makes room */
+    }
     int count = batch_parts(&batch, parts);
     *ret_end = r < 0;
     if (count > 0)

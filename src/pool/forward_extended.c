@@ -9,6 +9,8 @@
 #include "signals.h"
 #include "traits.h"
 
+enum { PREPARED_BYTES_KEPT = 1024 * 1024 }; /* of a server, in any case */
+
 static const struct wire_error too_large = {
     "54000", "a statement of more than 16 MiB can not be prepared through the pool", NULL,
     "Send large values as parameters, by COPY, or in a simple query.", NULL};
@@ -85,12 +87,38 @@ static unsigned traits_to_keep(const struct statement *statement)
     return waits ? statement->traits & ~(unsigned)TRAIT_LISTEN : statement->traits;
 }
 
+void forward_refuse_parse(const struct message *message, const struct wire_error *error)
+{
+    bool unnamed = message_body(message).ptr[0] == 0;
+    if (unnamed)
+        client_set_unnamed(message->client, NULL); /* as a Parse that fails leaves it */
+    message_refuse(message, EXPECT_PARSE, error);
+}
+
+/* NULL: it is new, there is no room for it, and it was refused. What the server has prepared before
+ * makes room, but for a little. */
+static struct statement *intern(const struct message *message, struct slice body)
+{
+    struct client *client = message->client;
+    struct prepared *prepared = &message->server->prepared;
+    struct statement *statement =
+        statements_intern(client->pool->statements, body, params_meaning(client->params));
+    while (statement->references == 1 && prepared->bytes > PREPARED_BYTES_KEPT && pool_is_full())
+        unprepare(message, prepared_oldest(prepared));
+    if (statement->references == 1 && pool_is_full()) {
+        statement_release(&statement);
+        forward_refuse_parse(message, &forward_no_memory);
+    }
+    return statement;
+}
+
 static void on_parse_unnamed(const struct message *message, struct slice body)
 {
     struct client *client = message->client;
     struct server *server = message->server;
-    struct statement *statement =
-        statements_intern(client->pool->statements, body, params_meaning(client->params));
+    struct statement *statement = intern(message, body);
+    if (!statement)
+        return;
     if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(statement))) {
         statement_release(&statement);
         client_set_unnamed(client, NULL);
@@ -142,8 +170,9 @@ static void on_parse_named(const struct message *message, struct slice name, str
         message_refuse(message, EXPECT_PARSE, &too_many_statements);
         return;
     }
-    struct statement *statement =
-        statements_intern(client->pool->statements, body, params_meaning(client->params));
+    struct statement *statement = intern(message, body);
+    if (!statement)
+        return;
     if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(statement))) {
         statement_release(&statement);
         return;
@@ -167,20 +196,11 @@ static void on_parse_named(const struct message *message, struct slice name, str
     forward_prepare(message, statement, (struct expected){.kind = EXPECT_PARSE, .name = owned});
 }
 
-/* It is not kept, and what comes of it goes nowhere. */
-static void refuse_large(const struct message *message)
-{
-    bool unnamed = message_body(message).ptr[0] == 0;
-    if (unnamed)
-        client_set_unnamed(message->client, NULL); /* as a Parse that fails leaves it */
-    message_refuse(message, EXPECT_PARSE, &too_large);
-}
-
 bool forward_parse(const struct message *message)
 {
     struct slice body = message_body(message), name, text;
     if (message->size > MESSAGE_KEPT_BYTES_MAX) {
-        refuse_large(message);
+        forward_refuse_parse(message, &too_large);
         return true;
     }
     if (!wire_take_text(&body, &name) || !wire_parse_text(body, &text))

@@ -39,11 +39,16 @@ bool message_may_listen(const struct message *message);
  * True: it was answered. */
 bool message_listens_already(const struct message *message, struct slice text, bool simple);
 
+/* ---- forward.c: beyond clients_bytes_max ---- */
+extern const struct wire_error forward_no_memory;
+
 /* ---- forward_query.c ---- */
 void forward_query(const struct message *message);
 
 /* ---- forward_extended.c: false where it does not follow the protocol ---- */
 bool forward_parse(const struct message *message);
+/* Whatever is there of it, its name's beginning at least. */
+void forward_refuse_parse(const struct message *message, const struct wire_error *error);
 bool forward_bind(const struct message *message);
 bool forward_describe(const struct message *message);
 bool forward_execute(const struct message *message);

@@ -14,6 +14,7 @@ enum {
     SPARE_AFTER_US = 500000,
     CHECK_HOLDS_MS = 1000, /* what has just answered works, and what has not answered may not */
     NEVER_CONNECTED_MS = 60000, /* a pool that has come to nothing is forgotten after this */
+    FAILURES_MAX = 3,           /* after so many nobody waits */
 };
 
 static const struct wire_error queue_full = {
@@ -51,7 +52,7 @@ static uint32_t sum(const struct pool *pool, same_fn *same,
 
 static uint32_t clients_of(const struct pool *pool)
 {
-    return pool->clients;
+    return pool->clients - pool->own_clients;
 }
 
 uint32_t clients_of_database(const struct pool *pool)
@@ -207,13 +208,16 @@ static void failure_of(const struct pool *pool, struct wire_error *ret_error)
         (struct wire_error){pool->failure_sqlstate, pool->failure, NULL, hint_for(pool), NULL};
 }
 
-/* Of those that are lent, will one be lent again? */
+/* Of those that are lent, will one be lent again? What a client keeps for its state may be its own
+ * for ever. */
 static bool any_will_come_back(const struct pool *pool)
 {
     for (const struct link *link = list_first(&pool->lent); link;
          link = list_next(&pool->lent, link)) {
         const struct server *server = CONTAINER_OF(link, struct server, link);
-        if (!server->tainted && !server->worn)
+        const struct client *client = server->client;
+        bool kept = client && client->pinned && pool->mode != POOL_SESSION;
+        if (!server->tainted && !server->worn && !kept)
             return true;
     }
     return false;
@@ -231,12 +235,11 @@ static uint32_t checks_under_way(const struct pool *pool)
     return count;
 }
 
-/* Is there no hope for now? After three failures nobody waits; a wrong password or database name is
- * told at once. */
+/* Is there no hope for now? A wrong password or database name is told at once. */
 static bool is_down(const struct pool *pool)
 {
     bool refused_login = pool->failures > 0 && !is_away(pool->failure_sqlstate);
-    return (pool->failures >= 3 || refused_login) && pool->idle.count == 0 &&
+    return (pool->failures >= FAILURES_MAX || refused_login) && pool->idle.count == 0 &&
            !any_will_come_back(pool) && checks_under_way(pool) == 0;
 }
 
@@ -447,6 +450,7 @@ void pool_stop_waiting(struct client *client)
     list_remove(&client->pool->waiting, &client->waiting);
     tenant_stop_waiting(client);
     client->state = CLIENT_READY;
+    client->active_us = pool_now();
     client->pool->counters->wait_us += waited;
     pool_count(client->pool->counters->wait_histogram, waited);
 }
@@ -620,12 +624,14 @@ static uint64_t retry_delay_us(const struct pool *pool, bool refused)
     return delay * 3 / 4 + (uint64_t)random() % (delay / 2);
 }
 
-void pool_connect_failed(struct pool *pool, const struct wire_error *error)
+void pool_connect_failed(struct pool *pool, const struct wire_error *error, bool in_time)
 {
     struct wire_error kept;
     bool refused = !is_away(error->sqlstate);
     pool->failures++;
     pool->counters->failed_connects++;
+    if (!in_time && pool->failures < FAILURES_MAX)
+        pool->failures = FAILURES_MAX; /* who waits has waited for long enough */
     text_free(&pool->failure);
     pool->failure = xstrdup(error->message);
     (void)snprintf(pool->failure_sqlstate, sizeof(pool->failure_sqlstate), "%.5s", error->sqlstate);
@@ -664,6 +670,7 @@ static void end_long_waits(struct pool *pool)
         first && pool_passed(CONTAINER_OF(first, struct client, waiting)->since_us, limit_ms);
     if (limit_ms <= 0 || (!late && pool->logins == 0))
         return;
+    bool paused = pool->record->paused || pool_process.paused;
     AUTO_TEXT detail =
         xasprintf("%u connections are in use, %u of them pinned by session state; %u clients wait; "
                   "query_wait_timeout is %lld ms.",
@@ -671,8 +678,9 @@ static void end_long_waits(struct pool *pool)
                   (long long)limit_ms);
     const struct wire_error error = {
         "57P03", "no connection to the database became free in time", detail,
-        "The pool is exhausted: raise pool_size, shorten transactions, or see session_state about "
-        "what pins.",
+        paused ? "An administrator has paused the pool: RESUME on the console lets it go on."
+               : "The pool is exhausted: raise pool_size, shorten transactions, or see "
+                 "session_state about what pins.",
         NULL};
     for (struct link *link; (link = list_first(&pool->waiting));) {
         struct client *client = CONTAINER_OF(link, struct client, waiting);

@@ -45,6 +45,7 @@ static void finish(struct client *client, struct buffer *out)
         client_send_buffer(client, out);
     }
     client->awaits_listen = client->listens_in_batch = false;
+    client->active_us = pool_now();
     pool_again(client);
 }
 

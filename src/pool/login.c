@@ -16,6 +16,7 @@
 #include "log.h"
 #include "login.h"
 #include "lookup.h"
+#include "own.h"
 #include "pool.h"
 #include "scram.h"
 #include "startup.h"
@@ -209,7 +210,7 @@ static const char of_user[] = "of the user (max_user_client_connections)";
 
 static uint32_t known_clients(void)
 {
-    return pool_process.clients.count - pool_process.strangers.count;
+    return pool_process.clients.count - pool_process.strangers.count - own_count();
 }
 
 /* Is there room for one more client, which is counted already? */
@@ -273,7 +274,7 @@ static void enter_pool(struct client *client, bool own)
     client_join(client, pool, record, user);
     join_tenant(client);
     client->pinned = client->pool->mode == POOL_SESSION;
-    if (!admit(client))
+    if (!own && !admit(client))
         return;
     bool is_same = strcmp(as, user) == 0; /* what it proves of itself is of use there */
     if (is_same && login->scram.keys.has_client_key)

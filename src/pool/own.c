@@ -22,6 +22,7 @@ struct own {
 };
 
 static struct own *to_begin;
+static uint32_t own_clients;
 
 static struct own *own_of(struct stream *stream)
 {
@@ -109,6 +110,7 @@ static void carrier_close(struct stream *stream)
     if (*place)
         *place = own->next;
     own->client.closed = true;
+    own_clients--;
     finish(own, own->problem ? own->problem : "the connection for it was lost");
     params_release(&own->params);
     buffer_done(&own->in);
@@ -125,6 +127,7 @@ void own_ask(const char *database, const char *user, const char *search_path, st
              struct buffer *batch, size_t replies_max, own_done_fn *done, void *context)
 {
     struct own *own = (struct own *)client_over(&carrier, sizeof(*own));
+    own_clients++;
     own->in = *batch;
     *batch = (struct buffer){0};
     own->params = params ? params_hold(params) : NULL;
@@ -150,6 +153,11 @@ void own_begin_all(void)
 bool own_is(const struct client *client)
 {
     return client->stream.carrier == &carrier;
+}
+
+uint32_t own_count(void)
+{
+    return own_clients;
 }
 
 bool own_next(struct slice *replies, char *ret_type, struct slice *ret_body)

@@ -19,6 +19,8 @@ void own_ask(const char *database, const char *user, const char *search_path, st
 /* Once a turn, from the loop alone: those that were asked for since begin. */
 void own_begin_all(void);
 bool own_is(const struct client *client);
+/* How many of pool_process.clients are. */
+uint32_t own_count(void);
 
 /* The next message of replies; false: there is none. */
 bool own_next(struct slice *replies, char *ret_type, struct slice *ret_body);

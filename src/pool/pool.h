@@ -76,9 +76,11 @@ struct client {
     uint64_t id; /* counts clients and servers, of all time */
     uint64_t connected_us;
     uint64_t since_us;       /* it waits, or its transaction runs, or it is idle */
+    uint64_t active_us;      /* it has sent or taken something, or waited for its turn */
     uint32_t number;         /* in pool_process.numbers */
     uint32_t told_number;    /* its "process id" */
     uint32_t skip;           /* bytes of a message that go on as they are */
+    uint32_t in_bytes;       /* of `in`, as they count in pool_process.in_bytes */
     uint32_t unnamed_serial; /* counts changes of the unnamed statement */
     uint32_t late_bytes;     /* of notifications, since none was late any more */
     enum client_state state;
@@ -132,9 +134,11 @@ struct server {
     struct buffer in, out;
     struct server_login *login; /* while connecting */
     struct tcp_watch acknowledged, client_acknowledged;
+    uint64_t client_taken;               /* as tcp_taken said it of its client */
     uint64_t id;                         /* as a client's */
     uint64_t born_us, used_us, query_us; /* query_us: when its first unanswered message went out */
     uint64_t progress_us; /* … or, if that is later, when it was last done with a statement */
+    double lifetime_part; /* of server_lifetime: when others of its age end, it is not among them */
     uint32_t cancel_key_bytes;
     char cancel_key[256];
     uint32_t backend_pid;
@@ -217,7 +221,8 @@ struct pool {
     uint32_t next_host; /* of the next connection, where hosts take turns */
     uint64_t retry_us;  /* no further attempt before */
     uint64_t used_us;   /* when it last had a client or a server */
-    uint32_t clients, failures;
+    uint32_t clients, own_clients; /* own: of these, questions of the pool's (own.h) */
+    uint32_t failures;
     uint32_t leaving; /* lent connections that another user of the database is to have */
     uint32_t logins;  /* clients whose login waits for the first connection */
     bool to_serve;
@@ -243,6 +248,7 @@ struct pool_process {
     uint64_t taken_us, refused_us;      /* when the plan in force came; when one was wrong */
     uid_t owner;                        /* who has started it */
     uint64_t last_id;                   /* of a client or server */
+    uint64_t in_bytes;                  /* of messages of clients that are not there as a whole */
     uint32_t consoles;                  /* clients that are in CLIENT_ADMIN */
     uint32_t stop_mode;                 /* enum stop_mode, while draining */
     bool draining, paused, to_serve;
@@ -255,6 +261,10 @@ extern struct pool_process pool_process;
 uint64_t pool_now(void); /* microseconds, monotonic */
 /* Has it been for longer than the limit? 0: there is none. */
 bool pool_passed(uint64_t since_us, int64_t limit_ms);
+/* What clients make it keep, all together; is that more than they may (clients_bytes_max)? What is
+ * kept only in case is given up before. */
+uint64_t pool_kept_bytes(void);
+bool pool_is_full(void);
 /* client_run, or server_run, in the next turn. */
 void pool_again(struct client *client);
 void server_again(struct server *server);
@@ -395,8 +405,8 @@ void pool_stop_waiting(struct client *client);
 /* Servers are free, or may be made: to those who wait. */
 void pool_serve(struct pool *pool);
 /* A connection could not be made; error is kept for those who ask. Its hint is a constant, or NULL.
- */
-void pool_connect_failed(struct pool *pool, const struct wire_error *error);
+ * in_time: it was not server_connect_timeout that has told so. */
+void pool_connect_failed(struct pool *pool, const struct wire_error *error, bool in_time);
 void pool_connect_worked(struct pool *pool);
 /* Makes its first connection, if none is on its way. */
 void pool_open(struct pool *pool);

@@ -74,6 +74,21 @@ bool pool_passed(uint64_t since_us, int64_t limit_ms)
     return limit_ms > 0 && pool_now() - since_us > (uint64_t)limit_ms * 1000;
 }
 
+uint64_t pool_kept_bytes(void)
+{
+    return pool_process.in_bytes + statements_bytes();
+}
+
+bool pool_is_full(void)
+{
+    uint64_t max = pool_process.config->clients_bytes_max;
+    if (pool_kept_bytes() <= max)
+        return false;
+    for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        statements_forget_idle(pool->statements);
+    return pool_kept_bytes() > max;
+}
+
 void pool_again(struct client *client)
 {
     if (!client->again.next)

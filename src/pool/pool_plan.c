@@ -290,6 +290,7 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->client_statements_max = (int)integer(root, "client_statements_max", 4096);
     config->client_statements_bytes_max =
         (uint64_t)integer(root, "client_statements_bytes_max", 16 * 1024 * 1024);
+    config->clients_bytes_max = (uint64_t)integer(root, "clients_bytes_max", 256 * 1024 * 1024);
     if (read_limits(root, &defaults, &config->limits, err) < 0 ||
         read_tls(json_object_get(root, "tls"), TLS_DISABLE, &config->tls, err) < 0 ||
         choice(root, "auth", methods, AUTH_SCRAM, &auth, err) < 0 ||

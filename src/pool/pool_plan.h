@@ -139,7 +139,7 @@ struct pool_config {
     bool reset_always, round_robin, io_uring, log_connections, log_disconnections, log_errors;
     bool standalone; /* `weir pool`: nothing besides is served */
     int statements_max, client_statements_max;
-    uint64_t client_statements_bytes_max;
+    uint64_t client_statements_bytes_max, clients_bytes_max;
     enum state_policy state;
     char **ignore_startup_parameters;
     char **notes;

@@ -663,12 +663,9 @@ void reply_settle(struct server *server)
     deliver(server, &batch);
 }
 
-void reply_lost(struct server *server, const char *sqlstate, const char *message)
+void reply_lost(struct server *server, const struct wire_error *error)
 {
     struct client *client = server->client;
-    const struct wire_error error = {sqlstate, message,
-                                     "The outcome of the transaction is unknown.",
-                                     "Look whether it was done before it is run again.", NULL};
     AUTO_BUFFER out = {0};
     uint32_t batches = 0, count = server->expect.count;
     for (uint32_t i = 0; i < count; i++) {
@@ -679,16 +676,16 @@ void reply_lost(struct server *server, const char *sqlstate, const char *message
     bool open = last != EXPECT_SYNC && last != EXPECT_QUERY && last != EXPECT_OWN_QUERY;
     undo_first(server, count);
     if (batches > 0 || open)
-        metrics_refused(sqlstate, false);
+        metrics_refused(error->sqlstate, false);
     while (batches-- > 0) {
-        wire_error(&out, "ERROR", &error);
+        wire_error(&out, "ERROR", error);
         wire_ready(&out, 'I');
     }
     if (open)
-        wire_error(&out, "ERROR", &error);
+        wire_error(&out, "ERROR", error);
     client->failed = open || server->failed;
     if (buffer_len(&out) > 0)
         client_send_buffer(client, &out);
     else if (server->status != 'I')
-        client_trouble(client, &error);
+        client_trouble(client, error);
 }

@@ -5,6 +5,7 @@
 #include "slice.h"
 
 struct server;
+struct wire_error;
 
 /* Sends a server's messages to its client, in one write; what the pool asked for itself stays here.
  * Returns what is left: the beginning of a message that must be there whole. false in *ret_sound:
@@ -16,6 +17,6 @@ struct slice reply_messages(struct server *server, struct slice bytes, bool *ret
 void reply_settle(struct server *server);
 
 /* The server is gone: its client hears about everything that is unanswered. */
-void reply_lost(struct server *server, const char *sqlstate, const char *message);
+void reply_lost(struct server *server, const struct wire_error *error);
 
 #endif

@@ -22,6 +22,7 @@ enum {
     IN_BYTES_KEPT = 16 * 1024,
     QUERY_LOGGED_BYTES_MAX = 1000,
     UNASKED_BYTES_MAX = 1024 * 1024,
+    LIFETIME_SPREAD = 10, /* a tenth of it, at most, is left out by chance */
 };
 
 static struct list *list_of(struct server *server)
@@ -78,6 +79,7 @@ struct server *server_new(struct pool *pool)
     server->status = 'I';
     server->id = ++pool_process.last_id;
     server->born_us = server->used_us = pool_now();
+    server->lifetime_part = 1 - (double)random() / RAND_MAX / LIFETIME_SPREAD;
     server->checked = true;
     server->params = params_empty();
     prepared_init(&server->prepared);
@@ -109,25 +111,25 @@ static void free_server(struct server *server)
 }
 
 /* What the client is told when its server goes away under it. */
-static void tell_client(struct server *server, const char *why)
+static void tell_client(struct server *server, const struct wire_error *error)
 {
     struct client *client = server->client;
-    struct wire_error error = {"08006", why, "The outcome of the transaction is unknown.",
-                               "Look whether it was done before it is run again.", NULL};
     bool cut = server->skip > 0 || client->skip > 0;
     listen_settle(client, false);
     if (server->status != 'I')
         client_return_params(client);
     if (!cut && !server->fatal)
-        reply_lost(server, "08006", why);
+        reply_lost(server, error);
     pool_take_back(client, pool_now() - client->since_us);
     server->client = NULL;
     client->server = NULL;
     client->skip = 0;
     if (server->fatal)
         client_close(client, NULL); /* as the server has told it */
+    else if (server->skip > 0 && !server->drop_skipped)
+        client_close(client, NULL); /* it would take an error for a part of the row */
     else if (cut || client->pool->mode == POOL_SESSION || client->pinned)
-        client_close(client, &error); /* in the middle of a message, or its session is gone */
+        client_close(client, error); /* in the middle of a message, or its session is gone */
     else
         pool_again(client);
 }
@@ -142,7 +144,8 @@ static void give_up(struct server *server)
                          sizeof(at_once));
 }
 
-void server_close(struct server *server, const char *why)
+/* error: for the client, should it have one. */
+static void close_for(struct server *server, const char *why, const struct wire_error *error)
 {
     static const char goodbye[] = {'X', 0, 0, 0, 4};
     struct pool *pool = server->pool;
@@ -157,7 +160,7 @@ void server_close(struct server *server, const char *why)
     if (server->leaves)
         pool->leaving--;
     if (server->client)
-        tell_client(server, why);
+        tell_client(server, error);
     if (server->state != SERVER_CONNECTING && stream_is_open(&server->stream)) {
         struct iovec part = {(void *)(uintptr_t)goodbye, sizeof(goodbye)};
         ssize_t sent = buffer_len(&server->out) > 0 ? 0 : stream_write(&server->stream, &part, 1);
@@ -171,6 +174,13 @@ void server_close(struct server *server, const char *why)
     if (server->listens)
         listen_lost(server);
     pool_closed_one(pool);
+}
+
+void server_close(struct server *server, const char *why)
+{
+    close_for(server, why,
+              &(struct wire_error){"08006", why, "The outcome of the transaction is unknown.",
+                                   "Look whether it was done before it is run again.", NULL});
 }
 
 void server_close_all(struct list *servers, const char *why)
@@ -271,13 +281,14 @@ void server_check(struct server *server)
 const char *server_wear(const struct server *server)
 {
     int64_t lifetime_ms = server->pool->limits.server_lifetime_ms;
-    uint64_t age_us = pool_now() - server->born_us;
+    double age_ms = (double)(pool_now() - server->born_us) / 1000;
     if (server->tainted)
         return "an administrator's command, another user's turn, a cancel request that may still "
                "come, or a query of the pool's failed";
     if (server->worn)
         return "a session has left what no reset takes away";
-    bool over = lifetime_ms == 0 ? server->served : age_us > (uint64_t)lifetime_ms * 1000;
+    bool over =
+        lifetime_ms == 0 ? server->served : age_ms > (double)lifetime_ms * server->lifetime_part;
     return over ? "server_lifetime is over" : NULL;
 }
 
@@ -649,20 +660,60 @@ static const struct wire_error transaction_too_long = {
     "Split the transaction, or raise transaction_timeout.", NULL};
 static const struct wire_error transaction_idle = {
     "25P03", "idle transaction timeout: nothing happened for the pool's idle_transaction_timeout",
-    "It was rolled back.", "Run the transaction again."};
+    "What it had not committed was rolled back.",
+    "Run the transaction again, or raise idle_transaction_timeout."};
 
-/* The client goes on without it; the transaction is rolled back. */
+/* The client goes on without it; the transaction is rolled back. What is unanswered is answered
+ * with the error at once, and the server, which may still say something to that, is closed. */
 static void take_from_client(struct server *server, const struct wire_error *error)
 {
     struct client *client = server->client;
     bool kept = client->pinned; /* a state that is not to be lost without a word */
-    server_lose_client(server);
-    if (server->pool->config->log_errors && !kept) /* client_close tells it itself */
-        log_info("client %" PRIu64 ": %s: %s", client->id, error->sqlstate, error->message);
-    if (kept)
+    bool answers = server->expect.count > 0;
+    if (answers) {
+        cancel_query(server);
+        close_for(server, error->message, error);
+    } else {
+        server_lose_client(server);
+    }
+    if (!answers && kept)
         client_close(client, error);
-    else
+    else if (!answers)
         client_trouble(client, error);
+    if (server->pool->config->log_errors && !client->closing) /* client_close tells it itself */
+        log_info("client %" PRIu64 ": %s: %s", client->id, error->sqlstate, error->message);
+}
+
+/* Is the client the one who keeps its transaction from going on? It does not take what it is sent,
+ * has sent a part of something, or what it has sent the server answers only when more comes: a
+ * batch without Sync, or the beginning of COPY. */
+static bool awaits_client(const struct server *server)
+{
+    const struct client *client = server->client;
+    const struct expect *expect = &server->expect;
+    if (server->pool->replication)
+        return false;
+    if (expect->count == 0)
+        return server->status != 'I' || server->batch_open || client->skip > 0;
+    if (client->out)
+        return true;
+    if (client->stream.readable || client->unparsed || client->awaits_listen ||
+        buffer_len(&server->out) > 0 || server->verifies || server->retries)
+        return false; /* what it has sent is not through yet */
+    return server->copy_in || (client->skip > 0 && expect->count == 1) ||
+           (server->batch_open && expect->ends == 0 && expect->flushes == 0);
+}
+
+/* Since when it does. */
+static uint64_t awaited_since_us(struct server *server)
+{
+    struct client *client = server->client;
+    uint64_t taken = client->out && !client->stream.carrier ? tcp_taken(client->stream.source.fd)
+                                                            : server->client_taken;
+    if (taken != server->client_taken)
+        client->active_us = pool_now();
+    server->client_taken = taken;
+    return client->active_us > server->progress_us ? client->active_us : server->progress_us;
 }
 
 bool server_is_lost(struct server *server)
@@ -693,8 +744,8 @@ static void lent_tick(struct server *server)
         client_close(client, &query_too_long);
     else if (server->status != 'I' && pool_passed(client->since_us, limits->transaction_ms))
         client_close(client, &transaction_too_long);
-    else if (!asked && (server->status != 'I' || server->batch_open) &&
-             pool_passed(server->progress_us, idle_transaction_ms(server)))
+    else if (awaits_client(server) &&
+             pool_passed(awaited_since_us(server), idle_transaction_ms(server)))
         take_from_client(server, &transaction_idle);
 }
 

@@ -79,6 +79,11 @@ void server_login_free(struct server_login **login)
 
 /* ---- failure ---- */
 
+static bool is_late(const struct server *server)
+{
+    return pool_passed(server->born_us, server->pool->config->server_connect_ms);
+}
+
 static void give_up(struct server *server)
 {
     struct pool *pool = server->pool;
@@ -90,9 +95,9 @@ static void give_up(struct server *server)
     if (pool->config->log_disconnections)
         log_info("server %" PRIu64 " of %s, user %s: closing because: %s", server->id,
                  pool->database_name, pool->user, message);
-    bool listens = server->listens;
+    bool listens = server->listens, in_time = !is_late(server);
     server_close(server, "");
-    pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, hint, NULL});
+    pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, hint, NULL}, in_time);
     if (listens)
         listen_unreachable(pool);
 }
@@ -799,7 +804,7 @@ void server_login_run(struct server *server, uint32_t events)
 
 void server_login_tick(struct server *server)
 {
-    if (!pool_passed(server->born_us, server->pool->config->server_connect_ms))
+    if (!is_late(server))
         return;
     note_failure(server, "08001", "%s port %u did not answer within server_connect_timeout",
                  host_of(server)->host, host_of(server)->port);

@@ -36,6 +36,13 @@ struct prepared_entry {
 
 static const char NAME_PREFIX[] = "weir_";
 
+static uint64_t kept_bytes;
+
+uint64_t statements_bytes(void)
+{
+    return kept_bytes;
+}
+
 struct statements *statements_new(void)
 {
     struct statements *table = xcalloc(1, sizeof(*table));
@@ -55,7 +62,23 @@ static void forget(struct statement *statement)
         place = &(*place)->next;
     *place = statement->next;
     table->count--;
+    kept_bytes -= sizeof(*statement) + statement->body_bytes;
     free(statement);
+}
+
+static void leave_idle(struct statement *statement)
+{
+    list_remove(&statement->table->idle, &statement->idle);
+    statement->table->idle_bytes -= statement->body_bytes;
+}
+
+void statements_forget_idle(struct statements *table)
+{
+    for (struct link *link; (link = list_first(&table->idle));) {
+        struct statement *statement = CONTAINER_OF(link, struct statement, idle);
+        leave_idle(statement);
+        forget(statement);
+    }
 }
 
 void statements_free(struct statements **table)
@@ -63,10 +86,7 @@ void statements_free(struct statements **table)
     struct statements *t = TAKE(*table);
     if (!t)
         return;
-    for (struct link *link; (link = list_first(&t->idle));) {
-        list_remove(&t->idle, link);
-        forget(CONTAINER_OF(link, struct statement, idle));
-    }
+    statements_forget_idle(t);
     assert(t->count == 0);
     free(t->buckets);
     free(t);
@@ -105,6 +125,7 @@ static struct statement *add(struct statements *table, uint64_t hash, struct sli
     memcpy(made->body, body.ptr, body.len);
     made->traits = traits_of(statement_text(made));
     table->count++;
+    kept_bytes += sizeof(*made) + body.len;
     return *bucket = made;
 }
 
@@ -116,12 +137,6 @@ struct statement *statements_intern(struct statements *table, struct slice body,
             slice_equal((struct slice){s->body, s->body_bytes}, body))
             return statement_hold(s);
     return add(table, hash, body, meaning);
-}
-
-static void leave_idle(struct statement *statement)
-{
-    list_remove(&statement->table->idle, &statement->idle);
-    statement->table->idle_bytes -= statement->body_bytes;
 }
 
 struct statement *statement_hold(struct statement *statement)
@@ -226,6 +241,7 @@ void names_done(struct names *names)
 {
     for (uint32_t i = 0; i < names->cap; i++)
         if (names->list[i].text) {
+            kept_bytes -= sizeof(struct name) + names->list[i].len;
             free(names->list[i].text);
             statement_release(&names->list[i].statement);
         }
@@ -253,6 +269,7 @@ void names_put(struct names *names, struct slice name, struct statement *stateme
     *place = (struct name){xstrndup(name.ptr, name.len), (uint32_t)name.len, statement, 0};
     names->count++;
     names->bytes += name_cost(place);
+    kept_bytes += sizeof(*place) + name.len;
 }
 
 /* What stands behind a freed place moves up, so that searches need no marks. */
@@ -276,6 +293,7 @@ bool names_remove(struct names *names, struct slice name)
         return false;
     names->bytes -= name_cost(place);
     names->count--;
+    kept_bytes -= sizeof(*place) + place->len;
     free(place->text);
     statement_release(&place->statement);
     *place = (struct name){0};
@@ -365,6 +383,7 @@ void prepared_add(struct prepared *prepared, struct statement *statement, uint64
     *place = xcalloc(1, sizeof(**place));
     (*place)->statement = statement_hold(statement);
     (*place)->generation = generation;
+    prepared->bytes += statement->body_bytes;
     list_push_front(&prepared->recent, &(*place)->recent);
 }
 
@@ -373,6 +392,7 @@ static void prepared_drop(struct prepared *prepared, struct prepared_entry **pla
     struct prepared_entry *entry = *place;
     *place = entry->next;
     list_remove(&prepared->recent, &entry->recent);
+    prepared->bytes -= entry->statement->body_bytes;
     statement_release(&entry->statement);
     free(entry);
 }

@@ -35,6 +35,10 @@ enum { SERVER_NAME_BYTES = 20, IDLE_STATEMENTS_MAX = 1000 };
 enum { IDLE_BYTES_MAX = 8 * 1024 * 1024 }; /* of a table */
 
 struct statements *statements_new(void);
+/* Of texts and of clients' names for them, of all tables. */
+uint64_t statements_bytes(void);
+/* Those that nobody uses are not kept for who may. */
+void statements_forget_idle(struct statements *table);
 /* Nobody may refer to its statements any more. */
 void statements_free(struct statements **table);
 /* body as above, checked by the caller; meaning: params_meaning of whose it is. Returns a
@@ -81,6 +85,7 @@ struct slice names_of_server_name(const struct names *names, struct slice server
 struct prepared {
     struct prepared_entry **places; /* by id */
     struct list recent;
+    uint64_t bytes; /* of texts */
     uint32_t cap;
 };
 void prepared_init(struct prepared *prepared);

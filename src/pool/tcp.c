@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tcp.h"
 
+#include <linux/sock_diag.h>
 #include <linux/tcp.h> /* its struct tcp_info tells more than the C library's */
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -29,4 +30,15 @@ bool tcp_is_lost(int fd, struct tcp_watch *watch, uint64_t now_us, int64_t timeo
         return false;
     }
     return now_us - watch->since_us > (uint64_t)timeout_ms * 1000;
+}
+
+uint64_t tcp_taken(int fd)
+{
+    struct tcp_info info = {0};
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof(info), memory_len = sizeof(memory);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
+        return info.tcpi_bytes_acked;
+    (void)getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &memory_len);
+    return memory[SK_MEMINFO_WMEM_ALLOC];
 }

@@ -21,4 +21,7 @@ void tcp_set_up(int fd, int family);
  * acknowledges but does not read for so long, as a server that waits for a lock amid a COPY. */
 bool tcp_is_lost(int fd, struct tcp_watch *watch, uint64_t now_us, int64_t timeout_ms);
 
+/* Changes as the peer takes what it was sent; of unix sockets, too. */
+uint64_t tcp_taken(int fd);
+
 #endif

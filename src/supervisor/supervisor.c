@@ -774,7 +774,7 @@ static void on_loader_done(struct loop_source *source, uint32_t events)
     json_wipe_stack();
     fd_close(&supervisor.loader_fd);
     if (r < 0) {
-        log_error("%s", err.text);
+        log_lines(LOG_ERROR, "%s", err.text);
         if (!supervisor.plan.json)
             loop_stop(supervisor.loop, 1);
         else

@@ -82,8 +82,9 @@ static bool tries_without_seed(struct deployment *deployment, const char *text)
 {
     if (!deployment->seeded)
         return false;
-    log_warn("%s: what its instances learned keeps it from starting, and is forgotten: %s",
-             deployment->name, text);
+    log_lines(LOG_WARN,
+              "%s: what its instances learned keeps it from starting, and is forgotten: %s",
+              deployment->name, text);
     forget_seed(deployment);
     let_go(deployment, TEMPLATE_NONE);
     deployment->start_owed = true;
@@ -94,7 +95,7 @@ static void on_failed(struct deployment *deployment, const char *text)
 {
     if (tries_without_seed(deployment, text))
         return;
-    log_error("%s: the worker does not start: %s", deployment->name, text);
+    log_lines(LOG_ERROR, "%s: the worker does not start: %s", deployment->name, text);
     free(deployment->failure);
     deployment->failure = xstrdup(text);
     let_go(deployment, TEMPLATE_FAILED);

@@ -59,6 +59,162 @@ test("limits count from when a statement was done: a transaction is not idle whi
   await pool.stop();
 });
 
+test("a client that keeps its transaction from going on, by what it does not send or take, loses it as an idle one", options, async () => {
+  const pool = await open('pool_size = 1\nidle_transaction_timeout = "500ms"\nquery_timeout = "20s"');
+  const other = await Wire.login(pool.port);
+  const locks = [query("begin; lock table done")];
+  const insert = [parse("", "insert into done values (7)"), bind(), execute()];
+  // What it sends, and what then ends what it has been told: its session goes on after that, or not (null).
+  const points = {
+    "a batch without Sync": [insert, [sync()]],
+    "… in a block": [[...locks, ...insert], [sync()]],
+    "a batch without Sync, of which a part was answered": [[...locks, insert[0], flush(), ...insert.slice(1)], [sync()]],
+    "COPY without data": [[...locks, query("copy done from stdin")], []],
+    "COPY outside of a block, with some": [[query("copy done from stdin"), copyData("7\n")], []],
+    "COPY of an extended query": [[parse("", "copy done from stdin"), bind(), execute(), sync()], [sync()]],
+    "a part of a large query": [[...locks, message("Q", `insert into done values (7); ${" ".repeat(200000)}`).subarray(0, 100000)], null],
+    "a result that it does not read": [[...locks, query("insert into done values (7); select repeat('x', 1000) from generate_series(1, 200000)")], null],
+  };
+  for (const [name, [messages, rest]] of Object.entries(points)) {
+    const wire = await Wire.login(pool.port);
+    wire.socket.on("error", () => {});
+    if (name.startsWith("a result")) wire.socket.pause();
+    wire.send(...messages);
+    await sleep(200); // the connection is its own now
+    assert.deepEqual(await other.rows("select count(*) from done"), [["0"]], name);
+    if (name.startsWith("a result")) {
+      wire.close();
+      continue;
+    }
+    const told = errorOf(await wire.until("E", 1, 5000 * patience));
+    assert.deepEqual([told.C, /idle_transaction_timeout/.test(told.H)], ["25P03", true], name);
+    if (!rest) {
+      await wire.wait(() => wire.ended);
+      continue;
+    }
+    // What it has sent meanwhile of its COPY goes nowhere.
+    wire.send(...(name.startsWith("COPY") ? [copyData("8\n"), copyDone()] : []), ...rest, query("select 'goes on'"));
+    const replies = (await wire.until("C", 1, 5000 * patience)).map(({ type }) => type).join("");
+    assert.match(replies, /^Z?TDC/, name);
+    wire.close();
+  }
+  assert.equal(count("done"), 0);
+  await pool.stop();
+});
+
+test("who sends or takes slowly is not idle, nor is who waits for what the server computes", options, async () => {
+  const pool = await open('pool_size = 4\nidle_transaction_timeout = "1s"');
+  const [sender, reader, flushes, part] = await Promise.all([1, 2, 3, 4].map(() => Wire.login(pool.port)));
+  const slowly = async (step) => {
+    for (let i = 0; i < 10; i++) {
+      await step();
+      await sleep(300);
+    }
+  };
+  const rows = 40000;
+  reader.socket.pause();
+  await Promise.all([
+    (async () => {
+      sender.send(query("copy done from stdin"));
+      await slowly(() => sender.send(copyData("9\n")));
+      sender.send(copyDone());
+      assert.deepEqual(codes(await sender.until("Z")), []);
+    })(),
+    (async () => {
+      // More than the kernel keeps, of which some is taken now and then.
+      reader.send(query(`select repeat('x', 1000) from generate_series(1, ${rows})`));
+      await slowly(async () => {
+        const before = reader.socket.bytesRead;
+        reader.socket.resume();
+        while (reader.socket.bytesRead < before + 1000000) await new Promise((done) => setImmediate(done));
+        reader.socket.pause();
+      });
+      reader.socket.resume();
+      const replies = await reader.until("Z", 1, 20000 * patience);
+      assert.deepEqual([codes(replies), replies.filter(({ type }) => type === "D").length], [[], rows]);
+    })(),
+    (async () => {
+      flushes.send(parse("", "select 'done' from pg_sleep(2.5)"), bind(), execute(), flush(), parse("", "select 1"), bind(), execute());
+      assert.deepEqual(codes(await flushes.until("C")), []);
+      flushes.send(sync());
+      assert.deepEqual(codes(await flushes.until("Z")), []);
+    })(),
+    (async () => {
+      const text = message("Q", `select 1 ${" ".repeat(200000)}`);
+      await part.rows("begin");
+      let at = 0;
+      await slowly(() => part.send(text.subarray(at, (at += 19000))));
+      part.send(text.subarray(at));
+      assert.deepEqual(codes(await part.until("Z")), []);
+    })(),
+  ]);
+  assert.equal(count("done"), 10);
+  postgres.sql("truncate done");
+  await pool.stop();
+});
+
+test("a client that is answered from the cache, waits or is refused is not idle", options, async () => {
+  const settings = 'pool_size = 1\nclient_idle_timeout = "1500ms"\nquery_wait_timeout = "2500ms"\nqueue_max = 1\nidle_transaction_timeout = "1h"';
+  const pool = await startPool(`auth = "any"\n${settings}\n${database(postgres)}\n[databases.cache]\n`);
+  const [holder, waits, refused] = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+  for (let i = 0; i < 30; i++) {
+    assert.deepEqual(codes(await refused.query("select a from done")), []);
+    await sleep(100);
+  }
+  const [again, late] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  holder.close();
+  waits.close();
+  await again.rows("begin");
+  late.send(query("select 2"));
+  await sleep(200);
+  for (let i = 0; i < 20; i++) {
+    assert.deepEqual(codes(await refused.query(`select ${i}, now()`)), ["53300"]);
+    await sleep(100);
+  }
+  assert.deepEqual(codes(await late.until("Z")), ["57P03"]);
+  await again.rows("commit");
+  assert.deepEqual(await late.rows("select 'still there'"), [["still there"]]);
+  assert.equal((await refused.until("E", 1, 5000 * patience)).length, 1); // now it is
+  await pool.stop();
+});
+
+test("what all clients make the pool keep has a limit: begun messages and statements beyond it are refused, and sessions go on", options, async () => {
+  const pool = await open('pool_size = 10\nclients_bytes_max = "8MB"\nclient_statements_bytes_max = "1GB"');
+  const memory = () => Number(readFileSync(`/proc/${pool.pid()}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
+  const before = memory();
+  const text = `select '${"x".repeat(15 << 20)}'`;
+  // Ten begin a statement of 15 MiB each; all keep their connections after the error, up to Sync.
+  const clients = await Promise.all(Array.from({ length: 10 }, () => Wire.login(pool.port)));
+  const whole = parse("large", text);
+  for (const wire of clients) wire.send(whole.subarray(0, 14 << 20));
+  for (const told of await Promise.all(clients.map((wire) => wire.until("E", 1, 20000 * patience)))) assert.match(errorOf(told).H, /clients_bytes_max/);
+  if (!sanitized) assert.ok(memory() - before < 40 << 10, `${memory() - before} KiB more`);
+  for (const wire of clients) {
+    wire.send(whole.subarray(14 << 20), sync());
+    assert.deepEqual(codes(await wire.until("Z")), []);
+    assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  }
+  // Statements, under names and without, until there is no room; what is closed makes some.
+  const [wire, other] = clients;
+  const prepare = async (by, name, mark) => {
+    by.send(parse(name, `select '${mark}${"y".repeat(1 << 20)}'`), sync());
+    return codes(await by.until("Z"));
+  };
+  let kept = 0;
+  while ((await prepare(wire, `s${kept}`, kept)).length === 0) kept++;
+  assert.ok(kept > 4 && kept < 9, `${kept} of 1 MiB`);
+  assert.deepEqual(await prepare(other, "", "other"), ["53200"]);
+  assert.deepEqual(await prepare(other, "", "0"), []); // there already
+  assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  wire.send(bind("", "s0"), execute(), sync());
+  assert.deepEqual(codes(await wire.until("Z")), []);
+  for (let i = 0; i < kept; i++) wire.send(close("S", `s${i}`));
+  wire.send(sync());
+  await wire.until("Z");
+  for (let i = 0; i < 20; i++) assert.deepEqual(await prepare(other, "", `later ${i}`), []);
+  await pool.stop();
+});
+
 test("a session whose state is lost with its idle transaction ends, and does not go on without it", options, async () => {
   const pool = await open('pool_size = 1\nidle_transaction_timeout = "500ms"');
   const wire = await Wire.login(pool.port);

@@ -404,3 +404,42 @@ test("random bytes at each stage crash nothing", async () => {
   assert.equal(pool.pid(), pid, "the pool is the same process");
   await pool.stop();
 });
+
+test("a name can not forge lines of the log", async () => {
+  const pool = await startPool(`auth = "trust"\n[[users]]\nname = "u"\n${database(postgres)}`);
+  const wire = await Wire.open(pool.port);
+  wire.send(startup({ user: "x\nweir[pool] warn: \x1b[31mforged", database: "postgres" }));
+  assert.match(errorOf(await wire.until("E")).M, /user "x\nweir/);
+  await pool.weir.waitFor('user "x\\nweir[pool] warn: \\x1b[31mforged"');
+  await pool.stop();
+});
+
+test("what keeps a client from its connection is told as soon as it is known, and what helps", async () => {
+  const server = net.createServer(() => {}); // takes everything, and says nothing
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  server.unref();
+  const silent = await startPool(`auth = "any"\nserver_connect_timeout = "2s"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.address().port}\n[databases.tls]\nmode = "disable"\n`);
+  const begun = Date.now();
+  const lone = await Wire.open(silent.port);
+  lone.send(startup({ user: "postgres", database: "postgres" }));
+  assert.match(errorOf(await lone.until("E")).M, /did not answer within server_connect_timeout/);
+  assert.ok(Date.now() - begun < 5000 * patience, `after ${Date.now() - begun} ms`);
+  await silent.stop("SIGKILL");
+
+  // That somebody keeps a connection does not mean that it comes back.
+  postgres.sql("create role limited login connection limit 1");
+  const pool = await open('pool_size = 5\nquery_wait_timeout = "2m"');
+  const [keeps, other] = [await Wire.login(pool.port, { user: "limited" }), await Wire.login(pool.port, { user: "limited" })];
+  await keeps.rows("set work_mem = '5MB'");
+  const full = errorOf(await other.query("select 1"));
+  assert.deepEqual([full.C, /max_connections/.test(full.H)], ["53300", true], JSON.stringify(full));
+  await pool.stop();
+
+  const paused = await open('query_wait_timeout = "500ms"');
+  const [wire, admin] = [await Wire.login(paused.port), await Wire.login(paused.port, { database: "pgbouncer" })];
+  await wire.rows("select 1");
+  await admin.rows("pause");
+  const late = errorOf(await wire.query("select 1"));
+  assert.deepEqual([late.C, /RESUME/.test(late.H)], ["57P03", true], JSON.stringify(late));
+  await paused.stop("SIGKILL");
+});

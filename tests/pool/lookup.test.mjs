@@ -103,6 +103,19 @@ test("many logins of one user ask once", { timeout: 60000 * patience }, async ()
   assert.ok(Number(postgres.sql("select last_value from asked")) - before <= 1);
 });
 
+test("limits of clients do not concern the pool's own questions", { timeout: 60000 * patience }, async () => {
+  const names = Array.from({ length: 12 }, (_, i) => `one_of_many_${i}`);
+  postgres.sql(names.map((name) => `create role ${name} login`).join(";"));
+  const pool = await open("clients_max = 12\ndatabase_clients_max = 12\nuser_clients_max = 2", "trust");
+  const told = await Promise.all(names.map(async (user) => {
+    const wire = await Wire.open(pool.port);
+    wire.send(startup({ user, database: "postgres" }));
+    return errorOf(await wire.wait((messages) => messages.some(({ type }) => "EZ".includes(type))))?.M;
+  }));
+  assert.deepEqual(told, names.map(() => undefined));
+  await pool.stop();
+});
+
 test("a question that can not be asked is told, and nobody waits for ever", { timeout: 60000 * patience }, async () => {
   const broken = await open(`auth_query = "select u, p from public.nowhere where u = $1"`);
   const message = { code: "08006", message: "the user can not be looked up now; see the pool's log" };

@@ -21,7 +21,7 @@ function parse(text) {
       assert.ok(!typed.has(type[1]), `${type[1]} comes twice`);
       typed.add(type[1]);
     } else if (!line.startsWith("# HELP ")) {
-      const [, series, value] = /^([a-z_]+\{(?:[a-z]+="[^"]*",?)*\}) (\S+)$/.exec(line) ?? assert.fail(line);
+      const [, series, value] = /^([a-z_]+(?:\{(?:[a-z]+="[^"]*",?)*\})?) (\S+)$/.exec(line) ?? assert.fail(line);
       assert.ok(typed.has(series.replace(/\{.*/, "")) || typed.has(series.replace(/_(bucket|sum|count)\{.*/, "")), series);
       assert.ok(!(series in values), `${series} comes twice`);
       values[series] = Number(value);
@@ -55,6 +55,7 @@ test("counts and histograms for Prometheus, also across a reload", async () => {
   assert.equal(seen[`weir_pool_servers{${labels},state="idle"}`], 1);
   assert.equal(seen[`weir_pool_servers_max{${labels}}`], 1);
   assert.equal(seen[`weir_pool_queries_total{${labels}}`], 3);
+  assert.equal(seen.weir_pool_clients_bytes, 0);
   assert.equal(seen[`weir_pool_transactions_total{${labels}}`], 2);
   assert.equal(seen[`weir_pool_waits_total{${labels}}`], 1);
   const buckets = Object.entries(seen).filter(([name]) => name.startsWith("weir_pool_query_seconds_bucket")).map(([, value]) => value);

@@ -167,6 +167,16 @@ test("the minimum is open before anybody comes, and connections have a lifetime"
   await pool.stop();
 });
 
+test("connections of one age do not end together", async () => {
+  const pool = await open('pool_size = 20\nserver_lifetime = "4s"\nlog_disconnections = true');
+  const clients = await Promise.all(Array.from({ length: 20 }, () => Wire.login(pool.port)));
+  await Promise.all(clients.map((wire) => wire.rows("select pg_sleep(0.5)")));
+  const ages = () => [...pool.weir.output.matchAll(/server_lifetime is over \(age=(\d+)s\)/g)].map(([, age]) => Number(age));
+  await eventually(() => assert.equal(ages().length, 20));
+  assert.ok(Math.min(...ages()) === 3, `${ages()} seconds`); // all would have 4
+  await pool.stop();
+});
+
 test("with a lifetime of 0 a connection is used once", async () => {
   const pool = await open('pool_mode = "session"\npool_size = 2\nserver_lifetime = "0s"');
   const pids = [];

@@ -334,7 +334,10 @@ static void shares_statements_and_finds_names(void **state)
         assert_true((names_get(&names, (struct slice){name, (size_t)len}) != NULL) == (i % 2 == 1));
     }
     assert_int_equal(names.count, 250);
+    assert_true(statements_bytes() > 250 * strlen("n1") + 50 * strlen("select 1"));
     names_done(&names);
+    statements_forget_idle(table);
+    assert_int_equal(statements_bytes(), 0);
     statements_free(&table);
 }
 
