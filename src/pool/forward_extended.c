@@ -63,9 +63,14 @@ bool forward_own_statements(const struct message *message)
     before = message->server->expect.count;
     while ((statement = prepared_other(prepared, &client->names)))
         unprepare(message, statement);
-    for (uint32_t i = 0; i < client->names.cap && prepared_count(prepared) < room; i++)
-        if ((statement = names_at(&client->names, i)) && !prepared_use(prepared, statement))
+    for (uint32_t i = 0; i < client->names.cap && prepared_count(prepared) < room; i++) {
+        struct slice name;
+        uint64_t told;
+        names_name_at(&client->names, i, &name, &told);
+        statement = name.ptr ? message_statement(message, name) : NULL;
+        if (statement && !prepared_use(prepared, statement))
             forward_prepare(message, statement, (struct expected){.kind = EXPECT_OWN_PARSE});
+    }
     return message->server->expect.count > before;
 }
 
@@ -89,8 +94,7 @@ static void on_parse_unnamed(const struct message *message, struct slice body)
 {
     struct client *client = message->client;
     struct server *server = message->server;
-    struct statement *statement =
-        statements_intern(client->pool->statements, body, params_meaning(client->params));
+    struct statement *statement = forward_intern(client, body);
     if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(statement))) {
         statement_release(&statement);
         client_set_unnamed(client, NULL);
@@ -133,7 +137,7 @@ static void parse_again(const struct message *message, struct slice name, struct
 static void on_parse_named(const struct message *message, struct slice name, struct slice body)
 {
     struct client *client = message->client;
-    struct statement *there = names_get(&client->names, name);
+    struct statement *there = message_statement(message, name);
     if (there) {
         parse_again(message, name, there, body);
         return;
@@ -142,8 +146,7 @@ static void on_parse_named(const struct message *message, struct slice name, str
         message_refuse(message, EXPECT_PARSE, &too_many_statements);
         return;
     }
-    struct statement *statement =
-        statements_intern(client->pool->statements, body, params_meaning(client->params));
+    struct statement *statement = forward_intern(client, body);
     if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(statement))) {
         statement_release(&statement);
         return;
@@ -186,7 +189,8 @@ bool forward_parse(const struct message *message)
     if (!wire_take_text(&body, &name) || !wire_parse_text(body, &text))
         return false;
     if (!forward_renames(message->client)) {
-        unsigned traits = traits_of(text) | (name.len > 0 ? TRAIT_NAMED : 0);
+        unsigned traits = traits_of(text, params_reading(message->client->params)) |
+                          (name.len > 0 ? TRAIT_NAMED : 0);
         if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits) ||
             message_refuse_sequence(message, EXPECT_PARSE, traits))
             return true;
@@ -245,7 +249,7 @@ bool forward_verify(const struct message *message)
         !wire_take_text(&rest, &portal) || !wire_take_text(&rest, &name))
         return false;
     bool unnamed = name.len == 0;
-    struct statement *statement = unnamed ? client->unnamed : names_get(&client->names, name);
+    struct statement *statement = unnamed ? client->unnamed : message_statement(message, name);
     if (!statement || told(client, name) == 0)
         return false;
     const uint64_t *result = result_of(server, name, statement);
@@ -300,7 +304,7 @@ static bool find_statement(const struct message *message, enum expect_kind kind,
                            struct statement **ret_statement)
 {
     struct client *client = message->client;
-    *ret_statement = names_get(&client->names, name);
+    *ret_statement = message_statement(message, name);
     if (*ret_statement) {
         if (kind == EXPECT_BIND && has_changed(message, name, *ret_statement)) {
             message_refuse(message, kind, &changed_result);
@@ -432,8 +436,7 @@ static void bind_channels(const struct message *message, struct slice before, st
     listen_append_channels(client, &body);
     buffer_append(&body, "", 1);
     wire_u16(&body, 0);
-    struct statement *statement = statements_intern(client->pool->statements, buffer_slice(&body),
-                                                    params_meaning(client->params));
+    struct statement *statement = forward_intern(client, buffer_slice(&body));
     if (!prepared_use(&message->server->prepared, statement))
         forward_prepare(message, statement, (struct expected){.kind = EXPECT_OWN_PARSE});
     pass_renamed(message, before, name, statement);
@@ -449,7 +452,7 @@ bool forward_bind(const struct message *message)
         return false;
     struct client *client = message->client;
     struct statement *statement = !forward_renames(client) ? NULL
-                                  : name.len > 0           ? names_get(&client->names, name)
+                                  : name.len > 0           ? message_statement(message, name)
                                                            : client->unnamed;
     statement_release(&message->server->command);
     if (statement && message_refuse_sequence(message, EXPECT_BIND, statement->traits))

@@ -44,6 +44,31 @@ bool forward_renames(const struct client *client)
     return has_some || (pool->mode != POOL_SESSION && pool->config->statements_max > 0);
 }
 
+/* What a client that is pinned has set is not known: it shares nothing with others. */
+static struct meaning meaning_to(const struct client *client)
+{
+    bool alone = client->pinned && client->pool->mode != POOL_SESSION;
+    uint64_t own = alone ? client->id * 0x9e3779b97f4a7c15u : 0;
+    return (struct meaning){params_meaning(client->params) ^ own, params_reading(client->params)};
+}
+
+struct statement *forward_intern(const struct client *client, struct slice body)
+{
+    return statements_intern(client->pool->statements, body, meaning_to(client));
+}
+
+struct statement *message_statement(const struct message *message, struct slice name)
+{
+    struct client *client = message->client;
+    struct statement *was = names_get(&client->names, name);
+    if (!was || was->meaning.number == meaning_to(client).number ||
+        prepared_use(&message->server->prepared, was))
+        return was;
+    struct statement *now = forward_intern(client, (struct slice){was->body, was->body_bytes});
+    names_replace(&client->names, name, now);
+    return now;
+}
+
 /* ---- session state ---- */
 
 /* Locks and libraries outlive the error of the statement that has brought them. */

@@ -23,6 +23,10 @@ void message_pass(const struct message *message);
  * client gets our error for it. */
 void message_refuse(const struct message *message, enum expect_kind kind,
                     const struct wire_error *error);
+/* What the client means by a name; NULL: nothing. Where the server does not have it and the session
+ * reads texts otherwise than it did (it has set a parameter), it is one that the server can get
+ * without giving those something else who mean what it was. Borrowed. */
+struct statement *message_statement(const struct message *message, struct slice name);
 /* By what its statement would leave behind (traits.h). True: it was refused. */
 bool message_keep_or_refuse_state(const struct message *message, enum expect_kind kind,
                                   unsigned traits);

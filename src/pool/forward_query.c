@@ -68,7 +68,7 @@ static struct statement *executed_by(const struct message *message, struct slice
     if (message->have < message->size || !forward_renames(message->client) ||
         message->server->status == 'E' || !traits_executed(text, name, ret_place))
         return NULL;
-    return names_get(&message->client->names, slice_of(name));
+    return message_statement(message, slice_of(name));
 }
 
 /* With the name as the server knows it, instead of what stands at `place`. */
@@ -118,7 +118,8 @@ void forward_query(const struct message *message)
     struct slice text = message_body(message);
     if (text.len > 0 && message->have == message->size)
         text.len--;
-    unsigned traits = traits_of(text) | (message->have < message->size ? TRAIT_UNSEEN : 0);
+    unsigned traits = traits_of(text, params_reading(message->client->params)) |
+                      (message->have < message->size ? TRAIT_UNSEEN : 0);
     struct slice place;
     struct statement *executed = traits & TRAIT_EXECUTE ? executed_by(message, text, &place) : NULL;
     if (perform_query(message, text, traits))

@@ -23,9 +23,11 @@ struct params *params_with(struct params *params, struct slice name, struct slic
 
 /* ptr NULL: not in it. */
 struct slice params_get(const struct params *params, const char *name);
-/* The same for sets under which a statement's text means the same: its literals and names are read
- * when it is prepared, by TimeZone, DateStyle, IntervalStyle and search_path. */
+/* The same for sets under which a statement's text means the same: its bytes, literals and names
+ * are read when it is prepared, and what is constant is computed when it is planned. */
 uint64_t params_meaning(const struct params *params);
+/* How its session reads texts (traits.h). */
+unsigned params_reading(const struct params *params);
 /* Does its search_path begin with pg_temp, so that what the session creates is temporary? */
 bool params_have_temporary(const struct params *params);
 /* Has a server taken all of it? A session that begins with a set that none has taken yet waits for

@@ -229,6 +229,14 @@ static bool is_temporary(struct token token)
     return is(token, "temp") || is(token, "temporary");
 }
 
+/* pg_temp, or what it stands for in one session: pg_temp_3, say. */
+static bool is_temporary_schema(struct slice name)
+{
+    if (name.len < 7 || strncasecmp(name.ptr, "pg_temp", 7) != 0)
+        return false;
+    return name.len == 7 || name.ptr[7] == '_';
+}
+
 static bool may_precede_temporary(struct token token)
 {
     static const char *const words[] = {"create", "local", "global", "replace", "into"};
@@ -296,7 +304,7 @@ static void see_word_anywhere(struct statement_scan *scan, struct token token)
     if (scan->inserts &&
         (is(token, "returning") || (is(token, "select") && is(scan->first, "with"))))
         scan->draws = true; /* by a default */
-    if (slice_equal_nocase(token.text, SLICE("pg_temp")))
+    if (is_temporary_schema(token.text))
         scan->traits |= TRAIT_TEMPORARY;
     if (is_temporary(token) && may_precede_temporary(scan->previous))
         scan->traits |= TRAIT_TEMPORARY;
@@ -414,14 +422,25 @@ static void see(struct statement_scan *scan, struct token token)
     scan->previous = token;
 }
 
-unsigned traits_of(struct slice text)
+/* Does the session read it otherwise than take_token does? */
+static bool is_hidden(struct slice text, unsigned reading)
 {
-    unsigned traits = 0;
+    if ((reading & READING_ESCAPES) && memchr(text.ptr, '\\', text.len))
+        return true;
+    for (size_t i = 0; (reading & READING_WIDE) && i < text.len; i++)
+        if ((unsigned char)text.ptr[i] >= 0x80)
+            return true;
+    return false;
+}
+
+unsigned traits_of(struct slice text, unsigned reading)
+{
+    unsigned traits = is_hidden(text, reading) ? TRAIT_UNSEEN : 0;
     int count = 0;
     struct statement_scan scan = {0};
     if (text.len > TRAITS_TEXT_BYTES_MAX) {
         text.len = TRAITS_TEXT_BYTES_MAX;
-        traits = TRAIT_UNSEEN;
+        traits |= TRAIT_UNSEEN;
     }
     for (;;) {
         struct token token = take_token(&text);

@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         try_scram_client(text);
         break;
     default:
-        (void)traits_of(text);
+        (void)traits_of(text, READING_WIDE | READING_ESCAPES);
         (void)traits_deallocated(text, name);
         (void)traits_listen(text, name);
         (void)traits_channels(text);

@@ -71,6 +71,102 @@ test("a SET that fails does not unpin the one behind it", async () => {
   await pool.stop();
 });
 
+// What A's and B's sessions begin with; the text that both prepare. Each is told what it would be without a pool.
+const readings = {
+  "in another encoding": [{ client_encoding: "UTF8" }, { client_encoding: "LATIN1" }, "select length('é')"],
+  "with backslashes that escape": [{}, { options: "-c standard_conforming_strings=off" }, "select 'a\\\\b'"],
+  "where = NULL is IS NULL": [{}, { options: "-c transform_null_equals=on" }, "select count(*) from (values (null::int)) v (a) where a = null"],
+  "with digits that are a constant's": [{}, { options: "-c extra_float_digits=-5" }, "select (0.1::float8 + 0.2)::text"],
+};
+for (const [name, [first, second, sql]] of Object.entries(readings))
+  test(`the same text, ${name}, is another statement`, async () => {
+    const ask = async (wire, ...messages) => {
+      wire.send(...messages, bind("", "s"), execute(), sync());
+      return (await wire.until("Z")).map(show).filter((text) => /^[DE]/.test(text));
+    };
+    const run = async (port) => {
+      const [a, b] = [await Wire.login(port, first), await Wire.login(port, second)];
+      const told = [await ask(a, parse("s", sql)), await ask(b, parse("s", sql)), await ask(a), await ask(b)];
+      for (const wire of [a, b]) wire.close();
+      return told;
+    };
+    const pool = await open();
+    const told = await run(pool.port);
+    assert.deepEqual(told, await run(postgres.port));
+    assert.notDeepEqual(told[0], told[1]);
+    await pool.stop();
+  });
+
+test("a statement of before a SET that is prepared anew is nobody else's", async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 2\n${database(postgres)}`);
+  const [a, b, other] = [await Wire.login(pool.port), await Wire.login(pool.port), await Wire.login(pool.port)];
+  const sql = "select extract(epoch from '2020-01-01 00:00'::timestamptz)";
+  const ask = async (wire, ...messages) => {
+    wire.send(...messages, bind("", "s"), execute(), sync());
+    return (await wire.until("Z")).find(({ type }) => type === "D").body.toString("latin1", 6);
+  };
+  const [[zone], told] = [(await b.rows("show timezone"))[0], await ask(a, parse("s", sql))];
+  await a.rows("set timezone = 'Asia/Tokyo'");
+  // A runs where it was not prepared, and B after it, on the same connection.
+  await other.rows("begin");
+  assert.equal((await other.rows("select count(*) from pg_prepared_statements"))[0][0], "0");
+  await ask(a);
+  await other.rows("commit");
+  await a.rows("begin");
+  assert.equal(await ask(b, parse("s", sql)), told, zone);
+  await a.rows("rollback");
+  await b.rows("begin");
+  await ask(a);
+  await b.rows("rollback");
+  for (let i = 0; i < 4; i++) assert.equal(await ask(b), told);
+  await pool.stop();
+});
+
+test("a pinned session's statements are its own", async () => {
+  const pool = await open();
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  const sql = "select count(*) from (values (null::int)) v (a) where a = null";
+  const ask = async (wire) => {
+    wire.send(parse("s", sql), bind("", "s"), execute(), sync());
+    return (await wire.until("Z")).find(({ type }) => type === "D").body.toString("latin1", 6);
+  };
+  assert.equal(await ask(a), "0");
+  await b.rows("select set_config('transform_null_equals', 'on', false)");
+  assert.equal(await ask(b), "1");
+  await pool.stop();
+});
+
+test("in an encoding whose characters hide a backslash nothing is left behind, nor with backslashes that escape", async () => {
+  for (const [parameters, text] of [
+    [{ client_encoding: "SJIS" }, Buffer.from("select E'\x95\\', set_config('work_mem', '777kB', false) --'\0", "latin1")],
+    [{ client_encoding: "gbk" }, Buffer.from("select E'\x81\\', set_config('work_mem', '777kB', false) --'\0", "latin1")],
+    [{ options: "-c standard_conforming_strings=off" }, Buffer.from("select '\\'', set_config($$work_mem$$, $$777kB$$, false) --'\0")],
+  ])
+    for (const extended of [false, true]) {
+      const pool = await open();
+      const [a, b] = [await Wire.login(pool.port, parameters), await Wire.login(pool.port)];
+      a.send(...(extended ? [message("P", "", text, int16(0)), bind(), execute(), sync()] : [message("Q", text)]));
+      const replies = await a.until("Z");
+      assert.equal(errorOf(replies), undefined);
+      assert.match(replies.find(({ type }) => type === "D").body.toString("latin1"), /777kB|work_mem/);
+      assert.deepEqual(await b.rows("show work_mem"), [["4MB"]], JSON.stringify(parameters));
+      await pool.stop();
+    }
+});
+
+test("what is created in a temporary schema by its number is nobody else's", async () => {
+  const pool = await open();
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  for (const sql of ["begin", "create temp table x (a int) on commit drop", "commit"]) await a.rows(sql);
+  const [[schema]] = await a.rows("select nspname from pg_namespace where oid = pg_my_temp_schema()");
+  await a.rows(`create table "${schema}".left_over (a int)`);
+  const told = b.query("select * from left_over");
+  await sleep(100);
+  a.close();
+  assert.equal(errorOf(await told).C, "42P01");
+  await pool.stop();
+});
+
 test("another server_reset_query than DISCARD ALL leaves nothing of a pin, nor of what is reported", async () => {
   for (const [mode, reset] of [["transaction", ""], ["transaction", "select 1"], ["session", "deallocate all"]]) {
     const pool = await open(`pool_mode = "${mode}"\nserver_reset_query = "${reset}"`);

@@ -60,6 +60,9 @@ static const struct {
     {"create or replace temporary view v as select 1", TRAIT_TEMPORARY},
     {"create temp table x () on commit drop", 0},
     {"create table temp ()", 0},
+    {"create table pg_temp_3.x ()", TRAIT_TEMPORARY},
+    {"insert into \"pg_temp_12\".x values (1)", TRAIT_TEMPORARY},
+    {"create table pg_tempting ()", 0},
     {"select 1 into temp x", TRAIT_TEMPORARY},
     {"select pg_advisory_lock(1)", TRAIT_LOCK | TRAIT_READ},
     {"select pg_advisory_xact_lock(1)", TRAIT_READ},
@@ -83,9 +86,21 @@ static void finds_what_outlives_a_transaction(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-        if (traits_of(slice_of(texts[i].text)) != texts[i].traits)
-            fail_msg("\"%s\": %x instead of %x", texts[i].text, traits_of(slice_of(texts[i].text)),
-                     texts[i].traits);
+        if (traits_of(slice_of(texts[i].text), 0) != texts[i].traits)
+            fail_msg("\"%s\": %x instead of %x", texts[i].text,
+                     traits_of(slice_of(texts[i].text), 0), texts[i].traits);
+}
+
+static void knows_what_it_can_not_see(void **state)
+{
+    static const char wide[] = "select E'\x95\\', set_config('a', 'b', false) --'";
+    (void)state;
+    assert_int_equal(traits_of(slice_of(wide), 0), TRAIT_READ);
+    assert_int_equal(traits_of(slice_of(wide), READING_WIDE), TRAIT_UNSEEN);
+    assert_int_equal(traits_of(SLICE("select 'a'"), READING_WIDE), TRAIT_READ);
+    assert_int_equal(traits_of(SLICE("select '\\'"), READING_WIDE), TRAIT_READ);
+    assert_int_equal(traits_of(SLICE("select '\\'"), READING_ESCAPES), TRAIT_UNSEEN);
+    assert_int_equal(traits_of(SLICE("set a = 'b'"), READING_ESCAPES), TRAIT_SET);
 }
 
 static void hashes_by_key_and_bytes(void **state)
@@ -167,7 +182,8 @@ static void reads_names_as_postgres_does(void **state)
     assert_string_equal(name, "p");
     assert_false(traits_executed(SLICE("execute a; execute b"), name, &place));
     assert_false(traits_executed(SLICE("execute"), name, &place));
-    assert_true(traits_channels(SLICE("select /* */ * from pg_catalog.pg_listening_channels ( ) ;")));
+    assert_true(
+        traits_channels(SLICE("select /* */ * from pg_catalog.pg_listening_channels ( ) ;")));
     assert_true(traits_channels(SLICE("Select PG_Listening_Channels()")));
     assert_false(traits_channels(SLICE("select pg_listening_channels() limit 1")));
     assert_false(traits_channels(SLICE("select pg_listening_channels(); select 1")));
@@ -265,6 +281,30 @@ static void keeps_sets_of_parameters_once(void **state)
     params_release(&b);
 }
 
+static void tells_what_texts_mean(void **state)
+{
+    static const char *const matters[] = {"client_encoding", "TimeZone", "transform_null_equals",
+                                          "app.x"};
+    static const char *const does_not[] = {"application_name", "work_mem", "server_version"};
+    (void)state;
+    struct params *none = params_empty();
+    for (size_t i = 0; i < ARRAY_LEN(matters) + ARRAY_LEN(does_not); i++) {
+        bool mattering = i < ARRAY_LEN(matters);
+        const char *name = mattering ? matters[i] : does_not[i - ARRAY_LEN(matters)];
+        struct params *set = params_with(params_empty(), slice_of(name), SLICE("1"));
+        if ((params_meaning(set) != params_meaning(none)) != mattering)
+            fail_msg("%s", name);
+        params_release(&set);
+    }
+    struct params *set = params_with(params_hold(none), SLICE("client_encoding"), SLICE("SJIS"));
+    assert_int_equal(params_reading(set), READING_WIDE);
+    set = params_with(set, SLICE("client_encoding"), SLICE("EUC_JP"));
+    set = params_with(set, SLICE("standard_conforming_strings"), SLICE("off"));
+    assert_int_equal(params_reading(set), READING_ESCAPES);
+    params_release(&set);
+    params_release(&none);
+}
+
 static void shares_statements_and_finds_names(void **state)
 {
     (void)state;
@@ -275,8 +315,9 @@ static void shares_statements_and_finds_names(void **state)
         int name_len = snprintf(name, sizeof(name), "n%d", i);
         char text[32] = {0};
         int text_len = snprintf(text, sizeof(text), "select %d", i % 50) + 3; /* NUL, no types */
-        names_put(&names, (struct slice){name, (size_t)name_len},
-                  statements_intern(table, (struct slice){text, (size_t)text_len}, 0));
+        names_put(
+            &names, (struct slice){name, (size_t)name_len},
+            statements_intern(table, (struct slice){text, (size_t)text_len}, (struct meaning){0}));
     }
     assert_ptr_equal(names_get(&names, SLICE("n3")), names_get(&names, SLICE("n53")));
     for (int i = 0; i < 500; i += 2) {
@@ -296,6 +337,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_what_outlives_a_transaction),
+        cmocka_unit_test(knows_what_it_can_not_see),
         cmocka_unit_test(hashes_by_key_and_bytes),
         cmocka_unit_test(reads_what_is_reset),
         cmocka_unit_test(outlines_a_text_without_its_data),
@@ -303,6 +345,7 @@ int main(void)
         cmocka_unit_test(proves_as_the_standard_shows),
         cmocka_unit_test(logs_in_and_refuses),
         cmocka_unit_test(keeps_sets_of_parameters_once),
+        cmocka_unit_test(tells_what_texts_mean),
         cmocka_unit_test(shares_statements_and_finds_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
