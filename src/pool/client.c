@@ -721,6 +721,13 @@ static void tell_of_wait(struct client *client)
     client_send_buffer(client, &out);
 }
 
+/* It asks nothing. One that keeps its server, in no transaction, is idle as well. */
+static bool is_idle(const struct client *client)
+{
+    bool kept = client->server && server_is_free(client->server) && !client->pool->replication;
+    return client->state == CLIENT_READY && !client->awaited && (!client->server || kept);
+}
+
 void client_tick(struct client *client, const struct pool_config *config)
 {
     static const struct wire_error login_too_long = {
@@ -736,8 +743,7 @@ void client_tick(struct client *client, const struct pool_config *config)
         client_close(client, &login_too_long);
     else if (client->state == CLIENT_LOGIN)
         login_tick(client);
-    else if (client->state == CLIENT_READY && !client->server && !client->awaited &&
-             pool_passed(client->since_us, client->pool->limits.client_idle_ms))
+    else if (is_idle(client) && pool_passed(client->since_us, client->pool->limits.client_idle_ms))
         client_close(client, &idle_too_long);
     else if (client->state == CLIENT_WAITING && !client->told_of_wait && !own_is(client) &&
              pool_passed(client->since_us, config->wait_notify_ms))
