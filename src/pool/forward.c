@@ -127,7 +127,8 @@ static bool must_wait(const struct client *client, struct slice message)
         return traits_of(
                    (struct slice){message.ptr + WIRE_HEADER_BYTES, message.len - WIRE_HEADER_BYTES},
                    0) &
-               (TRAIT_DEALLOCATE | TRAIT_LISTEN | TRAIT_UNLISTEN | TRAIT_EXECUTE);
+               (TRAIT_DEALLOCATE | TRAIT_LISTEN | TRAIT_UNLISTEN | TRAIT_EXECUTE | TRAIT_SET |
+                TRAIT_RESET);
     default:
         return false;
     }

@@ -81,13 +81,16 @@ static void set_server_unnamed(struct server *server, struct statement *statemen
     server->unnamed_result = 0;
 }
 
-/* LISTEN alone waits for its Execute: the pool may do it itself. */
-static unsigned traits_to_keep(const struct statement *statement)
+/* LISTEN and SET alone wait for their Execute: the pool may listen itself, and what is set outside
+ * of a transaction goes with its session. */
+static unsigned traits_to_keep(const struct message *message, const struct statement *statement)
 {
     char channel[64];
-    bool waits =
-        (statement->traits & TRAIT_LISTEN) && traits_listen(statement_text(statement), channel);
-    return waits ? statement->traits & ~(unsigned)TRAIT_LISTEN : statement->traits;
+    struct slice text = statement_text(statement);
+    unsigned traits = statement->traits;
+    if ((traits & TRAIT_LISTEN) && traits_listen(text, channel))
+        return traits & ~(unsigned)TRAIT_LISTEN;
+    return message_may_set(message, text, traits) ? traits & ~(unsigned)TRAIT_SET : traits;
 }
 
 static void on_parse_unnamed(const struct message *message, struct slice body)
@@ -95,7 +98,7 @@ static void on_parse_unnamed(const struct message *message, struct slice body)
     struct client *client = message->client;
     struct server *server = message->server;
     struct statement *statement = forward_intern(client, body);
-    if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(statement))) {
+    if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(message, statement))) {
         statement_release(&statement);
         client_set_unnamed(client, NULL);
         return;
@@ -147,7 +150,7 @@ static void on_parse_named(const struct message *message, struct slice name, str
         return;
     }
     struct statement *statement = forward_intern(client, body);
-    if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(statement))) {
+    if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(message, statement))) {
         statement_release(&statement);
         return;
     }
@@ -444,6 +447,21 @@ static void bind_channels(const struct message *message, struct slice before, st
     statement_release(&statement);
 }
 
+/* What waits for the Execute of its portal: of the unnamed one, it is known what that runs. True:
+ * it was refused. */
+static bool keep_command(const struct message *message, struct statement *statement, bool named)
+{
+    unsigned traits = statement->traits;
+    struct expected none = {0};
+    if (!named) {
+        message->server->command = statement_hold(statement);
+        return false;
+    }
+    (void)message_sets(message, SLICE(""), &traits, &none);
+    traits &= TRAIT_LISTEN | TRAIT_SET;
+    return traits && message_keep_or_refuse_state(message, EXPECT_BIND, traits);
+}
+
 bool forward_bind(const struct message *message)
 {
     struct slice rest = message_body(message), portal, name;
@@ -457,16 +475,15 @@ bool forward_bind(const struct message *message)
     statement_release(&message->server->command);
     if (statement && message_refuse_sequence(message, EXPECT_BIND, statement->traits))
         return true;
-    unsigned keeps = statement ? traits_to_keep(statement) & TRAITS_LEFT : 0;
-    if (keeps && !(client->pinned && is_parsed_now(message->server, statement)) &&
-        message_keep_or_refuse_state(message, EXPECT_BIND, keeps))
+    unsigned keeps = statement ? traits_to_keep(message, statement) : 0;
+    bool waits = statement && (statement->traits != keeps || (keeps & TRAITS_COMMAND) ||
+                               (keeps & (TRAIT_RESET | TRAIT_SET)) == TRAIT_RESET);
+    if ((keeps & TRAITS_LEFT) && !(client->pinned && is_parsed_now(message->server, statement)) &&
+        message_keep_or_refuse_state(message, EXPECT_BIND, keeps & TRAITS_LEFT))
         return true;
-    if (statement && (statement->traits & TRAITS_COMMAND) && portal.len == 0)
-        message->server->command = statement_hold(statement);
-    else if (statement && (statement->traits & TRAIT_LISTEN) &&
-             message_keep_or_refuse_state(message, EXPECT_BIND, TRAIT_LISTEN))
+    if (waits && keep_command(message, statement, portal.len > 0))
         return true;
-    else if (statement && (statement->traits & TRAIT_UNLISTEN))
+    if (statement && (statement->traits & TRAIT_UNLISTEN) && portal.len > 0)
         listen_note(client, statement_text(statement));
     if (statement && (statement->traits & TRAIT_SIGNAL) && message->server->status != 'E')
         signals_in_bind(client, statement, rest);
@@ -547,7 +564,8 @@ static bool perform(const struct message *message, const struct statement *comma
         if (message->server->status != 'E' && traits_deallocated(text, name) &&
             names_remove(&client->names, slice_of(name)))
             tag = "DEALLOCATE";
-    } else if (!client->listen_refused && message_may_listen(message)) {
+    } else if ((command->traits & (TRAIT_LISTEN | TRAIT_UNLISTEN)) && !client->listen_refused &&
+               message_may_listen(message)) {
         tag = listen_command(client, text);
     }
     client->listen_refused = client->listen_refused && client->awaits_listen;
@@ -561,6 +579,7 @@ bool forward_execute(const struct message *message)
 {
     const struct statement *command = message->server->command;
     struct client *client = message->client;
+    struct expected entry = {.kind = EXPECT_EXECUTE};
     if (command && message->have > WIRE_HEADER_BYTES &&
         message_body(message).ptr[0] == 0) { /* of the unnamed portal */
         if (perform(message, command) || client->awaits_listen)
@@ -569,12 +588,14 @@ bool forward_execute(const struct message *message)
             listen_note(client, statement_text(command));
         if (message_listens_already(message, statement_text(command), false))
             return true;
-        if (message_keep_or_refuse_state(message, EXPECT_EXECUTE, command->traits))
+        unsigned traits = command->traits;
+        (void)message_sets(message, statement_text(command), &traits, &entry);
+        if (message_keep_or_refuse_state(message, EXPECT_EXECUTE, traits))
             return true;
     }
     client->pool->counters->queries += !own_is(client);
     message->server->batch_ran = true;
-    message_expect(message, EXPECT_EXECUTE);
+    expect_push(&message->server->expect, entry);
     message_pass(message);
     return true;
 }

@@ -120,6 +120,57 @@ static bool anything_runs(const struct server *server)
     return runs;
 }
 
+enum { SET_MAX = 32, SET_BYTES_MAX = 1024 }; /* of a session: parameters; bytes of a value */
+
+/* As traits_parameter, of what goes with the session if it is run outside of a transaction. */
+static char take_parameter(const struct message *message, struct slice text, unsigned traits,
+                           char ret_name[PARAMETER_BYTES], struct buffer *ret_value)
+{
+    const struct client *client = message->client;
+    bool only = !(traits & ~(unsigned)(TRAIT_SET | TRAIT_RESET));
+    if (!only || client->pool->mode == POOL_SESSION || client->pool->state == STATE_ALLOW ||
+        client->pinned || message->have < message->size)
+        return 0;
+    char kind = traits_parameter(text, ret_name, ret_value);
+    bool room = params_get(client->params, ret_name).ptr ||
+                params_beyond(client->params, client->startup_params) < SET_MAX;
+    if (kind == 'S' && (!room || buffer_len(ret_value) > SET_BYTES_MAX))
+        return 0;
+    return params_may_move(ret_name) ? kind : 0;
+}
+
+bool message_may_set(const struct message *message, struct slice text, unsigned traits)
+{
+    char name[PARAMETER_BYTES] = "";
+    AUTO_BUFFER value = {0};
+    bool outside = message->server->status == 'I' && !message->server->batch_ran;
+    return (traits & TRAIT_SET) && outside && take_parameter(message, text, traits, name, &value);
+}
+
+bool message_sets(const struct message *message, struct slice text, unsigned *traits,
+                  struct expected *entry)
+{
+    const struct client *client = message->client;
+    char name[PARAMETER_BYTES] = "";
+    AUTO_BUFFER value = {0};
+    if (!(*traits & (TRAIT_SET | TRAIT_RESET)))
+        return false;
+    char kind = take_parameter(message, text, *traits, name, &value);
+    if (kind == 0 || anything_runs(message->server)) {
+        bool one = kind == 'R' && strcasecmp(name, "all") != 0; /* then *traits say it already */
+        bool loses = !one && params_beyond(client->params, client->startup_params) > 0;
+        *traits |= (*traits & TRAIT_RESET) && loses ? TRAIT_SET : 0;
+        return false;
+    }
+    *traits &= ~(unsigned)TRAIT_SET;
+    entry->sets = xstrdup(name);
+    if (kind == 'S') {
+        buffer_append(&value, "", 1);
+        entry->value = xstrdup(buffer_slice(&value).ptr);
+    }
+    return true;
+}
+
 bool message_refuse_sequence(const struct message *message, enum expect_kind kind, unsigned traits)
 {
     static const struct wire_error elsewhere = {

@@ -125,6 +125,8 @@ void forward_query(const struct message *message)
     if (perform_query(message, text, traits))
         return;
     traits |= executed ? executed->traits : 0;
+    struct expected entry = {.kind = EXPECT_QUERY, .clears = traits & TRAIT_DISCARD};
+    bool sets = message_sets(message, text, &traits, &entry);
     if (message_keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
         message_refuse_sequence(message, EXPECT_QUERY, traits))
         return;
@@ -145,12 +147,11 @@ void forward_query(const struct message *message)
     message->server->unnamed_by = 0;
     message->client->pool->counters->queries += !own_is(message->client);
     server_note_query(message->server, text);
-    char reset[64];
-    bool resets = (traits & TRAIT_RESET) && traits_reset(text, reset);
-    expect_push(&message->server->expect,
-                (struct expected){.kind = EXPECT_QUERY,
-                                  .clears = traits & TRAIT_DISCARD,
-                                  .resets = resets ? xstrdup(reset) : NULL});
+    char reset[PARAMETER_BYTES];
+    AUTO_BUFFER value = {0};
+    bool resets = !sets && (traits & TRAIT_RESET) && traits_parameter(text, reset, &value) == 'R';
+    entry.resets = resets ? xstrdup(reset) : NULL;
+    expect_push(&message->server->expect, entry);
     if (channels)
         pass_channels_query(message);
     else if (executed)

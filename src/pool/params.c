@@ -94,6 +94,20 @@ static bool is_meaningless(const char *name)
     return is_of_server(name) || slice_is_one_of_nocase(slice_of(name), names, ARRAY_LEN(names));
 }
 
+bool params_may_move(const char *name)
+{
+    /* Set once, or not as a value; not on a connection that has had temporary tables; another name
+     * for what has one. */
+    static const char *const names[] = {"role",
+                                        "seed",
+                                        "session_preload_libraries",
+                                        "local_preload_libraries",
+                                        "temp_buffers",
+                                        "sort_mem",
+                                        "vacuum_mem"};
+    return !is_of_server(name) && !slice_is_one_of_nocase(slice_of(name), names, ARRAY_LEN(names));
+}
+
 static uint64_t meaning_of(const struct params *set)
 {
     uint64_t hash = 14695981039346656037u;
@@ -222,6 +236,30 @@ struct params *params_with(struct params *params, struct slice name, struct slic
     }
     params_release(&params);
     return intern(made);
+}
+
+struct params *params_without(struct params *params, const char *name)
+{
+    bool found;
+    size_t at = place_of(params, name, &found), count = params->count - 1;
+    if (!found)
+        return params;
+    struct params *made = xcalloc(1, sizeof(*made) + count * sizeof(made->list[0]));
+    made->count = count;
+    for (size_t i = 0; i < count; i++) {
+        const struct param *old = &params->list[i + (i >= at)];
+        made->list[i] = (struct param){xstrdup(old->name), xstrdup(old->value)};
+    }
+    params_release(&params);
+    return intern(made);
+}
+
+size_t params_beyond(const struct params *params, const struct params *base)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < params->count; i++)
+        count += !params_get(base, params->list[i].name).ptr;
+    return count;
 }
 
 struct slice params_get(const struct params *params, const char *name)

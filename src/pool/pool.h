@@ -156,16 +156,17 @@ struct server {
     bool closed;               /* freed at the end of the turn */
     struct watch *watch;       /* the result that comes is to be kept (cache.h); NULL: it is not */
     struct buffer asked_again; /* the batch under way, should it meet a stale plan; or empty */
+    char *sets, *sets_to;      /* what was set (expect.h), and holds when the server is ready */
     char *query_text;          /* of the query under way, where slow ones are logged; else NULL */
     char binding[64];          /* of TLS, for SCRAM */
     uint64_t held_us;          /* by its client, in transactions that are over */
     bool asked;                /* something, since it was lent or the last transaction ended */
     bool served;               /* a client, at some time */
-    bool checked;              /* has logged in, or answered server_check_query, since it was lent */
-    bool fresh;                /* lent, and nothing was asked since */
-    bool listens;              /* is for notifications only */
-    bool finishes;             /* what its client asked for before it left */
-    bool stale;                /* a plan that it keeps is out of date */
+    bool checked;  /* has logged in, or answered server_check_query, since it was lent */
+    bool fresh;    /* lent, and nothing was asked since */
+    bool listens;  /* is for notifications only */
+    bool finishes; /* what its client asked for before it left */
+    bool stale;    /* a plan that it keeps is out of date */
     bool verifies; /* is asked what a statement returns: until then its client is not read on */
     uint64_t described; /* what the Describe that is answered has said so far */
     bool reuses;        /* the batch that is read uses a statement that was prepared before it */
@@ -208,9 +209,9 @@ struct pool {
     char *failure;          /* why the last connection failed, while none has worked since */
     char failure_sqlstate[6];
     const char *failure_hint; /* … and what helps, a constant; NULL: what its SQLSTATE says */
-    uint32_t next_host; /* of the next connection, where hosts take turns */
-    uint64_t retry_us;  /* no further attempt before */
-    uint64_t used_us;   /* when it last had a client or a server */
+    uint32_t next_host;       /* of the next connection, where hosts take turns */
+    uint64_t retry_us;        /* no further attempt before */
+    uint64_t used_us;         /* when it last had a client or a server */
     uint32_t clients, failures;
     uint32_t leaving; /* lent connections that another user of the database is to have */
     uint32_t logins;  /* clients whose login waits for the first connection */

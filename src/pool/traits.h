@@ -7,6 +7,8 @@
 
 #include "slice.h"
 
+struct buffer;
+
 enum trait {
     TRAIT_SET = 1 << 0,        /* SET, RESET, set_config() of what the server does not report */
     TRAIT_PREPARE = 1 << 1,    /* SQL-level PREPARE */
@@ -71,9 +73,12 @@ bool traits_deallocated(struct slice text, char ret_name[64]);
 /* The name in "EXECUTE name …", and where it stands; false: another statement, or several. */
 bool traits_executed(struct slice text, char ret_name[64], struct slice *ret_place);
 
-/* The name in "RESET name" or "SET name TO DEFAULT", "all" for all of them; false: another
- * statement. */
-bool traits_reset(struct slice text, char ret_name[64]);
+/* For a statement that is nothing but "SET [SESSION] name { TO | = } value" with one value: 'S',
+ * the name and the value, as set_config() takes it. For "RESET name" or SET … TO DEFAULT: 'R' and
+ * the name, "all" for all of them. Otherwise, or where it is not certain what the session reads: 0.
+ */
+enum { PARAMETER_BYTES = 128 };
+char traits_parameter(struct slice text, char ret_name[PARAMETER_BYTES], struct buffer *ret_value);
 
 /* For a statement that is LISTEN channel, UNLISTEN channel or UNLISTEN * alone: 'L', 'U' or '*',
  * and the channel, folded as Postgres does; 0 otherwise. */

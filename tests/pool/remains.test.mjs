@@ -62,7 +62,7 @@ for (const [name, [steps, asked, check, parameters]] of Object.entries(ways))
 test("a SET that fails does not unpin the one behind it", async () => {
   const pool = await open();
   const a = await Wire.login(pool.port), b = await Wire.login(pool.port);
-  a.send(query("set work_mem = 'bad'"), query("set work_mem = '5MB'"));
+  a.send(query("select set_config('work_mem', 'bad', false)"), query("select set_config('work_mem', '5MB', false)"));
   await a.until("Z", 2);
   const waits = b.rows("select 1");
   assert.deepEqual(await a.rows("show work_mem"), [["5MB"]]);
@@ -172,7 +172,7 @@ test("another server_reset_query than DISCARD ALL leaves nothing of a pin, nor o
     const pool = await open(`pool_mode = "${mode}"\nserver_reset_query = "${reset}"`);
     const a = await Wire.login(pool.port, { options: "-c search_path=pg_catalog" });
     await a.rows("set timezone = 'Asia/Tokyo'");
-    if (mode === "transaction") await a.rows("set a.stays = 'x'");
+    if (mode === "transaction") await a.rows("select set_config('a.stays', 'x', false)");
     a.close();
     const b = await Wire.login(pool.port);
     assert.deepEqual(await b.rows("select current_setting('timezone') <> 'Asia/Tokyo', nullif(current_setting('a.stays', true), ''), current_setting('search_path') = 'pg_catalog'"), [["t", null, "f"]], `${mode} ${reset}`);
@@ -259,7 +259,7 @@ test("UNLISTEN in a transaction holds at its end, and not if that comes to nothi
   assert.equal(await heard(), 0);
   // Listens already, when it is pinned: not twice.
   await a.rows("listen ch");
-  await a.rows("set a.b = 'x'");
+  await a.rows("create temp table pins ()");
   await a.rows("listen ch");
   a.close();
   await pool.stop();
@@ -269,7 +269,7 @@ test("LISTEN of a pinned session for what it listens to already is one subscript
   const pool = await startPool(`auth = "any"\npool_size = 2\n${database(postgres)}`);
   const a = await Wire.login(pool.port), b = await Wire.login(pool.port);
   await a.rows("listen ch");
-  await a.rows("set a.b = 'x'");
+  await a.rows("create temp table pins ()");
   await a.rows("listen ch");
   await b.rows("notify ch, 'y'");
   await sleep(300);
@@ -480,7 +480,7 @@ test("UNLISTEN of a transaction that is taken away comes to nothing; behind a RO
   await a.query("rollback; unlisten *");
   assert.ok(!(await heard("second")));
   await a.rows("listen ch");
-  await a.rows("set a.b = 'x'");
+  await a.rows("create temp table pins ()");
   a.send(parse("", "listen ch"), bind(), execute(), sync());
   await a.until("Z");
   assert.ok(await heard("third"));

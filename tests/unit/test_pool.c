@@ -114,24 +114,72 @@ static void hashes_by_key_and_bytes(void **state)
     assert_true(hash_bytes(1, SLICE("12345678a")) != hash_bytes(2, SLICE("12345678a")));
 }
 
-static void reads_what_is_reset(void **state)
+static void reads_what_is_set(void **state)
 {
-    char name[64];
+    static const struct {
+        const char *text, *name, *value; /* name NULL: it is not certain; value NULL: reset */
+    } cases[] = {
+        {"reset DateStyle;", "datestyle", NULL},
+        {"/* x */ RESET TIME ZONE", "timezone", NULL},
+        {"reset all", "all", NULL},
+        {"reset app.Tenant", "app.tenant", NULL},
+        {"reset a; reset b", NULL, NULL},
+        {"reset", NULL, NULL},
+        {"set session DateStyle = default", "datestyle", NULL},
+        {"set time zone local", "timezone", NULL},
+        {"set local a to default", NULL, NULL},
+        {"SET client_min_messages TO warning", "client_min_messages", "warning"},
+        {"set session \"Work_Mem\" = '64MB' ;", "Work_Mem", "64MB"},
+        {"set app . tenant = 42", "app.tenant", "42"},
+        {"set session.user_id = '42'", "session.user_id", "42"},
+        {"set a = -1.50", "a", "-1.50"},
+        {"set a = 0", "a", "0"},
+        {"set a = 'it''s'", "a", "it's"},
+        {"set a = ''", "a", ""},
+        {"set a = ON", "a", "on"},
+        {"set a = \"Mixed\"", "a", "Mixed"},
+        {"set search_path to '$user'", "search_path", "\"$user\""},
+        {"set search_path = 'a, b'", "search_path", "\"a, b\""},
+        {"set search_path = ''", "search_path", "\"\""},
+        {"set search_path = public", "search_path", "public"},
+        {"set search_path = \"a\"\"b\"", "search_path", "\"a\"\"b\""},
+        {"set a = 1, 2", NULL, NULL},
+        {"set a = 1; select 1", NULL, NULL},
+        {"set a = 010", NULL, NULL},
+        {"set a = -0", NULL, NULL},
+        {"set a = 1e3", NULL, NULL},
+        {"set a = 64kB", NULL, NULL},
+        {"set a = 1.", NULL, NULL},
+        {"set a = + 1", NULL, NULL},
+        {"set a = 'x'\n'y'", NULL, NULL},
+        {"set a = 'x", NULL, NULL},
+        {"set a = E'x'", NULL, NULL},
+        {"set a = U&'x'", NULL, NULL},
+        {"set a = $$x$$", NULL, NULL},
+        {"set a = 'x\\'", NULL, NULL},
+        {"set a = '\xc3\xa9'", NULL, NULL},
+        {"set a =", NULL, NULL},
+        {"set a from current", NULL, NULL},
+        {"set local a = 1", NULL, NULL},
+        {"set time zone 'UTC'", NULL, NULL},
+        {"set time zone interval '1' hour to minute", NULL, NULL},
+        {"set role x", NULL, NULL},
+        {"set session authorization x", NULL, NULL},
+        {"set session characteristics as transaction read only", NULL, NULL},
+        {"set transaction read only", NULL, NULL},
+        {"select 1", NULL, NULL},
+    };
     (void)state;
-    assert_true(traits_reset(SLICE("reset DateStyle;"), name));
-    assert_string_equal(name, "datestyle");
-    assert_true(traits_reset(SLICE("/* x */ RESET TIME ZONE"), name));
-    assert_string_equal(name, "timezone");
-    assert_true(traits_reset(SLICE("reset all"), name));
-    assert_string_equal(name, "all");
-    assert_false(traits_reset(SLICE("reset a; reset b"), name));
-    assert_false(traits_reset(SLICE("reset"), name));
-    assert_false(traits_reset(SLICE("set a = 1"), name));
-    assert_true(traits_reset(SLICE("set session DateStyle = default"), name));
-    assert_string_equal(name, "datestyle");
-    assert_true(traits_reset(SLICE("set time zone local"), name));
-    assert_string_equal(name, "timezone");
-    assert_false(traits_reset(SLICE("set local a to default"), name));
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char name[PARAMETER_BYTES] = "";
+        AUTO_BUFFER value = {0};
+        char kind = traits_parameter(slice_of(cases[i].text), name, &value);
+        char expected = !cases[i].name ? 0 : cases[i].value ? 'S' : 'R';
+        if (kind != expected || (kind && strcmp(name, cases[i].name) != 0) ||
+            (kind == 'S' && !slice_equal(buffer_slice(&value), slice_of(cases[i].value))))
+            fail_msg("%s: %c %s %.*s", cases[i].text, kind ? kind : '0', name,
+                     (int)buffer_len(&value), buffer_slice(&value).ptr);
+    }
 }
 
 static void outlines_a_text_without_its_data(void **state)
@@ -277,6 +325,13 @@ static void keeps_sets_of_parameters_once(void **state)
     buffer_append(&sql, "", 1);
     assert_string_equal(sql.data,
                         "RESET \"x\".\"y\";SELECT pg_catalog.set_config('TimeZone','x',false)");
+    assert_int_equal(params_beyond(a, b), 1);
+    a = params_without(params_without(a, "X.Y"), "none");
+    assert_int_equal(params_beyond(a, b), 0);
+    a = params_with(a, SLICE("timezone"), SLICE("x"));
+    a = params_without(a, "a");
+    b = params_without(b, "A");
+    assert_ptr_equal(a, b);
     params_release(&a);
     params_release(&b);
 }
@@ -339,7 +394,7 @@ int main(void)
         cmocka_unit_test(finds_what_outlives_a_transaction),
         cmocka_unit_test(knows_what_it_can_not_see),
         cmocka_unit_test(hashes_by_key_and_bytes),
-        cmocka_unit_test(reads_what_is_reset),
+        cmocka_unit_test(reads_what_is_set),
         cmocka_unit_test(outlines_a_text_without_its_data),
         cmocka_unit_test(reads_names_as_postgres_does),
         cmocka_unit_test(proves_as_the_standard_shows),
