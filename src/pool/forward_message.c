@@ -44,10 +44,12 @@ bool forward_renames(const struct client *client)
     return has_some || (pool->mode != POOL_SESSION && pool->config->statements_max > 0);
 }
 
-/* What a client that is pinned has set is not known: it shares nothing with others. */
+/* What a client that is pinned has set is not known, nor whether a SET of the same batch will have
+ * been: it shares nothing with others. */
 static struct meaning meaning_to(const struct client *client)
 {
-    bool alone = client->pinned && client->pool->mode != POOL_SESSION;
+    bool sets = client->server && client->server->sets_now;
+    bool alone = (client->pinned || sets) && client->pool->mode != POOL_SESSION;
     uint64_t own = alone ? client->id * 0x9e3779b97f4a7c15u : 0;
     return (struct meaning){params_meaning(client->params) ^ own, params_reading(client->params)};
 }
@@ -163,6 +165,7 @@ bool message_sets(const struct message *message, struct slice text, unsigned *tr
         return false;
     }
     *traits &= ~(unsigned)TRAIT_SET;
+    message->server->sets_now = true;
     entry->sets = xstrdup(name);
     if (kind == 'S') {
         buffer_append(&value, "", 1);

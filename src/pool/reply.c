@@ -510,7 +510,7 @@ static void on_ready(struct reply *reply)
     if (server->client && server->status == 'I')
         client_settle_params(server->client);
     server->progress_us = pool_now();
-    server->copy_in = server->resets = false;
+    server->copy_in = server->resets = server->sets_now = false;
     if (server->status == 'I' && server->expect.count == 0) {
         if (server->client && server->client->unlistens)
             listen_settle(server->client, !server->rolled_back);

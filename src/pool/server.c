@@ -366,7 +366,7 @@ static void part(struct server *server)
     server->held_us = 0;
     server->client = NULL;
     server->copy_in = server->failed = server->retries = server->verifies = false;
-    server->pin_unproved = server->rolled_back = false;
+    server->pin_unproved = server->rolled_back = server->sets_now = false;
     cache_unwatch(server);
     reply_drop_set(server);
     listen_settle(client, false);

@@ -122,6 +122,17 @@ test("a statement of before a SET that is prepared anew is nobody else's", async
   await pool.stop();
 });
 
+test("a statement behind a SET of its own batch is nobody else's", async () => {
+  const pool = await open();
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  const asks = [parse("s", "select count(*) from (values (null::int)) v (a) where a = null"), bind("", "s"), execute(), sync()];
+  for (const [wire, set, told] of [[a, [parse("", "set transform_null_equals = on"), bind(), execute()], "1"], [b, [], "0"]]) {
+    wire.send(...set, ...asks);
+    assert.equal((await wire.until("Z")).find(({ type }) => type === "D").body.toString("latin1", 6), told);
+  }
+  await pool.stop();
+});
+
 test("a pinned session's statements are its own", async () => {
   const pool = await open();
   const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
