@@ -130,15 +130,29 @@ uint64_t params_meaning(const struct params *params)
     return params->meaning;
 }
 
-/* As servers call them: in all others the bytes of a character after its first one are no ASCII. */
+/* May a later byte of a character be one of ASCII? Not in these, by any of the names that Postgres
+ * takes; all others are SJIS, BIG5, GBK and the like. */
+static bool is_wide(struct slice encoding)
+{
+    static const char *const plain[] = {"utf8",    "unicode", "sqlascii", "latin",
+                                        "iso8859", "koi8",    "euc",      "mule",
+                                        "win1",    "win8",    "windows1", "windows8"};
+    char letters[32] = "";
+    for (size_t i = 0, len = 0; i < encoding.len && len < sizeof(letters) - 1; i++)
+        if (isalnum((unsigned char)encoding.ptr[i]))
+            letters[len++] = (char)tolower((unsigned char)encoding.ptr[i]);
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+        if (slice_starts_with(slice_of(letters), slice_of(plain[i])))
+            return false;
+    return true;
+}
+
 static unsigned reading_of(const struct params *set)
 {
-    static const char *const wide[] = {"BIG5", "GB18030",        "GBK", "JOHAB",
-                                       "SJIS", "SHIFT_JIS_2004", "UHC"};
     struct slice encoding = params_get(set, "client_encoding");
     struct slice conforming = params_get(set, "standard_conforming_strings");
     unsigned reading = 0;
-    if (encoding.ptr && slice_is_one_of_nocase(encoding, wide, ARRAY_LEN(wide)))
+    if (encoding.ptr && is_wide(encoding))
         reading |= READING_WIDE;
     if (conforming.ptr && !slice_equal_nocase(conforming, SLICE("on")))
         reading |= READING_ESCAPES;

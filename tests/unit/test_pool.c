@@ -353,6 +353,10 @@ static void tells_what_texts_mean(void **state)
     }
     struct params *set = params_with(params_hold(none), SLICE("client_encoding"), SLICE("SJIS"));
     assert_int_equal(params_reading(set), READING_WIDE);
+    set = params_with(set, SLICE("client_encoding"), SLICE("Shift-JIS"));
+    assert_int_equal(params_reading(set), READING_WIDE);
+    set = params_with(set, SLICE("client_encoding"), SLICE("windows-1252"));
+    assert_int_equal(params_reading(set), 0);
     set = params_with(set, SLICE("client_encoding"), SLICE("EUC_JP"));
     set = params_with(set, SLICE("standard_conforming_strings"), SLICE("off"));
     assert_int_equal(params_reading(set), READING_ESCAPES);
