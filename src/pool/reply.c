@@ -341,12 +341,15 @@ static void forget_set(struct server *server, struct client *client, const char 
 
 /* The parameter, or all of them, is what the connection began with; the session began with its own,
  * which is set before its next transaction. */
-static void reset_to_startup(struct server *server, struct client *client, const char *which)
+static void reset_to_startup(struct server *server, struct client *client, const char *which,
+                             bool reported, bool others)
 {
     struct slice name, value;
     for (size_t i = 0; i < params_count(client->startup_params); i++) {
         params_at(client->startup_params, i, &name, &value);
         if (strcasecmp(which, "all") != 0 && strcasecmp(which, name.ptr) != 0)
+            continue;
+        if (params_get(server->base_params, name.ptr).ptr ? !reported : !others)
             continue;
         client->params = params_with(client->params, name, value);
         if (slice_equal(params_get(server->base_params, name.ptr), value))
@@ -354,23 +357,21 @@ static void reset_to_startup(struct server *server, struct client *client, const
         else
             server->params = params_with(server->params, name, SLICE("(reset)"));
     }
-    forget_set(server, client, which);
+    if (others)
+        forget_set(server, client, which);
 }
 
 /* What was set outside of a transaction: its session has it from now on, or is back to what it
  * began with, wherever it goes on. What the server reports is as it has said it. */
-static void settle_set(struct server *server)
+static void apply_set(struct server *server)
 {
     struct client *client = server->client;
     AUTO_TEXT name = TAKE(server->sets);
     AUTO_TEXT value = TAKE(server->sets_to);
-    if (!name || !client)
+    if (!name || !client || client->pinned) /* then the server keeps it */
         return;
-    if (server->status != 'I') { /* a block has begun since: it may come to nothing with that */
-        client->pool->counters->pins += !client->pinned;
-        client->pinned = server->dirty = true;
-    } else if (!value) {
-        reset_to_startup(server, client, name);
+    if (!value) {
+        reset_to_startup(server, client, name, false, true);
     } else if (!params_get(server->base_params, name).ptr) {
         client->params = params_with(client->params, slice_of(name), slice_of(value));
         server->params = params_with(server->params, slice_of(name), slice_of(value));
@@ -378,10 +379,28 @@ static void settle_set(struct server *server)
     params_accept(client->params);
 }
 
+/* At the end of its batch. */
+static void settle_set(struct server *server)
+{
+    struct client *client = server->client;
+    if (server->sets && client && !client->pinned && server->status != 'I') {
+        client->pool->counters->pins++; /* a block has begun since: it comes to nothing with that */
+        client->pinned = server->dirty = true;
+    }
+    apply_set(server);
+}
+
 /* It may have come to nothing, or nobody has it any more. */
 void reply_drop_set(struct server *server)
 {
+    struct client *client = server->client;
     server->dirty = server->dirty || server->sets;
+    if (server->sets && client && server->settled_params) {
+        params_release(&client->params);
+        client->params = params_hold(server->settled_params);
+        params_release(&server->params);
+        server->params = params_hold(server->settled_params);
+    }
     text_free(&server->sets);
     text_free(&server->sets_to);
 }
@@ -414,16 +433,22 @@ static void on_tag(struct server *server, struct slice tag)
     server->rolled_back = server->rolled_back || slice_starts_with(tag, SLICE("ROLLBACK"));
     server->resets = server->resets || is_reset || (reset && is_set) || (sets && !head->value);
     if (client && reset && server->resets)
-        reset_to_startup(server, client, reset);
+        reset_to_startup(server, client, reset, true, true);
     server->dirty = server->dirty || (is_reset && !reset && !sets); /* of which, was not seen */
     if (sets) {
         server->sets = TAKE(head->sets);
         server->sets_to = TAKE(head->value);
+        if (client && !server->sets_to) /* at once: the server may report another value yet */
+            reset_to_startup(server, client, server->sets, true, false);
     }
-    if (!client)
+    if (!client || slice_starts_with(tag, SLICE("ROLLBACK")))
         reply_drop_set(server);
+    else if (slice_starts_with(tag, SLICE("COMMIT")))
+        apply_set(server); /* of a batch that goes on */
     if (!slice_equal(tag, SLICE("DISCARD ALL\0")))
         return;
+    server->resets = true;
+    reply_drop_set(server);
     params_release(&server->params);
     server->params = params_hold(server->base_params);
     bool last = is_last(&server->expect); /* else what follows may have left something again */

@@ -365,6 +365,11 @@ test("a SET whose batch fails behind it has not been; in a block that begins beh
   assert.ok(errorOf(await a.until("Z")));
   assert.deepEqual(await b.rows("show work_mem"), [["4MB"]]);
   assert.deepEqual(await a.rows("show work_mem"), [["6MB"]]);
+  for (const texts of [["set work_mem = '5MB'", "rollback"], ["reset work_mem", "rollback"]]) {
+    sends(...texts);
+    assert.equal(errorOf(await a.until("Z")), undefined);
+    for (const wire of [b, a]) assert.deepEqual(await wire.rows("show work_mem"), [[wire === a ? "6MB" : "4MB"]]);
+  }
   assert.equal(errorOf(await a.query("set work_mem = 'much'")).C, "22023");
   for (const wire of [b, a]) assert.deepEqual(await wire.rows("show work_mem"), [[wire === a ? "6MB" : "4MB"]]);
   sends("set work_mem = '7MB'", "begin");
@@ -609,6 +614,9 @@ test("RESET goes back to what the session began with", async () => {
     await wire.rows("reset all");
     assert.deepEqual(await wire.rows("show work_mem"), [["1234kB"]]);
     assert.deepEqual(await wire.rows("show datestyle"), [["German, DMY"]]);
+    await wire.rows("set datestyle to iso, mdy");
+    await wire.rows("discard all");
+    assert.deepEqual(await wire.rows("show datestyle"), [["German, DMY"]], `DISCARD ALL, ${mode}`);
     await pool.stop();
   }
 });

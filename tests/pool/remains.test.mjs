@@ -122,6 +122,36 @@ test("a statement of before a SET that is prepared anew is nobody else's", async
   await pool.stop();
 });
 
+test("sessions that set, reset and undo at random have what they would have without a pool", { timeout: 120000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 4\n${database(postgres)}`); // as many as there are sessions: any may be pinned
+  let seed = process.env.WEIR_SEED === "random" ? Date.now() & 0xffffff : Number(process.env.WEIR_SEED ?? 7);
+  const began = seed;
+  const random = (below) => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) >> 8) % below;
+  const pick = (list) => list[random(list.length)];
+  const settings = ["set work_mem = '5MB'", "set work_mem to 8192", "reset work_mem", "set work_mem to default", "reset all", "discard all", "set app.x = 'a'", "reset app.x", "set search_path = 'a, b'", "reset search_path",
+    "set timezone = 'Asia/Tokyo'", "set transform_null_equals = on", "set work_mem = 'bad'", "set local work_mem = '7MB'", "select 1/0", "set role postgres", "select set_config('work_mem', '9MB', false)"];
+  const sql = () => (random(6) === 0 ? pick(["begin", "commit", "rollback", "savepoint s", "rollback to s"]) : pick(settings));
+  const extended = () => [parse("", sql()), bind(), execute()];
+  const ways = [() => [query(sql())], () => [...extended(), sync()], () => [...extended(), ...extended(), sync()], () => [query(sql()), ...extended(), sync()], () => [query(`${sql()}; ${sql()}`)]];
+  const state = query("select current_setting('work_mem'), nullif(current_setting('app.x', true), ''), current_setting('search_path'), current_setting('timezone'), current_setting('transform_null_equals')");
+  for (let round = 0; round < 60; round++) {
+    const sessions = await Promise.all([0, 1, 2].map(() => Promise.all([pool, postgres].map(({ port }) => Wire.login(port)))));
+    const sent = [];
+    for (let step = 0; step < 25; step++) {
+      const who = random(3), messages = pick(ways)();
+      sent.push(`${who}: ${messages.map((bytes) => bytes.toString("latin1").replace(/[^ -~]+/g, "|")).join(" ")}`);
+      const [told, meant] = await Promise.all(sessions[who].map(async (wire) => {
+        wire.send(...messages, state);
+        const ends = messages.filter((bytes) => "QS".includes(String.fromCharCode(bytes[0]))).length + 1;
+        return (await wire.until("Z", ends)).filter(({ type }) => "CDEZ".includes(type)).map((reply) => (reply.type === "E" ? errorOf([reply]).C : show(reply)));
+      }));
+      assert.deepEqual(told, meant, `seed ${began}:\n${sent.join("\n")}`);
+    }
+    for (const wire of sessions.flat()) wire.close();
+  }
+  await pool.stop();
+});
+
 test("a statement behind a SET of its own batch is nobody else's", async () => {
   const pool = await open();
   const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
