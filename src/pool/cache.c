@@ -129,8 +129,7 @@ static bool read_query(struct client *client, struct slice body, struct request 
         return false;
     buffer_append_slice(&statement, body);
     wire_u16(&statement, 0);
-    request->statement = statements_intern(client->pool->statements, buffer_slice(&statement),
-                                           params_meaning(client->params));
+    request->statement = forward_intern(client, buffer_slice(&statement));
     return append(request, 'Q');
 }
 
@@ -144,8 +143,7 @@ static bool read_parse(struct client *client, struct slice body, struct request 
         (names_get(&client->names, request->name) || !forward_has_room(client, body)))
         return false;
     request->parses = true;
-    request->statement =
-        statements_intern(client->pool->statements, body, params_meaning(client->params));
+    request->statement = forward_intern(client, body);
     return true;
 }
 

@@ -763,10 +763,13 @@ static void tell_of_wait(struct client *client)
     client_send_buffer(client, &out);
 }
 
-/* It may ask without a server being told: of the cache, or to be refused. */
+/* It asks nothing: nor of the cache, nor to be refused, of which no server knows. One that keeps its
+ * server, in no transaction, is idle as well. */
 static bool is_idle(const struct client *client)
 {
-    if (client->state != CLIENT_READY || client->server || client->awaited || client->awaits_listen)
+    if (client->state != CLIENT_READY || client->awaited || client->awaits_listen)
+        return false;
+    if (client->server && (!server_is_free(client->server) || client->pool->replication))
         return false;
     int64_t limit_ms = client->pool->limits.client_idle_ms;
     return pool_passed(client->since_us, limit_ms) && pool_passed(client->active_us, limit_ms);

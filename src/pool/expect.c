@@ -40,6 +40,8 @@ void expected_done(struct expected *entry)
     text_free(&entry->called);
     text_free(&entry->refusal);
     text_free(&entry->resets);
+    text_free(&entry->sets);
+    text_free(&entry->value);
 }
 
 static void grow(struct expect *expect)

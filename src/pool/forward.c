@@ -171,9 +171,11 @@ static bool must_wait(const struct client *client, struct slice message)
     case 'E':
         return client->server->command != NULL;
     case 'Q':
-        return traits_of((struct slice){message.ptr + WIRE_HEADER_BYTES,
-                                        message.len - WIRE_HEADER_BYTES}) &
-               (TRAIT_DEALLOCATE | TRAIT_LISTEN | TRAIT_UNLISTEN | TRAIT_EXECUTE);
+        return traits_of(
+                   (struct slice){message.ptr + WIRE_HEADER_BYTES, message.len - WIRE_HEADER_BYTES},
+                   0) &
+               (TRAIT_DEALLOCATE | TRAIT_LISTEN | TRAIT_UNLISTEN | TRAIT_EXECUTE | TRAIT_SET |
+                TRAIT_RESET);
     default:
         return false;
     }

@@ -65,9 +65,14 @@ bool forward_own_statements(const struct message *message)
     before = message->server->expect.count;
     while ((statement = prepared_other(prepared, &client->names)))
         unprepare(message, statement);
-    for (uint32_t i = 0; i < client->names.cap && prepared_count(prepared) < room; i++)
-        if ((statement = names_at(&client->names, i)) && !prepared_use(prepared, statement))
+    for (uint32_t i = 0; i < client->names.cap && prepared_count(prepared) < room; i++) {
+        struct slice name;
+        uint64_t told;
+        names_name_at(&client->names, i, &name, &told);
+        statement = name.ptr ? message_statement(message, name) : NULL;
+        if (statement && !prepared_use(prepared, statement))
             forward_prepare(message, statement, (struct expected){.kind = EXPECT_OWN_PARSE});
+    }
     return message->server->expect.count > before;
 }
 
@@ -78,13 +83,16 @@ static void set_server_unnamed(struct server *server, struct statement *statemen
     server->unnamed_result = 0;
 }
 
-/* LISTEN alone waits for its Execute: the pool may do it itself. */
-static unsigned traits_to_keep(const struct statement *statement)
+/* LISTEN and SET alone wait for their Execute: the pool may listen itself, and what is set outside
+ * of a transaction goes with its session. */
+static unsigned traits_to_keep(const struct message *message, const struct statement *statement)
 {
     char channel[64];
-    bool waits =
-        (statement->traits & TRAIT_LISTEN) && traits_listen(statement_text(statement), channel);
-    return waits ? statement->traits & ~(unsigned)TRAIT_LISTEN : statement->traits;
+    struct slice text = statement_text(statement);
+    unsigned traits = statement->traits;
+    if ((traits & TRAIT_LISTEN) && traits_listen(text, channel))
+        return traits & ~(unsigned)TRAIT_LISTEN;
+    return message_may_set(message, text, traits) ? traits & ~(unsigned)TRAIT_SET : traits;
 }
 
 void forward_refuse_parse(const struct message *message, const struct wire_error *error)
@@ -101,8 +109,7 @@ static struct statement *intern(const struct message *message, struct slice body
 {
     struct client *client = message->client;
     struct prepared *prepared = &message->server->prepared;
-    struct statement *statement =
-        statements_intern(client->pool->statements, body, params_meaning(client->params));
+    struct statement *statement = forward_intern(client, body);
     while (statement->references == 1 && prepared->bytes > PREPARED_BYTES_KEPT && pool_is_full())
         unprepare(message, prepared_oldest(prepared));
     if (statement->references == 1 && pool_is_full()) {
@@ -119,7 +126,7 @@ static void on_parse_unnamed(const struct message *message, struct slice body)
     struct statement *statement = intern(message, body);
     if (!statement)
         return;
-    if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(statement))) {
+    if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(message, statement))) {
         statement_release(&statement);
         client_set_unnamed(client, NULL);
         return;
@@ -161,7 +168,7 @@ static void parse_again(const struct message *message, struct slice name, struct
 static void on_parse_named(const struct message *message, struct slice name, struct slice body)
 {
     struct client *client = message->client;
-    struct statement *there = names_get(&client->names, name);
+    struct statement *there = message_statement(message, name);
     if (there) {
         parse_again(message, name, there, body);
         return;
@@ -173,7 +180,7 @@ static void on_parse_named(const struct message *message, struct slice name, str
     struct statement *statement = intern(message, body);
     if (!statement)
         return;
-    if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(statement))) {
+    if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(message, statement))) {
         statement_release(&statement);
         return;
     }
@@ -206,7 +213,8 @@ bool forward_parse(const struct message *message)
     if (!wire_take_text(&body, &name) || !wire_parse_text(body, &text))
         return false;
     if (!forward_renames(message->client)) {
-        unsigned traits = traits_of(text) | (name.len > 0 ? TRAIT_NAMED : 0);
+        unsigned traits = traits_of(text, params_reading(message->client->params)) |
+                          (name.len > 0 ? TRAIT_NAMED : 0);
         if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits) ||
             message_refuse_sequence(message, EXPECT_PARSE, traits))
             return true;
@@ -265,7 +273,7 @@ bool forward_verify(const struct message *message)
         !wire_take_text(&rest, &portal) || !wire_take_text(&rest, &name))
         return false;
     bool unnamed = name.len == 0;
-    struct statement *statement = unnamed ? client->unnamed : names_get(&client->names, name);
+    struct statement *statement = unnamed ? client->unnamed : message_statement(message, name);
     if (!statement || told(client, name) == 0)
         return false;
     const uint64_t *result = result_of(server, name, statement);
@@ -320,7 +328,7 @@ static bool find_statement(const struct message *message, enum expect_kind kind,
                            struct statement **ret_statement)
 {
     struct client *client = message->client;
-    *ret_statement = names_get(&client->names, name);
+    *ret_statement = message_statement(message, name);
     if (*ret_statement) {
         if (kind == EXPECT_BIND && has_changed(message, name, *ret_statement)) {
             message_refuse(message, kind, &changed_result);
@@ -452,13 +460,27 @@ static void bind_channels(const struct message *message, struct slice before, st
     listen_append_channels(client, &body);
     buffer_append(&body, "", 1);
     wire_u16(&body, 0);
-    struct statement *statement = statements_intern(client->pool->statements, buffer_slice(&body),
-                                                    params_meaning(client->params));
+    struct statement *statement = forward_intern(client, buffer_slice(&body));
     if (!prepared_use(&message->server->prepared, statement))
         forward_prepare(message, statement, (struct expected){.kind = EXPECT_OWN_PARSE});
     pass_renamed(message, before, name, statement);
     message_expect(message, EXPECT_BIND);
     statement_release(&statement);
+}
+
+/* What waits for the Execute of its portal: of the unnamed one, it is known what that runs. True:
+ * it was refused. */
+static bool keep_command(const struct message *message, struct statement *statement, bool named)
+{
+    unsigned traits = statement->traits;
+    struct expected none = {0};
+    if (!named) {
+        message->server->command = statement_hold(statement);
+        return false;
+    }
+    (void)message_sets(message, SLICE(""), &traits, &none);
+    traits &= TRAIT_LISTEN | TRAIT_SET;
+    return traits && message_keep_or_refuse_state(message, EXPECT_BIND, traits);
 }
 
 bool forward_bind(const struct message *message)
@@ -469,21 +491,20 @@ bool forward_bind(const struct message *message)
         return false;
     struct client *client = message->client;
     struct statement *statement = !forward_renames(client) ? NULL
-                                  : name.len > 0           ? names_get(&client->names, name)
+                                  : name.len > 0           ? message_statement(message, name)
                                                            : client->unnamed;
     statement_release(&message->server->command);
     if (statement && message_refuse_sequence(message, EXPECT_BIND, statement->traits))
         return true;
-    unsigned keeps = statement ? traits_to_keep(statement) & TRAITS_LEFT : 0;
-    if (keeps && !(client->pinned && is_parsed_now(message->server, statement)) &&
-        message_keep_or_refuse_state(message, EXPECT_BIND, keeps))
+    unsigned keeps = statement ? traits_to_keep(message, statement) : 0;
+    bool waits = statement && (statement->traits != keeps || (keeps & TRAITS_COMMAND) ||
+                               (keeps & (TRAIT_RESET | TRAIT_SET)) == TRAIT_RESET);
+    if ((keeps & TRAITS_LEFT) && !(client->pinned && is_parsed_now(message->server, statement)) &&
+        message_keep_or_refuse_state(message, EXPECT_BIND, keeps & TRAITS_LEFT))
         return true;
-    if (statement && (statement->traits & TRAITS_COMMAND) && portal.len == 0)
-        message->server->command = statement_hold(statement);
-    else if (statement && (statement->traits & TRAIT_LISTEN) &&
-             message_keep_or_refuse_state(message, EXPECT_BIND, TRAIT_LISTEN))
+    if (waits && keep_command(message, statement, portal.len > 0))
         return true;
-    else if (statement && (statement->traits & TRAIT_UNLISTEN))
+    if (statement && (statement->traits & TRAIT_UNLISTEN) && portal.len > 0)
         listen_note(client, statement_text(statement));
     if (statement && (statement->traits & TRAIT_SIGNAL) && message->server->status != 'E')
         signals_in_bind(client, statement, rest);
@@ -564,7 +585,8 @@ static bool perform(const struct message *message, const struct statement *comma
         if (message->server->status != 'E' && traits_deallocated(text, name) &&
             names_remove(&client->names, slice_of(name)))
             tag = "DEALLOCATE";
-    } else if (!client->listen_refused && message_may_listen(message)) {
+    } else if ((command->traits & (TRAIT_LISTEN | TRAIT_UNLISTEN)) && !client->listen_refused &&
+               message_may_listen(message)) {
         tag = listen_command(client, text);
     }
     client->listen_refused = client->listen_refused && client->awaits_listen;
@@ -578,6 +600,7 @@ bool forward_execute(const struct message *message)
 {
     const struct statement *command = message->server->command;
     struct client *client = message->client;
+    struct expected entry = {.kind = EXPECT_EXECUTE};
     if (command && message->have > WIRE_HEADER_BYTES &&
         message_body(message).ptr[0] == 0) { /* of the unnamed portal */
         if (perform(message, command) || client->awaits_listen)
@@ -586,12 +609,14 @@ bool forward_execute(const struct message *message)
             listen_note(client, statement_text(command));
         if (message_listens_already(message, statement_text(command), false))
             return true;
-        if (message_keep_or_refuse_state(message, EXPECT_EXECUTE, command->traits))
+        unsigned traits = command->traits;
+        (void)message_sets(message, statement_text(command), &traits, &entry);
+        if (message_keep_or_refuse_state(message, EXPECT_EXECUTE, traits))
             return true;
     }
     client->pool->counters->queries += !own_is(client);
     message->server->batch_ran = true;
-    message_expect(message, EXPECT_EXECUTE);
+    expect_push(&message->server->expect, entry);
     message_pass(message);
     return true;
 }

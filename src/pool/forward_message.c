@@ -46,6 +46,33 @@ bool forward_renames(const struct client *client)
     return has_some || (pool->mode != POOL_SESSION && pool->config->statements_max > 0);
 }
 
+/* What a client that is pinned has set is not known, nor whether a SET of the same batch will have
+ * been: it shares nothing with others. */
+static struct meaning meaning_to(const struct client *client)
+{
+    bool sets = client->server && client->server->sets_now;
+    bool alone = (client->pinned || sets) && client->pool->mode != POOL_SESSION;
+    uint64_t own = alone ? client->id * 0x9e3779b97f4a7c15u : 0;
+    return (struct meaning){params_meaning(client->params) ^ own, params_reading(client->params)};
+}
+
+struct statement *forward_intern(const struct client *client, struct slice body)
+{
+    return statements_intern(client->pool->statements, body, meaning_to(client));
+}
+
+struct statement *message_statement(const struct message *message, struct slice name)
+{
+    struct client *client = message->client;
+    struct statement *was = names_get(&client->names, name);
+    if (!was || was->meaning.number == meaning_to(client).number ||
+        prepared_use(&message->server->prepared, was))
+        return was;
+    struct statement *now = forward_intern(client, (struct slice){was->body, was->body_bytes});
+    names_replace(&client->names, name, now);
+    return now;
+}
+
 /* ---- session state ---- */
 
 /* Locks and libraries outlive the error of the statement that has brought them. */
@@ -95,6 +122,60 @@ static bool anything_runs(const struct server *server)
         runs = kind == EXPECT_QUERY || kind == EXPECT_EXECUTE;
     }
     return runs;
+}
+
+enum { SET_MAX = 32, SET_BYTES_MAX = 1024 }; /* of a session: parameters; bytes of a value */
+
+/* As traits_parameter, of what goes with the session if it is run outside of a transaction. */
+static char take_parameter(const struct message *message, struct slice text, unsigned traits,
+                           char ret_name[PARAMETER_BYTES], struct buffer *ret_value)
+{
+    const struct client *client = message->client;
+    bool only = !(traits & ~(unsigned)(TRAIT_SET | TRAIT_RESET));
+    if (!only || client->pool->mode == POOL_SESSION || client->pool->state == STATE_ALLOW ||
+        client->pinned || message->have < message->size)
+        return 0;
+    char kind = traits_parameter(text, ret_name, ret_value);
+    bool room = params_get(client->params, ret_name).ptr ||
+                params_beyond(client->params, client->startup_params) < SET_MAX;
+    if (kind == 'S' && (!room || buffer_len(ret_value) > SET_BYTES_MAX))
+        return 0;
+    return params_may_move(ret_name) ? kind : 0;
+}
+
+bool message_may_set(const struct message *message, struct slice text, unsigned traits)
+{
+    char name[PARAMETER_BYTES] = "";
+    AUTO_BUFFER value = {0};
+    bool outside = message->server->status == 'I' && !message->server->batch_ran;
+    return (traits & TRAIT_SET) && outside && take_parameter(message, text, traits, name, &value);
+}
+
+bool message_sets(const struct message *message, struct slice text, unsigned *traits,
+                  struct expected *entry)
+{
+    const struct client *client = message->client;
+    char name[PARAMETER_BYTES] = "";
+    AUTO_BUFFER value = {0};
+    if (!(*traits & (TRAIT_SET | TRAIT_RESET)))
+        return false;
+    char kind = take_parameter(message, text, *traits, name, &value);
+    if (kind == 0 || anything_runs(message->server)) {
+        bool one = kind == 'R' && strcasecmp(name, "all") != 0; /* then *traits say it already */
+        bool has_set =
+            message->server->sets_now || params_beyond(client->params, client->startup_params) > 0;
+        bool loses = !one && has_set;
+        *traits |= (*traits & TRAIT_RESET) && loses ? TRAIT_SET : 0;
+        return false;
+    }
+    *traits &= ~(unsigned)TRAIT_SET;
+    message->server->sets_now = true;
+    entry->sets = xstrdup(name);
+    if (kind == 'S') {
+        buffer_append(&value, "", 1);
+        entry->value = xstrdup(buffer_slice(&value).ptr);
+    }
+    return true;
 }
 
 bool message_refuse_sequence(const struct message *message, enum expect_kind kind, unsigned traits)

@@ -23,6 +23,18 @@ void message_pass(const struct message *message);
  * client gets our error for it. */
 void message_refuse(const struct message *message, enum expect_kind kind,
                     const struct wire_error *error);
+/* What the client means by a name; NULL: nothing. Where the server does not have it and the session
+ * reads texts otherwise than it did (it has set a parameter), it is one that the server can get
+ * without giving those something else who mean what it was. Borrowed. */
+struct statement *message_statement(const struct message *message, struct slice name);
+/* A statement that does nothing but set or reset one parameter, alone and outside of a transaction:
+ * its session has that from then on, on whatever connection it goes on, so that it leaves nothing
+ * behind. True: it is so, *traits say it no more, and *entry does. Else a RESET of what was set
+ * this way counts as something that is left behind. */
+bool message_sets(const struct message *message, struct slice text, unsigned *traits,
+                  struct expected *entry);
+/* Will it be, perhaps, when it is executed? As far as is known now. */
+bool message_may_set(const struct message *message, struct slice text, unsigned traits);
 /* By what its statement would leave behind (traits.h). True: it was refused. */
 bool message_keep_or_refuse_state(const struct message *message, enum expect_kind kind,
                                   unsigned traits);

@@ -68,7 +68,7 @@ static struct statement *executed_by(const struct message *message, struct slice
     if (message->have < message->size || !forward_renames(message->client) ||
         message->server->status == 'E' || !traits_executed(text, name, ret_place))
         return NULL;
-    return names_get(&message->client->names, slice_of(name));
+    return message_statement(message, slice_of(name));
 }
 
 /* With the name as the server knows it, instead of what stands at `place`. */
@@ -118,12 +118,15 @@ void forward_query(const struct message *message)
     struct slice text = message_body(message);
     if (text.len > 0 && message->have == message->size)
         text.len--;
-    unsigned traits = traits_of(text) | (message->have < message->size ? TRAIT_UNSEEN : 0);
+    unsigned traits = traits_of(text, params_reading(message->client->params)) |
+                      (message->have < message->size ? TRAIT_UNSEEN : 0);
     struct slice place;
     struct statement *executed = traits & TRAIT_EXECUTE ? executed_by(message, text, &place) : NULL;
     if (perform_query(message, text, traits))
         return;
     traits |= executed ? executed->traits : 0;
+    struct expected entry = {.kind = EXPECT_QUERY, .clears = traits & TRAIT_DISCARD};
+    bool sets = message_sets(message, text, &traits, &entry);
     if (message_keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
         message_refuse_sequence(message, EXPECT_QUERY, traits))
         return;
@@ -144,12 +147,11 @@ void forward_query(const struct message *message)
     message->server->unnamed_by = 0;
     message->client->pool->counters->queries += !own_is(message->client);
     server_note_query(message->server, text);
-    char reset[64];
-    bool resets = (traits & TRAIT_RESET) && traits_reset(text, reset);
-    expect_push(&message->server->expect,
-                (struct expected){.kind = EXPECT_QUERY,
-                                  .clears = traits & TRAIT_DISCARD,
-                                  .resets = resets ? xstrdup(reset) : NULL});
+    char reset[PARAMETER_BYTES];
+    AUTO_BUFFER value = {0};
+    bool resets = !sets && (traits & TRAIT_RESET) && traits_parameter(text, reset, &value) == 'R';
+    entry.resets = resets ? xstrdup(reset) : NULL;
+    expect_push(&message->server->expect, entry);
     if (channels)
         pass_channels_query(message);
     else if (executed)

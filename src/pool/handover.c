@@ -8,6 +8,7 @@
 
 #include "cancel.h"
 #include "credentials.h"
+#include "forward.h"
 #include "ipc.h"
 #include "log.h"
 #include "tls.h"
@@ -79,8 +80,7 @@ static bool take_statement(struct slice *rest, const struct client *client, stru
     if (!wire_take_u32(rest, &bytes) || bytes > rest->len)
         return false;
     if (bytes > 0)
-        *ret = statements_intern(client->pool->statements, (struct slice){rest->ptr, bytes},
-                                 params_meaning(client->params));
+        *ret = forward_intern(client, (struct slice){rest->ptr, bytes});
     rest->ptr += bytes;
     rest->len -= bytes;
     return true;

@@ -2,6 +2,7 @@
 #include "params.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -18,6 +19,7 @@ struct params {
     uint32_t references;
     uint32_t hash;
     uint64_t meaning;
+    unsigned reading;
     bool accepted, temporary;
     size_t count;
     struct param list[]; /* sorted by name */
@@ -60,13 +62,63 @@ static void destroy(struct params *set)
     free(set);
 }
 
+/* What a server tells of itself, and nobody can set; or what is of each transaction alone. */
+static bool is_of_server(const char *name)
+{
+    static const char *const names[] = {
+        "in_hot_standby",        "integer_datetimes",     "is_superuser",
+        "server_encoding",       "server_version",        "session_authorization",
+        "transaction_isolation", "transaction_read_only", "transaction_deferrable"};
+    return slice_is_one_of_nocase(slice_of(name), names, ARRAY_LEN(names));
+}
+
+/* Does no statement mean anything else by it? Of a parameter that is not known, an extension's say,
+ * nobody can tell. */
+static bool is_meaningless(const char *name)
+{
+    static const char *const names[] = {"application_name",
+                                        "client_min_messages",
+                                        "default_transaction_deferrable",
+                                        "default_transaction_isolation",
+                                        "default_transaction_read_only",
+                                        "deadlock_timeout",
+                                        "idle_in_transaction_session_timeout",
+                                        "idle_session_timeout",
+                                        "lc_messages",
+                                        "lock_timeout",
+                                        "maintenance_work_mem",
+                                        "statement_timeout",
+                                        "synchronous_commit",
+                                        "transaction_timeout",
+                                        "work_mem"};
+    return is_of_server(name) || slice_is_one_of_nocase(slice_of(name), names, ARRAY_LEN(names));
+}
+
+bool params_may_move(const char *name)
+{
+    /* Set once, or not as a value; not on a connection that has had temporary tables; another name
+     * for what has one. */
+    static const char *const names[] = {"role",
+                                        "seed",
+                                        "session_preload_libraries",
+                                        "local_preload_libraries",
+                                        "temp_buffers",
+                                        "sort_mem",
+                                        "vacuum_mem"};
+    return !is_of_server(name) && !slice_is_one_of_nocase(slice_of(name), names, ARRAY_LEN(names));
+}
+
 static uint64_t meaning_of(const struct params *set)
 {
-    static const char *const names[] = {"TimeZone", "DateStyle", "IntervalStyle", "search_path"};
     uint64_t hash = 14695981039346656037u;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const char *value = params_get(set, names[i]).ptr;
-        for (const char *c = value ? value : ""; *c; c++)
+    for (size_t i = 0; i < set->count; i++) {
+        const struct param *param = &set->list[i];
+        if (is_meaningless(param->name))
+            continue;
+        for (const char *c = param->name; *c; c++)
+            hash = (hash ^ (unsigned char)tolower((unsigned char)*c)) * 1099511628211u;
+        hash = (hash ^ '=') * 1099511628211u;
+        for (const char *c = param->value; *c; c++)
             hash = (hash ^ (unsigned char)*c) * 1099511628211u;
         hash = (hash ^ 0x100) * 1099511628211u; /* what parts one from the next */
     }
@@ -76,6 +128,40 @@ static uint64_t meaning_of(const struct params *set)
 uint64_t params_meaning(const struct params *params)
 {
     return params->meaning;
+}
+
+/* May a later byte of a character be one of ASCII? Not in these, by any of the names that Postgres
+ * takes; all others are SJIS, BIG5, GBK and the like. */
+static bool is_wide(struct slice encoding)
+{
+    static const char *const plain[] = {"utf8",    "unicode", "sqlascii", "latin",
+                                        "iso8859", "koi8",    "euc",      "mule",
+                                        "win1",    "win8",    "windows1", "windows8"};
+    char letters[32] = "";
+    for (size_t i = 0, len = 0; i < encoding.len && len < sizeof(letters) - 1; i++)
+        if (isalnum((unsigned char)encoding.ptr[i]))
+            letters[len++] = (char)tolower((unsigned char)encoding.ptr[i]);
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+        if (slice_starts_with(slice_of(letters), slice_of(plain[i])))
+            return false;
+    return true;
+}
+
+static unsigned reading_of(const struct params *set)
+{
+    struct slice encoding = params_get(set, "client_encoding");
+    struct slice conforming = params_get(set, "standard_conforming_strings");
+    unsigned reading = 0;
+    if (encoding.ptr && is_wide(encoding))
+        reading |= READING_WIDE;
+    if (conforming.ptr && !slice_equal_nocase(conforming, SLICE("on")))
+        reading |= READING_ESCAPES;
+    return reading;
+}
+
+unsigned params_reading(const struct params *params)
+{
+    return params->reading;
 }
 
 bool params_have_temporary(const struct params *params)
@@ -105,6 +191,7 @@ static struct params *intern(struct params *made)
         }
     made->references = 1;
     made->meaning = meaning_of(made);
+    made->reading = reading_of(made);
     made->temporary = traits_path_is_temporary(params_get(made, "search_path"));
     made->next = *bucket;
     return *bucket = made;
@@ -165,6 +252,30 @@ struct params *params_with(struct params *params, struct slice name, struct slic
     return intern(made);
 }
 
+struct params *params_without(struct params *params, const char *name)
+{
+    bool found;
+    size_t at = place_of(params, name, &found), count = params->count - 1;
+    if (!found)
+        return params;
+    struct params *made = xcalloc(1, sizeof(*made) + count * sizeof(made->list[0]));
+    made->count = count;
+    for (size_t i = 0; i < count; i++) {
+        const struct param *old = &params->list[i + (i >= at)];
+        made->list[i] = (struct param){xstrdup(old->name), xstrdup(old->value)};
+    }
+    params_release(&params);
+    return intern(made);
+}
+
+size_t params_beyond(const struct params *params, const struct params *base)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < params->count; i++)
+        count += !params_get(base, params->list[i].name).ptr;
+    return count;
+}
+
 struct slice params_get(const struct params *params, const char *name)
 {
     bool found;
@@ -206,19 +317,6 @@ static void append_identifier(struct buffer *sql, const char *text)
         else
             buffer_append(sql, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
     buffer_append_text(sql, "\"");
-}
-
-/* What a server tells of itself, and nobody can set; or what is of each transaction alone. */
-static bool is_of_server(const char *name)
-{
-    static const char *const names[] = {
-        "in_hot_standby",        "integer_datetimes",     "is_superuser",
-        "server_encoding",       "server_version",        "session_authorization",
-        "transaction_isolation", "transaction_read_only", "transaction_deferrable"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (strcasecmp(names[i], name) == 0)
-            return true;
-    return false;
 }
 
 /* Names that are in one set with a value that the other does not have for them. */

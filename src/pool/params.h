@@ -21,11 +21,21 @@ void params_release(struct params **params);
 struct params *params_with(struct params *params, struct slice name, struct slice value)
     __attribute__((warn_unused_result));
 
+/* The set without that name; takes the reference over. */
+struct params *params_without(struct params *params, const char *name)
+    __attribute__((warn_unused_result));
+
 /* ptr NULL: not in it. */
 struct slice params_get(const struct params *params, const char *name);
-/* The same for sets under which a statement's text means the same: its literals and names are read
- * when it is prepared, by TimeZone, DateStyle, IntervalStyle and search_path. */
+/* The same for sets under which a statement's text means the same: its bytes, literals and names
+ * are read when it is prepared, and what is constant is computed when it is planned. */
 uint64_t params_meaning(const struct params *params);
+/* How its session reads texts (traits.h). */
+unsigned params_reading(const struct params *params);
+/* May a session that has set it have it set again elsewhere, from its name and value? */
+bool params_may_move(const char *name);
+/* How many names are in it and not in `base`. */
+size_t params_beyond(const struct params *params, const struct params *base);
 /* Does its search_path begin with pg_temp, so that what the session creates is temporary? */
 bool params_have_temporary(const struct params *params);
 /* Has a server taken all of it? A session that begins with a set that none has taken yet waits for

@@ -162,16 +162,17 @@ struct server {
     bool closed;               /* freed at the end of the turn */
     struct watch *watch;       /* the result that comes is to be kept (cache.h); NULL: it is not */
     struct buffer asked_again; /* the batch under way, should it meet a stale plan; or empty */
+    char *sets, *sets_to;      /* what was set (expect.h), and holds when the server is ready */
     char *query_text;          /* of the query under way, where slow ones are logged; else NULL */
     char binding[64];          /* of TLS, for SCRAM */
     uint64_t held_us;          /* by its client, in transactions that are over */
     bool asked;                /* something, since it was lent or the last transaction ended */
     bool served;               /* a client, at some time */
-    bool checked;              /* has logged in, or answered server_check_query, since it was lent */
-    bool fresh;                /* lent, and nothing was asked since */
-    bool listens;              /* is for notifications only */
-    bool finishes;             /* what its client asked for before it left */
-    bool stale;                /* a plan that it keeps is out of date */
+    bool checked;  /* has logged in, or answered server_check_query, since it was lent */
+    bool fresh;    /* lent, and nothing was asked since */
+    bool listens;  /* is for notifications only */
+    bool finishes; /* what its client asked for before it left */
+    bool stale;    /* a plan that it keeps is out of date */
     bool verifies; /* is asked what a statement returns: until then its client is not read on */
     uint64_t described; /* what the Describe that is answered has said so far */
     bool reuses;        /* the batch that is read uses a statement that was prepared before it */
@@ -181,6 +182,7 @@ struct server {
     bool pin_unproved;  /* what pins its client is the only thing under way, and may fail */
     bool retries;       /* asks asked_again once more when the server is ready */
     bool drop_skipped;  /* what is skipped is not for the client */
+    bool sets_now;      /* what was sent sets or resets a parameter; until it is ready */
 };
 
 struct pool {

@@ -269,6 +269,7 @@ static void on_error(struct reply *reply)
     enum expect_kind kind = head->kind;
     bool restores = head->restores != NULL;
     server->rolled_back = true;
+    reply_drop_set(server);
     if (server->pin_unproved && server->client)
         server->client->pinned = server->pin_unproved = false; /* it has come to nothing */
     AUTO_TEXT refusal = TAKE(head->refusal);
@@ -323,14 +324,33 @@ static void on_parameter(struct reply *reply)
         wire_parameter(batch_compose(reply->batch), name, meant);
 }
 
+/* The parameter, or all of them, that the session has set besides what it began with: neither it
+ * nor the server has it any more. */
+static void forget_set(struct server *server, struct client *client, const char *which)
+{
+    struct slice name, value;
+    for (size_t i = params_count(client->params); i-- > 0;) {
+        params_at(client->params, i, &name, &value);
+        bool meant = strcasecmp(which, "all") == 0 || strcasecmp(which, name.ptr) == 0;
+        if (!meant || params_get(client->startup_params, name.ptr).ptr ||
+            params_get(server->base_params, name.ptr).ptr)
+            continue;
+        server->params = params_without(server->params, name.ptr);
+        client->params = params_without(client->params, name.ptr);
+    }
+}
+
 /* The parameter, or all of them, is what the connection began with; the session began with its own,
  * which is set before its next transaction. */
-static void reset_to_startup(struct server *server, struct client *client, const char *which)
+static void reset_to_startup(struct server *server, struct client *client, const char *which,
+                             bool reported, bool others)
 {
     struct slice name, value;
     for (size_t i = 0; i < params_count(client->startup_params); i++) {
         params_at(client->startup_params, i, &name, &value);
         if (strcasecmp(which, "all") != 0 && strcasecmp(which, name.ptr) != 0)
+            continue;
+        if (params_get(server->base_params, name.ptr).ptr ? !reported : !others)
             continue;
         client->params = params_with(client->params, name, value);
         if (slice_equal(params_get(server->base_params, name.ptr), value))
@@ -338,6 +358,52 @@ static void reset_to_startup(struct server *server, struct client *client, const
         else
             server->params = params_with(server->params, name, SLICE("(reset)"));
     }
+    if (others)
+        forget_set(server, client, which);
+}
+
+/* What was set outside of a transaction: its session has it from now on, or is back to what it
+ * began with, wherever it goes on. What the server reports is as it has said it. */
+static void apply_set(struct server *server)
+{
+    struct client *client = server->client;
+    AUTO_TEXT name = TAKE(server->sets);
+    AUTO_TEXT value = TAKE(server->sets_to);
+    if (!name || !client || client->pinned) /* then the server keeps it */
+        return;
+    if (!value) {
+        reset_to_startup(server, client, name, false, true);
+    } else if (!params_get(server->base_params, name).ptr) {
+        client->params = params_with(client->params, slice_of(name), slice_of(value));
+        server->params = params_with(server->params, slice_of(name), slice_of(value));
+    }
+    params_accept(client->params);
+}
+
+/* At the end of its batch. */
+static void settle_set(struct server *server)
+{
+    struct client *client = server->client;
+    if (server->sets && client && !client->pinned && server->status != 'I') {
+        client->pool->counters->pins++; /* a block has begun since: it comes to nothing with that */
+        client->pinned = server->dirty = true;
+    }
+    apply_set(server);
+}
+
+/* It may have come to nothing, or nobody has it any more. */
+void reply_drop_set(struct server *server)
+{
+    struct client *client = server->client;
+    server->dirty = server->dirty || server->sets;
+    if (server->sets && client && server->settled_params) {
+        params_release(&client->params);
+        client->params = params_hold(server->settled_params);
+        params_release(&server->params);
+        server->params = params_hold(server->settled_params);
+    }
+    text_free(&server->sets);
+    text_free(&server->sets_to);
 }
 
 /* Is nothing else asked behind the statement that stands first? */
@@ -361,16 +427,29 @@ static void on_tag(struct server *server, struct slice tag)
     struct client *client = server->client;
     if (client && ends_statements(tag))
         names_done(&client->names);
-    const struct expected *head = expect_head(&server->expect);
+    struct expected *head = expect_head(&server->expect);
     const char *reset = head ? head->resets : NULL;
-    bool is_reset = slice_equal(tag, SLICE("RESET\0"));
+    bool is_reset = slice_equal(tag, SLICE("RESET\0")), is_set = slice_equal(tag, SLICE("SET\0"));
+    bool sets = head && head->sets && (is_set || is_reset);
     server->rolled_back = server->rolled_back || slice_starts_with(tag, SLICE("ROLLBACK"));
-    server->resets = server->resets || is_reset || (reset && slice_equal(tag, SLICE("SET\0")));
+    server->resets = server->resets || is_reset || (reset && is_set) || (sets && !head->value);
     if (client && reset && server->resets)
-        reset_to_startup(server, client, reset);
-    server->dirty = server->dirty || (is_reset && !reset); /* of which, was not seen */
+        reset_to_startup(server, client, reset, true, true);
+    server->dirty = server->dirty || (is_reset && !reset && !sets); /* of which, was not seen */
+    if (sets) {
+        server->sets = TAKE(head->sets);
+        server->sets_to = TAKE(head->value);
+        if (client && !server->sets_to) /* at once: the server may report another value yet */
+            reset_to_startup(server, client, server->sets, true, false);
+    }
+    if (!client || slice_starts_with(tag, SLICE("ROLLBACK")))
+        reply_drop_set(server);
+    else if (slice_starts_with(tag, SLICE("COMMIT")))
+        apply_set(server); /* of a batch that goes on */
     if (!slice_equal(tag, SLICE("DISCARD ALL\0")))
         return;
+    server->resets = true;
+    reply_drop_set(server);
     params_release(&server->params);
     server->params = params_hold(server->base_params);
     bool last = is_last(&server->expect); /* else what follows may have left something again */
@@ -453,10 +532,11 @@ static void on_ready(struct reply *reply)
     }
     expected_done(&entry);
     server->status = body_of(reply).ptr[0];
+    settle_set(server);
     if (server->client && server->status == 'I')
         client_settle_params(server->client);
     server->progress_us = pool_now();
-    server->copy_in = server->resets = false;
+    server->copy_in = server->resets = server->sets_now = false;
     if (server->status == 'I' && server->expect.count == 0) {
         if (server->client && server->client->unlistens)
             listen_settle(server->client, !server->rolled_back);

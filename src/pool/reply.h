@@ -16,6 +16,11 @@ struct slice reply_messages(struct server *server, struct slice bytes, bool *ret
 /* Answers what needs no server, if nothing that does stands before it. */
 void reply_settle(struct server *server);
 
+/* What its client has set, and the server is not ready after (expect.h): nobody has it, or who
+ * knows.
+ */
+void reply_drop_set(struct server *server);
+
 /* The server is gone: its client hears about everything that is unanswered. */
 void reply_lost(struct server *server, const struct wire_error *error);
 

@@ -96,6 +96,8 @@ static void free_server(struct server *server)
 {
     server_login_free(&server->login);
     text_free(&server->query_text);
+    text_free(&server->sets);
+    text_free(&server->sets_to);
     cache_unwatch(server);
     expect_done(&server->expect);
     prepared_done(&server->prepared);
@@ -376,8 +378,9 @@ static void part(struct server *server)
     server->held_us = 0;
     server->client = NULL;
     server->copy_in = server->failed = server->retries = server->verifies = false;
-    server->pin_unproved = server->rolled_back = false;
+    server->pin_unproved = server->rolled_back = server->sets_now = false;
     cache_unwatch(server);
+    reply_drop_set(server);
     listen_settle(client, false);
     if (server->status != 'I')
         client_return_params(client);

@@ -109,7 +109,7 @@ static void grow(struct statements *table)
 }
 
 static struct statement *add(struct statements *table, uint64_t hash, struct slice body,
-                             uint64_t meaning)
+                             struct meaning meaning)
 {
     if (table->count >= table->cap)
         grow(table);
@@ -123,17 +123,18 @@ static struct statement *add(struct statements *table, uint64_t hash, struct sli
                                .id = ++table->next_id,
                                .body_bytes = (uint32_t)body.len};
     memcpy(made->body, body.ptr, body.len);
-    made->traits = traits_of(statement_text(made));
+    made->traits = traits_of(statement_text(made), meaning.reading);
     table->count++;
     kept_bytes += sizeof(*made) + body.len;
     return *bucket = made;
 }
 
-struct statement *statements_intern(struct statements *table, struct slice body, uint64_t meaning)
+struct statement *statements_intern(struct statements *table, struct slice body,
+                                    struct meaning meaning)
 {
-    uint64_t hash = hash_bytes(table->key, body) ^ meaning;
+    uint64_t hash = hash_bytes(table->key, body) ^ meaning.number;
     for (struct statement *s = table->buckets[hash & (table->cap - 1)]; s; s = s->next)
-        if (s->hash == hash && s->meaning == meaning &&
+        if (s->hash == hash && s->meaning.number == meaning.number &&
             slice_equal((struct slice){s->body, s->body_bytes}, body))
             return statement_hold(s);
     return add(table, hash, body, meaning);
@@ -270,6 +271,16 @@ void names_put(struct names *names, struct slice name, struct statement *stateme
     names->count++;
     names->bytes += name_cost(place);
     kept_bytes += sizeof(*place) + name.len;
+}
+
+void names_replace(struct names *names, struct slice name, struct statement *statement)
+{
+    struct name *place = name_place(names, name);
+    assert(place->text);
+    names->bytes -= name_cost(place);
+    statement_release(&place->statement);
+    place->statement = statement;
+    names->bytes += name_cost(place);
 }
 
 /* What stands behind a freed place moves up, so that searches need no marks. */

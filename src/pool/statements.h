@@ -14,6 +14,12 @@
 
 struct statements; /* a table */
 
+/* What else than its bytes tells what a text is to a session. */
+struct meaning {
+    uint64_t number;  /* the same for sessions to which it means the same (params_meaning) */
+    unsigned reading; /* traits.h */
+};
+
 /* Of keeping its results (approve.h). */
 enum approval { APPROVAL_UNKNOWN, APPROVAL_PENDING, APPROVAL_NO, APPROVAL_YES };
 
@@ -21,7 +27,8 @@ struct statement {
     struct statement *next; /* of its bucket */
     struct statements *table;
     struct link idle; /* while nobody refers to it */
-    uint64_t hash, meaning;
+    uint64_t hash;
+    struct meaning meaning;
     uint32_t references;
     uint32_t id; /* unique in its table */
     uint32_t traits;
@@ -41,9 +48,9 @@ uint64_t statements_bytes(void);
 void statements_forget_idle(struct statements *table);
 /* Nobody may refer to its statements any more. */
 void statements_free(struct statements **table);
-/* body as above, checked by the caller; meaning: params_meaning of whose it is. Returns a
- * reference. */
-struct statement *statements_intern(struct statements *table, struct slice body, uint64_t meaning);
+/* body as above, checked by the caller. Returns a reference. */
+struct statement *statements_intern(struct statements *table, struct slice body,
+                                    struct meaning meaning);
 struct statement *statement_hold(struct statement *statement);
 void statement_release(struct statement **statement);
 struct slice statement_text(const struct statement *statement);
@@ -69,6 +76,8 @@ void names_done(struct names *names);
 struct statement *names_get(const struct names *names, struct slice name); /* borrowed, or NULL */
 /* Takes the reference over; the name is new. */
 void names_put(struct names *names, struct slice name, struct statement *statement);
+/* The same statement in another meaning, for a name that is there. */
+void names_replace(struct names *names, struct slice name, struct statement *statement);
 /* What the client was told that the statement takes and returns (statement_described); 0:
  * nothing. Borrowed; NULL: there is no such name. */
 uint64_t *names_told(const struct names *names, struct slice name);

@@ -229,6 +229,14 @@ static bool is_temporary(struct token token)
     return is(token, "temp") || is(token, "temporary");
 }
 
+/* pg_temp, or what it stands for in one session: pg_temp_3, say. */
+static bool is_temporary_schema(struct slice name)
+{
+    if (name.len < 7 || strncasecmp(name.ptr, "pg_temp", 7) != 0)
+        return false;
+    return name.len == 7 || name.ptr[7] == '_';
+}
+
 static bool may_precede_temporary(struct token token)
 {
     static const char *const words[] = {"create", "local", "global", "replace", "into"};
@@ -296,7 +304,7 @@ static void see_word_anywhere(struct statement_scan *scan, struct token token)
     if (scan->inserts &&
         (is(token, "returning") || (is(token, "select") && is(scan->first, "with"))))
         scan->draws = true; /* by a default */
-    if (slice_equal_nocase(token.text, SLICE("pg_temp")))
+    if (is_temporary_schema(token.text))
         scan->traits |= TRAIT_TEMPORARY;
     if (is_temporary(token) && may_precede_temporary(scan->previous))
         scan->traits |= TRAIT_TEMPORARY;
@@ -414,14 +422,25 @@ static void see(struct statement_scan *scan, struct token token)
     scan->previous = token;
 }
 
-unsigned traits_of(struct slice text)
+/* Does the session read it otherwise than take_token does? */
+static bool is_hidden(struct slice text, unsigned reading)
 {
-    unsigned traits = 0;
+    if ((reading & READING_ESCAPES) && memchr(text.ptr, '\\', text.len))
+        return true;
+    for (size_t i = 0; (reading & READING_WIDE) && i < text.len; i++)
+        if ((unsigned char)text.ptr[i] >= 0x80)
+            return true;
+    return false;
+}
+
+unsigned traits_of(struct slice text, unsigned reading)
+{
+    unsigned traits = is_hidden(text, reading) ? TRAIT_UNSEEN : 0;
     int count = 0;
     struct statement_scan scan = {0};
     if (text.len > TRAITS_TEXT_BYTES_MAX) {
         text.len = TRAITS_TEXT_BYTES_MAX;
-        traits = TRAIT_UNSEEN;
+        traits |= TRAIT_UNSEEN;
     }
     for (;;) {
         struct token token = take_token(&text);
@@ -530,26 +549,145 @@ bool traits_executed(struct slice text, char ret_name[64], struct slice *ret_pla
     return token.type == TOKEN_END || is_last(text);
 }
 
-bool traits_reset(struct slice text, char ret_name[64])
+/* A parameter's name, whose first word was taken: an extension's has several, with points between.
+ */
+static bool take_parameter(struct slice *rest, struct token token, char ret_name[PARAMETER_BYTES])
 {
-    struct token verb = take_token(&text), name = take_token(&text);
-    bool set = is(verb, "set"), zone = false;
-    if (!set && !is(verb, "reset"))
+    char word[64];
+    for (size_t len = 0;;) {
+        if (!fold_name(token, word) || len + strlen(word) + 2 > PARAMETER_BYTES)
+            return false;
+        memcpy(ret_name + len, word, strlen(word) + 1);
+        len += strlen(word);
+        struct slice next = *rest;
+        if (!is_symbol(take_token(&next), '.'))
+            return true;
+        token = take_token(&next);
+        *rest = next;
+        ret_name[len++] = '.';
+    }
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static size_t digits_at(struct slice text, size_t from)
+{
+    size_t count = 0;
+    while (from + count < text.len && is_digit(text.ptr[from + count]))
+        count++;
+    return count;
+}
+
+/* A decimal number that is the same as a text (010 is not); 0: it is none. */
+static size_t number_bytes(struct slice text)
+{
+    size_t sign = text.len > 0 && text.ptr[0] == '-', whole = digits_at(text, sign);
+    size_t len = sign + whole;
+    bool zero = whole > 0 && text.ptr[sign] == '0';
+    if (whole == 0 || (zero && whole > 1))
+        return 0;
+    if (len == text.len || text.ptr[len] != '.')
+        return zero && sign ? 0 : len;
+    size_t fraction = digits_at(text, len + 1);
+    return fraction > 0 ? len + 1 + fraction : 0;
+}
+
+/* A string of one part, a word or a number. */
+static bool take_value(struct slice *rest, struct buffer *ret_value)
+{
+    char word[64];
+    skip_space(rest);
+    struct slice begin = *rest;
+    size_t number = number_bytes(begin);
+    if (number > 0) {
+        buffer_append(ret_value, begin.ptr, number);
+        advance(rest, number);
+        return true;
+    }
+    struct token token = take_token(rest);
+    if (token.type != TOKEN_STRING) {
+        if (!fold_name(token, word))
+            return false;
+        buffer_append_text(ret_value, word);
+        return true;
+    }
+    if (begin.ptr[0] != '\'' || rest->ptr != begin.ptr + token.text.len + 2)
         return false;
-    if (set && is(name, "session"))
+    for (size_t i = 0; i < token.text.len; i++) {
+        buffer_append(ret_value, token.text.ptr + i, 1);
+        i += token.text.ptr[i] == '\''; /* it is doubled */
+    }
+    return true;
+}
+
+/* SET makes a name of each value of these, which are lists; set_config() reads the list. */
+static void quote_in_list(const char *name, struct buffer *value)
+{
+    static const char *const lists[] = {"search_path", "temp_tablespaces"};
+    struct slice text = buffer_slice(value);
+    bool plain = text.len > 0 && !is_digit(text.ptr[0]);
+    for (size_t i = 0; i < text.len; i++)
+        plain = plain && (islower((unsigned char)text.ptr[i]) || is_digit(text.ptr[i]) ||
+                          text.ptr[i] == '_');
+    if (plain || !slice_is_one_of_nocase(slice_of(name), lists, ARRAY_LEN(lists)))
+        return;
+    AUTO_BUFFER quoted = {0};
+    buffer_append_text(&quoted, "\"");
+    for (size_t i = 0; i < text.len; i++)
+        buffer_append(&quoted, text.ptr[i] == '"' ? "\"\"" : text.ptr + i,
+                      1 + (text.ptr[i] == '"'));
+    buffer_append_text(&quoted, "\"");
+    value->start = value->end = 0;
+    buffer_append_slice(value, buffer_slice(&quoted));
+}
+
+/* What follows the name in SET; zone: it is SET TIME ZONE. */
+static char take_setting(struct slice *rest, bool zone, const char *name, struct buffer *ret_value)
+{
+    struct slice next = *rest;
+    struct token token = take_token(&next);
+    bool assigns = is(token, "to") || is_symbol(token, '=');
+    if (assigns == zone)
+        return 0;
+    if (assigns)
+        *rest = next;
+    next = *rest;
+    token = take_token(&next);
+    if (is(token, "default") || (zone && is(token, "local"))) {
+        *rest = next;
+        return 'R';
+    }
+    if (zone || !take_value(rest, ret_value))
+        return 0;
+    quote_in_list(name, ret_value);
+    return 'S';
+}
+
+char traits_parameter(struct slice text, char ret_name[PARAMETER_BYTES], struct buffer *ret_value)
+{
+    bool hidden = is_hidden(text, READING_WIDE | READING_ESCAPES);
+    struct token verb = take_token(&text), name = take_token(&text);
+    struct slice next = text;
+    bool set = is(verb, "set"), zone = false;
+    char kind = 'R';
+    if (!set && !is(verb, "reset"))
+        return 0;
+    if (set && is(name, "session") && !is_symbol(take_token(&next), '.'))
         name = take_token(&text);
-    if (is(name, "time") && is(take_token(&text), "zone")) {
+    next = text;
+    if (is(name, "time") && is(take_token(&next), "zone")) {
         name = (struct token){TOKEN_WORD, SLICE("timezone"), 0};
+        text = next;
         zone = true;
     }
-    if (set) {
-        struct token value = take_token(&text);
-        if (!zone && (is(value, "to") || is_symbol(value, '=')))
-            value = take_token(&text);
-        if (!is(value, "default") && !(zone && is(value, "local")))
-            return false;
-    }
-    return fold_name(name, ret_name) && is_last(text);
+    if (!take_parameter(&text, name, ret_name))
+        return 0;
+    if (set)
+        kind = take_setting(&text, zone, ret_name, ret_value);
+    return is_last(text) && !(hidden && kind == 'S') ? kind : 0;
 }
 
 /* Words that are no names unless quoted (Postgres's keywords, reserved and of functions or types).
@@ -630,11 +768,6 @@ char traits_unlistened(struct slice *rest, char ret_channel[64])
 }
 
 /* ---- for a log ---- */
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
 
 /* A number that begins here: its digits, point, exponent, and 0x, 0o, 0b forms. */
 static void skip_number(struct slice *rest)

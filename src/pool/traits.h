@@ -7,6 +7,8 @@
 
 #include "slice.h"
 
+struct buffer;
+
 enum trait {
     TRAIT_SET = 1 << 0,        /* SET, RESET, set_config() of what the server does not report */
     TRAIT_PREPARE = 1 << 1,    /* SQL-level PREPARE */
@@ -24,8 +26,9 @@ enum trait {
     TRAIT_UNLISTEN = 1 << 13,
     TRAIT_SEQUENCE = 1 << 14, /* currval(), lastval() of what was drawn by another statement */
     TRAIT_LASTING = 1 << 15,  /* dblink_connect() and its kin: nothing resets what they do */
-    TRAIT_UNSEEN = 1 << 16,   /* longer than what is looked at, or a DO block */
-    TRAIT_WEAR = 1 << 17,     /* setseed(), temporary slots: the same, and nobody misses it */
+    TRAIT_UNSEEN =
+        1 << 16,          /* longer than what is looked at, in a strange encoding, or a DO block */
+    TRAIT_WEAR = 1 << 17, /* setseed(), temporary slots: the same, and nobody misses it */
     TRAIT_EXECUTE = 1 << 20,  /* of a statement by its name */
     TRAIT_CHANNELS = 1 << 19, /* pg_listening_channels() */
     TRAIT_NAMED = 1 << 18,    /* a named statement of the protocol, where the pool has no names */
@@ -42,8 +45,15 @@ enum {
 /* What the pool may do itself. */
 enum { TRAITS_COMMAND = TRAIT_LISTEN | TRAIT_UNLISTEN | TRAIT_DEALLOCATE };
 
+/* How a session reads its texts, otherwise than we do: then a text in which that matters counts as
+ * one that was not seen. */
+enum {
+    READING_WIDE = 1 << 0,    /* a byte of ASCII may be the second one of a character */
+    READING_ESCAPES = 1 << 1, /* a backslash escapes in every string */
+};
+
 enum { TRAITS_TEXT_BYTES_MAX = 64 * 1024 }; /* so much of a text is looked at */
-unsigned traits_of(struct slice text);
+unsigned traits_of(struct slice text, unsigned reading);
 /* "SQL-level PREPARE", for messages; the lowest of them. */
 const char *traits_name(unsigned traits);
 
@@ -63,9 +73,12 @@ bool traits_deallocated(struct slice text, char ret_name[64]);
 /* The name in "EXECUTE name …", and where it stands; false: another statement, or several. */
 bool traits_executed(struct slice text, char ret_name[64], struct slice *ret_place);
 
-/* The name in "RESET name" or "SET name TO DEFAULT", "all" for all of them; false: another
- * statement. */
-bool traits_reset(struct slice text, char ret_name[64]);
+/* For a statement that is nothing but "SET [SESSION] name { TO | = } value" with one value: 'S',
+ * the name and the value, as set_config() takes it. For "RESET name" or SET … TO DEFAULT: 'R' and
+ * the name, "all" for all of them. Otherwise, or where it is not certain what the session reads: 0.
+ */
+enum { PARAMETER_BYTES = 128 };
+char traits_parameter(struct slice text, char ret_name[PARAMETER_BYTES], struct buffer *ret_value);
 
 /* For a statement that is LISTEN channel, UNLISTEN channel or UNLISTEN * alone: 'L', 'U' or '*',
  * and the channel, folded as Postgres does; 0 otherwise. */

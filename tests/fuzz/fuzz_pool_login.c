@@ -50,7 +50,8 @@ static void try_scram_client(struct slice text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char name[64];
+    char name[64], parameter[PARAMETER_BYTES];
+    AUTO_BUFFER value = {0};
     if (size == 0)
         return 0;
     char *copy = malloc(size); /* of its own length, for the sanitizer */
@@ -67,8 +68,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         try_scram_client(text);
         break;
     default:
-        (void)traits_of(text);
+        (void)traits_of(text, READING_WIDE | READING_ESCAPES);
         (void)traits_deallocated(text, name);
+        (void)traits_parameter(text, parameter, &value);
         (void)traits_listen(text, name);
         (void)traits_channels(text);
         (void)traits_executed(text, name, &text);

@@ -335,6 +335,22 @@ test("a user's own client_idle_timeout comes first", async () => {
   await pool.stop();
 });
 
+test("client_idle_timeout ends who keeps a connection and asks nothing, but nobody amid a transaction", async () => {
+  for (const mode of ["transaction", "session"]) {
+    const pool = await open(`pool_size = 2\npool_mode = "${mode}"\nclient_idle_timeout = "1s"`);
+    const [pinned, works, other] = [await Wire.login(pool.port), await Wire.login(pool.port), await Wire.login(pool.port)];
+    await pinned.rows("create temp table kept (a int)");
+    await works.rows("begin");
+    const told = other.rows("select 1"); // it waits for a connection
+    assert.match(errorOf(await pinned.until("E")).M, /client_idle_timeout/);
+    assert.deepEqual(await told, [["1"]]);
+    await works.rows("select pg_sleep(1.5)");
+    await sleep(1500);
+    assert.deepEqual(await works.rows("commit"), []);
+    await pool.stop();
+  }
+});
+
 test("client_idle_timeout is kept to a fraction of a second", async () => {
   const pool = await open('client_idle_timeout = "1s"');
   // Some come just before the pool looks, some just after: how late it is on the average does not depend on luck.

@@ -155,7 +155,7 @@ test("what the pool does itself ends no batch that has no Sync yet, and holds no
   assert.deepEqual(await other.rows("select 1"), [["1"]]);
   // One that is pinned, and listens already.
   await other.rows("listen pinned");
-  await other.rows("set work_mem = '1MB'");
+  await other.rows("create temp table pins ()");
   const before = count();
   await insert(other);
   await other.rows("listen pinned");

@@ -253,7 +253,7 @@ test("nothing of a session shows in another's", async () => {
 test("session state: pinned, refused or let through", async () => {
   for (const [policy, check] of [
     ["pin", async (a, b) => {
-      await a.rows("set statement_timeout = 12345");
+      await a.rows("select set_config('statement_timeout', '12345', false)");
       const [[own]] = await a.rows("select pg_backend_pid()");
       for (let i = 0; i < 3; i++) assert.notEqual((await b.rows("select pg_backend_pid()"))[0][0], own);
       assert.deepEqual(await a.rows("show statement_timeout"), [["12345ms"]]);
@@ -262,7 +262,7 @@ test("session state: pinned, refused or let through", async () => {
       assert.deepEqual(await b.rows("show statement_timeout"), [["0"]]);
     }],
     ["error", async (a) => {
-      const error = errorOf(await a.query("set statement_timeout = 12345"));
+      const error = errorOf(await a.query("select set_config('statement_timeout', '12345', false)"));
       assert.equal(error.C, "0A000");
       assert.match(error.H, /pool_mode of session/);
       await a.rows("begin");
@@ -282,6 +282,158 @@ test("session state: pinned, refused or let through", async () => {
     await check(a, b);
     await pool.stop();
   }
+});
+
+// SET and RESET of one parameter, by both protocols.
+let serial = 0;
+const ways = {
+  simple: (wire, sql) => wire.rows(sql),
+  extended: async (wire, sql) => {
+    wire.send(parse("", sql), bind(), execute(), sync());
+    assert.equal(errorOf(await wire.until("Z")), undefined, sql);
+  },
+  named: async (wire, sql) => {
+    const name = `s${serial++}`;
+    wire.send(parse(name, sql), sync(), bind("", name), execute(), sync());
+    assert.equal(errorOf(await wire.until("Z", 2)), undefined, sql);
+  },
+};
+const lonely = (extra = "") => open(`pool_size = 1\nquery_wait_timeout = "1s"\n${extra}`);
+
+test("what a session sets goes with it, and pins it no more", async () => {
+  const texts = [
+    ["client_min_messages", "SET client_min_messages TO warning"], ["work_mem", "set session work_mem = '5MB';"], ["statement_timeout", "SET statement_timeout TO 4000"],
+    ["app.tenant", "SET app.tenant = '42'"], ["session.user_id", "set session.user_id = 'it''s'"], ["random_page_cost", "set random_page_cost = 1.5"],
+    ["search_path", "set search_path to '$user'"], ["search_path", "SET search_path = \"Odd \"\"one\"\"\""], ["search_path", "set search_path = 'a, b'"], ["search_path", "set search_path to Plain"],
+    ["transform_null_equals", "set transform_null_equals to ON"], ["default_transaction_read_only", "set default_transaction_read_only = true"], ["extra_float_digits", "set extra_float_digits = -3"],
+  ];
+  for (const [way, set] of Object.entries(ways)) {
+    const pool = await lonely(way === "simple" ? 'session_state = "error"' : "");
+    const direct = await Wire.login(postgres.port);
+    for (const [name, sql] of texts) {
+      const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+      const show = `select current_setting('${name}', true)`;
+      await set(a, sql);
+      await direct.rows(sql);
+      const is = await direct.rows(show), was = (await b.rows(show))[0][0] || null;
+      await direct.rows("discard all");
+      for (let i = 0; i < 3; i++) {
+        assert.deepEqual(await a.rows(show), is, `${way}: ${sql}`);
+        assert.equal((await b.rows(show))[0][0] || null, was, `${way}: ${sql}`);
+      }
+      assert.notEqual(is[0][0], was);
+      await set(a, `reset ${name}`);
+      for (const wire of [b, a]) assert.equal((await wire.rows(show))[0][0] || null, was, `${way}: reset ${name}`);
+      for (const reset of ["reset all", "discard all", `set ${name} to default`]) {
+        await set(a, sql);
+        await b.rows("select 1");
+        assert.deepEqual(await a.rows(show), is, `${way}: ${sql} again`);
+        await set(a, reset);
+        for (const wire of [b, a]) assert.equal((await wire.rows(show))[0][0] || null, was, `${way}: ${reset}`);
+      }
+      for (const wire of [a, b]) wire.close();
+    }
+    await pool.stop();
+  }
+});
+
+test("what a session sets is there for what follows in the same write, and before what it began with", async () => {
+  const pool = await lonely();
+  const [a, b] = [await Wire.login(pool.port, { options: "-c work_mem=3MB" }), await Wire.login(pool.port)];
+  const shown = (replies) => replies.filter(({ type }) => type === "D").map(({ body }) => body.toString("latin1", 6));
+  a.send(query("set work_mem = '5MB'"), query("show work_mem"), query("set app.x = 'y'"), query("set app.x = 'z'"), parse("", "show app.x"), bind(), execute(), sync());
+  assert.deepEqual(shown(await a.until("Z", 5)), ["5MB", "z"]);
+  a.send(parse("", "set app.x = 'w'"), bind(), execute(), sync(), parse("", "show app.x"), bind(), execute(), sync(), query("show work_mem"));
+  assert.deepEqual(shown(await a.until("Z", 3)), ["w", "5MB"]);
+  a.send(...["set app.x = 'u'", "set app.y = 'v'"].flatMap((sql) => [parse("", sql), bind(), execute(), sync()]));
+  await a.until("Z", 2);
+  assert.deepEqual(await b.rows("select current_setting('work_mem'), nullif(current_setting('app.x', true), '')"), [["4MB", null]]);
+  assert.deepEqual(await a.rows("select current_setting('work_mem'), current_setting('app.x'), current_setting('app.y')"), [["5MB", "u", "v"]]);
+  for (const sql of ["begin", "reset timezone", "commit"]) await a.rows(sql);
+  await a.rows("reset work_mem");
+  await b.rows("select 1");
+  assert.deepEqual(await a.rows("show work_mem"), [["3MB"]]);
+  await pool.stop();
+});
+
+test("a SET that may come to nothing, or is more than one value, pins or is refused as before", async () => {
+  const many = Array.from({ length: 33 }, (_, i) => `set app.p${i} = '1'`);
+  for (const texts of [["begin", "set work_mem = '5MB'", "commit"], ["set work_mem = '5MB'; select 1"], ["set search_path to a, b"], ["set role postgres"], ["set session authorization postgres"],
+    ["set seed = 0.5"], ["set work_mem = E'5MB'"], ["set app.x = 'é'"], ["set work_mem = '5MB'", "begin", "reset all", "rollback"], ["set work_mem = '5MB'", "reset all; select 1"],
+    ["set temp_buffers = '8MB'"], [`set app.x = '${"y".repeat(2000)}'`], many]) {
+    const pool = await lonely(), strict = await lonely('session_state = "error"');
+    const [a, b, refused] = [await Wire.login(pool.port), await Wire.login(pool.port), await Wire.login(strict.port)];
+    let codes = [];
+    for (const sql of texts) {
+      assert.equal(errorOf(await a.query(sql)), undefined, sql);
+      codes.push(errorOf(await refused.query(sql))?.C);
+    }
+    assert.equal(errorOf(await b.query("select 1"))?.C, "57P03", texts[0]);
+    assert.ok(codes.includes("0A000"), texts[0]);
+    a.close();
+    assert.deepEqual(await b.rows("select current_setting('work_mem'), nullif(current_setting('app.x', true), ''), current_setting('search_path') ~ 'a, b'"), [["4MB", null, "f"]]);
+    for (const one of [pool, strict]) await one.stop();
+  }
+});
+
+test("a SET whose batch fails behind it has not been; in a block that begins behind it, it pins", async () => {
+  const pool = await lonely();
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  const sends = (...texts) => a.send(...texts.flatMap((sql) => [parse("", sql), bind(), execute()]), sync());
+  for (const texts of [["set work_mem = '5MB'", "select 1/0"], ["set work_mem = '5MB'", "selec"]]) {
+    sends(...texts);
+    assert.ok(errorOf(await a.until("Z")));
+    for (const wire of [a, b, a]) assert.deepEqual(await wire.rows("show work_mem"), [["4MB"]]);
+  }
+  await a.rows("set work_mem = '6MB'");
+  sends("reset work_mem", "select 1/0");
+  assert.ok(errorOf(await a.until("Z")));
+  assert.deepEqual(await b.rows("show work_mem"), [["4MB"]]);
+  assert.deepEqual(await a.rows("show work_mem"), [["6MB"]]);
+  for (const texts of [["set work_mem = '5MB'", "rollback"], ["reset work_mem", "rollback"]]) {
+    sends(...texts);
+    assert.equal(errorOf(await a.until("Z")), undefined);
+    for (const wire of [b, a]) assert.deepEqual(await wire.rows("show work_mem"), [[wire === a ? "6MB" : "4MB"]]);
+  }
+  assert.equal(errorOf(await a.query("set work_mem = 'much'")).C, "22023");
+  for (const wire of [b, a]) assert.deepEqual(await wire.rows("show work_mem"), [[wire === a ? "6MB" : "4MB"]]);
+  sends("set work_mem = '7MB'", "begin");
+  assert.equal(errorOf(await a.until("Z")), undefined);
+  await a.rows("rollback");
+  const [[own]] = await a.rows("show work_mem");
+  assert.equal(errorOf(await b.query("select 1"))?.C, "57P03", own);
+  a.close();
+  assert.deepEqual(await b.rows("show work_mem"), [["4MB"]]);
+  await pool.stop();
+});
+
+test("who leaves right behind its SET leaves nothing", async () => {
+  const pool = await lonely();
+  const b = await Wire.login(pool.port);
+  for (let i = 0; i < 30; i++) {
+    const a = await Wire.login(pool.port);
+    const messages = i % 2 ? [query("set work_mem = '5MB'")] : [parse("", "set work_mem = '5MB'"), bind(), execute(), ...(i % 4 ? [sync()] : [])];
+    a.send(...messages, ...(i % 3 ? [message("X", Buffer.alloc(0))] : []));
+    if (i % 3 !== 1) await sleep(i % 5);
+    a.close();
+    assert.deepEqual(await b.rows("show work_mem"), [["4MB"]], `round ${i}`);
+  }
+  await pool.stop();
+});
+
+test("what a session has set and a server takes no more ends it, with the server's error", async () => {
+  postgres.sql("create role demoted superuser login");
+  const pool = await lonely();
+  const [a, b] = [await Wire.login(pool.port, { user: "demoted" }), await Wire.login(pool.port, { user: "demoted" })];
+  await a.rows("set log_min_duration_statement = 777777");
+  assert.notDeepEqual(await b.rows("show log_min_duration_statement"), [["777777ms"]]);
+  postgres.sql("alter role demoted nosuperuser");
+  const { S, C, M } = errorOf(await a.query("select 1"));
+  assert.deepEqual([S, C], ["FATAL", "42501"]);
+  assert.match(M, /log_min_duration_statement/);
+  assert.deepEqual(await b.rows("select 1"), [["1"]]);
+  assert.deepEqual(await a.wait(() => a.ended), []);
+  await pool.stop();
 });
 
 test("reported parameters travel with their session", async () => {
@@ -519,6 +671,9 @@ test("RESET goes back to what the session began with", async () => {
     await wire.rows("reset all");
     assert.deepEqual(await wire.rows("show work_mem"), [["1234kB"]]);
     assert.deepEqual(await wire.rows("show datestyle"), [["German, DMY"]]);
+    await wire.rows("set datestyle to iso, mdy");
+    await wire.rows("discard all");
+    assert.deepEqual(await wire.rows("show datestyle"), [["German, DMY"]], `DISCARD ALL, ${mode}`);
     await pool.stop();
   }
 });

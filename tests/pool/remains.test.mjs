@@ -62,7 +62,7 @@ for (const [name, [steps, asked, check, parameters]] of Object.entries(ways))
 test("a SET that fails does not unpin the one behind it", async () => {
   const pool = await open();
   const a = await Wire.login(pool.port), b = await Wire.login(pool.port);
-  a.send(query("set work_mem = 'bad'"), query("set work_mem = '5MB'"));
+  a.send(query("select set_config('work_mem', 'bad', false)"), query("select set_config('work_mem', '5MB', false)"));
   await a.until("Z", 2);
   const waits = b.rows("select 1");
   assert.deepEqual(await a.rows("show work_mem"), [["5MB"]]);
@@ -71,12 +71,151 @@ test("a SET that fails does not unpin the one behind it", async () => {
   await pool.stop();
 });
 
+// What A's and B's sessions begin with; the text that both prepare. Each is told what it would be without a pool.
+const readings = {
+  "in another encoding": [{ client_encoding: "UTF8" }, { client_encoding: "LATIN1" }, "select length('é')"],
+  "with backslashes that escape": [{}, { options: "-c standard_conforming_strings=off" }, "select 'a\\\\b'"],
+  "where = NULL is IS NULL": [{}, { options: "-c transform_null_equals=on" }, "select count(*) from (values (null::int)) v (a) where a = null"],
+  "with digits that are a constant's": [{}, { options: "-c extra_float_digits=-5" }, "select (0.1::float8 + 0.2)::text"],
+};
+for (const [name, [first, second, sql]] of Object.entries(readings))
+  test(`the same text, ${name}, is another statement`, async () => {
+    const ask = async (wire, ...messages) => {
+      wire.send(...messages, bind("", "s"), execute(), sync());
+      return (await wire.until("Z")).map(show).filter((text) => /^[DE]/.test(text));
+    };
+    const run = async (port) => {
+      const [a, b] = [await Wire.login(port, first), await Wire.login(port, second)];
+      const told = [await ask(a, parse("s", sql)), await ask(b, parse("s", sql)), await ask(a), await ask(b)];
+      for (const wire of [a, b]) wire.close();
+      return told;
+    };
+    const pool = await open();
+    const told = await run(pool.port);
+    assert.deepEqual(told, await run(postgres.port));
+    assert.notDeepEqual(told[0], told[1]);
+    await pool.stop();
+  });
+
+test("a statement of before a SET that is prepared anew is nobody else's", async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 2\n${database(postgres)}`);
+  const [a, b, other] = [await Wire.login(pool.port), await Wire.login(pool.port), await Wire.login(pool.port)];
+  const sql = "select extract(epoch from '2020-01-01 00:00'::timestamptz)";
+  const ask = async (wire, ...messages) => {
+    wire.send(...messages, bind("", "s"), execute(), sync());
+    return (await wire.until("Z")).find(({ type }) => type === "D").body.toString("latin1", 6);
+  };
+  const [[zone], told] = [(await b.rows("show timezone"))[0], await ask(a, parse("s", sql))];
+  await a.rows("set timezone = 'Asia/Tokyo'");
+  // A runs where it was not prepared, and B after it, on the same connection.
+  await other.rows("begin");
+  assert.equal((await other.rows("select count(*) from pg_prepared_statements"))[0][0], "0");
+  await ask(a);
+  await other.rows("commit");
+  await a.rows("begin");
+  assert.equal(await ask(b, parse("s", sql)), told, zone);
+  await a.rows("rollback");
+  await b.rows("begin");
+  await ask(a);
+  await b.rows("rollback");
+  for (let i = 0; i < 4; i++) assert.equal(await ask(b), told);
+  await pool.stop();
+});
+
+test("sessions that set, reset and undo at random have what they would have without a pool", { timeout: 120000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 4\n${database(postgres)}`); // as many as there are sessions: any may be pinned
+  let seed = process.env.WEIR_SEED === "random" ? Date.now() & 0xffffff : Number(process.env.WEIR_SEED ?? 7);
+  const began = seed;
+  const random = (below) => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) >> 8) % below;
+  const pick = (list) => list[random(list.length)];
+  const settings = ["set work_mem = '5MB'", "set work_mem to 8192", "reset work_mem", "set work_mem to default", "reset all", "discard all", "set app.x = 'a'", "reset app.x", "set search_path = 'a, b'", "reset search_path",
+    "set timezone = 'Asia/Tokyo'", "set transform_null_equals = on", "set work_mem = 'bad'", "set local work_mem = '7MB'", "select 1/0", "set role postgres", "select set_config('work_mem', '9MB', false)"];
+  const sql = () => (random(6) === 0 ? pick(["begin", "commit", "rollback", "savepoint s", "rollback to s"]) : pick(settings));
+  const extended = () => [parse("", sql()), bind(), execute()];
+  const ways = [() => [query(sql())], () => [...extended(), sync()], () => [...extended(), ...extended(), sync()], () => [query(sql()), ...extended(), sync()], () => [query(`${sql()}; ${sql()}`)]];
+  const state = query("select current_setting('work_mem'), nullif(current_setting('app.x', true), ''), current_setting('search_path'), current_setting('timezone'), current_setting('transform_null_equals')");
+  for (let round = 0; round < 60; round++) {
+    const sessions = await Promise.all([0, 1, 2].map(() => Promise.all([pool, postgres].map(({ port }) => Wire.login(port)))));
+    const sent = [];
+    for (let step = 0; step < 25; step++) {
+      const who = random(3), messages = pick(ways)();
+      sent.push(`${who}: ${messages.map((bytes) => bytes.toString("latin1").replace(/[^ -~]+/g, "|")).join(" ")}`);
+      const [told, meant] = await Promise.all(sessions[who].map(async (wire) => {
+        wire.send(...messages, state);
+        const ends = messages.filter((bytes) => "QS".includes(String.fromCharCode(bytes[0]))).length + 1;
+        return (await wire.until("Z", ends)).filter(({ type }) => "CDEZ".includes(type)).map((reply) => (reply.type === "E" ? errorOf([reply]).C : show(reply)));
+      }));
+      assert.deepEqual(told, meant, `seed ${began}:\n${sent.join("\n")}`);
+    }
+    for (const wire of sessions.flat()) wire.close();
+  }
+  await pool.stop();
+});
+
+test("a statement behind a SET of its own batch is nobody else's", async () => {
+  const pool = await open();
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  const asks = [parse("s", "select count(*) from (values (null::int)) v (a) where a = null"), bind("", "s"), execute(), sync()];
+  for (const [wire, set, told] of [[a, [parse("", "set transform_null_equals = on"), bind(), execute()], "1"], [b, [], "0"]]) {
+    wire.send(...set, ...asks);
+    assert.equal((await wire.until("Z")).find(({ type }) => type === "D").body.toString("latin1", 6), told);
+  }
+  await pool.stop();
+});
+
+test("a pinned session's statements are its own", async () => {
+  const pool = await open();
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  const sql = "select count(*) from (values (null::int)) v (a) where a = null";
+  const ask = async (wire) => {
+    wire.send(parse("s", sql), bind("", "s"), execute(), sync());
+    return (await wire.until("Z")).find(({ type }) => type === "D").body.toString("latin1", 6);
+  };
+  assert.equal(await ask(a), "0");
+  await b.rows("select set_config('transform_null_equals', 'on', false)");
+  assert.equal(await ask(b), "1");
+  await pool.stop();
+});
+
+test("in an encoding whose characters hide a backslash nothing is left behind, nor with backslashes that escape", async () => {
+  for (const [parameters, text] of [
+    [{ client_encoding: "shift-jis" }, Buffer.from("select E'\x95\\', set_config('work_mem', '777kB', false) --'\0", "latin1")],
+    [{ client_encoding: "gbk" }, Buffer.from("select E'\x81\\', set_config('work_mem', '777kB', false) --'\0", "latin1")],
+    [{ options: "-c standard_conforming_strings=off" }, Buffer.from("select '\\'', set_config($$work_mem$$, $$777kB$$, false) --'\0")],
+  ])
+    for (const extended of [false, true]) {
+      const pool = await open();
+      const before = await Wire.login(pool.port, parameters);
+      await before.rows("select 1"); // so that the server does not tell A what its encoding is called
+      const [a, b] = [await Wire.login(pool.port, parameters), await Wire.login(pool.port)];
+      a.send(...(extended ? [message("P", "", text, int16(0)), bind(), execute(), sync()] : [message("Q", text)]));
+      const replies = await a.until("Z");
+      assert.equal(errorOf(replies), undefined);
+      assert.match(replies.find(({ type }) => type === "D").body.toString("latin1"), /777kB|work_mem/);
+      assert.deepEqual(await b.rows("show work_mem"), [["4MB"]], JSON.stringify(parameters));
+      await pool.stop();
+    }
+});
+
+test("what is created in a temporary schema by its number is nobody else's", async () => {
+  const pool = await open();
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  for (const sql of ["begin", "create temp table x (a int) on commit drop", "commit"]) await a.rows(sql);
+  const [[schema]] = await a.rows("select nspname from pg_namespace where oid = pg_my_temp_schema()");
+  await a.rows(`create table "${schema}".left_over (a int)`);
+  const told = b.query("select * from left_over");
+  await sleep(100);
+  a.close();
+  assert.equal(errorOf(await told).C, "42P01");
+  await pool.stop();
+});
+
 test("another server_reset_query than DISCARD ALL leaves nothing of a pin, nor of what is reported", async () => {
   for (const [mode, reset] of [["transaction", ""], ["transaction", "select 1"], ["session", "deallocate all"]]) {
     const pool = await open(`pool_mode = "${mode}"\nserver_reset_query = "${reset}"`);
     const a = await Wire.login(pool.port, { options: "-c search_path=pg_catalog" });
     await a.rows("set timezone = 'Asia/Tokyo'");
-    if (mode === "transaction") await a.rows("set a.stays = 'x'");
+    if (mode === "transaction") await a.rows("select set_config('a.stays', 'x', false)");
     a.close();
     const b = await Wire.login(pool.port);
     assert.deepEqual(await b.rows("select current_setting('timezone') <> 'Asia/Tokyo', nullif(current_setting('a.stays', true), ''), current_setting('search_path') = 'pg_catalog'"), [["t", null, "f"]], `${mode} ${reset}`);
@@ -163,7 +302,7 @@ test("UNLISTEN in a transaction holds at its end, and not if that comes to nothi
   assert.equal(await heard(), 0);
   // Listens already, when it is pinned: not twice.
   await a.rows("listen ch");
-  await a.rows("set a.b = 'x'");
+  await a.rows("create temp table pins ()");
   await a.rows("listen ch");
   a.close();
   await pool.stop();
@@ -173,7 +312,7 @@ test("LISTEN of a pinned session for what it listens to already is one subscript
   const pool = await startPool(`auth = "any"\npool_size = 2\n${database(postgres)}`);
   const a = await Wire.login(pool.port), b = await Wire.login(pool.port);
   await a.rows("listen ch");
-  await a.rows("set a.b = 'x'");
+  await a.rows("create temp table pins ()");
   await a.rows("listen ch");
   await b.rows("notify ch, 'y'");
   await sleep(300);
@@ -384,7 +523,7 @@ test("UNLISTEN of a transaction that is taken away comes to nothing; behind a RO
   await a.query("rollback; unlisten *");
   assert.ok(!(await heard("second")));
   await a.rows("listen ch");
-  await a.rows("set a.b = 'x'");
+  await a.rows("create temp table pins ()");
   a.send(parse("", "listen ch"), bind(), execute(), sync());
   await a.until("Z");
   assert.ok(await heard("third"));

@@ -38,6 +38,7 @@ test("clients keep their sessions: prepared statements, parameters, numbers", { 
   const pool = await startPool(`auth = "any"\npool_size = 4\n${database(postgres)}`);
   const one = await loginWithKey(pool, { application_name: "moves", datestyle: "German" });
   const { wire } = one;
+  await wire.rows("set app.tenant = '42'");
   wire.send(parse("p", "select $1::int + 1"), bind("", "p", [1]), execute(), sync());
   await wire.until("Z");
   wire.send(parse("", "select 'unnamed'"), sync());
@@ -55,6 +56,7 @@ test("clients keep their sessions: prepared statements, parameters, numbers", { 
   assert.match((await wire.until("Z")).find(({ type }) => type === "D").body.toString(), /42/);
   assert.deepEqual(await wire.rows("show datestyle"), [["German, DMY"]]);
   assert.deepEqual(await wire.rows("show application_name"), [["moves"]]);
+  assert.deepEqual(await wire.rows("show app.tenant"), [["42"]]);
   assert.deepEqual(await busy.wire.rows("select count(*) from mine"), [["0"]]);
   assert.ok(pids(pool).includes(old));
   // Cancel requests come to the new process and find both.

@@ -60,6 +60,9 @@ static const struct {
     {"create or replace temporary view v as select 1", TRAIT_TEMPORARY},
     {"create temp table x () on commit drop", 0},
     {"create table temp ()", 0},
+    {"create table pg_temp_3.x ()", TRAIT_TEMPORARY},
+    {"insert into \"pg_temp_12\".x values (1)", TRAIT_TEMPORARY},
+    {"create table pg_tempting ()", 0},
     {"select 1 into temp x", TRAIT_TEMPORARY},
     {"select pg_advisory_lock(1)", TRAIT_LOCK | TRAIT_READ},
     {"select pg_advisory_xact_lock(1)", TRAIT_READ},
@@ -83,9 +86,21 @@ static void finds_what_outlives_a_transaction(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-        if (traits_of(slice_of(texts[i].text)) != texts[i].traits)
-            fail_msg("\"%s\": %x instead of %x", texts[i].text, traits_of(slice_of(texts[i].text)),
-                     texts[i].traits);
+        if (traits_of(slice_of(texts[i].text), 0) != texts[i].traits)
+            fail_msg("\"%s\": %x instead of %x", texts[i].text,
+                     traits_of(slice_of(texts[i].text), 0), texts[i].traits);
+}
+
+static void knows_what_it_can_not_see(void **state)
+{
+    static const char wide[] = "select E'\x95\\', set_config('a', 'b', false) --'";
+    (void)state;
+    assert_int_equal(traits_of(slice_of(wide), 0), TRAIT_READ);
+    assert_int_equal(traits_of(slice_of(wide), READING_WIDE), TRAIT_UNSEEN);
+    assert_int_equal(traits_of(SLICE("select 'a'"), READING_WIDE), TRAIT_READ);
+    assert_int_equal(traits_of(SLICE("select '\\'"), READING_WIDE), TRAIT_READ);
+    assert_int_equal(traits_of(SLICE("select '\\'"), READING_ESCAPES), TRAIT_UNSEEN);
+    assert_int_equal(traits_of(SLICE("set a = 'b'"), READING_ESCAPES), TRAIT_SET);
 }
 
 static void hashes_by_key_and_bytes(void **state)
@@ -99,24 +114,72 @@ static void hashes_by_key_and_bytes(void **state)
     assert_true(hash_bytes(1, SLICE("12345678a")) != hash_bytes(2, SLICE("12345678a")));
 }
 
-static void reads_what_is_reset(void **state)
+static void reads_what_is_set(void **state)
 {
-    char name[64];
+    static const struct {
+        const char *text, *name, *value; /* name NULL: it is not certain; value NULL: reset */
+    } cases[] = {
+        {"reset DateStyle;", "datestyle", NULL},
+        {"/* x */ RESET TIME ZONE", "timezone", NULL},
+        {"reset all", "all", NULL},
+        {"reset app.Tenant", "app.tenant", NULL},
+        {"reset a; reset b", NULL, NULL},
+        {"reset", NULL, NULL},
+        {"set session DateStyle = default", "datestyle", NULL},
+        {"set time zone local", "timezone", NULL},
+        {"set local a to default", NULL, NULL},
+        {"SET client_min_messages TO warning", "client_min_messages", "warning"},
+        {"set session \"Work_Mem\" = '64MB' ;", "Work_Mem", "64MB"},
+        {"set app . tenant = 42", "app.tenant", "42"},
+        {"set session.user_id = '42'", "session.user_id", "42"},
+        {"set a = -1.50", "a", "-1.50"},
+        {"set a = 0", "a", "0"},
+        {"set a = 'it''s'", "a", "it's"},
+        {"set a = ''", "a", ""},
+        {"set a = ON", "a", "on"},
+        {"set a = \"Mixed\"", "a", "Mixed"},
+        {"set search_path to '$user'", "search_path", "\"$user\""},
+        {"set search_path = 'a, b'", "search_path", "\"a, b\""},
+        {"set search_path = ''", "search_path", "\"\""},
+        {"set search_path = public", "search_path", "public"},
+        {"set search_path = \"a\"\"b\"", "search_path", "\"a\"\"b\""},
+        {"set a = 1, 2", NULL, NULL},
+        {"set a = 1; select 1", NULL, NULL},
+        {"set a = 010", NULL, NULL},
+        {"set a = -0", NULL, NULL},
+        {"set a = 1e3", NULL, NULL},
+        {"set a = 64kB", NULL, NULL},
+        {"set a = 1.", NULL, NULL},
+        {"set a = + 1", NULL, NULL},
+        {"set a = 'x'\n'y'", NULL, NULL},
+        {"set a = 'x", NULL, NULL},
+        {"set a = E'x'", NULL, NULL},
+        {"set a = U&'x'", NULL, NULL},
+        {"set a = $$x$$", NULL, NULL},
+        {"set a = 'x\\'", NULL, NULL},
+        {"set a = '\xc3\xa9'", NULL, NULL},
+        {"set a =", NULL, NULL},
+        {"set a from current", NULL, NULL},
+        {"set local a = 1", NULL, NULL},
+        {"set time zone 'UTC'", NULL, NULL},
+        {"set time zone interval '1' hour to minute", NULL, NULL},
+        {"set role x", NULL, NULL},
+        {"set session authorization x", NULL, NULL},
+        {"set session characteristics as transaction read only", NULL, NULL},
+        {"set transaction read only", NULL, NULL},
+        {"select 1", NULL, NULL},
+    };
     (void)state;
-    assert_true(traits_reset(SLICE("reset DateStyle;"), name));
-    assert_string_equal(name, "datestyle");
-    assert_true(traits_reset(SLICE("/* x */ RESET TIME ZONE"), name));
-    assert_string_equal(name, "timezone");
-    assert_true(traits_reset(SLICE("reset all"), name));
-    assert_string_equal(name, "all");
-    assert_false(traits_reset(SLICE("reset a; reset b"), name));
-    assert_false(traits_reset(SLICE("reset"), name));
-    assert_false(traits_reset(SLICE("set a = 1"), name));
-    assert_true(traits_reset(SLICE("set session DateStyle = default"), name));
-    assert_string_equal(name, "datestyle");
-    assert_true(traits_reset(SLICE("set time zone local"), name));
-    assert_string_equal(name, "timezone");
-    assert_false(traits_reset(SLICE("set local a to default"), name));
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char name[PARAMETER_BYTES] = "";
+        AUTO_BUFFER value = {0};
+        char kind = traits_parameter(slice_of(cases[i].text), name, &value);
+        char expected = !cases[i].name ? 0 : cases[i].value ? 'S' : 'R';
+        if (kind != expected || (kind && strcmp(name, cases[i].name) != 0) ||
+            (kind == 'S' && !slice_equal(buffer_slice(&value), slice_of(cases[i].value))))
+            fail_msg("%s: %c %s %.*s", cases[i].text, kind ? kind : '0', name,
+                     (int)buffer_len(&value), buffer_slice(&value).ptr);
+    }
 }
 
 static void outlines_a_text_without_its_data(void **state)
@@ -307,8 +370,43 @@ static void keeps_sets_of_parameters_once(void **state)
     buffer_append(&sql, "", 1);
     assert_string_equal(sql.data,
                         "RESET \"x\".\"y\";SELECT pg_catalog.set_config('TimeZone','x',false)");
+    assert_int_equal(params_beyond(a, b), 1);
+    a = params_without(params_without(a, "X.Y"), "none");
+    assert_int_equal(params_beyond(a, b), 0);
+    a = params_with(a, SLICE("timezone"), SLICE("x"));
+    a = params_without(a, "a");
+    b = params_without(b, "A");
+    assert_ptr_equal(a, b);
     params_release(&a);
     params_release(&b);
+}
+
+static void tells_what_texts_mean(void **state)
+{
+    static const char *const matters[] = {"client_encoding", "TimeZone", "transform_null_equals",
+                                          "app.x"};
+    static const char *const does_not[] = {"application_name", "work_mem", "server_version"};
+    (void)state;
+    struct params *none = params_empty();
+    for (size_t i = 0; i < ARRAY_LEN(matters) + ARRAY_LEN(does_not); i++) {
+        bool mattering = i < ARRAY_LEN(matters);
+        const char *name = mattering ? matters[i] : does_not[i - ARRAY_LEN(matters)];
+        struct params *set = params_with(params_empty(), slice_of(name), SLICE("1"));
+        if ((params_meaning(set) != params_meaning(none)) != mattering)
+            fail_msg("%s", name);
+        params_release(&set);
+    }
+    struct params *set = params_with(params_hold(none), SLICE("client_encoding"), SLICE("SJIS"));
+    assert_int_equal(params_reading(set), READING_WIDE);
+    set = params_with(set, SLICE("client_encoding"), SLICE("Shift-JIS"));
+    assert_int_equal(params_reading(set), READING_WIDE);
+    set = params_with(set, SLICE("client_encoding"), SLICE("windows-1252"));
+    assert_int_equal(params_reading(set), 0);
+    set = params_with(set, SLICE("client_encoding"), SLICE("EUC_JP"));
+    set = params_with(set, SLICE("standard_conforming_strings"), SLICE("off"));
+    assert_int_equal(params_reading(set), READING_ESCAPES);
+    params_release(&set);
+    params_release(&none);
 }
 
 static void shares_statements_and_finds_names(void **state)
@@ -321,8 +419,9 @@ static void shares_statements_and_finds_names(void **state)
         int name_len = snprintf(name, sizeof(name), "n%d", i);
         char text[32] = {0};
         int text_len = snprintf(text, sizeof(text), "select %d", i % 50) + 3; /* NUL, no types */
-        names_put(&names, (struct slice){name, (size_t)name_len},
-                  statements_intern(table, (struct slice){text, (size_t)text_len}, 0));
+        names_put(
+            &names, (struct slice){name, (size_t)name_len},
+            statements_intern(table, (struct slice){text, (size_t)text_len}, (struct meaning){0}));
     }
     assert_ptr_equal(names_get(&names, SLICE("n3")), names_get(&names, SLICE("n53")));
     for (int i = 0; i < 500; i += 2) {
@@ -345,8 +444,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_what_outlives_a_transaction),
+        cmocka_unit_test(knows_what_it_can_not_see),
         cmocka_unit_test(hashes_by_key_and_bytes),
-        cmocka_unit_test(reads_what_is_reset),
+        cmocka_unit_test(reads_what_is_set),
         cmocka_unit_test(outlines_a_text_without_its_data),
         cmocka_unit_test(reads_names_as_postgres_does),
         cmocka_unit_test(proves_as_the_standard_shows),
@@ -354,6 +454,7 @@ int main(void)
         cmocka_unit_test(says_which_keys_it_wants),
         cmocka_unit_test(makes_salts_of_names),
         cmocka_unit_test(keeps_sets_of_parameters_once),
+        cmocka_unit_test(tells_what_texts_mean),
         cmocka_unit_test(shares_statements_and_finds_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
