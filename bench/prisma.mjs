@@ -29,7 +29,7 @@ for (const file of ["schema.sql", "seed.sql"]) postgres.sql(readFileSync(join(ro
 postgres.sql("insert into \"Post\" (title, content, \"authorId\") select 'Post ' || n, repeat('text ', 20), 1 + n % 4 from generate_series(1, 200) n");
 const weir = await startWeir();
 const made = clients("v6");
-const direct = made.direct(postgres.url), edge = made.edge(weir.edgeUrl);
+const direct = made.direct(postgres.url), remote = made.node(weir.edgeUrl);
 const inWorker = (what, times = rounds) => weir.warm(`what=${encodeURIComponent(what)}&rounds=${times}&each=${each}`);
 
 const parts = {
@@ -38,16 +38,16 @@ const parts = {
     const replayPort = await freePort(), edgeUrl = new URL(weir.edgeUrl);
     const replay = new Server("replay", "node", [join(here, "replay.mjs"), String(replayPort), edgeUrl.port]);
     await replay.ready(replayPort);
-    const aloneUrl = weir.edgeUrl.replace(`:${edgeUrl.port}`, `:${replayPort}`), alone = made.edge(aloneUrl);
+    const aloneUrl = weir.edgeUrl.replace(`:${edgeUrl.port}`, `:${replayPort}`), alone = made.node(aloneUrl);
     const times = {};
     for (const [name, operation] of Object.entries(operations)) {
       const of = (times[name] = { direct: [], worker: [], node: [], alone: [] });
-      for (const prisma of [direct, edge, alone]) await measure(prisma, operation, warmUps, each);
+      for (const prisma of [direct, remote, alone]) await measure(prisma, operation, warmUps, each);
       await inWorker(name, warmUps);
       for (let turn = 0; turn < turns; turn++) {
         of.direct.push(median(await measure(direct, operation, rounds, each)));
         of.worker.push(median(await inWorker(name)));
-        of.node.push(median(await measure(edge, operation, rounds, each)));
+        of.node.push(median(await measure(remote, operation, rounds, each)));
         of.alone.push(median(await measure(alone, operation, rounds, each)));
       }
       const ratio = (key) => judged(median(of[key].map((time, turn) => time / of.direct[turn])), { floor: 1.5, aim: 1 }); // of neighbours in time
@@ -57,7 +57,7 @@ const parts = {
 
     const own = Object.entries(times).map(([name, { alone, direct }]) => `${name} ${ms(median(alone))} ms, ${median(alone.map((time, turn) => time / direct[turn])).toFixed(2)}×`);
     await inWorker("cached", warmUps);
-    say("", `The edge client in Node by itself, asking a server that has the answers ready: ${own.join("; ")} of a call that is connected itself. The edge client in a worker, with its way to the endpoint and back, answered from the endpoint's cache: ${ms(median(await inWorker("cached")))} ms.`);
+    say("", `The client in Node by itself, asking a server that has the answers ready: ${own.join("; ")} of a call that is connected itself. The edge client in a worker, with its way to the endpoint and back, answered from the endpoint's cache: ${ms(median(await inWorker("cached")))} ms.`);
   },
 
   // A process that has loaded nothing yet, from its first line to the first row; and an instance that does not run yet.

@@ -6,6 +6,8 @@ import { playLibrary } from "./library.js";
 import { Stage } from "./stage.js";
 import { playWorker } from "./worker.js";
 
-const { native, bundle } = globalThis, stage = new Stage(native);
+const { native, bundle, weirRuntime } = globalThis;
+for (const name of ["native", "bundle", "weirRuntime"]) delete globalThis[name]; // which a worker does not find later either
+const stage = new Stage(native, weirRuntime);
 const played = bundle === undefined ? playLibrary(stage) : playWorker(stage, bundle);
 played.then((said) => (globalThis.rehearsed = said), (error) => (globalThis.rehearsed = `${error}`));

@@ -13,7 +13,7 @@ export class Stage {
   #waiting = []; // functions that answer what was asked
   #databases = new Map(); // id of a connection => Postgres
 
-  constructor(native) {
+  constructor(native, runtime) {
     this.native = native;
     Object.assign(native, {
       respond: (slot, id, status, headers, body, flags) => {
@@ -42,7 +42,7 @@ export class Stage {
       setEvalEnabled() {},
       subrequestsMax: () => 100,
     });
-    this.hooks = globalThis.weirRuntime.start(native);
+    this.hooks = runtime.start(native);
   }
 
   bytes(text) {
