@@ -150,7 +150,9 @@ static struct instance *pick(struct deployment *deployment)
 
 static void add_path(struct control_spawn *order, const struct request *request)
 {
-    struct slice path = request && !request->is_event ? request_path(request) : SLICE("");
+    struct slice path = request && slice_equal(request_method(request), SLICE("GET"))
+                            ? request_path(request)
+                            : SLICE("");
     const char *query = path.len > 0 ? memchr(path.ptr, '?', path.len) : NULL;
     size_t bytes = query ? (size_t)(query - path.ptr) : path.len;
     if (bytes > sizeof(order->path))

@@ -60,7 +60,8 @@ enum control_type {
     CONTROL_FORK,            /* struct control_instance, fds = channels of the gateway, the
                                 broker and, where there are databases, the pool */
     CONTROL_END,             /* struct control_kill: SIGKILL this instance */
-    CONTROL_REHEARSE,        /* struct control_rehearse: it is worth it; once */
+    CONTROL_REHEARSE,        /* struct control_rehearse: it is worth it */
+    CONTROL_REHEARSED,       /* template → supervisor: struct control_rehearsed */
     CONTROL_EXIT,            /* template → supervisor: struct control_gone (wait status) */
 };
 
@@ -81,6 +82,11 @@ struct control_spawn {
     uint32_t deployment_id;
     uint32_t path_bytes;
     char path[CONTROL_PATH_BYTES_MAX]; /* of a request that waits for it, without the query */
+};
+
+struct control_rehearsed {
+    uint32_t private_kb; /* as in control_template_ready */
+    uint32_t done;       /* 0: it did not come to an end, or took too much */
 };
 
 struct control_rehearse {

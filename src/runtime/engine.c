@@ -458,6 +458,13 @@ void engine_copy_with(JSContextRef ctx, JSObjectRef copy)
     JSValueProtect(ctx, copy);
 }
 
+void engine_forget_copies(JSContextRef ctx)
+{
+    for (size_t i = 0; i < ARRAY_LEN(copies.kept); i++)
+        if (copies.kept[i])
+            JSValueUnprotect(ctx, TAKE(copies.kept[i]));
+}
+
 bool engine_bytes(JSContextRef ctx, JSValueRef value, struct slice *ret_bytes)
 {
     if (!find_bytes(ctx, value, ret_bytes))

@@ -78,6 +78,8 @@ bool engine_bytes(JSContextRef ctx, JSValueRef value, struct slice *ret_bytes);
 bool engine_bytes_in_place(JSContextRef ctx, JSValueRef value, struct slice *ret_bytes);
 /* The library's function that makes such a copy. */
 void engine_copy_with(JSContextRef ctx, JSObjectRef copy);
+/* Copies that nobody uses any more. */
+void engine_forget_copies(JSContextRef ctx);
 /* A new Uint8Array with a copy of the bytes. */
 JSValueRef engine_uint8_array(JSContextRef ctx, const void *bytes, size_t len);
 /* A new Uint8Array that owns `bytes` (malloc'ed). */

@@ -50,7 +50,7 @@ int rehearse_worker(const struct engine *engine, struct slice manifest, struct s
         return r;
     JSObjectRef bundle = JSObjectMake(stage.ctx, NULL, NULL);
     engine_set(stage.ctx, bundle, "manifest", engine_string_utf8(stage.ctx, manifest));
-    engine_set(stage.ctx, bundle, "blob", engine_uint8_array_on(stage.ctx, modules));
+    engine_set(stage.ctx, bundle, "blob", engine_uint8_array(stage.ctx, modules.ptr, modules.len));
     engine_set(stage.ctx, bundle, "path", engine_string_utf8(stage.ctx, path));
     engine_set(stage.ctx, stage.global, "bundle", bundle);
     return play(&stage, err);

@@ -14,7 +14,7 @@ int rehearse(const struct engine *engine, struct error *err) WARN_UNUSED;
 
 /* A worker's own code: its global scope and a GET request for that path, with nobody there whom it
  * could reach. It may take for ever, or end the process: see template.c. manifest, modules: of its
- * bundle; they are to outlive the engine. 0 or negative errno. */
+ * bundle, copied. 0 or negative errno. */
 int rehearse_worker(const struct engine *engine, struct slice manifest, struct slice modules,
                     struct slice path, struct error *err) WARN_UNUSED;
 

@@ -38,7 +38,7 @@ enum {
 
 static struct {
     struct template_start start;
-    int task_fd;
+    int task_fd, smaps_fd;
     struct slice bundle;
     struct control_rehearse rehearsal; /* that is still to be done; path_bytes 0: none */
     struct {
@@ -78,10 +78,10 @@ static uint64_t address_space_bytes(int proc_fd)
 }
 
 /* Memory that goes away with this process, from /proc/self/smaps_rollup. */
-static uint32_t private_kb(int smaps_fd)
+static uint32_t private_kb(void)
 {
     char text[2048] = "";
-    if (read(smaps_fd, text, sizeof(text) - 1) <= 0)
+    if (pread(template.smaps_fd, text, sizeof(text) - 1, 0) <= 0)
         return 0;
     const char *line = strstr(text, "\nPrivate_Dirty:");
     return line ? (uint32_t)strtoul(line + strlen("\nPrivate_Dirty:"), NULL, 10) : 0;
@@ -191,6 +191,7 @@ static void become_instance(const struct ipc_message *message, int cpu, bool wat
     (void)prctl(PR_SET_NAME, "weir-instance", 0, 0, 0);
     fd_close(&template.start.control);
     fd_close(&template.task_fd);
+    fd_close(&template.smaps_fd);
     (void)signal(SIGCHLD, SIG_DFL);
     instance_keep_to_cpu(cpu);
     sandbox_install(template.start.instance_filter);
@@ -244,6 +245,15 @@ static void fork_instance(struct ipc_message *message)
         stop_watching(); /* two share pages with us: which one does not can not be seen */
 }
 
+/* CPU time, and time: what does neither end nor use any is ended, too. 0: no limit any more. */
+static void limit_rehearsal(uint32_t cpu_ms_max, uint32_t wall_s_max, void (*on_limit)(int))
+{
+    struct itimerval wall = {.it_value = {.tv_sec = wall_s_max}};
+    limit_cpu(cpu_ms_max, on_limit);
+    (void)signal(SIGALRM, on_limit);
+    (void)setitimer(ITIMER_REAL, &wall, NULL);
+}
+
 /* Tries the rehearsal in a child first: what a worker does there may have no end, end the process,
  * or take memory that every instance would have to have. */
 static bool rehearsal_ends(struct slice path)
@@ -251,10 +261,8 @@ static bool rehearsal_ends(struct slice path)
     stay_alone();
     pid_t pid = fork();
     if (pid == 0) {
-        struct itimerval wall = {.it_value = {.tv_sec = REHEARSAL_WALL_S}};
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        (void)setitimer(ITIMER_REAL, &wall, NULL);
-        limit_cpu(REHEARSAL_CPU_MS, SIG_DFL);
+        limit_rehearsal(REHEARSAL_CPU_MS, REHEARSAL_WALL_S, SIG_DFL);
         _exit(instance_rehearse(template.bundle, path) ? 0 : 1);
     }
     int status = -1;
@@ -270,21 +278,32 @@ static void on_rehearsal_limit(int signal_number)
     _exit(0); /* the supervisor makes another template; the default action ends no first process */
 }
 
-/* Once no instance is there: nobody waits for what an instance does, and the next one can be
- * watched (hot_pages.h), which will write other pages than those before. */
-static void rehearse_if_alone(void)
+static bool rehearse_for(struct slice path)
 {
-    struct slice path = {template.rehearsal.path, template.rehearsal.path_bytes};
-    if (path.len == 0 || template.children_count > 0)
-        return;
-    template.rehearsal.path_bytes = 0;
     if (!rehearsal_ends(path))
-        return;
-    limit_cpu(2 * REHEARSAL_CPU_MS, on_rehearsal_limit);
-    (void)instance_rehearse(template.bundle, path);
-    limit_cpu(0, on_rehearsal_limit);
+        return false;
+    limit_rehearsal(2 * REHEARSAL_CPU_MS, 2 * REHEARSAL_WALL_S, on_rehearsal_limit);
+    bool done = instance_rehearse(template.bundle, path);
+    limit_rehearsal(0, 0, on_rehearsal_limit);
+    engine_forget_copies(instance.engine.ctx);
     engine_compact(&instance.engine);
     hot_pages_forget();
+    return done;
+}
+
+/* Once no instance is there and nothing is asked of us: nobody waits for what an instance does, and
+ * the next one can be watched (hot_pages.h), which will write other pages than those before. */
+static void rehearse_if_alone(void)
+{
+    struct pollfd asked = {template.start.control, POLLIN, 0};
+    struct control_rehearse order = template.rehearsal;
+    if (order.path_bytes == 0 || template.children_count > 0 || poll(&asked, 1, 0) != 0)
+        return;
+    memset(&template.rehearsal, 0, sizeof(template.rehearsal)); /* and no instance has the path */
+    struct control_rehearsed told = {
+        .done = rehearse_for((struct slice){order.path, order.path_bytes})};
+    told.private_kb = private_kb();
+    (void)ipc_send(template.start.control, CONTROL_REHEARSED, &told, sizeof(told), NULL, 0);
 }
 
 static void plan_rehearsal(const struct ipc_message *message)
@@ -349,7 +368,6 @@ static void serve_supervisor(void)
             template.watched = 0;
         }
         reap();
-        rehearse_if_alone();
         int r;
         while ((r = ipc_recv(template.start.control, &message)) > 0) {
             if (message.type == CONTROL_FORK)
@@ -362,6 +380,7 @@ static void serve_supervisor(void)
         }
         if (r != -EAGAIN)
             _exit(0); /* the supervisor let go of us */
+        rehearse_if_alone();
     }
 }
 
@@ -372,12 +391,20 @@ void template_run(struct template_start *start)
     template.start = *start;
     (void)prctl(PR_SET_NAME, "weir-template", 0, 0, 0);
     template.task_fd = openat(start->proc_fd, "self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    AUTO_FD smaps_fd = openat(start->proc_fd, "self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+    template.smaps_fd = openat(start->proc_fd, "self/smaps_rollup", O_RDONLY | O_CLOEXEC);
     uint64_t space_bytes = address_space_bytes(start->proc_fd);
     int page_fds[2];
     hot_pages_open(start->proc_fd, page_fds);
-    const int keep[] = {0,        1,           2,           start->bundle_fd, start->control,
-                        smaps_fd, page_fds[0], page_fds[1], template.task_fd, start->seed_fd};
+    const int keep[] = {0,
+                        1,
+                        2,
+                        start->bundle_fd,
+                        start->control,
+                        template.smaps_fd,
+                        page_fds[0],
+                        page_fds[1],
+                        template.task_fd,
+                        start->seed_fd};
     sandbox_close_fds(0, keep, ARRAY_LEN(keep));
     if (sandbox_drop_capabilities(&err) < 0) {
         tell(CONTROL_TEMPLATE_FAILED, 0, 0, err.text);
@@ -392,9 +419,8 @@ void template_run(struct template_start *start)
         .threads = (uint32_t)template_threads(template.task_fd),
         .startup_us = (uint32_t)(clock_monotonic_us() - started_us),
         .handlers = instance_handlers(),
-        .private_kb = private_kb(smaps_fd),
+        .private_kb = private_kb(),
     };
-    fd_close(&smaps_fd);
     if (ipc_send(template.start.control, CONTROL_TEMPLATE_READY, &ready, sizeof(ready), NULL, 0) <
         0)
         _exit(1);

@@ -62,12 +62,13 @@ struct deployment {
     struct instance_ref *instances;
     uint32_t instances_count;
     struct control_rehearse rehearsal; /* the path of the last request that asked for one */
-    bool rehearsed;                    /* the template was told to */
-    uint64_t forked_ms;                /* when an instance was last asked for; 0: never */
-    struct {                           /* an instance that nobody knows yet (instances.c) */
-        struct control_instance order; /* instance_id 0: there is none */
-        int fds[INSTANCE_FDS_MAX];     /* its channels */
-        struct loop_timer timer;       /* when one is made, or has waited long enough */
+    enum { REHEARSAL_WANTED, REHEARSAL_ORDERED, REHEARSAL_OVER } rehearsal_state;
+    unsigned rehearsals, starts_unrehearsed; /* tried; starts since it was ordered */
+    uint64_t forked_ms;                      /* when an instance was last asked for; 0: never */
+    struct {                                 /* an instance that nobody knows yet (instances.c) */
+        struct control_instance order;       /* instance_id 0: there is none */
+        int fds[INSTANCE_FDS_MAX];           /* its channels */
+        struct loop_timer timer;             /* when one is made, or has waited long enough */
         uint64_t not_before_ms;
     } spare;
 };

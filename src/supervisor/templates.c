@@ -201,11 +201,22 @@ static void on_template_message(struct deployment *deployment, const struct ipc_
         memcpy(&ready, message->payload, sizeof(ready));
         set_state(deployment, TEMPLATE_READY);
         deployment->got_ready = true;
-        deployment->rehearsed = false;
+        deployment->rehearsal_state = REHEARSAL_WANTED;
+        deployment->rehearsals = 0;
         deployment->private_kb = believable_kb(deployment, ready.private_kb);
         log_debug("%s: template ready after %u.%u ms", deployment->name, ready.startup_us / 1000,
                   ready.startup_us / 100 % 10);
         fork_waiting(deployment);
+        make_room();
+        return;
+    }
+    case CONTROL_REHEARSED: {
+        struct control_rehearsed told;
+        if (message->bytes != sizeof(told) || deployment->state != TEMPLATE_READY)
+            return;
+        memcpy(&told, message->payload, sizeof(told));
+        deployment->private_kb = believable_kb(deployment, told.private_kb);
+        instances_rehearsed(deployment, told.done);
         make_room();
         return;
     }
