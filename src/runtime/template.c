@@ -81,7 +81,8 @@ static uint64_t address_space_bytes(int proc_fd)
 static uint32_t private_kb(void)
 {
     char text[2048] = "";
-    if (pread(template.smaps_fd, text, sizeof(text) - 1, 0) <= 0)
+    if (lseek(template.smaps_fd, 0, SEEK_SET) < 0 ||
+        read(template.smaps_fd, text, sizeof(text) - 1) <= 0)
         return 0;
     const char *line = strstr(text, "\nPrivate_Dirty:");
     return line ? (uint32_t)strtoul(line + strlen("\nPrivate_Dirty:"), NULL, 10) : 0;
