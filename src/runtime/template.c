@@ -31,9 +31,14 @@ enum {
      * of 64 MB that the engine reserves at the first need, the watchdog's stack, the rings. */
     RESERVED_LATER_BYTES = 80 * 1024 * 1024,
     THREADS_WAIT_MS = 2, /* between two looks whether the engine's helpers have left */
-    REHEARSAL_CPU_MS = 200,
-    REHEARSAL_WALL_S = 2,
-    REHEARSAL_BYTES_MAX = 32 * 1024 * 1024, /* of memory that it touches */
+#ifdef __SANITIZE_ADDRESS__
+    REHEARSAL_SLOWER = 10, /* and as much more memory */
+#else
+    REHEARSAL_SLOWER = 1,
+#endif
+    REHEARSAL_CPU_MS = 200 * REHEARSAL_SLOWER,
+    REHEARSAL_WALL_S = 2 * REHEARSAL_SLOWER,
+    REHEARSAL_BYTES_MAX = 32 * 1024 * 1024 * REHEARSAL_SLOWER, /* of memory that it touches */
 };
 
 static struct {
