@@ -613,10 +613,10 @@ void pool_connect_worked(struct pool *pool)
 
 /* 100 ms, doubled with each failure up to 5 s, and a part of it by chance, so that many pools do
  * not try at the same time. A refused login is no better in a moment. */
-static uint64_t retry_delay_us(const struct pool *pool, bool refused)
+uint64_t pool_retry_delay_us(uint32_t failures, bool refused)
 {
     uint64_t delay = 100000;
-    for (uint32_t i = 1; i < pool->failures && delay < 5000000; i++)
+    for (uint32_t i = 1; i < failures && delay < 5000000; i++)
         delay *= 2;
     delay = delay < 5000000 ? delay : 5000000;
     if (refused && delay < 1000000)
@@ -624,21 +624,29 @@ static uint64_t retry_delay_us(const struct pool *pool, bool refused)
     return delay * 3 / 4 + (uint64_t)random() % (delay / 2);
 }
 
-void pool_connect_failed(struct pool *pool, const struct wire_error *error, bool in_time)
+static bool any_is_up(const struct pool *pool)
+{
+    return pool->idle.count + pool->lent.count + pool->cleaning.count + pool->listening.count > 0;
+}
+
+void pool_connect_failed(struct pool *pool, const struct wire_error *error, bool in_time,
+                         bool listens)
 {
     struct wire_error kept;
     bool refused = !is_away(error->sqlstate);
-    pool->failures++;
     pool->counters->failed_connects++;
+    log_warn("database %s, user %s: %s (%s)%s%s", pool->database_name, pool->user, error->message,
+             error->sqlstate, error->hint ? "; " : "", error->hint ? error->hint : "");
+    if (listens && any_is_up(pool))
+        return;
+    pool->failures++;
     if (!in_time && pool->failures < FAILURES_MAX)
         pool->failures = FAILURES_MAX; /* who waits has waited for long enough */
     text_free(&pool->failure);
     pool->failure = xstrdup(error->message);
     (void)snprintf(pool->failure_sqlstate, sizeof(pool->failure_sqlstate), "%.5s", error->sqlstate);
     pool->failure_hint = error->hint;
-    pool->retry_us = pool_now() + retry_delay_us(pool, refused);
-    log_warn("database %s, user %s: %s (%s)%s%s", pool->database_name, pool->user, error->message,
-             error->sqlstate, error->hint ? "; " : "", error->hint ? error->hint : "");
+    pool->retry_us = pool_now() + pool_retry_delay_us(pool->failures, refused);
     if (!is_down(pool))
         return;
     failure_of(pool, &kept);

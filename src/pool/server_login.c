@@ -97,9 +97,10 @@ static void give_up(struct server *server)
                  pool->database_name, pool->user, message);
     bool listens = server->listens, in_time = !is_late(server);
     server_close(server, "");
-    pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, hint, NULL}, in_time);
+    pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, hint, NULL}, in_time,
+                        listens);
     if (listens)
-        listen_unreachable(pool);
+        listen_unreachable(pool, message);
 }
 
 static void note_failure(struct server *server, const char *sqlstate, const char *format, ...)
