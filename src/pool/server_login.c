@@ -545,6 +545,11 @@ static void on_derived(void *owner, const char *password, const struct scram_key
     login->derive = NULL;
     if (server->closed)
         return;
+    if (!keys) {
+        note_failure(server, "08006", "no thread could be made to derive the login's keys");
+        refused(server);
+        return;
+    }
     AUTO_TEXT text = TAKE(login->server_first);
     login->scram.keys = *keys;
     login->phase = PHASE_AUTH;
@@ -565,7 +570,7 @@ static void continue_scram(struct server *server, struct slice text)
     }
     login->phase = PHASE_DERIVE;
     login->server_first = xstrndup(text.ptr, text.len);
-    login->derive = derive_start(password, &wanted, on_derived, server);
+    login->derive = derive_start(DERIVE_SERVER, password, &wanted, on_derived, server);
 }
 
 static void on_auth(struct server *server, struct slice body)
