@@ -732,6 +732,10 @@ static void on_message(struct server *server, char type, struct slice body)
     } else if (type == 'S' && !auth && wire_take_text(&body, &name) &&
                wire_take_text(&body, &value)) {
         server->params = params_with(server->params, name, value);
+        if (params_are_too_many(server->params)) {
+            note_failure(server, "08006", "the database's server reports too many parameters");
+            try_elsewhere(server);
+        }
     } else if (type == 'K' && !auth && body.len >= 8 &&
                body.len <= 4 + sizeof(server->cancel_key)) {
         server->backend_pid = wire_get_u32(body.ptr);
