@@ -187,7 +187,7 @@ void login_resume(struct client *client, const struct wire_error *error)
     if (!client->awaits_pool)
         return;
     client->awaits_pool = false;
-    client->pool->logins--;
+    list_remove(&client->pool->logins, &client->turn);
     if (error)
         client_close(client, error);
     else
@@ -289,7 +289,7 @@ static void enter_pool(struct client *client, bool own)
         return;
     }
     client->awaits_pool = true;
-    client->pool->logins++;
+    list_push_back(&client->pool->logins, &client->turn);
     pool_open(client->pool);
 }
 

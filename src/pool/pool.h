@@ -52,7 +52,8 @@ struct client {
     struct link waiting; /* of its pool's queue */
     union {
         struct link stranger; /* of pool_process.strangers, until it is known who it is; then: */
-        struct link turn;     /* of its tenant's part of it; of those that wait for a result */
+        struct link turn;     /* of its tenant's part of the queue; of those that wait for a result;
+                                 of its pool's logins */
     };
     struct link again;   /* of those that go on in the next turn */
     struct pool *pool;   /* NULL before it has logged in, and for the console */
@@ -212,6 +213,7 @@ struct pool {
     uint32_t listen_failures; /* since one of them came about */
     struct channel *channels; /* that somebody listens to */
     struct list waiting;      /* clients, the longest waiting first */
+    struct list logins;       /* … whose login waits for the first connection */
     struct tenants tenants;   /* whose turn it is */
     struct statements *statements;
     struct cache *cache;    /* NULL: none */
@@ -221,15 +223,14 @@ struct pool {
     char *failure;          /* why the last connection failed, while none has worked since */
     char failure_sqlstate[6];
     const char *failure_hint; /* … and what helps, a constant; NULL: what its SQLSTATE says */
-    uint32_t next_host; /* of the next connection, where hosts take turns */
-    uint64_t retry_us;  /* no further attempt before */
-    uint64_t used_us;   /* when it last had a client or a server */
+    uint32_t next_host;       /* of the next connection, where hosts take turns */
+    uint64_t retry_us;        /* no further attempt before */
+    uint64_t used_us;         /* when it last had a client or a server */
     uint32_t clients, own_clients; /* own: of these, questions of the pool's (own.h) */
     uint32_t failures;
     uint32_t leaving; /* lent connections that another user of the database is to have */
-    uint32_t logins;  /* clients whose login waits for the first connection */
     bool to_serve;
-    bool deaf; /* the listener, until it hears its mark */
+    bool deaf;                      /* the listener, until it hears its mark */
     bool retired;                   /* of an older plan, or one client's alone */
     bool probe_wanted;              /* somebody was told that the database is away: is it still? */
     struct record *record;          /* of its database_name */
