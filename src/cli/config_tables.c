@@ -349,8 +349,9 @@ static const struct config_key pool_keys[] = {
     {"client_statements_bytes_max", CONFIG_SIZE, 1024, GB, "16MB", "client_statements_bytes_max",
      "Their texts together"},
     {"clients_bytes_max", CONFIG_SIZE, MB, 1024 * GB, "256MB", "clients_bytes_max",
-     "What all clients together may make the pool keep: texts of prepared statements, and messages "
-     "that have not come as a whole; beyond it error 53200"},
+     "What all clients together may make the pool keep: texts of prepared statements, messages that "
+     "have not come as a whole, and parameters that are set; beyond it error 53200, and a `SET` "
+     "pins"},
     {"ignore_startup_parameters", CONFIG_STRINGS, 0, 0, NULL, "ignore_startup_parameters",
      "Startup parameters of clients that are left out"},
     {"metrics_listen", CONFIG_STRING, 0, 0, NULL, NULL,

@@ -12,7 +12,10 @@
 #include "pool.h"
 #include "tls.h"
 
-enum { CANCELS_PER_SERVER_MAX = 2 };
+enum {
+    CANCELS_PER_SERVER_MAX = 2,
+    SAID_BYTES_MAX = 1024, /* by whoever answers: Postgres says nothing */
+};
 
 enum phase {
     PHASE_CONNECT,
@@ -28,6 +31,7 @@ struct cancel {
     struct tls *tls; /* as on the connection itself; NULL: none, or the stream has it */
     uint64_t begun_us;
     enum phase phase;
+    uint32_t said_bytes;
     bool direct_tls;
 };
 
@@ -128,7 +132,8 @@ static void on_ready(struct loop_source *source, uint32_t events)
         works = on_tls(cancel);
     while (works && cancel->phase == PHASE_SENT &&
            (got = stream_read(&cancel->stream, rest, sizeof(rest))) > 0)
-        ; /* whatever stands before the server may say something */
+        /* Whatever stands before the server may say something, but not for ever. */
+        works = (cancel->said_bytes += (uint32_t)got) <= SAID_BYTES_MAX;
     if (!works || got != -EAGAIN)
         finish(cancel, works && got == 0);
 }

@@ -239,7 +239,7 @@ void client_close(struct client *client, const struct wire_error *error)
         pool_stop_waiting(client);
     cache_stop_waiting(client);
     if (client->awaits_pool)
-        client->pool->logins--;
+        list_remove(&client->pool->logins, &client->turn);
     listen_forget(client);
     console_close(client);
     if (client->tenant)

@@ -6,9 +6,12 @@
 #include "list.h"
 #include "offload.h"
 
+enum { CLIENTS_WAITING_MAX = 100 };
+
 struct derive {
     struct offload offload;
     struct link link; /* of those that wait */
+    enum derive_for whom;
     char *password;
     struct scram_keys keys;
     derive_fn *on_done;
@@ -17,12 +20,12 @@ struct derive {
 
 static struct derive *running;
 
-static struct list *waiting(void)
+static struct list *waiting(enum derive_for whom)
 {
-    static struct list list;
-    if (!list.head.next)
-        list_init(&list);
-    return &list;
+    static struct list lists[DERIVE_CLIENT + 1];
+    if (!lists[whom].head.next)
+        list_init(&lists[whom]);
+    return &lists[whom];
 }
 
 static void work(struct offload *offload)
@@ -30,6 +33,7 @@ static void work(struct offload *offload)
     struct derive *derive = CONTAINER_OF(offload, struct derive, offload);
     struct scram_keys like = derive->keys;
     scram_derive(derive->password, like.salt, like.salt_len, like.iterations, &derive->keys);
+    secret_wipe(&like, sizeof(like));
 }
 
 static void free_derive(struct derive *derive)
@@ -41,36 +45,39 @@ static void free_derive(struct derive *derive)
 
 static void start_next(void)
 {
-    struct link *link = list_first(waiting());
+    struct link *link = list_first(waiting(DERIVE_SERVER));
+    if (!link)
+        link = list_first(waiting(DERIVE_CLIENT));
     if (running || !link)
         return;
     running = CONTAINER_OF(link, struct derive, link);
-    list_remove(waiting(), link);
+    list_remove(waiting(running->whom), link);
     offload_start(&running->offload);
 }
 
 static void done(struct offload *offload)
 {
     struct derive *derive = CONTAINER_OF(offload, struct derive, offload);
-    if (derive->owner && offload->failed)
-        work(offload);
     running = NULL;
     start_next();
     if (derive->owner)
-        derive->on_done(derive->owner, derive->password, &derive->keys);
+        derive->on_done(derive->owner, derive->password, offload->failed ? NULL : &derive->keys);
     free_derive(derive);
 }
 
-struct derive *derive_start(const char *password, const struct scram_keys *like, derive_fn *on_done,
-                            void *owner)
+struct derive *derive_start(enum derive_for whom, const char *password,
+                            const struct scram_keys *like, derive_fn *on_done, void *owner)
 {
+    if (whom == DERIVE_CLIENT && waiting(whom)->count >= CLIENTS_WAITING_MAX)
+        return NULL;
     struct derive *derive = xcalloc(1, sizeof(*derive));
     derive->offload = (struct offload){.work = work, .done = done};
+    derive->whom = whom;
     derive->password = secret_text_new(password);
     derive->keys = *like;
     derive->on_done = on_done;
     derive->owner = owner;
-    list_push_back(waiting(), &derive->link);
+    list_push_back(waiting(whom), &derive->link);
     start_next();
     return derive;
 }
@@ -83,6 +90,6 @@ void derive_abandon(struct derive **derive)
     d->owner = NULL;
     if (d == running)
         return;
-    list_remove(waiting(), &d->link);
+    list_remove(waiting(d->whom), &d->link);
     free_derive(d);
 }

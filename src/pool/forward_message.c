@@ -138,7 +138,7 @@ static char take_parameter(const struct message *message, struct slice text, uns
     char kind = traits_parameter(text, ret_name, ret_value);
     bool room = params_get(client->params, ret_name).ptr ||
                 params_beyond(client->params, client->startup_params) < SET_MAX;
-    if (kind == 'S' && (!room || buffer_len(ret_value) > SET_BYTES_MAX))
+    if (kind == 'S' && (!room || buffer_len(ret_value) > SET_BYTES_MAX || pool_is_full()))
         return 0;
     return params_may_move(ret_name) ? kind : 0;
 }

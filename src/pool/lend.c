@@ -133,6 +133,7 @@ static struct pool *new_pool(const struct database_config *database, const char 
     list_init(&pool->cleaning);
     list_init(&pool->listening);
     list_init(&pool->waiting);
+    list_init(&pool->logins);
     pool->record = record_of(database_name);
     struct tally *tally = record_tally(pool->record, user);
     tally->pools++;
@@ -244,16 +245,14 @@ static bool is_down(const struct pool *pool)
 }
 
 /* All that wait for the pool's first connection, or those that have waited for longer than the
- * limit (0: all). */
+ * limit (0: all). Each is off the list before it goes on, which may lead here again. */
 static void resume_logins(struct pool *pool, const struct wire_error *error, int64_t limit_ms)
 {
-    struct link *link = list_first(&pool_process.clients), *next;
-    for (; link; link = next) {
-        struct client *client = CONTAINER_OF(link, struct client, link);
-        next = list_next(&pool_process.clients, link);
-        if (client->state == CLIENT_LOGIN && client->pool == pool &&
-            (limit_ms == 0 || pool_passed(client->since_us, limit_ms)))
-            login_resume(client, error);
+    for (struct link *link; (link = list_first(&pool->logins));) {
+        struct client *client = CONTAINER_OF(link, struct client, turn);
+        if (limit_ms > 0 && !pool_passed(client->since_us, limit_ms))
+            break;
+        login_resume(client, error);
     }
 }
 
@@ -269,7 +268,7 @@ static bool has_room_among(const struct pool *pool, same_fn *same, int max)
     if (total + 1 < (uint32_t)max)
         return true;
     for (const struct pool *other = pool_process.pools; other; other = other->next)
-        if (same(pool, other) && other->waiting.count + other->logins > 0 &&
+        if (same(pool, other) && other->waiting.count + other->logins.count > 0 &&
             servers_of(other) < servers_of(pool))
             return false;
     return total < (uint32_t)max;
@@ -587,7 +586,7 @@ void pool_serve(struct pool *pool)
         client_run(client);
     }
     connect_for_waiting(pool);
-    if (pool->logins > 0 && servers_of(pool) == 0)
+    if (pool->logins.count > 0 && servers_of(pool) == 0)
         pool_open(pool);
 }
 
@@ -597,7 +596,7 @@ void pool_closed_one(struct pool *pool)
     pool_serve_later(pool);
     for (struct pool *other = pool_process.pools; other && limited; other = other->next)
         if ((same_database(pool, other) || same_user(pool, other)) &&
-            other->waiting.count + other->logins > 0)
+            other->waiting.count + other->logins.count > 0)
             pool_serve_later(other);
 }
 
@@ -613,10 +612,10 @@ void pool_connect_worked(struct pool *pool)
 
 /* 100 ms, doubled with each failure up to 5 s, and a part of it by chance, so that many pools do
  * not try at the same time. A refused login is no better in a moment. */
-static uint64_t retry_delay_us(const struct pool *pool, bool refused)
+uint64_t pool_retry_delay_us(uint32_t failures, bool refused)
 {
     uint64_t delay = 100000;
-    for (uint32_t i = 1; i < pool->failures && delay < 5000000; i++)
+    for (uint32_t i = 1; i < failures && delay < 5000000; i++)
         delay *= 2;
     delay = delay < 5000000 ? delay : 5000000;
     if (refused && delay < 1000000)
@@ -624,21 +623,29 @@ static uint64_t retry_delay_us(const struct pool *pool, bool refused)
     return delay * 3 / 4 + (uint64_t)random() % (delay / 2);
 }
 
-void pool_connect_failed(struct pool *pool, const struct wire_error *error, bool in_time)
+static bool any_is_up(const struct pool *pool)
+{
+    return pool->idle.count + pool->lent.count + pool->cleaning.count + pool->listening.count > 0;
+}
+
+void pool_connect_failed(struct pool *pool, const struct wire_error *error, bool in_time,
+                         bool listens)
 {
     struct wire_error kept;
     bool refused = !is_away(error->sqlstate);
-    pool->failures++;
     pool->counters->failed_connects++;
+    log_warn("database %s, user %s: %s (%s)%s%s", pool->database_name, pool->user, error->message,
+             error->sqlstate, error->hint ? "; " : "", error->hint ? error->hint : "");
+    if (listens && any_is_up(pool))
+        return;
+    pool->failures++;
     if (!in_time && pool->failures < FAILURES_MAX)
         pool->failures = FAILURES_MAX; /* who waits has waited for long enough */
     text_free(&pool->failure);
     pool->failure = xstrdup(error->message);
     (void)snprintf(pool->failure_sqlstate, sizeof(pool->failure_sqlstate), "%.5s", error->sqlstate);
     pool->failure_hint = error->hint;
-    pool->retry_us = pool_now() + retry_delay_us(pool, refused);
-    log_warn("database %s, user %s: %s (%s)%s%s", pool->database_name, pool->user, error->message,
-             error->sqlstate, error->hint ? "; " : "", error->hint ? error->hint : "");
+    pool->retry_us = pool_now() + pool_retry_delay_us(pool->failures, refused);
     if (!is_down(pool))
         return;
     failure_of(pool, &kept);
@@ -668,13 +675,13 @@ static void end_long_waits(struct pool *pool)
     const struct link *first = list_first(&pool->waiting);
     bool late =
         first && pool_passed(CONTAINER_OF(first, struct client, waiting)->since_us, limit_ms);
-    if (limit_ms <= 0 || (!late && pool->logins == 0))
+    if (limit_ms <= 0 || (!late && pool->logins.count == 0))
         return;
     bool paused = pool->record->paused || pool_process.paused;
     AUTO_TEXT detail =
         xasprintf("%u connections are in use, %u of them pinned by session state; %u clients wait; "
                   "query_wait_timeout is %lld ms.",
-                  pool->lent.count, pool_pinned(pool), pool->waiting.count + pool->logins,
+                  pool->lent.count, pool_pinned(pool), pool->waiting.count + pool->logins.count,
                   (long long)limit_ms);
     const struct wire_error error = {
         "57P03", "no connection to the database became free in time", detail,
@@ -714,7 +721,7 @@ static void fit_size(struct pool *pool)
             server_close(server, unwanted ? "the configuration has changed"
                                           : "server_idle_timeout is over");
     }
-    bool awaited = (pool->logins > 0 || pool->probe_wanted) && pool->connecting.count == 0;
+    bool awaited = (pool->logins.count > 0 || pool->probe_wanted) && pool->connecting.count == 0;
     if (total >= least && !awaited)
         return;
     take_from_others(pool);

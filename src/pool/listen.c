@@ -15,6 +15,7 @@
 enum {
     LATE_BYTES_MAX = 8 * 1024 * 1024,
     MARK_US_MAX = 2000000, /* the old connection does not hear it: it is of another server */
+    HEIR_US_MAX = 3000000, /* between two answers: else it is given up */
     RETRY_US = 1000000,    /* after one that has come to nothing */
 };
 
@@ -23,6 +24,7 @@ struct subscription {
     struct subscription *next; /* of its client */
     struct client *client;
     struct channel *channel;
+    bool told; /* the client, that it holds */
 };
 
 struct channel {
@@ -44,7 +46,8 @@ static void finish(struct client *client, struct buffer *out)
         wire_ready(out, 'I');
         client_send_buffer(client, out);
     }
-    client->awaits_listen = client->listens_in_batch = false;
+    client->awaits_listen = NULL;
+    client->listens_in_batch = false;
     client->active_us = pool_now();
     pool_again(client);
 }
@@ -235,6 +238,7 @@ void listen_move(struct client *client, struct pool *to)
     while ((one = all)) {
         all = one->next;
         subscribe(client, one->channel->name); /* the tick makes the connection */
+        client->subscriptions->told = true;
         free(one);
     }
     client->pool = from;
@@ -245,10 +249,10 @@ static bool is_paused(const struct pool *pool)
     return pool->record->paused || pool_process.paused;
 }
 
-/* place: the pool's listener or heir. */
+/* place: the pool's listener or heir. Too early after a failure the tick does it. */
 static void start(struct pool *pool, struct server **place)
 {
-    if (*place || is_paused(pool))
+    if (*place || is_paused(pool) || pool_now() < pool->listen_us || pool_now() < pool->retry_us)
         return;
     *place = server_new(pool);
     (*place)->listens = true;
@@ -269,10 +273,13 @@ static char take(struct client *client, struct slice text)
     } else if (verb == 'L') {
         if (!*find_subscription(client, name))
             subscribe(client, name);
-        client->awaits_listen = !(*find_subscription(client, name))->channel->active;
-        if (client->awaits_listen) {
+        start(client->pool, &client->pool->listener); /* first: it may fail at once */
+        struct subscription *subscription = *find_subscription(client, name);
+        if (subscription->channel->active) {
+            subscription->told = true;
+        } else {
+            client->awaits_listen = subscription->channel;
             client->since_us = pool_now();
-            start(client->pool, &client->pool->listener);
         }
     }
     return verb;
@@ -316,6 +323,8 @@ static const char *mark_channel(void)
 void listen_begin(struct server *server)
 {
     server_become(server, SERVER_LISTENING);
+    server->used_us = pool_now();
+    server->pool->listen_failures = 0;
     tell_one(server, "LISTEN", mark_channel());
     for (struct channel *c = server->pool->channels; c; c = c->next)
         tell_one(server, "LISTEN", c->name);
@@ -327,9 +336,12 @@ static void activate(struct channel *channel)
     const struct list *all = &channel->subscriptions;
     channel->active = channel->held = true;
     for (struct link *link = list_first(all); link; link = list_next(all, link)) {
-        struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
-        if (client->awaits_listen)
-            answer(client, "LISTEN");
+        struct subscription *subscription = CONTAINER_OF(link, struct subscription, link);
+        struct client *client = subscription->client;
+        if (client->awaits_listen != channel)
+            continue;
+        subscription->told = subscription->told || !client->listens_in_batch;
+        answer(client, "LISTEN");
     }
 }
 
@@ -344,6 +356,8 @@ void listen_done(struct server *server, const struct expected *entry)
 {
     struct pool *pool = server->pool;
     struct channel *channel = entry->name ? find_channel(pool, entry->name) : NULL;
+    if (server == pool->heir)
+        server->used_us = pool_now();
     if (channel && server == pool->heir)
         channel->inherited = true;
     else if (channel && server == pool->listener && !channel->active)
@@ -401,11 +415,13 @@ void listen_failed(struct server *server, const char *name, struct slice error)
     }
     while (!last && (link = list_first(&channel->subscriptions))) {
         struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
+        bool awaits = client->awaits_listen == channel;
         last = channel->subscriptions.count == 1; /* the channel goes with it */
         drop_subscription(client, find_subscription(client, name));
+        if (!awaits)
+            continue;
         client->listen_refused = client->listens_in_batch;
-        if (client->awaits_listen)
-            finish_with(client, 'E', error);
+        finish_with(client, 'E', error);
     }
 }
 
@@ -505,25 +521,37 @@ void listen_lost(struct server *server)
             pool->database_name);
 }
 
-/* Those whose LISTEN waits for longer than the limit (0: all). */
-static void refuse_waiting(struct pool *pool, const struct wire_error *error, int64_t limit_ms)
+/* Those who wait for it for longer than the limit (0: all). It goes with the last of them. */
+static void refuse_channel(struct channel *channel, const struct wire_error *error,
+                           int64_t limit_ms)
 {
-    for (struct channel *channel = pool->channels; channel; channel = channel->next) {
-        const struct list *all = &channel->subscriptions;
-        struct link *first = channel->active ? NULL : list_first(all);
-        for (struct link *link = first; link; link = list_next(all, link)) {
-            struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
-            if (client->awaits_listen && (limit_ms == 0 || pool_passed(client->since_us, limit_ms)))
-                refuse(client, error);
-        }
+    struct link *link = channel->active ? NULL : list_first(&channel->subscriptions), *next;
+    for (; link; link = next) {
+        struct subscription *subscription = CONTAINER_OF(link, struct subscription, link);
+        struct client *client = subscription->client;
+        next = list_next(&channel->subscriptions, link);
+        if (client->awaits_listen != channel ||
+            (limit_ms > 0 && !pool_passed(client->since_us, limit_ms)))
+            continue;
+        if (!subscription->told) /* else it listens since an earlier LISTEN */
+            drop_subscription(client, find_subscription(client, channel->name));
+        refuse(client, error);
     }
 }
 
-void listen_unreachable(struct pool *pool)
+static void refuse_waiting(struct pool *pool, const struct wire_error *error, int64_t limit_ms)
 {
+    for (struct channel *channel = pool->channels, *next; channel; channel = next) {
+        next = channel->next;
+        refuse_channel(channel, error, limit_ms);
+    }
+}
+
+void listen_unreachable(struct pool *pool, const char *why)
+{
+    pool->listen_us = pool_now() + pool_retry_delay_us(++pool->listen_failures, false);
     if (!pool->listener)
-        refuse_waiting(pool, &(struct wire_error){"08006", "cannot listen", pool->failure, NULL},
-                       0);
+        refuse_waiting(pool, &(struct wire_error){"08006", "cannot listen", why, NULL}, 0);
 }
 
 /* Why the one that listens is not needed; NULL: it is. */
@@ -544,10 +572,12 @@ static void tick_heir(struct pool *pool)
     struct server *heir = pool->heir;
     if (is_up(heir) && server_is_lost(heir))
         server_close(heir, "the database acknowledges nothing any more");
-    else if (pool->marked_us && pool_now() - pool->marked_us > MARK_US_MAX)
+    else if (is_up(heir) && heir->expect.count > 0 && pool_now() - heir->used_us > HEIR_US_MAX)
+        server_close(heir, "it does not answer");
+    else if (pool->marked_us && pool_now() - pool->marked_us > MARK_US_MAX &&
+             heir->expect.count == 0)
         succeed(pool, false);
-    else if (!heir && !pool->retired && server_wear(pool->listener) &&
-             pool_now() >= pool->listen_us && pool_now() >= pool->retry_us)
+    else if (!heir && !pool->retired && server_wear(pool->listener))
         start(pool, &pool->heir);
 }
 
@@ -565,6 +595,6 @@ void listen_tick(struct pool *pool)
         tick_heir(pool);
     if (pool->limits.query_wait_ms > 0)
         refuse_waiting(pool, &late, pool->limits.query_wait_ms);
-    if (pool->channels && pool_now() >= pool->listen_us && pool_now() >= pool->retry_us)
+    if (pool->channels)
         start(pool, &pool->listener);
 }

@@ -49,8 +49,8 @@ void listen_done(struct server *server, const struct expected *entry);
 void listen_failed(struct server *server, const char *name, struct slice error);
 void listen_notify(struct server *server, struct slice body);
 void listen_lost(struct server *server);
-/* It did not come about, for the reason that the pool keeps. */
-void listen_unreachable(struct pool *pool);
+/* It did not come about, or its heir did not. */
+void listen_unreachable(struct pool *pool, const char *why);
 /* Makes the connection anew if it is missing, or is to be replaced. */
 void listen_tick(struct pool *pool);
 

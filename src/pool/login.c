@@ -187,7 +187,7 @@ void login_resume(struct client *client, const struct wire_error *error)
     if (!client->awaits_pool)
         return;
     client->awaits_pool = false;
-    client->pool->logins--;
+    list_remove(&client->pool->logins, &client->turn);
     if (error)
         client_close(client, error);
     else
@@ -289,7 +289,7 @@ static void enter_pool(struct client *client, bool own)
         return;
     }
     client->awaits_pool = true;
-    client->pool->logins++;
+    list_push_back(&client->pool->logins, &client->turn);
     pool_open(client->pool);
 }
 
@@ -621,12 +621,21 @@ static void check_derived(struct client *client, const char *password,
     judge(client, ok, password);
 }
 
+static void fail_busy(struct client *client)
+{
+    fail(client, "53300", "too many passwords wait to be checked; try again in some seconds");
+}
+
 static void on_derived(void *owner, const char *password, const struct scram_keys *keys)
 {
     struct client *client = owner;
     client->login->derive = NULL;
     if (!in_login(client))
         return;
+    if (!keys) {
+        fail_busy(client);
+        return;
+    }
     check_derived(client, password, keys);
     if (in_login(client))
         login_run(client);
@@ -644,7 +653,9 @@ static void check_verifier(struct client *client, const char *password,
         scram_mock(login->startup.user, verifier, wanted);
     if (wanted->iterations > DERIVE_AT_ONCE_MAX) {
         login->stage = STAGE_DERIVE;
-        login->derive = derive_start(password, wanted, on_derived, client);
+        login->derive = derive_start(DERIVE_CLIENT, password, wanted, on_derived, client);
+        if (!login->derive)
+            fail_busy(client);
         return;
     }
     scram_derive(password, wanted->salt, wanted->salt_len, wanted->iterations, &derived);

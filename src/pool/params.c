@@ -5,10 +5,16 @@
 #include <ctype.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
+#include "hash.h"
 #include "traits.h"
 
-enum { BUCKETS = 256 };
+enum {
+    BUCKETS_FIRST = 256, /* a power of two, as each that follows */
+    SERVERS_NAMES_MAX = 200,
+    SERVERS_BYTES_MAX = 64 * 1024,
+};
 
 struct param {
     char *name, *value;
@@ -17,29 +23,77 @@ struct param {
 struct params {
     struct params *next; /* of its bucket */
     uint32_t references;
-    uint32_t hash;
+    uint64_t hash;
     uint64_t meaning;
+    size_t bytes;
     unsigned reading;
     bool accepted, temporary;
     size_t count;
     struct param list[]; /* sorted by name */
 };
 
-static struct params *buckets[BUCKETS];
+static struct {
+    struct params **buckets;
+    size_t buckets_count, count;
+    uint64_t bytes, key; /* of all sets; of the hash */
+} table;
 
-static uint32_t hash_bytes(uint32_t hash, const char *text)
+static struct params **bucket_of(uint64_t hash)
 {
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
-    return hash * 31;
+    return &table.buckets[hash & (table.buckets_count - 1)];
 }
 
-static uint32_t hash_of(const struct params *set)
+static void insert(struct params *set)
 {
-    uint32_t hash = 2166136261u;
+    struct params **bucket = bucket_of(set->hash);
+    set->next = *bucket;
+    *bucket = set;
+}
+
+/* Of as many buckets as there are sets, or nearly. */
+static void make_room(void)
+{
+    struct params **old = table.buckets;
+    size_t old_count = table.buckets_count;
+    if (table.count < old_count)
+        return;
+    if (!old && getrandom(&table.key, sizeof(table.key), 0) != sizeof(table.key))
+        abort();
+    table.buckets_count = old ? old_count * 2 : BUCKETS_FIRST;
+    table.buckets = xcalloc(table.buckets_count, sizeof(struct params *));
+    for (size_t i = 0; i < old_count; i++)
+        for (struct params *set = old[i], *next; set; set = next) {
+            next = set->next;
+            insert(set);
+        }
+    free(old);
+}
+
+static uint64_t hash_of(const struct params *set)
+{
+    uint64_t hash = table.key;
     for (size_t i = 0; i < set->count; i++)
-        hash = hash_bytes(hash_bytes(hash, set->list[i].name), set->list[i].value);
+        hash =
+            hash_bytes(hash_bytes(hash, slice_of(set->list[i].name)), slice_of(set->list[i].value));
     return hash;
+}
+
+static size_t bytes_of(const struct params *set)
+{
+    size_t bytes = sizeof(*set) + set->count * sizeof(set->list[0]);
+    for (size_t i = 0; i < set->count; i++)
+        bytes += strlen(set->list[i].name) + strlen(set->list[i].value) + 2;
+    return bytes;
+}
+
+uint64_t params_bytes_of_all(void)
+{
+    return table.bytes;
+}
+
+bool params_are_too_many(const struct params *params)
+{
+    return params->count > SERVERS_NAMES_MAX || params->bytes > SERVERS_BYTES_MAX;
 }
 
 static bool equal(const struct params *a, const struct params *b)
@@ -182,9 +236,9 @@ void params_accept(struct params *params)
 /* Takes `made` over; returns the set that is there already, or made itself. */
 static struct params *intern(struct params *made)
 {
+    make_room();
     made->hash = hash_of(made);
-    struct params **bucket = &buckets[made->hash % BUCKETS];
-    for (struct params *set = *bucket; set; set = set->next)
+    for (struct params *set = *bucket_of(made->hash); set; set = set->next)
         if (equal(set, made)) {
             destroy(made);
             return params_hold(set);
@@ -193,8 +247,11 @@ static struct params *intern(struct params *made)
     made->meaning = meaning_of(made);
     made->reading = reading_of(made);
     made->temporary = traits_path_is_temporary(params_get(made, "search_path"));
-    made->next = *bucket;
-    return *bucket = made;
+    made->bytes = bytes_of(made);
+    insert(made);
+    table.count++;
+    table.bytes += made->bytes;
+    return made;
 }
 
 struct params *params_empty(void)
@@ -213,10 +270,12 @@ void params_release(struct params **params)
     struct params *set = TAKE(*params);
     if (!set || --set->references > 0)
         return;
-    struct params **place = &buckets[set->hash % BUCKETS];
+    struct params **place = bucket_of(set->hash);
     while (*place != set)
         place = &(*place)->next;
     *place = set->next;
+    table.count--;
+    table.bytes -= set->bytes;
     destroy(set);
 }
 

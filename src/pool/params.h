@@ -42,6 +42,10 @@ bool params_have_temporary(const struct params *params);
  * what the first one says. */
 bool params_are_accepted(const struct params *params);
 void params_accept(struct params *params);
+/* What all sets take. */
+uint64_t params_bytes_of_all(void);
+/* Is it more than a server has to tell, with all that sessions may set? */
+bool params_are_too_many(const struct params *params);
 size_t params_count(const struct params *params);
 void params_at(const struct params *params, size_t i, struct slice *ret_name,
                struct slice *ret_value);

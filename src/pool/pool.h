@@ -52,7 +52,8 @@ struct client {
     struct link waiting; /* of its pool's queue */
     union {
         struct link stranger; /* of pool_process.strangers, until it is known who it is; then: */
-        struct link turn;     /* of its tenant's part of it; of those that wait for a result */
+        struct link turn;     /* of its tenant's part of the queue; of those that wait for a result;
+                                 of its pool's logins */
     };
     struct link again;   /* of those that go on in the next turn */
     struct pool *pool;   /* NULL before it has logged in, and for the console */
@@ -68,6 +69,7 @@ struct client {
     struct login *login;                /* until it is in */
     struct subscription *subscriptions; /* what it listens to */
     struct buffer *unlistens;           /* … and does not, when its transaction is through */
+    struct channel *awaits_listen;      /* its LISTEN to it does not hold yet; NULL: none waits */
     struct watch *awaited;              /* somebody's result that may be its own, too (cache.h) */
     struct buffer *late;                /* notifications that came in the middle of a row */
     struct console *console;            /* what it does on the console */
@@ -89,8 +91,7 @@ struct client {
     bool unnamed_in_batch : 1; /* the batch that is read has brought it */
     bool pinned : 1;           /* keeps its server until it leaves or discards everything */
     bool failed : 1; /* without a server: messages up to Sync are ignored, as a server would */
-    bool awaits_listen : 1;    /* its LISTEN does not hold yet */
-    bool listens_in_batch : 1; /* … and is part of an extended query */
+    bool listens_in_batch : 1; /* awaits_listen, which is part of an extended query */
     bool listen_refused : 1;   /* … and can not hold: the server it has shall listen */
     bool has_awaited : 1;      /* … what could not be kept */
     bool awaits_pool : 1;      /* counted in its pool's logins */
@@ -209,8 +210,10 @@ struct pool {
     struct buffer heard;      /* the heir's notifications */
     uint64_t marked_us;       /* when it sent its mark; 0: not yet */
     uint64_t listen_us;       /* neither the one nor the other is made before */
+    uint32_t listen_failures; /* since one of them came about */
     struct channel *channels; /* that somebody listens to */
     struct list waiting;      /* clients, the longest waiting first */
+    struct list logins;       /* … whose login waits for the first connection */
     struct tenants tenants;   /* whose turn it is */
     struct statements *statements;
     struct cache *cache;    /* NULL: none */
@@ -220,15 +223,14 @@ struct pool {
     char *failure;          /* why the last connection failed, while none has worked since */
     char failure_sqlstate[6];
     const char *failure_hint; /* … and what helps, a constant; NULL: what its SQLSTATE says */
-    uint32_t next_host; /* of the next connection, where hosts take turns */
-    uint64_t retry_us;  /* no further attempt before */
-    uint64_t used_us;   /* when it last had a client or a server */
+    uint32_t next_host;       /* of the next connection, where hosts take turns */
+    uint64_t retry_us;        /* no further attempt before */
+    uint64_t used_us;         /* when it last had a client or a server */
     uint32_t clients, own_clients; /* own: of these, questions of the pool's (own.h) */
     uint32_t failures;
     uint32_t leaving; /* lent connections that another user of the database is to have */
-    uint32_t logins;  /* clients whose login waits for the first connection */
     bool to_serve;
-    bool deaf; /* the listener, until it hears its mark */
+    bool deaf;                      /* the listener, until it hears its mark */
     bool retired;                   /* of an older plan, or one client's alone */
     bool probe_wanted;              /* somebody was told that the database is away: is it still? */
     struct record *record;          /* of its database_name */
@@ -407,8 +409,12 @@ void pool_stop_waiting(struct client *client);
 /* Servers are free, or may be made: to those who wait. */
 void pool_serve(struct pool *pool);
 /* A connection could not be made; error is kept for those who ask. Its hint is a constant, or NULL.
- * in_time: it was not server_connect_timeout that has told so. */
-void pool_connect_failed(struct pool *pool, const struct wire_error *error, bool in_time);
+ * in_time: it was not server_connect_timeout that has told so. listens: it was to listen, which
+ * tells nothing of the pool while others of its connections are up. */
+void pool_connect_failed(struct pool *pool, const struct wire_error *error, bool in_time,
+                         bool listens);
+/* Until the next attempt, after so many failures in a row; refused: it was the login. */
+uint64_t pool_retry_delay_us(uint32_t failures, bool refused);
 void pool_connect_worked(struct pool *pool);
 /* Makes its first connection, if none is on its way. */
 void pool_open(struct pool *pool);

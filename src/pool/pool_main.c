@@ -76,7 +76,7 @@ bool pool_passed(uint64_t since_us, int64_t limit_ms)
 
 uint64_t pool_kept_bytes(void)
 {
-    return pool_process.in_bytes + statements_bytes();
+    return pool_process.in_bytes + statements_bytes() + params_bytes_of_all();
 }
 
 bool pool_is_full(void)

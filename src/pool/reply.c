@@ -314,6 +314,8 @@ static void on_parameter(struct reply *reply)
         return;
     }
     server->params = params_with(server->params, name, value);
+    if (params_are_too_many(server->params))
+        reply->sound = false;
     struct client *client = server->client;
     if (!client)
         return;

@@ -97,9 +97,10 @@ static void give_up(struct server *server)
                  pool->database_name, pool->user, message);
     bool listens = server->listens, in_time = !is_late(server);
     server_close(server, "");
-    pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, hint, NULL}, in_time);
+    pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, hint, NULL}, in_time,
+                        listens);
     if (listens)
-        listen_unreachable(pool);
+        listen_unreachable(pool, message);
 }
 
 static void note_failure(struct server *server, const char *sqlstate, const char *format, ...)
@@ -544,6 +545,11 @@ static void on_derived(void *owner, const char *password, const struct scram_key
     login->derive = NULL;
     if (server->closed)
         return;
+    if (!keys) {
+        note_failure(server, "08006", "no thread could be made to derive the login's keys");
+        refused(server);
+        return;
+    }
     AUTO_TEXT text = TAKE(login->server_first);
     login->scram.keys = *keys;
     login->phase = PHASE_AUTH;
@@ -564,7 +570,7 @@ static void continue_scram(struct server *server, struct slice text)
     }
     login->phase = PHASE_DERIVE;
     login->server_first = xstrndup(text.ptr, text.len);
-    login->derive = derive_start(password, &wanted, on_derived, server);
+    login->derive = derive_start(DERIVE_SERVER, password, &wanted, on_derived, server);
 }
 
 static void on_auth(struct server *server, struct slice body)
@@ -726,6 +732,10 @@ static void on_message(struct server *server, char type, struct slice body)
     } else if (type == 'S' && !auth && wire_take_text(&body, &name) &&
                wire_take_text(&body, &value)) {
         server->params = params_with(server->params, name, value);
+        if (params_are_too_many(server->params)) {
+            note_failure(server, "08006", "the database's server reports too many parameters");
+            try_elsewhere(server);
+        }
     } else if (type == 'K' && !auth && body.len >= 8 &&
                body.len <= 4 + sizeof(server->cancel_key)) {
         server->backend_pid = wire_get_u32(body.ptr);

@@ -343,6 +343,30 @@ test("a server whose login never ends, though it says much", async () => {
   await pool.stop();
 });
 
+test("a server that reports more parameters than there are, in its login and amid a query", async () => {
+  const many = (after) => Buffer.concat([...Array.from({ length: 300 }, (_, i) => message("S", `p${i}`, "x")), after]);
+  let login = true;
+  const server = await fakeServer((socket) => {
+    socket.write(login ? Buffer.concat([auth(0), many(welcome.subarray(auth(0).length))]) : welcome);
+    socket.on("data", () => socket.write(many(Buffer.concat([message("C", "SELECT 1"), message("Z", Buffer.from("I"))]))));
+  });
+  const pool = await startPool(`auth = "any"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.port}\n[databases.tls]\nmode = "disable"\n`);
+  const refused = await Wire.open(pool.port);
+  refused.send(startup({ user: "postgres", database: "postgres" }));
+  assert.match(errorOf(await refused.until("E")).M, /too many parameters/);
+  login = false;
+  const wire = await eventually(async () => {
+    const wire = await Wire.open(pool.port);
+    wire.send(startup({ user: "postgres", database: "postgres" }));
+    assert.ok((await wire.wait((messages) => messages.some(({ type }) => "EZ".includes(type)))).some(({ type }) => type === "Z"));
+    return wire;
+  });
+  wire.send(query("select 1"));
+  assert.match(errorOf(await wire.until("E")).M, /does not follow the protocol/);
+  server.close();
+  await pool.stop();
+});
+
 test("a server that sends notices without end, and nobody asks it", async () => {
   const notice = message("N", Buffer.from("SNOTICE\0C00000\0M" + "x".repeat(8000) + "\0\0"));
   const server = await fakeServer((socket) => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // LISTEN and NOTIFY in transaction mode: many listeners, one connection.
 import assert from "node:assert/strict";
+import net from "node:net";
 import { before, test } from "node:test";
 
 import { Wire, bind, database, describe, errorOf, eventually, execute, flush, parse, patience, query, sleep, startPool, startPostgres, startRelay, sync } from "./lib.mjs";
@@ -378,5 +379,123 @@ test("after RECONNECT to another server its notifications come, though the old o
   assert.equal(await nextNotification(listener), "moving: new");
   const backends = () => postgres.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()");
   await eventually(() => assert.equal(backends(), "0"));
+  await pool.stop();
+});
+
+// Between the pool and Postgres: the first that matches `held` goes no further, nor what comes behind it on its connection, until release().
+async function startGate() {
+  const gate = { held: undefined, refuses: false, waiting: [] };
+  const server = net.createServer((near) => {
+    near.on("error", () => {});
+    if (gate.refuses) {
+      near.destroy();
+      return;
+    }
+    const far = net.connect(postgres.port, "127.0.0.1");
+    let kept;
+    near.on("data", (data) => {
+      if (kept) kept.push(data);
+      else if (gate.held?.test(data.toString("latin1"))) {
+        gate.held = undefined;
+        kept = [data];
+        const release = (count = Infinity) => {
+          kept.splice(0, count).forEach((each) => far.write(each));
+          if (count === Infinity) kept = undefined;
+        };
+        gate.waiting.push({ release, pieces: () => kept.length });
+      } else far.write(data);
+    });
+    far.on("data", (data) => near.write(data)).on("error", () => {}).on("close", () => near.destroy());
+    near.on("close", () => far.destroy());
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return Object.assign(gate, { port: server.unref().address().port });
+}
+
+const openGate = (gate, size, extra = "") => startPool(`auth = "any"\nadmin_users = ["postgres"]\npool_size = ${size}\n${extra}\n${database(gate)}`);
+
+test("an heir that does not answer is given up, and channels asked for meanwhile are heard by the old connection", { timeout: 60000 * patience }, async () => {
+  const gate = await startGate();
+  const pool = await openGate(gate, 2);
+  const [listener, late, admin] = [await Wire.login(pool.port), await Wire.login(pool.port), await administrator(pool)];
+  await listener.rows("listen early");
+  gate.held = /LISTEN/;
+  await admin.rows("reconnect");
+  await eventually(() => assert.equal(gate.waiting.length, 1));
+  await late.rows("listen late");
+  postgres.sql("notify late, 'heard'; notify early, 'too'");
+  assert.equal(await nextNotification(late), "late: heard");
+  assert.equal(await nextNotification(listener), "early: too");
+  await admin.rows("wait_close");
+  postgres.sql("notify late, 'again'");
+  assert.equal(await nextNotification(late), "late: again");
+  await pool.stop();
+});
+
+test("amid a replacement a LISTEN is answered when its own channel is heard, not another", { timeout: 60000 * patience }, async () => {
+  const gate = await startGate();
+  const pool = await openGate(gate, 2);
+  const [listener, admin] = [await Wire.login(pool.port), await administrator(pool)];
+  await listener.rows("listen one");
+  gate.held = /NOTIFY "weir_/;
+  await admin.rows("reconnect");
+  await eventually(() => assert.equal(gate.waiting.length, 1));
+  const [heir] = gate.waiting, before = (await admin.listening()).length;
+  assert.equal(before, 2);
+  listener.send(query("listen two"));
+  await eventually(() => assert.equal(heir.pieces(), 2));
+  heir.release(1); // the mark alone
+  await eventually(async () => assert.equal((await admin.listening()).length, 1));
+  await sleep(200);
+  assert.deepEqual(listener.messages.map(({ type }) => type), []);
+  heir.release();
+  assert.deepEqual((await listener.until("Z")).map(({ type }) => type), ["C", "Z"]);
+  postgres.sql("notify two, 'heard'");
+  assert.equal(await nextNotification(listener), "two: heard");
+  await pool.stop("SIGKILL");
+});
+
+test("who was refused a LISTEN does not listen", { timeout: 60000 * patience }, async () => {
+  const gate = await startGate();
+  const pool = await openGate(gate, 2, 'query_wait_timeout = "1s"');
+  const [refused, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  gate.held = /LISTEN/;
+  assert.equal(errorOf(await refused.query("listen slow"))?.C, "57P03");
+  gate.waiting[0].release();
+  await other.rows("listen slow");
+  postgres.sql("notify slow, 'heard'");
+  assert.equal(await nextNotification(other), "slow: heard");
+  assert.deepEqual((await refused.query("select 1")).map(({ type }) => type), ["T", "D", "C", "Z"]);
+  // A channel that it had stays.
+  await refused.rows("listen slow");
+  gate.held = /LISTEN/;
+  postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%' and pid <> pg_backend_pid()");
+  await eventually(() => assert.equal(gate.waiting.length, 2));
+  assert.equal(errorOf(await refused.query("listen slow"))?.C, "57P03");
+  gate.waiting[1].release();
+  await eventually(async () => {
+    postgres.sql("notify slow, 'again'");
+    assert.ok((await refused.wait((messages) => messages.some(({ type }) => type === "A"), 300)).length > 0);
+  });
+  await pool.stop();
+});
+
+test("a listening connection that does not come about is nobody else's failure", { timeout: 60000 * patience }, async () => {
+  const gate = await startGate();
+  const pool = await openGate(gate, 1);
+  const [pinned, waiting, listener] = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+  await listener.rows("listen back");
+  await pinned.rows("create temp table pins ()");
+  waiting.send(query("select 'served'"));
+  gate.refuses = true;
+  postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%' and pid <> pg_backend_pid()");
+  await sleep(2000); // of some attempts
+  await pinned.rows("discard all");
+  assert.equal(errorOf(await waiting.until("Z")), undefined);
+  gate.refuses = false;
+  await eventually(async () => {
+    postgres.sql("notify back, 'again'");
+    assert.ok((await listener.wait((messages) => messages.some(({ type }) => type === "A"), 300)).length > 0);
+  });
   await pool.stop();
 });

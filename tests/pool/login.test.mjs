@@ -241,6 +241,14 @@ test("keys of a million iterations, that a server or a verifier asks for, keep n
     assert.equal(await login(name, password, "good"), found);
     assert.ok(queries - before > 20, `${queries - before} queries in ${Date.now() - begun} ms`);
   }
+  // No more than a hundred wait; the rest is told so at once, and a login to a server goes before all of them.
+  const crowd = await Promise.all(Array.from({ length: 130 }, () => Wire.open(pool.port)));
+  const hasty = Date.now();
+  for (const wire of crowd) wire.send(startup({ user: "patient", database: "good" }), message("p", "x"));
+  await eventually(() => assert.ok(crowd.filter((wire) => /53300.*too many passwords/s.test(wire.text)).length >= 10));
+  assert.equal(await login("quick", "y", "clear"), "scram_user");
+  assert.ok(Date.now() - hasty < 8000 * patience, `${Date.now() - hasty} ms`);
+  for (const wire of crowd) wire.close();
   // Who leaves waits no longer, and nothing waits for it.
   const gone = await Promise.all(Array.from({ length: 30 }, () => Wire.open(pool.port)));
   for (const wire of gone) wire.send(startup({ user: "patient", database: "good" }), message("p", "x"));

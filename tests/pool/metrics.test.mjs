@@ -55,7 +55,7 @@ test("counts and histograms for Prometheus, also across a reload", async () => {
   assert.equal(seen[`weir_pool_servers{${labels},state="idle"}`], 1);
   assert.equal(seen[`weir_pool_servers_max{${labels}}`], 1);
   assert.equal(seen[`weir_pool_queries_total{${labels}}`], 3);
-  assert.equal(seen.weir_pool_clients_bytes, 0);
+  assert.ok(seen.weir_pool_clients_bytes > 0 && seen.weir_pool_clients_bytes < 10000, "its sets of parameters"); // nothing else
   assert.equal(seen[`weir_pool_transactions_total{${labels}}`], 2);
   assert.equal(seen[`weir_pool_waits_total{${labels}}`], 1);
   const buckets = Object.entries(seen).filter(([name]) => name.startsWith("weir_pool_query_seconds_bucket")).map(([, value]) => value);
@@ -131,5 +131,27 @@ test("refusals and failed logins by SQLSTATE, failed connections by database", a
   const seen = await scrape();
   assert.ok(seen['weir_pool_failed_connects_total{database="away",user="postgres"}'] >= 1);
   assert.equal(seen['weir_pool_failed_connects_total{database="postgres",user="postgres"}'], 0);
+  await pool.stop();
+});
+
+test("what sessions set counts towards clients_bytes_max; beyond it a SET pins", async () => {
+  const metrics = await freePort();
+  const pool = await startPool(`auth = "any"\npool_size = 60\nclients_bytes_max = "1MB"\nmetrics_listen = "127.0.0.1:${metrics}"\n${database(postgres)}`);
+  const scrape = async () => parse(await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text());
+  const pinned = 'weir_pool_pinned_clients{database="postgres",user="postgres"}';
+  const wires = [];
+  for (let i = 0; i < 50; i++) {
+    const wire = await Wire.login(pool.port);
+    wires.push(wire);
+    wire.send(...Array.from({ length: 32 }, (_, at) => query(`set x.p${at} = '${i} ${"x".repeat(1000)}'`)));
+    assert.equal(errorOf(await wire.until("Z", 32)), undefined);
+    if (i === 10) assert.equal((await scrape())[pinned], 0);
+  }
+  const seen = await scrape();
+  assert.ok(seen[pinned] > 10 && seen[pinned] < 40, `${seen[pinned]} are pinned`);
+  assert.ok(seen.weir_pool_clients_bytes < 1200000, `${seen.weir_pool_clients_bytes} bytes`);
+  for (const [i, wire] of wires.entries()) assert.match((await wire.rows("show x.p31"))[0][0], new RegExp(`^${i} x`));
+  for (const wire of wires) wire.close();
+  await eventually(async () => assert.equal((await scrape())[pinned], 0));
   await pool.stop();
 });

@@ -228,6 +228,44 @@ test("a cancel request that may still come hits nobody: its connection is closed
   await pool.stop();
 });
 
+test("whoever answers a cancel request without end keeps nobody waiting", { timeout: 60000 * patience }, async () => {
+  const much = Buffer.alloc(1 << 20, "x");
+  let floods = 0;
+  const relay = net.createServer((near) => {
+    near.on("error", () => {});
+    near.once("data", (first) => {
+      if (first.length >= 8 && first.readUInt32BE(4) === 80877102) {
+        floods++;
+        const more = () => {
+          while (!near.destroyed && near.write(much));
+        };
+        near.on("drain", more);
+        more();
+        return;
+      }
+      const far = net.connect(postgres.port, "127.0.0.1");
+      far.write(first);
+      near.pipe(far).on("error", () => {}).on("close", () => near.destroy()).pipe(near).on("close", () => far.destroy());
+    });
+  });
+  await new Promise((done) => relay.listen(0, "127.0.0.1", done));
+  relay.unref();
+  const pool = await open("pool_size = 2", { port: relay.address().port });
+  const [one, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  one.send(query("select pg_sleep(2)"));
+  await sleep(200);
+  await Wire.cancel(pool.port, one.key);
+  await eventually(() => assert.equal(floods, 1));
+  for (let i = 0; i < 20; i++) {
+    const begun = Date.now();
+    assert.deepEqual(await other.rows("select 1"), [["1"]]);
+    assert.ok(Date.now() - begun < 1000 * patience);
+  }
+  assert.equal(errorOf(await one.until("Z")), undefined);
+  relay.close();
+  await pool.stop("SIGKILL");
+});
+
 test("cancel requests go through TLS where the connection does, to the same server, or not at all", { timeout: 60000 * patience }, async () => {
   const way = await middle();
   for (const mode of ["verify-full", "prefer", "disable"]) {

@@ -381,6 +381,38 @@ static void keeps_sets_of_parameters_once(void **state)
     params_release(&b);
 }
 
+static void counts_sets_of_parameters(void **state)
+{
+    enum { MANY = 5000 };
+    static struct params *sets[MANY];
+    char name[16];
+    (void)state;
+    uint64_t before = params_bytes_of_all();
+    for (size_t round = 0; round < 2; round++) /* the second finds them all, in a larger table */
+        for (size_t i = 0; i < MANY; i++) {
+            (void)snprintf(name, sizeof(name), "x.p%zu", i);
+            struct params *made = params_with(params_empty(), slice_of(name), SLICE("0123456789"));
+            if (round > 0) {
+                assert_ptr_equal(made, sets[i]);
+                params_release(&sets[i]);
+            }
+            sets[i] = made;
+        }
+    assert_true(params_bytes_of_all() - before > MANY * (uint64_t)16);
+    for (size_t i = 0; i < MANY; i++)
+        params_release(&sets[i]);
+    assert_int_equal(params_bytes_of_all(), before);
+    struct params *set = params_empty();
+    for (size_t i = 0; i < 200; i++) {
+        (void)snprintf(name, sizeof(name), "p%zu", i);
+        set = params_with(set, slice_of(name), SLICE("1"));
+    }
+    assert_false(params_are_too_many(set));
+    set = params_with(set, SLICE("one"), SLICE("more"));
+    assert_true(params_are_too_many(set));
+    params_release(&set);
+}
+
 static void tells_what_texts_mean(void **state)
 {
     static const char *const matters[] = {"client_encoding", "TimeZone", "transform_null_equals",
@@ -454,6 +486,7 @@ int main(void)
         cmocka_unit_test(says_which_keys_it_wants),
         cmocka_unit_test(makes_salts_of_names),
         cmocka_unit_test(keeps_sets_of_parameters_once),
+        cmocka_unit_test(counts_sets_of_parameters),
         cmocka_unit_test(tells_what_texts_mean),
         cmocka_unit_test(shares_statements_and_finds_names),
     };
