@@ -164,18 +164,21 @@ test("what hides that it sets something is not there for others either", { timeo
   await admin.query(`
     create function leaks() returns text language sql as $$ select set_config('search_path', 'depot', false) $$;
     create procedure leaks_called() language sql as $$ select set_config('search_path', 'depot', false) $$;
+    create schema evil;
+    create function evil.abs(int) returns text language sql as $$ select set_config('search_path', 'depot', false) $$;
+    create function "a""abs"(int) returns text language sql as $$ select set_config('search_path', 'depot', false) $$;
     create view leaking as select set_config('TimeZone', 'Asia/Tokyo', false)`);
   const seen = () => Promise.all(Array.from({ length: 5 }, () => two.$queryRaw`select current_setting('search_path') as path, current_setting('TimeZone') as zone, pg_sleep(0.05)::text`));
   const clean = await seen();
   for (const statement of [
     "update pg_settings set setting = 'depot' where name = 'search_path'", "update pg_settings set setting = 'Asia/Tokyo' where name = 'TimeZone'", "select public.leaks()",
     'select "leaks" /* */ ()', "select leaks -- count\n ()", "do $$ begin perform set_config('search_path', 'depot', false); end $$", "call leaks_called()", "--\rset search_path = depot",
-    "select * from leaking",
+    "select * from leaking", "; set search_path = depot", "/* */ ; -- \n ; set time zone 'Asia/Tokyo'", "select evil./**/abs(1)", `select evil.${" ".repeat(300)}abs(1)`, 'select "a""abs"(1)',
   ]) {
     await one.$executeRawUnsafe(statement);
     assert.deepEqual(await seen(), clean, statement);
   }
-  await admin.query("drop function leaks; drop procedure leaks_called; drop view leaking");
+  await admin.query('drop function leaks; drop procedure leaks_called; drop view leaking; drop function "a""abs"; drop schema evil cascade');
   await Promise.all([one.$disconnect(), two.$disconnect()]);
 });
 
@@ -186,7 +189,7 @@ test("a transaction that one key begins by itself, and tables it hides in a sess
     const { id } = await two.tag.create({ data: { name: `after ${index}` } });
     assert.equal((await admin.query('select count(*)::int as n from "Tag" where id = $1', [id])).rows[0].n, 1, statement);
   }
-  for (const statement of ['select 1 as a into/**/temp hidden', "with x as (select 1) select 2 as a into -- a comment\n temporary hidden", "explain (analyze) create temp table hidden as select 3 as a"]) {
+  for (const statement of ['select 1 as a into/**/temp hidden', "with x as (select 1) select 2 as a into -- a comment\n temporary hidden", "explain (analyze) create temp table hidden as select 3 as a", "; create temp table hidden as select 4 as a"]) {
     await one.$executeRawUnsafe(statement);
     const found = await Promise.all(Array.from({ length: 5 }, () => two.$queryRaw`select to_regclass('hidden')::text as name, pg_sleep(0.1)::text`));
     assert.deepEqual(found.map(([{ name }]) => name), Array(5).fill(null), statement);
