@@ -776,7 +776,13 @@ test("no text holds up those who ask meanwhile", { timeout: 120000 * patience },
   const p = v6.edge(endpoint.edgeUrl()), reader = (await endpoint.live("--read-only")).key, other = v6.edge(endpoint.edgeUrl(await endpoint.live())), n = 1500000;
   await other.user.count();
   const schema = 'datasource db {\n  provider = "postgresql"\n  url = env("X")\n}\nmodel Tag {\n  id Int @id\n}\n// "\n//';
+  // A plan whose texts could be of many objects.
+  const field = { type: "field", dbName: "x", fieldType: { type: "decimal", arity: "required" } }, object = (fields) => ({ type: "object", serializedName: "o", skipNulls: false, fields });
+  const structure = object(Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`o${i}`, object({ x: field })])));
+  const fragments = Array(15000).fill({ type: "stringChunk", chunk: `JSONB_BUILD_OBJECT('x', "t"."x") ` });
+  const joins = JSON.stringify({ plan: { type: "dataMap", args: { structure, enums: {}, expr: { type: "query", args: { type: "templateSql", fragments, args: [], argTypes: [], placeholderFormat: { prefix: "$", hasNumbering: true }, chunkable: false } } } } });
   for (const [name, ask] of Object.entries({
+    joins: () => post("/query", joins),
     word: () => post("/query", raw(`select '${"a".repeat(n)}' as x`), reader),
     into: () => post("/query", raw(`select 1 as x /* ${"into ".repeat(n / 5)} */`), reader),
     comments: () => post("/query", raw(`${"/* */ ".repeat(n / 6)} select 1 as x`), reader),
