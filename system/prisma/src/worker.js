@@ -7,6 +7,7 @@ import { checkSize, withRoom } from "./bodies.js";
 import { Database } from "./database.js";
 import { Refusal, answerOf, cannotStart, invalidRequest, planAnswerOf } from "./errors.js";
 import { textWithFloats, watchFloats } from "./floats.js";
+import { Flights } from "./flights.js";
 import { checkPlan, harden } from "./guards.js";
 import { keepDigits, makesJson } from "./joins.js";
 import { answerQuery } from "./json-protocol.js";
@@ -18,7 +19,7 @@ import { Telemetry, newId } from "./telemetry.js";
 const CONNECTIONS = 20; // of a pool that says nothing of its size (weir dev)
 const READS = /^(find|aggregate|groupBy|count)/;
 
-let database, results, limits;
+let database, results, flights, limits;
 
 // env: [prisma] of weir.toml, with its defaults filled in, and of the database's URL the schema, if it names one.
 function begin(env) {
@@ -33,6 +34,7 @@ function begin(env) {
   };
   database = new Database(env.DATABASE.connectionString, env.SCHEMA, limits);
   results = new Results(env.CACHE_BYTES_MAX);
+  flights = new Flights(2 * limits.queryMs); // {text, ownText: with what only who fetches it is told}, by all that may make a difference
 }
 
 function jsonOf(text) {
@@ -76,18 +78,6 @@ async function told(headers, run) {
   return { result, extensions: telemetry.extensions() };
 }
 
-// What is being fetched for the cache: {text, ownText: with what only who fetches it is told}, by all that may make a difference. Who asks for it
-// meanwhile waits for it, instead of asking the database as well.
-const fetching = new Map();
-
-function fetchOnce(name, fetchIt) {
-  const under = fetching.get(name);
-  if (under !== undefined) return under.then(({ text }) => text);
-  const begun = fetchIt().finally(() => fetching.delete(name));
-  fetching.set(name, begun);
-  return begun.then(({ ownText }) => ownText);
-}
-
 // run(onQuery): the result. isRead: whether it may be kept.
 async function throughCache(request, cacheKey, isRead, who, ctx, run) {
   const ray = request.headers.get("cf-ray") ?? newId();
@@ -101,8 +91,12 @@ async function throughCache(request, cacheKey, isRead, who, ctx, run) {
   if (strategy === undefined) return answer((await fetchIt()).ownText, "none", Date.now(), ray);
   const name = `${results.age} ${who.readOnly} ${JSON.stringify(strategy.tags)} ${cacheKey}`;
   const found = results.find(cacheKey, strategy);
-  if (found === undefined) return answer(await fetchOnce(name, fetchIt), "miss", Date.now(), ray);
-  if (found.status === "swr" && !fetching.has(name)) ctx.waitUntil(fetchOnce(name, fetchIt).catch((error) => console.error(error)));
+  if (found === undefined) {
+    const late = () => new Refusal(422, "P6004", "The query, which somebody else has asked before, takes longer than it may.");
+    const others = flights.join(name, late);
+    return answer(others === undefined ? (await flights.begin(name, fetchIt)).ownText : (await others).text, "miss", Date.now(), ray);
+  }
+  if (found.status === "swr" && !flights.has(name)) ctx.waitUntil(flights.begin(name, fetchIt).catch((error) => console.error(error)));
   return answer(found.text, found.status, found.storedMs, ray);
 }
 
