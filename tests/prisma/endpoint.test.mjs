@@ -762,6 +762,18 @@ test("rows that there is no memory for are P6009, and end nobody's transaction",
   assert.equal(await count, 4);
   assert.equal((await fails(p.$queryRaw`select repeat('x', 1000) as x from generate_series(1, 60000) n`)).code, "P6009");
   assert.equal((await fails(p.$queryRaw`select repeat('x', 200000000) as x`)).code, "P6009"); // which is more than there is memory for to put it together
+  // Nor for what one request gathers, by whatever protocol; and then it is there for others.
+  const part = "select repeat('x', 1000) as x from generate_series(1, 8000) n", parts = Array(12).fill(part);
+  for (let round = 0; round < 2; round++) {
+    const gathered = await post("/query", JSON.stringify({ plan: { type: "concat", args: parts.map((sql) => JSON.parse(raw(sql)).plan) } }));
+    assert.match((await gathered.json()).error, /rows of one request/);
+    assert.match((await fails(other.$transaction(parts.map((sql) => other.$queryRawUnsafe(sql))))).message, /rows of one request/);
+    await fails(other.$transaction(async (tx) => {
+      for (const sql of parts.slice(0, 5)) assert.match((await fails(tx.$queryRawUnsafe(sql))).message, /^The response is larger/);
+      throw new Error("all of them");
+    }, { timeout: 15000 })).then(({ message }) => assert.equal(message, "all of them"));
+  }
+  assert.equal((await p.$queryRaw`select repeat('x', 1000) as x from generate_series(1, 3000) n`).length, 3000);
   await Promise.all([p.$disconnect(), other.$disconnect()]);
 });
 

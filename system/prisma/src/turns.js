@@ -10,9 +10,10 @@ class Loan {
   #client;
   #onRelease;
 
-  constructor(client, onRelease) {
+  constructor(client, rows, onRelease) {
     this.#client = client;
     this.#onRelease = onRelease;
+    client.rows = rows;
     client.hasAnswered = false;
     client.on("error", Loan.#ignore); // who asks is told, too
   }
@@ -56,8 +57,9 @@ export class Turn {
   manager;
   onFree; // told when nothing is lent any more
 
-  constructor(pool, adapter) {
+  constructor(pool, adapter, rows) {
     this.#pool = pool;
+    this.rows = rows; // whose those are that its statements have
     this.#ended.promise.catch(() => {});
     this.adapter = Object.create(adapter, { client: { value: this } });
     this.manager = new TransactionManager({ driverAdapter: this.adapter, tracingHelper: tracing, provider: "postgresql" });
@@ -75,7 +77,7 @@ export class Turn {
 
   // As pg's pool has it, for the adapter.
   async connect() {
-    const loan = new Loan(await this.#pool.connect(), (back) => this.#take(back));
+    const loan = new Loan(await this.#pool.connect(), this.rows, (back) => this.#take(back));
     this.#loans.add(loan);
     if (this.#over === undefined) return loan;
     loan.release();

@@ -124,7 +124,8 @@ async function queryOf(request, hash, transaction, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
   const isRead = transaction === undefined && READS.test(body?.action ?? "");
   if (isRead) findSchema(hash);
-  return throughCache(request, `${hash}\n${text}`, isRead, who, ctx, (onQuery) => answerQuery(hash, body, database, { who, transaction, onQuery }));
+  return throughCache(request, `${hash}\n${text}`, isRead, who, ctx, (onQuery) =>
+    database.asking({ who, transaction, onQuery }, (context) => answerQuery(hash, body, database, context)));
 }
 
 async function answerJsonProtocol(request, url, path, who, ctx) {
@@ -163,7 +164,9 @@ async function planOf(request, transaction, who, ctx) {
   if (makesJson(text)) keepDigits(plan);
   if (comments !== undefined && !isTexts(comments)) throw invalidRequest("The body's comments are an object of texts.");
   const isRead = transaction === undefined && READS.test(body.operation ?? "");
-  return throughCache(request, text, isRead, who, ctx, async (onQuery) => ({ data: await database.run(plan, params, { who, transaction, onQuery, comments }) }));
+  return throughCache(request, text, isRead, who, ctx, async (onQuery) => ({
+    data: await database.asking({ who, transaction, onQuery, comments }, (context) => database.run(plan, params, context)),
+  }));
 }
 
 async function answerPlans(request, path, who, ctx) {
