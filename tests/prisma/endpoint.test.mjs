@@ -116,6 +116,50 @@ for (const [version, made] of [["6", v6], ["7", v7]])
     await p.$disconnect();
   });
 
+// What an interpreter that goes on asks for when the end of its transaction was asked for.
+test("nothing runs behind a transaction's end, in none: no reader's statement, nobody's", { timeout: 90000 * patience }, async () => {
+  await admin.query(seed);
+  const reader = (await endpoint.live("--read-only")).key, query = (sql) => JSON.parse(raw(sql)).plan, seq = (...args) => ({ type: "seq", args });
+  const deleting = (seconds) => seq(query(`select pg_sleep(${seconds})::text`), query('with d as (delete from "Comment" returning 1) select count(*)::int as n from d'));
+  const adding = seq(query("select pg_sleep(1)::text"), query(`insert into "Tag" (name) values ('late') returning id`));
+  const unharmed = async (what) => {
+    const { rows } = await admin.query(`select (select count(*) from "Comment")::int as comments, (select count(*) from "Tag")::int as tags, (select count(*) from "Post" where title = 'late')::int as posts`);
+    assert.deepEqual(rows, [{ comments: 3, tags: 3, posts: 0 }], what);
+  };
+  const start = async (timeout, key) => (await (await post("/transaction/start", `{"timeout":${timeout}}`, key)).json()).id;
+  const failing = { type: "concat", args: [{ type: "required", args: { type: "value", args: null } }, deleting(1)] };
+  assert.notEqual((await post("/query", JSON.stringify({ plan: failing }), reader)).status, 200);
+  await sleep(1500);
+  await unharmed("one request");
+  for (const [key, plan] of [[reader, deleting(1)], [endpoint.first.key, adding]]) {
+    const id = await start(5000, key), asked = post(`/transaction/${id}/query`, JSON.stringify({ plan }), key);
+    await sleep(300);
+    assert.equal((await post(`/transaction/${id}/rollback`, undefined, key)).status, 200);
+    const answer = await asked;
+    assert.deepEqual([answer.status, (await answer.json()).code], [409, "P2028"]);
+    await unharmed("a rollback meanwhile");
+  }
+  const late = async (seconds) => {
+    const id = await start(500, reader);
+    await post(`/transaction/${id}/query`, JSON.stringify({ plan: deleting(seconds) }), reader);
+  };
+  await Promise.all([0.45, 0.48, 0.51, 0.54, 0.57].map(late));
+  await unharmed("its time is over meanwhile");
+  for (const made of [v6, v7]) {
+    const p = made.edge(endpoint.edgeUrl());
+    await admin.query("begin; select 1 from users where id = 1 for update");
+    const nested = { where: { id: 1 }, data: { name: "late", posts: { create: { title: "late" } } } };
+    const failed = fails(p.$transaction((tx) => Promise.all([tx.user.update(nested), sleep(300).then(() => Promise.reject(new Error("no")))])));
+    await sleep(1000);
+    await admin.query("commit");
+    assert.match((await failed).message, /^no$/);
+    await sleep(300);
+    await unharmed("a program that fails meanwhile");
+    assert.equal((await admin.query("select name from users where id = 1")).rows[0].name, "Ada");
+    await p.$disconnect();
+  }
+});
+
 test("a key that is read only leaves nothing to others: no setting, no lock, no large object", async () => {
   const reader = v6.edge(endpoint.edgeUrl(await endpoint.live("--read-only"))), p = v6.edge(endpoint.edgeUrl());
   await reader.$queryRaw`select set_config('search_path', 'depot', false)`;

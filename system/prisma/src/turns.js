@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one request, or one transaction, has of the pool. When its time is over, what still runs or waits for it is ended with the connection: weir's
 // pool lets the statement go that waits, cancels the one that runs, and rolls back.
-import { TransactionManager } from "@prisma/client-engine-runtime";
+import { TransactionManager, TransactionManagerError } from "@prisma/client-engine-runtime";
 
 import { tracing } from "./telemetry.js";
 
+// What ends a transaction, as its manager says it: how it is then.
+const ENDS = { COMMIT: "committed transaction", ROLLBACK: "transaction that was rolled back" };
+
 // A connection, until it is given back: who has it longer (an interpreter whose transaction's time was over) can do nothing with it, as it is others'.
+// Nor when the end of its transaction is asked for: what comes behind that in pg's queue would run in none, and without its being read only.
 class Loan {
   #client;
   #onRelease;
+  #end; // one of ENDS, when it was asked for
 
   constructor(client, rows, onRelease) {
     this.#client = client;
@@ -25,7 +30,11 @@ class Loan {
   }
 
   async query(config) {
+    const end = Object.hasOwn(ENDS, config.text) ? ENDS[config.text] : undefined;
+    if (this.#end !== undefined && (end === undefined || this.#client === undefined))
+      throw new TransactionManagerError(`Transaction already closed: A query cannot be executed on a ${this.#end}.`);
     if (this.#client === undefined) throw new Error("the connection was given back");
+    this.#end ??= end;
     return this.#client.query(config);
   }
 
@@ -34,7 +43,7 @@ class Loan {
     if (client === undefined) return;
     this.#onRelease(this);
     this.#client = undefined;
-    client.release(error);
+    client.release(error ?? client.isBusy); // with an answer to come it is nobody's
     client.removeListener("error", Loan.#ignore);
   }
 
