@@ -575,6 +575,30 @@ test("who has had no connection in time is told so, and what it asked does not h
   await Promise.all([p, reader, ...holders].map((one) => one.$disconnect()));
 });
 
+test("what has waited long and runs when its time is over is not told that nothing was asked", { timeout: 60000 * patience }, async () => {
+  await admin.query(seed);
+  const key = await endpoint.live("--transactions", "20"), p = v7.edge(endpoint.edgeUrl(await endpoint.live()));
+  let begun = 0, over = false;
+  await admin.query(`create function slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(8); return new; end $$; create trigger slowly before insert on "Tag" for each row execute function slowly()`);
+  const hold = async () => {
+    const { id } = await (await post("/transaction/start", '{"timeout":15000,"maxWait":5000}', key.key)).json();
+    begun++;
+    for (let i = 0; !over; i++) await post(`/transaction/${id}/query`, raw("select 1 as x"), key.key).then(() => sleep(500));
+    await post(`/transaction/${id}/rollback`, undefined, key.key);
+  };
+  const held = Promise.all(Array.from({ length: 20 }, hold));
+  await until(() => begun === 20);
+  const told = fails(p.$executeRaw`insert into "Tag" (name) values ('slowly')`);
+  await sleep(7000);
+  over = true;
+  await held;
+  assert.equal((await told).code, "P6004");
+  await sleep(1000);
+  assert.equal((await admin.query(`select count(*)::int as n from "Tag" where name = 'slowly'`)).rows[0].n, 0);
+  await admin.query("drop function slowly cascade");
+  await p.$disconnect();
+});
+
 test("two schemas at once; a schema that is not what it says; one that is none", async () => {
   const [one, other] = [v6.edge(endpoint.edgeUrl()), v7.edge(endpoint.edgeUrl())];
   const results = await Promise.all(Array.from({ length: 40 }, (_, i) => (i % 2 ? one : other).user.count()));

@@ -24,6 +24,7 @@ const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
   NO_CONNECTION = ["57P03", "53300"], // in time, or at all: of weir's pool
   LOST = /^Client has encountered a connection error|^Connection terminated unexpectedly/, // of pg's
   TAKEN_AWAY = ["25P03", "25P04"], // a transaction, by the pool or by Postgres: it took too long
+  WITHDRAWN = "canceling statement due to user request", // of the pool's, where it has waited; Postgres says which of its routines it was
   TIMED_OUT = "timeout exceeded when trying to connect", // of pg's
   GRACE_MS = 1000, // for Postgres to say that a statement took too long
   ROLLBACK_MS = 100, // for a transaction in which nothing runs when its time is over
@@ -96,6 +97,7 @@ class Client extends pg.Client {
 
   constructor(config) {
     super(config);
+    this.#config = config;
     const { stream } = this.connection;
     stream._listen = () => this.#listen(stream);
     this.connection.on("parameterStatus", () => this._connected && this.#useUp());
@@ -144,6 +146,15 @@ class Client extends pg.Client {
     this.#forget();
     this.connection.stream.destroy();
     this._handleErrorEvent(error);
+  }
+
+  // Asks that what it runs is cancelled: what runs, Postgres ends, and what waits for a connection of weir's pool, the pool.
+  withdraw() {
+    if (!this.activeQuery) return;
+    this.#useUp(); // it may come too late, and is to be nobody else's
+    const other = new pg.Client(this.#config);
+    other.connection.on("error", () => {}); // then it is given up
+    other.cancel(this, this.activeQuery);
   }
 
   #useUp() {
@@ -247,7 +258,7 @@ function keepTold(adapter) {
     try {
       onError.call(this, error);
     } catch (told) {
-      if (told.name === "DriverAdapterError") told.cause[TOLD] = { detail: error.detail, column: error.column };
+      if (told.name === "DriverAdapterError") told.cause[TOLD] ??= { detail: error.detail, column: error.column, routine: error.routine };
       throw told;
     }
   };
@@ -364,17 +375,22 @@ export class Database {
     }
   }
 
-  // Where the database has not answered anything, it was not asked: Postgres itself would have ended the statement before.
+  // Where the database has not answered anything when the time is over, it is asked to stop: who says that it did tells whether it had begun.
   async #inTime(turn, run) {
     const { queryMs } = this.#limits, begunMs = performance.now();
     const refusal = () => new Refusal(422, "P6004", `The query took longer than ${queryMs} ms, which is the limit here.`);
-    const timer = setTimeout(() => turn.end(turn.hasBegun ? refusal() : this.#noConnection()), queryMs + GRACE_MS);
+    let timer = setTimeout(() => {
+      if (turn.hasBegun || !turn.isLent) return turn.end(turn.hasBegun ? refusal() : this.#noConnection());
+      turn.withdraw();
+      timer = setTimeout(() => turn.end(refusal()), GRACE_MS);
+    }, queryMs + GRACE_MS);
     try {
       return await turn.race(run);
     } catch (error) {
       if (turn.over !== undefined) throw turn.over;
-      const code = error.meta?.driverAdapterError?.cause?.originalCode;
-      if (NO_CONNECTION.includes(code) || error.message === TIMED_OUT) throw this.#noConnection();
+      const { originalCode: code, originalMessage: message, [TOLD]: told } = error.meta?.driverAdapterError?.cause ?? {};
+      const hasWaited = code === QUERY_CANCELED && told?.routine === undefined && message === WITHDRAWN;
+      if (hasWaited || NO_CONNECTION.includes(code) || error.message === TIMED_OUT) throw this.#noConnection();
       const end = endOf(error);
       if (end !== undefined) throw end;
       if (UNTELLABLE.test(error.message)) throw listOfLists();

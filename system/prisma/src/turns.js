@@ -38,6 +38,10 @@ class Loan {
     return this.#client.query(config);
   }
 
+  withdraw() {
+    this.#client?.withdraw();
+  }
+
   release(error) {
     const client = this.#client;
     if (client === undefined) return;
@@ -77,6 +81,15 @@ export class Turn {
   // Has the database answered anything?
   get hasBegun() {
     return this.#hasAnswered || [...this.#loans].some(({ hasAnswered }) => hasAnswered);
+  }
+
+  // Has it a connection?
+  get isLent() {
+    return this.#loans.size > 0;
+  }
+
+  withdraw() {
+    for (const loan of this.#loans) loan.withdraw();
   }
 
   // The error; undefined: it is not.
