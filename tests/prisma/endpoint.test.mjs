@@ -116,6 +116,50 @@ for (const [version, made] of [["6", v6], ["7", v7]])
     await p.$disconnect();
   });
 
+// What an interpreter that goes on asks for when the end of its transaction was asked for.
+test("nothing runs behind a transaction's end, in none: no reader's statement, nobody's", { timeout: 90000 * patience }, async () => {
+  await admin.query(seed);
+  const reader = (await endpoint.live("--read-only")).key, query = (sql) => JSON.parse(raw(sql)).plan, seq = (...args) => ({ type: "seq", args });
+  const deleting = (seconds) => seq(query(`select pg_sleep(${seconds})::text`), query('with d as (delete from "Comment" returning 1) select count(*)::int as n from d'));
+  const adding = seq(query("select pg_sleep(1)::text"), query(`insert into "Tag" (name) values ('late') returning id`));
+  const unharmed = async (what) => {
+    const { rows } = await admin.query(`select (select count(*) from "Comment")::int as comments, (select count(*) from "Tag")::int as tags, (select count(*) from "Post" where title = 'late')::int as posts`);
+    assert.deepEqual(rows, [{ comments: 3, tags: 3, posts: 0 }], what);
+  };
+  const start = async (timeout, key) => (await (await post("/transaction/start", `{"timeout":${timeout}}`, key)).json()).id;
+  const failing = { type: "concat", args: [{ type: "required", args: { type: "value", args: null } }, deleting(1)] };
+  assert.notEqual((await post("/query", JSON.stringify({ plan: failing }), reader)).status, 200);
+  await sleep(1500);
+  await unharmed("one request");
+  for (const [key, plan] of [[reader, deleting(1)], [endpoint.first.key, adding]]) {
+    const id = await start(5000, key), asked = post(`/transaction/${id}/query`, JSON.stringify({ plan }), key);
+    await sleep(300);
+    assert.equal((await post(`/transaction/${id}/rollback`, undefined, key)).status, 200);
+    const answer = await asked;
+    assert.deepEqual([answer.status, (await answer.json()).code], [409, "P2028"]);
+    await unharmed("a rollback meanwhile");
+  }
+  const late = async (seconds) => {
+    const id = await start(500, reader);
+    await post(`/transaction/${id}/query`, JSON.stringify({ plan: deleting(seconds) }), reader);
+  };
+  await Promise.all([0.45, 0.48, 0.51, 0.54, 0.57].map(late));
+  await unharmed("its time is over meanwhile");
+  for (const made of [v6, v7]) {
+    const p = made.edge(endpoint.edgeUrl());
+    await admin.query("begin; select 1 from users where id = 1 for update");
+    const nested = { where: { id: 1 }, data: { name: "late", posts: { create: { title: "late" } } } };
+    const failed = fails(p.$transaction((tx) => Promise.all([tx.user.update(nested), sleep(300).then(() => Promise.reject(new Error("no")))])));
+    await sleep(1000);
+    await admin.query("commit");
+    assert.match((await failed).message, /^no$/);
+    await sleep(300);
+    await unharmed("a program that fails meanwhile");
+    assert.equal((await admin.query("select name from users where id = 1")).rows[0].name, "Ada");
+    await p.$disconnect();
+  }
+});
+
 test("a key that is read only leaves nothing to others: no setting, no lock, no large object", async () => {
   const reader = v6.edge(endpoint.edgeUrl(await endpoint.live("--read-only"))), p = v6.edge(endpoint.edgeUrl());
   await reader.$queryRaw`select set_config('search_path', 'depot', false)`;
@@ -164,18 +208,21 @@ test("what hides that it sets something is not there for others either", { timeo
   await admin.query(`
     create function leaks() returns text language sql as $$ select set_config('search_path', 'depot', false) $$;
     create procedure leaks_called() language sql as $$ select set_config('search_path', 'depot', false) $$;
+    create schema evil;
+    create function evil.abs(int) returns text language sql as $$ select set_config('search_path', 'depot', false) $$;
+    create function "a""abs"(int) returns text language sql as $$ select set_config('search_path', 'depot', false) $$;
     create view leaking as select set_config('TimeZone', 'Asia/Tokyo', false)`);
   const seen = () => Promise.all(Array.from({ length: 5 }, () => two.$queryRaw`select current_setting('search_path') as path, current_setting('TimeZone') as zone, pg_sleep(0.05)::text`));
   const clean = await seen();
   for (const statement of [
     "update pg_settings set setting = 'depot' where name = 'search_path'", "update pg_settings set setting = 'Asia/Tokyo' where name = 'TimeZone'", "select public.leaks()",
     'select "leaks" /* */ ()', "select leaks -- count\n ()", "do $$ begin perform set_config('search_path', 'depot', false); end $$", "call leaks_called()", "--\rset search_path = depot",
-    "select * from leaking",
+    "select * from leaking", "; set search_path = depot", "/* */ ; -- \n ; set time zone 'Asia/Tokyo'", "select evil./**/abs(1)", `select evil.${" ".repeat(300)}abs(1)`, 'select "a""abs"(1)',
   ]) {
     await one.$executeRawUnsafe(statement);
     assert.deepEqual(await seen(), clean, statement);
   }
-  await admin.query("drop function leaks; drop procedure leaks_called; drop view leaking");
+  await admin.query('drop function leaks; drop procedure leaks_called; drop view leaking; drop function "a""abs"; drop schema evil cascade');
   await Promise.all([one.$disconnect(), two.$disconnect()]);
 });
 
@@ -186,7 +233,7 @@ test("a transaction that one key begins by itself, and tables it hides in a sess
     const { id } = await two.tag.create({ data: { name: `after ${index}` } });
     assert.equal((await admin.query('select count(*)::int as n from "Tag" where id = $1', [id])).rows[0].n, 1, statement);
   }
-  for (const statement of ['select 1 as a into/**/temp hidden', "with x as (select 1) select 2 as a into -- a comment\n temporary hidden", "explain (analyze) create temp table hidden as select 3 as a"]) {
+  for (const statement of ['select 1 as a into/**/temp hidden', "with x as (select 1) select 2 as a into -- a comment\n temporary hidden", "explain (analyze) create temp table hidden as select 3 as a", "; create temp table hidden as select 4 as a"]) {
     await one.$executeRawUnsafe(statement);
     const found = await Promise.all(Array.from({ length: 5 }, () => two.$queryRaw`select to_regclass('hidden')::text as name, pg_sleep(0.1)::text`));
     assert.deepEqual(found.map(([{ name }]) => name), Array(5).fill(null), statement);
@@ -528,6 +575,30 @@ test("who has had no connection in time is told so, and what it asked does not h
   await Promise.all([p, reader, ...holders].map((one) => one.$disconnect()));
 });
 
+test("what has waited long and runs when its time is over is not told that nothing was asked", { timeout: 60000 * patience }, async () => {
+  await admin.query(seed);
+  const key = await endpoint.live("--transactions", "20"), p = v7.edge(endpoint.edgeUrl(await endpoint.live()));
+  let begun = 0, over = false;
+  await admin.query(`create function slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(8); return new; end $$; create trigger slowly before insert on "Tag" for each row execute function slowly()`);
+  const hold = async () => {
+    const { id } = await (await post("/transaction/start", '{"timeout":15000,"maxWait":5000}', key.key)).json();
+    begun++;
+    for (let i = 0; !over; i++) await post(`/transaction/${id}/query`, raw("select 1 as x"), key.key).then(() => sleep(500));
+    await post(`/transaction/${id}/rollback`, undefined, key.key);
+  };
+  const held = Promise.all(Array.from({ length: 20 }, hold));
+  await until(() => begun === 20);
+  const told = fails(p.$executeRaw`insert into "Tag" (name) values ('slowly')`);
+  await sleep(7000);
+  over = true;
+  await held;
+  assert.equal((await told).code, "P6004");
+  await sleep(1000);
+  assert.equal((await admin.query(`select count(*)::int as n from "Tag" where name = 'slowly'`)).rows[0].n, 0);
+  await admin.query("drop function slowly cascade");
+  await p.$disconnect();
+});
+
 test("two schemas at once; a schema that is not what it says; one that is none", async () => {
   const [one, other] = [v6.edge(endpoint.edgeUrl()), v7.edge(endpoint.edgeUrl())];
   const results = await Promise.all(Array.from({ length: 40 }, (_, i) => (i % 2 ? one : other).user.count()));
@@ -759,6 +830,18 @@ test("rows that there is no memory for are P6009, and end nobody's transaction",
   assert.equal(await count, 4);
   assert.equal((await fails(p.$queryRaw`select repeat('x', 1000) as x from generate_series(1, 60000) n`)).code, "P6009");
   assert.equal((await fails(p.$queryRaw`select repeat('x', 200000000) as x`)).code, "P6009"); // which is more than there is memory for to put it together
+  // Nor for what one request gathers, by whatever protocol; and then it is there for others.
+  const part = "select repeat('x', 1000) as x from generate_series(1, 8000) n", parts = Array(12).fill(part);
+  for (let round = 0; round < 2; round++) {
+    const gathered = await post("/query", JSON.stringify({ plan: { type: "concat", args: parts.map((sql) => JSON.parse(raw(sql)).plan) } }));
+    assert.match((await gathered.json()).error, /rows of one request/);
+    assert.match((await fails(other.$transaction(parts.map((sql) => other.$queryRawUnsafe(sql))))).message, /rows of one request/);
+    await fails(other.$transaction(async (tx) => {
+      for (const sql of parts.slice(0, 5)) assert.match((await fails(tx.$queryRawUnsafe(sql))).message, /^The response is larger/);
+      throw new Error("all of them");
+    }, { timeout: 15000 })).then(({ message }) => assert.equal(message, "all of them"));
+  }
+  assert.equal((await p.$queryRaw`select repeat('x', 1000) as x from generate_series(1, 3000) n`).length, 3000);
   await Promise.all([p.$disconnect(), other.$disconnect()]);
 });
 
@@ -773,7 +856,13 @@ test("no text holds up those who ask meanwhile", { timeout: 120000 * patience },
   const p = v6.edge(endpoint.edgeUrl()), reader = (await endpoint.live("--read-only")).key, other = v6.edge(endpoint.edgeUrl(await endpoint.live())), n = 1500000;
   await other.user.count();
   const schema = 'datasource db {\n  provider = "postgresql"\n  url = env("X")\n}\nmodel Tag {\n  id Int @id\n}\n// "\n//';
+  // A plan whose texts could be of many objects.
+  const field = { type: "field", dbName: "x", fieldType: { type: "decimal", arity: "required" } }, object = (fields) => ({ type: "object", serializedName: "o", skipNulls: false, fields });
+  const structure = object(Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`o${i}`, object({ x: field })])));
+  const fragments = Array(15000).fill({ type: "stringChunk", chunk: `JSONB_BUILD_OBJECT('x', "t"."x") ` });
+  const joins = JSON.stringify({ plan: { type: "dataMap", args: { structure, enums: {}, expr: { type: "query", args: { type: "templateSql", fragments, args: [], argTypes: [], placeholderFormat: { prefix: "$", hasNumbering: true }, chunkable: false } } } } });
   for (const [name, ask] of Object.entries({
+    joins: () => post("/query", joins),
     word: () => post("/query", raw(`select '${"a".repeat(n)}' as x`), reader),
     into: () => post("/query", raw(`select 1 as x /* ${"into ".repeat(n / 5)} */`), reader),
     comments: () => post("/query", raw(`${"/* */ ".repeat(n / 6)} select 1 as x`), reader),

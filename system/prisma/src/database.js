@@ -8,6 +8,7 @@ import { Refusal, TOLD } from "./errors.js";
 import { watchJson } from "./floats.js";
 import { leavesState, reading } from "./guards.js";
 import { makesJson } from "./joins.js";
+import { Rows } from "./rows.js";
 import { LeastRecent } from "./schemas.js";
 import { SharedSlots, Slots, SlotsByName } from "./slots.js";
 import { tracing } from "./telemetry.js";
@@ -18,13 +19,12 @@ const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
   STATEMENTS_MAX = 1000, // texts with a prepared statement
   NAMED_LENGTH_MAX = 16384, // … of that length at most
   ROW_BYTES = 100, // besides its values
-  ROWS_BYTES_MIN = 32 * 1024 * 1024, // of all statements under way, more where responses may be larger: as objects they are five times as large
-  AT_ONCE = 4, // of that: who needs more waits for who began before
-  FEW = 32, // … unless it is less than this part
+  ROWS_BYTES_MIN = 32 * 1024 * 1024, // of a request, more where responses may be larger: as objects they are five times as large
   QUERY_CANCELED = "57014",
   NO_CONNECTION = ["57P03", "53300"], // in time, or at all: of weir's pool
   LOST = /^Client has encountered a connection error|^Connection terminated unexpectedly/, // of pg's
   TAKEN_AWAY = ["25P03", "25P04"], // a transaction, by the pool or by Postgres: it took too long
+  WITHDRAWN = "canceling statement due to user request", // of the pool's, where it has waited; Postgres says which of its routines it was
   TIMED_OUT = "timeout exceeded when trying to connect", // of pg's
   GRACE_MS = 1000, // for Postgres to say that a statement took too long
   ROLLBACK_MS = 100, // for a transaction in which nothing runs when its time is over
@@ -79,27 +79,25 @@ const decimalsOf = (money) => (Array.isArray(money) ? money.map(decimalsOf) : mo
 const OWN_PARSERS = { [MONEY]: decimalOf, [MONEYS]: (text) => decimalsOf(textsOf(text)) };
 const withOwnParsers = (types) => ({ getTypeParser: (oid, format) => (format === "text" && OWN_PARSERS[oid]) || types.getTypeParser(oid, format) });
 
-const tooMuch = () => new Refusal(413, "P6009", "The rows of one statement are more than this endpoint has memory for: select less, or page through them.");
+const tooMuch = () => new Refusal(413, "P6009", "The rows of one request are more than this endpoint has memory for: select less, or page through them.");
 
 // A setting that nobody reads: the pool sees that the session has one.
 const KEEP_SESSION = "SELECT pg_catalog.set_config('weir.session', '', false)";
 
 // One statement at a time, as Prisma's own engine has it. Keys share connections: one whose session may have been changed, or has been as the
 // database says, is not used again when it is given back (pg-pool counts its uses there). Where it may have been, weir's pool is asked to keep the
-// session for this connection alone, and cleans it when that has ended. Rows have so much memory together: where there is no more, only who
-// began first goes on, and who has few; and a statement whose rows do not end is given up.
+// session for this connection alone, and cleans it when that has ended.
 class Client extends pg.Client {
-  static rowsBytesMax = ROWS_BYTES_MIN;
-  static #allRowsBytes = 0;
-  static #withRows = new Set(); // in the order in which they began
-  static #paused = []; // functions that let them look again
-  #rowsBytes = 0;
+  #counted; // the rows of the statement that is under way
+  #config;
   #makesJson = false; // any of its statements
   #era = era;
+  rows = new Rows(); // whose they are: of who has it
   hasAnswered = false; // since somebody has it: it is set to false then
 
   constructor(config) {
     super(config);
+    this.#config = config;
     const { stream } = this.connection;
     stream._listen = () => this.#listen(stream);
     this.connection.on("parameterStatus", () => this._connected && this.#useUp());
@@ -120,30 +118,26 @@ class Client extends pg.Client {
   async #listen(stream) {
     for (;;) {
       const { done, value } = await stream._cfReader.read();
-      if (done) return;
+      if (done || stream.destroyed) return;
       this.#count(value.byteLength);
-      Client.#withRows.add(this);
-      while (this.#waits()) await new Promise((lookAgain) => Client.#paused.push(lookAgain));
+      await this.#counted?.room(this);
       if (stream.destroyed) return;
-      if (this.#isTooMuch()) return this.giveUp(tooMuch());
+      if (this.#counted?.areTooMany) return this.giveUp(tooMuch());
       stream.emit("data", Buffer.from(value.buffer, value.byteOffset, value.byteLength));
     }
   }
 
+  // What Postgres says while nothing is asked of it is nobody's.
   #count(bytes) {
-    this.#rowsBytes += bytes;
-    Client.#allRowsBytes += bytes;
+    if (this.readyForQuery) return;
+    this.#counted ??= this.rows;
+    this.#counted.begin(this);
+    this.#counted.add(bytes);
   }
 
-  // Is there too little room for all, and is it one of those that fill it?
-  #waits() {
-    const max = Client.rowsBytesMax, [first] = Client.#withRows;
-    return Client.#allRowsBytes > max / AT_ONCE && this.#rowsBytes > max / FEW && this.#rowsBytes <= max && first !== this;
-  }
-
-  #isTooMuch() {
-    const max = Client.rowsBytesMax;
-    return this.#rowsBytes > max;
+  // Does it run a statement, or is one to follow?
+  get isBusy() {
+    return Boolean(this.activeQuery) || this.queryQueue.length > 0;
   }
 
   // Closes it, without a goodbye: nobody wants any more what was asked.
@@ -154,14 +148,22 @@ class Client extends pg.Client {
     this._handleErrorEvent(error);
   }
 
+  // Asks that what it runs is cancelled: what runs, Postgres ends, and what waits for a connection of weir's pool, the pool.
+  withdraw() {
+    if (!this.activeQuery) return;
+    this.#useUp(); // it may come too late, and is to be nobody else's
+    const other = new pg.Client(this.#config);
+    other.connection.on("error", () => {}); // then it is given up
+    other.cancel(this, this.activeQuery);
+  }
+
   #useUp() {
     this._poolUseCount = Infinity;
   }
 
   #forget() {
-    this.#count(-this.#rowsBytes);
-    Client.#withRows.delete(this);
-    for (const lookAgain of Client.#paused.splice(0)) lookAgain();
+    this.#counted?.end(this);
+    this.#counted = undefined;
   }
 
   _handleRowDescription(message) {
@@ -256,7 +258,7 @@ function keepTold(adapter) {
     try {
       onError.call(this, error);
     } catch (told) {
-      if (told.name === "DriverAdapterError") told.cause[TOLD] = { detail: error.detail, column: error.column };
+      if (told.name === "DriverAdapterError") told.cause[TOLD] ??= { detail: error.detail, column: error.column, routine: error.routine };
       throw told;
     }
   };
@@ -294,7 +296,7 @@ export class Database {
   // schema: of tables that the client's schema gives none; undefined: public.
   constructor(url, schema, limits) {
     this.#limits = limits;
-    Client.rowsBytesMax = Math.max(ROWS_BYTES_MIN, 2 * limits.responseBytes);
+    Rows.limit(Math.max(ROWS_BYTES_MIN, 2 * limits.responseBytes));
     this.#slots = new Slots(limits.transactions);
     this.#pool = new pg.Pool({
       Client, connectionString: url, max: CONNECTIONS_MAX, maxUses: Number.MAX_SAFE_INTEGER, idleTimeoutMillis: 10000, connectionTimeoutMillis: limits.queryMs, // who waits longer is not there any more
@@ -315,21 +317,33 @@ export class Database {
     keepTold(this.#adapter);
   }
 
-  #turn() {
-    return new Turn(this.#pool, this.#adapter);
+  // rows: of the request.
+  #turn(rows) {
+    return new Turn(this.#pool, this.#adapter, rows);
+  }
+
+  // What a request asks: run(context), for run() and transact(). Its rows are there until it has all of them.
+  async asking(context, run) {
+    const rows = this.#open.get(context.transaction)?.turn.rows ?? new Rows();
+    rows.hold();
+    try {
+      return await run({ ...context, rows });
+    } finally {
+      rows.letGo();
+    }
   }
 
   connectionInfo() {
     return { provider: "postgres", connectionInfo: this.#adapter.getConnectionInfo() };
   }
 
-  // context: {who: {key, readOnly}, and where there are: transaction: id of an interactive one, onQuery: told of each
+  // context: {who: {key, readOnly}, rows, and where there are: transaction: id of an interactive one, onQuery: told of each
   // statement, comments: an object of texts that statements carry}.
   async run(plan, scope, context) {
     const { who, transaction: id } = context;
     if (id !== undefined) return this.#runWithin(id, plan, scope, context);
     if (who.readOnly) return this.transact(undefined, context, (runPlan) => runPlan(plan, scope), this.#limits.queryMs + 2 * GRACE_MS);
-    const turn = this.#turn();
+    const turn = this.#turn(context.rows);
     return this.#inTime(turn, () => this.#run(plan, scope, context, turn));
   }
 
@@ -361,17 +375,22 @@ export class Database {
     }
   }
 
-  // Where the database has not answered anything, it was not asked: Postgres itself would have ended the statement before.
+  // Where the database has not answered anything when the time is over, it is asked to stop: who says that it did tells whether it had begun.
   async #inTime(turn, run) {
     const { queryMs } = this.#limits, begunMs = performance.now();
     const refusal = () => new Refusal(422, "P6004", `The query took longer than ${queryMs} ms, which is the limit here.`);
-    const timer = setTimeout(() => turn.end(turn.hasBegun ? refusal() : this.#noConnection()), queryMs + GRACE_MS);
+    let timer = setTimeout(() => {
+      if (turn.hasBegun || !turn.isLent) return turn.end(turn.hasBegun ? refusal() : this.#noConnection());
+      turn.withdraw();
+      timer = setTimeout(() => turn.end(refusal()), GRACE_MS);
+    }, queryMs + GRACE_MS);
     try {
       return await turn.race(run);
     } catch (error) {
       if (turn.over !== undefined) throw turn.over;
-      const code = error.meta?.driverAdapterError?.cause?.originalCode;
-      if (NO_CONNECTION.includes(code) || error.message === TIMED_OUT) throw this.#noConnection();
+      const { originalCode: code, originalMessage: message, [TOLD]: told } = error.meta?.driverAdapterError?.cause ?? {};
+      const hasWaited = code === QUERY_CANCELED && told?.routine === undefined && message === WITHDRAWN;
+      if (hasWaited || NO_CONNECTION.includes(code) || error.message === TIMED_OUT) throw this.#noConnection();
       const end = endOf(error);
       if (end !== undefined) throw end;
       if (UNTELLABLE.test(error.message)) throw listOfLists();
@@ -411,7 +430,7 @@ export class Database {
     const { transactionMs } = this.#limits, limit = Math.max(1, Number(timeout) || 0);
     if (limit > transactionMs) throw new Refusal(400, "P6005", `Invalid parameters: a transaction's timeout of ${limit} ms is more than the limit here, ${transactionMs} ms.`);
     const waitMs = Math.min(Math.max(1, Number(maxWait) || 0), transactionMs);
-    const giveBack = await this.#place(who, waitMs), turn = this.#turn();
+    const giveBack = await this.#place(who, waitMs), turn = this.#turn(new Rows());
     let id;
     try {
       ({ id } = await turn.manager.startTransaction({
@@ -474,7 +493,7 @@ export class Database {
 
   // A transaction around run(runPlan), as run() takes plans and scopes.
   async transact(isolationLevel, context, run, maxWait = START_MS) {
-    const { who } = context, turn = this.#turn(), timeout = this.#limits.queryMs + 2 * GRACE_MS;
+    const { who, rows } = context, turn = this.#turn(rows), timeout = this.#limits.queryMs + 2 * GRACE_MS;
     const transaction = { maxWait, timeout, isolationLevel: isolationOf(isolationLevel) };
     try {
       return await this.#inTime(turn, () => this.#transactIn(turn, transaction, context, run));

@@ -17,14 +17,16 @@ function afterComment(sql, at) {
   return sql.length;
 }
 
-// The first word of a statement, in lower case: behind blanks, parentheses and comments.
+// The first word of a statement, in lower case: behind blanks, parentheses, comments, and statements that are none. "": there is nothing besides;
+// undefined: it is no word.
 function firstWord(sql) {
-  const blank = /[\s(]+|--[^\n\r]*|\/\*/y, word = /[a-z]*/iy;
+  const blank = /[\s(;]+|--[^\n\r]*|\/\*/y, word = /[a-z]*/iy;
   for (let found; (found = blank.exec(sql)) !== null; ) {
     if (found[0] === "/*") blank.lastIndex = afterComment(sql, found.index);
     word.lastIndex = blank.lastIndex;
   }
-  return word.exec(sql)[0].toLowerCase();
+  const [found] = word.exec(sql);
+  return found === "" && word.lastIndex < sql.length ? undefined : found.toLowerCase();
 }
 
 // What stands before a parenthesis and leaves nothing in a session: keywords, types, and Postgres's own functions that programs use.
@@ -68,6 +70,13 @@ const NAME_LENGTH_MAX = 63; // Postgres's
 const isBlank = (code) => code === 32 || (code >= 9 && code <= 13);
 const isOfWord = (code) => code > 127 || (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57) || code === 95 || code === 36;
 
+function beforeBlanks(sql, at) {
+  while (at > 0 && isBlank(sql.charCodeAt(at - 1))) at--;
+  return at;
+}
+
+const OF_POSTGRES = /(?<![\w$".])(?:pg_catalog|"pg_catalog")\s*\.\s*$/i;
+
 // Does the name that ends here, with parentheses behind it, call what is not known to be harmless? A table's or alias's columns call nothing.
 function callsUnknown(sql, end) {
   const isQuoted = sql[end - 1] === '"';
@@ -77,17 +86,17 @@ function callsUnknown(sql, end) {
   if (begin === end) return sql.endsWith("*/", end); // a comment may stand between
   const name = isQuoted ? sql.slice(begin + 1, end - 1) : sql.slice(begin, end).toLowerCase();
   const before = sql.slice(Math.max(0, begin - 3 * NAME_LENGTH_MAX), begin);
-  const isQualified = /\.\s*$/.test(before) && !/\bpg_catalog"?\s*\.\s*$/i.test(before);
-  if (CALLED.has(name) && !isQualified) return false;
+  // A comment may hide a point, and a name with quotes in it looks as if it were two.
+  const behind = beforeBlanks(sql, begin);
+  const isOther = sql.endsWith("*/", behind) || (isQuoted && sql[begin - 1] === '"') || (sql[behind - 1] === "." && !OF_POSTGRES.test(before));
+  if (CALLED.has(name) && !isOther) return false;
   return !/\b(?:into|as|with|recursive)\s+(?:(?:[\w$]+|"[^"]*")\s*\.\s*)?$/i.test(before);
 }
 
 function mayCallUnknown(sql) {
   if (sql.includes("--")) return sql.includes("("); // a comment may stand anywhere
   for (let at = sql.indexOf("("); at !== -1; at = sql.indexOf("(", at + 1)) {
-    let end = at;
-    while (end > 0 && isBlank(sql.charCodeAt(end - 1))) end--;
-    if (callsUnknown(sql, end)) return true;
+    if (callsUnknown(sql, beforeBlanks(sql, at))) return true;
   }
   return false;
 }

@@ -7,6 +7,7 @@ import { checkSize, withRoom } from "./bodies.js";
 import { Database } from "./database.js";
 import { Refusal, answerOf, cannotStart, invalidRequest, planAnswerOf } from "./errors.js";
 import { textWithFloats, watchFloats } from "./floats.js";
+import { Flights } from "./flights.js";
 import { checkPlan, harden } from "./guards.js";
 import { keepDigits, makesJson } from "./joins.js";
 import { answerQuery } from "./json-protocol.js";
@@ -18,7 +19,7 @@ import { Telemetry, newId } from "./telemetry.js";
 const CONNECTIONS = 20; // of a pool that says nothing of its size (weir dev)
 const READS = /^(find|aggregate|groupBy|count)/;
 
-let database, results, limits;
+let database, results, flights, limits;
 
 // env: [prisma] of weir.toml, with its defaults filled in, and of the database's URL the schema, if it names one.
 function begin(env) {
@@ -33,6 +34,7 @@ function begin(env) {
   };
   database = new Database(env.DATABASE.connectionString, env.SCHEMA, limits);
   results = new Results(env.CACHE_BYTES_MAX);
+  flights = new Flights(2 * limits.queryMs); // {text, ownText: with what only who fetches it is told}, by all that may make a difference
 }
 
 function jsonOf(text) {
@@ -76,18 +78,6 @@ async function told(headers, run) {
   return { result, extensions: telemetry.extensions() };
 }
 
-// What is being fetched for the cache: {text, ownText: with what only who fetches it is told}, by all that may make a difference. Who asks for it
-// meanwhile waits for it, instead of asking the database as well.
-const fetching = new Map();
-
-function fetchOnce(name, fetchIt) {
-  const under = fetching.get(name);
-  if (under !== undefined) return under.then(({ text }) => text);
-  const begun = fetchIt().finally(() => fetching.delete(name));
-  fetching.set(name, begun);
-  return begun.then(({ ownText }) => ownText);
-}
-
 // run(onQuery): the result. isRead: whether it may be kept.
 async function throughCache(request, cacheKey, isRead, who, ctx, run) {
   const ray = request.headers.get("cf-ray") ?? newId();
@@ -101,8 +91,12 @@ async function throughCache(request, cacheKey, isRead, who, ctx, run) {
   if (strategy === undefined) return answer((await fetchIt()).ownText, "none", Date.now(), ray);
   const name = `${results.age} ${who.readOnly} ${JSON.stringify(strategy.tags)} ${cacheKey}`;
   const found = results.find(cacheKey, strategy);
-  if (found === undefined) return answer(await fetchOnce(name, fetchIt), "miss", Date.now(), ray);
-  if (found.status === "swr" && !fetching.has(name)) ctx.waitUntil(fetchOnce(name, fetchIt).catch((error) => console.error(error)));
+  if (found === undefined) {
+    const late = () => new Refusal(422, "P6004", "The query, which somebody else has asked before, takes longer than it may.");
+    const others = flights.join(name, late);
+    return answer(others === undefined ? (await flights.begin(name, fetchIt)).ownText : (await others).text, "miss", Date.now(), ray);
+  }
+  if (found.status === "swr" && !flights.has(name)) ctx.waitUntil(flights.begin(name, fetchIt).catch((error) => console.error(error)));
   return answer(found.text, found.status, found.storedMs, ray);
 }
 
@@ -130,7 +124,8 @@ async function queryOf(request, hash, transaction, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
   const isRead = transaction === undefined && READS.test(body?.action ?? "");
   if (isRead) findSchema(hash);
-  return throughCache(request, `${hash}\n${text}`, isRead, who, ctx, (onQuery) => answerQuery(hash, body, database, { who, transaction, onQuery }));
+  return throughCache(request, `${hash}\n${text}`, isRead, who, ctx, (onQuery) =>
+    database.asking({ who, transaction, onQuery }, (context) => answerQuery(hash, body, database, context)));
 }
 
 async function answerJsonProtocol(request, url, path, who, ctx) {
@@ -169,7 +164,9 @@ async function planOf(request, transaction, who, ctx) {
   if (makesJson(text)) keepDigits(plan);
   if (comments !== undefined && !isTexts(comments)) throw invalidRequest("The body's comments are an object of texts.");
   const isRead = transaction === undefined && READS.test(body.operation ?? "");
-  return throughCache(request, text, isRead, who, ctx, async (onQuery) => ({ data: await database.run(plan, params, { who, transaction, onQuery, comments }) }));
+  return throughCache(request, text, isRead, who, ctx, async (onQuery) => ({
+    data: await database.asking({ who, transaction, onQuery, comments }, (context) => database.run(plan, params, context)),
+  }));
 }
 
 async function answerPlans(request, path, who, ctx) {

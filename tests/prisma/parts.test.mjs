@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts of the endpoint's worker that run anywhere.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Flights } from "../../system/prisma/src/flights.js";
+import { Rows } from "../../system/prisma/src/rows.js";
+import { sleep } from "../pool/lib.mjs";
+
+const late = () => new Error("late");
+
+test("what is being fetched is fetched once; what does not end is waited for no longer than it may be, and begun anew", async () => {
+  const flights = new Flights(200);
+  const fetched = flights.begin("a", () => sleep(50).then(() => "one"));
+  assert.deepEqual([flights.has("a"), flights.has("b"), flights.join("b", late)], [true, false, undefined]);
+  assert.deepEqual(await Promise.all([fetched, flights.join("a", late), flights.join("a", late)]), ["one", "one", "one"]);
+  assert.equal(flights.has("a"), false);
+  const failing = flights.begin("a", () => sleep(10).then(() => Promise.reject(new Error("no"))));
+  await Promise.all([assert.rejects(failing, /no/), assert.rejects(flights.join("a", late), /no/)]);
+  let end;
+  const endless = flights.begin("a", () => new Promise((done) => (end = done)));
+  await assert.rejects(flights.join("a", late), /late/);
+  assert.equal(flights.has("a"), false);
+  const anew = flights.begin("a", () => sleep(100).then(() => "two"));
+  end("at last");
+  assert.deepEqual([await endless, flights.has("a")], ["at last", true], "it takes nobody else's name");
+  assert.deepEqual(await Promise.all([anew, flights.join("a", late)]), ["two", "two"]);
+});
+
+test("rows: who began first goes on, others wait for room; what a request has counts until it is answered", async () => {
+  Rows.limit(3200); // 800 of all, 100 are few
+  const one = new Rows(), two = new Rows(), few = new Rows(), first = {}, second = {}, third = {};
+  const isThrough = async (rows, connection) => Promise.race([rows.room(connection).then(() => true), sleep(20).then(() => false)]);
+  const bring = (rows, connection, bytes) => (rows.begin(connection), rows.add(bytes));
+  for (const rows of [one, two, few]) rows.hold();
+  bring(one, first, 700);
+  bring(two, second, 500);
+  bring(few, third, 50);
+  assert.deepEqual(await Promise.all([isThrough(one, first), isThrough(two, second), isThrough(few, third)]), [true, false, true]);
+  one.end(first);
+  assert.equal(await isThrough(two, second), true, "it is the first now");
+  bring(one, first, 2000);
+  assert.deepEqual([one.areTooMany, await isThrough(one, first)], [false, false]);
+  bring(one, first, 501);
+  assert.deepEqual([one.areTooMany, await isThrough(one, first)], [true, true], "it is to be given up");
+  one.end(first);
+  one.letGo();
+  for (const [rows, connection] of [[two, second], [few, third]]) {
+    rows.end(connection);
+    rows.letGo();
+  }
+  // Of all there is an end, too.
+  const held = Array.from({ length: 4 }, () => new Rows());
+  for (const rows of held) {
+    rows.hold();
+    bring(rows, rows, 2500);
+    rows.end(rows);
+  }
+  few.hold();
+  bring(few, third, 50);
+  assert.deepEqual([held[3].areTooMany, few.areTooMany], [true, false]);
+  for (const rows of held) rows.letGo();
+  bring(few, third, 1000);
+  assert.deepEqual([few.areTooMany, await isThrough(few, third)], [false, true], "all of that is gone");
+});
