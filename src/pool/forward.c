@@ -245,11 +245,12 @@ static void send_params(struct client *client, struct batch *batch, struct param
 {
     struct buffer *out = batch_compose(batch);
     size_t begun = wire_begin(out, 'Q');
-    params_append_sql(from, to, out);
+    bool resets = params_append_sql(from, to, out);
     buffer_append(out, "", 1);
     wire_end(out, begun);
-    expect_push(&client->server->expect,
-                (struct expected){.kind = EXPECT_OWN_QUERY, .restores = params_hold(to)});
+    expect_push(
+        &client->server->expect,
+        (struct expected){.kind = EXPECT_OWN_QUERY, .restores = params_hold(to), .undoes = resets});
 }
 
 /* Before a client's first message: the server's session becomes what this client's was. True: its
@@ -269,6 +270,11 @@ static bool restore_params(struct client *client, struct batch *batch)
     struct slice encoding = params_get(client->params, encoding_name);
     if (encoding.ptr && !slice_equal(params_get(from, encoding_name), encoding)) {
         /* On its own: a text is read in the encoding of before. */
+    struct params *unlimited = params_without_limits(params_hold(from), client->params);
+    if (unlimited != from) /* first, and alone: they are not for what follows */
+        send_params(client, batch, from, unlimited);
+    params_release(&from);
+    from = unlimited;
         struct params *between = params_with(params_hold(from), slice_of(encoding_name), encoding);
         send_params(client, batch, from, between);
         params_release(&from);

@@ -226,10 +226,11 @@ static void log_failed_upkeep(const struct pool *pool, struct slice message)
 
 /* A query of the pool's own has failed. If it set what its client's session began with, the client
  * hears of it what Postgres would have said at its login, unless it is about this connection alone:
- * an administrator has cancelled the query, say. */
-static void fail_own(struct server *server, bool restores, struct slice error)
+ * an administrator has cancelled the query, say, or what another session has set can not be reset.
+ */
+static void fail_own(struct server *server, bool restores, bool undoes, struct slice error)
 {
-    bool intervention = slice_starts_with(wire_error_field(error, 'C'), SLICE("57"));
+    bool intervention = undoes || slice_starts_with(wire_error_field(error, 'C'), SLICE("57"));
     server->tainted = true;
     if (!server->client && !server->listens && !intervention)
         log_failed_upkeep(server->pool, wire_error_field(error, 'M'));
@@ -267,7 +268,7 @@ static void on_error(struct reply *reply)
         return;
     }
     enum expect_kind kind = head->kind;
-    bool restores = head->restores != NULL;
+    bool restores = head->restores != NULL, undoes = head->undoes;
     server->rolled_back = true;
     reply_drop_set(server);
     if (server->pin_unproved && server->client)
@@ -287,7 +288,7 @@ static void on_error(struct reply *reply)
     else if (kind == EXPECT_OWN_QUERY && server->listens && head->name)
         listen_failed(server, head->name, body_of(reply));
     else if (kind == EXPECT_OWN_QUERY)
-        fail_own(server, restores, body_of(reply));
+        fail_own(server, restores, undoes, body_of(reply));
     else
         pass_error(reply, called);
     if (!refusal && kind != EXPECT_OWN_QUERY)

@@ -377,6 +377,19 @@ static void keeps_sets_of_parameters_once(void **state)
     a = params_without(a, "a");
     b = params_without(b, "A");
     assert_ptr_equal(a, b);
+    struct params *but = params_with(params_hold(a), SLICE("timezone"), SLICE("y"));
+    assert_true(params_same_but(a, but, b));
+    assert_false(params_same_but(a, b, b));
+    assert_false(params_same_but(b, a, b));
+    assert_true(params_same_but(b, a, a));
+    but = params_with(but, SLICE("lock_timeout"), SLICE("1s"));
+    struct params *unlimited = params_without_limits(params_hold(but), but);
+    assert_ptr_equal(unlimited, but);
+    unlimited = params_without_limits(unlimited, a);
+    assert_false(params_limit_time(unlimited));
+    assert_true(params_limit_time(but));
+    params_release(&unlimited);
+    params_release(&but);
     params_release(&a);
     params_release(&b);
 }
