@@ -28,9 +28,9 @@ static void end_batch(struct server *server)
 static bool on_sync(const struct message *message)
 {
     struct server *server = message->server;
+    (void)message_leave_command(message, EXPECT_PARSE);
     server->failed = false;
     end_batch(server);
-    statement_release(&server->command);
     message->client->unnamed_in_batch = false;
     if (!server->copy_in) /* then it is ignored */
         message_expect(message, EXPECT_SYNC);

@@ -124,8 +124,15 @@ void forward_query(const struct message *message)
     struct statement *executed = traits & TRAIT_EXECUTE ? executed_by(message, text, &place) : NULL;
     if (perform_query(message, text, traits))
         return;
-    traits |= executed ? executed->traits : 0;
-    struct expected entry = {.kind = EXPECT_QUERY, .clears = traits & TRAIT_DISCARD};
+    if (!executed && message_refuse_ours(message, EXPECT_QUERY, text, traits))
+        return;
+    if (executed)
+        traits = (traits & ~(unsigned)TRAIT_EXECUTE) | executed->traits;
+    if (message_leave_command(message, EXPECT_QUERY))
+        return;
+    struct expected entry = {.kind = EXPECT_QUERY,
+                             .clears = traits & TRAIT_DISCARD,
+                             .defaults = traits & (TRAIT_RESET | TRAIT_DISCARD)};
     bool sets = message_sets(message, text, &traits, &entry);
     if (message_keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
         message_refuse_sequence(message, EXPECT_QUERY, traits))
@@ -141,7 +148,6 @@ void forward_query(const struct message *message)
         signals_in_query(message->client, text);
     prepare_query(message, traits, executed);
     client_set_unnamed(message->client, NULL); /* a simple query ends it, and its portal */
-    statement_release(&message->server->command);
     message->client->unnamed_in_batch = false;
     statement_release(&message->server->unnamed);
     message->server->unnamed_by = 0;

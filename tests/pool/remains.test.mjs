@@ -40,6 +40,11 @@ const ways = {
   "a statement that was prepared, and run after an error": [[[parse("s", "set a.h = 'x'"), sync()], "select 1/0", [bind("", "s"), execute(), sync()]], setting("a.h"), unset],
   "a long text, prepared": [[[parse("", `select '${long}', set_config('a.i', 'x', false)`), bind(), execute(), sync()]], setting("a.i"), unset],
   "a connection of dblink": [[`select dblink_connect('x', 'host=/nowhere')`, () => `select dblink_connect('x', 'port=${postgres.port} host=127.0.0.1 user=postgres dbname=postgres')`], "select dblink_get_connections()", ([[value]]) => assert.equal(value, null)],
+  "a SET that is run behind the Bind of another portal": [[[parse("", "set a.j = 'x'"), bind(), parse("other", "select 1"), bind("p", "other"), execute(), sync()]], setting("a.j"), unset],
+  "a SET that is run behind its batch": [[[query("begin"), parse("", "set a.k = 'x'"), bind(), sync(), execute(), sync(), query("commit")]], setting("a.k"), unset],
+  "a SET that is run behind its batch and a query of nothing": [[[query("begin"), parse("", "set a.l = 'x'"), bind(), sync(), query(""), execute(), sync(), query("commit")]], setting("a.l"), unset],
+  "a SET that is run behind a batch that begins a block": [[[parse("b", "begin"), parse("", "set a.m = 'x'"), bind("p", "b"), bind(), execute("p"), sync(), execute(), sync(), query("commit")]], setting("a.m"), unset],
+  "a LISTEN that is run behind its batch": [[[query("begin"), parse("", "listen left_over"), bind(), sync(), execute(), sync(), query("commit")]], "select count(*) from pg_listening_channels() where true", ([[count]]) => assert.equal(count, "0")],
   "a library": [["load 'auto_explain'"], "select count(*) from pg_settings where name like 'auto_explain.%'", ([[count]]) => assert.equal(count, "0")],
 };
 for (const [name, [steps, asked, check, parameters]] of Object.entries(ways))
