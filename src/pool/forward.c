@@ -154,6 +154,9 @@ static bool must_wait(const struct client *client, struct slice message)
     bool begins = message.ptr[0] && strchr("QFPBDCES", message.ptr[0]);
     if (expect->ends > 0 && client->pool->mode == POOL_STATEMENT && begins)
         return true; /* it may be in a block */
+    if (expect->ends > 0 && expect->defaults > 0 && begins && message.ptr[0] != 'S' &&
+        client->startup_params != client->server->base_params)
+        return true; /* what its session began with is to be set first */
     if (expect->ends == 0 || !forward_renames(client) || message.len <= WIRE_HEADER_BYTES)
         return false;
     char first = message.ptr[WIRE_HEADER_BYTES];
@@ -267,14 +270,14 @@ static bool restore_params(struct client *client, struct batch *batch)
     bool waits =
         !params_are_accepted(client->params) || !params_are_alike(server->params, client->params);
     struct params *from = TAKE(server->params);
-    struct slice encoding = params_get(client->params, encoding_name);
-    if (encoding.ptr && !slice_equal(params_get(from, encoding_name), encoding)) {
-        /* On its own: a text is read in the encoding of before. */
     struct params *unlimited = params_without_limits(params_hold(from), client->params);
     if (unlimited != from) /* first, and alone: they are not for what follows */
         send_params(client, batch, from, unlimited);
     params_release(&from);
     from = unlimited;
+    struct slice encoding = params_get(client->params, encoding_name);
+    if (encoding.ptr && !slice_equal(params_get(from, encoding_name), encoding)) {
+        /* On its own: a text is read in the encoding of before. */
         struct params *between = params_with(params_hold(from), slice_of(encoding_name), encoding);
         send_params(client, batch, from, between);
         params_release(&from);

@@ -190,8 +190,9 @@ bool message_sets(const struct message *message, struct slice text, unsigned *tr
     char kind = take_parameter(message, text, *traits, name, &value);
     if (kind == 0 || anything_runs(message->server)) {
         bool one = kind == 'R' && strcasecmp(name, "all") != 0; /* then *traits say it already */
-        bool has_set =
-            message->server->sets_now || params_beyond(client->params, client->startup_params) > 0;
+        const struct params *reported = message->server->base_params;
+        bool has_set = message->server->sets_now ||
+                       !params_same_but(client->params, client->startup_params, reported);
         bool loses = !one && has_set;
         *traits |= (*traits & TRAIT_RESET) && loses ? TRAIT_SET : 0;
         return false;

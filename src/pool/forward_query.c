@@ -21,6 +21,19 @@ static bool deallocate_ours(const struct message *message, struct slice text)
     return true;
 }
 
+/* The parameter that it resets, or all, perhaps before other statements that set none. */
+static bool resets_one(struct slice text, char ret_name[PARAMETER_BYTES])
+{
+    AUTO_BUFFER value = {0};
+    if (traits_parameter(text, ret_name, &value) == 'R')
+        return true;
+    const char *end = memchr(text.ptr, ';', text.len);
+    size_t len = end ? (size_t)(end - text.ptr) : text.len;
+    struct slice first = {text.ptr, len}, rest = {text.ptr + len, text.len - len};
+    return traits_parameter(first, ret_name, &value) == 'R' &&
+           !(traits_of(rest, 0) & (TRAIT_SET | TRAIT_RESET));
+}
+
 /* RESET amid a transaction went to what the connection began with: at once the session has what it
  * began with itself. */
 static void set_to_startup(const struct message *message, const char *which)
@@ -154,8 +167,7 @@ void forward_query(const struct message *message)
     message->client->pool->counters->queries += !own_is(message->client);
     server_note_query(message->server, text);
     char reset[PARAMETER_BYTES];
-    AUTO_BUFFER value = {0};
-    bool resets = !sets && (traits & TRAIT_RESET) && traits_parameter(text, reset, &value) == 'R';
+    bool resets = !sets && (traits & TRAIT_RESET) && resets_one(text, reset);
     entry.resets = resets ? xstrdup(reset) : NULL;
     expect_push(&message->server->expect, entry);
     if (channels)

@@ -255,6 +255,22 @@ static bool keep_for_query(struct reply *reply, enum expect_kind failed)
     return true;
 }
 
+/* What was reset in a transaction of who keeps its server is as it was before. */
+static void return_unreported(struct server *server)
+{
+    struct client *client = server->client;
+    struct slice name, value;
+    if (!client || !client->pinned || !server->settled_params)
+        return;
+    for (size_t i = 0; i < params_count(server->settled_params); i++) {
+        params_at(server->settled_params, i, &name, &value);
+        if (params_get(server->base_params, name.ptr).ptr)
+            continue;
+        client->params = params_with(client->params, name, value);
+        server->params = params_with(server->params, name, value);
+    }
+}
+
 static void on_error(struct reply *reply)
 {
     struct server *server = reply->server;
@@ -270,6 +286,7 @@ static void on_error(struct reply *reply)
     enum expect_kind kind = head->kind;
     bool restores = head->restores != NULL, undoes = head->undoes;
     server->rolled_back = true;
+    return_unreported(server);
     reply_drop_set(server);
     if (server->pin_unproved && server->client)
         server->client->pinned = server->pin_unproved = false; /* it has come to nothing */
@@ -443,6 +460,8 @@ static void on_tag(struct server *server, struct slice tag)
         if (client && !server->sets_to) /* at once: the server may report another value yet */
             reset_to_startup(server, client, server->sets, true, false);
     }
+    if (slice_starts_with(tag, SLICE("ROLLBACK")))
+        return_unreported(server);
     if (!client || slice_starts_with(tag, SLICE("ROLLBACK")))
         reply_drop_set(server);
     else if (slice_starts_with(tag, SLICE("COMMIT")))
