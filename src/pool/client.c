@@ -360,10 +360,11 @@ void client_return_params(struct client *client)
         client_send_buffer(client, &out);
 }
 
-/* Of an ErrorResponse's body, borrowed. */
+/* Of an ErrorResponse's body, borrowed. A server may leave out whatever it likes. */
 static struct wire_error error_in(struct slice body)
 {
-    return (struct wire_error){wire_error_field(body, 'C').ptr, wire_error_field(body, 'M').ptr,
+    const char *sqlstate = wire_error_field(body, 'C').ptr;
+    return (struct wire_error){sqlstate ? sqlstate : "XX000", own_error_text(body).ptr,
                                wire_error_field(body, 'D').ptr, wire_error_field(body, 'H').ptr,
                                NULL};
 }
@@ -763,11 +764,12 @@ static void tell_of_wait(struct client *client)
     client_send_buffer(client, &out);
 }
 
-/* It asks nothing: nor of the cache, nor to be refused, of which no server knows. One that keeps its
- * server, in no transaction, is idle as well. */
+/* It asks nothing: nor of the cache, nor to be refused, of which no server knows. One that keeps
+ * its server, in no transaction, is idle as well. */
 static bool is_idle(const struct client *client)
 {
-    if (client->state != CLIENT_READY || client->awaited || client->awaits_listen)
+    if (client->state != CLIENT_READY || client->awaited || client->awaits_listen ||
+        client->closing || !client->pool)
         return false;
     if (client->server && (!server_is_free(client->server) || client->pool->replication))
         return false;

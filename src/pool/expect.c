@@ -19,6 +19,7 @@ static void count(struct expect *expect, const struct expected *entry, int by)
     if (names || entry->clears)
         *(entry->unnamed ? &expect->uncertain_unnamed : &expect->uncertain) += (uint32_t)by;
     expect->asked += (uint32_t)(kind < EXPECT_COPY_END ? by : 0);
+    expect->defaults += (uint32_t)(entry->defaults ? by : 0);
     expect->flushes += (uint32_t)(entry->flushed ? by : 0);
 }
 

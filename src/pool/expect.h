@@ -32,10 +32,12 @@ enum expect_kind {
 
 struct expected {
     enum expect_kind kind;
-    bool clears;                 /* of a QUERY: it may take all prepared statements away */
-    bool unnamed;                /* of PARSE and CLOSE kinds: the unnamed statement */
-    bool simple;                 /* of COMMAND_DONE: asked by a simple query */
-    bool flushed;                /* the client has sent Flush after it */
+    bool clears;   /* of a QUERY: it may take all prepared statements away */
+    bool defaults; /* … or EXECUTE: a parameter may go back to what the connection began with */
+    bool undoes;   /* of OWN_QUERY that restores: and resets what another session has set */
+    bool unnamed;  /* of PARSE and CLOSE kinds: the unnamed statement */
+    bool simple;   /* of COMMAND_DONE: asked by a simple query */
+    bool flushed;  /* the client has sent Flush after it */
     struct params *restores;     /* of OWN_QUERY: what its client's session has set; a reference */
     struct statement *statement; /* of PARSE, CLOSE and DESCRIBE kinds: a reference, or NULL */
     uint32_t serial;             /* of unnamed ones: which change of the client's it is */
@@ -51,8 +53,9 @@ struct expected {
 struct expect {
     struct expected *list; /* a ring */
     uint32_t head, count, cap;
-    uint32_t ends;    /* entries that end a batch: QUERY, SYNC, OWN_QUERY, OWN_SYNC */
-    uint32_t flushes; /* entries that are answered without an end, by expect_flush */
+    uint32_t ends;     /* entries that end a batch: QUERY, SYNC, OWN_QUERY, OWN_SYNC */
+    uint32_t flushes;  /* entries that are answered without an end, by expect_flush */
+    uint32_t defaults; /* entries that say so */
     /* PARSE and CLOSE kinds, of names and of the unnamed statement: what those mean afterwards is
      * not known yet. */
     uint32_t uncertain, uncertain_unnamed;

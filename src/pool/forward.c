@@ -28,9 +28,9 @@ static void end_batch(struct server *server)
 static bool on_sync(const struct message *message)
 {
     struct server *server = message->server;
+    (void)message_leave_command(message, EXPECT_PARSE);
     server->failed = false;
     end_batch(server);
-    statement_release(&server->command);
     message->client->unnamed_in_batch = false;
     if (!server->copy_in) /* then it is ignored */
         message_expect(message, EXPECT_SYNC);
@@ -154,6 +154,9 @@ static bool must_wait(const struct client *client, struct slice message)
     bool begins = message.ptr[0] && strchr("QFPBDCES", message.ptr[0]);
     if (expect->ends > 0 && client->pool->mode == POOL_STATEMENT && begins)
         return true; /* it may be in a block */
+    if (expect->ends > 0 && expect->defaults > 0 && begins && message.ptr[0] != 'S' &&
+        client->startup_params != client->server->base_params)
+        return true; /* what its session began with is to be set first */
     if (expect->ends == 0 || !forward_renames(client) || message.len <= WIRE_HEADER_BYTES)
         return false;
     char first = message.ptr[WIRE_HEADER_BYTES];
@@ -245,11 +248,12 @@ static void send_params(struct client *client, struct batch *batch, struct param
 {
     struct buffer *out = batch_compose(batch);
     size_t begun = wire_begin(out, 'Q');
-    params_append_sql(from, to, out);
+    bool resets = params_append_sql(from, to, out);
     buffer_append(out, "", 1);
     wire_end(out, begun);
-    expect_push(&client->server->expect,
-                (struct expected){.kind = EXPECT_OWN_QUERY, .restores = params_hold(to)});
+    expect_push(
+        &client->server->expect,
+        (struct expected){.kind = EXPECT_OWN_QUERY, .restores = params_hold(to), .undoes = resets});
 }
 
 /* Before a client's first message: the server's session becomes what this client's was. True: its
@@ -266,6 +270,11 @@ static bool restore_params(struct client *client, struct batch *batch)
     bool waits =
         !params_are_accepted(client->params) || !params_are_alike(server->params, client->params);
     struct params *from = TAKE(server->params);
+    struct params *unlimited = params_without_limits(params_hold(from), client->params);
+    if (unlimited != from) /* first, and alone: they are not for what follows */
+        send_params(client, batch, from, unlimited);
+    params_release(&from);
+    from = unlimited;
     struct slice encoding = params_get(client->params, encoding_name);
     if (encoding.ptr && !slice_equal(params_get(from, encoding_name), encoding)) {
         /* On its own: a text is read in the encoding of before. */

@@ -119,6 +119,14 @@ static struct statement *intern(const struct message *message, struct slice body
     return statement;
 }
 
+/* By what it would leave behind, or run. True: it was refused. */
+static bool refuse_state(const struct message *message, const struct statement *statement)
+{
+    struct slice text = statement_text(statement);
+    return message_refuse_ours(message, EXPECT_PARSE, text, statement->traits) ||
+           message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(message, statement));
+}
+
 static void on_parse_unnamed(const struct message *message, struct slice body)
 {
     struct client *client = message->client;
@@ -126,7 +134,7 @@ static void on_parse_unnamed(const struct message *message, struct slice body)
     struct statement *statement = intern(message, body);
     if (!statement)
         return;
-    if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(message, statement))) {
+    if (refuse_state(message, statement)) {
         statement_release(&statement);
         client_set_unnamed(client, NULL);
         return;
@@ -180,7 +188,7 @@ static void on_parse_named(const struct message *message, struct slice name, str
     struct statement *statement = intern(message, body);
     if (!statement)
         return;
-    if (message_keep_or_refuse_state(message, EXPECT_PARSE, traits_to_keep(message, statement))) {
+    if (refuse_state(message, statement)) {
         statement_release(&statement);
         return;
     }
@@ -314,7 +322,7 @@ static bool has_changed(const struct message *message, struct slice name,
     return true;
 }
 
-static void refuse_missing(const struct message *message, enum expect_kind kind, struct slice name)
+void forward_refuse_missing(const struct message *message, enum expect_kind kind, struct slice name)
 {
     AUTO_TEXT text = name.len == 0 ? xstrdup("unnamed prepared statement does not exist")
                                    : xasprintf("prepared statement \"%.*s\" does not exist",
@@ -345,7 +353,7 @@ static bool find_statement(const struct message *message, enum expect_kind kind,
     }
     if (client->pinned && !statement_name_is_ours(name))
         return true; /* of SQL's PREPARE, perhaps */
-    refuse_missing(message, kind, name);
+    forward_refuse_missing(message, kind, name);
     return false;
 }
 
@@ -354,7 +362,7 @@ static bool find_unnamed(const struct message *message, enum expect_kind kind)
     struct client *client = message->client;
     struct server *server = message->server;
     if (!client->unnamed) {
-        refuse_missing(message, kind, (struct slice){"", 0});
+        forward_refuse_missing(message, kind, (struct slice){"", 0});
         return false;
     }
     if (kind == EXPECT_BIND && has_changed(message, (struct slice){"", 0}, client->unnamed)) {
@@ -394,7 +402,7 @@ static bool refuse_others(const struct message *message, enum expect_kind kind, 
     if (client->pool->mode == POOL_SESSION || client->pool->state == STATE_ALLOW ||
         client->pinned || (name.len == 0 && message->server->unnamed_by == client->id))
         return false;
-    refuse_missing(message, kind, name);
+    forward_refuse_missing(message, kind, name);
     return true;
 }
 
@@ -493,12 +501,14 @@ bool forward_bind(const struct message *message)
     struct statement *statement = !forward_renames(client) ? NULL
                                   : name.len > 0           ? message_statement(message, name)
                                                            : client->unnamed;
-    statement_release(&message->server->command);
+    if (portal.len == 0)
+        statement_release(&message->server->command);
     if (statement && message_refuse_sequence(message, EXPECT_BIND, statement->traits))
         return true;
     unsigned keeps = statement ? traits_to_keep(message, statement) : 0;
-    bool waits = statement && (statement->traits != keeps || (keeps & TRAITS_COMMAND) ||
-                               (keeps & (TRAIT_RESET | TRAIT_SET)) == TRAIT_RESET);
+    bool waits =
+        statement && (statement->traits != keeps || (keeps & (TRAITS_COMMAND | TRAIT_DISCARD)) ||
+                      (keeps & (TRAIT_RESET | TRAIT_SET)) == TRAIT_RESET);
     if ((keeps & TRAITS_LEFT) && !(client->pinned && is_parsed_now(message->server, statement)) &&
         message_keep_or_refuse_state(message, EXPECT_BIND, keeps & TRAITS_LEFT))
         return true;
@@ -601,8 +611,9 @@ bool forward_execute(const struct message *message)
     const struct statement *command = message->server->command;
     struct client *client = message->client;
     struct expected entry = {.kind = EXPECT_EXECUTE};
-    if (command && message->have > WIRE_HEADER_BYTES &&
-        message_body(message).ptr[0] == 0) { /* of the unnamed portal */
+    bool unnamed = message->have > WIRE_HEADER_BYTES && message_body(message).ptr[0] == 0;
+    if (command && unnamed) {
+        entry.defaults = command->traits & (TRAIT_RESET | TRAIT_DISCARD);
         if (perform(message, command) || client->awaits_listen)
             return true;
         if (command->traits & TRAIT_UNLISTEN)
@@ -613,6 +624,7 @@ bool forward_execute(const struct message *message)
         (void)message_sets(message, statement_text(command), &traits, &entry);
         if (message_keep_or_refuse_state(message, EXPECT_EXECUTE, traits))
             return true;
+        statement_release(&message->server->command); /* it can not run twice */
     }
     client->pool->counters->queries += !own_is(client);
     message->server->batch_ran = true;

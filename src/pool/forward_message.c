@@ -96,7 +96,8 @@ bool message_keep_or_refuse_state(const struct message *message, enum expect_kin
     bool session = client->pool->mode == POOL_SESSION, keeps = client->pool->state == STATE_PIN;
     bool refused = (traits & TRAITS_SESSION) && !session && !keeps;
     message->server->worn |= (traits & TRAITS_WORN) && !refused;
-    message->server->dirty |= (traits & TRAIT_UNSEEN) != 0; /* who knows what stands behind */
+    /* Who knows what stands behind? */
+    message->server->dirty |= (traits & (TRAIT_UNSEEN | TRAIT_EXECUTE)) != 0;
     traits &= TRAITS_SESSION;
     if (!refused) {
         if (traits && !session)
@@ -122,6 +123,33 @@ static bool anything_runs(const struct server *server)
         runs = kind == EXPECT_QUERY || kind == EXPECT_EXECUTE;
     }
     return runs;
+}
+
+bool message_leave_command(const struct message *message, enum expect_kind kind)
+{
+    struct server *server = message->server;
+    struct statement *command = TAKE(server->command);
+    /* Where nothing runs, the portal ends here. */
+    unsigned traits = command && anything_runs(server) ? command->traits : 0;
+    statement_release(&command);
+    traits &= TRAIT_LISTEN | TRAIT_SET;
+    server->dirty = server->dirty || (traits && server->failed);
+    return traits && !server->failed && message_keep_or_refuse_state(message, kind, traits);
+}
+
+bool message_refuse_ours(const struct message *message, enum expect_kind kind, struct slice text,
+                         unsigned traits)
+{
+    const struct client *client = message->client;
+    char name[64];
+    if (!(traits & TRAIT_EXECUTE) || !forward_renames(client) || message->server->status == 'E')
+        return false;
+    while (traits_executed_next(&text, name))
+        if (statement_name_is_ours(slice_of(name))) {
+            forward_refuse_missing(message, kind, slice_of(name));
+            return true;
+        }
+    return false;
 }
 
 enum { SET_MAX = 32, SET_BYTES_MAX = 1024 }; /* of a session: parameters; bytes of a value */
@@ -162,8 +190,9 @@ bool message_sets(const struct message *message, struct slice text, unsigned *tr
     char kind = take_parameter(message, text, *traits, name, &value);
     if (kind == 0 || anything_runs(message->server)) {
         bool one = kind == 'R' && strcasecmp(name, "all") != 0; /* then *traits say it already */
-        bool has_set =
-            message->server->sets_now || params_beyond(client->params, client->startup_params) > 0;
+        const struct params *reported = message->server->base_params;
+        bool has_set = message->server->sets_now ||
+                       !params_same_but(client->params, client->startup_params, reported);
         bool loses = !one && has_set;
         *traits |= (*traits & TRAIT_RESET) && loses ? TRAIT_SET : 0;
         return false;

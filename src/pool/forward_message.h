@@ -38,6 +38,12 @@ bool message_may_set(const struct message *message, struct slice text, unsigned 
 /* By what its statement would leave behind (traits.h). True: it was refused. */
 bool message_keep_or_refuse_state(const struct message *message, enum expect_kind kind,
                                   unsigned traits);
+/* What is bound to the unnamed portal leaves it as it is known: it may outlast this message, and
+ * its Execute is not looked at any more. True: it was refused. */
+bool message_leave_command(const struct message *message, enum expect_kind kind);
+/* EXECUTE, in SQL, of what the pool has prepared for whomever. True: it was refused. */
+bool message_refuse_ours(const struct message *message, enum expect_kind kind, struct slice text,
+                         unsigned traits);
 /* currval() of an earlier transaction: of another client, perhaps. True: it was refused. */
 bool message_refuse_sequence(const struct message *message, enum expect_kind kind, unsigned traits);
 /* Of a client to which other connections listen (listen.h), the server it has would say less than
@@ -65,6 +71,9 @@ bool forward_bind(const struct message *message);
 bool forward_describe(const struct message *message);
 bool forward_execute(const struct message *message);
 bool forward_close(const struct message *message);
+/* There is no such statement. */
+void forward_refuse_missing(const struct message *message, enum expect_kind kind,
+                            struct slice name);
 /* A client that was told the columns of a statement once reads all results by that, and a statement
  * that is prepared on another connection, later, may return others. So a connection on which a
  * statement is not known to return what this client was told is asked first; until it has answered

@@ -21,6 +21,19 @@ static bool deallocate_ours(const struct message *message, struct slice text)
     return true;
 }
 
+/* The parameter that it resets, or all, perhaps before other statements that set none. */
+static bool resets_one(struct slice text, char ret_name[PARAMETER_BYTES])
+{
+    AUTO_BUFFER value = {0};
+    if (traits_parameter(text, ret_name, &value) == 'R')
+        return true;
+    const char *end = memchr(text.ptr, ';', text.len);
+    size_t len = end ? (size_t)(end - text.ptr) : text.len;
+    struct slice first = {text.ptr, len}, rest = {text.ptr + len, text.len - len};
+    return traits_parameter(first, ret_name, &value) == 'R' &&
+           !(traits_of(rest, 0) & (TRAIT_SET | TRAIT_RESET));
+}
+
 /* RESET amid a transaction went to what the connection began with: at once the session has what it
  * began with itself. */
 static void set_to_startup(const struct message *message, const char *which)
@@ -32,11 +45,11 @@ static void set_to_startup(const struct message *message, const char *which)
     AUTO_BUFFER sql = {0};
     struct slice value = params_get(client->startup_params, which);
     if (strcasecmp(which, "all") == 0) {
-        params_append_sql(server->base_params, client->startup_params, &sql);
+        (void)params_append_sql(server->base_params, client->startup_params, &sql);
     } else if (value.ptr) {
         struct params *meant = params_hold(server->base_params);
         meant = params_with(meant, slice_of(which), value);
-        params_append_sql(server->base_params, meant, &sql);
+        (void)params_append_sql(server->base_params, meant, &sql);
         params_release(&meant);
     }
     if (buffer_len(&sql) == 0)
@@ -124,8 +137,15 @@ void forward_query(const struct message *message)
     struct statement *executed = traits & TRAIT_EXECUTE ? executed_by(message, text, &place) : NULL;
     if (perform_query(message, text, traits))
         return;
-    traits |= executed ? executed->traits : 0;
-    struct expected entry = {.kind = EXPECT_QUERY, .clears = traits & TRAIT_DISCARD};
+    if (!executed && message_refuse_ours(message, EXPECT_QUERY, text, traits))
+        return;
+    if (executed)
+        traits = (traits & ~(unsigned)TRAIT_EXECUTE) | executed->traits;
+    if (message_leave_command(message, EXPECT_QUERY))
+        return;
+    struct expected entry = {.kind = EXPECT_QUERY,
+                             .clears = traits & TRAIT_DISCARD,
+                             .defaults = traits & (TRAIT_RESET | TRAIT_DISCARD)};
     bool sets = message_sets(message, text, &traits, &entry);
     if (message_keep_or_refuse_state(message, EXPECT_QUERY, traits) ||
         message_refuse_sequence(message, EXPECT_QUERY, traits))
@@ -141,15 +161,13 @@ void forward_query(const struct message *message)
         signals_in_query(message->client, text);
     prepare_query(message, traits, executed);
     client_set_unnamed(message->client, NULL); /* a simple query ends it, and its portal */
-    statement_release(&message->server->command);
     message->client->unnamed_in_batch = false;
     statement_release(&message->server->unnamed);
     message->server->unnamed_by = 0;
     message->client->pool->counters->queries += !own_is(message->client);
     server_note_query(message->server, text);
     char reset[PARAMETER_BYTES];
-    AUTO_BUFFER value = {0};
-    bool resets = !sets && (traits & TRAIT_RESET) && traits_parameter(text, reset, &value) == 'R';
+    bool resets = !sets && (traits & TRAIT_RESET) && resets_one(text, reset);
     entry.resets = resets ? xstrdup(reset) : NULL;
     expect_push(&message->server->expect, entry);
     if (channels)

@@ -223,7 +223,7 @@ static uint64_t refusals[ARRAY_LEN(sqlstates)], failed_logins[ARRAY_LEN(sqlstate
 void metrics_refused(const char *sqlstate, bool login)
 {
     size_t i = 0;
-    while (i < ARRAY_LEN(sqlstates) - 1 && strcmp(sqlstates[i], sqlstate) != 0)
+    while (i < ARRAY_LEN(sqlstates) - 1 && (!sqlstate || strcmp(sqlstates[i], sqlstate) != 0))
         i++;
     refusals[i]++;
     failed_logins[i] += login;

@@ -151,14 +151,15 @@ static bool is_meaningless(const char *name)
 bool params_may_move(const char *name)
 {
     /* Set once, or not as a value; not on a connection that has had temporary tables; another name
-     * for what has one. */
+     * for what has one; what would end the connection while it is nobody's. */
     static const char *const names[] = {"role",
                                         "seed",
                                         "session_preload_libraries",
                                         "local_preload_libraries",
                                         "temp_buffers",
                                         "sort_mem",
-                                        "vacuum_mem"};
+                                        "vacuum_mem",
+                                        "idle_session_timeout"};
     return !is_of_server(name) && !slice_is_one_of_nocase(slice_of(name), names, ARRAY_LEN(names));
 }
 
@@ -335,6 +336,38 @@ size_t params_beyond(const struct params *params, const struct params *base)
     return count;
 }
 
+static bool same_one_way(const struct params *a, const struct params *b, const struct params *but)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (!params_get(but, a->list[i].name).ptr &&
+            !slice_equal(params_get(b, a->list[i].name), slice_of(a->list[i].value)))
+            return false;
+    return true;
+}
+
+bool params_same_but(const struct params *a, const struct params *b, const struct params *but)
+{
+    return same_one_way(a, b, but) && same_one_way(b, a, but);
+}
+
+static const char *const limits[] = {"lock_timeout", "statement_timeout", "transaction_timeout"};
+
+bool params_limit_time(const struct params *params)
+{
+    bool any = false;
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+        any = any || params_get(params, limits[i]).ptr;
+    return any;
+}
+
+struct params *params_without_limits(struct params *params, const struct params *to)
+{
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+        if (!slice_equal(params_get(params, limits[i]), params_get(to, limits[i])))
+            params = params_without(params, limits[i]);
+    return params;
+}
+
 struct slice params_get(const struct params *params, const char *name)
 {
     bool found;
@@ -398,13 +431,14 @@ bool params_are_alike(const struct params *a, const struct params *b)
     return are_alike_one_way(a, b) && are_alike_one_way(b, a);
 }
 
-void params_append_sql(const struct params *from, const struct params *to, struct buffer *sql)
+bool params_append_sql(const struct params *from, const struct params *to, struct buffer *sql)
 {
-    bool found, any = false;
+    bool found, any = false, resets = false;
     for (size_t i = 0; i < from->count; i++) {
         (void)place_of(to, from->list[i].name, &found);
         if (found || is_of_server(from->list[i].name))
             continue;
+        resets = true;
         buffer_append_text(sql, "RESET ");
         append_identifier(sql, from->list[i].name);
         buffer_append_text(sql, ";");
@@ -423,4 +457,5 @@ void params_append_sql(const struct params *from, const struct params *to, struc
         buffer_append_text(sql, ",false)");
         any = true;
     }
+    return resets;
 }

@@ -36,6 +36,13 @@ unsigned params_reading(const struct params *params);
 bool params_may_move(const char *name);
 /* How many names are in it and not in `base`. */
 size_t params_beyond(const struct params *params, const struct params *base);
+/* Are they the same, whatever they have for the names in `but`? */
+bool params_same_but(const struct params *a, const struct params *b, const struct params *but);
+/* Does it limit how long something may run, or wait? */
+bool params_limit_time(const struct params *params);
+/* The set without such as `to` does not have, or otherwise; takes the reference over. */
+struct params *params_without_limits(struct params *params, const struct params *to)
+    __attribute__((warn_unused_result));
 /* Does its search_path begin with pg_temp, so that what the session creates is temporary? */
 bool params_have_temporary(const struct params *params);
 /* Has a server taken all of it? A session that begins with a set that none has taken yet waits for
@@ -53,8 +60,9 @@ void params_at(const struct params *params, size_t i, struct slice *ret_name,
 /* Are they the same, but for what changes no more than the form of values, and reported as such? */
 bool params_are_alike(const struct params *a, const struct params *b);
 
-/* Appends SQL that makes a session with the set `from` one with the set `to`. */
-void params_append_sql(const struct params *from, const struct params *to, struct buffer *sql);
+/* Appends SQL that makes a session with the set `from` one with the set `to`. True: also by RESET
+ * of what `to` does not have. */
+bool params_append_sql(const struct params *from, const struct params *to, struct buffer *sql);
 /* A text as a literal that means the same whatever standard_conforming_strings says. */
 void params_append_literal(struct buffer *sql, const char *text);
 

@@ -226,10 +226,11 @@ static void log_failed_upkeep(const struct pool *pool, struct slice message)
 
 /* A query of the pool's own has failed. If it set what its client's session began with, the client
  * hears of it what Postgres would have said at its login, unless it is about this connection alone:
- * an administrator has cancelled the query, say. */
-static void fail_own(struct server *server, bool restores, struct slice error)
+ * an administrator has cancelled the query, say, or what another session has set can not be reset.
+ */
+static void fail_own(struct server *server, bool restores, bool undoes, struct slice error)
 {
-    bool intervention = slice_starts_with(wire_error_field(error, 'C'), SLICE("57"));
+    bool intervention = undoes || slice_starts_with(wire_error_field(error, 'C'), SLICE("57"));
     server->tainted = true;
     if (!server->client && !server->listens && !intervention)
         log_failed_upkeep(server->pool, wire_error_field(error, 'M'));
@@ -254,6 +255,22 @@ static bool keep_for_query(struct reply *reply, enum expect_kind failed)
     return true;
 }
 
+/* What was reset in a transaction of who keeps its server is as it was before. */
+static void return_unreported(struct server *server)
+{
+    struct client *client = server->client;
+    struct slice name, value;
+    if (!client || !client->pinned || !server->settled_params)
+        return;
+    for (size_t i = 0; i < params_count(server->settled_params); i++) {
+        params_at(server->settled_params, i, &name, &value);
+        if (params_get(server->base_params, name.ptr).ptr)
+            continue;
+        client->params = params_with(client->params, name, value);
+        server->params = params_with(server->params, name, value);
+    }
+}
+
 static void on_error(struct reply *reply)
 {
     struct server *server = reply->server;
@@ -267,8 +284,9 @@ static void on_error(struct reply *reply)
         return;
     }
     enum expect_kind kind = head->kind;
-    bool restores = head->restores != NULL;
+    bool restores = head->restores != NULL, undoes = head->undoes;
     server->rolled_back = true;
+    return_unreported(server);
     reply_drop_set(server);
     if (server->pin_unproved && server->client)
         server->client->pinned = server->pin_unproved = false; /* it has come to nothing */
@@ -287,7 +305,7 @@ static void on_error(struct reply *reply)
     else if (kind == EXPECT_OWN_QUERY && server->listens && head->name)
         listen_failed(server, head->name, body_of(reply));
     else if (kind == EXPECT_OWN_QUERY)
-        fail_own(server, restores, body_of(reply));
+        fail_own(server, restores, undoes, body_of(reply));
     else
         pass_error(reply, called);
     if (!refusal && kind != EXPECT_OWN_QUERY)
@@ -444,6 +462,8 @@ static void on_tag(struct server *server, struct slice tag)
         if (client && !server->sets_to) /* at once: the server may report another value yet */
             reset_to_startup(server, client, server->sets, true, false);
     }
+    if (slice_starts_with(tag, SLICE("ROLLBACK")))
+        return_unreported(server);
     if (!client || slice_starts_with(tag, SLICE("ROLLBACK")))
         reply_drop_set(server);
     else if (slice_starts_with(tag, SLICE("COMMIT")))

@@ -25,6 +25,8 @@ enum {
     LIFETIME_SPREAD = 10, /* a tenth of it, at most, is left out by chance */
 };
 
+static const char discards_all[] = "DISCARD ALL";
+
 static struct list *list_of(struct server *server)
 {
     struct pool *pool = server->pool;
@@ -270,11 +272,23 @@ bool server_query(struct server *server, const char *sql, const char *label)
     return server_send(server, &(struct iovec){(void *)(uintptr_t)all.ptr, all.len}, 1);
 }
 
+/* All that sessions have left. False: it is closed. */
+static bool discard_all(struct server *server)
+{
+    server->dirty = server->reset_due = false;
+    prepared_clear(&server->prepared);
+    params_release(&server->params);
+    server->params = params_hold(server->base_params);
+    return server_query(server, discards_all, NULL);
+}
+
 void server_check(struct server *server)
 {
     server_become(server, SERVER_CLEANING);
     server->used_us = pool_now();
     server->checked = true;
+    if (params_limit_time(server->params) && !discard_all(server))
+        return; /* else the check would run under a session's statement_timeout */
     (void)server_query(server, config_check_sql(server->pool->config), NULL);
 }
 
@@ -321,9 +335,8 @@ static void distrust_params(struct server *server)
 /* Nobody's, and nothing is outstanding: does what is missing for the next client. */
 static void clean(struct server *server)
 {
-    static const char everything[] = "DISCARD ALL";
     const char *reset = server->pool->config->server_reset_query;
-    bool wanted = server->reset_due && *reset, particular = strcasecmp(reset, everything) != 0;
+    bool wanted = server->reset_due && *reset, particular = strcasecmp(reset, discards_all) != 0;
     if (server->pool->replication) {
         server_close(server, "its client has left");
         return;
@@ -342,11 +355,7 @@ static void clean(struct server *server)
         distrust_params(server);
         (void)server_query(server, reset, NULL);
     } else if (wanted || server->dirty) {
-        server->dirty = server->reset_due = false;
-        prepared_clear(&server->prepared);
-        params_release(&server->params);
-        server->params = params_hold(server->base_params);
-        (void)server_query(server, everything, NULL);
+        (void)discard_all(server);
     } else {
         server->dirty = server->reset_due = false;
         make_idle(server);
@@ -389,7 +398,8 @@ static void part(struct server *server)
     client->server = NULL;
     bool session = client->pool->mode == POOL_SESSION;
     server->reset_due = session || server->pool->config->reset_always;
-    server->dirty = !session && (server->dirty || client->pinned);
+    bool ends_idle = params_get(server->params, "idle_session_timeout").ptr;
+    server->dirty = !session && (server->dirty || client->pinned || ends_idle);
     client->pinned = session;
 }
 

@@ -750,21 +750,35 @@ bool traits_channels(struct slice text)
            is_symbol(take_token(&text), ')') && is_last(text);
 }
 
-char traits_unlistened(struct slice *rest, char ret_channel[64])
+/* Cuts *rest to what follows the next word that begins a statement and is `verb`; a statement
+ * begins where *rest does, or behind a semicolon. */
+static bool find_statement(struct slice *rest, const char *verb)
 {
     struct token token, before = {.type = TOKEN_END};
-    while ((token = take_token(rest)).type != TOKEN_END) {
-        bool begins = before.type == TOKEN_END || is_symbol(before, ';');
-        before = token;
-        if (!begins || !is(token, "unlisten"))
-            continue;
-        before = take_token(rest);
-        if (is_symbol(before, '*'))
+    for (; (token = take_token(rest)).type != TOKEN_END; before = token)
+        if (is(token, verb) && (before.type == TOKEN_END || is_symbol(before, ';')))
+            return true;
+    return false;
+}
+
+char traits_unlistened(struct slice *rest, char ret_channel[64])
+{
+    while (find_statement(rest, "unlisten")) {
+        struct token token = take_token(rest);
+        if (is_symbol(token, '*'))
             return '*';
-        if (fold_name(before, ret_channel))
+        if (fold_name(token, ret_channel))
             return 'U';
     }
     return 0;
+}
+
+bool traits_executed_next(struct slice *rest, char ret_name[64])
+{
+    while (find_statement(rest, "execute"))
+        if (fold_name(take_token(rest), ret_name))
+            return true;
+    return false;
 }
 
 /* ---- for a log ---- */

@@ -38,8 +38,8 @@ enum trait {
 enum {
     TRAITS_SESSION = TRAIT_SET | TRAIT_PREPARE | TRAIT_LISTEN | TRAIT_CURSOR | TRAIT_TEMPORARY |
                      TRAIT_LOCK | TRAIT_LOAD | TRAIT_LASTING | TRAIT_NAMED,
-    TRAITS_WORN = TRAIT_LOAD | TRAIT_LASTING | TRAIT_WEAR,    /* … and DISCARD ALL */
-    TRAITS_LEFT = TRAITS_SESSION | TRAIT_UNSEEN | TRAIT_WEAR, /* … perhaps */
+    TRAITS_WORN = TRAIT_LOAD | TRAIT_LASTING | TRAIT_WEAR, /* … and DISCARD ALL */
+    TRAITS_LEFT = TRAITS_SESSION | TRAIT_UNSEEN | TRAIT_WEAR | TRAIT_EXECUTE, /* … perhaps */
 };
 
 /* What the pool may do itself. */
@@ -69,6 +69,10 @@ struct slice traits_begin(struct slice text);
 
 /* The name in "DEALLOCATE [PREPARE] name", unquoted into ret_name[0..64); false: another form. */
 bool traits_deallocated(struct slice text, char ret_name[64]);
+
+/* The name in the next EXECUTE among the statements of *rest, which is cut to what follows it;
+ * false: there is none. */
+bool traits_executed_next(struct slice *rest, char ret_name[64]);
 
 /* The name in "EXECUTE name …", and where it stands; false: another statement, or several. */
 bool traits_executed(struct slice text, char ret_name[64], struct slice *ret_place);

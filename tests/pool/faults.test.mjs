@@ -323,6 +323,55 @@ for (const [name, reply] of Object.entries({
     await pool.stop();
   });
 
+// Answers each simple query with answer(sql), and notes it.
+async function queried(answer) {
+  const asked = [];
+  const server = await fakeServer((socket) => {
+    socket.write(welcome);
+    socket.on("data", (data) => {
+      for (let at = 0; at + 5 <= data.length; at += data.readUInt32BE(at + 1) + 1) {
+        if (data[at] !== 0x51) continue;
+        const sql = data.toString("latin1", at + 5, at + data.readUInt32BE(at + 1));
+        asked.push(sql);
+        socket.write(Buffer.concat([answer(sql), message("Z", Buffer.from("I"))]));
+      }
+    });
+  });
+  return Object.assign(server, { asked });
+}
+
+test("a server that refuses a session's settings without saying why ends that session, and no more", async () => {
+  const server = await queried((sql) => (sql.includes("set_config") ? message("E", Buffer.from([0])) : message("C", "SELECT 1")));
+  const pool = await startPool(`auth = "any"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.port}\n[databases.tls]\nmode = "disable"\n`);
+  const pid = pool.pid();
+  const wire = await Wire.login(pool.port, { options: "-c search_path=a" });
+  wire.send(query("select 1"));
+  const error = errorOf(await wire.wait(() => wire.ended));
+  assert.equal(error.C, "XX000");
+  assert.ok(error.M);
+  const other = await Wire.login(pool.port);
+  assert.equal(errorOf(await other.query("select 1")), undefined);
+  assert.equal(pool.pid(), pid);
+  server.close();
+  await pool.stop();
+});
+
+test("settings are restored, and a connection is checked, without the time limits of who had it before", async () => {
+  const server = await queried((sql) => message("C", sql.startsWith("set") ? "SET" : sql === "DISCARD ALL" ? sql : "SELECT 1"));
+  const pool = await startPool(`auth = "any"\npool_size = 1\nserver_check_query = "select check"\nserver_check_delay = "500ms"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.port}\n[databases.tls]\nmode = "disable"\n`);
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port, { options: "-c search_path=a" })];
+  await a.query("set statement_timeout = 1");
+  await b.query("select 1");
+  assert.deepEqual(server.asked, ["set statement_timeout = 1", 'RESET "statement_timeout";', "SELECT pg_catalog.set_config('search_path','a',false)", "select 1"]);
+  await a.query("select 2");
+  server.asked.length = 0;
+  await sleep(1000);
+  await a.query("select 3");
+  assert.deepEqual(server.asked, ["DISCARD ALL", "select check", "SELECT pg_catalog.set_config('statement_timeout','1',false)", "select 3"]);
+  server.close();
+  await pool.stop();
+});
+
 test("a server whose login never ends, though it says much", async () => {
   const little = Buffer.concat(Array.from({ length: 3000 }, (_, i) => message("S", `p${i % 7}`, String(i))));
   const server = await fakeServer((socket) => {

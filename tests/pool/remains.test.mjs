@@ -40,6 +40,11 @@ const ways = {
   "a statement that was prepared, and run after an error": [[[parse("s", "set a.h = 'x'"), sync()], "select 1/0", [bind("", "s"), execute(), sync()]], setting("a.h"), unset],
   "a long text, prepared": [[[parse("", `select '${long}', set_config('a.i', 'x', false)`), bind(), execute(), sync()]], setting("a.i"), unset],
   "a connection of dblink": [[`select dblink_connect('x', 'host=/nowhere')`, () => `select dblink_connect('x', 'port=${postgres.port} host=127.0.0.1 user=postgres dbname=postgres')`], "select dblink_get_connections()", ([[value]]) => assert.equal(value, null)],
+  "a SET that is run behind the Bind of another portal": [[[parse("", "set a.j = 'x'"), bind(), parse("other", "select 1"), bind("p", "other"), execute(), sync()]], setting("a.j"), unset],
+  "a SET that is run behind its batch": [[[query("begin"), parse("", "set a.k = 'x'"), bind(), sync(), execute(), sync(), query("commit")]], setting("a.k"), unset],
+  "a SET that is run behind its batch and a query of nothing": [[[query("begin"), parse("", "set a.l = 'x'"), bind(), sync(), query(""), execute(), sync(), query("commit")]], setting("a.l"), unset],
+  "a SET that is run behind a batch that begins a block": [[[parse("b", "begin"), parse("", "set a.m = 'x'"), bind("p", "b"), bind(), execute("p"), sync(), execute(), sync(), query("commit")]], setting("a.m"), unset],
+  "a LISTEN that is run behind its batch": [[[query("begin"), parse("", "listen left_over"), bind(), sync(), execute(), sync(), query("commit")]], "select count(*) from pg_listening_channels() where true", ([[count]]) => assert.equal(count, "0")],
   "a library": [["load 'auto_explain'"], "select count(*) from pg_settings where name like 'auto_explain.%'", ([[count]]) => assert.equal(count, "0")],
 };
 for (const [name, [steps, asked, check, parameters]] of Object.entries(ways))
@@ -556,5 +561,78 @@ test("what stands in the startup packet itself is stronger than its options", as
   const pool = await open();
   const a = await Wire.login(pool.port, { TimeZone: "UTC", options: "-c timezone=Asia/Tokyo" });
   assert.deepEqual(await a.rows("show timezone"), [["UTC"]]);
+  await pool.stop();
+});
+
+test("EXECUTE does not run what the pool has prepared, for whomever", async () => {
+  const pool = await open();
+  const [a, b, c] = [await Wire.login(pool.port), await Wire.login(pool.port), await Wire.login(pool.port)];
+  a.send(parse("s", "set a.p = 'x'"), sync());
+  await a.until("Z");
+  const ways = [(i) => [query(`execute weir_${i}`)], (i) => [query(`select 1; execute "weir_${i}"`)], (i) => [parse("", `execute weir_${i}`), bind(), execute(), sync()], (i) => [query(`/* */ Execute Weir_${i}; select 1`)]];
+  for (const way of ways)
+    for (let i = 1; i < 5; i++) {
+      b.send(...way(i));
+      assert.equal(errorOf(await b.until("Z"))?.C, "26000", String(way(i)));
+      unset(await c.rows(setting("a.p")));
+    }
+  a.send(parse("t", "select 'mine'"), sync());
+  await a.until("Z");
+  assert.deepEqual(await a.rows("execute t"), [["mine"]]);
+  await pool.stop();
+});
+
+test("a parameter that can not be reset any more ends nobody who has not set it", async () => {
+  const pool = await open();
+  postgres.sql("create function runs() returns int language plpgsql as 'begin return 1; end'");
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await a.rows("set plpgsql.bogus = 1");
+  await a.rows("select runs()"); // which reserves the prefix
+  assert.deepEqual(await b.rows("select 1"), [["1"]]);
+  await pool.stop();
+});
+
+test("idle_session_timeout ends the session that has set it, and no connection that is nobody's", async () => {
+  const pool = await open();
+  const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await a.rows("set idle_session_timeout = '300ms'");
+  assert.equal(errorOf(await a.wait(() => a.ended)).C, "57P05");
+  const c = await Wire.login(pool.port, { options: "-c idle_session_timeout=300ms" });
+  await c.rows("select 1");
+  const [[pid]] = await b.rows("select pg_backend_pid()");
+  await c.rows("select 1");
+  await sleep(600);
+  assert.deepEqual(await b.rows("select pg_backend_pid()"), [[pid]]);
+  await pool.stop();
+});
+
+test("what is reset over a setting of the login is as it would be without a pool", async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 2\n${database(postgres)}`);
+  const ask = async (port, steps) => {
+    const a = await Wire.login(port, { options: "-c work_mem=5MB" }), told = [];
+    await a.rows("set work_mem = '6MB'");
+    for (const sql of steps) await a.query(sql);
+    told.push(...(await a.rows("show work_mem")), ...(await a.rows("show work_mem")));
+    a.close();
+    return told;
+  };
+  for (const steps of [["begin", "reset all", "rollback"], ["begin", "reset all", "select 1/0", "rollback"], ["begin", "reset all", "commit"], ["begin; reset all; rollback"], ["reset all; select 1"], ["reset work_mem; select 1"], ["reset all; select 1/0"]])
+    assert.deepEqual(await ask(pool.port, steps), await ask(postgres.port, steps), steps.join(", "));
+  await pool.stop();
+});
+
+test("what follows a RESET in the same write has what its session began with", async () => {
+  const pool = await open();
+  const begun = { options: "-c search_path=pg_catalog -c app.v=begun" }, asks = "select current_setting('app.v', true), current_setting('search_path')";
+  for (const reset of ["reset all", "discard all", "set search_path to default"])
+    for (const extended of [false, true]) {
+      const a = await Wire.login(pool.port, begun);
+      await a.rows("set search_path = public");
+      const run = (sql) => (extended ? [parse("", sql), bind(), execute(), sync()] : [query(sql)]);
+      a.send(...run(reset), ...run(asks));
+      const row = (await a.until("Z", 2)).find(({ type }) => type === "D");
+      assert.match(row.body.toString("latin1"), /begun.*pg_catalog/s, `${reset} ${extended}`);
+      a.close();
+    }
   await pool.stop();
 });

@@ -230,6 +230,12 @@ static void reads_names_as_postgres_does(void **state)
     assert_string_equal(name, "p");
     assert_false(traits_executed(SLICE("execute a; execute b"), name, &place));
     assert_false(traits_executed(SLICE("execute"), name, &place));
+    struct slice several = SLICE("execute One; select execute; /* ; */ EXECUTE \"Two\"(';');");
+    assert_true(traits_executed_next(&several, name));
+    assert_string_equal(name, "one");
+    assert_true(traits_executed_next(&several, name));
+    assert_string_equal(name, "Two");
+    assert_false(traits_executed_next(&several, name));
     assert_true(
         traits_channels(SLICE("select /* */ * from pg_catalog.pg_listening_channels ( ) ;")));
     assert_true(traits_channels(SLICE("Select PG_Listening_Channels()")));
@@ -371,6 +377,19 @@ static void keeps_sets_of_parameters_once(void **state)
     assert_string_equal(sql.data,
                         "RESET \"x\".\"y\";SELECT pg_catalog.set_config('TimeZone','x',false)");
     assert_int_equal(params_beyond(a, b), 1);
+    struct params *but = params_with(params_hold(a), SLICE("timezone"), SLICE("y"));
+    assert_true(params_same_but(a, but, b));
+    assert_false(params_same_but(a, b, b));
+    assert_false(params_same_but(b, a, b));
+    assert_true(params_same_but(b, a, a));
+    but = params_with(but, SLICE("lock_timeout"), SLICE("1s"));
+    struct params *unlimited = params_without_limits(params_hold(but), but);
+    assert_ptr_equal(unlimited, but);
+    unlimited = params_without_limits(unlimited, a);
+    assert_false(params_limit_time(unlimited));
+    assert_true(params_limit_time(but));
+    params_release(&unlimited);
+    params_release(&but);
     a = params_without(params_without(a, "X.Y"), "none");
     assert_int_equal(params_beyond(a, b), 0);
     a = params_with(a, SLICE("timezone"), SLICE("x"));
