@@ -124,7 +124,8 @@ test("a worker that starts again and again has a spare instance, which the next 
     await get("/");
     await settled(0); // one start is no habit
     await get("/");
-    await settled(0); // after the second the template rehearses
+    await settled(0);
+    await new Promise((done) => setTimeout(done, 500 * patience)); // after the second the template rehearses
     await get("/");
     const spare = await settled(1);
     const waiting = get(`/wait?ms=${500 * patience}`);
