@@ -45,12 +45,14 @@ static void free_derive(struct derive *derive)
 
 static void start_next(void)
 {
-    struct link *link = list_first(waiting(DERIVE_SERVER));
+    static enum derive_for last = DERIVE_CLIENT;
+    struct link *link = list_first(waiting(last == DERIVE_SERVER ? DERIVE_CLIENT : DERIVE_SERVER));
     if (!link)
-        link = list_first(waiting(DERIVE_CLIENT));
+        link = list_first(waiting(last));
     if (running || !link)
         return;
     running = CONTAINER_OF(link, struct derive, link);
+    last = running->whom;
     list_remove(waiting(running->whom), link);
     offload_start(&running->offload);
 }

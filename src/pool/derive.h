@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys of SCRAM from a password, of as many iterations as somebody else asks for: a quarter of a
- * second of the CPU, which nobody but who asks is to wait for. One after another, in a thread; what
- * logins to servers need comes before what clients' passwords do. */
+ * second of the CPU, which nobody but who asks is to wait for. One after another, in a thread;
+ * logins to servers and clients' passwords take turns, so that neither's crowd holds up the other.
+ */
 #ifndef WEIR_POOL_DERIVE_H
 #define WEIR_POOL_DERIVE_H
 

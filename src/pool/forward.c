@@ -270,11 +270,11 @@ static bool restore_params(struct client *client, struct batch *batch)
     bool waits =
         !params_are_accepted(client->params) || !params_are_alike(server->params, client->params);
     struct params *from = TAKE(server->params);
-    struct params *unlimited = params_without_limits(params_hold(from), client->params);
-    if (unlimited != from) /* first, and alone: they are not for what follows */
-        send_params(client, batch, from, unlimited);
+    struct params *shared = params_without_others(params_hold(from), client->params);
+    if (shared != from) /* first, and alone: they are not for what follows */
+        send_params(client, batch, from, shared);
     params_release(&from);
-    from = unlimited;
+    from = shared;
     struct slice encoding = params_get(client->params, encoding_name);
     if (encoding.ptr && !slice_equal(params_get(from, encoding_name), encoding)) {
         /* On its own: a text is read in the encoding of before. */

@@ -360,11 +360,16 @@ bool params_limit_time(const struct params *params)
     return any;
 }
 
-struct params *params_without_limits(struct params *params, const struct params *to)
+struct params *params_without_others(struct params *params, const struct params *to)
 {
+    struct params *all = params_hold(params);
     for (size_t i = 0; i < ARRAY_LEN(limits); i++)
         if (!slice_equal(params_get(params, limits[i]), params_get(to, limits[i])))
             params = params_without(params, limits[i]);
+    for (size_t i = 0; i < all->count; i++)
+        if (!is_of_server(all->list[i].name) && !params_get(to, all->list[i].name).ptr)
+            params = params_without(params, all->list[i].name);
+    params_release(&all);
     return params;
 }
 

@@ -40,8 +40,9 @@ size_t params_beyond(const struct params *params, const struct params *base);
 bool params_same_but(const struct params *a, const struct params *b, const struct params *but);
 /* Does it limit how long something may run, or wait? */
 bool params_limit_time(const struct params *params);
-/* The set without such as `to` does not have, or otherwise; takes the reference over. */
-struct params *params_without_limits(struct params *params, const struct params *to)
+/* The set without what `to` does not have, and without such limits as it has otherwise; takes the
+ * reference over. */
+struct params *params_without_others(struct params *params, const struct params *to)
     __attribute__((warn_unused_result));
 /* Does its search_path begin with pg_temp, so that what the session creates is temporary? */
 bool params_have_temporary(const struct params *params);

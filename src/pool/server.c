@@ -710,6 +710,8 @@ static bool awaits_client(const struct server *server)
         return server->status != 'I' || server->batch_open || client->skip > 0;
     if (client->out)
         return true;
+    if (server->copy_in && client->unparsed)
+        return true; /* what it asks amid COPY waits for the COPY's end, which only it can bring */
     if (client->stream.readable || client->unparsed || client->awaits_listen ||
         buffer_len(&server->out) > 0 || server->verifies || server->retries)
         return false; /* what it has sent is not through yet */

@@ -72,6 +72,7 @@ test("a client that keeps its transaction from going on, by what it does not sen
     "COPY without data": [[...locks, query("copy done from stdin")], []],
     "COPY outside of a block, with some": [[query("copy done from stdin"), copyData("7\n")], []],
     "COPY of an extended query": [[parse("", "copy done from stdin"), bind(), execute(), sync()], [sync()]],
+    "a question amid COPY": [[query("copy done from stdin"), query("set some.thing = 1")], []],
     "a part of a large query": [[...locks, message("Q", `insert into done values (7); ${" ".repeat(200000)}`).subarray(0, 100000)], null],
     "a result that it does not read": [[...locks, query("insert into done values (7); select repeat('x', 1000) from generate_series(1, 200000)")], null],
   };
@@ -88,6 +89,10 @@ test("a client that keeps its transaction from going on, by what it does not sen
     }
     const told = errorOf(await wire.until("E", 1, 5000 * patience));
     assert.deepEqual([told.C, /idle_transaction_timeout/.test(told.H)], ["25P03", true], name);
+    if (name === "a question amid COPY") { // which the protocol does not have: that it keeps nothing is enough
+      wire.close();
+      continue;
+    }
     if (!rest) {
       await wire.wait(() => wire.ended);
       continue;

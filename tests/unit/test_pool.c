@@ -383,9 +383,9 @@ static void keeps_sets_of_parameters_once(void **state)
     assert_false(params_same_but(b, a, b));
     assert_true(params_same_but(b, a, a));
     but = params_with(but, SLICE("lock_timeout"), SLICE("1s"));
-    struct params *unlimited = params_without_limits(params_hold(but), but);
+    struct params *unlimited = params_without_others(params_hold(but), but);
     assert_ptr_equal(unlimited, but);
-    unlimited = params_without_limits(unlimited, a);
+    unlimited = params_without_others(unlimited, a);
     assert_false(params_limit_time(unlimited));
     assert_true(params_limit_time(but));
     params_release(&unlimited);
