@@ -31,9 +31,8 @@ static struct list *waiting(enum derive_for whom)
 static void work(struct offload *offload)
 {
     struct derive *derive = CONTAINER_OF(offload, struct derive, offload);
-    struct scram_keys like = derive->keys;
-    scram_derive(derive->password, like.salt, like.salt_len, like.iterations, &derive->keys);
-    secret_wipe(&like, sizeof(like));
+    struct scram_keys *keys = &derive->keys;
+    scram_derive(derive->password, keys->salt, keys->salt_len, keys->iterations, keys);
 }
 
 static void free_derive(struct derive *derive)

@@ -72,11 +72,6 @@ static size_t needed(char type, size_t size)
     }
 }
 
-static bool is_begun(const struct message *message)
-{
-    return message->have < needed(message->start[0], message->size);
-}
-
 /* Less of it is there than it takes, and no more is kept. */
 static void refuse_begun(const struct message *message)
 {
@@ -96,7 +91,7 @@ static bool on_message(const struct message *message)
         return true;
     if (message->start[0] && strchr("PBDCE", message->start[0]))
         message->server->batch_open = true;
-    if (is_begun(message)) {
+    if (message->begun) {
         refuse_begun(message);
         return true;
     }
@@ -206,8 +201,9 @@ static int take_message(struct client *client, struct batch *batch, struct slice
         *ret_error = NULL;
         return -1;
     }
-    bool large = type && strchr("PQB", type) && rest->len > WIRE_HEADER_BYTES;
-    if (rest->len < needed(type, size) && !(large && pool_is_full()))
+    bool begun = rest->len < needed(type, size);
+    bool may_refuse = begun && type && strchr("PQB", type) && rest->len > WIRE_HEADER_BYTES;
+    if (begun && !(may_refuse && pool_is_full()))
         return 0;
     if (must_wait(client, (struct slice){rest->ptr, rest->len < size ? rest->len : size})) {
         client->unparsed = true;
@@ -218,9 +214,10 @@ static int take_message(struct client *client, struct batch *batch, struct slice
                               .batch = batch,
                               .start = rest->ptr,
                               .have = rest->len < size ? rest->len : size,
-                              .size = size};
+                              .size = size,
+                              .begun = begun};
     client->drop_skipped = true; /* unless the message is passed on */
-    if (type == 'B' && !is_begun(&message) && forward_verify(&message)) {
+    if (type == 'B' && !begun && forward_verify(&message)) {
         client->unparsed = true;
         return 0;
     }
@@ -243,17 +240,18 @@ static void take_skipped(struct client *client, struct batch *batch, struct slic
         batch_pass(batch, skipped.ptr, skipped.len);
 }
 
+/* undoes: what others have set, and nothing else. */
 static void send_params(struct client *client, struct batch *batch, struct params *from,
-                        struct params *to)
+                        struct params *to, bool undoes)
 {
     struct buffer *out = batch_compose(batch);
     size_t begun = wire_begin(out, 'Q');
-    bool resets = params_append_sql(from, to, out);
+    params_append_sql(from, to, out);
     buffer_append(out, "", 1);
     wire_end(out, begun);
     expect_push(
         &client->server->expect,
-        (struct expected){.kind = EXPECT_OWN_QUERY, .restores = params_hold(to), .undoes = resets});
+        (struct expected){.kind = EXPECT_OWN_QUERY, .restores = params_hold(to), .undoes = undoes});
 }
 
 /* Before a client's first message: the server's session becomes what this client's was. True: its
@@ -272,19 +270,19 @@ static bool restore_params(struct client *client, struct batch *batch)
     struct params *from = TAKE(server->params);
     struct params *shared = params_without_others(params_hold(from), client->params);
     if (shared != from) /* first, and alone: they are not for what follows */
-        send_params(client, batch, from, shared);
+        send_params(client, batch, from, shared, true);
     params_release(&from);
     from = shared;
     struct slice encoding = params_get(client->params, encoding_name);
     if (encoding.ptr && !slice_equal(params_get(from, encoding_name), encoding)) {
         /* On its own: a text is read in the encoding of before. */
         struct params *between = params_with(params_hold(from), slice_of(encoding_name), encoding);
-        send_params(client, batch, from, between);
+        send_params(client, batch, from, between, false);
         params_release(&from);
         from = between;
     }
     if (from != client->params)
-        send_params(client, batch, from, client->params);
+        send_params(client, batch, from, client->params, false);
     params_release(&from);
     statement_release(&server->unnamed); /* a simple query ends it */
     server->params = params_hold(client->params);

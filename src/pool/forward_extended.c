@@ -480,14 +480,11 @@ static void bind_channels(const struct message *message, struct slice before, st
  * it was refused. */
 static bool keep_command(const struct message *message, struct statement *statement, bool named)
 {
-    unsigned traits = statement->traits;
-    struct expected none = {0};
     if (!named) {
         message->server->command = statement_hold(statement);
         return false;
     }
-    (void)message_sets(message, SLICE(""), &traits, &none);
-    traits &= TRAIT_LISTEN | TRAIT_SET;
+    unsigned traits = message_count_reset(message, statement->traits) & (TRAIT_LISTEN | TRAIT_SET);
     return traits && message_keep_or_refuse_state(message, EXPECT_BIND, traits);
 }
 

@@ -154,6 +154,12 @@ bool message_refuse_ours(const struct message *message, enum expect_kind kind, s
 
 enum { SET_MAX = 32, SET_BYTES_MAX = 1024 }; /* of a session: parameters; bytes of a value */
 
+static bool has_room(const struct client *client, const char *name)
+{
+    return params_get(client->params, name).ptr ||
+           params_beyond(client->params, client->startup_params) < SET_MAX;
+}
+
 /* As traits_parameter, of what goes with the session if it is run outside of a transaction. */
 static char take_parameter(const struct message *message, struct slice text, unsigned traits,
                            char ret_name[PARAMETER_BYTES], struct buffer *ret_value)
@@ -164,9 +170,8 @@ static char take_parameter(const struct message *message, struct slice text, uns
         client->pinned || message->have < message->size)
         return 0;
     char kind = traits_parameter(text, ret_name, ret_value);
-    bool room = params_get(client->params, ret_name).ptr ||
-                params_beyond(client->params, client->startup_params) < SET_MAX;
-    if (kind == 'S' && (!room || buffer_len(ret_value) > SET_BYTES_MAX || pool_is_full()))
+    if (kind == 'S' &&
+        (!has_room(client, ret_name) || buffer_len(ret_value) > SET_BYTES_MAX || pool_is_full()))
         return 0;
     return params_may_move(ret_name) ? kind : 0;
 }
@@ -179,22 +184,28 @@ bool message_may_set(const struct message *message, struct slice text, unsigned 
     return (traits & TRAIT_SET) && outside && take_parameter(message, text, traits, name, &value);
 }
 
+unsigned message_count_reset(const struct message *message, unsigned traits)
+{
+    const struct client *client = message->client;
+    if (!(traits & TRAIT_RESET))
+        return traits;
+    bool has_set =
+        message->server->sets_now ||
+        !params_same_but(client->params, client->startup_params, message->server->base_params);
+    return has_set ? traits | TRAIT_SET : traits;
+}
+
 bool message_sets(const struct message *message, struct slice text, unsigned *traits,
                   struct expected *entry)
 {
-    const struct client *client = message->client;
     char name[PARAMETER_BYTES] = "";
     AUTO_BUFFER value = {0};
     if (!(*traits & (TRAIT_SET | TRAIT_RESET)))
         return false;
     char kind = take_parameter(message, text, *traits, name, &value);
     if (kind == 0 || anything_runs(message->server)) {
-        bool one = kind == 'R' && strcasecmp(name, "all") != 0; /* then *traits say it already */
-        const struct params *reported = message->server->base_params;
-        bool has_set = message->server->sets_now ||
-                       !params_same_but(client->params, client->startup_params, reported);
-        bool loses = !one && has_set;
-        *traits |= (*traits & TRAIT_RESET) && loses ? TRAIT_SET : 0;
+        if (kind != 'R' || strcasecmp(name, "all") == 0) /* of one, *traits say it already */
+            *traits = message_count_reset(message, *traits);
         return false;
     }
     *traits &= ~(unsigned)TRAIT_SET;

@@ -12,6 +12,7 @@ struct message {
     struct batch *batch; /* what goes to the server with it */
     const char *start;   /* its type */
     size_t have, size;   /* bytes of it that are there; of all of it */
+    bool begun;          /* less of it is there than it takes */
 };
 
 /* ---- forward_message.c ---- */
@@ -29,10 +30,11 @@ void message_refuse(const struct message *message, enum expect_kind kind,
 struct statement *message_statement(const struct message *message, struct slice name);
 /* A statement that does nothing but set or reset one parameter, alone and outside of a transaction:
  * its session has that from then on, on whatever connection it goes on, so that it leaves nothing
- * behind. True: it is so, *traits say it no more, and *entry does. Else a RESET of what was set
- * this way counts as something that is left behind. */
+ * behind. True: it is so, *traits say it no more, and *entry does. Else as message_count_reset. */
 bool message_sets(const struct message *message, struct slice text, unsigned *traits,
                   struct expected *entry);
+/* A RESET of what was set this way counts as something that is left behind. */
+unsigned message_count_reset(const struct message *message, unsigned traits);
 /* Will it be, perhaps, when it is executed? As far as is known now. */
 bool message_may_set(const struct message *message, struct slice text, unsigned traits);
 /* By what its statement would leave behind (traits.h). True: it was refused. */

@@ -339,8 +339,7 @@ static bool is_movable(const struct client *client)
 /* Who waits for the end of a pause asks again there: who resumes speaks to the new process. */
 static void end_wait(struct client *client)
 {
-    if (client->state == CLIENT_WAITING && (pool_process.paused || client->pool->record->paused) &&
-        is_movable(client)) {
+    if (client->state == CLIENT_WAITING && pool_is_paused(client->pool) && is_movable(client)) {
         pool_stop_waiting(client);
         pool_again(client); /* or here, should it not go */
     }

@@ -209,6 +209,16 @@ static void failure_of(const struct pool *pool, struct wire_error *ret_error)
         (struct wire_error){pool->failure_sqlstate, pool->failure, NULL, hint_for(pool), NULL};
 }
 
+bool pool_is_paused(const struct pool *pool)
+{
+    return pool->record->paused || pool_process.paused;
+}
+
+static bool is_pinned(const struct server *server)
+{
+    return server->client && server->client->pinned && server->pool->mode != POOL_SESSION;
+}
+
 /* Of those that are lent, will one be lent again? What a client keeps for its state may be its own
  * for ever. */
 static bool any_will_come_back(const struct pool *pool)
@@ -216,9 +226,7 @@ static bool any_will_come_back(const struct pool *pool)
     for (const struct link *link = list_first(&pool->lent); link;
          link = list_next(&pool->lent, link)) {
         const struct server *server = CONTAINER_OF(link, struct server, link);
-        const struct client *client = server->client;
-        bool kept = client && client->pinned && pool->mode != POOL_SESSION;
-        if (!server->tainted && !server->worn && !kept)
+        if (!server->tainted && !server->worn && !is_pinned(server))
             return true;
     }
     return false;
@@ -296,8 +304,7 @@ static bool may_connect(const struct pool *pool)
     int size = pool->limits.size;
     uint32_t total = servers_of(pool);
     const struct link *first = list_first(&pool->waiting);
-    if (pool->connecting.count >= CONNECTING_MAX || now < pool->retry_us || pool->record->paused ||
-        pool_process.paused)
+    if (pool->connecting.count >= CONNECTING_MAX || now < pool->retry_us || pool_is_paused(pool))
         return false;
     if (pool->replication && !has_replication_room(pool))
         return false;
@@ -472,9 +479,8 @@ static bool make_room(struct pool *pool, struct client *newcomer)
 
 bool pool_lend(struct pool *pool, struct client *client)
 {
-    struct server *idle = pool->waiting.count == 0 && !pool->record->paused && !pool_process.paused
-                              ? take_idle(pool, 1)
-                              : NULL;
+    struct server *idle =
+        pool->waiting.count == 0 && !pool_is_paused(pool) ? take_idle(pool, 1) : NULL;
     struct wire_error error;
     if (idle) {
         link_up(client, idle);
@@ -578,8 +584,7 @@ void pool_serve(struct pool *pool)
 {
     struct client *client;
     struct server *idle;
-    while (!pool->record->paused && !pool_process.paused &&
-           (client = tenant_next(&pool->tenants)) &&
+    while (!pool_is_paused(pool) && (client = tenant_next(&pool->tenants)) &&
            (idle = take_idle(pool, pool->waiting.count))) {
         pool_stop_waiting(client);
         link_up(client, idle);
@@ -661,10 +666,8 @@ uint32_t pool_pinned(const struct pool *pool)
 {
     uint32_t count = 0;
     const struct list *lent = &pool->lent;
-    for (struct link *link = list_first(lent); link; link = list_next(lent, link)) {
-        const struct client *client = CONTAINER_OF(link, struct server, link)->client;
-        count += client && client->pinned && pool->mode != POOL_SESSION;
-    }
+    for (struct link *link = list_first(lent); link; link = list_next(lent, link))
+        count += is_pinned(CONTAINER_OF(link, struct server, link));
     return count;
 }
 
@@ -677,7 +680,6 @@ static void end_long_waits(struct pool *pool)
         first && pool_passed(CONTAINER_OF(first, struct client, waiting)->since_us, limit_ms);
     if (limit_ms <= 0 || (!late && pool->logins.count == 0))
         return;
-    bool paused = pool->record->paused || pool_process.paused;
     AUTO_TEXT detail =
         xasprintf("%u connections are in use, %u of them pinned by session state; %u clients wait; "
                   "query_wait_timeout is %lld ms.",
@@ -685,9 +687,10 @@ static void end_long_waits(struct pool *pool)
                   (long long)limit_ms);
     const struct wire_error error = {
         "57P03", "no connection to the database became free in time", detail,
-        paused ? "An administrator has paused the pool: RESUME on the console lets it go on."
-               : "The pool is exhausted: raise pool_size, shorten transactions, or see "
-                 "session_state about what pins.",
+        pool_is_paused(pool)
+            ? "An administrator has paused the pool: RESUME on the console lets it go on."
+            : "The pool is exhausted: raise pool_size, shorten transactions, or see "
+              "session_state about what pins.",
         NULL};
     for (struct link *link; (link = list_first(&pool->waiting));) {
         struct client *client = CONTAINER_OF(link, struct client, waiting);

@@ -244,15 +244,11 @@ void listen_move(struct client *client, struct pool *to)
     client->pool = from;
 }
 
-static bool is_paused(const struct pool *pool)
-{
-    return pool->record->paused || pool_process.paused;
-}
-
 /* place: the pool's listener or heir. Too early after a failure the tick does it. */
 static void start(struct pool *pool, struct server **place)
 {
-    if (*place || is_paused(pool) || pool_now() < pool->listen_us || pool_now() < pool->retry_us)
+    if (*place || pool_is_paused(pool) || pool_now() < pool->listen_us ||
+        pool_now() < pool->retry_us)
         return;
     *place = server_new(pool);
     (*place)->listens = true;
@@ -514,7 +510,7 @@ void listen_lost(struct server *server)
     pool->deaf = false;
     for (struct channel *channel = pool->channels; channel; channel = channel->next)
         channel->active = false;
-    if (pool->channels && !is_paused(pool))
+    if (pool->channels && !pool_is_paused(pool))
         log_warn(
             "database %s: the connection that listens was lost; notifications may be, too, until "
             "it is back",

@@ -536,8 +536,8 @@ void login_looked_up(const char *database, const char *user, bool exists, const 
         struct client *client = CONTAINER_OF(link, struct client, link);
         struct login *login = client->login;
         next = list_next(&pool_process.clients, link);
-        if (client->closed || client->closing || client->state != CLIENT_LOGIN || !login ||
-            login->stage != STAGE_LOOKUP || strcmp(login->startup.user, user) != 0 ||
+        if (!in_login(client) || login->stage != STAGE_LOOKUP ||
+            strcmp(login->startup.user, user) != 0 ||
             strcmp(login->startup.database, database) != 0)
             continue;
         if (problem) {

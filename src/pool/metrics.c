@@ -183,7 +183,7 @@ static uint64_t count_at(const struct pool *pool, size_t offset)
     return value;
 }
 
-enum { BUCKETS = HISTOGRAM_BUCKETS, BUCKETS_SHOWN_FROM = 4 }; /* below 16 µs there is no telling */
+enum { BUCKETS_SHOWN_FROM = 4 }; /* below 16 µs there is no telling */
 
 /* Bucket i of the counters is of what has i bits of microseconds: less than 2^i. */
 static void write_histogram(struct buffer *out, const char *name, const char *help,
@@ -194,10 +194,10 @@ static void write_histogram(struct buffer *out, const char *name, const char *he
         uint64_t below = 0;
         if (!is_first(pool))
             continue;
-        for (size_t i = 0; i < BUCKETS; i++) {
+        for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
             char le[48];
             below += count_at(pool, histogram + i * sizeof(uint64_t));
-            if (i < BUCKETS_SHOWN_FROM || i == BUCKETS - 1)
+            if (i < BUCKETS_SHOWN_FROM || i == HISTOGRAM_BUCKETS - 1)
                 continue; /* the last has everything above, too */
             (void)snprintf(le, sizeof(le), "le=\"%.6f\"", (double)(1ull << i) / 1e6);
             series(out, name, "_bucket", pool, le);

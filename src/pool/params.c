@@ -360,17 +360,29 @@ bool params_limit_time(const struct params *params)
     return any;
 }
 
+static bool is_of_others(const struct param *param, const struct params *to)
+{
+    struct slice wanted = params_get(to, param->name);
+    if (!wanted.ptr)
+        return !is_of_server(param->name);
+    return slice_is_one_of_nocase(slice_of(param->name), limits, ARRAY_LEN(limits)) &&
+           !slice_equal(wanted, slice_of(param->value));
+}
+
 struct params *params_without_others(struct params *params, const struct params *to)
 {
-    struct params *all = params_hold(params);
-    for (size_t i = 0; i < ARRAY_LEN(limits); i++)
-        if (!slice_equal(params_get(params, limits[i]), params_get(to, limits[i])))
-            params = params_without(params, limits[i]);
-    for (size_t i = 0; i < all->count; i++)
-        if (!is_of_server(all->list[i].name) && !params_get(to, all->list[i].name).ptr)
-            params = params_without(params, all->list[i].name);
-    params_release(&all);
-    return params;
+    size_t kept = 0;
+    for (size_t i = 0; i < params->count; i++)
+        kept += !is_of_others(&params->list[i], to);
+    if (kept == params->count)
+        return params;
+    struct params *made = xcalloc(1, sizeof(*made) + kept * sizeof(made->list[0]));
+    for (size_t i = 0; i < params->count; i++)
+        if (!is_of_others(&params->list[i], to))
+            made->list[made->count++] =
+                (struct param){xstrdup(params->list[i].name), xstrdup(params->list[i].value)};
+    params_release(&params);
+    return intern(made);
 }
 
 struct slice params_get(const struct params *params, const char *name)
@@ -422,9 +434,8 @@ static bool are_alike_one_way(const struct params *a, const struct params *b)
     static const char *const names[] = {"application_name", "DateStyle", "IntervalStyle",
                                         "TimeZone", "extra_float_digits"};
     for (size_t i = 0; i < a->count; i++) {
-        bool of_form = is_of_server(a->list[i].name);
-        for (size_t name = 0; name < ARRAY_LEN(names) && !of_form; name++)
-            of_form = strcasecmp(a->list[i].name, names[name]) == 0;
+        bool of_form = is_of_server(a->list[i].name) ||
+                       slice_is_one_of_nocase(slice_of(a->list[i].name), names, ARRAY_LEN(names));
         if (!of_form && !slice_equal(params_get(b, a->list[i].name), slice_of(a->list[i].value)))
             return false;
     }
@@ -436,14 +447,13 @@ bool params_are_alike(const struct params *a, const struct params *b)
     return are_alike_one_way(a, b) && are_alike_one_way(b, a);
 }
 
-bool params_append_sql(const struct params *from, const struct params *to, struct buffer *sql)
+void params_append_sql(const struct params *from, const struct params *to, struct buffer *sql)
 {
-    bool found, any = false, resets = false;
+    bool found, any = false;
     for (size_t i = 0; i < from->count; i++) {
         (void)place_of(to, from->list[i].name, &found);
         if (found || is_of_server(from->list[i].name))
             continue;
-        resets = true;
         buffer_append_text(sql, "RESET ");
         append_identifier(sql, from->list[i].name);
         buffer_append_text(sql, ";");
@@ -462,5 +472,4 @@ bool params_append_sql(const struct params *from, const struct params *to, struc
         buffer_append_text(sql, ",false)");
         any = true;
     }
-    return resets;
 }

@@ -61,9 +61,8 @@ void params_at(const struct params *params, size_t i, struct slice *ret_name,
 /* Are they the same, but for what changes no more than the form of values, and reported as such? */
 bool params_are_alike(const struct params *a, const struct params *b);
 
-/* Appends SQL that makes a session with the set `from` one with the set `to`. True: also by RESET
- * of what `to` does not have. */
-bool params_append_sql(const struct params *from, const struct params *to, struct buffer *sql);
+/* Appends SQL that makes a session with the set `from` one with the set `to`. */
+void params_append_sql(const struct params *from, const struct params *to, struct buffer *sql);
 /* A text as a literal that means the same whatever standard_conforming_strings says. */
 void params_append_literal(struct buffer *sql, const char *text);
 

@@ -94,7 +94,7 @@ struct client {
     bool listens_in_batch : 1; /* awaits_listen, which is part of an extended query */
     bool listen_refused : 1;   /* … and can not hold: the server it has shall listen */
     bool has_awaited : 1;      /* … what could not be kept */
-    bool awaits_pool : 1;      /* counted in its pool's logins */
+    bool awaits_pool : 1;      /* stands in its pool's logins */
     bool told_of_wait : 1;     /* that it waits in the queue, this time */
     bool unparsed : 1;         /* there are whole messages in `in` */
     bool broken : 1;           /* could not be written to */
@@ -422,6 +422,8 @@ void pool_tick(struct pool *pool);
 void pool_count(uint64_t *histogram, uint64_t us);
 /* Lent connections that their clients keep because of session state. */
 uint32_t pool_pinned(const struct pool *pool);
+/* By an administrator, alone or with all others? */
+bool pool_is_paused(const struct pool *pool);
 /* The pool goes on under the plan in force. */
 void lend_adopt(struct pool *pool, const struct database_config *database);
 /* Pools of an older plan without clients, and those that nobody has used for pool_idle_timeout. */

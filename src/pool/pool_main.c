@@ -48,7 +48,7 @@ enum {
     /* Every so many ticks. Clients may be many, and their limits are of seconds: who is looked at
      * each second meets a limit of two of them after three, though. */
     CLIENT_TICKS = 3,
-    RECORD_TICKS = 10, /* a second */
+    SECOND_TICKS = 10, /* a second */
 };
 
 struct pool_process pool_process;
@@ -200,7 +200,7 @@ static void on_tick(struct loop_timer *timer)
     metrics_tick();
     if (count % CLIENT_TICKS == 0)
         tick_clients();
-    if (count % RECORD_TICKS == 0) {
+    if (count % SECOND_TICKS == 0) {
         record_tick();
         moved_tick();
     }

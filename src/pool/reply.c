@@ -286,7 +286,6 @@ static void on_error(struct reply *reply)
     enum expect_kind kind = head->kind;
     bool restores = head->restores != NULL, undoes = head->undoes;
     server->rolled_back = true;
-    return_unreported(server);
     reply_drop_set(server);
     if (server->pin_unproved && server->client)
         server->client->pinned = server->pin_unproved = false; /* it has come to nothing */
@@ -344,6 +343,12 @@ static void on_parameter(struct reply *reply)
         wire_parameter(batch_compose(reply->batch), name, meant);
 }
 
+/* Of what a RESET says. */
+static bool names_it(const char *which, const char *name)
+{
+    return strcasecmp(which, "all") == 0 || strcasecmp(which, name) == 0;
+}
+
 /* The parameter, or all of them, that the session has set besides what it began with: neither it
  * nor the server has it any more. */
 static void forget_set(struct server *server, struct client *client, const char *which)
@@ -351,8 +356,7 @@ static void forget_set(struct server *server, struct client *client, const char 
     struct slice name, value;
     for (size_t i = params_count(client->params); i-- > 0;) {
         params_at(client->params, i, &name, &value);
-        bool meant = strcasecmp(which, "all") == 0 || strcasecmp(which, name.ptr) == 0;
-        if (!meant || params_get(client->startup_params, name.ptr).ptr ||
+        if (!names_it(which, name.ptr) || params_get(client->startup_params, name.ptr).ptr ||
             params_get(server->base_params, name.ptr).ptr)
             continue;
         server->params = params_without(server->params, name.ptr);
@@ -368,7 +372,7 @@ static void reset_to_startup(struct server *server, struct client *client, const
     struct slice name, value;
     for (size_t i = 0; i < params_count(client->startup_params); i++) {
         params_at(client->startup_params, i, &name, &value);
-        if (strcasecmp(which, "all") != 0 && strcasecmp(which, name.ptr) != 0)
+        if (!names_it(which, name.ptr))
             continue;
         if (params_get(server->base_params, name.ptr).ptr ? !reported : !others)
             continue;
@@ -415,6 +419,7 @@ static void settle_set(struct server *server)
 void reply_drop_set(struct server *server)
 {
     struct client *client = server->client;
+    return_unreported(server);
     server->dirty = server->dirty || server->sets;
     if (server->sets && client && server->settled_params) {
         params_release(&client->params);
@@ -451,7 +456,8 @@ static void on_tag(struct server *server, struct slice tag)
     const char *reset = head ? head->resets : NULL;
     bool is_reset = slice_equal(tag, SLICE("RESET\0")), is_set = slice_equal(tag, SLICE("SET\0"));
     bool sets = head && head->sets && (is_set || is_reset);
-    server->rolled_back = server->rolled_back || slice_starts_with(tag, SLICE("ROLLBACK"));
+    bool rollback = slice_starts_with(tag, SLICE("ROLLBACK"));
+    server->rolled_back = server->rolled_back || rollback;
     server->resets = server->resets || is_reset || (reset && is_set) || (sets && !head->value);
     if (client && reset && server->resets)
         reset_to_startup(server, client, reset, true, true);
@@ -462,9 +468,7 @@ static void on_tag(struct server *server, struct slice tag)
         if (client && !server->sets_to) /* at once: the server may report another value yet */
             reset_to_startup(server, client, server->sets, true, false);
     }
-    if (slice_starts_with(tag, SLICE("ROLLBACK")))
-        return_unreported(server);
-    if (!client || slice_starts_with(tag, SLICE("ROLLBACK")))
+    if (!client || rollback)
         reply_drop_set(server);
     else if (slice_starts_with(tag, SLICE("COMMIT")))
         apply_set(server); /* of a batch that goes on */

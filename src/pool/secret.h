@@ -33,7 +33,8 @@ struct scram_keys {
  * "SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey" (then *ret_keys is filled). NULL: none. */
 enum secret_form secret_form(const char *text, struct scram_keys *ret_keys);
 
-/* All three keys from the password (prepared by SASLprep), for this salt. */
+/* All three keys from the password (prepared by SASLprep), for this salt, which may be *ret_keys'
+ * own. */
 void scram_derive(const char *password, const uint8_t *salt, size_t salt_len, int iterations,
                   struct scram_keys *ret_keys);
 /* What salts are made of that belong to a name: of clear passwords, and of users that there are

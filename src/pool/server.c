@@ -682,17 +682,16 @@ static void take_from_client(struct server *server, const struct wire_error *err
 {
     struct client *client = server->client;
     bool kept = client->pinned; /* a state that is not to be lost without a word */
-    bool answers = server->expect.count > 0;
-    if (answers) {
+    if (server->expect.count > 0) {
         cancel_query(server);
         close_for(server, error->message, error);
     } else {
         server_lose_client(server);
+        if (kept)
+            client_close(client, error);
+        else
+            client_trouble(client, error);
     }
-    if (!answers && kept)
-        client_close(client, error);
-    else if (!answers)
-        client_trouble(client, error);
     if (server->pool->config->log_errors && !client->closing) /* client_close tells it itself */
         log_info("client %" PRIu64 ": %s: %s", client->id, error->sqlstate, error->message);
 }
