@@ -8,8 +8,8 @@ import { Refusal, TOLD } from "./errors.js";
 import { watchJson } from "./floats.js";
 import { leavesState, reading } from "./guards.js";
 import { makesJson } from "./joins.js";
+import { LeastRecent } from "./least-recent.js";
 import { Rows } from "./rows.js";
-import { LeastRecent } from "./schemas.js";
 import { SharedSlots, Slots, SlotsByName } from "./slots.js";
 import { tracing } from "./telemetry.js";
 import { Turn } from "./turns.js";
@@ -100,7 +100,7 @@ class Client extends pg.Client {
     this.#config = config;
     const { stream } = this.connection;
     stream._listen = () => this.#listen(stream);
-    this.connection.on("parameterStatus", () => this._connected && this.#useUp());
+    this.connection.on("parameterStatus", () => this._connected && this.useUp());
     this.once("end", () => this.#forget());
   }
 
@@ -151,13 +151,14 @@ class Client extends pg.Client {
   // Asks that what it runs is cancelled: what runs, Postgres ends, and what waits for a connection of weir's pool, the pool.
   withdraw() {
     if (!this.activeQuery) return;
-    this.#useUp(); // it may come too late, and is to be nobody else's
+    this.useUp(); // it may come too late, and is to be nobody else's
     const other = new pg.Client(this.#config);
     other.connection.on("error", () => {}); // then it is given up
     other.cancel(this, this.activeQuery);
   }
 
-  #useUp() {
+  // Not to be lent again: the pool counts its uses there.
+  useUp() {
     this._poolUseCount = Infinity;
   }
 
@@ -192,9 +193,9 @@ class Client extends pg.Client {
   query(config, ...rest) {
     const sql = typeof config === "string" ? config : config?.text;
     this.#makesJson ||= typeof sql === "string" && makesJson(sql);
-    if (this.#era !== era) this.#useUp();
+    if (this.#era !== era) this.useUp();
     if (typeof sql === "string" && leavesState(sql)) {
-      this.#useUp();
+      this.useUp();
       super.query(KEEP_SESSION, () => {});
     }
     if (typeof config === "object" && config !== null && typeof config.submit !== "function") config = { ...config, queryMode: "extended", types: withOwnParsers(config.types ?? pg.types) };
@@ -245,13 +246,7 @@ async function explained(error) {
   return error;
 }
 
-// After the first query of a transaction nobody can make it writable again, as long as it is this one (guards.js).
-async function makeReadOnly(queryable) {
-  await queryable.executeRaw(statement("SET TRANSACTION READ ONLY"));
-  await queryable.queryRaw(statement("SELECT 1"));
-}
-
-// The adapter leaves out what names the fields of a constraint.
+// The adapter leaves out what names the fields of a constraint, and which of Postgres's routines said so.
 function keepTold(adapter) {
   const queryable = Object.getPrototypeOf(Object.getPrototypeOf(adapter)), { onError } = queryable;
   queryable.onError = function (error) {
@@ -304,7 +299,7 @@ export class Database {
       options: optionsOf(schema),
     });
     // Somebody's BEGIN: what others would write in it, with an answer that says so, would be lost.
-    this.#pool.on("release", (_, client) => client.isWithin && (client._poolUseCount = Infinity));
+    this.#pool.on("release", (_, client) => client.isWithin && client.useUp());
     this.#connecting = this.#connect(new PrismaPg(this.#pool, { schema, statementNameGenerator: nameOf }));
   }
 
@@ -483,7 +478,9 @@ export class Database {
   async #makeReadOnly(id, { manager }) {
     try {
       const transaction = await manager.getTransaction({ id }, "query");
-      await makeReadOnly(transaction);
+      // After the first query nobody can make it writable again, as long as it is this one (guards.js).
+      await transaction.executeRaw(statement("SET TRANSACTION READ ONLY"));
+      await transaction.queryRaw(statement("SELECT 1"));
       return transaction;
     } catch (error) {
       await manager.rollbackTransaction(id).catch(() => {});

@@ -38,7 +38,7 @@ export const invalidRequest = (reason) => new Refusal(400, "P6000", reason);
 export const cannotStart = (msg, error_code) =>
   new ProxyError(400, { EngineNotStarted: { reason: { KnownEngineStartupError: { msg, error_code } } } });
 
-// What Postgres said besides of an error, {detail, column}: the adapter leaves it out of its cause (database.js).
+// What Postgres said besides of an error, {detail, column, routine}: the adapter leaves it out of its cause (database.js).
 export const TOLD = Symbol("told");
 
 // Which fields a unique constraint is about: from Postgres's detail, in whatever language: Key (a, "b c", lower(d))=(1, 2, 3) already exists.

@@ -2,6 +2,7 @@
 // What clients may not do to those who share an instance with them: to write with a key that may only read, to change what all
 // objects inherit, to send plans that never end.
 import { Refusal, invalidRequest } from "./errors.js";
+import { LeastRecent } from "./least-recent.js";
 
 // ---- statements: each look takes a time that grows with the text, and no more ----
 
@@ -116,16 +117,16 @@ function mayLeaveState(sql) {
 
 const TEXTS_MAX = 1000, // that were looked at
   TEXT_LENGTH_MAX = 4096; // … of that length at most
-const looked = new Map();
+const looked = new LeastRecent(TEXTS_MAX);
 
 // May it leave something in its session that other keys' statements would find there? Who calls a function that is not known here may. What
 // the database's own views, triggers and operators do is not seen.
 export function leavesState(sql) {
   let may = looked.get(sql);
-  if (may !== undefined) return may;
-  may = mayLeaveState(sql);
-  if (looked.size === TEXTS_MAX) looked.clear();
-  if (sql.length <= TEXT_LENGTH_MAX) looked.set(sql, may);
+  if (may === undefined) {
+    may = mayLeaveState(sql);
+    if (sql.length <= TEXT_LENGTH_MAX) looked.set(sql, may);
+  }
   return may;
 }
 

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { Compiler } from "./compiler.js";
 import { invalidRequest, schemaMissing } from "./errors.js";
 import { keepDigits } from "./joins.js";
+import { LeastRecent } from "./least-recent.js";
 import { Parameters, hasNoValues } from "./parameters.js";
 
 const SCHEMAS_MAX = 16,
@@ -43,43 +44,6 @@ function withoutComment(line) {
 }
 
 const withoutUrls = (text) => text.split("\n").map(withoutComment).join("\n").replace(URLS, "");
-
-// A map that forgets what was used longest ago: so many at most, and of keys of so many characters together.
-export class LeastRecent {
-  #map = new Map();
-  #length = 0; // of the keys
-
-  constructor(max, { lengthMax = Infinity, onForget } = {}) {
-    this.max = max;
-    this.lengthMax = lengthMax;
-    this.onForget = onForget;
-  }
-
-  // The one that was used last comes last.
-  entries() {
-    return [...this.#map];
-  }
-
-  get(key) {
-    const value = this.#map.get(key);
-    if (value !== undefined) {
-      this.#map.delete(key);
-      this.#map.set(key, value);
-    }
-    return value;
-  }
-
-  set(key, value) {
-    if (!this.#map.delete(key)) this.#length += key.length;
-    this.#map.set(key, value);
-    while (this.#map.size > this.max || this.#length > this.lengthMax) {
-      const [oldest, forgotten] = this.#map.entries().next().value;
-      this.#map.delete(oldest);
-      this.#length -= oldest.length;
-      this.onForget?.(forgotten);
-    }
-  }
-}
 
 // Has anything been learned since the last seed?
 let learned = false, shapesLearned = 0, shapesSown = 0;

@@ -68,11 +68,12 @@ export class Turn {
   #ended = Promise.withResolvers();
   adapter;
   manager;
+  rows; // whose those are that its statements have
   onFree; // told when nothing is lent any more
 
   constructor(pool, adapter, rows) {
     this.#pool = pool;
-    this.rows = rows; // whose those are that its statements have
+    this.rows = rows;
     this.#ended.promise.catch(() => {});
     this.adapter = Object.create(adapter, { client: { value: this } });
     this.manager = new TransactionManager({ driverAdapter: this.adapter, tracingHelper: tracing, provider: "postgresql" });

@@ -161,12 +161,12 @@ async function planOf(request, transaction, who, ctx) {
   if (typeof body?.plan !== "object" || body.plan === null) throw invalidRequest("The body has no plan.");
   const { plan, params = {}, comments } = body;
   checkPlan(plan, params);
-  if (makesJson(text)) keepDigits(plan);
   if (comments !== undefined && !isTexts(comments)) throw invalidRequest("The body's comments are an object of texts.");
   const isRead = transaction === undefined && READS.test(body.operation ?? "");
-  return throughCache(request, text, isRead, who, ctx, async (onQuery) => ({
-    data: await database.asking({ who, transaction, onQuery, comments }, (context) => database.run(plan, params, context)),
-  }));
+  return throughCache(request, text, isRead, who, ctx, async (onQuery) => {
+    if (makesJson(text)) keepDigits(plan);
+    return { data: await database.asking({ who, transaction, onQuery, comments }, (context) => database.run(plan, params, context)) };
+  });
 }
 
 async function answerPlans(request, path, who, ctx) {
