@@ -152,15 +152,14 @@ static void begin_json(struct slice type, const struct worker *worker, uint64_t 
 
 static void write_json(const struct entry *entry)
 {
-    const char *question = entry->path.len ? memchr(entry->path.ptr, '?', entry->path.len) : NULL;
-    size_t path_len = question ? (size_t)(question - entry->path.ptr) : entry->path.len;
-    struct slice query = {question ? question + 1 : NULL,
-                          question ? entry->path.len - path_len - 1 : 0};
+    struct slice path = slice_until(entry->path, '?'), query = {NULL, 0};
+    if (path.len < entry->path.len)
+        query = (struct slice){path.ptr + path.len + 1, entry->path.len - path.len - 1};
     begin_json(SLICE("request"), entry->worker, entry->id);
     append_text_key(SLICE(",\"client\":"), entry->client);
     append_text_key(SLICE(",\"method\":"), entry->method);
     append_text_key(SLICE(",\"host\":"), entry->host);
-    append_text_key(SLICE(",\"path\":"), (struct slice){entry->path.ptr, path_len});
+    append_text_key(SLICE(",\"path\":"), path);
     append_text_key(SLICE(",\"query\":"), query);
     if (entry->method.len > 0)
         buffer_append_slice(&lines, entry->http10 ? SLICE(",\"protocol\":\"HTTP/1.0\"")

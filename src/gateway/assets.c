@@ -513,9 +513,8 @@ static bool route(struct assets *assets, const struct http1_request *request, en
         turn == TURN_ASSETS || (wants->navigates && assets->navigation_prefers_assets);
     if (!substitutes && surely_nothing(assets, pathname, now_ms))
         return false;
-    const char *question = memchr(request->path.ptr, '?', request->path.len);
-    struct slice query = {
-        question, question ? (size_t)(request->path.ptr + request->path.len - question) : 0};
+    size_t path_len = slice_until(request->path, '?').len;
+    struct slice query = {request->path.ptr + path_len, request->path.len - path_len};
     for (int attempt = 0; attempt < 3; attempt++) {
         struct asset_decision *decision = decide(assets, pathname, now_ms);
         bool nothing = decision->outcome == ASSET_NOTHING ||

@@ -151,14 +151,12 @@ static struct instance *pick(struct deployment *deployment)
 static void add_path(struct control_spawn *order, const struct request *request)
 {
     struct slice path = request && slice_equal(request_method(request), SLICE("GET"))
-                            ? request_path(request)
+                            ? slice_until(request_path(request), '?')
                             : SLICE("");
-    const char *query = path.len > 0 ? memchr(path.ptr, '?', path.len) : NULL;
-    size_t bytes = query ? (size_t)(query - path.ptr) : path.len;
-    if (bytes > sizeof(order->path))
+    if (path.len > sizeof(order->path))
         return;
-    order->path_bytes = (uint32_t)bytes;
-    memcpy(order->path, path.ptr, bytes);
+    order->path_bytes = (uint32_t)path.len;
+    memcpy(order->path, path.ptr, path.len);
 }
 
 void dispatch_ask_for_instances(struct deployment *deployment, uint32_t wanted)

@@ -82,13 +82,16 @@ static void append_escaped(struct buffer *line, struct slice text, bool several)
     }
 }
 
-static void write_line(enum log_level level, bool several, const char *format, va_list args)
-    PRINTF_LIKE(3, 0);
-static void write_line(enum log_level level, bool several, const char *format, va_list args)
+void log_write(enum log_level level, bool several, const char *format, ...)
 {
+    if (level < settings.threshold)
+        return;
+    va_list args;
+    va_start(args, format);
     AUTO_TEXT text = NULL;
     if (vasprintf(&text, format, args) < 0)
         text = NULL;
+    va_end(args);
     if (!text)
         return;
     AUTO_BUFFER line = {0};
@@ -107,22 +110,4 @@ static void write_line(enum log_level level, bool several, const char *format, v
     /* One write a line, so that lines of several processes do not mix; a full pipe loses the line
      * rather than block a server. */
     (void)!write(STDERR_FILENO, line.data + line.start, buffer_len(&line));
-}
-
-void log_line(enum log_level level, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (level >= settings.threshold)
-        write_line(level, false, format, args);
-    va_end(args);
-}
-
-void log_lines(enum log_level level, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (level >= settings.threshold)
-        write_line(level, true, format, args);
-    va_end(args);
 }

@@ -38,6 +38,13 @@ static inline bool slice_is_one_of_nocase(struct slice s, const char *const name
     return false;
 }
 
+/* What stands before the first `end`, or all of it. */
+static inline struct slice slice_until(struct slice s, char end)
+{
+    const char *found = s.len > 0 ? memchr(s.ptr, end, s.len) : NULL;
+    return (struct slice){s.ptr, found ? (size_t)(found - s.ptr) : s.len};
+}
+
 static inline bool slice_starts_with(struct slice s, struct slice prefix)
 {
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);

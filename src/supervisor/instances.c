@@ -16,11 +16,11 @@
 enum {
     SPARES_MAX = 32,       /* a descriptor or nine each */
     SPARE_FOR_MS = 300000, /* after the last start; who starts none within this has no use for it */
-    REHEARSALS_MAX = 2,
-    STARTS_UNREHEARSED_MAX = 3,
-    SPARE_AFTER_MS = 30, /* without a start: the processors have other things to do in a burst */
+    SPARE_AFTER_MS = 30,   /* without a start: the processors have other things to do in a burst */
     SPARE_AGAIN_MS =
-        10000, /* after one was dropped that nobody used, or that there was no room for */
+        10000,          /* after one was dropped that nobody used, or that there was no room for */
+    REHEARSALS_MAX = 2, /* of a template, of which one may come to nothing */
+    STARTS_UNREHEARSED_MAX = 3, /* then there is a spare one all the same */
 };
 
 static int spares_count;

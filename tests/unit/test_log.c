@@ -11,16 +11,14 @@
 
 #include "log.h"
 
-typedef void log_fn(enum log_level level, const char *format, ...);
-
 /* What log writes of the text, borrowed until the next call. */
-static const char *logged(log_fn *log, const char *text)
+static const char *logged(bool several, const char *text)
 {
     static char got[1024];
     int ends[2], saved = dup(STDERR_FILENO);
     assert_int_equal(pipe(ends), 0);
     (void)dup2(ends[1], STDERR_FILENO);
-    log(LOG_WARN, "%s", text);
+    log_write(LOG_WARN, several, "%s", text);
     (void)dup2(saved, STDERR_FILENO);
     ssize_t len = read(ends[0], got, sizeof(got) - 1);
     (void)close(saved);
@@ -35,14 +33,14 @@ static void test_line(void **state)
 {
     (void)state;
     log_init("unit", LOG_INFO, false);
-    assert_string_equal(logged(log_line, "user a\nweir[pool] warn: forged"),
+    assert_string_equal(logged(false, "user a\nweir[pool] warn: forged"),
                         "weir[unit] warn: user a\\nweir[pool] warn: forged\n");
-    assert_string_equal(logged(log_line, "\033[2K\r\t\b\x7f"),
+    assert_string_equal(logged(false, "\033[2K\r\t\b\x7f"),
                         "weir[unit] warn: \\x1b[2K\\x0d\\x09\\x08\\x7f\n");
-    assert_string_equal(logged(log_line, "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x98 \\ \""),
+    assert_string_equal(logged(false, "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x98 \\ \""),
                         "weir[unit] warn: \xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\x98 \\ \"\n");
     /* C1, what is not UTF-8, and a sequence that ends too early. */
-    assert_string_equal(logged(log_line, "\xc2\x9b 31m \xff \xe2\x82"),
+    assert_string_equal(logged(false, "\xc2\x9b 31m \xff \xe2\x82"),
                         "weir[unit] warn: \\xc2\\x9b 31m \\xff \\xe2\\x82\n");
 }
 
@@ -50,9 +48,9 @@ static void test_lines(void **state)
 {
     (void)state;
     log_init("unit", LOG_INFO, false);
-    assert_string_equal(logged(log_lines, "Error: no\n    at a.js:1\n\tb\033[31m"),
+    assert_string_equal(logged(true, "Error: no\n    at a.js:1\n\tb\033[31m"),
                         "weir[unit] warn: Error: no\n    at a.js:1\n\tb\\x1b[31m\n");
-    assert_string_equal(logged(log_lines, "Error\nweir[pool] warn: forged"),
+    assert_string_equal(logged(true, "Error\nweir[pool] warn: forged"),
                         "weir[unit] warn: Error\n  weir[pool] warn: forged\n");
 }
 
@@ -61,7 +59,7 @@ static void test_json(void **state)
     (void)state;
     log_init("unit", LOG_INFO, true);
     assert_non_null(
-        strstr(logged(log_line, "a\"\n\033\x7f"), "\"text\":\"a\\\"\\u000a\\u001b\\u007f\"}\n"));
+        strstr(logged(false, "a\"\n\033\x7f"), "\"text\":\"a\\\"\\u000a\\u001b\\u007f\"}\n"));
 }
 
 int main(void)
