@@ -310,7 +310,7 @@ for (const [name, reply] of Object.entries({
         if (name.endsWith("goes")) socket.end();
       });
     });
-    const pool = await startPool(`auth = "any"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.port}\n[databases.tls]\nmode = "disable"\n`);
+    const pool = await startPool(`auth = "any"\n${database(server)}`);
     const wire = await Wire.login(pool.port);
     wire.send(query("select 1"));
     await wire.wait((messages) => messages.some(({ type }) => type === "E" || type === "Z"));
@@ -342,7 +342,7 @@ async function queried(answer) {
 
 test("a server that refuses a session's settings without saying why ends that session, and no more", async () => {
   const server = await queried((sql) => (sql.includes("set_config") ? message("E", Buffer.from([0])) : message("C", "SELECT 1")));
-  const pool = await startPool(`auth = "any"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.port}\n[databases.tls]\nmode = "disable"\n`);
+  const pool = await startPool(`auth = "any"\n${database(server)}`);
   const pid = pool.pid();
   const wire = await Wire.login(pool.port, { options: "-c search_path=a" });
   wire.send(query("select 1"));
@@ -358,7 +358,7 @@ test("a server that refuses a session's settings without saying why ends that se
 
 test("settings are restored, and a connection is checked, without the time limits of who had it before", async () => {
   const server = await queried((sql) => message("C", sql.startsWith("set") ? "SET" : sql === "DISCARD ALL" ? sql : "SELECT 1"));
-  const pool = await startPool(`auth = "any"\npool_size = 1\nserver_check_query = "select check"\nserver_check_delay = "500ms"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.port}\n[databases.tls]\nmode = "disable"\n`);
+  const pool = await startPool(`auth = "any"\npool_size = 1\nserver_check_query = "select check"\nserver_check_delay = "500ms"\n${database(server)}`);
   const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port, { options: "-c search_path=a" })];
   await a.query("set statement_timeout = 1");
   await b.query("select 1");
@@ -382,7 +382,7 @@ test("a server whose login never ends, though it says much", async () => {
     socket.on("drain", more);
     more();
   });
-  const pool = await startPool(`auth = "any"\nserver_connect_timeout = "60s"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.port}\n[databases.tls]\nmode = "disable"\n`);
+  const pool = await startPool(`auth = "any"\nserver_connect_timeout = "60s"\n${database(server)}`);
   const wire = await Wire.open(pool.port);
   wire.send(startup({ user: "postgres", database: "postgres" }));
   const error = errorOf(await wire.until("E"));
@@ -399,7 +399,7 @@ test("a server that reports more parameters than there are, in its login and ami
     socket.write(login ? Buffer.concat([auth(0), many(welcome.subarray(auth(0).length))]) : welcome);
     socket.on("data", () => socket.write(many(Buffer.concat([message("C", "SELECT 1"), message("Z", Buffer.from("I"))]))));
   });
-  const pool = await startPool(`auth = "any"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.port}\n[databases.tls]\nmode = "disable"\n`);
+  const pool = await startPool(`auth = "any"\n${database(server)}`);
   const refused = await Wire.open(pool.port);
   refused.send(startup({ user: "postgres", database: "postgres" }));
   assert.match(errorOf(await refused.until("E")).M, /too many parameters/);
@@ -426,7 +426,7 @@ test("a server that sends notices without end, and nobody asks it", async () => 
     socket.on("drain", more);
     setTimeout(more, 300);
   });
-  const pool = await startPool(`auth = "any"\nlog_disconnections = true\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\nport = ${server.port}\n[databases.tls]\nmode = "disable"\n`);
+  const pool = await startPool(`auth = "any"\nlog_disconnections = true\n${database(server)}`);
   await Wire.login(pool.port);
   await pool.weir.waitFor("sends without being asked");
   server.close();

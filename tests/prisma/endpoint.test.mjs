@@ -2,6 +2,7 @@
 // The Prisma endpoint: keys and their rights, the cache, limits, transactions that nobody ends, and those who mean ill.
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
@@ -33,10 +34,12 @@ const fails = (promise) => promise.then((value) => assert.fail(`it gave ${JSON.s
 const post = (path, body, key = endpoint.first.key, init = {}) =>
   fetch(`http://127.0.0.1:${endpoint.port}${path}`, { method: "POST", body, headers: { authorization: `Bearer ${key}` }, ...init });
 const raw = (sql, more = {}) => JSON.stringify({ plan: { type: "query", args: { type: "rawSql", sql, args: [], argTypes: [] } }, ...more });
-const upload = async (text) => {
-  const { createHash } = await import("node:crypto"), base64 = Buffer.from(text).toString("base64"), hash = createHash("sha256").update(base64).digest("hex");
-  return fetch(`http://127.0.0.1:${endpoint.port}/6.19.3/${hash}/schema`, { method: "PUT", body: base64, headers: { authorization: `Bearer ${endpoint.first.key}` } });
-};
+const hashOf = (text) => createHash("sha256").update(text).digest("hex"), base64 = (text) => Buffer.from(text).toString("base64");
+const put = (hash, text) =>
+  fetch(`http://127.0.0.1:${endpoint.port}/6.19.3/${hash}/schema`, { method: "PUT", body: text, headers: { authorization: `Bearer ${endpoint.first.key}` } });
+const upload = (text) => put(hashOf(base64(text)), base64(text));
+// A read, with what the client says of keeping it.
+const cached = (body, age, tags) => post("/query", body, undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": age, ...(tags && { "accelerate-cache-tags": tags }) } });
 
 test("keys: forged, altered, expired and revoked ones are refused, with Prisma's code and the remedy, in each protocol", async () => {
   const { key } = endpoint.first, [header, payload, signature] = key.split(".");
@@ -319,8 +322,7 @@ test("who asks for what is being fetched waits for it, or gets what is stale", {
   await admin.query("create sequence fetches");
   const body = raw("select nextval('fetches')::int as n, pg_sleep(0.3)::text", { operation: "findMany" });
   const crowd = async (age) => {
-    const ask = () => post("/query", body, undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": age, "accelerate-cache-tags": "crowd" } });
-    const answers = await Promise.all(Array.from({ length: 50 }, ask));
+    const answers = await Promise.all(Array.from({ length: 50 }, () => cached(body, age, "crowd")));
     return [...new Set(await Promise.all(answers.map(async (a) => `${a.headers.get("accelerate-cache-status")} ${JSON.stringify((await a.json()).data.rows[0][0])}`)))];
   };
   assert.deepEqual(await crowd("max-age=60"), ["miss 1"]);
@@ -328,14 +330,14 @@ test("who asks for what is being fetched waits for it, or gets what is stale", {
   await sleep(1100);
   assert.deepEqual(await crowd("max-age=1,stale-while-revalidate=60"), ["swr 1"]);
   await until(async () => (await crowd("max-age=60"))[0] === "ttl 2");
-  const [failed, other] = await Promise.all([1, 2].map(() => post("/query", raw("select 1 / (nextval('fetches') - 3) as n from pg_sleep(0.5)", { operation: "findMany" }), undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": "max-age=60" } })));
+  const [failed, other] = await Promise.all([1, 2].map(() => cached(raw("select 1 / (nextval('fetches') - 3) as n from pg_sleep(0.5)", { operation: "findMany" }), "max-age=60")));
   assert.deepEqual([failed.status, other.status], [400, 400], "errors go to all");
   await admin.query("drop sequence fetches");
 });
 
 test("a key that is read only makes nothing invalid", async () => {
   const reader = await endpoint.live("--read-only"), body = raw("select 7 as kept", { operation: "findMany" });
-  const status = async () => (await post("/query", body, undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": "max-age=60", "accelerate-cache-tags": "kept" } })).headers.get("accelerate-cache-status");
+  const status = async () => (await cached(body, "max-age=60", "kept")).headers.get("accelerate-cache-status");
   assert.equal(await status(), "miss");
   for (const tags of ['"all"', '["kept"]']) {
     const answer = await post("/invalidate", `{"tags":${tags}}`, reader.key);
@@ -603,11 +605,6 @@ test("two schemas at once; a schema that is not what it says; one that is none",
   const [one, other] = [v6.edge(endpoint.edgeUrl()), v7.edge(endpoint.edgeUrl())];
   const results = await Promise.all(Array.from({ length: 40 }, (_, i) => (i % 2 ? one : other).user.count()));
   assert.deepEqual(new Set(results), new Set([4]));
-  const put = (hash, text) =>
-    fetch(`http://127.0.0.1:${endpoint.port}/6.19.3/${hash}/schema`, { method: "PUT", body: text, headers: { authorization: `Bearer ${endpoint.first.key}` } });
-  const { createHash } = await import("node:crypto");
-  const hashOf = (text) => createHash("sha256").update(text).digest("hex");
-  const base64 = (text) => Buffer.from(text).toString("base64");
   let answer = await put(hashOf("x"), base64("model"));
   assert.equal(answer.status, 400);
   assert.match(await answer.text(), /hash.*generate the client anew/);
