@@ -424,6 +424,10 @@ static int read_header(struct text_reader *reader, struct value *root, struct va
     if (r < 0)
         return r;
     *ret_depth = depth + 1 + array;
+    if (*ret_depth > VALUE_DEPTH_MAX) {
+        free(key);
+        return too_deep(reader);
+    }
     if (!reader_take(reader, ']') || (array && !reader_take(reader, ']'))) {
         free(key);
         return reader_fail(reader, "expected \"%s\"", array ? "]]" : "]");
