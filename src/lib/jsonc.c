@@ -92,7 +92,7 @@ static int read_number(struct text_reader *reader, struct value *value)
     char *end;
     errno = 0;
     bool leading_zero = text[0] == '0' && text[1] >= '0' && text[1] <= '9';
-    if (real) {
+    if (real || strcmp(text, "-0") == 0) { /* no integer has that sign */
         value->type = VALUE_FLOAT;
         value->real = strtod(text, &end);
     } else {
