@@ -18,7 +18,12 @@
 #include "loop.h"
 #include "ipc_queue.h"
 
-enum { GATEWAYS_MAX = 64, CRONS_MAX = 32, INSTANCE_FDS_MAX = 3 * CHANNEL_FDS };
+enum {
+    GATEWAYS_MAX = 64,
+    CRONS_MAX = 32,
+    INSTANCE_FDS_MAX = 3 * CHANNEL_FDS,
+    REHEARSALS_MAX = 8, /* of a template */
+};
 
 enum template_state {
     TEMPLATE_NONE,
@@ -61,14 +66,17 @@ struct deployment {
     uint32_t waiting[GATEWAYS_MAX]; /* forks owed, by gateway */
     struct instance_ref *instances;
     uint32_t instances_count;
-    struct control_rehearse rehearsal; /* the path of the last request that asked for one */
-    enum { REHEARSAL_WANTED, REHEARSAL_ORDERED, REHEARSAL_OVER } rehearsal_state;
-    unsigned rehearsals, starts_unrehearsed; /* tried; starts since it was ordered */
-    uint64_t forked_ms;                      /* when an instance was last asked for; 0: never */
-    struct {                                 /* an instance that nobody knows yet (instances.c) */
-        struct control_instance order;       /* instance_id 0: there is none */
-        int fds[INSTANCE_FDS_MAX];           /* its channels */
-        struct loop_timer timer;             /* when one is made, or has waited long enough */
+    struct {                              /* what the template rehearses (rehearsals.c) */
+        struct control_rehearse wanted;   /* path_bytes 0: nothing */
+        uint64_t shapes[REHEARSALS_MAX];  /* of what was ordered */
+        unsigned count, failures, starts; /* ordered; of these; instances since the last order */
+        bool ordered;                     /* … which is not over */
+    } rehearsals;
+    uint64_t forked_ms;                /* when an instance was last asked for; 0: never */
+    struct {                           /* an instance that nobody knows yet (instances.c) */
+        struct control_instance order; /* instance_id 0: there is none */
+        int fds[INSTANCE_FDS_MAX];     /* its channels */
+        struct loop_timer timer;       /* when one is made, or has waited long enough */
         uint64_t not_before_ms;
     } spare;
 };

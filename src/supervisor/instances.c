@@ -18,9 +18,7 @@ enum {
     SPARE_FOR_MS = 300000, /* after the last start; who starts none within this has no use for it */
     SPARE_AFTER_MS = 30,   /* without a start: the processors have other things to do in a burst */
     SPARE_AGAIN_MS =
-        10000,          /* after one was dropped that nobody used, or that there was no room for */
-    REHEARSALS_MAX = 2, /* of a template, of which one may come to nothing */
-    STARTS_UNREHEARSED_MAX = 3, /* then there is a spare one all the same */
+        10000, /* after one was dropped that nobody used, or that there was no room for */
 };
 
 static int spares_count;
@@ -123,36 +121,13 @@ static void on_spare_unused(struct loop_timer *timer)
     instances_drop_spare(CONTAINER_OF(timer, struct deployment, spare.timer));
 }
 
-/* What starts again and again is worth that its template compiles what its requests need, which
- * takes some tens of milliseconds and some memory. It wants to be alone for that: until it has
- * been, or has started a few times more without, there is no spare one. True: it is to be waited
- * for. */
-static bool rehearse_first(struct deployment *deployment)
-{
-    if (deployment->rehearsal_state == REHEARSAL_OVER || deployment->rehearsal.path_bytes == 0)
-        return false;
-    if (deployment->rehearsal_state == REHEARSAL_ORDERED)
-        return ++deployment->starts_unrehearsed < STARTS_UNREHEARSED_MAX;
-    deployment->starts_unrehearsed = 0;
-    deployment->rehearsal_state = REHEARSAL_ORDERED;
-    return supervisor_send(&deployment->unsent, &deployment->source, CONTROL_REHEARSE,
-                           &deployment->rehearsal, sizeof(deployment->rehearsal), NULL, 0) == 0;
-}
-
-/* Another request may be one that can be rehearsed. */
-void instances_rehearsed(struct deployment *deployment, bool done)
-{
-    bool over = done || ++deployment->rehearsals == REHEARSALS_MAX;
-    deployment->rehearsal_state = over ? REHEARSAL_OVER : REHEARSAL_WANTED;
-}
-
 static void on_spare_due(struct loop_timer *timer)
 {
     struct deployment *deployment = CONTAINER_OF(timer, struct deployment, spare.timer);
     if (instances_has_spare(deployment) || deployment->state != TEMPLATE_READY ||
         !deployment->current || !templates_have_room())
         return;
-    if (rehearse_first(deployment) || spares_count == SPARES_MAX)
+    if (rehearsals_come_first(deployment) || spares_count == SPARES_MAX)
         return;
     if (order_fork(deployment, &deployment->spare.order, deployment->spare.fds) < 0) {
         deployment->spare.order.instance_id = 0;

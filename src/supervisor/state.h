@@ -118,12 +118,20 @@ int instances_end(struct deployment *deployment, uint32_t instance_id, uint32_t 
 void instances_forget(struct deployment *deployment, uint32_t instance_id, int status,
                       const char *text);
 bool instances_has_spare(const struct deployment *deployment);
-/* The template has rehearsed (runtime/rehearsal.h), or has tried to. */
-void instances_rehearsed(struct deployment *deployment, bool done);
 /* Ends the spare one, if there is one. None comes before the next start of an instance. */
 void instances_drop_spare(struct deployment *deployment);
 /* The deployment whose spare one waits for longest; NULL: none has one. */
 struct deployment *instances_oldest_spare(void);
+
+/* ---- rehearsals.c ---- */
+/* The template is new. */
+void rehearsals_begin(struct deployment *deployment);
+/* A request for that path has asked for an instance. */
+void rehearsals_note(struct deployment *deployment, struct slice path);
+/* Has the template rehearse where it is worth it. Whether a spare instance is to wait for that. */
+bool rehearsals_come_first(struct deployment *deployment);
+/* The template has rehearsed, or has tried to. */
+void rehearsals_told(struct deployment *deployment, bool done);
 
 /* ---- pool_child.c ---- */
 /* Opens what the plan wants for the pool and is not open; the plan learns the ports. */

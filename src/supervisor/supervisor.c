@@ -321,10 +321,8 @@ static void on_gateway_message(int gateway, struct ipc_message *message)
         struct deployment *deployment = supervisor_find(spawn.deployment_id);
         if (!deployment)
             return;
-        if (spawn.path_bytes > 0 && spawn.path_bytes <= sizeof(spawn.path)) {
-            deployment->rehearsal.path_bytes = spawn.path_bytes;
-            memcpy(deployment->rehearsal.path, spawn.path, spawn.path_bytes);
-        }
+        if (spawn.path_bytes <= sizeof(spawn.path))
+            rehearsals_note(deployment, (struct slice){spawn.path, spawn.path_bytes});
         templates_spawn(deployment, gateway);
         return;
     }

@@ -201,8 +201,7 @@ static void on_template_message(struct deployment *deployment, const struct ipc_
         memcpy(&ready, message->payload, sizeof(ready));
         set_state(deployment, TEMPLATE_READY);
         deployment->got_ready = true;
-        deployment->rehearsal_state = REHEARSAL_WANTED;
-        deployment->rehearsals = 0;
+        rehearsals_begin(deployment);
         deployment->private_kb = believable_kb(deployment, ready.private_kb);
         log_debug("%s: template ready after %u.%u ms", deployment->name, ready.startup_us / 1000,
                   ready.startup_us / 100 % 10);
@@ -216,7 +215,7 @@ static void on_template_message(struct deployment *deployment, const struct ipc_
             return;
         memcpy(&told, message->payload, sizeof(told));
         deployment->private_kb = believable_kb(deployment, told.private_kb);
-        instances_rehearsed(deployment, told.done);
+        rehearsals_told(deployment, told.done);
         make_room();
         return;
     }

@@ -61,6 +61,26 @@ test("what a worker's requests need is compiled from the third start on; of the 
     },
   ));
 
+test("each route is rehearsed, and what one needs stays compiled when another is", () =>
+  starting(
+    `const things = [${many(3000)}], others = [${many(3000)}];
+     export default { async fetch(request) {
+       const all = new URL(request.url).pathname.startsWith("/things/") ? things : others;
+       let sum = 1;
+       for (const one of all) sum = one(sum);
+       return new Response(sum);
+     } };`,
+    async ({ start }) => {
+      const times = { things: [], others: [] };
+      for (let i = 0; i < 5; i++) times.things.push((await start(`/things/${i}`)).cpuUs);
+      for (let i = 0; i < 5; i++) times.others.push((await start("/others")).cpuUs);
+      for (let i = 5; i < 8; i++) times.things.push((await start(`/things/${i}`)).cpuUs);
+      const cold = Math.min(...times.things.slice(0, 2));
+      for (const later of [times.things.slice(3, 5), times.others.slice(3), times.things.slice(5)])
+        assert.ok(Math.min(...later) < cold / 2, `CPU time of each start in us: ${JSON.stringify(times)}`);
+    },
+  ));
+
 for (const [what, code] of [
   ["has no end", "for (;;);"],
   ["takes all memory", "const all = []; for (let i = 0; i < 300; i++) all.push(new Uint8Array(1000000).fill(1));"],
