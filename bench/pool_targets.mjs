@@ -101,9 +101,9 @@ export async function startPgBouncer(to, { unix = false, auth = "trust" } = {}) 
 export async function startWorker(to, idle = "200ms") {
   const dir = mkdtempSync(join(scratch, "worker-")), port = await freePort(), config = join(dir, "weir.toml");
   mkdirSync(join(dir, "w"));
-  writeFileSync(join(dir, "w/wrangler.toml"), `name = "w"\nmain = "${join(root, "bench/apps/pool/index.js")}"\ncompatibility_date = "2026-11-01"\ncompatibility_flags = ["nodejs_compat"]\n[[hyperdrive]]\nbinding = "DB"\nid = "bench"\n`);
-  writeFileSync(join(dir, "password"), PASSWORD);
-  writeFileSync(config, `[[listener]]\nport = ${port}\n[[worker]]\nproject = "w"\ndefault = true\n[worker.scale]\nidle_timeout = "${idle}"\n[pool]\nlisten = []\n[[pool.databases]]\nname = "bench"\nid = "bench"\nuser = "scram"\npassword_file = "password"\nhost = "127.0.0.1"\nport = ${to.port}\n[pool.databases.tls]\nmode = "disable"\n`, { mode: 0o600 });
+  writeFileSync(join(dir, "w/wrangler.toml"), `name = "w"\nmain = "${join(root, "bench/apps/pool/index.js")}"\ncompatibility_date = "2026-11-01"\ncompatibility_flags = ["nodejs_compat"]\n[[hyperdrive]]\nbinding = "DB"\nid = "bench"\n[vars]\nDIRECT = "postgres://scram:${PASSWORD}@127.0.0.1:${to.port}/bench"\n`);
+  writeFileSync(join(dir, "password"), PASSWORD, { mode: 0o600 });
+  writeFileSync(config, `[[listener]]\nport = ${port}\n[[worker]]\nproject = "w"\ndefault = true\negress_allow = ["127.0.0.1:${to.port}"]\n[worker.scale]\nidle_timeout = "${idle}"\n[pool]\nlisten = []\n[[pool.databases]]\nname = "bench"\nid = "bench"\nuser = "scram"\npassword_file = "password"\nhost = "127.0.0.1"\nport = ${to.port}\n[pool.databases.tls]\nmode = "disable"\n`, { mode: 0o600 });
   const server = start("weir", [weirPath, "serve", "--config", config]);
   const get = async (path = "/") => (await fetch(`http://127.0.0.1:${port}${path}`)).json();
   for (let tries = 0; tries < 200; tries++) {
