@@ -137,16 +137,22 @@ static void on_spare_due(struct loop_timer *timer)
     loop_timer_start(supervisor.loop, timer, SPARE_FOR_MS, on_spare_unused);
 }
 
+void instances_spare_soon(struct deployment *deployment)
+{
+    if (loop_now_ms(supervisor.loop) >= deployment->spare.not_before_ms &&
+        !instances_has_spare(deployment))
+        loop_timer_start(supervisor.loop, &deployment->spare.timer, SPARE_AFTER_MS, on_spare_due);
+}
+
 /* The second start within a while is not the last. */
 static void think_of_spare(struct deployment *deployment, int cpu)
 {
     uint64_t now_ms = loop_now_ms(supervisor.loop), before_ms = deployment->forked_ms;
     deployment->forked_ms = now_ms;
-    if (before_ms == 0 || now_ms - before_ms > SPARE_FOR_MS ||
-        now_ms < deployment->spare.not_before_ms || instances_has_spare(deployment))
+    if (before_ms == 0 || now_ms - before_ms > SPARE_FOR_MS || instances_has_spare(deployment))
         return;
     deployment->spare.order.cpu = cpu;
-    loop_timer_start(supervisor.loop, &deployment->spare.timer, SPARE_AFTER_MS, on_spare_due);
+    instances_spare_soon(deployment);
 }
 
 /* A reload may have changed what it needs, and another gateway may keep to another CPU. */

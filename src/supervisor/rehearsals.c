@@ -86,4 +86,5 @@ void rehearsals_told(struct deployment *deployment, bool done)
 {
     deployment->rehearsals.ordered = false;
     deployment->rehearsals.failures += !done;
+    instances_spare_soon(deployment);
 }

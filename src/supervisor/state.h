@@ -118,6 +118,8 @@ int instances_end(struct deployment *deployment, uint32_t instance_id, uint32_t 
 void instances_forget(struct deployment *deployment, uint32_t instance_id, int status,
                       const char *text);
 bool instances_has_spare(const struct deployment *deployment);
+/* Makes a spare one if there is none, in a moment; a rehearsal may come first. */
+void instances_spare_soon(struct deployment *deployment);
 /* Ends the spare one, if there is one. None comes before the next start of an instance. */
 void instances_drop_spare(struct deployment *deployment);
 /* The deployment whose spare one waits for longest; NULL: none has one. */
