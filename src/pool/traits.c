@@ -623,32 +623,43 @@ static bool take_value(struct slice *rest, struct buffer *ret_value)
     return true;
 }
 
-/* SET makes a name of each value of these, which are lists; set_config() reads the list. */
-static void quote_in_list(const char *name, struct buffer *value)
+static void append_name(struct buffer *list, struct slice name)
 {
-    static const char *const lists[] = {"search_path", "temp_tablespaces"};
-    struct slice text = buffer_slice(value);
-    bool plain = text.len > 0 && !is_digit(text.ptr[0]);
-    for (size_t i = 0; i < text.len; i++)
-        plain = plain && (islower((unsigned char)text.ptr[i]) || is_digit(text.ptr[i]) ||
-                          text.ptr[i] == '_');
-    if (plain || !slice_is_one_of_nocase(slice_of(name), lists, ARRAY_LEN(lists)))
-        return;
-    AUTO_BUFFER quoted = {0};
-    buffer_append_text(&quoted, "\"");
-    for (size_t i = 0; i < text.len; i++)
-        buffer_append(&quoted, text.ptr[i] == '"' ? "\"\"" : text.ptr + i,
-                      1 + (text.ptr[i] == '"'));
-    buffer_append_text(&quoted, "\"");
-    value->start = value->end = 0;
-    buffer_append_slice(value, buffer_slice(&quoted));
+    bool plain = name.len > 0 && !is_digit(name.ptr[0]);
+    for (size_t i = 0; i < name.len; i++)
+        plain = plain && (islower((unsigned char)name.ptr[i]) || is_digit(name.ptr[i]) ||
+                          name.ptr[i] == '_');
+    buffer_append_text(list, plain ? "" : "\"");
+    for (size_t i = 0; i < name.len; i++)
+        buffer_append(list, name.ptr[i] == '"' ? "\"\"" : name.ptr + i, 1 + (name.ptr[i] == '"'));
+    buffer_append_text(list, plain ? "" : "\"");
+}
+
+/* The values of a parameter that is a list of names: SET makes a name of each, set_config() reads
+ * the list. */
+static bool take_names(struct slice *rest, struct buffer *ret_value)
+{
+    struct slice next;
+    for (const char *between = "";; between = ", ") {
+        AUTO_BUFFER value = {0};
+        if (!take_value(rest, &value))
+            return false;
+        buffer_append_text(ret_value, between);
+        append_name(ret_value, buffer_slice(&value));
+        next = *rest;
+        if (!is_symbol(take_token(&next), ','))
+            return true;
+        *rest = next;
+    }
 }
 
 /* What follows the name in SET; zone: it is SET TIME ZONE. */
 static char take_setting(struct slice *rest, bool zone, const char *name, struct buffer *ret_value)
 {
+    static const char *const lists[] = {"search_path", "temp_tablespaces"};
     struct slice next = *rest;
     struct token token = take_token(&next);
+    bool is_list = slice_is_one_of_nocase(slice_of(name), lists, ARRAY_LEN(lists));
     bool assigns = is(token, "to") || is_symbol(token, '=');
     if (assigns == zone)
         return 0;
@@ -660,9 +671,8 @@ static char take_setting(struct slice *rest, bool zone, const char *name, struct
         *rest = next;
         return 'R';
     }
-    if (zone || !take_value(rest, ret_value))
+    if (zone || !(is_list ? take_names : take_value)(rest, ret_value))
         return 0;
-    quote_in_list(name, ret_value);
     return 'S';
 }
 
