@@ -308,7 +308,8 @@ static const struct config_key pool_keys[] = {
      "After five failed logins from an address within a minute, how long the next ones wait at most "
      "to hear that they have failed; 0: not at all, where all clients come from one address"},
     {"server_connect_timeout", CONFIG_DURATION, 0, YEAR_MS, "15s", "server_connect_timeout",
-     "Time for a connection to a database, its login included; 0: no limit"},
+     "Time for a connection to a database, its login included, for each of several "
+     "hosts or addresses; 0: no limit"},
     {"tcp_user_timeout", CONFIG_DURATION, 0, YEAR_MS, "60s", "tcp_user_timeout",
      "Who acknowledges nothing of what it was sent over TCP for so long is gone; 0: when the kernel "
      "says so"},

@@ -907,11 +907,11 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
     json_t *database;
     /* Their defaults, where ours are others. */
     ini.plan = json_pack(
-        "{s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:s, s:i, s:{}, s:[], s:[], s:[], s:[]}", "auth",
-        "md5", "pool_mode", "session", "log_connections", 1, "log_disconnections", 1, "clients_max",
-        100, "idle_transaction_timeout", 0, "query_wait_timeout", 120000, "query_wait_notify", 5000,
-        "server_check_query", "<empty>", "prepared_statements_max", 200, "tls", "users",
-        "databases", "listeners", "notes");
+        "{s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:{}, s:[], s:[], s:[], s:[]}",
+        "auth", "md5", "pool_mode", "session", "log_connections", 1, "log_disconnections", 1,
+        "clients_max", 100, "failed_login_delay", 0, "idle_transaction_timeout", 0,
+        "query_wait_timeout", 120000, "query_wait_notify", 5000, "server_check_query", "<empty>",
+        "prepared_statements_max", 200, "tls", "users", "databases", "listeners", "notes");
     report->file = path;
     read_ini(&ini, path);
     read_hba(&ini);

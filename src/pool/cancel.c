@@ -112,6 +112,8 @@ static bool on_tls(struct cancel *cancel)
     if (r < 0)
         log_warn("a cancel request to %s was not sent: TLS failed: %s",
                  stream_end(&cancel->stream, true, to, NULL), tls_failure(cancel->stream.tls));
+    if (r > 0 && cancel->direct_tls && !tls_has_alpn(cancel->stream.tls))
+        return false; /* no Postgres; the connection itself would not have been made */
     return r == 0 || (r > 0 && send_request(cancel));
 }
 

@@ -322,13 +322,27 @@ static bool goes_on(const struct console *console)
 
 /* ---- reading ---- */
 
-/* Splits at blanks, upper case in words[0] and [1]; without the semicolon. */
+/* Cuts the next word off, whose double quotes, if it has any, are gone; NULL: there is none. */
+static char *next_word(char **text)
+{
+    char *word = *text + strspn(*text, " \t\r\n;"), *end;
+    if (!*word)
+        return NULL;
+    if (*word == '"' && (end = strchr(word + 1, '"')) != NULL)
+        word++;
+    else
+        end = word + strcspn(word, " \t\r\n;");
+    *text = end + (*end != 0);
+    *end = 0;
+    return word;
+}
+
+/* Splits at blanks; without the semicolon. */
 static int split(char *text, char *words[WORDS_MAX])
 {
     int count = 0;
-    for (char *word = strtok(text, " \t\r\n;"); word && count < WORDS_MAX;
-         word = strtok(NULL, " \t\r\n;"))
-        words[count++] = word;
+    while (count < WORDS_MAX && (words[count] = next_word(&text)) != NULL)
+        count++;
     return count;
 }
 

@@ -224,6 +224,8 @@ struct pool {
     char failure_sqlstate[6];
     const char *failure_hint; /* … and what helps, a constant; NULL: what its SQLSTATE says */
     uint32_t next_host;       /* of the next connection, where hosts take turns */
+    struct sockaddr_storage slow_address; /* that did not answer in time; … */
+    uint64_t slow_us;                     /* … when that was told; 0: none */
     uint64_t retry_us;        /* no further attempt before */
     uint64_t used_us;         /* when it last had a client or a server */
     uint32_t clients, own_clients; /* own: of these, questions of the pool's (own.h) */

@@ -42,6 +42,8 @@ struct server_login {
     enum phase phase;
     size_t host, tried; /* the one that is tried, and how many before it */
     size_t said_bytes;  /* by it */
+    uint64_t began_us;  /* with this address */
+    bool timed_out;     /* one did not answer in time */
     struct resolve *resolve;
     struct addrinfo *addresses, *address; /* of the host; the one that is tried */
     bool accept_any;
@@ -81,7 +83,24 @@ void server_login_free(struct server_login **login)
 
 static bool is_late(const struct server *server)
 {
-    return pool_passed(server->born_us, server->pool->config->server_connect_ms);
+    return pool_passed(server->login->began_us, server->pool->config->server_connect_ms);
+}
+
+static void note_slow(struct server *server)
+{
+    server->pool->slow_us = pool_now();
+    memcpy(&server->pool->slow_address, &server->address, sizeof(server->address));
+}
+
+/* Has that address kept a connection waiting of late, and is there another one to try? */
+static bool is_avoided(const struct server *server, const struct sockaddr *address, socklen_t len)
+{
+    const struct pool *pool = server->pool;
+    const struct server_login *login = server->login;
+    bool has_other = (login->address && login->address->ai_next) ||
+                     login->tried + 1 < pool->database->hosts_count;
+    return has_other && pool->slow_us > 0 && memcmp(&pool->slow_address, address, len) == 0 &&
+           !pool_passed(pool->slow_us, pool->config->server_connect_ms);
 }
 
 static void give_up(struct server *server)
@@ -95,7 +114,7 @@ static void give_up(struct server *server)
     if (pool->config->log_disconnections)
         log_info("server %" PRIu64 " of %s, user %s: closing because: %s", server->id,
                  pool->database_name, pool->user, message);
-    bool listens = server->listens, in_time = !is_late(server);
+    bool listens = server->listens, in_time = !login->timed_out;
     server_close(server, "");
     pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, hint, NULL}, in_time,
                         listens);
@@ -268,6 +287,14 @@ static void on_tls(struct server *server)
     int r = tls_handshake(server->stream.tls);
     if (r == 0)
         return;
+    if (r > 0 && server->pool->database->tls.direct && !tls_has_alpn(server->stream.tls)) {
+        note_failure(server, "08001",
+                     "what answers TLS at %s did not agree to ALPN \"postgresql\", which "
+                     "sslnegotiation = direct takes",
+                     host_of(server)->host);
+        try_elsewhere(server);
+        return;
+    }
     if (r > 0) {
         server->stream.readable = true;
         send_startup(server);
@@ -298,6 +325,11 @@ static void connected(struct server *server)
 
 static void connect_to(struct server *server, const struct sockaddr *address, socklen_t len)
 {
+    if (is_avoided(server, address, len)) {
+        next_address(server);
+        return;
+    }
+    server->login->began_us = pool_now();
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int r = fd < 0 ? -1 : connect(fd, address, len);
     if (r < 0 && errno != EINPROGRESS) {
@@ -359,6 +391,7 @@ static void begin_host(struct server *server)
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(host->port)};
     server->host = (uint32_t)server->login->host;
     server->by_name = false;
+    server->login->began_us = pool_now();
     if (host->host[0] == '/')
         connect_unix(server);
     else if (inet_pton(AF_INET, host->host, &in.sin_addr) == 1)
@@ -818,6 +851,9 @@ void server_login_tick(struct server *server)
         return;
     note_failure(server, "08001", "%s port %u did not answer within server_connect_timeout",
                  host_of(server)->host, host_of(server)->port);
-    reset_connection(server);
-    give_up(server);
+    if (!server->login->resolve)
+        note_slow(server);
+    server->login->timed_out = true;
+    resolve_abandon(&server->login->resolve);
+    try_elsewhere(server);
 }

@@ -187,7 +187,8 @@ test("PAUSE of a database lets its connections go, holds for who comes later, an
   const [one, two] = [await Wire.login(pool.port, { database: "one" }), await Wire.login(pool.port, { database: "two" })];
   await one.rows("begin");
   await two.rows("select 1");
-  admin.send(query("pause one"));
+  assert.match(errorOf(await admin.query('pause "no-one"')).M, /no such database: no-one/);
+  admin.send(query('pause "one"'));
   assert.ok(await waits(admin), "PAUSE waits for the transaction");
   await one.rows("commit");
   await admin.until("Z");

@@ -144,6 +144,21 @@ test("several hosts: the first that answers, and the primary alone when that is 
   await standby.stop();
 });
 
+test("a host that takes connections and says nothing: the next one is tried, and at first for a while", async () => {
+  const sockets = new Set(), silent = net.createServer((socket) => sockets.add(socket.on("error", () => {})));
+  await new Promise((done) => silent.listen(0, "127.0.0.1", done));
+  const pool = await startPool(`auth = "any"\nserver_connect_timeout = "2s"\n[[databases]]\nname = "*"\nurl = "postgres://127.0.0.1:${silent.address().port},127.0.0.1:${postgres.port}/?sslmode=disable"\n`);
+  const wire = await Wire.login(pool.port);
+  assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  const asked = sockets.size, other = await Wire.login(pool.port);
+  await wire.rows("begin");
+  assert.deepEqual(await other.rows("select 2"), [["2"]]);
+  assert.equal(sockets.size, asked, "nobody asks who has just kept one waiting");
+  for (const socket of sockets) socket.destroy();
+  silent.close();
+  await pool.stop();
+});
+
 test("time limits: of a query, of a transaction that idles, of a login", async () => {
   const pool = await open('query_timeout = "400ms"\nidle_transaction_timeout = "400ms"\npool_size = 1');
   const slow = await Wire.login(pool.port);

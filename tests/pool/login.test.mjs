@@ -79,6 +79,14 @@ test("to the server: TLS at once with its ALPN, and the client's certificate", a
   }
   assert.equal(seen.length, 1);
   front.close();
+  // Nor does the pool go on with who does not say that it is Postgres.
+  const stranger = tls.createServer({ key: readFileSync(server.key), cert: readFileSync(server.certificate) }, (near) => near.on("error", () => {}).on("data", () => assert.fail("it was told something"))).unref();
+  await new Promise((done) => stranger.listen(0, "127.0.0.1", done));
+  const wary = await through(stranger.address().port, 'mode = "require"\ndirect = true\n'), asking = await Wire.open(wary.port);
+  asking.send(startup({ user: "postgres", database: "postgres" }));
+  assert.match(errorOf(await asking.until("E")).M, /ALPN/);
+  await wary.stop();
+  stranger.close();
   // Postgres itself, asked first, sees whose certificate it is.
   postgres.sql(`alter system set ssl_ca_file = '${ca.certificate}'`);
   postgres.sql("select pg_reload_conf()");
