@@ -310,6 +310,8 @@ void client_close(struct client *client, const struct wire_error *error);
 void client_free_closed(void);
 /* The pool ends when transactions have: those that wait for one to begin are sent away. */
 void client_refuse_waiting(void);
+/* … and it ends now: all are told. */
+void client_end_all(void);
 /* Its next query is answered with this error, which does not end the session. */
 void client_trouble(struct client *client, const struct wire_error *error);
 /* The login is through, and the session begins: appends what it is told. */

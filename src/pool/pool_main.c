@@ -500,6 +500,8 @@ int pool_main(int argc, char **argv)
                  strerror(-r));
     sandbox_install(sandbox_compile(SANDBOX_POOL));
     r = loop_run(pool_process.loop);
+    client_end_all();
+    worker_flush_all();
     uring_flush();
     return r;
 }

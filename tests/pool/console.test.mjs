@@ -378,6 +378,20 @@ test("what is kept for a user and a database is forgotten when nobody uses it", 
   await pool.stop();
 });
 
+test("who is ended amid a row does not get an error as a part of it", async () => {
+  const pool = await open();
+  const [admin, a] = [await toConsole(pool), await Wire.login(pool.port)];
+  const { id } = named(await table(admin, "show clients"), "postgres", "database");
+  a.send(query("select repeat('x', 30000000)"));
+  await new Promise((done) => a.socket.once("data", () => done(a.socket.pause())));
+  await admin.rows(`kill_client ${id}`);
+  const row = [];
+  a.socket.on("data", (chunk) => row.push(chunk)).resume();
+  await a.wait(() => a.ended);
+  assert.ok(!Buffer.concat(row).includes("57P01"));
+  await pool.stop();
+});
+
 // ---- SHUTDOWN ----
 
 const ended = (pool) => pool.weir.exited.then(({ code }) => assert.equal(code, 0));
@@ -462,10 +476,10 @@ test("SHUTDOWN WAIT_FOR_SERVERS waits for sessions that keep a connection; SIGTE
   a.close();
   await ended(pool);
   const other = await open('pool_mode = "session"');
-  const b = await Wire.login(other.port);
+  const [b, idle] = [await Wire.login(other.port), await Wire.login(other.port)];
   await b.rows("select 1");
   assert.equal((await other.stop("SIGTERM")).code, 0);
-  await eventually(() => assert.ok(b.ended));
+  for (const each of [b, idle]) assert.equal(errorOf(await each.wait(() => each.ended)).C, "57P01");
 });
 
 test("a pool that is told to stop refuses new transactions, so that it can", async () => {
