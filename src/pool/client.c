@@ -560,7 +560,8 @@ void client_run(struct client *client)
         end_terminated(client);
         return;
     }
-    if (client->broken || (client->state == CLIENT_WAITING && client->stream.hung_up)) {
+    bool waits = client->state == CLIENT_WAITING || client->awaits_listen;
+    if (client->broken || (waits && client->stream.hung_up)) {
         client_close(client, NULL);
         return;
     }

@@ -517,21 +517,25 @@ void listen_lost(struct server *server)
             pool->database_name);
 }
 
+void listen_give_up(struct client *client, const struct wire_error *error)
+{
+    struct subscription **place = find_subscription(client, client->awaits_listen->name);
+    if (!(*place)->told) /* else it listens since an earlier LISTEN */
+        drop_subscription(client, place);
+    refuse(client, error);
+}
+
 /* Those who wait for it for longer than the limit (0: all). It goes with the last of them. */
 static void refuse_channel(struct channel *channel, const struct wire_error *error,
                            int64_t limit_ms)
 {
     struct link *link = channel->active ? NULL : list_first(&channel->subscriptions), *next;
     for (; link; link = next) {
-        struct subscription *subscription = CONTAINER_OF(link, struct subscription, link);
-        struct client *client = subscription->client;
+        struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
         next = list_next(&channel->subscriptions, link);
-        if (client->awaits_listen != channel ||
-            (limit_ms > 0 && !pool_passed(client->since_us, limit_ms)))
-            continue;
-        if (!subscription->told) /* else it listens since an earlier LISTEN */
-            drop_subscription(client, find_subscription(client, channel->name));
-        refuse(client, error);
+        if (client->awaits_listen == channel &&
+            (limit_ms == 0 || pool_passed(client->since_us, limit_ms)))
+            listen_give_up(client, error);
     }
 }
 

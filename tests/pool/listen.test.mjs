@@ -480,6 +480,29 @@ test("who was refused a LISTEN does not listen", { timeout: 60000 * patience }, 
   await pool.stop();
 });
 
+test("whose LISTEN is not answered yet may cancel it, or leave", { timeout: 60000 * patience }, async () => {
+  const gate = await startGate();
+  const pool = await openGate(gate, 2);
+  const admin = await administrator(pool);
+  const [cancels, leaves, extended] = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+  gate.held = /LISTEN/;
+  for (const wire of [cancels, leaves]) wire.send(query("listen slow"));
+  extended.send(parse("", "listen slow"), bind(), execute(), sync());
+  await eventually(() => assert.equal(gate.waiting.length, 1));
+  await Wire.cancel(pool.port, cancels.key);
+  assert.equal(errorOf(await cancels.until("Z")).C, "57014");
+  assert.deepEqual(await cancels.rows("select 1"), [["1"]]);
+  leaves.close();
+  const clients = async () => (await admin.rows("show clients")).filter((row) => row[2] === "postgres").length;
+  await eventually(async () => assert.equal(await clients(), 2));
+  await Wire.cancel(pool.port, extended.key); // its server listens instead: it may be too late
+  assert.match((await extended.until("Z")).map(({ type }) => type).join(""), /^12.Z$/);
+  gate.waiting[0].release();
+  postgres.sql("notify slow, 'heard'");
+  assert.deepEqual((await cancels.query("select 1")).map(({ type }) => type).join(""), "TDCZ");
+  await pool.stop("SIGKILL");
+});
+
 test("a listening connection that does not come about is nobody else's failure", { timeout: 60000 * patience }, async () => {
   const gate = await startGate();
   const pool = await openGate(gate, 1);
