@@ -502,9 +502,10 @@ static ssize_t ask_cache(struct client *client)
 }
 
 static const struct wire_error admin_shutdown = {
-    "57P01", "terminating connection due to administrator command", NULL, NULL, NULL};
+    "57P01", "terminating connection due to administrator command", NULL, "Connect anew.", NULL};
 static const struct wire_error shutting_down = {
-    "57P01", "server shutting down: no transaction begins any more", NULL, NULL, NULL};
+    "57P01", "server shutting down: no transaction begins any more", NULL,
+    "Connect anew when the pool has started again.", NULL};
 
 static bool takes_no_transaction(void)
 {

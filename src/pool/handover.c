@@ -11,6 +11,7 @@
 #include "forward.h"
 #include "ipc.h"
 #include "log.h"
+#include "reload.h"
 #include "tls.h"
 #include "worker.h"
 
@@ -175,8 +176,6 @@ static bool fill(struct client *client, struct slice rest)
 
 static void take_client(struct ipc_message *message)
 {
-    static const struct wire_error gone = {"57P01", "the database is not served any more", NULL,
-                                           NULL, NULL};
     if (message->fds_count != 1)
         return;
     struct client *client = client_resume(message->fds[0]);
@@ -186,7 +185,7 @@ static void take_client(struct ipc_message *message)
     pool_process.taken_over++;
     taken++;
     if (!fill(client, (struct slice){message->payload, message->bytes})) {
-        client_close(client, &gone);
+        client_close(client, &reload_removed);
     } else {
         stream_hasten(&client->stream, pool_process.loop);
         pool_again(client); /* it may have asked already */

@@ -550,8 +550,10 @@ static void refuse_waiting(struct pool *pool, const struct wire_error *error, in
 void listen_unreachable(struct pool *pool, const char *why)
 {
     pool->listen_us = pool_now() + pool_retry_delay_us(++pool->listen_failures, false);
+    const struct wire_error error = {"08006", "cannot listen", why,
+                                     "LISTEN again when the database can be reached.", NULL};
     if (!pool->listener)
-        refuse_waiting(pool, &(struct wire_error){"08006", "cannot listen", why, NULL}, 0);
+        refuse_waiting(pool, &error, 0);
 }
 
 /* Why the one that listens is not needed; NULL: it is. */

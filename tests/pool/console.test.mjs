@@ -234,6 +234,7 @@ test("DISABLE refuses who comes, ENABLE lets in again", async () => {
   const error = errorOf(await refused.until("E"));
   assert.equal(error.C, "57P03");
   assert.match(error.M, /database "postgres" is disabled/);
+  assert.match(error.H, /ENABLE/);
   assert.deepEqual(await a.rows("select 1"), [["1"]]);
   await admin.rows("reload");
   const still = await Wire.open(pool.port);
@@ -412,7 +413,9 @@ test("SHUTDOWN WAIT_FOR_SERVERS ends when transactions have, and lets none begin
   waiting.send(query("select 'never'"));
   await sleep(100);
   await admin.rows("shutdown wait_for_servers");
-  assert.equal(errorOf(await waiting.until("E")).C, "57P01");
+  const told = errorOf(await waiting.until("E"));
+  assert.equal(told.C, "57P01");
+  assert.match(told.H, /started again/);
   assert.deepEqual(await a.rows("select 1"), [["1"]]);
   b.send(query("select 2"));
   assert.equal(errorOf(await b.until("E")).C, "57P01");
@@ -441,7 +444,9 @@ test("while it shuts down the console is reached by the unix socket, and nothing
   await assert.rejects(Wire.open(pool.port));
   const refused = await Wire.open(socket);
   refused.send(startup({ user: "postgres", database: "postgres" }));
-  assert.equal(errorOf(await refused.until("E")).C, "57P01");
+  const told = errorOf(await refused.until("E"));
+  assert.equal(told.C, "57P01");
+  assert.match(told.H, /started again/);
   const late = await Wire.login(socket, { database: "pgbouncer", user: "pgbouncer" });
   assert.equal((await late.rows("show version")).length, 1);
   assert.equal((await table(late, "show clients")).filter(({ database: of }) => of === "postgres").length, 1);
@@ -479,7 +484,10 @@ test("SHUTDOWN WAIT_FOR_SERVERS waits for sessions that keep a connection; SIGTE
   const [b, idle] = [await Wire.login(other.port), await Wire.login(other.port)];
   await b.rows("select 1");
   assert.equal((await other.stop("SIGTERM")).code, 0);
-  for (const each of [b, idle]) assert.equal(errorOf(await each.wait(() => each.ended)).C, "57P01");
+  for (const each of [b, idle]) {
+    const { C, H } = errorOf(await each.wait(() => each.ended));
+    assert.deepEqual([C, H], ["57P01", "Connect anew."]);
+  }
 });
 
 test("a pool that is told to stop refuses new transactions, so that it can", async () => {
