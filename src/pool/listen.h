@@ -10,6 +10,7 @@
 #define WEIR_POOL_LISTEN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "slice.h"
 
@@ -20,6 +21,10 @@ struct pool;
 struct server;
 struct wire_error;
 
+enum { CLIENT_CHANNELS_MAX = 4096 };
+
+/* Of all channels, and who listens to them. */
+uint64_t listen_bytes(void);
 /* A simple query. True: it was LISTEN or UNLISTEN alone, and is answered when it holds; until then
  * the client is not read from (client->awaits_listen). */
 bool listen_query(struct client *client, struct slice text);

@@ -84,6 +84,7 @@ struct client {
     uint32_t skip;           /* bytes of a message that go on as they are */
     uint32_t in_bytes;       /* of `in`, as they count in pool_process.in_bytes */
     uint32_t unnamed_serial; /* counts changes of the unnamed statement */
+    uint32_t channels_count; /* of subscriptions */
     uint32_t late_bytes;     /* of notifications, since none was late any more */
     enum client_state state;
     bool drop_skipped : 1;     /* … or go nowhere */

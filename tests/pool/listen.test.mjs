@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import net from "node:net";
 import { before, test } from "node:test";
 
-import { Wire, bind, database, describe, errorOf, eventually, execute, flush, parse, patience, query, sleep, startPool, startPostgres, startRelay, sync } from "./lib.mjs";
+import { Wire, bind, database, describe, errorFields, errorOf, eventually, execute, flush, parse, patience, query, sleep, startPool, startPostgres, startRelay, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -477,6 +477,31 @@ test("who was refused a LISTEN does not listen", { timeout: 60000 * patience }, 
     postgres.sql("notify slow, 'again'");
     assert.ok((await refused.wait((messages) => messages.some(({ type }) => type === "A"), 300)).length > 0);
   });
+  await pool.stop();
+});
+
+test("a session listens to 4,096 channels at most, and they count as what clients make the pool keep", { timeout: 60000 * patience }, async () => {
+  const pool = await open("pool_size = 2\nclients_bytes_max = \"1MB\"");
+  const [wire, other] = await Promise.all([1, 2].map(() => Wire.login(pool.port)));
+  const listen = async (of, prefix, count) => {
+    of.send(...Array.from({ length: count }, (_, i) => query(`listen ${prefix}${i}`)));
+    return (await of.until("Z", count)).filter(({ type }) => type === "E").map(({ body }) => errorFields(body));
+  };
+  assert.deepEqual(await listen(wire, "c", 4096), []);
+  const [refused] = await listen(wire, "more", 1);
+  assert.equal(refused.C, "53400");
+  assert.match(refused.H, /UNLISTEN/);
+  wire.send(parse("", "listen more"), bind(), execute(), sync());
+  assert.equal(errorOf(await wire.until("Z")).C, "53400");
+  await wire.rows("listen c7");
+  await wire.rows("unlisten c8");
+  await wire.rows("listen more");
+  postgres.sql("notify more, 'heard'; notify c4095, 'too'");
+  assert.deepEqual((await wire.until("A", 2)).map(notification).sort(), ["c4095: too", "more: heard"]);
+  const beyond = await listen(other, "d", 4096);
+  assert.ok(beyond.length > 0 && beyond.every(({ C, H }) => C === "53200" && /LISTEN to less/.test(H)));
+  wire.close();
+  await eventually(async () => assert.deepEqual(await listen(other, "e", 1000), []));
   await pool.stop();
 });
 
