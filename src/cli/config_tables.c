@@ -351,8 +351,8 @@ static const struct config_key pool_keys[] = {
      "Their texts together"},
     {"clients_bytes_max", CONFIG_SIZE, MB, 1024 * GB, "256MB", "clients_bytes_max",
      "What all clients together may make the pool keep: texts of prepared statements, messages that "
-     "have not come as a whole, and parameters that are set; beyond it error 53200, and a `SET` "
-     "pins"},
+     "have not come as a whole, parameters that are set, and channels that are listened to; beyond "
+     "it error 53200, and a `SET` pins"},
     {"ignore_startup_parameters", CONFIG_STRINGS, 0, 0, NULL, "ignore_startup_parameters",
      "Startup parameters of clients that are left out"},
     {"metrics_listen", CONFIG_STRING, 0, 0, NULL, NULL,

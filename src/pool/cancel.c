@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "handover.h"
+#include "listen.h"
 #include "log.h"
 #include "pool.h"
 #include "tls.h"
@@ -176,10 +177,12 @@ void cancel_for(uint32_t number, uint32_t key)
 
 void cancel_of_client(struct client *client)
 {
-    if (client->state == CLIENT_WAITING || client->awaited)
-        client_stop_waiting(
-            client,
-            &(struct wire_error){"57014", "canceling statement due to user request", NULL, NULL});
+    static const struct wire_error canceled = {"57014", "canceling statement due to user request",
+                                               NULL, NULL, NULL};
+    if (client->awaits_listen)
+        listen_give_up(client, &canceled);
+    else if (client->state == CLIENT_WAITING || client->awaited)
+        client_stop_waiting(client, &canceled);
     else if (client->server && (client->server->expect.count > 0 || client->pool->replication))
         cancel_query(client->server);
 }

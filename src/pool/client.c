@@ -209,6 +209,12 @@ static void leave(struct client *client)
         client->tally->clients -= !own;
 }
 
+/* It would take an error for a part of the row that it is being sent. */
+static bool is_amid_row(const struct client *client)
+{
+    return client->server && client->server->skip > 0 && !client->server->drop_skipped;
+}
+
 void client_close(struct client *client, const struct wire_error *error)
 {
     if (client->closed)
@@ -221,7 +227,8 @@ void client_close(struct client *client, const struct wire_error *error)
         log_end(client, error->message); /* first: who is told may look for it there */
         if (pool_process.config->log_errors)
             log_info("client %" PRIu64 ": %s: %s", client->id, error->sqlstate, error->message);
-        client_send_buffer(client, &out);
+        if (!is_amid_row(client))
+            client_send_buffer(client, &out);
         if (client->server)
             server_lose_client(client->server);
         /* What it has not taken yet follows, unless it never reads: the tick ends that. */
@@ -495,9 +502,10 @@ static ssize_t ask_cache(struct client *client)
 }
 
 static const struct wire_error admin_shutdown = {
-    "57P01", "terminating connection due to administrator command", NULL, NULL, NULL};
+    "57P01", "terminating connection due to administrator command", NULL, "Connect anew.", NULL};
 static const struct wire_error shutting_down = {
-    "57P01", "server shutting down: no transaction begins any more", NULL, NULL, NULL};
+    "57P01", "server shutting down: no transaction begins any more", NULL,
+    "Connect anew when the pool has started again.", NULL};
 
 static bool takes_no_transaction(void)
 {
@@ -512,6 +520,17 @@ void client_refuse_waiting(void)
         next = list_next(&pool_process.clients, link);
         if (client->state == CLIENT_WAITING)
             client_close(client, &shutting_down);
+    }
+}
+
+void client_end_all(void)
+{
+    struct link *link = list_first(&pool_process.clients), *next;
+    for (; link; link = next) {
+        struct client *client = CONTAINER_OF(link, struct client, link);
+        next = list_next(&pool_process.clients, link);
+        if (!own_is(client))
+            client_close(client, &admin_shutdown);
     }
 }
 
@@ -542,7 +561,8 @@ void client_run(struct client *client)
         end_terminated(client);
         return;
     }
-    if (client->broken || (client->state == CLIENT_WAITING && client->stream.hung_up)) {
+    bool waits = client->state == CLIENT_WAITING || client->awaits_listen;
+    if (client->broken || (waits && client->stream.hung_up)) {
         client_close(client, NULL);
         return;
     }

@@ -15,7 +15,8 @@ enum {
 const struct wire_error forward_no_memory = {
     "53200", "clients make the pool keep as much as they may",
     "clients_bytes_max is reached, by all clients together.",
-    "Send smaller messages, prepare fewer statements, or raise clients_bytes_max.", NULL};
+    "Send smaller messages, prepare fewer statements, LISTEN to less, or raise clients_bytes_max.",
+    NULL};
 
 static const struct wire_error protocol_violation = {
     "08P01", "the message does not follow the protocol", NULL, NULL};

@@ -594,6 +594,8 @@ static bool perform(const struct message *message, const struct statement *comma
             tag = "DEALLOCATE";
     } else if ((command->traits & (TRAIT_LISTEN | TRAIT_UNLISTEN)) && !client->listen_refused &&
                message_may_listen(message)) {
+        if (message_refuse_listen(message, EXPECT_EXECUTE, text))
+            return true;
         tag = listen_command(client, text);
     }
     client->listen_refused = client->listen_refused && client->awaits_listen;

@@ -263,6 +263,20 @@ bool message_may_listen(const struct message *message)
             slice_equal_nocase(params_get(client->params, encoding), params_get(usual, encoding)));
 }
 
+bool message_refuse_listen(const struct message *message, enum expect_kind kind, struct slice text)
+{
+    static const struct wire_error too_many = {
+        "53400", "this session listens to too many channels", "They are 4,096.",
+        "UNLISTEN what is not needed, or tell what happened by payloads of fewer channels.", NULL};
+    struct client *client = message->client;
+    char name[64];
+    bool may = client->channels_count < CLIENT_CHANNELS_MAX;
+    if (traits_listen(text, name) != 'L' || listen_has(client, text) || (may && !pool_is_full()))
+        return false;
+    message_refuse(message, kind, may ? &forward_no_memory : &too_many);
+    return true;
+}
+
 bool message_listens_already(const struct message *message, struct slice text, bool simple)
 {
     if (!message->client->pinned || message->server->status == 'E' ||

@@ -55,6 +55,8 @@ void message_refuse_channels(const struct message *message, enum expect_kind kin
 /* May the pool listen for it? Outside of a transaction; in one, what it asks for holds at its end
  * and may come to nothing. And the listening connection's notifications are in its own encoding. */
 bool message_may_listen(const struct message *message);
+/* A channel more than it may have, or than there is room for? True: it was refused. */
+bool message_refuse_listen(const struct message *message, enum expect_kind kind, struct slice text);
 /* A client that is pinned listens on its own server, but not twice to what it listened to before.
  * True: it was answered. */
 bool message_listens_already(const struct message *message, struct slice text, bool simple);

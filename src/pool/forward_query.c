@@ -66,7 +66,7 @@ static bool perform_query(const struct message *message, struct slice text, unsi
     if (message->server->batch_open)
         return false;
     if ((traits & (TRAIT_LISTEN | TRAIT_UNLISTEN)) && message_may_listen(message) &&
-        listen_query(message->client, text))
+        (message_refuse_listen(message, EXPECT_QUERY, text) || listen_query(message->client, text)))
         return true;
     return ((traits & TRAIT_DEALLOCATE) && deallocate_ours(message, text)) ||
            ((traits & TRAIT_LISTEN) && message_listens_already(message, text, true));

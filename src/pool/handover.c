@@ -11,6 +11,7 @@
 #include "forward.h"
 #include "ipc.h"
 #include "log.h"
+#include "reload.h"
 #include "tls.h"
 #include "worker.h"
 
@@ -175,8 +176,6 @@ static bool fill(struct client *client, struct slice rest)
 
 static void take_client(struct ipc_message *message)
 {
-    static const struct wire_error gone = {"57P01", "the database is not served any more", NULL,
-                                           NULL, NULL};
     if (message->fds_count != 1)
         return;
     struct client *client = client_resume(message->fds[0]);
@@ -186,25 +185,32 @@ static void take_client(struct ipc_message *message)
     pool_process.taken_over++;
     taken++;
     if (!fill(client, (struct slice){message->payload, message->bytes})) {
-        client_close(client, &gone);
+        client_close(client, &reload_removed);
     } else {
         stream_hasten(&client->stream, pool_process.loop);
         pool_again(client); /* it may have asked already */
     }
 }
 
-/* What clients proved of themselves, which logs in to databases. */
+/* What clients proved of themselves, which logs in to databases; an older process sends no
+ * password. */
 static void take_keys(const struct ipc_message *message)
 {
-    struct slice rest = {message->payload, message->bytes}, database, user;
+    struct slice rest = {message->payload, message->bytes}, database, user, password;
     struct scram_keys keys;
     if (!wire_take_text(&rest, &database) || !wire_take_text(&rest, &user) ||
-        rest.len != sizeof(keys))
+        rest.len < sizeof(keys))
         return;
-    const struct database_config *config = config_database(pool_process.config, database.ptr);
     memcpy(&keys, rest.ptr, sizeof(keys));
-    if (config)
-        credentials_learn(lend_pool(config, database.ptr, user.ptr)->credentials, &keys);
+    rest.ptr += sizeof(keys);
+    rest.len -= sizeof(keys);
+    const struct database_config *config = config_database(pool_process.config, database.ptr);
+    if (config) {
+        struct credentials *known = lend_pool(config, database.ptr, user.ptr)->credentials;
+        credentials_learn(known, &keys);
+        if (wire_take_text(&rest, &password))
+            credentials_learn_password(known, password.ptr);
+    }
     secret_wipe(&keys, sizeof(keys));
 }
 
@@ -293,11 +299,15 @@ void handover_cancel(uint32_t number, uint32_t key)
 static void give_keys(const struct pool *pool)
 {
     AUTO_BUFFER out = {0};
-    if (pool->credentials->password || !pool->credentials->keys.has_client_key)
+    const struct credentials *known = pool->credentials;
+    if (!known->learned && (known->password || !known->keys.has_client_key))
         return;
+    (void)buffer_reserve(&out, IPC_PAYLOAD_BYTES_MAX); /* what is secret is not moved */
     wire_text(&out, pool->database_name);
     wire_text(&out, pool->user);
-    buffer_append(&out, &pool->credentials->keys, sizeof(pool->credentials->keys));
+    buffer_append(&out, &known->keys, sizeof(known->keys));
+    if (known->learned)
+        wire_text(&out, known->password);
     struct slice all = buffer_slice(&out);
     (void)ipc_send(source.fd, MESSAGE_KEYS, all.ptr, (uint32_t)all.len, NULL, 0);
     secret_wipe(out.data, out.cap);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "hash.h"
 #include "log.h"
 #include "metrics.h"
 #include "own.h"
@@ -13,6 +14,7 @@
 #include "traits.h"
 
 enum {
+    BUCKETS_FIRST = 64, /* a power of two, as each that follows */
     LATE_BYTES_MAX = 8 * 1024 * 1024,
     MARK_US_MAX = 2000000, /* the old connection does not hear it: it is of another server */
     HEIR_US_MAX = 3000000, /* between two answers: else it is given up */
@@ -28,13 +30,27 @@ struct subscription {
 };
 
 struct channel {
-    struct channel *next; /* of its pool */
+    struct channel *next, **place; /* of its pool; what leads to it there */
+    struct channel *next_in_bucket;
+    struct pool *pool;
     struct list subscriptions;
     bool active;    /* the connection listens */
     bool inherited; /* … and its heir does */
     bool held;      /* … or one has: who subscribes was told that it holds */
     char name[64];
 };
+
+/* Those of all pools. */
+static struct {
+    struct channel **buckets;
+    uint32_t cap, count;
+    uint64_t key, bytes; /* bytes: of subscriptions, too */
+} table;
+
+uint64_t listen_bytes(void)
+{
+    return table.bytes;
+}
 
 /* ---- answers ---- */
 
@@ -78,12 +94,43 @@ static void refuse(struct client *client, const struct wire_error *error)
 
 /* ---- channels ---- */
 
-static struct channel *find_channel(struct pool *pool, const char *name)
+static struct channel **bucket_of(const struct pool *pool, const char *name)
 {
-    struct channel *channel = pool->channels;
-    while (channel && strcmp(channel->name, name) != 0)
-        channel = channel->next;
+    uint64_t hash = hash_bytes(table.key ^ (uintptr_t)pool, slice_of(name));
+    return &table.buckets[hash & (table.cap - 1)];
+}
+
+static struct channel *find_channel(const struct pool *pool, const char *name)
+{
+    struct channel *channel = table.cap > 0 ? *bucket_of(pool, name) : NULL;
+    while (channel && (channel->pool != pool || strcmp(channel->name, name) != 0))
+        channel = channel->next_in_bucket;
     return channel;
+}
+
+static void insert(struct channel *channel)
+{
+    struct channel **bucket = bucket_of(channel->pool, channel->name);
+    channel->next_in_bucket = *bucket;
+    *bucket = channel;
+}
+
+static void make_room(void)
+{
+    struct channel **old = table.buckets;
+    uint32_t old_cap = table.cap;
+    if (table.count < old_cap)
+        return;
+    if (!old && getrandom(&table.key, sizeof(table.key), 0) != sizeof(table.key))
+        abort();
+    table.cap = old ? old_cap * 2 : BUCKETS_FIRST;
+    table.buckets = xcalloc(table.cap, sizeof(*table.buckets));
+    for (uint32_t i = 0; i < old_cap; i++)
+        for (struct channel *channel = old[i], *next; channel; channel = next) {
+            next = channel->next_in_bucket;
+            insert(channel);
+        }
+    free(old);
 }
 
 static struct channel *add_channel(struct pool *pool, const char *name)
@@ -91,8 +138,29 @@ static struct channel *add_channel(struct pool *pool, const char *name)
     struct channel *channel = xcalloc(1, sizeof(*channel));
     (void)snprintf(channel->name, sizeof(channel->name), "%s", name);
     list_init(&channel->subscriptions);
+    channel->pool = pool;
+    channel->place = &pool->channels;
     channel->next = pool->channels;
+    if (channel->next)
+        channel->next->place = &channel->next;
+    make_room();
+    insert(channel);
+    table.count++;
+    table.bytes += sizeof(*channel);
     return pool->channels = channel;
+}
+
+static void unlink_channel(struct channel *channel)
+{
+    struct channel **bucket = bucket_of(channel->pool, channel->name);
+    while (*bucket != channel)
+        bucket = &(*bucket)->next_in_bucket;
+    *bucket = channel->next_in_bucket;
+    *channel->place = channel->next;
+    if (channel->next)
+        channel->next->place = channel->place;
+    table.count--;
+    table.bytes -= sizeof(*channel);
 }
 
 static bool is_up(const struct server *server)
@@ -121,10 +189,7 @@ static void tell_listen(struct pool *pool, const char *name)
 
 static void drop_channel(struct pool *pool, struct channel *channel)
 {
-    struct channel **place = &pool->channels;
-    while (*place != channel)
-        place = &(*place)->next;
-    *place = channel->next;
+    unlink_channel(channel);
     tell_one(pool->listener, "UNLISTEN", channel->name);
     tell_one(pool->heir, "UNLISTEN", channel->name);
     free(channel);
@@ -137,6 +202,8 @@ static void drop_subscription(struct client *client, struct subscription **place
     *place = subscription->next;
     list_remove(&channel->subscriptions, &subscription->link);
     free(subscription);
+    client->channels_count--;
+    table.bytes -= sizeof(*subscription);
     if (client->pool->listener)
         client->pool->listener->used_us = pool_now();
     if (channel->subscriptions.count == 0)
@@ -164,6 +231,8 @@ static void subscribe(struct client *client, const char *name)
     made->channel = channel;
     made->next = client->subscriptions;
     client->subscriptions = made;
+    client->channels_count++;
+    table.bytes += sizeof(*made);
     list_push_back(&channel->subscriptions, &made->link);
 }
 
@@ -517,21 +586,25 @@ void listen_lost(struct server *server)
             pool->database_name);
 }
 
+void listen_give_up(struct client *client, const struct wire_error *error)
+{
+    struct subscription **place = find_subscription(client, client->awaits_listen->name);
+    if (!(*place)->told) /* else it listens since an earlier LISTEN */
+        drop_subscription(client, place);
+    refuse(client, error);
+}
+
 /* Those who wait for it for longer than the limit (0: all). It goes with the last of them. */
 static void refuse_channel(struct channel *channel, const struct wire_error *error,
                            int64_t limit_ms)
 {
     struct link *link = channel->active ? NULL : list_first(&channel->subscriptions), *next;
     for (; link; link = next) {
-        struct subscription *subscription = CONTAINER_OF(link, struct subscription, link);
-        struct client *client = subscription->client;
+        struct client *client = CONTAINER_OF(link, struct subscription, link)->client;
         next = list_next(&channel->subscriptions, link);
-        if (client->awaits_listen != channel ||
-            (limit_ms > 0 && !pool_passed(client->since_us, limit_ms)))
-            continue;
-        if (!subscription->told) /* else it listens since an earlier LISTEN */
-            drop_subscription(client, find_subscription(client, channel->name));
-        refuse(client, error);
+        if (client->awaits_listen == channel &&
+            (limit_ms == 0 || pool_passed(client->since_us, limit_ms)))
+            listen_give_up(client, error);
     }
 }
 
@@ -546,8 +619,10 @@ static void refuse_waiting(struct pool *pool, const struct wire_error *error, in
 void listen_unreachable(struct pool *pool, const char *why)
 {
     pool->listen_us = pool_now() + pool_retry_delay_us(++pool->listen_failures, false);
+    const struct wire_error error = {"08006", "cannot listen", why,
+                                     "LISTEN again when the database can be reached.", NULL};
     if (!pool->listener)
-        refuse_waiting(pool, &(struct wire_error){"08006", "cannot listen", why, NULL}, 0);
+        refuse_waiting(pool, &error, 0);
 }
 
 /* Why the one that listens is not needed; NULL: it is. */

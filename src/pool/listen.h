@@ -10,6 +10,7 @@
 #define WEIR_POOL_LISTEN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "slice.h"
 
@@ -18,7 +19,12 @@ struct client;
 struct expected;
 struct pool;
 struct server;
+struct wire_error;
 
+enum { CLIENT_CHANNELS_MAX = 4096 };
+
+/* Of all channels, and who listens to them. */
+uint64_t listen_bytes(void);
 /* A simple query. True: it was LISTEN or UNLISTEN alone, and is answered when it holds; until then
  * the client is not read from (client->awaits_listen). */
 bool listen_query(struct client *client, struct slice text);
@@ -34,6 +40,8 @@ void listen_append_channels(const struct client *client, struct buffer *sql);
  * transaction, and not if that comes to nothing. */
 void listen_note(struct client *client, struct slice text);
 void listen_settle(struct client *client, bool committed);
+/* A client whose LISTEN does not hold yet (awaits_listen) does not wait any more. */
+void listen_give_up(struct client *client, const struct wire_error *error);
 /* The client leaves, or says DISCARD ALL. */
 void listen_forget(struct client *client);
 /* Its subscriptions go over to another pool, which is its own afterwards. Nothing of them waits. */

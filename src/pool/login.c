@@ -99,6 +99,10 @@ static const char *hint_for(const char *sqlstate)
                   "others."},
         {"28P01", "It is the pool that asks for it: its users are in users, users_file or "
                   "auth_query."},
+        {"08006",
+         "Log in again when the database that auth_query asks can be reached and answers."},
+        {"57P01", "Log in again when the pool has started again."},
+        {"57P03", "ENABLE on the pool's console lets clients in again."},
         {"53300", "Close connections, or raise the limit in the pool's configuration."},
     };
     for (size_t i = 0; i < ARRAY_LEN(hints); i++)

@@ -246,7 +246,8 @@ void metrics_write(struct buffer *out)
     for (size_t i = 0; i < ARRAY_LEN(gauges); i++)
         write_gauge(out, &gauges[i]);
     head(out, "weir_pool_clients_bytes", "gauge",
-         "Texts of statements and begun messages, of all clients (clients_bytes_max).");
+         "Texts of statements, begun messages, parameters and channels, of all clients "
+         "(clients_bytes_max).");
     buffer_printf(out, "weir_pool_clients_bytes %" PRIu64 "\n", pool_kept_bytes());
     for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
         head(out, counters[i].name, "counter", counters[i].help);

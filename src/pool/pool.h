@@ -84,6 +84,7 @@ struct client {
     uint32_t skip;           /* bytes of a message that go on as they are */
     uint32_t in_bytes;       /* of `in`, as they count in pool_process.in_bytes */
     uint32_t unnamed_serial; /* counts changes of the unnamed statement */
+    uint32_t channels_count; /* of subscriptions */
     uint32_t late_bytes;     /* of notifications, since none was late any more */
     enum client_state state;
     bool drop_skipped : 1;     /* … or go nowhere */
@@ -312,6 +313,8 @@ void client_close(struct client *client, const struct wire_error *error);
 void client_free_closed(void);
 /* The pool ends when transactions have: those that wait for one to begin are sent away. */
 void client_refuse_waiting(void);
+/* … and it ends now: all are told. */
+void client_end_all(void);
 /* Its next query is answered with this error, which does not end the session. */
 void client_trouble(struct client *client, const struct wire_error *error);
 /* The login is through, and the session begins: appends what it is told. */

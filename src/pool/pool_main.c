@@ -25,6 +25,7 @@
 #include "handover.h"
 #include "ipc.h"
 #include "json_wipe.h"
+#include "listen.h"
 #include "log.h"
 #include "lookup.h"
 #include "own.h"
@@ -76,7 +77,7 @@ bool pool_passed(uint64_t since_us, int64_t limit_ms)
 
 uint64_t pool_kept_bytes(void)
 {
-    return pool_process.in_bytes + statements_bytes() + params_bytes_of_all();
+    return pool_process.in_bytes + statements_bytes() + params_bytes_of_all() + listen_bytes();
 }
 
 bool pool_is_full(void)
@@ -500,6 +501,8 @@ int pool_main(int argc, char **argv)
                  strerror(-r));
     sandbox_install(sandbox_compile(SANDBOX_POOL));
     r = loop_run(pool_process.loop);
+    client_end_all();
+    worker_flush_all();
     uring_flush();
     return r;
 }

@@ -31,8 +31,8 @@ static void move_statements(struct client *client, struct statements *to)
     struct statement *unnamed = client->unnamed;
     if (!unnamed)
         return;
-    client->unnamed = statements_intern(to, (struct slice){unnamed->body, unnamed->body_bytes},
-                                        unnamed->meaning);
+    client->unnamed =
+        statements_intern(to, (struct slice){unnamed->body, unnamed->body_bytes}, unnamed->meaning);
     statement_release(&unnamed);
 }
 
@@ -58,17 +58,19 @@ static bool is_left_behind(const struct client *client)
     return client->pool && client->pool->retired && !client->pool->replication && !own_is(client);
 }
 
+const struct wire_error reload_removed = {
+    "57P01", "terminating connection: the database is not served any more", NULL,
+    "Connect to another, or add it to the pool's configuration again.", NULL};
+
 bool reload_follow(struct client *client)
 {
-    static const struct wire_error removed = {
-        "57P01", "terminating connection: the database is not served any more", NULL, NULL, NULL};
     const struct pool *from = client->pool;
     if (!is_left_behind(client))
         return true;
     const struct database_config *database =
         config_database(pool_process.config, from->database_name);
     if (!database) {
-        client_close(client, &removed);
+        client_close(client, &reload_removed);
         return false;
     }
     move(client, lend_pool(database, from->database_name,

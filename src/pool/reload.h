@@ -7,7 +7,12 @@
 
 #include <stdbool.h>
 
+#include "wire.h"
+
 struct client;
+
+/* What clients of a database that the plan has no more are told. */
+extern const struct wire_error reload_removed;
 
 /* pool_process.config is the new plan. */
 void reload_take_config(void);

@@ -235,6 +235,7 @@ test("DISABLE refuses who comes, ENABLE lets in again", async () => {
   const error = errorOf(await refused.until("E"));
   assert.equal(error.C, "57P03");
   assert.match(error.M, /database "postgres" is disabled/);
+  assert.match(error.H, /ENABLE/);
   assert.deepEqual(await a.rows("select 1"), [["1"]]);
   await admin.rows("reload");
   const still = await Wire.open(pool.port);
@@ -379,6 +380,20 @@ test("what is kept for a user and a database is forgotten when nobody uses it", 
   await pool.stop();
 });
 
+test("who is ended amid a row does not get an error as a part of it", async () => {
+  const pool = await open();
+  const [admin, a] = [await toConsole(pool), await Wire.login(pool.port)];
+  const { id } = named(await table(admin, "show clients"), "postgres", "database");
+  a.send(query("select repeat('x', 30000000)"));
+  await new Promise((done) => a.socket.once("data", () => done(a.socket.pause())));
+  await admin.rows(`kill_client ${id}`);
+  const row = [];
+  a.socket.on("data", (chunk) => row.push(chunk)).resume();
+  await a.wait(() => a.ended);
+  assert.ok(!Buffer.concat(row).includes("57P01"));
+  await pool.stop();
+});
+
 // ---- SHUTDOWN ----
 
 const ended = (pool) => pool.weir.exited.then(({ code }) => assert.equal(code, 0));
@@ -399,7 +414,9 @@ test("SHUTDOWN WAIT_FOR_SERVERS ends when transactions have, and lets none begin
   waiting.send(query("select 'never'"));
   await sleep(100);
   await admin.rows("shutdown wait_for_servers");
-  assert.equal(errorOf(await waiting.until("E")).C, "57P01");
+  const told = errorOf(await waiting.until("E"));
+  assert.equal(told.C, "57P01");
+  assert.match(told.H, /started again/);
   assert.deepEqual(await a.rows("select 1"), [["1"]]);
   b.send(query("select 2"));
   assert.equal(errorOf(await b.until("E")).C, "57P01");
@@ -428,7 +445,9 @@ test("while it shuts down the console is reached by the unix socket, and nothing
   await assert.rejects(Wire.open(pool.port));
   const refused = await Wire.open(socket);
   refused.send(startup({ user: "postgres", database: "postgres" }));
-  assert.equal(errorOf(await refused.until("E")).C, "57P01");
+  const told = errorOf(await refused.until("E"));
+  assert.equal(told.C, "57P01");
+  assert.match(told.H, /started again/);
   const late = await Wire.login(socket, { database: "pgbouncer", user: "pgbouncer" });
   assert.equal((await late.rows("show version")).length, 1);
   assert.equal((await table(late, "show clients")).filter(({ database: of }) => of === "postgres").length, 1);
@@ -463,10 +482,13 @@ test("SHUTDOWN WAIT_FOR_SERVERS waits for sessions that keep a connection; SIGTE
   a.close();
   await ended(pool);
   const other = await open('pool_mode = "session"');
-  const b = await Wire.login(other.port);
+  const [b, idle] = [await Wire.login(other.port), await Wire.login(other.port)];
   await b.rows("select 1");
   assert.equal((await other.stop("SIGTERM")).code, 0);
-  await eventually(() => assert.ok(b.ended));
+  for (const each of [b, idle]) {
+    const { C, H } = errorOf(await each.wait(() => each.ended));
+    assert.deepEqual([C, H], ["57P01", "Connect anew."]);
+  }
 });
 
 test("a pool that is told to stop refuses new transactions, so that it can", async () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import net from "node:net";
 import { before, test } from "node:test";
 
-import { Wire, bind, database, describe, errorOf, eventually, execute, flush, parse, patience, query, sleep, startPool, startPostgres, startRelay, sync } from "./lib.mjs";
+import { Wire, bind, database, describe, errorFields, errorOf, eventually, execute, flush, parse, patience, query, sleep, startPool, startPostgres, startRelay, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -478,6 +478,54 @@ test("who was refused a LISTEN does not listen", { timeout: 60000 * patience }, 
     assert.ok((await refused.wait((messages) => messages.some(({ type }) => type === "A"), 300)).length > 0);
   });
   await pool.stop();
+});
+
+test("a session listens to 4,096 channels at most, and they count as what clients make the pool keep", { timeout: 60000 * patience }, async () => {
+  const pool = await open("pool_size = 2\nclients_bytes_max = \"1MB\"");
+  const [wire, other] = await Promise.all([1, 2].map(() => Wire.login(pool.port)));
+  const listen = async (of, prefix, count) => {
+    of.send(...Array.from({ length: count }, (_, i) => query(`listen ${prefix}${i}`)));
+    return (await of.until("Z", count)).filter(({ type }) => type === "E").map(({ body }) => errorFields(body));
+  };
+  assert.deepEqual(await listen(wire, "c", 4096), []);
+  const [refused] = await listen(wire, "more", 1);
+  assert.equal(refused.C, "53400");
+  assert.match(refused.H, /UNLISTEN/);
+  wire.send(parse("", "listen more"), bind(), execute(), sync());
+  assert.equal(errorOf(await wire.until("Z")).C, "53400");
+  await wire.rows("listen c7");
+  await wire.rows("unlisten c8");
+  await wire.rows("listen more");
+  postgres.sql("notify more, 'heard'; notify c4095, 'too'");
+  assert.deepEqual((await wire.until("A", 2)).map(notification).sort(), ["c4095: too", "more: heard"]);
+  const beyond = await listen(other, "d", 4096);
+  assert.ok(beyond.length > 0 && beyond.every(({ C, H }) => C === "53200" && /LISTEN to less/.test(H)));
+  wire.close();
+  await eventually(async () => assert.deepEqual(await listen(other, "e", 1000), []));
+  await pool.stop();
+});
+
+test("whose LISTEN is not answered yet may cancel it, or leave", { timeout: 60000 * patience }, async () => {
+  const gate = await startGate();
+  const pool = await openGate(gate, 2);
+  const admin = await administrator(pool);
+  const [cancels, leaves, extended] = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+  gate.held = /LISTEN/;
+  for (const wire of [cancels, leaves]) wire.send(query("listen slow"));
+  extended.send(parse("", "listen slow"), bind(), execute(), sync());
+  await eventually(() => assert.equal(gate.waiting.length, 1));
+  await Wire.cancel(pool.port, cancels.key);
+  assert.equal(errorOf(await cancels.until("Z")).C, "57014");
+  assert.deepEqual(await cancels.rows("select 1"), [["1"]]);
+  leaves.close();
+  const clients = async () => (await admin.rows("show clients")).filter((row) => row[2] === "postgres").length;
+  await eventually(async () => assert.equal(await clients(), 2));
+  await Wire.cancel(pool.port, extended.key); // its server listens instead: it may be too late
+  assert.match((await extended.until("Z")).map(({ type }) => type).join(""), /^12.Z$/);
+  gate.waiting[0].release();
+  postgres.sql("notify slow, 'heard'");
+  assert.deepEqual((await cancels.query("select 1")).map(({ type }) => type).join(""), "TDCZ");
+  await pool.stop("SIGKILL");
 });
 
 test("a listening connection that does not come about is nobody else's failure", { timeout: 60000 * patience }, async () => {

@@ -118,7 +118,7 @@ test("limits of clients do not concern the pool's own questions", { timeout: 600
 
 test("a question that can not be asked is told, and nobody waits for ever", { timeout: 60000 * patience }, async () => {
   const broken = await open(`auth_query = "select u, p from public.nowhere where u = $1"`);
-  const message = { code: "08006", message: "the user can not be looked up now; see the pool's log" };
+  const message = { code: "08006", message: "the user can not be looked up now; see the pool's log", hint: /auth_query/ };
   await assert.rejects(login(broken, "scram_user", "scram secret"), message);
   await broken.weir.waitFor('auth_query for user scram_user, database postgres: relation "public.nowhere" does not exist');
   const elsewhere = await open(`auth_database = "no_such_database"`);

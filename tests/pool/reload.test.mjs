@@ -154,6 +154,7 @@ test("a database that is taken away ends its clients", async () => {
   const error = errorOf(await a.until("E"));
   assert.equal(error.C, "57P01");
   assert.match(error.M, /not served any more/);
+  assert.match(error.H, /add it to the pool's configuration/);
   await b.rows("commit");
   b.send(query("select 1"));
   assert.equal(errorOf(await b.until("E")).C, "57P01");

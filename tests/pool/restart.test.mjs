@@ -148,6 +148,18 @@ test("who can not go along stays until it leaves; passwords that were only prove
   await pool.stop();
 });
 
+test("what auth_query has said of a user logs in to the database after it, too", { timeout: 60000 * patience }, async () => {
+  postgres.sql("create role asker login superuser password 'asker secret'");
+  const pool = await startPool(`auth = "md5"\nauth_user = "asker"\n[[users]]\nname = "asker"\npassword = "asker secret"\n${database(postgres)}`);
+  const { default: pg } = await import("pg");
+  const client = new pg.Client({ host: "127.0.0.1", port: pool.port, user: "md5_user", database: "postgres", password: "md5 secret" });
+  await client.connect();
+  await gone(pool, await restart(pool));
+  assert.deepEqual((await client.query("select 1 as one")).rows, [{ one: 1 }]);
+  await client.end();
+  await pool.stop();
+});
+
 test("what is paused or disabled stays it, and who waits for the end of a pause goes along", { timeout: 60000 * patience }, async () => {
   const { certificate, key } = makeCertificate(postgres.dir, "paused", "localhost");
   const pool = await startPool(
