@@ -260,7 +260,7 @@ static bool is_same(const struct request *before, const struct request *request,
 static uint64_t hash_of(const struct cache *cache, const struct request *request,
                         const struct params *params)
 {
-    uint64_t key = cache->key ^ request->statement->hash ^ request->told;
+    uint64_t key = cache->key ^ request->statement->entry.hash ^ request->told;
     key = hash_bytes(key, (struct slice){(const char *)&params, sizeof(params)});
     return hash_bytes(hash_bytes(key, slice_of(request->shape)), request->values);
 }

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "hash.h"
+#include "hash_table.h"
 #include "log.h"
 #include "metrics.h"
 #include "own.h"
@@ -14,7 +15,6 @@
 #include "traits.h"
 
 enum {
-    BUCKETS_FIRST = 64, /* a power of two, as each that follows */
     LATE_BYTES_MAX = 8 * 1024 * 1024,
     MARK_US_MAX = 2000000, /* the old connection does not hear it: it is of another server */
     HEIR_US_MAX = 3000000, /* between two answers: else it is given up */
@@ -31,7 +31,7 @@ struct subscription {
 
 struct channel {
     struct channel *next, **place; /* of its pool; what leads to it there */
-    struct channel *next_in_bucket;
+    struct hash_entry entry;
     struct pool *pool;
     struct list subscriptions;
     bool active;    /* the connection listens */
@@ -40,16 +40,12 @@ struct channel {
     char name[64];
 };
 
-/* Those of all pools. */
-static struct {
-    struct channel **buckets;
-    uint32_t cap, count;
-    uint64_t key, bytes; /* bytes: of subscriptions, too */
-} table;
+static struct hash_table channels; /* of all pools */
+static uint64_t kept_bytes;        /* of these, and of subscriptions */
 
 uint64_t listen_bytes(void)
 {
-    return table.bytes;
+    return kept_bytes;
 }
 
 /* ---- answers ---- */
@@ -94,43 +90,20 @@ static void refuse(struct client *client, const struct wire_error *error)
 
 /* ---- channels ---- */
 
-static struct channel **bucket_of(const struct pool *pool, const char *name)
+static uint64_t hash_of(const struct pool *pool, const char *name)
 {
-    uint64_t hash = hash_bytes(table.key ^ (uintptr_t)pool, slice_of(name));
-    return &table.buckets[hash & (table.cap - 1)];
+    return hash_bytes(hash_table_key(&channels) ^ (uintptr_t)pool, slice_of(name));
 }
 
 static struct channel *find_channel(const struct pool *pool, const char *name)
 {
-    struct channel *channel = table.cap > 0 ? *bucket_of(pool, name) : NULL;
-    while (channel && (channel->pool != pool || strcmp(channel->name, name) != 0))
-        channel = channel->next_in_bucket;
-    return channel;
-}
-
-static void insert(struct channel *channel)
-{
-    struct channel **bucket = bucket_of(channel->pool, channel->name);
-    channel->next_in_bucket = *bucket;
-    *bucket = channel;
-}
-
-static void make_room(void)
-{
-    struct channel **old = table.buckets;
-    uint32_t old_cap = table.cap;
-    if (table.count < old_cap)
-        return;
-    if (!old && getrandom(&table.key, sizeof(table.key), 0) != sizeof(table.key))
-        abort();
-    table.cap = old ? old_cap * 2 : BUCKETS_FIRST;
-    table.buckets = xcalloc(table.cap, sizeof(*table.buckets));
-    for (uint32_t i = 0; i < old_cap; i++)
-        for (struct channel *channel = old[i], *next; channel; channel = next) {
-            next = channel->next_in_bucket;
-            insert(channel);
-        }
-    free(old);
+    struct hash_entry *entry = hash_table_first(&channels, hash_of(pool, name));
+    for (; entry; entry = entry->next) {
+        struct channel *channel = CONTAINER_OF(entry, struct channel, entry);
+        if (channel->pool == pool && strcmp(channel->name, name) == 0)
+            return channel;
+    }
+    return NULL;
 }
 
 static struct channel *add_channel(struct pool *pool, const char *name)
@@ -143,24 +116,18 @@ static struct channel *add_channel(struct pool *pool, const char *name)
     channel->next = pool->channels;
     if (channel->next)
         channel->next->place = &channel->next;
-    make_room();
-    insert(channel);
-    table.count++;
-    table.bytes += sizeof(*channel);
+    hash_table_add(&channels, &channel->entry, hash_of(pool, name));
+    kept_bytes += sizeof(*channel);
     return pool->channels = channel;
 }
 
 static void unlink_channel(struct channel *channel)
 {
-    struct channel **bucket = bucket_of(channel->pool, channel->name);
-    while (*bucket != channel)
-        bucket = &(*bucket)->next_in_bucket;
-    *bucket = channel->next_in_bucket;
+    hash_table_remove(&channels, &channel->entry);
     *channel->place = channel->next;
     if (channel->next)
         channel->next->place = channel->place;
-    table.count--;
-    table.bytes -= sizeof(*channel);
+    kept_bytes -= sizeof(*channel);
 }
 
 static bool is_up(const struct server *server)
@@ -203,7 +170,7 @@ static void drop_subscription(struct client *client, struct subscription **place
     list_remove(&channel->subscriptions, &subscription->link);
     free(subscription);
     client->channels_count--;
-    table.bytes -= sizeof(*subscription);
+    kept_bytes -= sizeof(*subscription);
     if (client->pool->listener)
         client->pool->listener->used_us = pool_now();
     if (channel->subscriptions.count == 0)
@@ -232,7 +199,7 @@ static void subscribe(struct client *client, const char *name)
     made->next = client->subscriptions;
     client->subscriptions = made;
     client->channels_count++;
-    table.bytes += sizeof(*made);
+    kept_bytes += sizeof(*made);
     list_push_back(&channel->subscriptions, &made->link);
 }
 

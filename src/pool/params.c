@@ -5,13 +5,12 @@
 #include <ctype.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "hash.h"
+#include "hash_table.h"
 #include "traits.h"
 
 enum {
-    BUCKETS_FIRST = 256, /* a power of two, as each that follows */
     SERVERS_NAMES_MAX = 200,
     SERVERS_BYTES_MAX = 64 * 1024,
 };
@@ -21,9 +20,8 @@ struct param {
 };
 
 struct params {
-    struct params *next; /* of its bucket */
+    struct hash_entry entry;
     uint32_t references;
-    uint64_t hash;
     uint64_t meaning;
     size_t bytes;
     unsigned reading;
@@ -32,46 +30,12 @@ struct params {
     struct param list[]; /* sorted by name */
 };
 
-static struct {
-    struct params **buckets;
-    size_t buckets_count, count;
-    uint64_t bytes, key; /* of all sets; of the hash */
-} table;
-
-static struct params **bucket_of(uint64_t hash)
-{
-    return &table.buckets[hash & (table.buckets_count - 1)];
-}
-
-static void insert(struct params *set)
-{
-    struct params **bucket = bucket_of(set->hash);
-    set->next = *bucket;
-    *bucket = set;
-}
-
-/* Of as many buckets as there are sets, or nearly. */
-static void make_room(void)
-{
-    struct params **old = table.buckets;
-    size_t old_count = table.buckets_count;
-    if (table.count < old_count)
-        return;
-    if (!old && getrandom(&table.key, sizeof(table.key), 0) != sizeof(table.key))
-        abort();
-    table.buckets_count = old ? old_count * 2 : BUCKETS_FIRST;
-    table.buckets = xcalloc(table.buckets_count, sizeof(struct params *));
-    for (size_t i = 0; i < old_count; i++)
-        for (struct params *set = old[i], *next; set; set = next) {
-            next = set->next;
-            insert(set);
-        }
-    free(old);
-}
+static struct hash_table table;
+static uint64_t bytes_of_all;
 
 static uint64_t hash_of(const struct params *set)
 {
-    uint64_t hash = table.key;
+    uint64_t hash = hash_table_key(&table);
     for (size_t i = 0; i < set->count; i++)
         hash =
             hash_bytes(hash_bytes(hash, slice_of(set->list[i].name)), slice_of(set->list[i].value));
@@ -88,7 +52,7 @@ static size_t bytes_of(const struct params *set)
 
 uint64_t params_bytes_of_all(void)
 {
-    return table.bytes;
+    return bytes_of_all;
 }
 
 bool params_are_too_many(const struct params *params)
@@ -98,7 +62,7 @@ bool params_are_too_many(const struct params *params)
 
 static bool equal(const struct params *a, const struct params *b)
 {
-    if (a->hash != b->hash || a->count != b->count)
+    if (a->count != b->count)
         return false;
     for (size_t i = 0; i < a->count; i++)
         if (strcmp(a->list[i].name, b->list[i].name) != 0 ||
@@ -237,21 +201,22 @@ void params_accept(struct params *params)
 /* Takes `made` over; returns the set that is there already, or made itself. */
 static struct params *intern(struct params *made)
 {
-    make_room();
-    made->hash = hash_of(made);
-    for (struct params *set = *bucket_of(made->hash); set; set = set->next)
-        if (equal(set, made)) {
+    uint64_t hash = hash_of(made);
+    struct hash_entry *entry = hash_table_first(&table, hash);
+    for (; entry; entry = entry->next) {
+        struct params *set = CONTAINER_OF(entry, struct params, entry);
+        if (entry->hash == hash && equal(set, made)) {
             destroy(made);
             return params_hold(set);
         }
+    }
     made->references = 1;
     made->meaning = meaning_of(made);
     made->reading = reading_of(made);
     made->temporary = traits_path_is_temporary(params_get(made, "search_path"));
     made->bytes = bytes_of(made);
-    insert(made);
-    table.count++;
-    table.bytes += made->bytes;
+    hash_table_add(&table, &made->entry, hash);
+    bytes_of_all += made->bytes;
     return made;
 }
 
@@ -271,12 +236,8 @@ void params_release(struct params **params)
     struct params *set = TAKE(*params);
     if (!set || --set->references > 0)
         return;
-    struct params **place = bucket_of(set->hash);
-    while (*place != set)
-        place = &(*place)->next;
-    *place = set->next;
-    table.count--;
-    table.bytes -= set->bytes;
+    hash_table_remove(&table, &set->entry);
+    bytes_of_all -= set->bytes;
     destroy(set);
 }
 

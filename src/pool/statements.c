@@ -5,16 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "hash.h"
 #include "traits.h"
 #include "wire.h"
 
 struct statements {
-    uint64_t key;
-    struct statement **buckets;
-    uint32_t count, cap;
+    struct hash_table all;
     uint32_t next_id;
     struct list idle; /* the one that was let go of last is first */
     size_t idle_bytes;
@@ -46,22 +43,13 @@ uint64_t statements_bytes(void)
 struct statements *statements_new(void)
 {
     struct statements *table = xcalloc(1, sizeof(*table));
-    if (getrandom(&table->key, sizeof(table->key), 0) != sizeof(table->key))
-        abort();
-    table->cap = 64;
-    table->buckets = xcalloc(table->cap, sizeof(*table->buckets));
     list_init(&table->idle);
     return table;
 }
 
 static void forget(struct statement *statement)
 {
-    struct statements *table = statement->table;
-    struct statement **place = &table->buckets[statement->hash & (table->cap - 1)];
-    while (*place != statement)
-        place = &(*place)->next;
-    *place = statement->next;
-    table->count--;
+    hash_table_remove(&statement->table->all, &statement->entry);
     kept_bytes -= sizeof(*statement) + statement->body_bytes;
     free(statement);
 }
@@ -87,56 +75,38 @@ void statements_free(struct statements **table)
     if (!t)
         return;
     statements_forget_idle(t);
-    assert(t->count == 0);
-    free(t->buckets);
+    assert(t->all.count == 0);
+    free(t->all.buckets);
     free(t);
-}
-
-static void grow(struct statements *table)
-{
-    struct statement **old = table->buckets;
-    uint32_t old_cap = table->cap;
-    table->cap *= 2;
-    table->buckets = xcalloc(table->cap, sizeof(*table->buckets));
-    for (uint32_t i = 0; i < old_cap; i++)
-        for (struct statement *s = old[i], *next; s; s = next) {
-            struct statement **bucket = &table->buckets[s->hash & (table->cap - 1)];
-            next = s->next;
-            s->next = *bucket;
-            *bucket = s;
-        }
-    free(old);
 }
 
 static struct statement *add(struct statements *table, uint64_t hash, struct slice body,
                              struct meaning meaning)
 {
-    if (table->count >= table->cap)
-        grow(table);
     struct statement *made = xcalloc(1, sizeof(*made) + body.len);
-    struct statement **bucket = &table->buckets[hash & (table->cap - 1)];
-    *made = (struct statement){.next = *bucket,
-                               .table = table,
-                               .hash = hash,
+    *made = (struct statement){.table = table,
                                .meaning = meaning,
                                .references = 1,
                                .id = ++table->next_id,
                                .body_bytes = (uint32_t)body.len};
     memcpy(made->body, body.ptr, body.len);
     made->traits = traits_of(statement_text(made), meaning.reading);
-    table->count++;
+    hash_table_add(&table->all, &made->entry, hash);
     kept_bytes += sizeof(*made) + body.len;
-    return *bucket = made;
+    return made;
 }
 
 struct statement *statements_intern(struct statements *table, struct slice body,
                                     struct meaning meaning)
 {
-    uint64_t hash = hash_bytes(table->key, body) ^ meaning.number;
-    for (struct statement *s = table->buckets[hash & (table->cap - 1)]; s; s = s->next)
-        if (s->hash == hash && s->meaning.number == meaning.number &&
+    uint64_t hash = hash_bytes(hash_table_key(&table->all), body) ^ meaning.number;
+    struct hash_entry *entry = hash_table_first(&table->all, hash);
+    for (; entry; entry = entry->next) {
+        struct statement *s = CONTAINER_OF(entry, struct statement, entry);
+        if (entry->hash == hash && s->meaning.number == meaning.number &&
             slice_equal((struct slice){s->body, s->body_bytes}, body))
             return statement_hold(s);
+    }
     return add(table, hash, body, meaning);
 }
 

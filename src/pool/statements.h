@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "buffer.h"
+#include "hash_table.h"
 #include "list.h"
 #include "slice.h"
 
@@ -24,10 +25,9 @@ struct meaning {
 enum approval { APPROVAL_UNKNOWN, APPROVAL_PENDING, APPROVAL_NO, APPROVAL_YES };
 
 struct statement {
-    struct statement *next; /* of its bucket */
+    struct hash_entry entry; /* of its table */
     struct statements *table;
     struct link idle; /* while nobody refers to it */
-    uint64_t hash;
     struct meaning meaning;
     uint32_t references;
     uint32_t id; /* unique in its table */

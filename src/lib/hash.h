@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef WEIR_POOL_HASH_H
-#define WEIR_POOL_HASH_H
+#ifndef WEIR_HASH_H
+#define WEIR_HASH_H
 
 #include <stdint.h>
 #include <string.h>
