@@ -66,7 +66,7 @@ struct deployment {
     uint32_t waiting[GATEWAYS_MAX]; /* forks owed, by gateway */
     struct instance_ref *instances;
     uint32_t instances_count;
-    struct {                              /* what the template rehearses (rehearsals.c) */
+    struct rehearsals {                   /* what the template rehearses (rehearsals.c) */
         struct control_rehearse wanted;   /* path_bytes 0: nothing */
         uint64_t shapes[REHEARSALS_MAX];  /* of what was ordered */
         unsigned count, failures, starts; /* ordered; of these; instances since the last order */

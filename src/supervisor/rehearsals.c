@@ -8,19 +8,13 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "hash.h"
 #include "state.h"
 
 enum {
     FAILURES_MAX = 2, /* of a template; the worker may not be fit for it */
     STARTS_MAX = 3,   /* that wait for it */
 };
-
-static uint64_t hash_more(uint64_t hash, struct slice text) /* FNV-1a */
-{
-    for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (unsigned char)text.ptr[i]) * 1099511628211u;
-    return hash;
-}
 
 static bool has_digit(struct slice text)
 {
@@ -33,11 +27,11 @@ static bool has_digit(struct slice text)
 /* Of a path without what tells one thing of a kind from the next: parts with a digit are equal. */
 static uint64_t shape_of(struct slice path)
 {
-    uint64_t hash = 14695981039346656037u;
+    uint64_t hash = 0;
     while (path.len > 0) {
         const char *slash = memchr(path.ptr, '/', path.len);
         struct slice part = {path.ptr, slash ? (size_t)(slash - path.ptr) + 1 : path.len};
-        hash = hash_more(hash, has_digit(part) ? (struct slice){"0/", 2} : part);
+        hash = hash_bytes(hash, has_digit(part) ? SLICE("0/") : part);
         path = (struct slice){part.ptr + part.len, path.len - part.len};
     }
     return hash;
@@ -45,41 +39,36 @@ static uint64_t shape_of(struct slice path)
 
 void rehearsals_begin(struct deployment *deployment)
 {
-    struct control_rehearse wanted = deployment->rehearsals.wanted;
-    memset(&deployment->rehearsals, 0, sizeof(deployment->rehearsals));
-    deployment->rehearsals.wanted = wanted;
+    deployment->rehearsals = (struct rehearsals){.wanted = deployment->rehearsals.wanted};
 }
 
 void rehearsals_note(struct deployment *deployment, struct slice path)
 {
-    struct control_rehearse order = {.path_bytes = (uint32_t)path.len};
-    if (path.len == 0 || path.len > sizeof(order.path))
-        return;
-    memcpy(order.path, path.ptr, path.len);
+    struct rehearsals *rehearsals = &deployment->rehearsals;
     uint64_t shape = shape_of(path);
-    for (unsigned i = 0; i < deployment->rehearsals.count; i++)
-        if (deployment->rehearsals.shapes[i] == shape)
+    for (unsigned i = 0; i < rehearsals->count; i++)
+        if (rehearsals->shapes[i] == shape)
             return;
-    deployment->rehearsals.wanted = order;
+    rehearsals->wanted.path_bytes = (uint32_t)path.len;
+    memcpy(rehearsals->wanted.path, path.ptr, path.len);
 }
 
 bool rehearsals_come_first(struct deployment *deployment)
 {
-    if (deployment->rehearsals.ordered)
-        return ++deployment->rehearsals.starts < STARTS_MAX;
-    if (deployment->rehearsals.wanted.path_bytes == 0 ||
-        deployment->rehearsals.failures == FAILURES_MAX ||
-        deployment->rehearsals.count == REHEARSALS_MAX)
+    struct rehearsals *rehearsals = &deployment->rehearsals;
+    struct control_rehearse *wanted = &rehearsals->wanted;
+    if (rehearsals->ordered)
+        return ++rehearsals->starts < STARTS_MAX;
+    if (wanted->path_bytes == 0 || rehearsals->failures == FAILURES_MAX ||
+        rehearsals->count == REHEARSALS_MAX)
         return false;
-    struct control_rehearse order = deployment->rehearsals.wanted;
-    deployment->rehearsals.wanted.path_bytes = 0;
-    deployment->rehearsals.shapes[deployment->rehearsals.count++] =
-        shape_of((struct slice){order.path, order.path_bytes});
-    deployment->rehearsals.starts = 0;
-    deployment->rehearsals.ordered =
-        supervisor_send(&deployment->unsent, &deployment->source, CONTROL_REHEARSE, &order,
-                        sizeof(order), NULL, 0) == 0;
-    return deployment->rehearsals.ordered;
+    rehearsals->shapes[rehearsals->count++] =
+        shape_of((struct slice){wanted->path, wanted->path_bytes});
+    rehearsals->starts = 0;
+    rehearsals->ordered = supervisor_send(&deployment->unsent, &deployment->source,
+                                          CONTROL_REHEARSE, wanted, sizeof(*wanted), NULL, 0) == 0;
+    wanted->path_bytes = 0;
+    return rehearsals->ordered;
 }
 
 void rehearsals_told(struct deployment *deployment, bool done)

@@ -321,7 +321,7 @@ static void on_gateway_message(int gateway, struct ipc_message *message)
         struct deployment *deployment = supervisor_find(spawn.deployment_id);
         if (!deployment)
             return;
-        if (spawn.path_bytes <= sizeof(spawn.path))
+        if (spawn.path_bytes > 0 && spawn.path_bytes <= sizeof(spawn.path))
             rehearsals_note(deployment, (struct slice){spawn.path, spawn.path_bytes});
         templates_spawn(deployment, gateway);
         return;
