@@ -42,7 +42,7 @@ struct server_login {
     enum phase phase;
     size_t host, tried; /* the one that is tried, and how many before it */
     size_t said_bytes;  /* by it */
-    uint64_t began_us;  /* with this address */
+    uint64_t began_us;  /* with this address, or to look for one */
     bool timed_out;     /* one did not answer in time */
     struct resolve *resolve;
     struct addrinfo *addresses, *address; /* of the host; the one that is tried */
@@ -84,12 +84,6 @@ void server_login_free(struct server_login **login)
 static bool is_late(const struct server *server)
 {
     return pool_passed(server->login->began_us, server->pool->config->server_connect_ms);
-}
-
-static void note_slow(struct server *server)
-{
-    server->pool->slow_us = pool_now();
-    memcpy(&server->pool->slow_address, &server->address, sizeof(server->address));
 }
 
 /* Has that address kept a connection waiting of late, and is there another one to try? */
@@ -391,7 +385,6 @@ static void begin_host(struct server *server)
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(host->port)};
     server->host = (uint32_t)server->login->host;
     server->by_name = false;
-    server->login->began_us = pool_now();
     if (host->host[0] == '/')
         connect_unix(server);
     else if (inet_pton(AF_INET, host->host, &in.sin_addr) == 1)
@@ -401,6 +394,7 @@ static void begin_host(struct server *server)
     else {
         server->by_name = true;
         server->login->phase = PHASE_RESOLVE;
+        server->login->began_us = pool_now();
         server->login->resolve = resolve_start(host->host, host->port, on_resolved, server);
     }
 }
@@ -851,8 +845,10 @@ void server_login_tick(struct server *server)
         return;
     note_failure(server, "08001", "%s port %u did not answer within server_connect_timeout",
                  host_of(server)->host, host_of(server)->port);
-    if (!server->login->resolve)
-        note_slow(server);
+    if (!server->login->resolve) {
+        server->pool->slow_us = pool_now();
+        server->pool->slow_address = server->address;
+    }
     server->login->timed_out = true;
     resolve_abandon(&server->login->resolve);
     try_elsewhere(server);
