@@ -233,27 +233,24 @@ async function logins() {
 
 async function worker() {
   const direct = await startPostgres(), weir = await startWorker(direct), count = quick ? 20 : 60;
-  const cold = [], warm = [], coldPlain = [], warmPlain = [], coldOwn = [], warmOwn = [], node = [];
+  const paths = ["/", "/plain", "/direct"], first = paths.map(() => []), next = paths.map(() => []), hot = [], node = [];
   for (let i = -2; i < count; i++) { // the first starts are before what starts again and again is rehearsed
-    for (const [path, first, next] of [["/", cold, warm], ["/plain", coldPlain, warmPlain], ["/direct", coldOwn, warmOwn]]) {
+    for (const [at, path] of paths.entries()) {
       await sleep(600); // the instance is gone
-      const times = [(await weir.get(path)).ms, (await weir.get(path)).ms];
-      if (i < 0) continue;
-      first.push(times[0]);
-      next.push(times[1]);
+      for (const times of [first[at], next[at]]) {
+        const { ms } = await weir.get(path);
+        if (i >= 0) times.push(ms);
+      }
     }
     node.push(await loginOnce({ host: "127.0.0.1", port: direct.port, user: "scram", password: PASSWORD }));
   }
-  for (let i = 0; i < 300; i++) await weir.get("/");
-  const hot = [];
-  for (let i = 0; i < 100; i++) hot.push((await weir.get("/")).ms);
-  const [a, b, aPlain, bPlain, aOwn, bOwn, h, c] = [cold, warm, coldPlain, warmPlain, coldOwn, warmOwn, hot, node].map(median);
+  for (let i = 0; i < 400; i++) hot.push((await weir.get("/")).ms);
+  const of = median(node), row = (name, times, judge) => `| ${name} | ${median(times).toFixed(2)} | ${judged(median(times) / of, judge)} |`;
   say("", `**Connect and query from a worker** (pg, a new client each time; the middle of ${count})`, "", "| | ms | to a direct SCRAM connection |", "|---|---|---|",
-    `| a cold instance, Hyperdrive binding | ${a.toFixed(2)} | ${judged(a / c, { floor: 0.1, aim: 0.025 })} |`, `| its second request | ${b.toFixed(2)} | ${judged(b / c)} |`,
-    `| an instance that has answered 300 | ${h.toFixed(2)} | ${judged(h / c)} |`,
-    `| the protocol without a driver: a cold instance | ${aPlain.toFixed(2)} | ${judged(aPlain / c)} |`, `| … its second request | ${bPlain.toFixed(2)} | ${judged(bPlain / c)} |`,
-    `| a connection of the worker's own to Postgres, SCRAM: a cold instance | ${aOwn.toFixed(2)} | ${judged(aOwn / c)} |`, `| … its second request | ${bOwn.toFixed(2)} | ${judged(bOwn / c)} |`,
-    `| Node, direct, SCRAM | ${c.toFixed(2)} | 1 |`);
+    row("a cold instance, Hyperdrive binding", first[0], { floor: 0.1, aim: 0.025 }), row("its second request", next[0]), row("an instance that has answered 300", hot.slice(300)),
+    row("the protocol without a driver: a cold instance", first[1]), row("… its second request", next[1]),
+    row("a connection of the worker's own to Postgres, SCRAM: a cold instance", first[2]), row("… its second request", next[2]),
+    `| Node, direct, SCRAM | ${of.toFixed(2)} | 1 |`);
   await weir.stop();
   await ring(direct);
   await direct.stop();
