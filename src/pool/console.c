@@ -322,18 +322,33 @@ static bool goes_on(const struct console *console)
 
 /* ---- reading ---- */
 
+/* Cuts off what stands between the quotes at the front, in which a doubled one stands for one;
+ * NULL: they do not end. */
+static char *take_quoted(char **text)
+{
+    char *word = *text, quote = *word, *to = word, *end = word + 1;
+    while ((end = strchr(end, quote)) && end[1] == quote)
+        end += 2;
+    if (!end)
+        return NULL;
+    for (const char *from = word + 1; from < end; from += *from == quote ? 2 : 1)
+        *to++ = *from;
+    *to = 0;
+    *text = end + 1;
+    return word;
+}
+
 /* Cuts the next word off, whose double quotes, if it has any, are gone; NULL: there is none. */
 static char *next_word(char **text)
 {
-    char *word = *text + strspn(*text, " \t\r\n;"), *end;
-    if (!*word)
-        return NULL;
-    if (*word == '"' && (end = strchr(word + 1, '"')) != NULL)
-        word++;
-    else
-        end = word + strcspn(word, " \t\r\n;");
-    *text = end + (*end != 0);
-    *end = 0;
+    *text += strspn(*text, " \t\r\n;");
+    char *word = **text == '"' ? take_quoted(text) : NULL;
+    if (word || !**text)
+        return word;
+    word = *text;
+    *text += strcspn(word, " \t\r\n;");
+    if (**text)
+        *(*text)++ = 0;
     return word;
 }
 
@@ -349,10 +364,11 @@ static int split(char *text, char *words[WORDS_MAX])
 /* Is there nothing behind the first command's semicolon? */
 static bool is_one(const char *text)
 {
-    bool quoted = false;
+    char quote = 0; /* that it is within */
     text += strspn(text, " \t\r\n;");
-    for (; *text && (quoted || *text != ';'); text++)
-        quoted ^= *text == '\'';
+    for (; *text && (quote || *text != ';'); text++)
+        if (quote ? *text == quote : *text == '\'' || *text == '"')
+            quote = quote ? 0 : *text;
     return !text[strspn(text, " \t\r\n;")];
 }
 

@@ -188,6 +188,7 @@ test("PAUSE of a database lets its connections go, holds for who comes later, an
   await one.rows("begin");
   await two.rows("select 1");
   assert.match(errorOf(await admin.query('pause "no-one"')).M, /no such database: no-one/);
+  assert.equal(refusal(await admin.query('pause "no; ""one"')), '08P01 no such database: no; "one');
   admin.send(query('pause "one"'));
   assert.ok(await waits(admin), "PAUSE waits for the transaction");
   await one.rows("commit");
