@@ -7,7 +7,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
-import { Wire, errorOf, freePort, makeCertificate, patience, query, sleep, startPostgres, startup } from "./lib.mjs";
+import { Wire, errorOf, freePort, makeCertificate, message, patience, query, sleep, startPostgres, startup } from "./lib.mjs";
 import { Weir, weirPath } from "../e2e/lib.mjs";
 
 let postgres;
@@ -66,6 +66,23 @@ stats_period = 60
   assert.match(psql("pgbouncer", "show config"), /query_wait_notify\|5\|/);
   assert.match(psql("pgbouncer", "show databases"), /app\|127\.0\.0\.1/);
   assert.equal((await weir.stop("SIGTERM")).code, 0);
+});
+
+test("who knows a password is let in while others of the address fail again and again", async () => {
+  const port = await freePort();
+  const { weir } = await start("failing", `[databases]\n* = host=127.0.0.1 port=${postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir =\n` +
+    "auth_type = plain\nauth_file = DIR/users.txt\nserver_tls_sslmode = disable\n", { "users.txt": '"postgres" "right"\n' });
+  const logIn = async (password) => {
+    const wire = await Wire.open(port);
+    wire.send(startup({ user: "postgres", database: "postgres" }));
+    await wire.wait((messages) => messages.length > 0);
+    wire.send(message("p", password));
+    return errorOf(await wire.wait((messages) => messages.some(({ type }) => type === "E" || type === "Z")))?.C;
+  };
+  const codes = await Promise.all(Array.from({ length: 40 }, () => logIn("wrong")));
+  assert.deepEqual([...new Set(codes)], ["28P01"]);
+  assert.equal(await logIn("right"), undefined);
+  await weir.stop("SIGINT");
 });
 
 test("weir pool import writes the same as a configuration of weir's", async () => {
