@@ -283,7 +283,8 @@ static bool has_database(const json_t *databases, const char *name)
     json_t *one;
     json_array_foreach(databases, index, one)
     {
-        if (strcmp(json_string_value(json_object_get(one, "name")), name) == 0)
+        const char *known = json_string_value(json_object_get(one, "name")); /* or it has none */
+        if (known && strcmp(known, name) == 0)
             return true;
     }
     return false;
