@@ -306,7 +306,8 @@ static const struct config_key pool_keys[] = {
      "Time for a login; 0: no limit"},
     {"failed_login_delay", CONFIG_DURATION, 0, YEAR_MS, "8s", "failed_login_delay",
      "After five failed logins from an address within a minute, how long the next ones wait at most "
-     "to hear that they have failed; 0: not at all, where all clients come from one address"},
+     "to hear that they have failed, and how long a cancel request that is nobody's counts; 0: not at "
+     "all, where all clients come from one address"},
     {"server_connect_timeout", CONFIG_DURATION, 0, YEAR_MS, "15s", "server_connect_timeout",
      "Time for a connection to a database, its login included, for each of several "
      "hosts or addresses; 0: no limit"},

@@ -46,6 +46,7 @@ struct ini_key {
 struct ini {
     json_t *plan, *server_tls, *listen; /* listen: what listeners are made of, in the end */
     json_t *listed;                     /* auth_file: name => secret */
+    json_t *users_by_name;              /* those of the plan */
     bool unread;                        /* it can not be read */
     struct config_report *report;
     const char *section_kind;
@@ -354,13 +355,12 @@ static void set_auth(struct ini *ini, int line)
 
 static json_t *user_named(struct ini *ini, const char *name)
 {
-    json_t *users = json_object_get(ini->plan, "users"), *user;
-    size_t index;
-    json_array_foreach(users, index,
-                       user) if (strcmp(json_string_value(json_object_get(user, "name")), name) ==
-                                 0) return user;
+    json_t *user = json_object_get(ini->users_by_name, name);
+    if (user)
+        return user;
     user = json_pack("{s:s}", "name", name);
-    (void)json_array_append_new(users, user);
+    (void)json_object_set(ini->users_by_name, name, user);
+    (void)json_array_append_new(json_object_get(ini->plan, "users"), user);
     return user;
 }
 
@@ -902,6 +902,7 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
                       .server_tls = json_object(),
                       .listen = json_object(),
                       .listed = json_object(),
+                      .users_by_name = json_object(),
                       .files_stay = files_stay};
     size_t index;
     json_t *database;
@@ -930,6 +931,7 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
     json_decref(ini.server_tls);
     json_decref(ini.listen);
     json_decref(ini.listed);
+    json_decref(ini.users_by_name);
     return ini.plan;
 }
 

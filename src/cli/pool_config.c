@@ -21,6 +21,7 @@ struct reader {
     char *dir;
     bool private_file;     /* nobody but its owner reads the configuration: it may have secrets */
     json_t *socket_rights; /* of unix sockets, as the plan has them */
+    json_t *users_by_name; /* those of the plan, which may be many */
     json_t *variables;     /* names of those that secrets were read from */
     struct config_report *report;
 };
@@ -218,21 +219,11 @@ static json_t *read_client_tls(const struct reader *reader, const struct value *
 
 /* ---- users ---- */
 
-static json_t *named(const json_t *list, const char *name)
+/* So that a long list is no slower by the user than a short one. */
+static void keep_user(const struct reader *reader, json_t *users, const char *name, json_t *user)
 {
-    size_t index;
-    json_t *one;
-    json_array_foreach(list, index, one)
-    {
-        if (strcmp(json_string_value(json_object_get(one, "name")), name) == 0)
-            return one;
-    }
-    return NULL;
-}
-
-static bool has_user(const json_t *users, const char *name)
-{
-    return named(users, name) != NULL;
+    (void)json_object_set(reader->users_by_name, name, user);
+    (void)json_array_append_new(users, user);
 }
 
 static void read_users_file(const struct reader *reader, const struct value *table, json_t *users)
@@ -254,10 +245,10 @@ static void read_users_file(const struct reader *reader, const struct value *tab
         if (r == 0)
             break;
         has_passwords = has_passwords || !check_is_verifier(secret);
-        json_t *user = named(users, name); /* [[users]] says what else holds for it */
+        /* [[users]] says what else holds for it */
+        json_t *user = json_object_get(reader->users_by_name, name);
         if (!user)
-            (void)json_array_append_new(users,
-                                        json_pack("{s:s, s:s}", "name", name, "secret", secret));
+            keep_user(reader, users, name, json_pack("{s:s, s:s}", "name", name, "secret", secret));
         else if (!json_object_get(user, "secret"))
             (void)json_object_set_new(user, "secret", json_string(secret));
     }
@@ -275,16 +266,29 @@ static void add_user(const struct reader *reader, const struct value *table, jso
     read_secret(reader, table, "[[users]]", "password", user, "secret");
     if (!name)
         config_error(reader->report, table->line, "name", "[[users]] needs name = \"…\"");
-    else if (has_user(users, name))
+    else if (json_object_get(reader->users_by_name, name))
         config_error(reader->report, table->line, "name", "[[users]] \"%s\" is there twice", name);
     else {
-        (void)json_array_append_new(users, user);
+        keep_user(reader, users, name, user);
         return;
     }
     json_decref(user);
 }
 
 /* ---- databases ---- */
+
+static bool has_database(const json_t *databases, const char *name)
+{
+    size_t index;
+    json_t *one;
+    json_array_foreach(databases, index, one)
+    {
+        const char *known = json_string_value(json_object_get(one, "name")); /* or it has none */
+        if (known && strcmp(known, name) == 0)
+            return true;
+    }
+    return false;
+}
 
 /* Two places that say different things of TLS: neither may win in silence. */
 static void check_modes(const struct reader *reader, const struct value *table,
@@ -410,7 +414,7 @@ static void add_database(const struct reader *reader, const struct value *table,
     else if (!json_object_get(database, "hosts"))
         config_error(reader->report, table->line, "host",
                      "[[databases]] \"%s\" needs url = \"postgres://…\" or host = \"…\"", name);
-    else if (has_user(databases, name))
+    else if (has_database(databases, name))
         config_error(reader->report, table->line, "name", "[[databases]] \"%s\" is there twice",
                      name);
     (void)json_array_append_new(databases, database);
@@ -588,6 +592,7 @@ json_t *pool_config_plan(const struct value *table, const char *name, const char
     struct reader reader = {.path = path,
                             .private_file = is_private(path),
                             .socket_rights = json_object(),
+                            .users_by_name = json_object(),
                             .variables = json_array(),
                             .report = report};
     json_t *plan = json_object(), *users = json_array(), *databases = json_array();
@@ -615,5 +620,6 @@ json_t *pool_config_plan(const struct value *table, const char *name, const char
     read_metrics_listener(&reader, table, plan);
     free(reader.dir);
     json_decref(reader.socket_rights);
+    json_decref(reader.users_by_name);
     return plan;
 }

@@ -180,7 +180,8 @@ static void become(const struct place *place)
         _exit(126);
 }
 
-/* Runs it as the place's user; what it prints goes to output. 0, or -1. input: for its stdin. */
+/* Runs it as the place's user, in its directory; what it prints goes to output. 0, or -1. input:
+ * for its stdin. */
 static int run(const struct place *place, const char *const argv[], const char *input,
                struct buffer *output)
 {
@@ -203,7 +204,8 @@ static int run(const struct place *place, const char *const argv[], const char *
         (void)dup2(out[1], STDOUT_FILENO);
         (void)dup2(out[1], STDERR_FILENO);
         become(place);
-        (void)!chdir("/");
+        if (chdir(place->dir) < 0)
+            _exit(126);
         (void)execv(argv[0], (char *const *)(uintptr_t)argv);
         _exit(127);
     }
@@ -449,12 +451,14 @@ static int start(const struct place *place, struct error *err)
     json_decref(settings);
     if (r < 0)
         return r;
+    /* By names below the directory, which it runs in, since pg_ctl gives them to a shell, and
+     * commas part those of sockets: what the project's is called is nothing for either. */
     AUTO_TEXT options =
         xasprintf("-c listen_addresses=127.0.0.1 -p %d -c unix_socket_directories='%s' "
                   "-c shared_buffers=32MB -c max_connections=100 -c log_min_messages=warning",
-                  port, place->has_socket ? place->run : "");
-    const char *const argv[] = {program, "-D", place->data, "-l",    place->log, "-s", "-w",
-                                "-t",    "30", "-o",        options, "start",    NULL};
+                  port, place->has_socket ? "../run" : ""); /* from data */
+    const char *const argv[] = {program, "-D", "data", "-l",    "log",   "-s", "-w",
+                                "-t",    "30", "-o",   options, "start", NULL};
     AUTO_FD log = open(place->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log >= 0 && place->drop)
         (void)!fchown(log, place->uid, place->gid);

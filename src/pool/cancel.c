@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "denials.h"
 #include "handover.h"
 #include "listen.h"
 #include "log.h"
@@ -166,13 +167,18 @@ void cancel_query(struct server *server)
     server->pool->counters->cancels++;
 }
 
-void cancel_for(uint32_t number, uint32_t key)
+void cancel_asked(uint32_t number, uint32_t key, const struct sockaddr_storage *from)
+{
+    if (denials_may_try(DENIED_CANCEL, from, pool_now()) && !cancel_for(number, key))
+        (void)denials_add(DENIED_CANCEL, from, pool_now(), pool_process.config->denial_delay_ms);
+}
+
+bool cancel_for(uint32_t number, uint32_t key)
 {
     struct client *client = client_find(number, key);
     if (client)
         cancel_of_client(client);
-    else
-        handover_cancel(number, key);
+    return client || handover_cancel(number, key);
 }
 
 void cancel_of_client(struct client *client)

@@ -6,13 +6,17 @@
 #ifndef WEIR_POOL_CANCEL_H
 #define WEIR_POOL_CANCEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct client;
 struct server;
+struct sockaddr_storage;
 
-/* A client's request: forwarded if that session's query still runs. */
-void cancel_for(uint32_t number, uint32_t key);
+/* A request of whoever is there: not heard where too many have asked for what is nobody's. */
+void cancel_asked(uint32_t number, uint32_t key, const struct sockaddr_storage *from);
+/* A client's request: forwarded if that session's query still runs. False: it is nobody's. */
+bool cancel_for(uint32_t number, uint32_t key);
 void cancel_of_client(struct client *client);
 /* Asks the server to stop what it runs. */
 void cancel_query(struct server *server);

@@ -322,18 +322,36 @@ static bool goes_on(const struct console *console)
 
 /* ---- reading ---- */
 
+static const char blanks[] = " \t\r\n";
+static const char after_command[] = " \t\r\n;";
+
+/* Cuts off what stands between the quotes at the front, in which a doubled one stands for one;
+ * NULL: they do not end. */
+static char *take_quoted(char **text)
+{
+    char *word = *text, quote = *word, *to = word, *end = word + 1;
+    while ((end = strchr(end, quote)) && end[1] == quote)
+        end += 2;
+    if (!end)
+        return NULL;
+    for (const char *from = word + 1; from < end; from += *from == quote ? 2 : 1)
+        *to++ = *from;
+    *to = 0;
+    *text = end + 1;
+    return word;
+}
+
 /* Cuts the next word off, whose double quotes, if it has any, are gone; NULL: there is none. */
 static char *next_word(char **text)
 {
-    char *word = *text + strspn(*text, " \t\r\n;"), *end;
-    if (!*word)
-        return NULL;
-    if (*word == '"' && (end = strchr(word + 1, '"')) != NULL)
-        word++;
-    else
-        end = word + strcspn(word, " \t\r\n;");
-    *text = end + (*end != 0);
-    *end = 0;
+    *text += strspn(*text, after_command);
+    char *word = **text == '"' ? take_quoted(text) : NULL;
+    if (word || !**text)
+        return word;
+    word = *text;
+    *text += strcspn(word, after_command);
+    if (**text)
+        *(*text)++ = 0;
     return word;
 }
 
@@ -349,11 +367,12 @@ static int split(char *text, char *words[WORDS_MAX])
 /* Is there nothing behind the first command's semicolon? */
 static bool is_one(const char *text)
 {
-    bool quoted = false;
-    text += strspn(text, " \t\r\n;");
-    for (; *text && (quoted || *text != ';'); text++)
-        quoted ^= *text == '\'';
-    return !text[strspn(text, " \t\r\n;")];
+    char quote = 0; /* that it is within */
+    text += strspn(text, after_command);
+    for (; *text && (quote || *text != ';'); text++)
+        if (quote ? *text == quote : *text == '\'' || *text == '"')
+            quote = quote ? 0 : *text;
+    return !text[strspn(text, after_command)];
 }
 
 static const struct command *command_named(const char *name)
@@ -398,30 +417,49 @@ static void run_command(struct client *client, char *words[WORDS_MAX], int count
     done(out, command->name);
 }
 
-/* SET name = value, or name TO value, quoted or not. What drivers set of their session is let pass.
- */
+/* Cuts SET name = value, or name TO value, in two. False: it is not of that form, and of *ret_name
+ * is there what there is. */
+static bool parse_set(char *text, char **ret_name, char **ret_value)
+{
+    (void)next_word(&text); /* SET */
+    *ret_name = text + strspn(text, blanks);
+    char *end = *ret_name + strspn(*ret_name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+                                              "abcdefghijklmnopqrstuvwxyz");
+    text = end + strspn(end, blanks);
+    bool is_to = text > end && strncasecmp(text, "to", 2) == 0 && strchr(" \t\r\n'", text[2]);
+    bool assigns = is_to || *text == '=';
+    text += is_to ? 2 : *text == '=';
+    *end = 0;
+    text += strspn(text, blanks);
+    bool quoted = *text == '\'';
+    *ret_value = quoted ? take_quoted(&text) : text;
+    if (!quoted)
+        text += strcspn(text, " \t\r\n;'");
+    end = text;
+    text += strspn(text, after_command);
+    bool ends = !*text && (quoted || end > *ret_value);
+    *end = 0;
+    return assigns && **ret_name && *ret_value && ends;
+}
+
+/* What drivers set of their session is let pass. */
 static void set(struct client *client, const char *text, struct buffer *out)
 {
     static const char *const harmless[] = {"extra_float_digits", "client_encoding", "datestyle",
                                            "application_name",   "timezone",        "session"};
-    char name[64] = "", value[1024] = "";
-    bool parsed =
-        sscanf(text, " %*[sSeEtT] %63[A-Za-z_] = '%1023[^']'", name, value) == 2 ||
-        sscanf(text, " %*[sSeEtT] %63[A-Za-z_] = %1023[^ ;]", name, value) == 2 ||
-        sscanf(text, " %*[sSeEtT] %63[A-Za-z_] %*[tT]%*[oO] '%1023[^']'", name, value) == 2 ||
-        sscanf(text, " %*[sSeEtT] %63[A-Za-z_] %*[tT]%*[oO] %1023[^ ;]", name, value) == 2;
+    char *name, *value;
+    AUTO_TEXT copy = xstrdup(text);
+    bool parsed = parse_set(copy, &name, &value);
     for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
         if (strcasecmp(name, harmless[i]) == 0) {
             done(out, "SET");
             return;
         }
-    if (strcmp(value, "''") == 0)
-        value[0] = 0;
     AUTO_TEXT problem = NULL;
     if (!client->may_command)
         complain(out, "42501", "admin access needed");
     else if (!parsed)
-        complain(out, "42601", "SET takes name = value");
+        complain(out, "42601", "SET takes name = value, or name = 'value'");
     else if ((problem = console_set(name, value)))
         complain(out, "22023", problem);
     else {

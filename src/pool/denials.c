@@ -26,6 +26,7 @@ struct place {
      * counts whether they are still there or not: who hangs up knows as much. */
     uint64_t until_us[WAITING_MAX];
     uint32_t failures, next;
+    enum denied what;
 };
 
 static struct place places[PLACES];
@@ -58,12 +59,12 @@ static uint64_t hash_of(uint64_t address)
 }
 
 /* Its place; NULL: it has none. */
-static struct place *find(uint64_t address)
+static struct place *find(enum denied what, uint64_t address)
 {
     uint64_t hash = hash_of(address);
     for (uint64_t i = 0; address && i < PROBES; i++) {
         struct place *place = &places[(hash + i) % PLACES];
-        if (place->address == address)
+        if (place->address == address && place->what == what)
             return place;
     }
     return NULL;
@@ -77,7 +78,7 @@ static bool anybody_waits(const struct place *place, uint64_t now_us)
 
 /* A new place, if need be of the address that was heard of longest ago; NULL: somebody waits in
  * each. */
-static struct place *take(uint64_t address, uint64_t now_us)
+static struct place *take(enum denied what, uint64_t address, uint64_t now_us)
 {
     uint64_t hash = hash_of(address);
     struct place *oldest = NULL;
@@ -87,21 +88,22 @@ static struct place *take(uint64_t address, uint64_t now_us)
             oldest = place;
     }
     if (oldest)
-        *oldest = (struct place){.address = address};
+        *oldest = (struct place){.address = address, .what = what};
     return oldest;
 }
 
-bool denials_may_try(const struct sockaddr_storage *from, uint64_t now_us)
+bool denials_may_try(enum denied what, const struct sockaddr_storage *from, uint64_t now_us)
 {
-    const struct place *place = find(address_of(from));
+    const struct place *place = find(what, address_of(from));
     return !place || place->until_us[place->next] <= now_us;
 }
 
-uint64_t denials_add(const struct sockaddr_storage *from, uint64_t now_us, int64_t limit_ms)
+uint64_t denials_add(enum denied what, const struct sockaddr_storage *from, uint64_t now_us,
+                     int64_t limit_ms)
 {
     uint64_t address = address_of(from);
-    struct place *place = find(address);
-    if (limit_ms <= 0 || !address || (!place && !(place = take(address, now_us))))
+    struct place *place = find(what, address);
+    if (limit_ms <= 0 || !address || (!place && !(place = take(what, address, now_us))))
         return 0;
     if (now_us - place->last_us > FORGET_US && !anybody_waits(place, now_us))
         place->failures = 0;

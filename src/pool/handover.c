@@ -247,7 +247,7 @@ static void on_cancel(const struct ipc_message *message)
     if (message->bytes != sizeof(numbers))
         return;
     memcpy(numbers, message->payload, sizeof(numbers));
-    cancel_for(numbers[0], numbers[1]);
+    (void)cancel_for(numbers[0], numbers[1]);
 }
 
 static void on_message(struct loop_source *from, uint32_t events)
@@ -287,11 +287,11 @@ void handover_take(int fd)
     open_channel(fd);
 }
 
-void handover_cancel(uint32_t number, uint32_t key)
+bool handover_cancel(uint32_t number, uint32_t key)
 {
     const uint32_t numbers[2] = {number, key};
-    if (source.fd >= 0 && !gives)
-        (void)ipc_send(source.fd, MESSAGE_CANCEL, numbers, sizeof(numbers), NULL, 0);
+    return source.fd >= 0 && !gives &&
+           ipc_send(source.fd, MESSAGE_CANCEL, numbers, sizeof(numbers), NULL, 0) >= 0;
 }
 
 /* ---- the old process ---- */

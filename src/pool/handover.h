@@ -17,7 +17,8 @@ void handover_begin(int fd);
 void handover_give(void);
 /* Every tick. True: this process has handed over everybody, and ends. */
 bool handover_is_over(void);
-/* A cancel request for a session that is not here: the other process may know it. */
-void handover_cancel(uint32_t number, uint32_t key);
+/* A cancel request for a session that is not here: the other process may know it. False: there is
+ * none. */
+bool handover_cancel(uint32_t number, uint32_t key);
 
 #endif

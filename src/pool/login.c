@@ -137,7 +137,8 @@ static void fail_password(struct client *client)
     /* The same for a user that there is not. It may have a new password by now. */
     if (login->looked_up)
         lookup_forget(login->startup.database, login->startup.user);
-    uint64_t wait_us = denials_add(&login->from, pool_now(), pool_process.config->denial_delay_ms);
+    uint64_t wait_us =
+        denials_add(DENIED_LOGIN, &login->from, pool_now(), pool_process.config->denial_delay_ms);
     if (wait_us == 0) {
         deny(client);
         return;
@@ -156,7 +157,7 @@ void login_tick(struct client *client)
 /* Who guesses at many connections at once may not. False: it was refused. */
 static bool may_try(struct client *client)
 {
-    if (denials_may_try(&client->login->from, pool_now()))
+    if (denials_may_try(DENIED_LOGIN, &client->login->from, pool_now()))
         return true;
     fail(client, "53300",
          "too many logins from your address have just failed; try again in some seconds");
@@ -495,6 +496,13 @@ static void take_secret(struct login *login, const char *secret)
     login->user->limits = POOL_LIMITS_SILENT;
 }
 
+static void learn_address(struct client *client)
+{
+    socklen_t len = sizeof(client->login->from);
+    if (client->stream.fd_is_tcp)
+        (void)getpeername(client->stream.source.fd, (struct sockaddr *)&client->login->from, &len);
+}
+
 static void begin_auth(struct client *client)
 {
     struct login *login = client->login;
@@ -503,9 +511,7 @@ static void begin_auth(struct client *client)
     login->user = config_user(login->config, login->startup.user);
     if (login->user && !login->user->may_login)
         login->user = NULL;
-    socklen_t len = sizeof(login->from);
-    if (client->stream.fd_is_tcp)
-        (void)getpeername(client->stream.source.fd, (struct sockaddr *)&login->from, &len);
+    learn_address(client);
     if (!may_try(client))
         return;
     choose_method(client);
@@ -794,8 +800,9 @@ static bool take_startup(struct client *client)
     if (code == WIRE_SSL || code == WIRE_GSS) {
         on_tls_request(client, code == WIRE_SSL);
     } else if (code == WIRE_CANCEL) {
+        learn_address(client);
         if (body.len >= 8)
-            cancel_for(wire_get_u32(body.ptr), wire_get_u32(body.ptr + 4));
+            cancel_asked(wire_get_u32(body.ptr), wire_get_u32(body.ptr + 4), &client->login->from);
         client_close(client, NULL);
     } else {
         on_startup(client, code, body);

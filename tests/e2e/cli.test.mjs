@@ -302,6 +302,8 @@ test("weir pool --check tells every mistake of a pool's configuration, and start
     assert.match(badIni.stderr, /bad\.ini:2: port = "many": expected a number from 1 to 65535/);
     assert.match(badIni.stderr, /client_tls_sslmode = "require" needs client_tls_key_file/);
     assert.equal(run("pool", "--check", "--config", "none.toml").status, 1);
+    made.write("k.toml", 'auth = "any"\n[[databases]]\nhost = "h"\n[[databases]]\nname = "app"\nhost = "h"\n');
+    assert.match(run("pool", "--config", "k.toml", "--check").stderr, /k\.toml:2: \[\[databases\]\] needs name = .*\nk\.toml has 1 mistake\n$/);
     // A key that is passed over could be the one that a certificate is checked by.
     const url = "postgres://app@db.example.com/app?sslmode=verify-full";
     for (const [text, told] of [[`[[databases]]\nname = "app"\nurl = "${url}"\n[databases.tls]\nmoed = "verify-full"\n`, /k\.toml:6: \[pool\.databases\.tls\] unknown key "moed"; did you mean "mode"\?/],

@@ -2,7 +2,7 @@
 // The private Postgres of a project: weir dev starts and stops it, weir db looks after it; and examples/blog on it.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -154,6 +154,26 @@ test("a Postgres that is just ending is waited for, and one that can not start s
     assert.ok(Date.now() - begun < 5000 * patience, `${Date.now() - begun} ms`);
     writeFileSync(at("data/postgresql.conf"), settings);
     assert.equal(db(dir, ["start"]).stderr, ""); // with the file that was left there
+  } finally {
+    db(dir, ["reset"]);
+    made.remove();
+  }
+});
+
+test("a project may have any name: quotes, commas and what a shell would take for more", { timeout: 120000 * patience }, async () => {
+  const made = project({}), dir = join(made.dir, `it's "a", $b`);
+  mkdirSync(dir);
+  chmodSync(made.dir, 0o755); // or root keeps it elsewhere
+  writeFileSync(join(dir, "wrangler.toml"), counter["wrangler.toml"]);
+  try {
+    assert.match(db(dir, ["start"]).stderr, /^weir: making a private Postgres in [^\n]*\n$/);
+    const url = new URL(db(dir, ["url"]).stdout.trim());
+    const client = new pg.Client({ host: join(dir, ".weir/postgres/run"), port: Number(url.port), user: url.username, password: url.password, database: "weir" });
+    await client.connect();
+    assert.equal((await client.query("select 1 as one")).rows[0].one, 1);
+    await client.end();
+    assert.equal(db(dir, ["stop"]).stderr, "");
+    assert.equal(db(dir, ["status"]).stdout, "stopped\n");
   } finally {
     db(dir, ["reset"]);
     made.remove();

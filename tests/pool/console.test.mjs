@@ -174,6 +174,16 @@ test("one command at a time, and whose application asks", async () => {
     assert.equal(refusal(await admin.query(several)), "42601 the console takes one command at a time");
   for (const one of ["show version;", " ; show version ; ; ", "show version\n"]) assert.equal((await admin.rows(one)).length, 1);
   await admin.rows("set auth_query = 'select 1; select 2'");
+  const config = async (key) => named(await table(admin, "show config"), key, "key").value;
+  const long = `select '${"x".repeat(3000)}', $1`;
+  for (const value of ["select u, p from f($1, 'x')", long, ""]) {
+    await admin.rows(`set auth_query = '${value.replaceAll("'", "''")}'`);
+    assert.equal(await config("auth_query"), value);
+  }
+  await admin.rows(" Set server_reset_query\nto 'a;'; ");
+  for (const wrong of ["= select 1", "= 'a' 'b'", "= 'a", "=", "to", "tob", "'a'", "= a'b'"])
+    assert.match(refusal(await admin.query(`set server_reset_query ${wrong}`)), /^42601 SET takes/, wrong);
+  assert.equal(await config("server_reset_query"), "a;");
   assert.deepEqual((await admin.query(" ; ")).map(({ type }) => type), ["I", "Z"]);
   assert.equal(named(await table(admin, "show clients"), "pgbouncer", "database").application_name, "shell");
   const owner = await Wire.login(`${pool.dir}/.s.PGSQL.${pool.port}`, { database: "pgbouncer", user: "pgbouncer", application_name: "cron" });
@@ -188,6 +198,7 @@ test("PAUSE of a database lets its connections go, holds for who comes later, an
   await one.rows("begin");
   await two.rows("select 1");
   assert.match(errorOf(await admin.query('pause "no-one"')).M, /no such database: no-one/);
+  assert.equal(refusal(await admin.query('pause "no; ""one"')), '08P01 no such database: no; "one');
   admin.send(query('pause "one"'));
   assert.ok(await waits(admin), "PAUSE waits for the transaction");
   await one.rows("commit");

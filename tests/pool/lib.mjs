@@ -273,8 +273,8 @@ export class Wire {
     socket.on("error", end);
   }
 
-  static async open(port, host = "127.0.0.1") {
-    const socket = typeof port === "string" ? net.connect(port) : net.connect(port, host);
+  static async open(port, host = "127.0.0.1", localAddress = undefined) {
+    const socket = typeof port === "string" ? net.connect(port) : net.connect({ port, host, localAddress });
     await new Promise((done, fail) => socket.once("connect", done).once("error", fail));
     socket.setNoDelay(true);
     return new Wire(socket);
@@ -295,8 +295,8 @@ export class Wire {
   }
 
   // Asks that the query of a session with that key be cancelled; resolves when the connection for it is closed.
-  static async cancel(port, key) {
-    const wire = await Wire.open(port);
+  static async cancel(port, key, from) {
+    const wire = await Wire.open(port, "127.0.0.1", from);
     wire.send(Buffer.concat([int32(8 + key.length), int32(80877102), key]));
     await wire.wait(() => false);
   }

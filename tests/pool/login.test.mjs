@@ -10,7 +10,7 @@ import tls from "node:tls";
 
 import pg from "pg";
 
-import { Wire, database, errorOf, eventually, makeCertificate, message, patience, sanitized, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
+import { Wire, database, errorOf, eventually, makeCertificate, message, patience, query, sanitized, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -489,6 +489,29 @@ test("who guesses passwords waits, and can not guess at many connections at once
     await some;
     assert.equal(code, "53300");
   });
+  await pool.stop();
+});
+
+test("who guesses the keys of cancel requests is not heard for a while, and others are", async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 1\n${database(postgres)}`);
+  const [holder, asks, admin] = [await Wire.login(pool.port), await Wire.login(pool.port), await Wire.login(pool.port, { database: "pgbouncer" })];
+  const guess = Buffer.from(asks.key.map((byte, i) => (i < 4 ? byte : byte ^ 255)));
+  // Of a query that waits, which is told at once.
+  const cancelled = async (from) => {
+    await holder.rows("begin");
+    asks.send(query("select 1"));
+    await eventually(async () => assert.ok((await admin.rows("show pools")).some(([name, , , waiting]) => name === "postgres" && waiting === "1")));
+    await Wire.cancel(pool.port, asks.key, from);
+    await holder.rows("commit");
+    return errorOf(await asks.until("Z"))?.C;
+  };
+  await Wire.cancel(pool.port, guess);
+  assert.equal(await cancelled(), "57014");
+  await eventually(async () => {
+    for (let i = 0; i < 30; i++) await Wire.cancel(pool.port, guess);
+    assert.equal(await cancelled(), undefined);
+  });
+  assert.equal(await cancelled("127.0.0.2"), "57014");
   await pool.stop();
 });
 

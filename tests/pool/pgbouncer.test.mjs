@@ -7,7 +7,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
-import { Wire, errorOf, freePort, makeCertificate, patience, query, sleep, startPostgres, startup } from "./lib.mjs";
+import { Wire, errorOf, freePort, makeCertificate, message, patience, query, scramVerifier, sleep, startPostgres, startup } from "./lib.mjs";
 import { Weir, weirPath } from "../e2e/lib.mjs";
 
 let postgres;
@@ -66,6 +66,36 @@ stats_period = 60
   assert.match(psql("pgbouncer", "show config"), /query_wait_notify\|5\|/);
   assert.match(psql("pgbouncer", "show databases"), /app\|127\.0\.0\.1/);
   assert.equal((await weir.stop("SIGTERM")).code, 0);
+});
+
+test("who knows a password is let in while others of the address fail again and again", async () => {
+  const port = await freePort();
+  const { weir } = await start("failing", `[databases]\n* = host=127.0.0.1 port=${postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir =\n` +
+    "auth_type = plain\nauth_file = DIR/users.txt\nserver_tls_sslmode = disable\n", { "users.txt": '"postgres" "right"\n' });
+  const logIn = async (password) => {
+    const wire = await Wire.open(port);
+    wire.send(startup({ user: "postgres", database: "postgres" }));
+    await wire.wait((messages) => messages.length > 0);
+    wire.send(message("p", password));
+    return errorOf(await wire.wait((messages) => messages.some(({ type }) => type === "E" || type === "Z")))?.C;
+  };
+  const codes = await Promise.all(Array.from({ length: 40 }, () => logIn("wrong")));
+  assert.deepEqual([...new Set(codes)], ["28P01"]);
+  assert.equal(await logIn("right"), undefined);
+  await weir.stop("SIGINT");
+});
+
+test("a hundred thousand users are read at once, by either kind of configuration", () => {
+  const dir = join(postgres.dir, "many");
+  mkdirSync(dir);
+  const verifier = scramVerifier("x");
+  writeFileSync(join(dir, "users.txt"), Array.from({ length: 100000 }, (_, i) => `"user ${i}" "${verifier}"\n`).join(""));
+  writeFileSync(join(dir, "b.ini"), `[databases]\n* = host=127.0.0.1\n[pgbouncer]\nlisten_addr = 127.0.0.1\nauth_file = ${dir}/users.txt\n`);
+  writeFileSync(join(dir, "pool.toml"), 'users_file = "users.txt"\n[[databases]]\nname = "*"\nhost = "127.0.0.1"\n');
+  for (const file of [["--pgbouncer-ini", join(dir, "b.ini")], ["--config", join(dir, "pool.toml")]]) {
+    const { status, stderr } = spawnSync(weirPath, ["pool", ...file, "--check"], { encoding: "utf8", timeout: 20000 * patience }); // a third of a second
+    assert.equal(status, 0, `${file[0]}: ${stderr}`);
+  }
 });
 
 test("weir pool import writes the same as a configuration of weir's", async () => {
