@@ -174,6 +174,20 @@ static bool is_stale(struct reply *reply)
            server->status == 'I' && server->expect.ends == 1 && (absent || server->describes);
 }
 
+/* What was prepared before a table changed, which the pool need not have seen, keeps the types of
+ * its parameters: a text that would do well now may fail for that, and is prepared anew before it
+ * is used again. Postgres looks whether a plan still holds when it is bound, or described. */
+static void doubt(const struct reply *reply, const struct expected *head)
+{
+    struct slice code = wire_error_field(body_of(reply), 'C');
+    bool bound = head->kind == EXPECT_BIND && slice_starts_with(code, SLICE("22"));
+    bool uses = head->kind == EXPECT_BIND || head->kind == EXPECT_DESCRIBE ||
+                head->kind == EXPECT_OWN_DESCRIBE;
+    if (head->statement && !head->unnamed &&
+        (bound || (uses && slice_starts_with(code, SLICE("42")))))
+        head->statement->doubts++;
+}
+
 /* Nothing of this is for the client: after the server is ready, everything is asked again. */
 static void ask_again(struct server *server)
 {
@@ -291,6 +305,7 @@ static void on_error(struct reply *reply)
         server->client->pinned = server->pin_unproved = false; /* it has come to nothing */
     AUTO_TEXT refusal = TAKE(head->refusal);
     AUTO_TEXT called = TAKE(head->called);
+    doubt(reply, head);
     if (is_stale(reply)) {
         ask_again(server);
         return;

@@ -592,6 +592,43 @@ test("a plan that a change of its table makes stale is replaced before the clien
   await pool.stop();
 });
 
+test("a shared statement that fails for what its table was before is prepared anew", async () => {
+  const pool = await open("pool_size = 2");
+  const holder = await Wire.login(pool.port);
+  const use = async (wire, sql, value, parses = true) => {
+    wire.send(...(parses ? [parse("s", sql)] : []), bind("", "s", [value]), execute(), sync());
+    return errorOf(await wire.until("Z"))?.C;
+  };
+  const cases = [
+    ["insert into retyped values ($1)", "text", "int", "42804", "5"],
+    ["select from retyped where a = $1", "text", "int", "42883", "5"],
+    ["insert into retyped values ($1)", "int", "bigint", "22003", "5000000000"],
+  ];
+  for (const [sql, before, after, code, value] of cases) {
+    postgres.sql(`create table retyped (a ${before})`);
+    const [old, told, fresh] = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+    // Two connections have it, of which the one that is used last is used next.
+    assert.equal(await use(old, sql, "1"), undefined);
+    await holder.rows("begin");
+    told.send(parse("s", sql), describe("S", "s"), bind("", "s", ["1"]), execute(), sync());
+    assert.equal(errorOf(await told.until("Z")), undefined);
+    await holder.rows("commit");
+    assert.equal(await use(old, sql, "1", false), undefined);
+    postgres.sql(`alter table retyped alter a type ${after} using a::${after}`); // behind the pool's back
+    assert.equal(await use(fresh, sql, value), code);
+    assert.equal(await use(fresh, sql, value, false), undefined);
+    const another = await Wire.login(pool.port);
+    assert.equal(await use(another, sql, value), undefined);
+    await holder.rows("begin"); // … on the other connection, too
+    assert.equal(await use(another, sql, value, false), undefined);
+    assert.equal(await use(old, sql, value, false), undefined);
+    assert.equal(await use(told, sql, value, false), "0A000"); // it was told what type the parameter has
+    await holder.rows("commit");
+    postgres.sql("drop table retyped");
+  }
+  await pool.stop();
+});
+
 for (const [kind, name] of [["a named", "t"], ["the unnamed", ""]])
   test(`who was told the columns of ${kind} statement is never given others`, async () => {
     const pool = await open("pool_size = 2");
