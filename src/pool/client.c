@@ -177,6 +177,8 @@ static void free_parts(struct client *client)
     names_done(&client->names);
     statement_release(&client->unnamed);
     params_release(&client->params);
+    params_release(&client->given);
+    params_release(&client->base);
     params_release(&client->startup_params);
     free_in(client);
     if (client->out)
@@ -338,6 +340,30 @@ static void give_back(struct client *client)
     struct server *server = client->server;
     if (server && server_is_free(server) && !client->pinned && client->skip == 0)
         server_release(server);
+}
+
+void client_follow(struct client *client, struct params *base)
+{
+    AUTO_BUFFER out = {0};
+    struct slice name, value;
+    if (client->base == base || client->pool->replication)
+        return;
+    params_release(&client->base);
+    client->base = params_hold(base);
+    struct params *before = client->startup_params;
+    client->startup_params = params_with_all(params_hold(base), client->given);
+    for (size_t i = 0; i < params_count(base); i++) {
+        params_at(base, i, &name, &value);
+        struct slice has = params_get(client->params, name.ptr);
+        bool set = has.ptr && !slice_equal(has, params_get(before, name.ptr));
+        if (set || params_get(client->given, name.ptr).ptr || slice_equal(has, value))
+            continue;
+        client->params = params_with(client->params, name, value);
+        wire_parameter(&out, name, value);
+    }
+    params_release(&before);
+    if (buffer_len(&out) > 0)
+        client_send_buffer(client, &out);
 }
 
 void client_settle_params(struct client *client)

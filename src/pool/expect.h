@@ -38,12 +38,13 @@ struct expected {
     bool unnamed;  /* of PARSE and CLOSE kinds: the unnamed statement */
     bool simple;   /* of COMMAND_DONE: asked by a simple query */
     bool flushed;  /* the client has sent Flush after it */
-    struct params *restores;     /* of OWN_QUERY: what its client's session has set; a reference */
-    struct statement *statement; /* of PARSE, CLOSE and DESCRIBE kinds: a reference, or NULL */
-    uint32_t serial;             /* of unnamed ones: which change of the client's it is */
-    char *name;                  /* the client's for it, when it has one; owned */
-    char *called;                /* what an error is to call it; owned */
-    char *resets;                /* of a QUERY: the parameter that it resets, or "all"; owned */
+    struct params *restores; /* of OWN_QUERY: what its client's session has set; a reference */
+    struct statement
+        *statement;  /* of PARSE, BIND, CLOSE and DESCRIBE kinds: a reference, or NULL */
+    uint32_t serial; /* of unnamed ones: which change of the client's it is */
+    char *name;      /* the client's for it, when it has one; owned */
+    char *called;    /* what an error is to call it; owned */
+    char *resets;    /* of a QUERY: the parameter that it resets, or "all"; owned */
     char *sets;  /* of a QUERY or EXECUTE: the parameter that it sets for its session, or resets: */
     char *value; /* … to this, NULL: resets, perhaps "all"; both owned */
     char *refusal; /* should it fail, as it does perhaps on purpose, this ErrorResponse

@@ -247,7 +247,9 @@ static void send_params(struct client *client, struct batch *batch, struct param
 {
     struct buffer *out = batch_compose(batch);
     size_t begun = wire_begin(out, 'Q');
-    params_append_sql(from, to, out);
+    const char *query = client->pool->database->connect_query; /* it may have set some itself */
+    const struct params *base = query && *query ? NULL : client->server->base_params;
+    params_append_sql(from, to, base, out);
     buffer_append(out, "", 1);
     wire_end(out, begun);
     expect_push(

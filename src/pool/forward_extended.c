@@ -33,6 +33,15 @@ static void unprepare(const struct message *message, struct statement *statement
     prepared_remove(&message->server->prepared, statement);
 }
 
+/* Does the server have it? What is in doubt is closed: tables may have changed since. */
+static bool is_prepared(const struct message *message, struct statement *statement)
+{
+    struct prepared *prepared = &message->server->prepared;
+    if (!prepared_since(prepared, statement, 0))
+        unprepare(message, statement);
+    return prepared_use(prepared, statement);
+}
+
 /* The server may have so many statements: room for one more. */
 static void make_room(const struct message *message)
 {
@@ -284,6 +293,8 @@ bool forward_verify(const struct message *message)
     struct statement *statement = unnamed ? client->unnamed : message_statement(message, name);
     if (!statement || told(client, name) == 0)
         return false;
+    if (!unnamed)
+        (void)is_prepared(message, statement);
     const uint64_t *result = result_of(server, name, statement);
     if (result && *result != 0)
         return false;
@@ -343,7 +354,7 @@ static bool find_statement(const struct message *message, enum expect_kind kind,
             return false;
         }
         client->pool->counters->binds += kind == EXPECT_BIND;
-        if (prepared_use(&message->server->prepared, *ret_statement)) {
+        if (is_prepared(message, *ret_statement)) {
             message->server->reuses = true;
         } else {
             client->pool->counters->replays++;
@@ -431,9 +442,9 @@ static void on_use(const struct message *message, enum expect_kind kind, struct 
             message_pass(message);
         }
     }
-    struct expected entry = {.kind = kind};
+    struct expected entry = {.kind = kind,
+                             .statement = statement ? statement_hold(statement) : NULL};
     if (kind == EXPECT_DESCRIBE && statement) {
-        entry.statement = statement_hold(statement);
         entry.called = xstrndup(name.ptr, name.len);
     } else if (kind == EXPECT_DESCRIBE && name.len == 0 && forward_renames(message->client)) {
         entry.unnamed = true;

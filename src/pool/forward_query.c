@@ -45,11 +45,11 @@ static void set_to_startup(const struct message *message, const char *which)
     AUTO_BUFFER sql = {0};
     struct slice value = params_get(client->startup_params, which);
     if (strcasecmp(which, "all") == 0) {
-        params_append_sql(server->base_params, client->startup_params, &sql);
+        params_append_sql(server->base_params, client->startup_params, NULL, &sql);
     } else if (value.ptr) {
         struct params *meant = params_hold(server->base_params);
         meant = params_with(meant, slice_of(which), value);
-        params_append_sql(server->base_params, meant, &sql);
+        params_append_sql(server->base_params, meant, NULL, &sql);
         params_release(&meant);
     }
     if (buffer_len(&sql) == 0)

@@ -99,6 +99,7 @@ static void describe(const struct client *client, struct buffer *out)
     wire_u32(out, client->told_number);
     put_u64(out, client->cancel_key);
     wire_u32(out, client->stream.fd_is_tcp);
+    put_params(out, client->given);
     put_params(out, client->startup_params);
     put_params(out, client->params);
     put_statement(out, client->unnamed);
@@ -159,7 +160,8 @@ static bool fill(struct client *client, struct slice rest)
     client->stream.fd_is_tcp = tcp;
     struct pool *pool = lend_pool(config, database.ptr, config->user ? config->user : user.ptr);
     client_join(client, pool, pool->record, user.ptr);
-    bool sound = take_params(&rest, &startup);
+    bool sound = take_params(&rest, &client->given);
+    sound = sound && take_params(&rest, &startup);
     client->startup_params = startup;
     sound = sound && take_params(&rest, &params);
     client->params = params ? params : params_empty();

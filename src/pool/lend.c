@@ -434,6 +434,7 @@ static void link_up(struct client *client, struct server *server)
     server->served = true;
     server->fresh = true;
     server->checked = false;
+    client_follow(client, server->base_params);
     client_settle_params(client);
     tenant_lend(&client->pool->tenants, client->tenant);
     client->pinned = client->pool->mode == POOL_SESSION;

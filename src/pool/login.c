@@ -168,15 +168,11 @@ static bool may_try(struct client *client)
 
 static void welcome(struct client *client)
 {
-    struct login *login = client->login;
-    struct slice name, value;
     AUTO_BUFFER out = {0};
     client->pool->counters->logins++;
-    client->params = params_hold(client->pool->welcome);
-    for (size_t i = 0; i < params_count(login->startup.params); i++) {
-        params_at(login->startup.params, i, &name, &value);
-        client->params = params_with(client->params, name, value);
-    }
+    client->given = params_hold(client->login->startup.params);
+    client->base = params_hold(client->pool->welcome);
+    client->params = params_with_all(params_hold(client->base), client->given);
     client->startup_params = params_hold(client->params);
     wire_auth(&out, AUTH_CODE_OK, (struct slice){NULL, 0});
     client_welcome(client, &out);

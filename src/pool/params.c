@@ -273,6 +273,14 @@ struct params *params_with(struct params *params, struct slice name, struct slic
     return intern(made);
 }
 
+struct params *params_with_all(struct params *params, const struct params *others)
+{
+    for (size_t i = 0; i < others->count; i++)
+        params =
+            params_with(params, slice_of(others->list[i].name), slice_of(others->list[i].value));
+    return params;
+}
+
 struct params *params_without(struct params *params, const char *name)
 {
     bool found;
@@ -408,12 +416,22 @@ bool params_are_alike(const struct params *a, const struct params *b)
     return are_alike_one_way(a, b) && are_alike_one_way(b, a);
 }
 
-void params_append_sql(const struct params *from, const struct params *to, struct buffer *sql)
+/* Is it another there, and none that RESET leads to? */
+static bool is_to_reset(const struct param *param, const struct params *to,
+                        const struct params *base)
+{
+    struct slice wanted = params_get(to, param->name);
+    if (is_of_server(param->name) || slice_equal(wanted, slice_of(param->value)))
+        return false;
+    return !wanted.ptr || (base && slice_equal(wanted, params_get(base, param->name)));
+}
+
+void params_append_sql(const struct params *from, const struct params *to,
+                       const struct params *base, struct buffer *sql)
 {
     bool found, any = false;
     for (size_t i = 0; i < from->count; i++) {
-        (void)place_of(to, from->list[i].name, &found);
-        if (found || is_of_server(from->list[i].name))
+        if (!is_to_reset(&from->list[i], to, base))
             continue;
         buffer_append_text(sql, "RESET ");
         append_identifier(sql, from->list[i].name);
@@ -423,7 +441,8 @@ void params_append_sql(const struct params *from, const struct params *to, struc
     for (size_t i = 0; i < to->count; i++) {
         size_t at = place_of(from, to->list[i].name, &found);
         if (is_of_server(to->list[i].name) ||
-            (found && strcmp(from->list[at].value, to->list[i].value) == 0))
+            (found && (strcmp(from->list[at].value, to->list[i].value) == 0 ||
+                       is_to_reset(&from->list[at], to, base))))
             continue;
         buffer_append_text(sql, any ? "," : "SELECT ");
         buffer_append_text(sql, "pg_catalog.set_config(");

@@ -21,6 +21,10 @@ void params_release(struct params **params);
 struct params *params_with(struct params *params, struct slice name, struct slice value)
     __attribute__((warn_unused_result));
 
+/* The set with all that is in `others`; takes the reference over. */
+struct params *params_with_all(struct params *params, const struct params *others)
+    __attribute__((warn_unused_result));
+
 /* The set without that name; takes the reference over. */
 struct params *params_without(struct params *params, const char *name)
     __attribute__((warn_unused_result));
@@ -61,8 +65,11 @@ void params_at(const struct params *params, size_t i, struct slice *ret_name,
 /* Are they the same, but for what changes no more than the form of values, and reported as such? */
 bool params_are_alike(const struct params *a, const struct params *b);
 
-/* Appends SQL that makes a session with the set `from` one with the set `to`. */
-void params_append_sql(const struct params *from, const struct params *to, struct buffer *sql);
+/* Appends SQL that makes a session with the set `from` one with the set `to`. What is there as
+ * RESET leaves it (`base`; NULL: not known) is reset, so that it goes on to follow the server's
+ * own. */
+void params_append_sql(const struct params *from, const struct params *to,
+                       const struct params *base, struct buffer *sql);
 /* A text as a literal that means the same whatever standard_conforming_strings says. */
 void params_append_literal(struct buffer *sql, const char *text);
 

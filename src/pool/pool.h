@@ -60,7 +60,9 @@ struct client {
     struct tally *tally; /* of its own user; NULL before it has logged in */
     struct tenant *tenant;
     struct server *server;
-    struct params *params, *startup_params;
+    struct params *params; /* what its session has */
+    struct params *given;  /* … has begun with; startup_params: and all else was of the server, */
+    struct params *base, *startup_params; /* whose `base` that was; NULL: not known */
     struct names names;
     struct statement *unnamed;          /* what its unnamed statement is: a reference */
     uint64_t unnamed_told;              /* … and what it was told of it, as names_told */
@@ -124,7 +126,7 @@ struct server {
     bool by_name;  /* … which is given by name */
     struct pool *pool;
     struct client *client;
-    struct params *params, *base_params; /* now; as it logged in */
+    struct params *params, *base_params; /* now; with nothing set, as it logged in or since */
     struct params *settled_params; /* its client's before the transaction; NULL without a client */
     struct expect expect;
     struct prepared prepared;
@@ -174,6 +176,7 @@ struct server {
     bool fresh;    /* lent, and nothing was asked since */
     bool listens;  /* is for notifications only */
     bool finishes; /* what its client asked for before it left */
+    bool discards; /* it is asked to forget all that was set: what it has then is its base */
     bool stale;    /* a plan that it keeps is out of date */
     bool verifies; /* is asked what a statement returns: until then its client is not read on */
     uint64_t described; /* what the Describe that is answered has said so far */
@@ -220,16 +223,16 @@ struct pool {
     struct cache *cache;    /* NULL: none */
     uint32_t questions;     /* of its own that are under way: it must stay (own.h) */
     uint64_t generation;    /* counts changes of tables and types that passed */
-    struct params *welcome; /* what a server reported when it was new; NULL: none was yet */
+    struct params *welcome; /* the base of the last server whose base was new; NULL: none was yet */
     char *failure;          /* why the last connection failed, while none has worked since */
     char failure_sqlstate[6];
     const char *failure_hint; /* … and what helps, a constant; NULL: what its SQLSTATE says */
     uint32_t next_host;       /* of the next connection, where hosts take turns */
     struct sockaddr_storage slow_address; /* that did not answer in time; … */
     uint64_t slow_us;                     /* … when that was told; 0: none */
-    uint64_t retry_us;        /* no further attempt before */
-    uint64_t used_us;         /* when it last had a client or a server */
-    uint32_t clients, own_clients; /* own: of these, questions of the pool's (own.h) */
+    uint64_t retry_us;                    /* no further attempt before */
+    uint64_t used_us;                     /* when it last had a client or a server */
+    uint32_t clients, own_clients;        /* own: of these, questions of the pool's (own.h) */
     uint32_t failures;
     uint32_t leaving; /* lent connections that another user of the database is to have */
     bool to_serve;
@@ -320,6 +323,9 @@ void client_trouble(struct client *client, const struct wire_error *error);
 /* The login is through, and the session begins: appends what it is told. */
 void client_welcome(struct client *client, struct buffer *out);
 void client_tick(struct client *client, const struct pool_config *config);
+/* Its server has this base: what it has neither begun with nor set is as that says, and it is told
+ * what that changes. */
+void client_follow(struct client *client, struct params *base);
 /* What it has set holds: its transaction is over. */
 void client_settle_params(struct client *client);
 /* Its transaction came to nothing behind its back: what it had set in it has not been. */

@@ -11,6 +11,7 @@
 #include "metrics.h"
 #include "log.h"
 #include "pool.h"
+#include "traits.h"
 
 enum { NOTE_BYTES_MAX = 64 * 1024 }; /* of messages that are looked into; longer ones only pass */
 
@@ -174,6 +175,20 @@ static bool is_stale(struct reply *reply)
            server->status == 'I' && server->expect.ends == 1 && (absent || server->describes);
 }
 
+/* What was prepared before a table changed, which the pool need not have seen, keeps the types of
+ * its parameters: a text that would do well now may fail for that, and is prepared anew before it
+ * is used again. Postgres looks whether a plan still holds when it is bound, or described. */
+static void doubt(const struct reply *reply, const struct expected *head)
+{
+    struct slice code = wire_error_field(body_of(reply), 'C');
+    bool bound = head->kind == EXPECT_BIND && slice_starts_with(code, SLICE("22"));
+    bool uses = head->kind == EXPECT_BIND || head->kind == EXPECT_DESCRIBE ||
+                head->kind == EXPECT_OWN_DESCRIBE;
+    if (head->statement && !head->unnamed &&
+        (bound || (uses && slice_starts_with(code, SLICE("42")))))
+        head->statement->doubts++;
+}
+
 /* Nothing of this is for the client: after the server is ready, everything is asked again. */
 static void ask_again(struct server *server)
 {
@@ -291,6 +306,7 @@ static void on_error(struct reply *reply)
         server->client->pinned = server->pin_unproved = false; /* it has come to nothing */
     AUTO_TEXT refusal = TAKE(head->refusal);
     AUTO_TEXT called = TAKE(head->called);
+    doubt(reply, head);
     if (is_stale(reply)) {
         ask_again(server);
         return;
@@ -334,6 +350,9 @@ static void on_parameter(struct reply *reply)
     if (params_are_too_many(server->params))
         reply->sound = false;
     struct client *client = server->client;
+    if (!client) /* another base, perhaps, which the reset tells */
+        server->dirty =
+            server->dirty || !slice_equal(params_get(server->base_params, name.ptr), value);
     if (!client)
         return;
     struct slice meant = meant_by(server, name.ptr, value);
@@ -402,6 +421,30 @@ static void apply_set(struct server *server)
         server->params = params_with(server->params, slice_of(name), slice_of(value));
     }
     params_accept(client->params);
+}
+
+/* A transaction is over in which a parameter has changed whose SET would have been seen, and none
+ * was: it is what the server has for all sessions now, after a pg_reload_conf() say. The reset will
+ * tell; until then its client has not set it. */
+static void suspect_base(struct server *server)
+{
+    struct client *client = server->client;
+    struct slice name, value;
+    if (server->settled_params == client->params || client->pinned ||
+        server->pool->state == STATE_ALLOW)
+        return;
+    for (size_t i = 0; i < params_count(server->base_params); i++) {
+        params_at(server->base_params, i, &name, &value);
+        struct slice was = params_get(server->settled_params, name.ptr);
+        struct slice has = params_get(client->params, name.ptr);
+        if (slice_equal(was, has) || traits_is_reported(name) ||
+            params_get(client->given, name.ptr).ptr ||
+            !slice_equal(was, params_get(client->startup_params, name.ptr)))
+            continue;
+        client->startup_params = params_with(client->startup_params, name, has);
+        params_release(&client->base);
+        server->dirty = true;
+    }
 }
 
 /* At the end of its batch. */
@@ -558,11 +601,16 @@ static void on_ready(struct reply *reply)
     }
     expected_done(&entry);
     server->status = body_of(reply).ptr[0];
+    bool seen = server->sets || server->resets || (server->sets_now && !is_own(head));
     settle_set(server);
-    if (server->client && server->status == 'I')
+    if (server->client && server->status == 'I') {
+        if (!seen)
+            suspect_base(server);
         client_settle_params(server->client);
+    }
     server->progress_us = pool_now();
-    server->copy_in = server->resets = server->sets_now = false;
+    server->copy_in = server->resets = false;
+    server->sets_now = server->sets_now && is_own(head);
     if (server->status == 'I' && server->expect.count == 0) {
         if (server->client && server->client->unlistens)
             listen_settle(server->client, !server->rolled_back);

@@ -272,13 +272,23 @@ bool server_query(struct server *server, const char *sql, const char *label)
     return server_send(server, &(struct iovec){(void *)(uintptr_t)all.ptr, all.len}, 1);
 }
 
-/* All that sessions have left. False: it is closed. */
+/* All that sessions have left. What it reports is as it was until it says otherwise. False: it is
+ * closed. */
 static bool discard_all(struct server *server)
 {
+    struct params *params = params_hold(server->base_params);
+    struct slice name, value;
+    for (size_t i = 0; i < params_count(server->base_params); i++) {
+        params_at(server->base_params, i, &name, &value);
+        struct slice has = params_get(server->params, name.ptr);
+        if (has.ptr && !slice_equal(has, SLICE("(reset)")))
+            params = params_with(params, name, has);
+    }
     server->dirty = server->reset_due = false;
+    server->discards = true;
     prepared_clear(&server->prepared);
     params_release(&server->params);
-    server->params = params_hold(server->base_params);
+    server->params = params;
     return server_query(server, discards_all, NULL);
 }
 
@@ -332,6 +342,19 @@ static void distrust_params(struct server *server)
     }
 }
 
+/* What it has now is what it has with nothing set: of the database's or the server's settings,
+ * which may have changed. */
+static void take_base(struct server *server)
+{
+    struct pool *pool = server->pool;
+    if (server->base_params == server->params)
+        return;
+    params_release(&server->base_params);
+    server->base_params = params_hold(server->params);
+    params_release(&pool->welcome);
+    pool->welcome = params_hold(server->params);
+}
+
 /* Nobody's, and nothing is outstanding: does what is missing for the next client. */
 static void clean(struct server *server)
 {
@@ -348,6 +371,10 @@ static void clean(struct server *server)
     if (server->cancels > 0)
         return; /* one may still hit what runs next */
     server->finishes = false;
+    if (server->discards) {
+        server->discards = server->dirty = false;
+        take_base(server);
+    }
     if (server->status != 'I') {
         (void)server_query(server, "ROLLBACK", NULL);
     } else if (wanted && particular) {
@@ -653,14 +680,12 @@ void server_is_up(struct server *server)
     server_login_free(&server->login);
     if (buffer_len(&server->out) == 0)
         stream_hasten(&server->stream, pool_process.loop);
-    server->base_params = params_hold(server->params);
+    take_base(server);
     log_connection(server);
     if (server->listens)
         listen_begin(server);
     else
         make_idle(server);
-    if (!server->pool->welcome)
-        server->pool->welcome = params_hold(server->params);
     pool_connect_worked(server->pool);
 }
 

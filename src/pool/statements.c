@@ -29,6 +29,7 @@ struct prepared_entry {
     struct prepared_entry *next;
     struct statement *statement;
     uint64_t generation, result;
+    uint32_t doubts; /* its statement's when it was prepared */
 };
 
 static const char NAME_PREFIX[] = "weir_";
@@ -348,7 +349,7 @@ bool prepared_since(const struct prepared *prepared, const struct statement *sta
                     uint64_t generation)
 {
     const struct prepared_entry *entry = *prepared_place(prepared, statement->id);
-    return entry && entry->generation >= generation;
+    return entry && entry->generation >= generation && entry->doubts == statement->doubts;
 }
 
 uint64_t *prepared_result(const struct prepared *prepared, const struct statement *statement)
@@ -364,6 +365,7 @@ void prepared_add(struct prepared *prepared, struct statement *statement, uint64
     *place = xcalloc(1, sizeof(**place));
     (*place)->statement = statement_hold(statement);
     (*place)->generation = generation;
+    (*place)->doubts = statement->doubts;
     prepared->bytes += statement->body_bytes;
     list_push_front(&prepared->recent, &(*place)->recent);
 }

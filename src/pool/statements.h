@@ -30,7 +30,8 @@ struct statement {
     struct link idle; /* while nobody refers to it */
     struct meaning meaning;
     uint32_t references;
-    uint32_t id; /* unique in its table */
+    uint32_t id;     /* unique in its table */
+    uint32_t doubts; /* counts errors that may be of what was prepared, and not of the text */
     uint32_t traits;
     enum approval approval;
     uint64_t approval_generation; /* of the pool, when it was asked */
@@ -101,7 +102,7 @@ void prepared_init(struct prepared *prepared);
 void prepared_done(struct prepared *prepared);
 /* Is it there? Then it is the most recently used now. */
 bool prepared_use(struct prepared *prepared, const struct statement *statement);
-/* Is it there, and of no older generation? */
+/* Is it there, of no older generation, and not in doubt since? */
 bool prepared_since(const struct prepared *prepared, const struct statement *statement,
                     uint64_t generation);
 /* What it takes and returns on this server; 0: not known. Borrowed; NULL: it is not there. */

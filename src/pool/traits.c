@@ -148,8 +148,7 @@ static bool is_symbol(struct token token, char symbol)
     return token.type == TOKEN_OTHER && token.symbol == symbol;
 }
 
-/* Does every server report it, so that it is carried along and harmless? */
-static bool is_reported(struct slice name)
+bool traits_is_reported(struct slice name)
 {
     static const char *const names[] = {"client_encoding",
                                         "datestyle",
@@ -183,7 +182,7 @@ static unsigned of_set(struct token subject)
     for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
         if (is(subject, harmless[i]))
             return 0;
-    return is_reported(subject.text) ? 0 : TRAIT_SET;
+    return traits_is_reported(subject.text) ? 0 : TRAIT_SET;
 }
 
 /* The word that comes second in its statement, or third after SET SESSION. */
@@ -361,7 +360,7 @@ static void see_in_call(struct statement_scan *scan, struct token token)
     }
     bool alone = scan->tokens++ == 0;
     if (scan->arguments == 0)
-        scan->reported = alone && is_string && is_reported(token.text);
+        scan->reported = alone && is_string && traits_is_reported(token.text);
     scan->local =
         alone && (is(token, "true") || (is_string && slice_equal(token.text, SLICE("t"))));
 }

@@ -94,4 +94,7 @@ bool traits_channels(struct slice text);
  * channel, or '*'; 0: there is none. */
 char traits_unlistened(struct slice *rest, char ret_channel[64]);
 
+/* Does every server report it, so that it is carried along and harmless? */
+bool traits_is_reported(struct slice name);
+
 #endif

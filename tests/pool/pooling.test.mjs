@@ -556,6 +556,70 @@ test("EXECUTE in SQL finds statements of the protocol, on whatever connection it
   await pool.stop();
 });
 
+// What a client was told of a parameter last, of all that came.
+const tell = (wire, name) => [...wire.text.matchAll(new RegExp(`S[^]{4}${name}\\0([^\\0]*)`, "g"))].at(-1)?.[1];
+
+test("sessions follow what the database has for all, but in what they have begun with or set", async () => {
+  const pool = await open("pool_size = 1");
+  const console_ = await Wire.login(pool.port, { database: "pgbouncer" });
+  const zone = async (wire) => {
+    const [[value]] = await wire.rows("show timezone");
+    assert.equal(tell(wire, "TimeZone"), value);
+    return value;
+  };
+  postgres.sql("create database followed");
+  postgres.sql("alter database followed set timezone = 'UTC'");
+  const login = (parameters) => Wire.login(pool.port, { database: "followed", application_name: "follows", ...parameters });
+  const [plain, given, same, set] = [await login(), await login({ TimeZone: "Asia/Tokyo" }), await login({ TimeZone: "UTC" }), await login()];
+  await set.rows("set timezone = 'Europe/Oslo'");
+  assert.deepEqual(await Promise.all([plain, given, same, set].map(zone)), ["UTC", "Asia/Tokyo", "UTC", "Europe/Oslo"]);
+  postgres.sql("alter database followed set timezone = 'Europe/Berlin'");
+  await console_.rows("reconnect");
+  await eventually(async () => assert.equal(await zone(plain), "Europe/Berlin"));
+  assert.deepEqual(await Promise.all([given, same, set].map(zone)), ["Asia/Tokyo", "UTC", "Europe/Oslo"]);
+  const late = await login();
+  assert.equal(tell(late, "TimeZone"), "Europe/Berlin");
+  assert.equal(await zone(late), "Europe/Berlin");
+  await set.rows("reset timezone");
+  assert.equal(await zone(set), "Europe/Berlin");
+  await pool.stop();
+  postgres.sql("drop database followed");
+});
+
+for (const [kind, use] of [["in turn", 1], ["at once", 3]])
+  test(`what the server has for all since pg_reload_conf() holds on each connection, of clients ${kind}`, async () => {
+    const pool = await open("pool_size = 2");
+    const wires = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+    const fenced = await Wire.login(pool.port, { options: "-c default_transaction_read_only=on" });
+    const state = async (wire) => (await wire.rows("show default_transaction_read_only"))[0][0];
+    const rounds = async (expected) => {
+      const seen = [];
+      for (let i = 0; i < 4; i++)
+        if (use > 1) seen.push(...(await Promise.all(wires.map(state))));
+        else for (const wire of wires) seen.push(await state(wire));
+      assert.deepEqual([...new Set(seen)], [expected]);
+      if (use === 1) for (const wire of wires) assert.equal(tell(wire, "default_transaction_read_only"), expected);
+      if (use > 1) assert.equal(await state(fenced), "on"); // leaves its connection as it was
+    };
+    // Takes effect once the server has heard of it, which is soon: a connection of its own tells.
+    const reload = async (value) => {
+      postgres.sql(`alter system set default_transaction_read_only = ${value}`);
+      postgres.sql("select pg_reload_conf()");
+      await eventually(() => assert.equal(postgres.sql("show default_transaction_read_only"), value));
+    };
+    try {
+      await Promise.all(wires.map((wire) => wire.rows("select pg_sleep(0.01)")));
+      await rounds("off");
+      await reload("on");
+      await rounds("on");
+      if (use === 1) assert.equal(tell(await Wire.login(pool.port), "default_transaction_read_only"), "on");
+    } finally {
+      await reload("off");
+    }
+    await rounds("off");
+    await pool.stop();
+  });
+
 test("a plan that a change of its table makes stale is replaced before the client hears of it", async () => {
   const pool = await open("pool_size = 1");
   const [a, b] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
@@ -589,6 +653,43 @@ test("a plan that a change of its table makes stale is replaced before the clien
   await b.rows("do $$ begin execute 'deallocate all'; end $$");
   a.send(bind("", "lost"), execute(), sync());
   assert.deepEqual((await a.until("Z")).map(({ type }) => type).join(""), "2DCZ");
+  await pool.stop();
+});
+
+test("a shared statement that fails for what its table was before is prepared anew", async () => {
+  const pool = await open("pool_size = 2");
+  const holder = await Wire.login(pool.port);
+  const use = async (wire, sql, value, parses = true) => {
+    wire.send(...(parses ? [parse("s", sql)] : []), bind("", "s", [value]), execute(), sync());
+    return errorOf(await wire.until("Z"))?.C;
+  };
+  const cases = [
+    ["insert into retyped values ($1)", "text", "int", "42804", "5"],
+    ["select from retyped where a = $1", "text", "int", "42883", "5"],
+    ["insert into retyped values ($1)", "int", "bigint", "22003", "5000000000"],
+  ];
+  for (const [sql, before, after, code, value] of cases) {
+    postgres.sql(`create table retyped (a ${before})`);
+    const [old, told, fresh] = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+    // Two connections have it, of which the one that is used last is used next.
+    assert.equal(await use(old, sql, "1"), undefined);
+    await holder.rows("begin");
+    told.send(parse("s", sql), describe("S", "s"), bind("", "s", ["1"]), execute(), sync());
+    assert.equal(errorOf(await told.until("Z")), undefined);
+    await holder.rows("commit");
+    assert.equal(await use(old, sql, "1", false), undefined);
+    postgres.sql(`alter table retyped alter a type ${after} using a::${after}`); // behind the pool's back
+    assert.equal(await use(fresh, sql, value), code);
+    assert.equal(await use(fresh, sql, value, false), undefined);
+    const another = await Wire.login(pool.port);
+    assert.equal(await use(another, sql, value), undefined);
+    await holder.rows("begin"); // … on the other connection, too
+    assert.equal(await use(another, sql, value, false), undefined);
+    assert.equal(await use(old, sql, value, false), undefined);
+    assert.equal(await use(told, sql, value, false), "0A000"); // it was told what type the parameter has
+    await holder.rows("commit");
+    postgres.sql("drop table retyped");
+  }
   await pool.stop();
 });
 

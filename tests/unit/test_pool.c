@@ -368,17 +368,17 @@ static void keeps_sets_of_parameters_once(void **state)
                                    SLICE("TimeZone"), SLICE("x"));
     AUTO_BUFFER sql = {0};
     assert_ptr_not_equal(a, b);
-    params_append_sql(b, a, &sql);
+    params_append_sql(b, a, NULL, &sql);
     buffer_append(&sql, "", 1);
     assert_string_equal(sql.data, "SELECT pg_catalog.set_config('TimeZone','UTC',false)");
     a = params_with(a, SLICE("x.y"), SLICE("it's \\ here"));
     buffer_reset(&sql, 0);
-    params_append_sql(b, a, &sql);
+    params_append_sql(b, a, NULL, &sql);
     buffer_append(&sql, "", 1);
     assert_string_equal(sql.data, "SELECT pg_catalog.set_config('TimeZone','UTC',false),"
                                   "pg_catalog.set_config('x.y',E'it''s \\\\ here',false)");
     buffer_reset(&sql, 0);
-    params_append_sql(a, b, &sql);
+    params_append_sql(a, b, NULL, &sql);
     buffer_append(&sql, "", 1);
     assert_string_equal(sql.data,
                         "RESET \"x\".\"y\";SELECT pg_catalog.set_config('TimeZone','x',false)");
