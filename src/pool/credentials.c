@@ -55,8 +55,10 @@ void credentials_free(struct credentials **credentials)
 
 void credentials_learn(struct credentials *credentials, const struct scram_keys *keys)
 {
-    if (!credentials->password && keys->has_client_key)
-        credentials->keys = *keys;
+    if (credentials->password || !keys->has_client_key)
+        return;
+    credentials->keys = *keys;
+    credentials->told = false;
 }
 
 void credentials_learn_password(struct credentials *credentials, const char *password)
@@ -69,4 +71,5 @@ void credentials_learn_password(struct credentials *credentials, const char *pas
     secret_text_release(&credentials->password);
     credentials->password = learned;
     credentials->learned = true;
+    credentials->told = false;
 }

@@ -12,6 +12,7 @@ struct credentials {
     char *password; /* NULL: none, or only keys */
     struct scram_keys keys;
     bool learned; /* the password is of a client's login, and not of the plan */
+    bool told;    /* the process that takes over knows what clients have proved */
 };
 
 /* From the database's own, else the configured user's secret. */

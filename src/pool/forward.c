@@ -247,8 +247,8 @@ static void send_params(struct client *client, struct batch *batch, struct param
 {
     struct buffer *out = batch_compose(batch);
     size_t begun = wire_begin(out, 'Q');
-    const char *query = client->pool->database->connect_query; /* it may have set some itself */
-    const struct params *base = query && *query ? NULL : client->server->base_params;
+    struct server *server = client->server;
+    const struct params *base = server_begins_with_query(server) ? NULL : server->base_params;
     params_append_sql(from, to, base, out);
     buffer_append(out, "", 1);
     wire_end(out, begun);

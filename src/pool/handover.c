@@ -16,9 +16,15 @@
 #include "worker.h"
 
 enum { UNREAD_BYTES_MAX = 8 * 1024 }; /* that go along with a client */
+/* Another when what `describe` says changes after it and whether there is TLS. (Before 2 that came
+ * first: 0 or 1.) */
+enum { CLIENT_FORMAT = 2 };
 enum { MESSAGE_CLIENT = 1, MESSAGE_KEYS, MESSAGE_CANCEL, MESSAGE_RECORD };
 enum { RECORD_PAUSED = 1, RECORD_DISABLED = 2 };
 
+static const struct wire_error other_version = {
+    "57P01", "the pool was restarted as another version, which can not take this session over",
+    NULL, "Connect again.", NULL};
 static struct loop_source source = {.fd = -1};
 static bool gives; /* this is the old process */
 static uint32_t given, taken;
@@ -91,6 +97,7 @@ static bool take_statement(struct slice *rest, const struct client *client, stru
 static void describe(const struct client *client, struct buffer *out)
 {
     (void)buffer_reserve(out, IPC_PAYLOAD_BYTES_MAX);
+    wire_u32(out, CLIENT_FORMAT);
     wire_u32(out, client->stream.tls != NULL);
     if (client->stream.tls)
         tls_describe(client->stream.tls, stream_unread(&client->stream), out);
@@ -140,13 +147,11 @@ static bool take_names(struct slice *rest, struct client *client)
 
 /* ---- the new process ---- */
 
-static bool fill(struct client *client, struct slice rest)
+static bool fill(struct client *client, bool tls, struct slice rest)
 {
     struct slice database, user;
     struct params *startup = NULL, *params = NULL;
-    uint32_t tcp = 0, tls = 0;
-    if (!wire_take_u32(&rest, &tls))
-        return false;
+    uint32_t tcp = 0;
     if (tls && !(client->stream.tls = tls_resume(client->stream.source.fd, &rest)))
         return false;
     client->stream.readable = tls && !tls_may_move(client->stream.tls); /* it brought something */
@@ -180,18 +185,23 @@ static void take_client(struct ipc_message *message)
 {
     if (message->fds_count != 1)
         return;
+    struct slice rest = {message->payload, message->bytes};
+    uint32_t format = 0, tls = 0;
     struct client *client = client_resume(message->fds[0]);
     message->fds[0] = -1;
     if (!client)
         return;
     pool_process.taken_over++;
     taken++;
-    if (!fill(client, (struct slice){message->payload, message->bytes})) {
-        client_close(client, &reload_removed);
-    } else {
+    bool sound = wire_take_u32(&rest, &format) && wire_take_u32(&rest, &tls);
+    if (sound && format == CLIENT_FORMAT && fill(client, tls, rest)) {
         stream_hasten(&client->stream, pool_process.loop);
         pool_again(client); /* it may have asked already */
+        return;
     }
+    bool mute = format < 2 ? format : tls && !client->stream.tls; /* it reads no plain text */
+    const struct wire_error *why = format == CLIENT_FORMAT ? &reload_removed : &other_version;
+    client_close(client, mute ? NULL : why);
 }
 
 /* What clients proved of themselves, which logs in to databases; an older process sends no
@@ -298,12 +308,13 @@ bool handover_cancel(uint32_t number, uint32_t key)
 
 /* ---- the old process ---- */
 
-static void give_keys(const struct pool *pool)
+/* False: not now. */
+static bool give_keys(const struct pool *pool)
 {
     AUTO_BUFFER out = {0};
-    const struct credentials *known = pool->credentials;
-    if (!known->learned && (known->password || !known->keys.has_client_key))
-        return;
+    struct credentials *known = pool->credentials;
+    if (known->told || (!known->learned && (known->password || !known->keys.has_client_key)))
+        return true;
     (void)buffer_reserve(&out, IPC_PAYLOAD_BYTES_MAX); /* what is secret is not moved */
     wire_text(&out, pool->database_name);
     wire_text(&out, pool->user);
@@ -311,8 +322,9 @@ static void give_keys(const struct pool *pool)
     if (known->learned)
         wire_text(&out, known->password);
     struct slice all = buffer_slice(&out);
-    (void)ipc_send(source.fd, MESSAGE_KEYS, all.ptr, (uint32_t)all.len, NULL, 0);
+    known->told = ipc_send(source.fd, MESSAGE_KEYS, all.ptr, (uint32_t)all.len, NULL, 0) >= 0;
     secret_wipe(out.data, out.cap);
+    return known->told;
 }
 
 static void give_record(const char *database, bool paused, bool disabled)
@@ -335,7 +347,7 @@ void handover_begin(int fd)
         give_record(record->database, record->paused, record->disabled);
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
         if (!pool->retired)
-            give_keys(pool);
+            (void)give_keys(pool); /* or with its first client */
 }
 
 /* Nothing of it is here but what `describe` says? */
@@ -361,6 +373,8 @@ static void end_wait(struct client *client)
 static bool give(struct client *client)
 {
     AUTO_BUFFER out = {0};
+    if (!give_keys(client->pool))
+        return false;
     if (!stream_pause(&client->stream))
         return true;
     if (stream_unread(&client->stream).len > UNREAD_BYTES_MAX) { /* secrets would be moved */

@@ -395,6 +395,11 @@ void server_login_start(struct server *server);
 void server_login_run(struct server *server, uint32_t events);
 void server_login_free(struct server_login **login);
 void server_login_tick(struct server *server);
+/* Has its database a connect_query, which may have set parameters? */
+bool server_begins_with_query(const struct server *server);
+/* Is it still what target_session_attrs asked for, as far as it reports that? Where standbys are
+ * only preferred it stays. */
+bool server_keeps_attrs(const struct server *server);
 
 /* ---- lend.c ---- */
 /* user: who logs in to the server. */

@@ -350,9 +350,9 @@ static void on_parameter(struct reply *reply)
     if (params_are_too_many(server->params))
         reply->sound = false;
     struct client *client = server->client;
-    if (!client) /* another base, perhaps, which the reset tells */
-        server->dirty =
-            server->dirty || !slice_equal(params_get(server->base_params, name.ptr), value);
+    if ((!client || slice_equal(name, SLICE("in_hot_standby"))) &&
+        !slice_equal(params_get(server->base_params, name.ptr), value))
+        server->dirty = true; /* another base, which the reset tells */
     if (!client)
         return;
     struct slice meant = meant_by(server, name.ptr, value);

@@ -310,7 +310,8 @@ const char *server_wear(const struct server *server)
     double age_ms = (double)(pool_now() - server->born_us) / 1000;
     if (server->tainted)
         return "an administrator's command, another user's turn, a cancel request that may still "
-               "come, or a query of the pool's failed";
+               "come, target_session_attrs that do not fit any more, or a query of the pool's "
+               "failed";
     if (server->worn)
         return "a session has left what no reset takes away";
     bool over =
@@ -340,6 +341,12 @@ static void distrust_params(struct server *server)
         if (!params_get(server->base_params, name.ptr).ptr)
             server->params = params_with(server->params, name, SLICE("(unknown)"));
     }
+}
+
+bool server_begins_with_query(const struct server *server)
+{
+    const char *query = server->pool->database->connect_query;
+    return query && *query;
 }
 
 /* What it has now is what it has with nothing set: of the database's or the server's settings,
@@ -373,7 +380,10 @@ static void clean(struct server *server)
     server->finishes = false;
     if (server->discards) {
         server->discards = server->dirty = false;
-        take_base(server);
+        if (!server_begins_with_query(server)) { /* else the reset has undone what that has set */
+            take_base(server);
+            server->tainted = server->tainted || !server_keeps_attrs(server);
+        }
     }
     if (server->status != 'I') {
         (void)server_query(server, "ROLLBACK", NULL);

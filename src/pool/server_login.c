@@ -476,17 +476,29 @@ static bool must_bind(const struct server *server)
     return server->pool->database->tls.binding_required;
 }
 
+/* Then it can answer where md5 is asked for, and nowhere else. */
+static bool has_only_md5(const struct credentials *credentials)
+{
+    struct scram_keys unused;
+    return secret_form(credentials->password, &unused) == SECRET_MD5;
+}
+
+static void refuse_md5(struct server *server)
+{
+    cannot_log_in(server, "only md5's form of its password is known, and it asks for another",
+                  "Give the pool the password itself, or the server's own SCRAM verifier of it.");
+}
+
 static void send_md5(struct server *server, struct slice salt)
 {
     const struct credentials *credentials = server->pool->credentials;
     char stored[MD5_TEXT_BYTES], text[MD5_TEXT_BYTES];
-    struct scram_keys unused;
     if (!credentials->password || salt.len != 4) {
         cannot_log_in(server, "it asks for an md5 password, and none is configured",
                       wants_password);
         return;
     }
-    if (secret_form(credentials->password, &unused) == SECRET_MD5)
+    if (has_only_md5(credentials))
         memcpy(stored, credentials->password, sizeof(stored));
     else
         md5_stored(credentials->password, credentials->user, stored);
@@ -513,6 +525,10 @@ static void begin_scram(struct server *server, struct slice mechanisms)
         cannot_log_in(server, "no password is known",
                       "A client of that user has to log in first, or a password must be "
                       "configured.");
+        return;
+    }
+    if (has_only_md5(credentials)) {
+        refuse_md5(server);
         return;
     }
     *scram = (struct scram){.keys = credentials->keys,
@@ -623,7 +639,9 @@ static void on_auth(struct server *server, struct slice body)
             login->phase = PHASE_SESSION;
         break;
     case AUTH_CODE_PASSWORD:
-        if (server->pool->credentials->password)
+        if (has_only_md5(server->pool->credentials))
+            refuse_md5(server);
+        else if (server->pool->credentials->password)
             send_password(server, server->pool->credentials->password);
         else
             cannot_log_in(server, "it asks for a password, and none is configured", wants_password);
@@ -697,13 +715,8 @@ static void on_attrs_row(struct server *server, struct slice body)
 }
 
 /* Is it what target_session_attrs asks for? */
-static bool has_attrs(const struct server *server)
+static bool fits(const struct server *server, bool standby, bool read_only)
 {
-    bool asked = server->login->phase == PHASE_ATTRS, yes = server->login->is_so == 'y';
-    bool standby = asked ? yes : is_on(server, "in_hot_standby");
-    bool read_only = asked ? yes : standby || is_on(server, "default_transaction_read_only");
-    if (asked && !server->login->is_so)
-        return false;
     switch (server->pool->database->attrs) {
     case ATTRS_READ_WRITE:
         return !read_only;
@@ -712,12 +725,35 @@ static bool has_attrs(const struct server *server)
     case ATTRS_PRIMARY:
         return !standby;
     case ATTRS_STANDBY:
-        return standby;
     case ATTRS_PREFER_STANDBY:
-        return standby || server->login->accept_any;
+        return standby;
     default:
         return true;
     }
+}
+
+/* … by what it reports? */
+static bool reports_attrs(const struct server *server)
+{
+    bool standby = is_on(server, "in_hot_standby");
+    return fits(server, standby, standby || is_on(server, "default_transaction_read_only"));
+}
+
+/* … or has answered? */
+static bool has_attrs(const struct server *server)
+{
+    bool yes = server->login->is_so == 'y';
+    if (server->login->accept_any)
+        return true;
+    if (server->login->phase == PHASE_ATTRS)
+        return server->login->is_so && fits(server, yes, yes);
+    return reports_attrs(server);
+}
+
+bool server_keeps_attrs(const struct server *server)
+{
+    return !params_get(server->params, "in_hot_standby").ptr ||
+           server->pool->database->attrs == ATTRS_PREFER_STANDBY || reports_attrs(server);
 }
 
 static void ask(struct server *server, const char *query, enum phase phase)
@@ -730,7 +766,7 @@ static void ask(struct server *server, const char *query, enum phase phase)
 
 static void on_ready(struct server *server)
 {
-    const char *query = server->pool->database->connect_query, *attrs = attrs_query(server);
+    const char *attrs = attrs_query(server);
     if (server->login->phase == PHASE_SESSION && attrs) {
         ask(server, attrs, PHASE_ATTRS);
         return;
@@ -740,8 +776,8 @@ static void on_ready(struct server *server)
         try_elsewhere(server);
         return;
     }
-    if (server->login->phase != PHASE_QUERY && query && *query) {
-        ask(server, query, PHASE_QUERY);
+    if (server->login->phase != PHASE_QUERY && server_begins_with_query(server)) {
+        ask(server, server->pool->database->connect_query, PHASE_QUERY);
         return;
     }
     server->status = 'I';

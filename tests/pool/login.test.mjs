@@ -2,6 +2,7 @@
 // Ways into the pool, and from it into Postgres.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync, readSync, readdirSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
@@ -177,6 +178,16 @@ test("clients: md5 and clear passwords", async () => {
     const at = { host: "127.0.0.1", port: pool.port, dbname: "postgres", user: "md5_user" };
     assert.equal(psql({ ...at, password: "md5 secret" }), "md5_user");
     assert.match(psql({ ...at, password: "wrong" }), /password authentication failed/);
+    await pool.stop();
+  }
+});
+
+test("md5's form of a password is taken for no password where the server asks for one", async () => {
+  for (const [name, secret] of [["scram_user", "scram secret"], ["password_user", "clear secret"]]) {
+    const form = `md5${createHash("md5").update(secret + name).digest("hex")}`;
+    const pool = await startPool(`auth = "md5"\n${user(name, form)}${database(postgres)}`);
+    const answer = psql({ host: "127.0.0.1", port: pool.port, dbname: "postgres", user: name, password: secret });
+    assert.match(answer, /only md5's form of its password is known.*\n.*HINT: {2}Give the pool the password itself/);
     await pool.stop();
   }
 });

@@ -586,6 +586,16 @@ test("sessions follow what the database has for all, but in what they have begun
   postgres.sql("drop database followed");
 });
 
+test("what connect_query has set stays after a reset", async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 1\n${database(postgres, `connect_query = "set timezone = 'Asia/Tokyo'"`)}`);
+  const [leaves, stays] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  for (const wire of [leaves, stays]) assert.deepEqual(await wire.rows("show timezone"), [["Asia/Tokyo"]]);
+  await leaves.rows("create temp table left_over (a int)");
+  leaves.close();
+  for (const wire of [stays, await Wire.login(pool.port)]) assert.deepEqual(await wire.rows("show timezone"), [["Asia/Tokyo"]]);
+  await pool.stop();
+});
+
 for (const [kind, use] of [["in turn", 1], ["at once", 3]])
   test(`what the server has for all since pg_reload_conf() holds on each connection, of clients ${kind}`, async () => {
     const pool = await open("pool_size = 2");

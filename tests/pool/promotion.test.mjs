@@ -73,6 +73,25 @@ test("target_session_attrs and load_balance_hosts choose among hosts", { timeout
   assert.match(any, /standby/);
 });
 
+test("a server that has what target_session_attrs asks for no more is left", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\npool_size = 1\n[[databases]]\nname = "*"\nurl = "postgres://127.0.0.1:${primary.port}/?sslmode=disable&target_session_attrs=read-write"\n`);
+  const wire = await Wire.login(pool.port);
+  const fence = (value) => {
+    primary.sql(`alter system set default_transaction_read_only = ${value}`);
+    primary.sql("select pg_reload_conf()");
+  };
+  const answers = (code) => eventually(async () => assert.equal(errorOf(await wire.query("create table fenced (); drop table fenced"))?.C, code));
+  try {
+    await answers(undefined);
+    fence("on");
+    await answers("08001"); // that there is no other, where there was 25006
+  } finally {
+    fence("off");
+  }
+  await answers(undefined);
+  await pool.stop();
+});
+
 test("a standby does not take the place of the connection that listens", { timeout: 60000 * patience }, async () => {
   const relay = await startRelay(primary);
   const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\npool_size = 2\n${database(relay)}`);
@@ -111,6 +130,9 @@ test("promoted elsewhere: sessions go on at the new primary, and nothing acknowl
   const admin = await Wire.login(pool.port, { database: "pgbouncer" });
   const names = ["a", "b", "c"];
   const wires = await Promise.all(names.map((name) => Wire.login(pool.port, { application_name: name })));
+  const readers = await startPool(`auth = "any"\npool_size = 1\n[[databases]]\nname = "*"\nurl = "${url.replace("read-write", "standby")}"\n`);
+  const reader = await Wire.login(readers.port);
+  assert.deepEqual(await reader.rows("show port"), [[String(standby.port)]]);
   const [idle, between, flying] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port), Wire.login(pool.port)]);
   await idle.rows("set timezone = 'Asia/Tokyo'");
   await between.rows("begin");
@@ -148,6 +170,10 @@ test("promoted elsewhere: sessions go on at the new primary, and nothing acknowl
   assert.equal(standby.sql("select count(*) from written where writer in ('between', 'flying')"), "0");
   for (const wire of [between, flying]) assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
   assert.deepEqual(await idle.rows("show timezone"), [["Asia/Tokyo"]]);
+
+  // Who asked for a standby does not stay with what is none any more.
+  await eventually(async () => assert.equal(errorOf(await reader.query("select 1"))?.C, "08001"));
+  await readers.stop();
 
   // No connection is left to where the primary was, and none that the pool does not know of.
   await eventually(async () => {

@@ -148,6 +148,23 @@ test("who can not go along stays until it leaves; passwords that were only prove
   await pool.stop();
 });
 
+test("what a login proves that ends after the new process has come is known to that, too", { timeout: 60000 * patience }, async () => {
+  const verifier = postgres.sql("select rolpassword from pg_authid where rolname = 'scram_user'");
+  const pool = await startPool(`[[users]]\nname = "scram_user"\npassword = "${verifier}"\n${database(postgres)}`);
+  const { default: pg } = await import("pg");
+  let old;
+  const password = async () => {
+    old = await restart(pool);
+    return "scram secret";
+  };
+  const client = new pg.Client({ host: "127.0.0.1", port: pool.port, user: "scram_user", database: "postgres", password });
+  await client.connect();
+  await gone(pool, old);
+  assert.deepEqual((await client.query("select 1 as one")).rows, [{ one: 1 }]);
+  await client.end();
+  await pool.stop();
+});
+
 test("what auth_query has said of a user logs in to the database after it, too", { timeout: 60000 * patience }, async () => {
   postgres.sql("create role asker login superuser password 'asker secret'");
   const pool = await startPool(`auth = "md5"\nauth_user = "asker"\n[[users]]\nname = "asker"\npassword = "asker secret"\n${database(postgres)}`);
