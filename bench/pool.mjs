@@ -124,14 +124,15 @@ async function sides() {
     return all.map(median);
   };
   const both = async (to) => [to, await startWeir(to), await startWeir(to, { unix: true })];
-  const targets = await both(await startPostgres()), select = ["-M", "simple", "-S"];
+  const targets = await both(await startPostgres()), bouncer = await startPgBouncer(targets[0]), select = ["-M", "simple", "-S"];
+  targets.push(bouncer);
   const tps = inTurns(targets, select, "tps"), rate = Math.floor(Math.min(...tps) / 2), p99 = inTurns(targets, [...select, "-R", String(rate)], "p99");
   await stop(targets);
   const ready = await both(await startBackend()), fast = inTurns(ready, ["-M", "simple", "-f", selectOne()], "tps");
   await stop(ready);
   say("", `Towards the server over a unix socket instead of TCP (32 clients, simple): ${judged(fast[2] / fast[1], { floor: 1.2, aim: 1.35, above: true })} the transactions where the server answers at once, ` +
     `${judged(tps[2] / tps[1])} with Postgres. ` +
-    `At half of what the slowest of these can do (${rate} a second) the 99th percentile is ${p99[0].toFixed(2)} ms on Postgres itself; weir adds ${judged(p99[1] - p99[0], { floor: 0.15, aim: 0.08, unit: " ms" })}.`);
+    `At half of what the slowest of these can do (${rate} a second) the 99th percentile is ${p99[0].toFixed(2)} ms on Postgres itself; ${bouncer.name} adds ${(p99[3] - p99[0]).toFixed(2)} ms, weir ${judged(p99[1] - p99[0], { floor: 0.15, aim: 0.08, unit: " ms" })}.`);
 }
 
 // ---- memory ----
