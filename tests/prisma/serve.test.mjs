@@ -22,6 +22,7 @@ const toml = (prisma = `port = ${ports.prisma}\ncertificate_file = "server.crt"\
   `[[worker]]\nproject = "app"\ndefault = true\n[admin]\nport = ${ports.admin}\n[pool]\nlisten = []\npool_size = 4\nquery_wait_timeout = "1s"\n` +
   ["one", "two"].map((name) => `[[pool.databases]]\nname = "${name}"\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/${name}?sslmode=disable"\n`).join("") +
   `[[pool.databases]]\nname = "tenant"\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/one?schema=a%20Tenant&sslmode=disable"\n` +
+  `[[pool.databases]]\nname = "wide"\npool_size = 128\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/one?sslmode=disable"\n` +
   `[prisma]\n${prisma}\n`;
 
 before(async () => {
@@ -179,6 +180,16 @@ test("half of the connections are the most that a key's transactions take, by de
   assert.deepEqual(JSON.parse(late.text).meta, { connection_limit: 4 });
   for (const { id } of begun) await Promise.all([greedy, greedy2].map((made) => call(made, `/transaction/${id}/rollback`)));
   assert.equal((await ask(other, "select 1 as x")).status, 200);
+});
+
+test("a key's share is half of what the endpoint has, however large the pool is", { timeout: 60000 * patience }, async () => {
+  const crowd = key("--database", "wide"), other = key("--database", "wide");
+  const started = await Promise.all(Array.from({ length: 32 }, () => start(crowd, { timeout: 15000, maxWait: 10000 })));
+  assert.deepEqual([...new Set(started.map(({ status }) => status))], [200]);
+  const late = await start(crowd, { timeout: 1000, maxWait: 200 });
+  assert.match(String(late.error), /32 of this api key/);
+  assert.equal((await start(other, { timeout: 1000 })).status, 200);
+  await Promise.all(started.map(({ id }) => call(crowd, `/transaction/${id}/rollback`)));
 });
 
 test("the database goes away and comes back: an error with a code at once, and then rows again", { timeout: 90000 * patience }, async () => {

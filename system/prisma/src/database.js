@@ -14,8 +14,8 @@ import { SharedSlots, Slots, SlotsByName } from "./slots.js";
 import { tracing } from "./telemetry.js";
 import { Turn } from "./turns.js";
 
-const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
-  KEY_WAITING_MAX = 100, // transactions of one key that wait for their turn, each with a request: others have some, too
+export const CONNECTIONS_MAX = 64; // to the pool, where each costs a few hundred bytes
+const KEY_WAITING_MAX = 100, // transactions of one key that wait for their turn, each with a request: others have some, too
   STATEMENTS_MAX = 1000, // texts with a prepared statement
   NAMED_LENGTH_MAX = 16384, // … of that length at most
   ROW_BYTES = 100, // besides its values

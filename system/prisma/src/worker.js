@@ -4,7 +4,7 @@
 import { env as environment } from "cloudflare:workers";
 
 import { checkSize, withRoom } from "./bodies.js";
-import { Database } from "./database.js";
+import { CONNECTIONS_MAX, Database } from "./database.js";
 import { Refusal, answerOf, cannotStart, invalidRequest, planAnswerOf } from "./errors.js";
 import { textWithFloats, watchFloats } from "./floats.js";
 import { Flights } from "./flights.js";
@@ -28,7 +28,7 @@ function begin(env) {
     queryMs: env.QUERY_MS,
     transactionMs: env.TRANSACTION_MS,
     transactions: env.TRANSACTIONS_MAX,
-    keyTransactions: env.KEY_TRANSACTIONS_MAX || Math.max(1, connections >> 1),
+    keyTransactions: env.KEY_TRANSACTIONS_MAX || Math.max(1, Math.min(connections, CONNECTIONS_MAX) >> 1),
     connections,
     responseBytes: env.RESPONSE_BYTES_MAX,
   };
