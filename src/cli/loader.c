@@ -108,11 +108,27 @@ static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *
     return r;
 }
 
+/* A database has one endpoint, whether keys have its name or its id: that one, which is looked for
+ * first. */
+static void unite_databases(json_t *part, const json_t *pool)
+{
+    const char *id;
+    json_t *key;
+    json_object_foreach(json_object_get(part, "keys"), id, key)
+    {
+        const char *given = json_string_value(json_object_get(key, "database"));
+        json_t *own = json_object_get(given ? hyperdrive_find(pool, given) : NULL, "id");
+        if (own)
+            (void)json_object_set(key, "database", own);
+    }
+}
+
 /* part: taken over; settings: the system workers' variables. Databases that are not there any more have
  * nobody who answers for them. */
 static int add_prisma(json_t *plan, struct bundler *bundler, json_t *part, const json_t *settings,
                       struct error *err)
 {
+    unite_databases(part, json_object_get(plan, "pool"));
     json_t *names = prisma_endpoint_databases(part), *name;
     size_t index;
     int r = 0;

@@ -22,7 +22,7 @@ const toml = (prisma = `port = ${ports.prisma}\ncertificate_file = "server.crt"\
   `[[worker]]\nproject = "app"\ndefault = true\n[admin]\nport = ${ports.admin}\n[pool]\nlisten = []\npool_size = 4\nquery_wait_timeout = "1s"\n` +
   ["one", "two"].map((name) => `[[pool.databases]]\nname = "${name}"\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/${name}?sslmode=disable"\n`).join("") +
   `[[pool.databases]]\nname = "tenant"\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/one?schema=a%20Tenant&sslmode=disable"\n` +
-  `[[pool.databases]]\nname = "wide"\npool_size = 128\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/one?sslmode=disable"\n` +
+  `[[pool.databases]]\nname = "wide"\nid = "0a1b"\npool_size = 128\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/one?sslmode=disable"\n` +
   `[prisma]\n${prisma}\n`;
 
 before(async () => {
@@ -59,7 +59,7 @@ const secure = (port, path, { method = "GET", body, headers = {} } = {}) =>
       const protocol = response.socket.getProtocol(); // it goes back to the agent
       let text = "";
       response.setEncoding("utf8").on("data", (chunk) => (text += chunk));
-      response.on("end", () => done({ status: response.statusCode, text, protocol }));
+      response.on("end", () => done({ status: response.statusCode, headers: response.headers, text, protocol }));
     });
     request.on("error", fail);
     request.end(body);
@@ -190,6 +190,17 @@ test("a key's share is half of what the endpoint has, however large the pool is"
   assert.match(String(late.error), /32 of this api key/);
   assert.equal((await start(other, { timeout: 1000 })).status, 200);
   await Promise.all(started.map(({ id }) => call(crowd, `/transaction/${id}/rollback`)));
+});
+
+test("a database's name and its id are one endpoint", async () => {
+  const told = async (made) => {
+    const { key } = made, headers = { authorization: `Bearer ${key}`, "cache-control": "max-age=60" };
+    const plan = { type: "query", args: { type: "rawSql", sql: "select name from t", args: [], argTypes: [] } };
+    const answer = await secure(ports.prisma, "/query", { method: "POST", body: JSON.stringify({ operation: "findMany", plan }), headers });
+    return answer.headers["accelerate-cache-status"];
+  };
+  assert.equal(await told(key("--database", "wide")), "miss");
+  assert.equal(await told(key("--database", "0a1b")), "ttl");
 });
 
 test("the database goes away and comes back: an error with a code at once, and then rows again", { timeout: 90000 * patience }, async () => {
