@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "bundler.h"
@@ -48,8 +49,20 @@ json_t *prisma_endpoint_databases(const json_t *part)
     return names;
 }
 
-/* The authority of a prisma:// or prisma+postgres:// URL in lower case, malloc'ed, and its api key,
- * borrowed; NULL: it is none. */
+/* fetch() leaves the port out that is the default one: http's for whom Prisma's clients ask in the
+ * clear (prisma+postgres://localhost), https's for all others. */
+static void drop_default_port(char *host, bool may_be_plain)
+{
+    bool plain = may_be_plain &&
+                 (strstr(host, "localhost") || strstr(host, "127.0.0.1") || strstr(host, "[::1]"));
+    char *port = strrchr(host, ':');
+    if (port && !strchr(port, ']') &&
+        (!port[1] || strtol(port + 1, NULL, 10) == (plain ? 80 : 443)))
+        *port = 0;
+}
+
+/* The authority of a prisma:// or prisma+postgres:// URL as fetch() has it, malloc'ed, and its api
+ * key, borrowed; NULL: it is none. */
 static char *host_of(const char *url, const char **ret_key, size_t *ret_key_len)
 {
     static const char *const schemes[] = {"prisma://", "prisma+postgres://"};
@@ -61,6 +74,7 @@ static char *host_of(const char *url, const char **ret_key, size_t *ret_key_len)
         char *host = xstrndup(url + len, strcspn(url + len, "/?#"));
         for (char *c = host; *c; c++)
             *c = (char)tolower((unsigned char)*c);
+        drop_default_port(host, i == 1);
         *ret_key = key + strlen("api_key=");
         *ret_key_len = strcspn(*ret_key, "&#");
         return host;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import https from "node:https";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -201,6 +201,26 @@ test("a database's name and its id are one endpoint", async () => {
   };
   assert.equal(await told(key("--database", "wide")), "miss");
   assert.equal(await told(key("--database", "0a1b")), "ttl");
+});
+
+test("the URL in [vars]; its port is the default one", { timeout: 60000 * patience }, async () => {
+  const one = key("--database", "one");
+  const worker = `export default { async fetch(request, { DATABASE_URL }) {
+    const url = new URL(DATABASE_URL.replace("prisma:", "https:"));
+    const answer = await fetch(url.origin + "/connection-info", { headers: { authorization: "Bearer " + url.searchParams.get("api_key") } });
+    return new Response(answer.status + " " + (await answer.text()));
+  } };`;
+  mkdirSync(join(served.dir, "vars/src"), { recursive: true });
+  writeFileSync(join(served.dir, "vars/src/index.js"), worker);
+  for (const host of ["db.invalid", "db.invalid:443", "DB.invalid:0443"]) {
+    writeFileSync(join(served.dir, "vars/wrangler.toml"), wrangler(`[vars]\nDATABASE_URL = "prisma://${host}/?api_key=${one.key}"\n`).replace('"t"', '"vars"'));
+    writeFileSync(config(), `${toml()}[[worker]]\nproject = "vars"\nroutes = ["vars.test/*"]\n`);
+    assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
+    const answer = await secure(ports.https, "/", { headers: { host: "vars.test" } });
+    assert.match(answer.text, /^200 .*"provider":"postgres"/, host);
+  }
+  writeFileSync(config(), toml());
+  assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
 });
 
 test("the database goes away and comes back: an error with a code at once, and then rows again", { timeout: 90000 * patience }, async () => {
