@@ -229,6 +229,30 @@ test("what hides that it sets something is not there for others either", { timeo
   await Promise.all([one.$disconnect(), two.$disconnect()]);
 });
 
+test("what a transaction's first statement is to decide, nothing of weir's decides before", { timeout: 60000 * patience }, async () => {
+  const waits = "select 1 from pg_locks where not granted";
+  for (const p of [v6.direct(endpoint.url), v6.edge(endpoint.edgeUrl()), v7.edge(endpoint.edgeUrl())]) {
+    await admin.query(`${seed}; begin; insert into "Tag" (name) values ('locked')`);
+    const read = p.$transaction(
+      async (tx) => {
+        await tx.$executeRaw`lock table "Tag" in share mode`;
+        return tx.tag.count({ where: { name: "locked" } });
+      },
+      { isolationLevel: "RepeatableRead", timeout: 15000 },
+    );
+    await until(async () => (await admin.query(waits)).rowCount > 0);
+    await admin.query("commit");
+    assert.equal(await read, 1);
+    const [{ level }] = await p.$transaction(async (tx) => {
+      await tx.$executeRaw`/* the first */ set transaction isolation level serializable`;
+      return tx.$queryRaw`select current_setting('transaction_isolation') as level`;
+    });
+    assert.equal(level, "serializable");
+    await p.$disconnect();
+  }
+  await admin.query(seed);
+});
+
 test("a transaction that one key begins by itself, and tables it hides in a session, are not there for others", { timeout: 60000 * patience }, async () => {
   const one = v6.edge(endpoint.edgeUrl()), two = v7.edge(endpoint.edgeUrl(await endpoint.live()));
   for (const [index, statement] of ["begin", "start transaction", "/* */ begin isolation level serializable"].entries()) {

@@ -81,8 +81,9 @@ const withOwnParsers = (types) => ({ getTypeParser: (oid, format) => (format ===
 
 const tooMuch = () => new Refusal(413, "P6009", "The rows of one request are more than this endpoint has memory for: select less, or page through them.");
 
-// A setting that nobody reads: the pool sees that the session has one.
-const KEEP_SESSION = "SELECT pg_catalog.set_config('weir.session', '', false)";
+// A setting that nobody reads: the pool sees that the session has one, and with E that it is none of those that it carries from one session to
+// another. A SELECT would decide what a transaction sees, before it has locked anything.
+const KEEP_SESSION = "SET weir.session = E''";
 
 // One statement at a time, as Prisma's own engine has it. Keys share connections: one whose session may have been changed, or has been as the
 // database says, is not used again when it is given back (pg-pool counts its uses there). Where it may have been, weir's pool is asked to keep the
