@@ -187,6 +187,37 @@ test("a key that is read only leaves nothing to others: no setting, no lock, no 
   await p.$disconnect();
 });
 
+test("a key that is read only calls no function that reaches beyond its transaction, however it is spelled; other names are names", { timeout: 60000 * patience }, async () => {
+  const own = await endpoint.live("--read-only"), readers = [v6, v7].map((made) => made.edge(endpoint.edgeUrl(own)));
+  await admin.query("create table crosstabs (dblink_url text, pg_notify text, crosstab text); insert into crosstabs values ('a', 'b', 'c')");
+  for (const call of [
+    "pg_advisory_lock(5)", "PG_Advisory_Lock (5)", '"pg_advisory_lock"\n(5)', "pg_catalog.pg_advisory_lock(5)", '"pg_catalog" . "pg_advisory_lock" (5)',
+    "pg_advisory_lock/* /* ( */ */(5)", "pg_advisory_lock--(\n(5)", 'U&"pg_advisory\\005flock"(5)', `u&"pg!005fadvisory!005flock" uescape '!' (5)`,
+    "(5::bigint).pg_advisory_lock", '(5::bigint)."pg_advisory_lock"', "( 5::bigint ) . /**/ pg_advisory_lock", "(5::bigint).--\npg_advisory_lock",
+    "(array[5::bigint])[1].pg_advisory_lock", "f.pg_advisory_lock from unnest(array[5::bigint]) f", "f.pg_advisory_lock/**/from unnest(array[5::bigint]) f",
+  ]) {
+    await admin.query(`select ${call}`); // it is SQL
+    for (const reader of readers) assert.equal((await fails(reader.$queryRawUnsafe(`select ${call}`))).code, "P6002", call);
+  }
+  for (const reader of readers) assert.equal((await fails(reader.$queryRawUnsafe("select $1.pg_advisory_lock", 5))).code, "P6002");
+  await admin.query("select pg_advisory_unlock_all()");
+  assert.equal((await admin.query("select 1 from pg_locks where locktype = 'advisory'")).rowCount, 0);
+  for (const reader of readers) {
+    for (const named of [
+      "dblink_url from crosstabs", 't.dblink_url from crosstabs as t where t."dblink_url" = \'a\'', '"public"."crosstabs"."dblink_url" from "public"."crosstabs" where true /* all */',
+      "pg_notify, crosstab from crosstabs order by pg_notify", "1 as dblink",
+    ])
+      assert.equal((await reader.$queryRawUnsafe(`select ${named}`)).length, 1, named);
+    await reader.$disconnect();
+  }
+  // Who may do it leaves no lock to others.
+  const one = v6.edge(endpoint.edgeUrl());
+  await one.$queryRaw`select (5::bigint).pg_advisory_lock::text`;
+  await until(async () => (await admin.query("select 1 from pg_locks where locktype = 'advisory'")).rowCount === 0, 5000);
+  await one.$disconnect();
+  await admin.query("drop table crosstabs");
+});
+
 test("what one key sets in a session is not there for others", async () => {
   const one = v6.edge(endpoint.edgeUrl()), two = v6.edge(endpoint.edgeUrl(await endpoint.live()));
   await one.$executeRaw`set search_path = depot`;
