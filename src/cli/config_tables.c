@@ -66,7 +66,7 @@ static const struct config_key prisma_keys[] = {
      "Results of one database that are kept (cacheStrategy); the one used longest ago goes first"},
     {"idle_timeout", CONFIG_DURATION, 1000, DAY_MS, "1h", "idle_timeout",
      "A database's instance that had nothing to do for so long ends, and with it results and schemas; "
-     "sooner where `memory_max` is reached"},
+     "sooner where `memory_max` is reached, but not while it may have a transaction open"},
 };
 TABLE(config_prisma, "[prisma]",
       "The Prisma endpoint: a database of [pool] has it when `weir prisma key create` made a key for it.",

@@ -92,10 +92,11 @@ static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *
     if (r == 0) {
         json_t *scale = defaults_of(&config_scale, NULL);
         /* One instance has all of a database's transactions, schemas and results. */
-        (void)json_object_update_new(scale, json_pack("{s:i, s:i, s:i, s:O}", "max_instances", 1,
-                                                      "concurrency", 1000, "queue_length", 10000,
-                                                      "idle_timeout_ms",
-                                                      json_object_get(settings, "idle_timeout")));
+        (void)json_object_update_new(
+            scale, json_pack("{s:i, s:i, s:i, s:O, s:I}", "max_instances", 1, "concurrency", 1000,
+                             "queue_length", 10000, "idle_timeout_ms",
+                             json_object_get(settings, "idle_timeout"), "hold_ms",
+                             prisma_endpoint_longest_ms(settings)));
         json_t *worker = worker_of(&project, defaults_of(&config_limits, NULL), scale);
         (void)json_object_set_new(worker, "egress_allow", json_array());
         (void)json_object_set_new(worker, "bundle", json_string(bundle.path));

@@ -118,9 +118,7 @@ enum {
     ENDPOINT_BODY_BYTES_MAX = 16 * 1024 * 1024,
 };
 
-/* For which a transaction may rest: it is the endpoint that ends it, and says that its time was
- * over. */
-static json_int_t longest_ms(const json_t *settings)
+json_int_t prisma_endpoint_longest_ms(const json_t *settings)
 {
     json_int_t query = json_integer_value(json_object_get(settings, "QUERY_MS")),
                transaction = json_integer_value(json_object_get(settings, "TRANSACTION_MS"));
@@ -134,7 +132,7 @@ int prisma_endpoint_project(const char *name, json_t *binding, const json_t *set
     struct config_report nothing = {.file = "system/prisma"};
     (void)json_object_set_new(binding, "binding", json_string("DATABASE"));
     (void)json_object_set_new(binding, "idle_transaction_timeout",
-                              json_integer(longest_ms(settings)));
+                              json_integer(prisma_endpoint_longest_ms(settings)));
     struct project project = {
         .name = xasprintf("prisma:%s", name),
         .main = main_path ? xstrdup(main_path) : NULL,

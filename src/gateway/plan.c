@@ -126,6 +126,7 @@ static void take_limits(struct deployment *d, const json_t *worker)
     d->instances_min = (uint32_t)integer(scale, "min_instances", 0);
     d->instances_max = (uint32_t)integer(scale, "max_instances", 8);
     d->idle_timeout_ms = (uint32_t)integer(scale, "idle_timeout_ms", 60000);
+    d->hold_ms = (uint32_t)integer(scale, "hold_ms", 0);
     d->concurrency = at_most(integer(scale, "concurrency", 64), SLOTS_MAX - 1);
     d->queue_length_max = (uint32_t)integer(scale, "queue_length", 1024);
     d->queue_timeout_ms = (uint32_t)integer(scale, "queue_timeout_ms", 10000);

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { Weir, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
-import { makeCertificate, startPostgres } from "../pool/lib.mjs";
+import { makeCertificate, sleep, startPostgres } from "../pool/lib.mjs";
 import { until } from "./lib.mjs";
 
 let postgres, served, weir, ports, pair;
@@ -221,6 +221,42 @@ test("the URL in [vars]; its port is the default one", { timeout: 60000 * patien
   }
   writeFileSync(config(), toml());
   assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
+});
+
+const tight = (more) => toml(`port = ${ports.prisma}\ncertificate_file = "server.crt"\nkey_file = "server.key"\ntransaction_timeout = "10s"\n${more}`);
+const reload = (text) => {
+  writeFileSync(config(), text);
+  assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
+};
+
+test("an instance with an open transaction does not end, whatever idle_timeout says", { timeout: 60000 * patience }, async () => {
+  const made = key("--database", "tenant");
+  reload(tight('idle_timeout = "1s"'));
+  const { id } = await start(made, { timeout: 10000 });
+  assert.equal((await call(made, `/transaction/${id}/query`, raw("insert into t values ('idle') returning name"))).status, 200);
+  await sleep(2500);
+  assert.equal((await call(made, `/transaction/${id}/commit`)).status, 200);
+  assert.match((await ask(made, "select name from t where name = 'idle'")).text, /idle/);
+  reload(toml());
+});
+
+test("a reload that changes the endpoint leaves a transaction where it is, until its time is over", { timeout: 60000 * patience }, async () => {
+  const made = key("--database", "tenant");
+  const instances = async () => Number(/weir_instances\{worker="prisma:tenant"\} (\d+)/.exec(await (await fetch(`http://127.0.0.1:${ports.admin}/metrics`)).text())?.[1]);
+  const insert = (name) => raw(`insert into t values ('${name}') returning name`), ended = async (id) => JSON.parse((await call(made, `/transaction/${id}/commit`)).text).code;
+  reload(tight(""));
+  const seven = await start(made, { timeout: 10000 }), six = JSON.parse((await call(made, "/6.19.3/x/transaction/start", '{"timeout":10000}')).text), left = await start(made, { timeout: 10000 });
+  assert.equal((await call(made, `/transaction/${seven.id}/query`, insert("before"))).status, 200);
+  reload(tight('response_max = "1MB"'));
+  assert.equal((await call(made, `/transaction/${seven.id}/query`, insert("behind"))).status, 200);
+  assert.equal((await ask(made, "select 1 as x")).status, 200);
+  const newer = await start(made, { timeout: 10000 });
+  assert.ok((await instances()) >= 2);
+  for (const path of [`/transaction/${newer.id}/rollback`, `/transaction/${seven.id}/commit`, `${new URL(six["data-proxy"].endpoint).pathname}/commit`]) assert.equal((await call(made, path)).status, 200, path);
+  assert.match((await ask(made, "select count(*)::int from t where name in ('before', 'behind')")).text, /\[\[2\]\]/);
+  await until(async () => (await instances()) === 1, 20000 * patience);
+  for (const id of [left.id, "x", "x.1", "x.", "x.99999999999999999999"]) assert.equal(await ended(id), "P2028", id);
+  reload(toml());
 });
 
 test("the database goes away and comes back: an error with a code at once, and then rows again", { timeout: 90000 * patience }, async () => {
