@@ -17,6 +17,7 @@
 #include "prisma_endpoint.h"
 #include "prisma_keys.h"
 #include "project.h"
+#include "text_file.h"
 #include "tls_files.h"
 
 enum { TREE_DIRS_MAX = 1024 };
@@ -368,6 +369,37 @@ char *loader_data_dir(const char *path, struct error *err)
     char *result = below(dir, given ? given : ".weir");
     value_done(&root);
     return result;
+}
+
+/* The value of a line "data_dir = …", or NULL. Malloc'ed. */
+static char *data_dir_of_line(struct slice line)
+{
+    struct value root;
+    struct error err = {""};
+    char *text = NULL;
+    if (toml_parse(line, &root, &err) == 0) {
+        const char *given = value_text(value_get(&root, "data_dir"));
+        text = given ? xstrdup(given) : NULL;
+        value_done(&root);
+    }
+    return text;
+}
+
+char *loader_likely_data_dir(const char *path)
+{
+    AUTO_BUFFER text = {0};
+    if (text_file_read(path, VALUE_BYTES_MAX, &text) < 0)
+        return NULL;
+    struct slice rest = buffer_slice(&text);
+    AUTO_TEXT given = NULL;
+    while (rest.len > 0 && rest.ptr[0] != '[' && !given) { /* the keys of no table come first */
+        struct slice line = slice_until(rest, '\n');
+        given = data_dir_of_line(line);
+        size_t taken = line.len + (line.len < rest.len);
+        rest = (struct slice){rest.ptr + taken, rest.len - taken};
+    }
+    AUTO_TEXT dir = dir_of(path);
+    return below(dir, given ? given : ".weir");
 }
 
 /* Every text of an array by its own line. */

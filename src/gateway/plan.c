@@ -273,7 +273,7 @@ static void drop_old_deployments(void)
     }
 }
 
-static void switch_over(void)
+static void switch_over(const struct ipc_message *message)
 {
     json_t *json = gateway.arriving.json;
     if (!json)
@@ -291,7 +291,7 @@ static void switch_over(void)
     drop_arriving();
     dispatch_leave_old();
     drop_old_deployments();
-    gateway_tell(CONTROL_PLAN_TAKEN, NULL, 0);
+    gateway_tell(CONTROL_PLAN_TAKEN, message->payload, message->bytes);
 }
 
 /* Whoever connects from now on is refused, but who the kernel let in already is served. */
@@ -405,7 +405,7 @@ void plan_on_message(struct ipc_message *message)
         take_asset_dir(message);
         break;
     case CONTROL_PLAN_END:
-        switch_over();
+        switch_over(message);
         break;
     case CONTROL_INSTANCE: {
         struct control_instance order;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import { join } from "node:path";
@@ -62,6 +62,16 @@ test("keys: forged, altered, expired and revoked ones are refused, with Prisma's
   await until(async () => (await post("/connection-info", undefined, revoked.key)).status === 401);
   assert.match(await ask(revoked.key), /not among.*revoked/);
   await until(async () => /expired/.test(await ask(expiring.key)));
+});
+
+test("a key is revoked while the project's configuration has a mistake", async () => {
+  const revoked = await endpoint.live(), file = join(endpoint.dir, "wrangler.toml"), good = readFileSync(file, "utf8");
+  writeFileSync(file, `${good}x =\n`);
+  assert.equal(cli("revoke", revoked.id).status, 0);
+  await until(async () => (await post("/connection-info", undefined, revoked.key)).status === 401);
+  assert.equal((await post("/connection-info")).status, 200);
+  writeFileSync(file, good);
+  await endpoint.live();
 });
 
 test("weir prisma key: list, revoke, and what is misused", () => {

@@ -3,8 +3,10 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { chmodSync, cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import https from "node:https";
+import net from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
@@ -284,6 +286,49 @@ test("a key whose database is not configured any more", async () => {
   writeFileSync(config(), toml());
   assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
   await until(async () => (await ask(two, "select 1 as x")).status === 200);
+});
+
+test("a key is revoked at once, whatever else is wrong with the configuration", { timeout: 60000 * patience }, async () => {
+  const kept = key("--database", "one"), isGood = async (made) => (await ask(made, "select 1 as x")).status === 200;
+  const wrong = {
+    "a worker's directory": (good) => `${good}[[worker]]\nproject = "nowhere"\nroutes = ["x.test/*"]\n`,
+    "a key": (good) => `colour = 1\n${good}`,
+    syntax: (good) => `${good}[[[\n`,
+    "syntax, behind data_dir": (good) => `# ours\n data_dir = "${join(served.dir, ".weir")}"\n${good}x =\n`,
+  };
+  for (const [what, break_] of Object.entries(wrong)) {
+    const made = key("--database", "one");
+    assert.ok(await isGood(made), what);
+    writeFileSync(config(), break_(toml()));
+    const { status, stderr } = cli("revoke", made.id);
+    assert.equal(status, 0, `${what}: ${stderr}`);
+    assert.match(stderr, /the key is revoked; else the configuration before stays in force: .*weir\.toml/, what);
+    assert.equal((await ask(made, "select 1")).status, 401, what);
+    assert.ok(await isGood(kept), what);
+    assert.match(cli("list").stdout, new RegExp(kept.id), what);
+    assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 1, what);
+    writeFileSync(config(), toml());
+  }
+  // Where its server is nobody can tell: then nothing is done, or what was done is told.
+  const other = join(served.dir, "other.toml"), revoke = () => spawnSync(weirPath, ["prisma", "key", "revoke", kept.id, "--config", other], { encoding: "utf8" });
+  writeFileSync(other, 'data_dir = "elsewhere"\nx =\n');
+  assert.deepEqual([revoke().status, existsSync(join(served.dir, "elsewhere"))], [1, false]);
+  assert.match(revoke().stderr, /nothing was done: there are no keys in .*\/elsewhere.*: .*other\.toml:2/);
+  cpSync(join(served.dir, ".weir/prisma"), join(served.dir, "elsewhere/prisma"), { recursive: true });
+  const done = revoke();
+  assert.equal(done.status, 0);
+  assert.match(done.stderr, /off the list in .*\/elsewhere, with which no weir serve runs/);
+  assert.ok(await isGood(kept));
+  // Where the list cannot be read no key is known to be revoked, and the server says so.
+  const told = async () => String(await once(net.connect(join(served.dir, ".weir/weir.sock")), "data"))[0];
+  writeFileSync(config(), wrong.syntax(toml()));
+  assert.equal(await told(), "1");
+  chmodSync(join(served.dir, ".weir/prisma/keys.json"), 0o644);
+  assert.equal(await told(), "2");
+  chmodSync(join(served.dir, ".weir/prisma/keys.json"), 0o600);
+  assert.ok(await isGood(kept));
+  writeFileSync(config(), toml());
+  assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
 });
 
 test("weir check-config tells what is wrong with [prisma] and with a certificate, by line", () => {
