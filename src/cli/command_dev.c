@@ -14,6 +14,7 @@
 #include "cli.h"
 #include "loader.h"
 #include "log.h"
+#include "prisma_keys.h"
 #include "private_postgres.h"
 #include "project.h"
 #include "state_dir.h"
@@ -197,6 +198,13 @@ static void loaded(void *context, struct slice plan, bool first)
     json_decref(json);
 }
 
+static json_t *keys(void *context, const json_t *plan)
+{
+    (void)context, (void)plan;
+    AUTO_TEXT state_dir = xasprintf("%s/.weir", dev.project_dir);
+    return prisma_keys_listed(state_dir);
+}
+
 static bool check_options(const char *port, const char *prisma_port, const struct cli_values *vars)
 {
     dev.options.port = cli_port(port);
@@ -258,6 +266,7 @@ int command_dev(int argc, char **argv)
                                                     .changed = changed,
                                                     .reload_delay_ms = RELOAD_DELAY_MS,
                                                     .loaded = loaded,
+                                                    .keys = keys,
                                                     .drain_timeout_ms = 2000,
                                                     .hangup_stops = true};
     int hold = private_postgres_hold(project_dir); /* a load may start it */

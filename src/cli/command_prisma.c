@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "config.h"
@@ -18,6 +19,7 @@ enum { RELOAD_MS = 60000 };
 struct place {
     const char *state_dir;
     const char *dir, *config; /* one of them; the other is NULL */
+    bool likely; /* the configuration has a mistake: this is most likely its state_dir */
 };
 
 static bool as_json;
@@ -110,13 +112,24 @@ static int64_t seconds_of(const char *text)
     return is ? ms / 1000 : -1;
 }
 
-/* A weir serve that runs takes the change up at once; weir dev watches the file. */
-static int tell(const struct place *place)
+/* A weir serve that runs takes the change up at once; weir dev watches the file. What is revoked it
+ * refuses whatever else the configuration has. */
+static int tell(const struct place *place, bool revoked)
 {
     AUTO_TEXT text = NULL;
     struct error err = {""};
     int r = place->config ? control_reload(place->state_dir, RELOAD_MS, &text, &err) : 0;
-    if (r == 0 || r == -ENOENT || r == -ECONNREFUSED)
+    bool none = r == -ENOENT || r == -ECONNREFUSED;
+    if (none && place->likely)
+        (void)fprintf(stderr,
+                      "weir: the key is off the list in %s, with which no weir serve runs; one "
+                      "that runs with another data_dir has its own\n",
+                      place->state_dir);
+    if (r == -ECANCELED && revoked)
+        (void)fprintf(
+            stderr, "weir: the key is revoked; else the configuration before stays in force: %s\n",
+            err.text);
+    if (r == 0 || none || (r == -ECANCELED && revoked))
         return EXIT_OK;
     (void)fprintf(stderr,
                   "weir: the change is made, but the running server did not take it up: %s\n",
@@ -147,7 +160,7 @@ static int create(const struct place *place, const struct prisma_key *key)
             "for clients elsewhere the host is this server's. weir prisma key revoke %s ends it.\n",
             id, key->database, key->read_only ? ", read only" : "", id);
     }
-    return tell(place);
+    return tell(place, false);
 }
 
 static void print_time(const char *label, int64_t seconds)
@@ -227,12 +240,29 @@ static int list(const struct place *place, const char *database)
     return code;
 }
 
-static int revoke(const struct place *place, const char *id, const char *database)
+static int revoke_key(const struct place *place, const char *id, const char *database)
 {
     struct error err = {""};
     if (prisma_keys_revoke(place->state_dir, id, database, &err) < 0)
         return cli_failed(&err);
-    return tell(place);
+    return tell(place, true);
+}
+
+/* Of a configuration that has the mistake in err: the directory where there are keys, or NULL with
+ * what to do in err. */
+static char *likely_state_dir(const char *config, struct error *err)
+{
+    char *state_dir = loader_likely_data_dir(config);
+    AUTO_TEXT keys = state_dir ? prisma_keys_path(state_dir) : NULL;
+    if (!keys || access(keys, F_OK) == 0)
+        return state_dir;
+    error_prefix(
+        err,
+        "nothing was done: there are no keys in %s, and the configuration has to be mended "
+        "before it can name another data_dir",
+        state_dir);
+    text_free(&state_dir);
+    return NULL;
 }
 
 /* ---- the command ---- */
@@ -299,11 +329,14 @@ int command_prisma(int argc, char **argv)
         return cli_failed(&err);
     AUTO_TEXT dir = found ? project_dir_of(found) : NULL;
     AUTO_TEXT state_dir = config ? loader_data_dir(config, &err) : xasprintf("%s/.weir", dir);
+    bool likely = !state_dir && !creates;
+    if (likely)
+        state_dir = likely_state_dir(config, &err);
     if (!state_dir)
         return cli_failed(&err);
-    const struct place place = {state_dir, dir, config};
+    const struct place place = {state_dir, dir, config, likely};
     if (revokes)
-        return revoke(&place, arguments[2], database);
+        return revoke_key(&place, arguments[2], database);
     if (!creates)
         return list(&place, database);
     const struct prisma_key key = {

@@ -8,6 +8,7 @@
 #include "control.h"
 #include "loader.h"
 #include "log.h"
+#include "prisma_keys.h"
 #include "secret_environment.h"
 #include "state_dir.h"
 #include "supervisor.h"
@@ -15,6 +16,7 @@
 enum { RELOAD_MS_MAX = 120000 };
 
 static const char *config_path = "weir.toml";
+static bool keys_are_known = true;
 
 /* Mistakes go with the error, to the log and to who asked for the reload. */
 static int load(void *context, struct buffer *ret_plan, struct error *err)
@@ -65,7 +67,7 @@ static void loaded(void *context, struct slice plan, bool first)
     buffer_append(&text, "", 1);
     log_info("%s", text.data + text.start);
     cli_say_pool(json_object_get(json_object_get(json, "pool"), "listeners"));
-    control_answer((uint32_t)json_integer_value(json_object_get(json, "load")), NULL,
+    control_answer((uint32_t)json_integer_value(json_object_get(json, "load")), CONTROL_LOADED,
                    text.data + text.start);
     json_decref(json);
 }
@@ -73,7 +75,15 @@ static void loaded(void *context, struct slice plan, bool first)
 static void refused(void *context, uint32_t load, const char *text)
 {
     (void)context;
-    control_answer(load, text, NULL);
+    control_answer(load, keys_are_known ? CONTROL_REFUSED : CONTROL_KEPT, text);
+}
+
+static json_t *keys(void *context, const json_t *plan)
+{
+    (void)context;
+    json_t *listed = prisma_keys_listed(json_string_value(json_object_get(plan, "data_dir")));
+    keys_are_known = listed != NULL;
+    return listed;
 }
 
 static bool wanted(void *context)
@@ -109,6 +119,7 @@ int command_serve(int argc, char **argv)
                                                     .watch_fd = requests,
                                                     .changed = wanted,
                                                     .loaded = loaded,
+                                                    .keys = keys,
                                                     .refused = refused,
                                                     .drain_timeout_ms = 30000};
     code = supervisor_run(&supervisor_options);

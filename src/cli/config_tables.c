@@ -57,7 +57,7 @@ static const struct config_key prisma_keys[] = {
     {"transactions_max", CONFIG_COUNT, 1, 10000, "100", "TRANSACTIONS_MAX",
      "Interactive transactions of a database that are open at once; more wait, as long as their maxWait"},
     {"key_transactions_max", CONFIG_COUNT, 0, 10000, "0", "KEY_TRANSACTIONS_MAX",
-     "… and of one api key, unless it says otherwise itself; 0: half of the database's pool_size"},
+     "… and of one api key, unless it says otherwise itself; 0: half of the database's pool_size, 32 at most"},
     {"key_requests_max", CONFIG_COUNT, 0, 1000000, "0", "KEY_REQUESTS_MAX",
      "Requests of one api key in a second, unless it says otherwise itself; beyond it P5011. 0: no limit"},
     {"response_max", CONFIG_SIZE, 1024, 64 * MB, "5MB", "RESPONSE_BYTES_MAX",
@@ -66,7 +66,7 @@ static const struct config_key prisma_keys[] = {
      "Results of one database that are kept (cacheStrategy); the one used longest ago goes first"},
     {"idle_timeout", CONFIG_DURATION, 1000, DAY_MS, "1h", "idle_timeout",
      "A database's instance that had nothing to do for so long ends, and with it results and schemas; "
-     "sooner where `memory_max` is reached"},
+     "sooner where `memory_max` is reached, but not while it may have a transaction open"},
 };
 TABLE(config_prisma, "[prisma]",
       "The Prisma endpoint: a database of [pool] has it when `weir prisma key create` made a key for it.",

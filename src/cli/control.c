@@ -127,10 +127,10 @@ bool control_take(void)
     return any;
 }
 
-void control_answer(uint32_t load, const char *failure, const char *text)
+void control_answer(uint32_t load, enum control_outcome outcome, const char *text)
 {
     int kept = 0;
-    AUTO_TEXT answer = xasprintf("%c%s", failure ? '1' : '0', failure ? failure : text);
+    AUTO_TEXT answer = xasprintf("%c%s", (char)outcome, text);
     for (int i = 0; i < control.waiters_count; i++) {
         if (control.waiters[i].load > load) {
             control.waiters[kept++] = control.waiters[i];
@@ -185,8 +185,9 @@ int control_reload(const char *data_dir, int timeout_ms, char **ret_text, struct
                          "weir serve ended or does not answer; its log tells");
     const char *text = answer.data + answer.start + 1;
     int len = (int)buffer_len(&answer) - 1;
-    if (answer.data[answer.start] != '0')
-        return error_set(err, -EINVAL, "%.*s", len, text);
+    char outcome = answer.data[answer.start];
+    if (outcome != CONTROL_LOADED)
+        return error_set(err, outcome == CONTROL_REFUSED ? -ECANCELED : -EINVAL, "%.*s", len, text);
     *ret_text = xstrndup(text, (size_t)len);
     return 0;
 }

@@ -18,12 +18,16 @@ int control_open(const char *data_dir, struct error *err) WARN_UNUSED;
 void control_close(void);
 /* Takes what has come; true: a reload is wanted. */
 bool control_take(void);
-/* A load ended (its number as in supervisor.h): tells who waited for it. failure: NULL, or why the
- * configuration before stays in force. */
-void control_answer(uint32_t load, const char *failure, const char *text);
+/* A load ended (its number as in supervisor.h): tells who waited for it how, and more in words. */
+enum control_outcome {
+    CONTROL_LOADED = '0',
+    CONTROL_REFUSED = '1', /* the configuration before stays in force, without revoked api keys */
+    CONTROL_KEPT = '2',    /* … and with them, as nobody knows which those are */
+};
+void control_answer(uint32_t load, enum control_outcome outcome, const char *text);
 
-/* The other side: reloads and waits. 0, with the text of success in ret_text; -errno with why not.
- */
+/* The other side: reloads and waits. 0, with the text of success in ret_text; -errno with why not:
+ * -ECANCELED for CONTROL_REFUSED, -EINVAL for CONTROL_KEPT, -ENOENT or -ECONNREFUSED: none runs. */
 int control_reload(const char *data_dir, int timeout_ms, char **ret_text,
                    struct error *err) WARN_UNUSED;
 

@@ -17,6 +17,7 @@
 #include "prisma_endpoint.h"
 #include "prisma_keys.h"
 #include "project.h"
+#include "text_file.h"
 #include "tls_files.h"
 
 enum { TREE_DIRS_MAX = 1024 };
@@ -92,10 +93,11 @@ static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *
     if (r == 0) {
         json_t *scale = defaults_of(&config_scale, NULL);
         /* One instance has all of a database's transactions, schemas and results. */
-        (void)json_object_update_new(scale, json_pack("{s:i, s:i, s:i, s:O}", "max_instances", 1,
-                                                      "concurrency", 1000, "queue_length", 10000,
-                                                      "idle_timeout_ms",
-                                                      json_object_get(settings, "idle_timeout")));
+        (void)json_object_update_new(
+            scale, json_pack("{s:i, s:i, s:i, s:O, s:I}", "max_instances", 1, "concurrency", 1000,
+                             "queue_length", 10000, "idle_timeout_ms",
+                             json_object_get(settings, "idle_timeout"), "hold_ms",
+                             prisma_endpoint_longest_ms(settings)));
         json_t *worker = worker_of(&project, defaults_of(&config_limits, NULL), scale);
         (void)json_object_set_new(worker, "egress_allow", json_array());
         (void)json_object_set_new(worker, "bundle", json_string(bundle.path));
@@ -108,11 +110,27 @@ static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *
     return r;
 }
 
+/* A database has one endpoint, whether keys have its name or its id: that one, which is looked for
+ * first. */
+static void unite_databases(json_t *part, const json_t *pool)
+{
+    const char *id;
+    json_t *key;
+    json_object_foreach(json_object_get(part, "keys"), id, key)
+    {
+        const char *given = json_string_value(json_object_get(key, "database"));
+        json_t *own = json_object_get(given ? hyperdrive_find(pool, given) : NULL, "id");
+        if (own)
+            (void)json_object_set(key, "database", own);
+    }
+}
+
 /* part: taken over; settings: the system workers' variables. Databases that are not there any more have
  * nobody who answers for them. */
 static int add_prisma(json_t *plan, struct bundler *bundler, json_t *part, const json_t *settings,
                       struct error *err)
 {
+    unite_databases(part, json_object_get(plan, "pool"));
     json_t *names = prisma_endpoint_databases(part), *name;
     size_t index;
     int r = 0;
@@ -351,6 +369,37 @@ char *loader_data_dir(const char *path, struct error *err)
     char *result = below(dir, given ? given : ".weir");
     value_done(&root);
     return result;
+}
+
+/* The value of a line "data_dir = …", or NULL. Malloc'ed. */
+static char *data_dir_of_line(struct slice line)
+{
+    struct value root;
+    struct error err = {""};
+    char *text = NULL;
+    if (toml_parse(line, &root, &err) == 0) {
+        const char *given = value_text(value_get(&root, "data_dir"));
+        text = given ? xstrdup(given) : NULL;
+        value_done(&root);
+    }
+    return text;
+}
+
+char *loader_likely_data_dir(const char *path)
+{
+    AUTO_BUFFER text = {0};
+    if (text_file_read(path, VALUE_BYTES_MAX, &text) < 0)
+        return NULL;
+    struct slice rest = buffer_slice(&text);
+    AUTO_TEXT given = NULL;
+    while (rest.len > 0 && rest.ptr[0] != '[' && !given) { /* the keys of no table come first */
+        struct slice line = slice_until(rest, '\n');
+        given = data_dir_of_line(line);
+        size_t taken = line.len + (line.len < rest.len);
+        rest = (struct slice){rest.ptr + taken, rest.len - taken};
+    }
+    AUTO_TEXT dir = dir_of(path);
+    return below(dir, given ? given : ".weir");
 }
 
 /* Every text of an array by its own line. */

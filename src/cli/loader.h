@@ -31,5 +31,8 @@ int loader_serve(const char *path, const struct serve_options *options, struct b
 
 /* data_dir of a weir.toml, absolute, without checking anything else. malloc'ed; NULL on error. */
 char *loader_data_dir(const char *path, struct error *err);
+/* The same of one with mistakes, by a look at its first lines: what it most likely is. NULL: the
+ * file cannot be read. */
+char *loader_likely_data_dir(const char *path);
 
 #endif

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "bundler.h"
@@ -48,8 +49,20 @@ json_t *prisma_endpoint_databases(const json_t *part)
     return names;
 }
 
-/* The authority of a prisma:// or prisma+postgres:// URL in lower case, malloc'ed, and its api key,
- * borrowed; NULL: it is none. */
+/* fetch() leaves the port out that is the default one: http's for whom Prisma's clients ask in the
+ * clear (prisma+postgres://localhost), https's for all others. */
+static void drop_default_port(char *host, bool may_be_plain)
+{
+    bool plain = may_be_plain &&
+                 (strstr(host, "localhost") || strstr(host, "127.0.0.1") || strstr(host, "[::1]"));
+    char *port = strrchr(host, ':');
+    if (port && !strchr(port, ']') &&
+        (!port[1] || strtol(port + 1, NULL, 10) == (plain ? 80 : 443)))
+        *port = 0;
+}
+
+/* The authority of a prisma:// or prisma+postgres:// URL as fetch() has it, malloc'ed, and its api
+ * key, borrowed; NULL: it is none. */
 static char *host_of(const char *url, const char **ret_key, size_t *ret_key_len)
 {
     static const char *const schemes[] = {"prisma://", "prisma+postgres://"};
@@ -61,6 +74,7 @@ static char *host_of(const char *url, const char **ret_key, size_t *ret_key_len)
         char *host = xstrndup(url + len, strcspn(url + len, "/?#"));
         for (char *c = host; *c; c++)
             *c = (char)tolower((unsigned char)*c);
+        drop_default_port(host, i == 1);
         *ret_key = key + strlen("api_key=");
         *ret_key_len = strcspn(*ret_key, "&#");
         return host;
@@ -104,9 +118,7 @@ enum {
     ENDPOINT_BODY_BYTES_MAX = 16 * 1024 * 1024,
 };
 
-/* For which a transaction may rest: it is the endpoint that ends it, and says that its time was
- * over. */
-static json_int_t longest_ms(const json_t *settings)
+json_int_t prisma_endpoint_longest_ms(const json_t *settings)
 {
     json_int_t query = json_integer_value(json_object_get(settings, "QUERY_MS")),
                transaction = json_integer_value(json_object_get(settings, "TRANSACTION_MS"));
@@ -120,7 +132,7 @@ int prisma_endpoint_project(const char *name, json_t *binding, const json_t *set
     struct config_report nothing = {.file = "system/prisma"};
     (void)json_object_set_new(binding, "binding", json_string("DATABASE"));
     (void)json_object_set_new(binding, "idle_transaction_timeout",
-                              json_integer(longest_ms(settings)));
+                              json_integer(prisma_endpoint_longest_ms(settings)));
     struct project project = {
         .name = xasprintf("prisma:%s", name),
         .main = main_path ? xstrdup(main_path) : NULL,

@@ -32,4 +32,8 @@ json_t *prisma_endpoint_dev_listener(const char *state_dir, const char *address,
 int prisma_endpoint_project(const char *name, json_t *binding, const json_t *settings,
                             struct project *ret_project, struct error *err) WARN_UNUSED;
 
+/* For which a transaction may rest: it is the endpoint that ends it, and says that its time was
+ * over. So long its instance is not ended for being idle. */
+json_int_t prisma_endpoint_longest_ms(const json_t *settings);
+
 #endif

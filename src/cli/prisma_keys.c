@@ -103,6 +103,15 @@ json_t *prisma_keys_read(const char *state_dir, struct error *err)
     return read_file(dir, state_dir, err);
 }
 
+json_t *prisma_keys_listed(const char *state_dir)
+{
+    struct error err = {""}; /* told by who loads all of it */
+    json_t *file = prisma_keys_read(state_dir, &err);
+    json_t *keys = json_incref(json_object_get(file, "keys"));
+    json_decref(file);
+    return keys;
+}
+
 static int write_file(int dir, const char *state_dir, const json_t *file, struct error *err)
 {
     char name[] = ".keys-new";

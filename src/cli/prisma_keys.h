@@ -17,6 +17,9 @@
 /* The file's content; an empty object when there is none. NULL with err: it cannot be used. */
 json_t *prisma_keys_read(const char *state_dir, struct error *err);
 
+/* The keys alone: a new reference, NULL where they are not known. */
+json_t *prisma_keys_listed(const char *state_dir);
+
 struct prisma_key {
     const char *database;
     bool read_only;

@@ -286,6 +286,8 @@ void dispatch_leave_slot(struct request *request)
     request->instance = NULL;
     request->deployment->worker->count->in_flight--;
     placement_end(request->of_worker);
+    if (request->begins)
+        instance->begun_ms = loop_now_ms(gateway.loop);
     if (--instance->in_flight == 0)
         instance->idle_since_ms = loop_now_ms(gateway.loop);
 }

@@ -158,6 +158,7 @@ static void append_claim(struct request *request, const struct prisma_claim *cla
                          int64_t body_bytes)
 {
     append_field(request, SLICE("weir-prisma-key"), slice_of(claim->key_id));
+    append_number(request, SLICE("weir-prisma-deployment"), claim->deployment->id);
     if (claim->read_only)
         append_field(request, SLICE("weir-prisma-access"), SLICE("read"));
     if (claim->transactions_max > 0)
@@ -172,6 +173,7 @@ static void append_claim(struct request *request, const struct prisma_claim *cla
     if (counting_gateways() > 1)
         append_field(request, SLICE("weir-prisma-gateways"), SLICE("many"));
     request->key_count = claim->count;
+    request->begins = claim->begins;
 }
 
 /* Room for the head's struct, which finish_head fills; method, URL. Returns where headers begin. */

@@ -64,6 +64,7 @@ struct deployment {
     uint64_t seeded_ms; /* when the last seed of its instances came; 0: none did */
     uint32_t cpu_ms, wall_ms, log_bytes_max;
     uint32_t instances_min, instances_max, idle_timeout_ms, concurrency;
+    uint32_t hold_ms; /* of a Prisma transaction, from the answer that tells of it */
     uint32_t queue_length_max, queue_timeout_ms;
 
     struct instance *instances;
@@ -85,6 +86,7 @@ struct instance {
     struct prisma_open *open; /* transactions that it said it has */
     uint32_t in_flight, next_slot;
     uint64_t arrived_ms;
+    uint64_t begun_ms;                   /* the last Prisma transaction; 0: none was */
     uint64_t idle_since_ms, progress_ms; /* the last time that it took or sent a frame */
     uint32_t tail_seen;                  /* what it had taken then */
     uint32_t busy_ticks;                 /* in a row with frames waiting in its ring */
@@ -123,6 +125,7 @@ struct request {
     enum request_state state;
     bool is_event, body_whole, body_ended, retried, head_request, http10;
     bool of_worker;      /* another worker's call */
+    bool begins;         /* a Prisma transaction, perhaps */
     bool cpu_known;      /* the instance told cpu_us */
     struct buffer frame; /* struct frame_request or frame_event, url, headers, inline body */
     struct span host, path, client, user_agent, referer; /* in frame, for the log */

@@ -358,14 +358,22 @@ static void move_waiting_requests(struct instance *instance)
     }
 }
 
+/* May it have transactions that would be lost with it? */
+static bool has_open(const struct instance *instance, uint64_t now_ms)
+{
+    return instance->begun_ms && now_ms - instance->begun_ms < instance->deployment->hold_ms;
+}
+
 static void tick_idle(struct instance *instance, uint64_t now_ms)
 {
     struct deployment *deployment = instance->deployment;
     uint64_t idle_ms = now_ms - instance->idle_since_ms;
     instance->lagging = false;
     instance->busy_ticks = 0;
-    if (!instance->retiring && idle_ms >= deployment->idle_timeout_ms &&
-        instances_alive(deployment) > deployment->instances_min)
+    bool is_surplus =
+        !deployment->current || (idle_ms >= deployment->idle_timeout_ms &&
+                                 instances_alive(deployment) > deployment->instances_min);
+    if (is_surplus && !has_open(instance, now_ms))
         instance->retiring = true;
     if (instance->retiring) {
         retire(instance);
@@ -526,20 +534,23 @@ void dispatch_give_back(void)
             continue;
         for (struct instance *i = d->instances; i; i = i->next)
             if (!i->retiring && i->in_flight == 0 && now_ms - i->idle_since_ms >= GIVE_BACK_MS &&
-                (!oldest || i->idle_since_ms < oldest->idle_since_ms))
+                !has_open(i, now_ms) && (!oldest || i->idle_since_ms < oldest->idle_since_ms))
                 oldest = i;
     }
     if (oldest)
         retire(oldest);
 }
 
+/* Those whose transactions may be open get the requests of these, and no others. */
 void dispatch_leave_old(void)
 {
+    uint64_t now_ms = loop_now_ms(gateway.loop);
     for (struct deployment *d = gateway.deployments; d; d = d->next) {
         if (d->current)
             continue;
         for (struct instance *i = d->instances; i; i = i->next)
-            retire(i);
+            if (!d->prisma || (i->in_flight == 0 && !has_open(i, now_ms)))
+                retire(i);
         dispatch_move_queue(d, deployment_successor(d));
     }
 }

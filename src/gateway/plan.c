@@ -126,6 +126,7 @@ static void take_limits(struct deployment *d, const json_t *worker)
     d->instances_min = (uint32_t)integer(scale, "min_instances", 0);
     d->instances_max = (uint32_t)integer(scale, "max_instances", 8);
     d->idle_timeout_ms = (uint32_t)integer(scale, "idle_timeout_ms", 60000);
+    d->hold_ms = (uint32_t)integer(scale, "hold_ms", 0);
     d->concurrency = at_most(integer(scale, "concurrency", 64), SLOTS_MAX - 1);
     d->queue_length_max = (uint32_t)integer(scale, "queue_length", 1024);
     d->queue_timeout_ms = (uint32_t)integer(scale, "queue_timeout_ms", 10000);
@@ -272,7 +273,7 @@ static void drop_old_deployments(void)
     }
 }
 
-static void switch_over(void)
+static void switch_over(const struct ipc_message *message)
 {
     json_t *json = gateway.arriving.json;
     if (!json)
@@ -290,7 +291,7 @@ static void switch_over(void)
     drop_arriving();
     dispatch_leave_old();
     drop_old_deployments();
-    gateway_tell(CONTROL_PLAN_TAKEN, NULL, 0);
+    gateway_tell(CONTROL_PLAN_TAKEN, message->payload, message->bytes);
 }
 
 /* Whoever connects from now on is refused, but who the kernel let in already is served. */
@@ -404,7 +405,7 @@ void plan_on_message(struct ipc_message *message)
         take_asset_dir(message);
         break;
     case CONTROL_PLAN_END:
-        switch_over();
+        switch_over(message);
         break;
     case CONTROL_INSTANCE: {
         struct control_instance order;

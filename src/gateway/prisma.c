@@ -123,6 +123,41 @@ static struct deployment *deployment_of(const char *database)
     return NULL;
 }
 
+/* Behind the next slash of *rest; what is left is behind it. */
+static struct slice next_segment(struct slice *rest)
+{
+    const char *slash = rest->len > 0 ? memchr(rest->ptr + 1, '/', rest->len - 1) : NULL;
+    size_t len = slash ? (size_t)(slash - rest->ptr) : rest->len;
+    struct slice segment = {rest->ptr + (len > 0), len - (len > 0)};
+    *rest = (struct slice){rest->ptr + len, rest->len - len};
+    return segment;
+}
+
+/* The deployment at the end of a transaction's id, in /transaction/ID.NUMBER/… or
+ * /itx/HASH/ID.NUMBER/…; NULL: it is none of that database. */
+static struct deployment *deployment_of_transaction(struct slice path, const char *database)
+{
+    struct slice first = next_segment(&path), id = next_segment(&path);
+    if (slice_equal(first, SLICE("itx")))
+        id = next_segment(&path);
+    else if (!slice_equal(first, SLICE("transaction")))
+        return NULL;
+    const char *dot = id.len > 0 ? memrchr(id.ptr, '.', id.len) : NULL;
+    uint32_t number = 0;
+    for (const char *c = dot; dot && ++c < id.ptr + id.len && *c >= '0' && *c <= '9';)
+        number = number * 10 + (uint32_t)(*c - '0');
+    struct deployment *deployment = deployment_by_id(number);
+    bool is = deployment && deployment->instances && deployment->prisma &&
+              strcmp(deployment->prisma, database) == 0;
+    return is ? deployment : NULL;
+}
+
+static bool is_start(struct slice path)
+{
+    struct slice end = SLICE("/transaction/start");
+    return path.len >= end.len && memcmp(path.ptr + path.len - end.len, end.ptr, end.len) == 0;
+}
+
 static bool is_invalidation(const struct http1_request *parsed)
 {
     return slice_equal(parsed->method, SLICE("POST")) &&
@@ -153,12 +188,14 @@ enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t bod
             key->count->shed++;
         return PRISMA_THROTTLED;
     }
+    struct deployment *holder = deployment_of_transaction(parsed->path, key->database);
     *ret_claim = (struct prisma_claim){
         .key_id = key->id,
         .read_only = key->read_only,
         .transactions_max = key->transactions_max,
         .count = key->count,
-        .deployment = deployment_of(key->database),
+        .begins = is_start(slice_until(parsed->path, '?')),
+        .deployment = holder ? holder : deployment_of(key->database),
     };
     if (!ret_claim->deployment)
         return PRISMA_NO_DATABASE;

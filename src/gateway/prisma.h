@@ -30,6 +30,7 @@ struct prisma_claim {
     struct worker_counters *count; /* where its requests are counted; outlives the plan */
     bool invalidates; /* the database's results, of all gateways: each has an instance with some */
     uint64_t invalidations; /* that there were, with this one */
+    bool begins;            /* a transaction, perhaps */
     struct deployment *deployment; /* what answers for the key's database */
 };
 

@@ -14,10 +14,10 @@ enum control_type {
      * fds[0] (a sealed memfd). Gateways get, after it, the listeners and asset directories:
      * fds[1..] in the order of the plan's listeners, then CONTROL_ASSET_DIR messages. */
     CONTROL_PLAN = 1,
-    CONTROL_COUNTERS,   /* supervisor → gateway, first of all: struct control_counters, fds[0] */
-    CONTROL_ASSET_DIR,  /* supervisor → gateway: struct control_asset_dir, fds[0] = O_PATH dir */
-    CONTROL_PLAN_END,   /* supervisor → gateway: plan complete, switch to it */
-    CONTROL_PLAN_TAKEN, /* gateway, pool → supervisor */
+    CONTROL_COUNTERS,  /* supervisor → gateway, first of all: struct control_counters, fds[0] */
+    CONTROL_ASSET_DIR, /* supervisor → gateway: struct control_asset_dir, fds[0] = O_PATH dir */
+    CONTROL_PLAN_END, /* supervisor → gateway: plan complete, switch to it; uint32_t: its number */
+    CONTROL_PLAN_TAKEN,   /* gateway, pool → supervisor; the gateway's with that number */
     CONTROL_PLAN_REFUSED, /* supervisor → pool: what was to be loaded is wrong; the old plan stays
                            */
     CONTROL_RELOAD,       /* pool → supervisor: its administrator asks for what SIGHUP does */

@@ -181,6 +181,7 @@ void pool_child_send_plan(void)
     }
     fds[count++] = supervisor.pool_part_fd;
     supervisor.pool.plan_taken = false;
+    supervisor.untold = true;
     json_array_foreach(json_object_get(json_object_get(supervisor.plan.json, "pool"), "listeners"),
                        index, entry)
     {

@@ -24,6 +24,7 @@ struct child {
     struct loop_timer restart;
     uint32_t failures; /* in a row */
     uint64_t started_ms;
+    uint32_t plan_number; /* of gateways: of the plan that it was sent last */
     bool plan_taken;
 };
 
@@ -73,6 +74,9 @@ struct supervisor {
     int pool_listeners_count;
     pid_t loader_pid;
     uint32_t loads_count; /* that have begun */
+    bool untold;          /* the plan is to be told of when everybody works by it */
+    char *refusal;        /* why the load refused_load failed, to be told then; NULL: none did */
+    uint32_t refused_load;
     int loader_fd;        /* memfd with the plan */
     int loader_done_fd;   /* pipe: readable when the loader ended */
     struct loop_source loader_source, signal_source, watch_source;

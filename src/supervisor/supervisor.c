@@ -277,9 +277,11 @@ static void send_plan_to_gateway(int gateway)
     if (gateway == 0 && supervisor.admin.count > 0) /* last, and only to the first gateway */
         fds[count++] = supervisor.admin.fds[0];
     supervisor.gateways[gateway].plan_taken = false;
+    supervisor.untold = true;
+    uint32_t number = ++supervisor.gateways[gateway].plan_number;
     supervisor_tell_gateway(gateway, CONTROL_PLAN, NULL, 0, fds, count);
     send_asset_dirs(gateway);
-    supervisor_tell_gateway(gateway, CONTROL_PLAN_END, NULL, 0, NULL, 0);
+    supervisor_tell_gateway(gateway, CONTROL_PLAN_END, &number, sizeof(number), NULL, 0);
 }
 
 static void send_plan_to_broker(void)
@@ -291,14 +293,32 @@ static void send_plan_to_broker(void)
 
 /* ---- children ---- */
 
-/* Everybody works by the new plan. */
-static void tell_if_loaded(void)
+static bool gateways_have_plan(void)
 {
     for (int i = 0; i < supervisor.gateways_count; i++)
         if (!supervisor.gateways[i].plan_taken)
-            return;
+            return false;
+    return true;
+}
+
+/* A load failed, and everybody works without the keys that were revoked before it. */
+static void tell_if_refused(void)
+{
+    if (!supervisor.refusal || !gateways_have_plan())
+        return;
+    supervisor.options->refused(supervisor.options->context, supervisor.refused_load,
+                                supervisor.refusal);
+    text_free(&supervisor.refusal);
+}
+
+/* Everybody works by the new plan. */
+static void tell_if_loaded(void)
+{
+    if (!supervisor.untold || !gateways_have_plan())
+        return;
     if (json_object_get(supervisor.plan.json, "pool") && !supervisor.pool.plan_taken)
         return;
+    supervisor.untold = false;
     drop_listeners();
     pool_child_drop_listeners(false);
     if (supervisor.options->loaded) {
@@ -345,7 +365,14 @@ static void on_gateway_message(int gateway, struct ipc_message *message)
         return;
     }
     case CONTROL_PLAN_TAKEN: {
+        uint32_t number;
+        if (message->bytes != sizeof(number))
+            return;
+        memcpy(&number, message->payload, sizeof(number));
+        if (number != supervisor.gateways[gateway].plan_number)
+            return; /* another one is on its way */
         supervisor.gateways[gateway].plan_taken = true;
+        tell_if_refused();
         tell_if_loaded();
         return;
     }
@@ -656,6 +683,35 @@ static int make_counters(struct error *err)
     return 0;
 }
 
+/* Takes those keys from the plan that are not listed any more; false: there are none. */
+static bool drop_revoked(const json_t *plan)
+{
+    json_t *keys = json_object_get(json_object_get(plan, "prisma"), "keys"), *key;
+    size_t before = json_object_size(keys);
+    if (before == 0 || !supervisor.options->keys)
+        return false;
+    json_t *listed = supervisor.options->keys(supervisor.options->context, plan);
+    const char *id;
+    void *next;
+    json_object_foreach_safe(keys, next, id, key)
+    {
+        if (listed && !json_object_get(listed, id))
+            (void)json_object_del(keys, id);
+    }
+    json_decref(listed);
+    return json_object_size(keys) < before;
+}
+
+static void revoke_keys(void)
+{
+    bool untold = supervisor.untold;
+    if (!drop_revoked(supervisor.plan.json))
+        return;
+    for (int i = 0; i < supervisor.gateways_count; i++)
+        send_plan_to_gateway(i);
+    supervisor.untold = untold; /* it is no other plan */
+}
+
 static int take_plan(struct slice text, struct error *err)
 {
     struct plan plan;
@@ -665,6 +721,7 @@ static int take_plan(struct slice text, struct error *err)
     bool first = !supervisor.plan.json;
     const char *mode = plan_text(plan.json, "mode");
     supervisor.dev = mode && strcmp(mode, "dev") == 0;
+    (void)drop_revoked(plan.json); /* since it was read */
     if (first) {
         count_gateways(plan_integer(plan.json, "gateways", 1));
         if (json_array_size(json_object_get(plan.json, "listeners")) == 0)
@@ -778,9 +835,12 @@ static void on_loader_done(struct loop_source *source, uint32_t events)
         else
             log_warn("the configuration before stays in force");
         pool_child_tell_all(CONTROL_PLAN_REFUSED, NULL, 0);
-        if (supervisor.options->refused)
-            supervisor.options->refused(supervisor.options->context, supervisor.loads_count,
-                                        err.text);
+        if (supervisor.options->refused) {
+            text_free(&supervisor.refusal);
+            supervisor.refusal = xstrdup(err.text);
+            supervisor.refused_load = supervisor.loads_count;
+            tell_if_refused();
+        }
     }
     if (supervisor.reload_again) {
         supervisor.reload_again = false;
@@ -793,6 +853,7 @@ static void load_begin(void)
     int done[2];
     if (supervisor.stopping)
         return;
+    revoke_keys();
     if (supervisor.loader_pid) {
         supervisor.reload_again = true;
         return;

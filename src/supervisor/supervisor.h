@@ -4,6 +4,7 @@
 #ifndef WEIR_SUPERVISOR_H
 #define WEIR_SUPERVISOR_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,6 +28,11 @@ struct supervisor_options {
     /* A new plan is in force (also the first): `plan` is its JSON, with the number of its load as
      * "load", and each listener's "bound_port". For the banner and for renewing watches. May be NULL. */
     void (*loaded)(void *context, struct slice plan, bool first);
+
+    /* The Prisma api keys that there are now, as an object by id (a new reference; NULL: not
+     * known). Before a load those of the plan in force that are not among them are taken from it,
+     * whatever becomes of the load. May be NULL. */
+    json_t *(*keys)(void *context, const json_t *plan);
 
     /* A load failed, and the plan before stays in force. May be NULL. */
     void (*refused)(void *context, uint32_t load, const char *text);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import { join } from "node:path";
@@ -62,6 +62,16 @@ test("keys: forged, altered, expired and revoked ones are refused, with Prisma's
   await until(async () => (await post("/connection-info", undefined, revoked.key)).status === 401);
   assert.match(await ask(revoked.key), /not among.*revoked/);
   await until(async () => /expired/.test(await ask(expiring.key)));
+});
+
+test("a key is revoked while the project's configuration has a mistake", async () => {
+  const revoked = await endpoint.live(), file = join(endpoint.dir, "wrangler.toml"), good = readFileSync(file, "utf8");
+  writeFileSync(file, `${good}x =\n`);
+  assert.equal(cli("revoke", revoked.id).status, 0);
+  await until(async () => (await post("/connection-info", undefined, revoked.key)).status === 401);
+  assert.equal((await post("/connection-info")).status, 200);
+  writeFileSync(file, good);
+  await endpoint.live();
 });
 
 test("weir prisma key: list, revoke, and what is misused", () => {
@@ -187,6 +197,37 @@ test("a key that is read only leaves nothing to others: no setting, no lock, no 
   await p.$disconnect();
 });
 
+test("a key that is read only calls no function that reaches beyond its transaction, however it is spelled; other names are names", { timeout: 60000 * patience }, async () => {
+  const own = await endpoint.live("--read-only"), readers = [v6, v7].map((made) => made.edge(endpoint.edgeUrl(own)));
+  await admin.query("create table crosstabs (dblink_url text, pg_notify text, crosstab text); insert into crosstabs values ('a', 'b', 'c')");
+  for (const call of [
+    "pg_advisory_lock(5)", "PG_Advisory_Lock (5)", '"pg_advisory_lock"\n(5)', "pg_catalog.pg_advisory_lock(5)", '"pg_catalog" . "pg_advisory_lock" (5)',
+    "pg_advisory_lock/* /* ( */ */(5)", "pg_advisory_lock--(\n(5)", 'U&"pg_advisory\\005flock"(5)', `u&"pg!005fadvisory!005flock" uescape '!' (5)`,
+    "(5::bigint).pg_advisory_lock", '(5::bigint)."pg_advisory_lock"', "( 5::bigint ) . /**/ pg_advisory_lock", "(5::bigint).--\npg_advisory_lock",
+    "(array[5::bigint])[1].pg_advisory_lock", "f.pg_advisory_lock from unnest(array[5::bigint]) f", "f.pg_advisory_lock/**/from unnest(array[5::bigint]) f",
+  ]) {
+    await admin.query(`select ${call}`); // it is SQL
+    for (const reader of readers) assert.equal((await fails(reader.$queryRawUnsafe(`select ${call}`))).code, "P6002", call);
+  }
+  for (const reader of readers) assert.equal((await fails(reader.$queryRawUnsafe("select $1.pg_advisory_lock", 5))).code, "P6002");
+  await admin.query("select pg_advisory_unlock_all()");
+  assert.equal((await admin.query("select 1 from pg_locks where locktype = 'advisory'")).rowCount, 0);
+  for (const reader of readers) {
+    for (const named of [
+      "dblink_url from crosstabs", 't.dblink_url from crosstabs as t where t."dblink_url" = \'a\'', '"public"."crosstabs"."dblink_url" from "public"."crosstabs" where true /* all */',
+      "pg_notify, crosstab from crosstabs order by pg_notify", "1 as dblink",
+    ])
+      assert.equal((await reader.$queryRawUnsafe(`select ${named}`)).length, 1, named);
+    await reader.$disconnect();
+  }
+  // Who may do it leaves no lock to others.
+  const one = v6.edge(endpoint.edgeUrl());
+  await one.$queryRaw`select (5::bigint).pg_advisory_lock::text`;
+  await until(async () => (await admin.query("select 1 from pg_locks where locktype = 'advisory'")).rowCount === 0, 5000);
+  await one.$disconnect();
+  await admin.query("drop table crosstabs");
+});
+
 test("what one key sets in a session is not there for others", async () => {
   const one = v6.edge(endpoint.edgeUrl()), two = v6.edge(endpoint.edgeUrl(await endpoint.live()));
   await one.$executeRaw`set search_path = depot`;
@@ -227,6 +268,30 @@ test("what hides that it sets something is not there for others either", { timeo
   }
   await admin.query('drop function leaks; drop procedure leaks_called; drop view leaking; drop function "a""abs"; drop schema evil cascade');
   await Promise.all([one.$disconnect(), two.$disconnect()]);
+});
+
+test("what a transaction's first statement is to decide, nothing of weir's decides before", { timeout: 60000 * patience }, async () => {
+  const waits = "select 1 from pg_locks where not granted";
+  for (const p of [v6.direct(endpoint.url), v6.edge(endpoint.edgeUrl()), v7.edge(endpoint.edgeUrl())]) {
+    await admin.query(`${seed}; begin; insert into "Tag" (name) values ('locked')`);
+    const read = p.$transaction(
+      async (tx) => {
+        await tx.$executeRaw`lock table "Tag" in share mode`;
+        return tx.tag.count({ where: { name: "locked" } });
+      },
+      { isolationLevel: "RepeatableRead", timeout: 15000 },
+    );
+    await until(async () => (await admin.query(waits)).rowCount > 0);
+    await admin.query("commit");
+    assert.equal(await read, 1);
+    const [{ level }] = await p.$transaction(async (tx) => {
+      await tx.$executeRaw`/* the first */ set transaction isolation level serializable`;
+      return tx.$queryRaw`select current_setting('transaction_isolation') as level`;
+    });
+    assert.equal(level, "serializable");
+    await p.$disconnect();
+  }
+  await admin.query(seed);
 });
 
 test("a transaction that one key begins by itself, and tables it hides in a session, are not there for others", { timeout: 60000 * patience }, async () => {

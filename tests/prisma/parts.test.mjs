@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Flights } from "../../system/prisma/src/flights.js";
+import { Results } from "../../system/prisma/src/results.js";
 import { Rows } from "../../system/prisma/src/rows.js";
 import { sleep } from "../pool/lib.mjs";
 
@@ -62,4 +63,32 @@ test("rows: who began first goes on, others wait for room; what a request has co
   for (const rows of held) rows.letGo();
   bring(few, third, 1000);
   assert.deepEqual([few.areTooMany, await isThrough(few, third)], [false, true], "all of that is gone");
+});
+
+test("results that are kept have so many bytes at most: what was used longest ago goes; what is more than a quarter is not kept", () => {
+  const max = 10000, results = new Results(max), strategy = { ttl: 60, swr: 0 };
+  const has = (key) => results.find(key, strategy) !== undefined;
+  const keep = (key, length = 300, tags = ["all"]) => {
+    results.store(key, "x".repeat(length), tags, results.age);
+    assert.ok(results.bytes <= max, String(results.bytes));
+  };
+  keep("used");
+  for (let i = 0; i < 1000; i++) {
+    keep(`k${i}`);
+    assert.ok(has("used") && has(`k${i}`), String(i));
+  }
+  const kept = Array.from({ length: 1000 }, (_, i) => i).filter((i) => has(`k${i}`));
+  assert.ok(kept.length >= 8 && kept[0] === 1000 - kept.length, `the last ${kept.length}, from ${kept[0]} on`);
+  // The same key again is no more; a quarter is as much as one may have.
+  const { bytes } = results;
+  for (let i = 0; i < 100; i++) keep("k999");
+  assert.equal(results.bytes, bytes);
+  keep("large", 1100, []);
+  keep("too large", 1300, []);
+  assert.deepEqual([has("large"), has("too large")], [true, false]);
+  // What went took its tags with it.
+  results.invalidate(["all"], 1);
+  assert.deepEqual([has("k999"), has("used"), has("large")], [false, false, true]);
+  results.invalidate("all", 2);
+  assert.equal(results.bytes, 0);
 });

@@ -3,13 +3,15 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { chmodSync, cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import https from "node:https";
+import net from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { Weir, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
-import { makeCertificate, startPostgres } from "../pool/lib.mjs";
+import { makeCertificate, sleep, startPostgres } from "../pool/lib.mjs";
 import { until } from "./lib.mjs";
 
 let postgres, served, weir, ports, pair;
@@ -22,6 +24,7 @@ const toml = (prisma = `port = ${ports.prisma}\ncertificate_file = "server.crt"\
   `[[worker]]\nproject = "app"\ndefault = true\n[admin]\nport = ${ports.admin}\n[pool]\nlisten = []\npool_size = 4\nquery_wait_timeout = "1s"\n` +
   ["one", "two"].map((name) => `[[pool.databases]]\nname = "${name}"\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/${name}?sslmode=disable"\n`).join("") +
   `[[pool.databases]]\nname = "tenant"\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/one?schema=a%20Tenant&sslmode=disable"\n` +
+  `[[pool.databases]]\nname = "wide"\nid = "0a1b"\npool_size = 128\nurl = "postgres://postgres@127.0.0.1:${postgres.port}/one?sslmode=disable"\n` +
   `[prisma]\n${prisma}\n`;
 
 before(async () => {
@@ -58,7 +61,7 @@ const secure = (port, path, { method = "GET", body, headers = {} } = {}) =>
       const protocol = response.socket.getProtocol(); // it goes back to the agent
       let text = "";
       response.setEncoding("utf8").on("data", (chunk) => (text += chunk));
-      response.on("end", () => done({ status: response.statusCode, text, protocol }));
+      response.on("end", () => done({ status: response.statusCode, headers: response.headers, text, protocol }));
     });
     request.on("error", fail);
     request.end(body);
@@ -181,6 +184,83 @@ test("half of the connections are the most that a key's transactions take, by de
   assert.equal((await ask(other, "select 1 as x")).status, 200);
 });
 
+test("a key's share is half of what the endpoint has, however large the pool is", { timeout: 60000 * patience }, async () => {
+  const crowd = key("--database", "wide"), other = key("--database", "wide");
+  const started = await Promise.all(Array.from({ length: 32 }, () => start(crowd, { timeout: 15000, maxWait: 10000 })));
+  assert.deepEqual([...new Set(started.map(({ status }) => status))], [200]);
+  const late = await start(crowd, { timeout: 1000, maxWait: 200 });
+  assert.match(String(late.error), /32 of this api key/);
+  assert.equal((await start(other, { timeout: 1000 })).status, 200);
+  await Promise.all(started.map(({ id }) => call(crowd, `/transaction/${id}/rollback`)));
+});
+
+test("a database's name and its id are one endpoint", async () => {
+  const told = async (made) => {
+    const { key } = made, headers = { authorization: `Bearer ${key}`, "cache-control": "max-age=60" };
+    const plan = { type: "query", args: { type: "rawSql", sql: "select name from t", args: [], argTypes: [] } };
+    const answer = await secure(ports.prisma, "/query", { method: "POST", body: JSON.stringify({ operation: "findMany", plan }), headers });
+    return answer.headers["accelerate-cache-status"];
+  };
+  assert.equal(await told(key("--database", "wide")), "miss");
+  assert.equal(await told(key("--database", "0a1b")), "ttl");
+});
+
+test("the URL in [vars]; its port is the default one", { timeout: 60000 * patience }, async () => {
+  const one = key("--database", "one");
+  const worker = `export default { async fetch(request, { DATABASE_URL }) {
+    const url = new URL(DATABASE_URL.replace("prisma:", "https:"));
+    const answer = await fetch(url.origin + "/connection-info", { headers: { authorization: "Bearer " + url.searchParams.get("api_key") } });
+    return new Response(answer.status + " " + (await answer.text()));
+  } };`;
+  mkdirSync(join(served.dir, "vars/src"), { recursive: true });
+  writeFileSync(join(served.dir, "vars/src/index.js"), worker);
+  for (const host of ["db.invalid", "db.invalid:443", "DB.invalid:0443"]) {
+    writeFileSync(join(served.dir, "vars/wrangler.toml"), wrangler(`[vars]\nDATABASE_URL = "prisma://${host}/?api_key=${one.key}"\n`).replace('"t"', '"vars"'));
+    writeFileSync(config(), `${toml()}[[worker]]\nproject = "vars"\nroutes = ["vars.test/*"]\n`);
+    assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
+    const answer = await secure(ports.https, "/", { headers: { host: "vars.test" } });
+    assert.match(answer.text, /^200 .*"provider":"postgres"/, host);
+  }
+  writeFileSync(config(), toml());
+  assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
+});
+
+const tight = (more) => toml(`port = ${ports.prisma}\ncertificate_file = "server.crt"\nkey_file = "server.key"\ntransaction_timeout = "10s"\n${more}`);
+const reload = (text) => {
+  writeFileSync(config(), text);
+  assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
+};
+
+test("an instance with an open transaction does not end, whatever idle_timeout says", { timeout: 60000 * patience }, async () => {
+  const made = key("--database", "tenant");
+  reload(tight('idle_timeout = "1s"'));
+  const { id } = await start(made, { timeout: 10000 });
+  assert.equal((await call(made, `/transaction/${id}/query`, raw("insert into t values ('idle') returning name"))).status, 200);
+  await sleep(2500);
+  assert.equal((await call(made, `/transaction/${id}/commit`)).status, 200);
+  assert.match((await ask(made, "select name from t where name = 'idle'")).text, /idle/);
+  reload(toml());
+});
+
+test("a reload that changes the endpoint leaves a transaction where it is, until its time is over", { timeout: 60000 * patience }, async () => {
+  const made = key("--database", "tenant");
+  const instances = async () => Number(/weir_instances\{worker="prisma:tenant"\} (\d+)/.exec(await (await fetch(`http://127.0.0.1:${ports.admin}/metrics`)).text())?.[1]);
+  const insert = (name) => raw(`insert into t values ('${name}') returning name`), ended = async (id) => JSON.parse((await call(made, `/transaction/${id}/commit`)).text).code;
+  reload(tight(""));
+  const seven = await start(made, { timeout: 10000 }), six = JSON.parse((await call(made, "/6.19.3/x/transaction/start", '{"timeout":10000}')).text), left = await start(made, { timeout: 10000 });
+  assert.equal((await call(made, `/transaction/${seven.id}/query`, insert("before"))).status, 200);
+  reload(tight('response_max = "1MB"'));
+  assert.equal((await call(made, `/transaction/${seven.id}/query`, insert("behind"))).status, 200);
+  assert.equal((await ask(made, "select 1 as x")).status, 200);
+  const newer = await start(made, { timeout: 10000 });
+  assert.ok((await instances()) >= 2);
+  for (const path of [`/transaction/${newer.id}/rollback`, `/transaction/${seven.id}/commit`, `${new URL(six["data-proxy"].endpoint).pathname}/commit`]) assert.equal((await call(made, path)).status, 200, path);
+  assert.match((await ask(made, "select count(*)::int from t where name in ('before', 'behind')")).text, /\[\[2\]\]/);
+  await until(async () => (await instances()) === 1, 20000 * patience);
+  for (const id of [left.id, "x", "x.1", "x.", "x.99999999999999999999"]) assert.equal(await ended(id), "P2028", id);
+  reload(toml());
+});
+
 test("the database goes away and comes back: an error with a code at once, and then rows again", { timeout: 90000 * patience }, async () => {
   const made = key("--database", "one");
   assert.equal((await ask(made, "select name from t")).status, 200);
@@ -206,6 +286,49 @@ test("a key whose database is not configured any more", async () => {
   writeFileSync(config(), toml());
   assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
   await until(async () => (await ask(two, "select 1 as x")).status === 200);
+});
+
+test("a key is revoked at once, whatever else is wrong with the configuration", { timeout: 60000 * patience }, async () => {
+  const kept = key("--database", "one"), isGood = async (made) => (await ask(made, "select 1 as x")).status === 200;
+  const wrong = {
+    "a worker's directory": (good) => `${good}[[worker]]\nproject = "nowhere"\nroutes = ["x.test/*"]\n`,
+    "a key": (good) => `colour = 1\n${good}`,
+    syntax: (good) => `${good}[[[\n`,
+    "syntax, behind data_dir": (good) => `# ours\n data_dir = "${join(served.dir, ".weir")}"\n${good}x =\n`,
+  };
+  for (const [what, break_] of Object.entries(wrong)) {
+    const made = key("--database", "one");
+    assert.ok(await isGood(made), what);
+    writeFileSync(config(), break_(toml()));
+    const { status, stderr } = cli("revoke", made.id);
+    assert.equal(status, 0, `${what}: ${stderr}`);
+    assert.match(stderr, /the key is revoked; else the configuration before stays in force: .*weir\.toml/, what);
+    assert.equal((await ask(made, "select 1")).status, 401, what);
+    assert.ok(await isGood(kept), what);
+    assert.match(cli("list").stdout, new RegExp(kept.id), what);
+    assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 1, what);
+    writeFileSync(config(), toml());
+  }
+  // Where its server is nobody can tell: then nothing is done, or what was done is told.
+  const other = join(served.dir, "other.toml"), revoke = () => spawnSync(weirPath, ["prisma", "key", "revoke", kept.id, "--config", other], { encoding: "utf8" });
+  writeFileSync(other, 'data_dir = "elsewhere"\nx =\n');
+  assert.deepEqual([revoke().status, existsSync(join(served.dir, "elsewhere"))], [1, false]);
+  assert.match(revoke().stderr, /nothing was done: there are no keys in .*\/elsewhere.*: .*other\.toml:2/);
+  cpSync(join(served.dir, ".weir/prisma"), join(served.dir, "elsewhere/prisma"), { recursive: true });
+  const done = revoke();
+  assert.equal(done.status, 0);
+  assert.match(done.stderr, /off the list in .*\/elsewhere, with which no weir serve runs/);
+  assert.ok(await isGood(kept));
+  // Where the list cannot be read no key is known to be revoked, and the server says so.
+  const told = async () => String(await once(net.connect(join(served.dir, ".weir/weir.sock")), "data"))[0];
+  writeFileSync(config(), wrong.syntax(toml()));
+  assert.equal(await told(), "1");
+  chmodSync(join(served.dir, ".weir/prisma/keys.json"), 0o644);
+  assert.equal(await told(), "2");
+  chmodSync(join(served.dir, ".weir/prisma/keys.json"), 0o600);
+  assert.ok(await isGood(kept));
+  writeFileSync(config(), toml());
+  assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
 });
 
 test("weir check-config tells what is wrong with [prisma] and with a certificate, by line", () => {

@@ -14,8 +14,8 @@ import { SharedSlots, Slots, SlotsByName } from "./slots.js";
 import { tracing } from "./telemetry.js";
 import { Turn } from "./turns.js";
 
-const CONNECTIONS_MAX = 64, // to the pool, where each costs a few hundred bytes
-  KEY_WAITING_MAX = 100, // transactions of one key that wait for their turn, each with a request: others have some, too
+export const CONNECTIONS_MAX = 64; // to the pool, where each costs a few hundred bytes
+const KEY_WAITING_MAX = 100, // transactions of one key that wait for their turn, each with a request: others have some, too
   STATEMENTS_MAX = 1000, // texts with a prepared statement
   NAMED_LENGTH_MAX = 16384, // … of that length at most
   ROW_BYTES = 100, // besides its values
@@ -81,8 +81,9 @@ const withOwnParsers = (types) => ({ getTypeParser: (oid, format) => (format ===
 
 const tooMuch = () => new Refusal(413, "P6009", "The rows of one request are more than this endpoint has memory for: select less, or page through them.");
 
-// A setting that nobody reads: the pool sees that the session has one.
-const KEEP_SESSION = "SELECT pg_catalog.set_config('weir.session', '', false)";
+// A setting that nobody reads: the pool sees that the session has one, and with E that it is none of those that it carries from one session to
+// another. A SELECT would decide what a transaction sees, before it has locked anything.
+const KEEP_SESSION = "SET weir.session = E''";
 
 // One statement at a time, as Prisma's own engine has it. Keys share connections: one whose session may have been changed, or has been as the
 // database says, is not used again when it is given back (pg-pool counts its uses there). Where it may have been, weir's pool is asked to keep the

@@ -76,6 +76,11 @@ function beforeBlanks(sql, at) {
   return at;
 }
 
+function afterBlanks(sql, at) {
+  while (isBlank(sql.charCodeAt(at))) at++;
+  return at;
+}
+
 const OF_POSTGRES = /(?<![\w$".])(?:pg_catalog|"pg_catalog")\s*\.\s*$/i;
 
 // Does the name that ends here, with parentheses behind it, call what is not known to be harmless? A table's or alias's columns call nothing.
@@ -102,6 +107,33 @@ function mayCallUnknown(sql) {
   return false;
 }
 
+// Functions that reach beyond their transaction, which is rolled back: other sessions, locks of the session, the server and its files, WAL.
+// And those that run a text: what that does can not be seen.
+const REACHING = new RegExp(
+  `\\b(?:pg_(?:${[
+    "(?:try_)?advisory_lock", "(?:terminate|cancel)_backend", "log_backend", "reload_conf", "rotate_logfile", "promote", "switch_wal", "create_restore_point",
+    "(?:start_|stop_)?backup", "wal_replay_", "logical_", "replication_", "(?:create|copy|drop)_(?:physical_|logical_)?replication_slot", "sync_replication_slots",
+    "stat_reset", "stat_statements_reset", "read_", "file_", "ls_", "stat_file", "prewarm", "autoprewarm", "buffercache_evict", "import_system_collations", "notify",
+  ].join("|")})|lo_(?:import|export)\\b|(?:query|cursor|table|schema|database)_to_xml|ts_(?:stat|rewrite)\\b|xpath_table|crosstab|connectby|dblink)\\w*`,
+  "gi",
+);
+const HIDDEN = /\bu&["']/i; // a name that is spelled in another way
+// Those of one argument, which can be called as a field of that: (1).f, $1.f, t.f.
+const AS_FIELD = /^(?:pg_\w+|lo_import|ts_stat|crosstab(?:\d+|_\w+)?|dblink(?:_(?:connect|connect_u|disconnect|exec|close|cancel_query|is_busy|error_message|get_\w+))?)$/i;
+
+// Is one of them called? Where a comment is beside the name it may be.
+function callsReaching(sql) {
+  const hasLineComment = sql.includes("--");
+  for (const { 0: name, index } of sql.matchAll(REACHING)) {
+    const end = index + name.length, behind = afterBlanks(sql, sql[end] === '"' ? end + 1 : end);
+    if (sql[behind] === "(" || sql.startsWith("/*", behind) || sql.startsWith("--", behind)) return true;
+    const begin = sql[index - 1] === '"' ? index - 1 : index, before = beforeBlanks(sql, begin);
+    const isBehindComment = sql.endsWith("*/", before) || (hasLineComment && /[\n\r]/.test(sql.slice(before, begin)));
+    if ((sql[before - 1] === "." || isBehindComment) && AS_FIELD.test(name)) return true;
+  }
+  return false;
+}
+
 const READING = new Set(["select", "with", "values", "table", "show", "explain"]);
 const HARMLESS = new Set([...READING, "insert", "update", "delete", "merge", "begin", "commit", "rollback", "savepoint", "release", ""]);
 // Temporary tables, what has a rule that is set_config(), names that are spelled in another way.
@@ -112,7 +144,7 @@ const isMaking = (sql) => (/\binto\b/i.test(sql) && /\btemp/i.test(sql)) || /\ba
 function mayLeaveState(sql) {
   const word = firstWord(sql);
   if (word === "set") return !/^\s*set\s+(?:transaction|local|constraints)\b/i.test(sql);
-  return !HARMLESS.has(word) || (READING.has(word) && isMaking(sql)) || SETTING.test(sql) || mayCallUnknown(sql);
+  return !HARMLESS.has(word) || (READING.has(word) && isMaking(sql)) || SETTING.test(sql) || mayCallUnknown(sql) || callsReaching(sql);
 }
 
 const TEXTS_MAX = 1000, // that were looked at
@@ -132,23 +164,11 @@ export function leavesState(sql) {
 
 // ---- statements of read-only keys ----
 
-// Functions that reach beyond their transaction, which is rolled back: other sessions, locks of the session, the server and its files, WAL.
-const REACHING = new RegExp(
-  `\\b(?:pg_(?:${[
-    "(?:try_)?advisory_lock", "(?:terminate|cancel)_backend", "log_backend", "reload_conf", "rotate_logfile", "promote", "switch_wal", "create_restore_point",
-    "(?:start_|stop_)?backup", "wal_replay_", "logical_", "replication_", "(?:create|copy|drop)_(?:physical_|logical_)?replication_slot", "sync_replication_slots",
-    "stat_reset", "stat_statements_reset", "read_", "file_", "ls_", "stat_file", "prewarm", "autoprewarm", "buffercache_evict", "import_system_collations", "notify",
-  ].join("|")})|lo_(?:import|export)\\b)`,
-  "i",
-);
-// Names that are spelled in another way, and functions that run a text: what they do can not be seen.
-const HIDDEN = /\bu&["']|_to_xml|\bts_(?:stat|rewrite)\b|\bcrosstab|\bconnectby\b|\bdblink/i;
-
 // A read-only transaction can be ended, and begun anew as another: nothing but reading gets there. (The protocol that is used
 // takes one statement at a time.)
 function checkReading({ sql }) {
   if (!READING.has(firstWord(sql))) throw new Refusal(403, "P6002", "The api key is read only: it may SELECT, SHOW and EXPLAIN.");
-  if (REACHING.test(sql) || HIDDEN.test(sql)) throw new Refusal(403, "P6002", "The api key is read only: it may call no function that does more than to read.");
+  if (HIDDEN.test(sql) || callsReaching(sql)) throw new Refusal(403, "P6002", "The api key is read only: it may call no function that does more than to read.");
 }
 
 // The queryable for a key that may only read.

@@ -4,7 +4,7 @@
 import { env as environment } from "cloudflare:workers";
 
 import { checkSize, withRoom } from "./bodies.js";
-import { Database } from "./database.js";
+import { CONNECTIONS_MAX, Database } from "./database.js";
 import { Refusal, answerOf, cannotStart, invalidRequest, planAnswerOf } from "./errors.js";
 import { textWithFloats, watchFloats } from "./floats.js";
 import { Flights } from "./flights.js";
@@ -28,7 +28,7 @@ function begin(env) {
     queryMs: env.QUERY_MS,
     transactionMs: env.TRANSACTION_MS,
     transactions: env.TRANSACTIONS_MAX,
-    keyTransactions: env.KEY_TRANSACTIONS_MAX || Math.max(1, connections >> 1),
+    keyTransactions: env.KEY_TRANSACTIONS_MAX || Math.max(1, Math.min(connections, CONNECTIONS_MAX) >> 1),
     connections,
     responseBytes: env.RESPONSE_BYTES_MAX,
   };
@@ -118,7 +118,11 @@ function originOf({ protocol, hostname, host }, version) {
   return `${protocol === "http:" && isLocal && !version.startsWith("5.") ? "http" : "https"}://${host}`;
 }
 
-const transactionBody = ({ result: id, extensions = {} }, origin, hash) => ({ id, extensions, "data-proxy": { endpoint: `${origin}/itx/${hash}/${id}` } });
+// A transaction's id says which deployment has it, for requests of it to go there when there is a newer one.
+const placedId = (id, { deployment }) => `${id}.${deployment}`;
+const ownId = (id) => id.split(".")[0];
+
+const transactionBody = (id, extensions, origin, hash) => ({ id, extensions: extensions ?? {}, "data-proxy": { endpoint: `${origin}/itx/${hash}/${id}` } });
 
 async function queryOf(request, hash, transaction, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
@@ -131,7 +135,7 @@ async function queryOf(request, hash, transaction, who, ctx) {
 async function answerJsonProtocol(request, url, path, who, ctx) {
   const [first, second, action, last] = path;
   if (first === "itx") {
-    const hash = second, id = action;
+    const hash = second, id = ownId(action ?? "");
     if (last === "graphql") return queryOf(request, hash, id, who, ctx);
     if (last !== "commit" && last !== "rollback") return undefined;
     const { extensions } = await told(request.headers, () => database.end(id, who, last));
@@ -145,8 +149,8 @@ async function answerJsonProtocol(request, url, path, who, ctx) {
   }
   if (action === "transaction" && last === "start") {
     const { max_wait: maxWait, timeout, isolation_level: isolationLevel } = jsonOf(await request.text());
-    const started = await told(request.headers, () => database.start({ maxWait, timeout, isolationLevel }, who));
-    return Response.json(transactionBody(started, originOf(url, first), second));
+    const { result: id, extensions } = await told(request.headers, () => database.start({ maxWait, timeout, isolationLevel }, who));
+    return Response.json(transactionBody(placedId(id, who), extensions, originOf(url, first), second));
   }
   return undefined;
 }
@@ -175,11 +179,12 @@ async function answerPlans(request, path, who, ctx) {
   if (first === "query") return planOf(request, undefined, who, ctx);
   if (second === "start") {
     const options = jsonOf(await request.text()), { result: id, extensions } = await told(request.headers, () => database.start(options, who));
-    return Response.json({ id, extensions });
+    return Response.json({ id: placedId(id, who), extensions });
   }
-  if (third === "query") return planOf(request, second, who, ctx);
+  const transaction = ownId(second ?? "");
+  if (third === "query") return planOf(request, transaction, who, ctx);
   if (third !== "commit" && third !== "rollback") return undefined;
-  const { extensions } = await told(request.headers, () => database.end(second, who, third));
+  const { extensions } = await told(request.headers, () => database.end(transaction, who, third));
   return Response.json({ extensions });
 }
 
@@ -217,6 +222,7 @@ export default {
     const url = new URL(request.url), path = url.pathname.split("/").slice(1);
     const who = {
       key: request.headers.get("weir-prisma-key") ?? "",
+      deployment: request.headers.get("weir-prisma-deployment"),
       readOnly: request.headers.get("weir-prisma-access") === "read",
       transactions: Number(request.headers.get("weir-prisma-transactions") ?? limits.keyTransactions),
       isShared: request.headers.has("weir-prisma-gateways"), // the key's limits
