@@ -1,24 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hyperdrive.h"
 
-#include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "database_url.h"
+#include "hash.h"
 #include "private_postgres.h"
+
+enum { ID_BYTES_MAX = 63 }; /* that are part of a host's name */
 
 static const char *text_of(const json_t *object, const char *key)
 {
     return json_string_value(json_object_get(object, key));
 }
 
-/* The host is a name that only the worker's own connect() knows. */
+/* A name that only the worker's own connect() knows. An id that makes none, in capitals or with
+ * blanks say, is told by its hash. */
+static char *host_of(const char *id)
+{
+    static const char of_names[] = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
+    size_t len = strlen(id);
+    if (len > 0 && len <= ID_BYTES_MAX && strspn(id, of_names) == len)
+        return xasprintf("%s.hyperdrive.local", id);
+    return xasprintf("id-%016" PRIx64 ".hyperdrive.local", hash_bytes(0, slice_of(id)));
+}
+
 static json_t *binding_of(const char *id, const char *database, const char *user)
 {
-    AUTO_TEXT host = xasprintf("%s.hyperdrive.local", id);
-    for (char *c = host; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
+    AUTO_TEXT host = host_of(id);
     return json_pack("{s:s, s:s, s:s}", "host", host, "database", database, "user", user);
 }
 

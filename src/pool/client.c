@@ -580,6 +580,26 @@ static bool took(struct client *client, ssize_t got)
     return got > 0;
 }
 
+/* Reads before it has a server. */
+static bool read_first(struct client *client)
+{
+    struct slice bytes;
+    if (!took(client, read_more(client, &bytes)))
+        return false;
+    keep_rest(client, bytes);
+    client->unparsed = true;
+    return true;
+}
+
+/* Who leaves is not to wait for a server, nor to have one made, or asked whether it works. */
+static bool leaves(const struct client *client)
+{
+    char first;
+    if (client->in)
+        return client->unparsed && *buffer_slice(client->in).ptr == 'X';
+    return stream_peek(&client->stream, &first) && first == 'X';
+}
+
 void client_run(struct client *client)
 {
     int reads = 0;
@@ -608,6 +628,13 @@ void client_run(struct client *client)
             if (!client->unparsed || client->out || client->awaited)
                 continue;
         }
+        bool ends = needs_server && client->stream.hung_up && !client->unparsed;
+        if (ends && !read_first(client))
+            break;
+        if (needs_server && leaves(client)) {
+            client_close(client, NULL);
+            return;
+        }
         if (needs_server && !pool_lend(client->pool, client) && !client->trouble)
             return; /* it waits */
         if (client->unparsed) {
@@ -633,14 +660,8 @@ void client_run(struct client *client)
 /* Read first: who has asked nothing is not to wait for a server, nor to have one made. */
 void client_begin(struct client *client)
 {
-    if (!client->unparsed) {
-        struct slice bytes;
-        if (!took(client, read_more(client, &bytes)))
-            return;
-        keep_rest(client, bytes);
-        client->unparsed = true;
-    }
-    client_run(client);
+    if (client->unparsed || read_first(client))
+        client_run(client);
 }
 
 void client_event(struct client *client, uint32_t events)

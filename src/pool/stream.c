@@ -108,6 +108,12 @@ static ssize_t read_socket(struct stream *stream, void *dst, size_t cap)
     return got < 0 ? -EAGAIN : got;
 }
 
+bool stream_peek(const struct stream *stream, char *ret)
+{
+    return !stream->carrier && !stream->tls && stream->uring.is_open &&
+           uring_peek(&stream->uring, ret);
+}
+
 ssize_t stream_read(struct stream *stream, void *dst, size_t cap)
 {
     if (stream->carrier)

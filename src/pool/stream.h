@@ -52,6 +52,8 @@ struct slice stream_unread(const struct stream *stream);
 void stream_resume(struct stream *stream);
 /* To be called first in on_ready. */
 void stream_take_events(struct stream *stream, uint32_t events);
+/* The byte that is read next, where that is known without reading. */
+bool stream_peek(const struct stream *stream, char *ret);
 /* Bytes read, 0 at the end, -EAGAIN or another negative errno. */
 ssize_t stream_read(struct stream *stream, void *dst, size_t cap) WARN_UNUSED;
 /* Bytes written (maybe not all), -EAGAIN or another negative errno. */

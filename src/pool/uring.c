@@ -616,6 +616,14 @@ struct slice uring_unread(const struct uring_socket *socket)
     return socket->unread ? buffer_slice(socket->unread) : (struct slice){NULL, 0};
 }
 
+bool uring_peek(const struct uring_socket *socket, char *ret)
+{
+    struct slice next = socket->unread ? uring_unread(socket) : first_held(socket);
+    if (next.len > 0)
+        *ret = *next.ptr;
+    return next.len > 0;
+}
+
 void uring_resume(struct uring_socket *socket)
 {
     socket->paused = false;

@@ -61,6 +61,8 @@ bool uring_is_gone(const struct uring_socket *socket);
 /* Nothing is read from it any more, so that another process may go on after what uring_unread says.
  * False: it has ended, or has not sent everything, and goes on as it did. */
 bool uring_pause(struct uring_socket *socket) WARN_UNUSED;
+/* What uring_read begins with; false: there is nothing. */
+bool uring_peek(const struct uring_socket *socket, char *ret);
 /* Borrowed, until something is read. */
 struct slice uring_unread(const struct uring_socket *socket);
 void uring_resume(struct uring_socket *socket);

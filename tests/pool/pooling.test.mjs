@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, test } from "node:test";
 
-import { Wire, bind, close, copyData, database, describe, errorOf, eventually, execute, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startup, sync } from "./lib.mjs";
+import { Wire, bind, close, copyData, database, describe, errorOf, eventually, execute, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startup, sync, terminate } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -584,6 +584,22 @@ test("sessions follow what the database has for all, but in what they have begun
   assert.equal(await zone(set), "Europe/Berlin");
   await pool.stop();
   postgres.sql("drop database followed");
+});
+
+test("who leaves needs no connection, and none is made or checked for it", async () => {
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\nserver_lifetime = "0s"\n${database(postgres)}`);
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const servers = () => admin.rows("show servers");
+  for (const leave of [(wire) => wire.close(), (wire) => wire.send(terminate()), (wire) => wire.socket.destroy()]) {
+    const wire = await Wire.login(pool.port);
+    await wire.rows("select 1");
+    await eventually(async () => assert.deepEqual(await servers(), [])); // it has served
+    leave(wire);
+    await eventually(async () => assert.equal((await admin.rows("show clients")).length, 1));
+    await sleep(100);
+    assert.deepEqual(await servers(), []);
+  }
+  await pool.stop();
 });
 
 test("what connect_query has set stays after a reset", async () => {
