@@ -266,7 +266,9 @@ test("KILL_CLIENT ends one session and rolls its transaction back", async () => 
   await a.rows("begin; insert into killed values (1)");
   const { id } = named(await table(admin, "show clients"), "a", "application_name");
   await admin.rows(`kill_client ${id}`);
-  assert.equal(errorOf(await a.until("E")).C, "57P01");
+  const told = errorOf(await a.until("E"));
+  assert.equal(told.C, "57P01");
+  assert.equal(told.H, "Connect anew.");
   await eventually(() => assert.ok(a.ended));
   assert.deepEqual(await b.rows("select count(*) from killed"), [["0"]]);
   for (const wrong of [id, "999999"]) assert.equal(refusal(await admin.query(`kill_client ${wrong}`)), "08P01 client not found");
