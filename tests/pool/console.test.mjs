@@ -411,13 +411,30 @@ test("who is ended amid a row does not get an error as a part of it", async () =
 
 const ended = (pool) => pool.weir.exited.then(({ code }) => assert.equal(code, 0));
 
-test("SHUTDOWN ends it at once", async () => {
-  const pool = await open();
-  const [admin, a] = [await toConsole(pool), await Wire.login(pool.port)];
-  await a.rows("begin");
-  admin.send(query("shutdown"));
-  await ended(pool);
-  await eventually(() => assert.ok(a.ended));
+test("SHUTDOWN, or a second signal, ends it at once: all are told, except amid a row", async () => {
+  for (const signal of [undefined, "SIGTERM", "SIGINT"]) {
+    const pool = await open();
+    const [admin, idle, busy, amid] = [await toConsole(pool), await Wire.login(pool.port), await Wire.login(pool.port), await Wire.login(pool.port)];
+    await busy.rows("begin");
+    amid.send(query("select repeat('x', 30000000)"));
+    await new Promise((done) => amid.socket.once("data", () => done(amid.socket.pause())));
+    if (signal === undefined) {
+      admin.send(query("shutdown"));
+    } else {
+      pool.weir.process.kill(signal);
+      await eventually(() => assert.rejects(Wire.open(pool.port)));
+      pool.weir.process.kill(signal);
+    }
+    await ended(pool);
+    for (const each of [admin, idle, busy]) {
+      const { S, C, H } = errorOf(await each.wait(() => each.ended));
+      assert.deepEqual([S, C, H], ["FATAL", "57P01", "Connect anew."]);
+    }
+    const row = [];
+    amid.socket.on("data", (chunk) => row.push(chunk)).resume();
+    await amid.wait(() => amid.ended);
+    assert.ok(!Buffer.concat(row).includes("57P01"));
+  }
 });
 
 test("SHUTDOWN WAIT_FOR_SERVERS ends when transactions have, and lets none begin", async () => {
