@@ -526,6 +526,7 @@ test("a pool that is told to stop refuses new transactions, so that it can", asy
   const a = await Wire.login(pool.port);
   const b = await Wire.login(pool.port);
   await a.rows("begin");
+  process.kill(pool.pid(), "SIGTERM"); // as service managers do that tell all processes of a service
   const stopped = pool.stop("SIGTERM");
   await sleep(300);
   b.send(query("select 1"));
