@@ -49,8 +49,12 @@ static int load(void *context, struct buffer *ret_plan, struct error *err)
     json_t *plan = NULL;
     (void)context;
     int r = read_plan(&plan, &report, err);
+    json_t *notes = config_report_take_notes(&report); /* the pool logs them */
     config_report_print(&report, cli_color(STDERR_FILENO));
     config_report_done(&report);
+    if (r == 0 && ini_path)
+        (void)json_object_set(json_object_get(plan, "pool"), "notes", notes);
+    json_decref(notes);
     if (r < 0)
         return r;
     char *text = json_dumps(plan, JSON_COMPACT);
@@ -60,20 +64,6 @@ static int load(void *context, struct buffer *ret_plan, struct error *err)
     return 0;
 }
 
-/* What a configuration of PgBouncer's asks for and does not get: the pool logs it, if it runs. */
-static void tell_notes(const json_t *plan, struct config_report *report)
-{
-    size_t index;
-    json_t *note;
-    json_array_foreach(json_object_get(json_object_get(plan, "pool"), "notes"), index, note)
-    {
-        if (as_json)
-            config_warn(report, 0, NULL, "%s", json_string_value(note));
-        else
-            (void)fprintf(stderr, "%s\n", json_string_value(note));
-    }
-}
-
 /* Reads everything that a start reads, and begins nothing. */
 static int check(void)
 {
@@ -81,7 +71,6 @@ static int check(void)
     struct error err = {""};
     json_t *plan = NULL;
     int r = read_plan(&plan, &report, &err);
-    tell_notes(plan, &report);
     config_report_conclude(&report, report.file, r < 0 ? err.text : NULL, as_json,
                            cli_color(STDERR_FILENO));
     config_report_done(&report);

@@ -143,26 +143,18 @@ static const struct ini_key user_keys[] = {
     {"client_idle_timeout", INI_SECONDS, "client_idle_timeout"},
 };
 
-/* line: 0 for the whole file. */
-static void note_text(struct ini *ini, int line, const char *what, const char *why)
-{
-    AUTO_TEXT place = line > 0 ? xasprintf(":%d", line) : xstrdup("");
-    AUTO_TEXT text = xasprintf("%s%s: %s %s", ini->report->file, place, what, why);
-    (void)json_array_append_new(json_object_get(ini->plan, "notes"), json_string(text));
-}
-
 static void note(struct ini *ini, int line, const char *key)
 {
-    note_text(ini, line, key, "is not carried over: the pool has nothing like it yet");
+    config_note(ini->report, line, key, "%s is not carried over: the pool has nothing like it yet",
+                key);
 }
 
 /* What the pool does instead of following a setting of [pgbouncer]. */
 static void note_setting(struct ini *ini, int line, const char *name, const char *value)
 {
     const char *instead = pgbouncer_notes_text(name, value);
-    AUTO_TEXT why = instead ? xasprintf("is not carried over: %s", instead) : NULL;
-    if (why)
-        note_text(ini, line, name, why);
+    if (instead)
+        config_note(ini->report, line, name, "%s is not carried over: %s", name, instead);
 }
 
 static void offer_keys(struct config_nearest *nearest, const struct ini_key *keys, size_t count)
@@ -369,8 +361,8 @@ static void read_users(struct ini *ini, int line, const char *path)
     if (!*path)
         return;
     if (access(path, R_OK) < 0) { /* PgBouncer goes on without it, too */
-        AUTO_TEXT what = xasprintf("auth_file = \"%s\"", path);
-        note_text(ini, line, what, "can not be read: none of its users is known");
+        config_note(ini->report, line, "auth_file",
+                    "auth_file = \"%s\" can not be read: none of its users is known", path);
         ini->unread = true;
         return;
     }
@@ -616,7 +608,8 @@ static void on_database_key(struct ini *ini, int line, const char *key, const ch
         return;
     }
     if (strcmp(key, "connect_query") == 0)
-        note_text(ini, line, key, "ends the login when it fails: PgBouncer logs that, and goes on");
+        config_note(ini->report, line, key,
+                    "%s ends the login when it fails: PgBouncer logs that, and goes on", key);
     if (set(ini, line, database_keys, ARRAY_LEN(database_keys), key, text, database))
         return;
     if (strcmp(key, "application_name") == 0) {
@@ -701,9 +694,10 @@ static void place_hosts(struct ini *ini)
                                                   : *dir ? dir
                                                          : "/var/run/postgresql"));
             if (dir && !*dir)
-                note_text(ini, 0, json_string_value(json_object_get(database, "name")),
-                          "has no host, and unix_socket_dir is empty: it is looked for in "
-                          "/var/run/postgresql");
+                config_note(ini->report, 0, NULL,
+                            "%s has no host, and unix_socket_dir is empty: it is looked for in "
+                            "/var/run/postgresql",
+                            json_string_value(json_object_get(database, "name")));
         }
     }
 }
@@ -908,11 +902,11 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
     json_t *database;
     /* Their defaults, where ours are others. */
     ini.plan = json_pack(
-        "{s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:{}, s:[], s:[], s:[], s:[]}",
-        "auth", "md5", "pool_mode", "session", "log_connections", 1, "log_disconnections", 1,
-        "clients_max", 100, "failed_login_delay", 0, "idle_transaction_timeout", 0,
-        "query_wait_timeout", 120000, "query_wait_notify", 5000, "server_check_query", "<empty>",
-        "prepared_statements_max", 200, "tls", "users", "databases", "listeners", "notes");
+        "{s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:{}, s:[], s:[], s:[]}", "auth",
+        "md5", "pool_mode", "session", "log_connections", 1, "log_disconnections", 1, "clients_max",
+        100, "failed_login_delay", 0, "idle_transaction_timeout", 0, "query_wait_timeout", 120000,
+        "query_wait_notify", 5000, "server_check_query", "<empty>", "prepared_statements_max", 200,
+        "tls", "users", "databases", "listeners");
     report->file = path;
     read_ini(&ini, path);
     read_hba(&ini);
@@ -927,7 +921,8 @@ static json_t *read_plan(const char *path, bool files_stay, struct config_report
     json_array_foreach(json_object_get(ini.plan, "databases"), index, database)(void)
         json_object_set(database, "tls", ini.server_tls);
     if (json_array_size(json_object_get(ini.plan, "databases")) == 0)
-        note_text(&ini, 0, "[databases]", "is empty: nothing but the console can be connected to");
+        config_note(report, 0, NULL,
+                    "[databases] is empty: nothing but the console can be connected to");
     json_decref(ini.server_tls);
     json_decref(ini.listen);
     json_decref(ini.listed);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A configuration of PgBouncer's (https://www.pgbouncer.org/config.html) as the pool's part of the
- * plan. What has no counterpart is told in the plan's `notes`. */
+ * plan. What has no counterpart is told in notes of the report. */
 #ifndef WEIR_PGBOUNCER_INI_H
 #define WEIR_PGBOUNCER_INI_H
 

@@ -195,6 +195,7 @@ int pool_import(int argc, char **argv)
     size_t index;
     json_t *note;
     config_report_sort(&report);
+    (void)json_object_set_new(plan, "notes", config_report_take_notes(&report));
     config_report_print(&report, cli_color(STDERR_FILENO));
     json_array_foreach(json_object_get(plan, "notes"), index, note)(void)
         fprintf(stderr, "%s\n", json_string_value(note));

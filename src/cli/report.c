@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-__attribute__((format(printf, 3, 0))) static struct config_message *
-add(struct config_report *report, int line, const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static struct config_message *
+add(struct config_report *report, int line, const char *key, const char *format, va_list args)
 {
-    struct config_message message = {.file = xstrdup(report->file), .line = line};
+    struct config_message message = {
+        .file = xstrdup(report->file), .line = line, .key = key ? xstrdup(key) : NULL};
     if (vasprintf(&message.text, format, args) < 0)
         message.text = xstrdup("out of memory");
     if (report->count == report->cap) {
@@ -23,10 +24,8 @@ void config_error(struct config_report *report, int line, const char *key, const
 {
     va_list args;
     va_start(args, format);
-    struct config_message *message = add(report, line, format, args);
+    add(report, line, key, format, args)->is_error = true;
     va_end(args);
-    message->key = key ? xstrdup(key) : NULL;
-    message->is_error = true;
     report->errors_count++;
 }
 
@@ -34,9 +33,17 @@ void config_warn(struct config_report *report, int line, const char *key, const 
 {
     va_list args;
     va_start(args, format);
-    struct config_message *message = add(report, line, format, args);
+    (void)add(report, line, key, format, args);
     va_end(args);
-    message->key = key ? xstrdup(key) : NULL;
+    report->warnings_count++;
+}
+
+void config_note(struct config_report *report, int line, const char *key, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add(report, line, key, format, args)->is_note = true;
+    va_end(args);
     report->warnings_count++;
 }
 
@@ -48,13 +55,17 @@ void config_error_at(struct config_report *report, const char *text)
     report->messages[report->count - 1].column = placed ? column : 0;
 }
 
+static void free_message(struct config_message *message)
+{
+    free(message->file);
+    free(message->key);
+    free(message->text);
+}
+
 void config_report_done(struct config_report *report)
 {
-    for (size_t i = 0; i < report->count; i++) {
-        free(report->messages[i].file);
-        free(report->messages[i].key);
-        free(report->messages[i].text);
-    }
+    for (size_t i = 0; i < report->count; i++)
+        free_message(&report->messages[i]);
     free(report->messages);
     *report = (struct config_report){.file = report->file};
 }
@@ -85,6 +96,27 @@ static void append_message(const struct config_message *message, struct buffer *
     if (message->column > 0)
         buffer_printf(out, ":%d", message->column);
     buffer_printf(out, ": %s\n", message->text);
+}
+
+json_t *config_report_take_notes(struct config_report *report)
+{
+    json_t *notes = json_array();
+    size_t kept = 0;
+    for (size_t i = 0; i < report->count; i++) {
+        struct config_message message = report->messages[i];
+        if (!message.is_note) {
+            report->messages[kept++] = message;
+            continue;
+        }
+        AUTO_BUFFER line = {0};
+        append_message(&message, &line);
+        (void)json_array_append_new(notes,
+                                    json_stringn(line.data + line.start, buffer_len(&line) - 1));
+        free_message(&message);
+        report->warnings_count--;
+    }
+    report->count = kept;
+    return notes;
 }
 
 void config_report_append(const struct config_report *report, bool errors, struct buffer *out)

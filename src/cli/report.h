@@ -12,7 +12,7 @@
 struct config_message {
     char *file;
     int line, column; /* 0: of the whole file; column 0: of the whole line */
-    bool is_error;
+    bool is_error, is_note;
     char *key;  /* as in the file, without its table; NULL: none in particular */
     char *text; /* what is wrong, and the remedy */
 };
@@ -29,6 +29,9 @@ void config_error(struct config_report *report, int line, const char *key, const
     PRINTF_LIKE(4, 5);
 void config_warn(struct config_report *report, int line, const char *key, const char *format, ...)
     PRINTF_LIKE(4, 5);
+/* A warning that is not only told now: config_report_take_notes. */
+void config_note(struct config_report *report, int line, const char *key, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 /* Of a text "line:column: what" about the report's file, as parsers give it, or any other. */
 void config_error_at(struct config_report *report, const char *text);
 void config_report_done(struct config_report *report);
@@ -37,6 +40,8 @@ void config_report_done(struct config_report *report);
 void config_report_sort(struct config_report *report);
 /* "file:line: text" lines of errors or warnings. */
 void config_report_append(const struct config_report *report, bool errors, struct buffer *out);
+/* Its notes, which are in it no more, as an array of such lines; new reference. */
+json_t *config_report_take_notes(struct config_report *report);
 /* Everything to stderr. */
 void config_report_print(const struct config_report *report, bool color);
 /* What a check of the file at path came to: messages and failure to stderr, or that it is fine to

@@ -97,6 +97,14 @@ static bool on_connected(struct cancel *cancel)
     return send_out(cancel, &out);
 }
 
+static bool was_not_sent(const struct cancel *cancel, const char *why)
+{
+    char to[STREAM_END_BYTES];
+    log_warn("a cancel request to %s was not sent: TLS failed: %s",
+             stream_end(&cancel->stream, true, to, NULL), why);
+    return false;
+}
+
 /* Never in the clear where the connection itself is not: the key is for nobody else to see. */
 static bool on_tls_answer(struct cancel *cancel)
 {
@@ -104,19 +112,18 @@ static bool on_tls_answer(struct cancel *cancel)
     ssize_t got = stream_read(&cancel->stream, &answer, 1);
     if (got == -EAGAIN)
         return true;
-    return got == 1 && answer == 'S' && begin_tls(cancel);
+    return got == 1 && answer == 'S' ? begin_tls(cancel) : was_not_sent(cancel, "it was refused");
 }
 
 static bool on_tls(struct cancel *cancel)
 {
-    char to[STREAM_END_BYTES];
     int r = tls_handshake(cancel->stream.tls);
     if (r < 0)
-        log_warn("a cancel request to %s was not sent: TLS failed: %s",
-                 stream_end(&cancel->stream, true, to, NULL), tls_failure(cancel->stream.tls));
+        return was_not_sent(cancel, tls_failure(cancel->stream.tls));
+    /* No Postgres; the connection itself would not have been made. */
     if (r > 0 && cancel->direct_tls && !tls_has_alpn(cancel->stream.tls))
-        return false; /* no Postgres; the connection itself would not have been made */
-    return r == 0 || (r > 0 && send_request(cancel));
+        return was_not_sent(cancel, "ALPN \"postgresql\" was not agreed to");
+    return r == 0 || send_request(cancel);
 }
 
 /* Postgres closes the connection when it has passed the request on. */

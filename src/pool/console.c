@@ -193,7 +193,8 @@ void console_pause_all(bool pause)
 }
 
 static const struct wire_error by_administrator = {
-    "57P01", "terminating connection due to an administrator's command", NULL, NULL, NULL};
+    "57P01", "terminating connection due to an administrator's command", NULL, "Connect anew.",
+    NULL};
 
 static void kill_pool(struct pool *pool)
 {

@@ -214,10 +214,11 @@ static void write_histogram(struct buffer *out, const char *name, const char *he
 
 /* ---- what clients were refused ---- */
 
-/* Those that an operator looks for; the last stands for all others. */
-static const char *const sqlstates[] = {"08001", "08006", "08P01", "0A000", "25P03", "25P04",
-                                        "28000", "28P01", "3D000", "53300", "53400", "57014",
-                                        "57P01", "57P03", "57P05", "other"};
+/* All that the pool refuses clients with; the last stands for what it passes on of a server's. */
+static const char *const sqlstates[] = {"08001", "08006", "08P01", "0A000", "22023", "25P03",
+                                        "25P04", "26000", "28000", "28P01", "3D000", "42601",
+                                        "53200", "53300", "53400", "54000", "57014", "57P01",
+                                        "57P03", "57P05", "other"};
 static uint64_t refusals[ARRAY_LEN(sqlstates)], failed_logins[ARRAY_LEN(sqlstates)];
 
 void metrics_refused(const char *sqlstate, bool login)

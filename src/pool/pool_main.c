@@ -476,6 +476,7 @@ int pool_main(int argc, char **argv)
     log_init("pool", LOG_INFO, false);
     (void)prctl(PR_SET_NAME, "weir-pool", 0, 0, 0);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN); /* the control socket's end is what ends it: clients are told */
     raise_descriptor_limit();
     list_init(&pool_process.clients);
     list_init(&pool_process.strangers);

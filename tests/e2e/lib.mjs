@@ -59,7 +59,7 @@ export class Weir {
 
   static async start(args, options = {}) {
     const weir = new Weir();
-    const [program, ...all] = [...(options.within ?? []), weirPath, ...args];
+    const [program, ...all] = [...(options.within ?? []), options.program ?? weirPath, ...args];
     weir.process = spawn(program, all, {
       env: { ...process.env, NO_COLOR: "1", ...options.env },
       cwd: options.cwd ?? root,

@@ -266,7 +266,9 @@ test("KILL_CLIENT ends one session and rolls its transaction back", async () => 
   await a.rows("begin; insert into killed values (1)");
   const { id } = named(await table(admin, "show clients"), "a", "application_name");
   await admin.rows(`kill_client ${id}`);
-  assert.equal(errorOf(await a.until("E")).C, "57P01");
+  const told = errorOf(await a.until("E"));
+  assert.equal(told.C, "57P01");
+  assert.equal(told.H, "Connect anew.");
   await eventually(() => assert.ok(a.ended));
   assert.deepEqual(await b.rows("select count(*) from killed"), [["0"]]);
   for (const wrong of [id, "999999"]) assert.equal(refusal(await admin.query(`kill_client ${wrong}`)), "08P01 client not found");
@@ -409,13 +411,30 @@ test("who is ended amid a row does not get an error as a part of it", async () =
 
 const ended = (pool) => pool.weir.exited.then(({ code }) => assert.equal(code, 0));
 
-test("SHUTDOWN ends it at once", async () => {
-  const pool = await open();
-  const [admin, a] = [await toConsole(pool), await Wire.login(pool.port)];
-  await a.rows("begin");
-  admin.send(query("shutdown"));
-  await ended(pool);
-  await eventually(() => assert.ok(a.ended));
+test("SHUTDOWN, or a second signal, ends it at once: all are told, except amid a row", async () => {
+  for (const signal of [undefined, "SIGTERM", "SIGINT"]) {
+    const pool = await open();
+    const [admin, idle, busy, amid] = [await toConsole(pool), await Wire.login(pool.port), await Wire.login(pool.port), await Wire.login(pool.port)];
+    await busy.rows("begin");
+    amid.send(query("select repeat('x', 30000000)"));
+    await new Promise((done) => amid.socket.once("data", () => done(amid.socket.pause())));
+    if (signal === undefined) {
+      admin.send(query("shutdown"));
+    } else {
+      pool.weir.process.kill(signal);
+      await eventually(() => assert.rejects(Wire.open(pool.port)));
+      pool.weir.process.kill(signal);
+    }
+    await ended(pool);
+    for (const each of [admin, idle, busy]) {
+      const { S, C, H } = errorOf(await each.wait(() => each.ended));
+      assert.deepEqual([S, C, H], ["FATAL", "57P01", "Connect anew."]);
+    }
+    const row = [];
+    amid.socket.on("data", (chunk) => row.push(chunk)).resume();
+    await amid.wait(() => amid.ended);
+    assert.ok(!Buffer.concat(row).includes("57P01"));
+  }
 });
 
 test("SHUTDOWN WAIT_FOR_SERVERS ends when transactions have, and lets none begin", async () => {
@@ -507,6 +526,7 @@ test("a pool that is told to stop refuses new transactions, so that it can", asy
   const a = await Wire.login(pool.port);
   const b = await Wire.login(pool.port);
   await a.rows("begin");
+  process.kill(pool.pid(), "SIGTERM"); // as service managers do that tell all processes of a service
   const stopped = pool.stop("SIGTERM");
   await sleep(300);
   b.send(query("select 1"));

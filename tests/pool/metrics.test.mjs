@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an operator sees: counts for Prometheus, and slow queries without their data.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { before, test } from "node:test";
 
 import { raw } from "../e2e/lib.mjs";
@@ -99,7 +100,7 @@ test("slow queries are logged without what is in them", async () => {
 test("refusals and failed logins by SQLSTATE, failed connections by database", async () => {
   const metrics = await freePort(), nowhere = { port: await freePort() };
   const pool = await startPool(
-    `auth = "any"\npool_size = 1\nquery_wait_timeout = "400ms"\nidle_transaction_timeout = "1s"\nmetrics_listen = "127.0.0.1:${metrics}"\n` +
+    `auth = "any"\npool_size = 1\nquery_wait_timeout = "400ms"\nidle_transaction_timeout = "1s"\nclients_bytes_max = "1MB"\nmetrics_listen = "127.0.0.1:${metrics}"\n` +
       database(postgres, "", "postgres") + database(nowhere, "", "away"),
   );
   const scrape = async () => parse(await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text());
@@ -119,6 +120,12 @@ test("refusals and failed logins by SQLSTATE, failed connections by database", a
   assert.equal(errorOf(await two.query("select 1")).C, "57P03");
   await sleep(1200);
   assert.equal(errorOf(await one.query("select 1")).C, "25P03");
+  two.send(bind("", "unknown"), sync());
+  assert.equal(errorOf(await two.until("Z")).C, "26000");
+  const large = await Wire.login(pool.port);
+  large.send(parseMessage("large", "x".repeat(2 << 20)).subarray(0, 1500 << 10));
+  assert.equal(errorOf(await large.until("E")).C, "53200");
+  large.close();
   // What the server itself says is not the pool's.
   assert.equal(errorOf(await two.query("select 1/0")).C, "22012");
   await two.rows("begin");
@@ -126,9 +133,11 @@ test("refusals and failed logins by SQLSTATE, failed connections by database", a
   await sleep(200);
   postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where query like '%sleep%' and pid <> pg_backend_pid()");
   await two.wait(() => false);
-  assert.deepEqual(await counts("refusals"), { "08001": 1, "25P03": 1, "3D000": 1, "57P03": 1 });
+  assert.deepEqual(await counts("refusals"), { "08001": 1, "25P03": 1, 26000: 1, "3D000": 1, 53200: 1, "57P03": 1 });
   assert.deepEqual(await counts("failed_logins"), { "08001": 1, "3D000": 1 });
   const seen = await scrape();
+  const listed = readFileSync(new URL("../../docs/pool.md", import.meta.url), "utf8").split("## What clients are told")[1].split("\n## ")[0];
+  for (const sqlstate of listed.match(/\b[0-9][0-9A-Z]{4}\b/g)) assert.ok(`weir_pool_refusals_total{sqlstate="${sqlstate}"}` in seen, sqlstate);
   assert.ok(seen['weir_pool_failed_connects_total{database="away",user="postgres"}'] >= 1);
   assert.equal(seen['weir_pool_failed_connects_total{database="postgres",user="postgres"}'], 0);
   await pool.stop();

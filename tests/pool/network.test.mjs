@@ -304,15 +304,18 @@ test("cancel requests go through TLS where the connection does, to the same serv
       assert.equal(await cancel(), undefined, mode);
       assert.equal(told, "", mode);
     }
+    const logged = pool.weir.output.match(/a cancel request to \S+ was not sent: TLS failed: .+/g);
+    assert.equal(logged.length, mode === "verify-full" ? 2 : 1, pool.weir.output);
+    assert.match(logged[0], /it was refused$/);
     way.near = undefined;
     assert.equal(await cancel(), "57014", mode);
     await pool.stop();
   }
   // The same where it begins with TLS (Postgres 17), which something in front of it does here.
   const { certificate, key } = makeCertificate(postgres.dir, "direct", "localhost");
-  let cancels = 0;
+  let cancels = 0, ALPNProtocols = ["postgresql"];
   way.near = (near) => {
-    const inside = new tls.TLSSocket(near.on("error", () => {}), { isServer: true, cert: readFileSync(certificate), key: readFileSync(key), ALPNProtocols: ["postgresql"] });
+    const inside = new tls.TLSSocket(near.on("error", () => {}), { isServer: true, cert: readFileSync(certificate), key: readFileSync(key), ALPNProtocols });
     const far = net.connect(postgres.port, "127.0.0.1").unref();
     inside.on("data", (data) => (cancels += data.includes(Buffer.from([4, 210, 22, 46])))).pipe(far).on("error", () => {}).pipe(inside).on("error", () => {});
   };
@@ -323,6 +326,21 @@ test("cancel requests go through TLS where the connection does, to the same serv
   await Wire.cancel(pool.port, wire.key);
   assert.equal(errorOf(await wire.until("Z")).C, "57014");
   assert.equal(cancels, 1);
+  // Who agrees to no ALPN, or to another alone, is told nothing; the log says so, once.
+  for (const [protocols, why] of [[undefined, /ALPN "postgresql" was not agreed to/], [["http/1.1"], /no application protocol/]]) {
+    ALPNProtocols = protocols;
+    wire.send(query("select pg_sleep(20)"));
+    const before = pool.weir.output.length;
+    await sleep(300);
+    await Wire.cancel(pool.port, wire.key);
+    await eventually(() => assert.match(pool.weir.output.slice(before), why));
+    assert.equal(pool.weir.output.slice(before).match(/was not sent/g).length, 1);
+    assert.equal(cancels, 1);
+    ALPNProtocols = ["postgresql"];
+    await Wire.cancel(pool.port, wire.key);
+    assert.equal(errorOf(await wire.until("Z")).C, "57014");
+    cancels = 1;
+  }
   await pool.stop();
   way.close();
 });

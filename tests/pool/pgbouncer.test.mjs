@@ -325,6 +325,10 @@ test("each setting that has an effect and is not carried over is told, with what
   await weir.stop();
   const imported = spawnSync(weirPath, ["pool", "import", join(dir, "b.ini")], { encoding: "utf8" });
   assert.equal(told(imported.stderr).length, Object.keys(settings).length, imported.stderr);
+  const json = JSON.parse(spawnSync(weirPath, ["pool", "--pgbouncer-ini", join(dir, "b.ini"), "--check", "--json"], { encoding: "utf8" }).stdout);
+  assert.deepEqual([json.ok, json.errors, json.warnings], [true, 0, json.messages.length]);
+  assert.deepEqual(json.messages.map(({ file, line, severity, key }) => [file, line, severity, key]), Object.keys(settings).map((name, i) => [join(dir, "b.ini"), 8 + i, "warning", name]));
+  assert.ok(json.messages.every(({ key, message }) => message.startsWith(`${key} is not carried over: `)));
   const quiet = await start("notes_of_defaults", await ini(defaults));
   assert.deepEqual(told(quiet.weir.output), []);
   await quiet.weir.stop();
