@@ -727,6 +727,23 @@ test("interactive transactions: of another key, of a client that is killed, and 
   await until(async () => (await post("/transaction/start", '{"timeout":100}')).status === 200);
 });
 
+test("a nested transaction: only by the key of the one around it, whose time goes on, and which may not write if that may not", async () => {
+  const stranger = await endpoint.live(), reader = await endpoint.live("--read-only");
+  const start = (options, key) => post("/transaction/start", JSON.stringify({ maxWait: 2000, timeout: 5000, ...options }), key);
+  const ask = async (id, sql, key) => (await post(`/transaction/${id}/query`, JSON.stringify({ plan: { type: "query", args: { type: "rawSql", sql, args: [], argTypes: [] } } }), key)).json();
+  const { id } = await (await start({ timeout: 700 })).json();
+  assert.equal((await start({ newTxId: id }, stranger.key)).status, 409);
+  assert.equal((await start({ newTxId: "none" })).status, 409);
+  assert.equal((await (await start({ newTxId: id })).json()).id, id);
+  assert.equal((await post(`/transaction/${id}/commit`)).status, 200);
+  assert.equal((await ask(id, "select 1, pg_sleep(4)")).code, "P2028");
+  const { id: reading } = await (await start({}, reader.key)).json();
+  assert.equal((await start({ newTxId: reading }, reader.key)).status, 200);
+  assert.match((await ask(reading, "with x as (insert into \"Tag\" (name) values ('r') returning id) select id from x", reader.key)).error, /read-only transaction/);
+  for (let end = 0; end < 2; end++) assert.equal((await post(`/transaction/${reading}/commit`, undefined, reader.key)).status, 200);
+  assert.equal((await post(`/transaction/${reading}/commit`, undefined, reader.key)).status, 409);
+});
+
 // In front of the endpoint, with its certificate: what may be there in weir's place. says: what it adds to the headers.
 async function tlsFront(says) {
   const pair = { cert: readFileSync(endpoint.certificate), key: readFileSync(endpoint.certificate.replace(".pem", "-key.pem")) };

@@ -308,6 +308,25 @@ export const operations = {
   "interactive transaction: several at once": (p) =>
     Promise.all([1, 2, 3].map((id) => p.$transaction(async (tx) => { await tx.post.update({ where: { id }, data: { views: { increment: 1000 } } }); return (await tx.post.findUnique({ where: { id } })).views; }))),
   "interactive transaction: queries at once": (p) => p.$transaction((tx) => Promise.all([tx.user.count(), tx.post.count(), tx.user.findUnique({ where: { id: 1 } }), tx.user.findUnique({ where: { id: 2 } })])),
+  "nested transaction": (p) =>
+    p.$transaction(async (tx) => {
+      const [id, inner] = await tx.$transaction(async (nested) => [(await nested.tag.create({ data: { name: "n1" } })).id > 0, await nested.$transaction((third) => third.tag.count())]);
+      return [id, inner, await tx.tag.findMany({ where: { name: "n1" }, select: { name: true } })];
+    }),
+  "nested transaction, its writes go with the outer one": (p) =>
+    sequentially(() => outcome(p.$transaction(async (tx) => { await tx.$transaction((nested) => nested.tag.create({ data: { name: "n1" } })); throw new Error("no"); })), () => p.tag.count()),
+  "nested transaction, rolled back alone": (p) =>
+    sequentially(
+      () =>
+        p.$transaction(async (tx) => {
+          await tx.tag.create({ data: { name: "outer" } });
+          const nested = (name, fails) => outcome(tx.$transaction(async (deep) => { await deep.tag.create({ data: { name } }); if (fails) throw new Error("no"); }, { timeout: 1000, isolationLevel: "Serializable" }));
+          return [await nested("n1", true), await nested("n2"), await nested("news"), await tx.tag.count()];
+        }),
+      () => p.tag.findMany({ select: { name: true }, orderBy: { name: "asc" } }),
+    ),
+  "nested transaction, a query of it fails, and in the one around it nothing does": (p) =>
+    sequentially(() => p.$transaction(async (tx) => [await outcome(tx.$transaction((nested) => nested.$queryRaw`select 1 / 0`)), await tx.tag.create({ data: { name: "outer" } })]), () => p.tag.count()),
 
   // ---- errors ----
   "P2002": (p) => p.user.create({ data: { email: "ada@example.com" } }),
