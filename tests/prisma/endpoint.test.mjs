@@ -310,6 +310,17 @@ test("a transaction that one key begins by itself, and tables it hides in a sess
   await Promise.all([one.$disconnect(), two.$disconnect()]);
 });
 
+test("plans of 7.0 to 7.3, and of 6 with engineType client, are run as what they name otherwise", async () => {
+  const ask = async (plan, params) => (await post("/query", JSON.stringify({ plan, params }))).json();
+  const parameter = (name) => ({ prisma__type: "param", prisma__value: { name, type: "Int" } });
+  const fragments = [{ type: "stringChunk", chunk: 'select name from "Tag" where id in ' }, { type: "parameterTuple" }, { type: "stringChunk", chunk: " order by id" }];
+  const found = { type: "query", args: { type: "templateSql", fragments, args: [parameter("ids")], argTypes: [{ arity: "scalar", scalarType: "int" }], placeholderFormat: { prefix: "$", hasNumbering: true }, chunkable: true } };
+  await admin.query(seed);
+  assert.deepEqual(await ask(found, { ids: [1, 3] }), { data: [{ name: "news" }, { name: "unused" }] });
+  const validate = { type: "validate", args: { expr: found, rules: [{ type: "rowCountNeq", args: 0 }], error_identifier: "MISSING_RECORD", context: { operation: "a query" } } };
+  assert.equal((await ask(validate, { ids: [99] })).code, "P2025");
+});
+
 test("plans that reach for what all objects inherit, or never end, are refused; others are answered meanwhile", { timeout: 60000 * patience }, async () => {
   const ask = async (body) => (await post("/query", JSON.stringify(body).replaceAll('"__PROTO__"', '"__proto__"'))).status;
   const value = { type: "value", args: 1 };

@@ -186,6 +186,12 @@ const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 const NAMES = new Set(["name", "field", "parentField"]);
 const LAZY = new Set(["param", "generatorCall"]); // what the interpreter evaluates, as often as it finds it
 
+// A node of a plan that a client made which is older than the interpreter (7.0 to 7.3), as that has it.
+function bringUpToDate(node) {
+  if (node.type === "parameterTuple") Object.assign(node, { itemPrefix: "", itemSeparator: ",", itemSuffix: "", ...node });
+  if (node.error_identifier !== undefined) node.errorIdentifier ??= node.error_identifier;
+}
+
 function check(value, isScope) {
   if (typeof value !== "object" || value === null) return;
   if (Array.isArray(value)) {
@@ -198,9 +204,10 @@ function check(value, isScope) {
     if (isScope && key === "prisma__type" && LAZY.has(item)) throw invalidRequest("A parameter's value is a parameter.");
     check(item, isScope);
   }
+  if (!isScope) bringUpToDate(value);
 }
 
-// plan, params: of a client (7), which compiles for itself.
+// plan, params: of a client (7), which compiles for itself. What older ones name otherwise is set in the plan.
 export function checkPlan(plan, params) {
   check(plan, false);
   check(params, true);
