@@ -74,6 +74,11 @@ export const operations = {
   "json equals": (p) => p.everything.findMany({ where: { json: { equals: { a: [1, 2.5, null, { b: "ü" }], n: 100 } } }, select: { id: true } }),
   "list equals, of each type": (p, { Prisma }) =>
     p.everything.findMany({ where: { ints: { equals: [1, -2, 3] }, decimals: { has: new Prisma.Decimal("1.1") }, bigints: { has: 9007199254740993n }, dates: { has: new Date("2024-01-01") }, bytesList: { has: Buffer.from([1]) }, jsons: { equals: [1, "x", { k: [] }] } }, select: { id: true } }),
+  "list equals, of a relation's bytes": (p) => {
+    const things = (bytesList) => ({ select: { id: true, things: { where: { bytesList }, select: { id: true, bytesList: true } } }, ...byId }), one = Buffer.from([1]);
+    const hasSome = (id) => p.user.findUnique({ where: { id }, ...things({ hasSome: [one] }), orderBy: undefined });
+    return sequentially(() => p.user.findMany(things({ hasEvery: [one] })), () => p.user.findMany(things({ equals: [one] })), () => p.user.findMany(things({ hasEvery: [Buffer.from([2])] })), () => Promise.all([1, 2, 99].map(hasSome)));
+  },
   "OR of nothing, AND of nothing": (p) => sequentially(() => p.user.count({ where: { OR: [] } }), () => p.user.count({ where: { AND: [] } })),
   "every, none of many to many": (p) => sequentially(() => p.post.findMany({ where: { tags: { every: { name: "news" } } }, ...byId, select: { id: true } }), () => p.post.findMany({ where: { tags: { none: { name: "news" } } }, ...byId, select: { id: true } })),
   "date, time": (p) => p.everything.findMany({ where: { date: new Date("2024-02-29"), time: { gt: new Date("1970-01-01T01:00:00Z") } }, select: { id: true } }),
