@@ -141,6 +141,18 @@ export const operations = {
         bytesList: [Buffer.from([1, 2]), Buffer.from([])], jsons: [1, "s", { a: 1 }, [true]], dates: [new Date(0)], roles: ["ADMIN", "READER"],
       },
     }),
+  "texts that are names of what all objects inherit": (p) => {
+    const data = { string: "__proto__", strings: ["__proto__", "constructor"], json: "__proto__" };
+    const text = "__proto__";
+    return sequentially(
+      () => p.everything.create({ data: { id: 10, ...data } }),
+      () => p.everything.findMany({ where: { string: text, strings: { has: text }, json: { equals: text } }, select: { id: true } }),
+      () => p.user.create({ data: { email: text, name: "constructor", things: { create: { id: 11, ...data } } }, select: { email: true, name: true, things: true } }),
+      () => p.$queryRaw`select ${text}::text as a, ${data}::jsonb as b`,
+      () => p.tag.createMany({ data: [{ name: text }, { name: "prototype" }] }),
+      () => p.tag.findUnique({ where: { name: text }, select: { name: true } }),
+    );
+  },
   "all types: set to null": (p, { Prisma }) =>
     p.everything.update({ where: { id: 1 }, data: { string: null, bigint: null, decimal: null, bytes: null, json: Prisma.DbNull, zoned: null, role: null, strings: [], jsons: [] } }),
   "json null written": (p, { Prisma }) => p.everything.update({ where: { id: 1 }, data: { json: Prisma.JsonNull }, select: { json: true } }),

@@ -200,7 +200,8 @@ function check(value, isScope) {
   }
   for (const key of Object.keys(value)) {
     const item = value[key];
-    if (FORBIDDEN.has(key) || item === "__proto__" || (NAMES.has(key) && FORBIDDEN.has(item))) throw invalidRequest(`The plan has a field that no plan has: ${key}.`);
+    const isName = !isScope && (NAMES.has(key) ? FORBIDDEN.has(item) : item === "__proto__"); // values are anybody's texts
+    if (FORBIDDEN.has(key) || isName) throw invalidRequest(`The plan has a field that no plan has: ${key}.`);
     if (isScope && key === "prisma__type" && LAZY.has(item)) throw invalidRequest("A parameter's value is a parameter.");
     check(item, isScope);
   }
