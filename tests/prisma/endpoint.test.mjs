@@ -903,6 +903,26 @@ test("who means ill: no JSON, unknown operations, depth, size; each gets an answ
   await p.$disconnect();
 });
 
+test("a batch of many queries is compiled in parts, and others have their turn meanwhile", { timeout: 60000 * patience }, async () => {
+  await admin.query(seed);
+  const p = new v6.edgeClient({ datasourceUrl: endpoint.edgeUrl(), log: [{ emit: "event", level: "query" }] }), statements = [];
+  p.$on("query", ({ query }) => statements.push(query));
+  const found = await Promise.all(Array.from({ length: 1001 }, (_, i) => p.tag.findUnique({ where: { id: i % 4 } })));
+  assert.deepEqual(found.map((tag) => tag?.name), Array.from({ length: 1001 }, (_, i) => [undefined, "news", "water", "unused"][i % 4]));
+  assert.ok(statements.length > 1);
+  // Each has a shape of its own, and the last is none: so nothing is run.
+  const hash = p._engineConfig?.inlineSchemaHash ?? p._engine.inlineSchemaHash;
+  const query = (action, take) => ({ modelName: "User", action, query: { arguments: { take }, selection: { $scalars: true, posts: { arguments: { skip: take }, selection: { $scalars: true } } } } });
+  const batch = [...Array.from({ length: 800 }, (_, i) => query("findMany", i + 1)), query("nothing", 1)], answered = [];
+  const asked = post(`/6.19.3/${hash}/graphql`, JSON.stringify({ batch, transaction: {} })).then((answer) => (answered.push("batch"), answer.json()));
+  await sleep(100);
+  assert.equal((await post("/query", raw("select 1"))).status, 200);
+  answered.push("another");
+  assert.match((await asked).errors[0].error, /nothing/);
+  assert.deepEqual(answered, ["another", "batch"]);
+  await p.$disconnect();
+});
+
 test("rows that there is no memory for are P6009, and end nobody's transaction", { timeout: 120000 * patience }, async () => {
   const p = v7.edge(endpoint.edgeUrl()), other = v6.edge(endpoint.edgeUrl(await endpoint.live()));
   let refused;
