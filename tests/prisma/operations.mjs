@@ -182,7 +182,49 @@ export const operations = {
     ),
   "long text": async (p) => (await p.post.create({ data: { title: "x".repeat(70000) } })).title.length,
 
+  "native types": async (p) => {
+    const data = {
+      citext: "Ada", inet: "192.168.0.1/24", bit: "1010", varbit: "101", xml: "<a>ü</a>", char: "abc", varchar: "abcde", small: -32768, oid: 4000000, real: 0.25,
+      time: new Date("1970-01-01T23:59:59.999Z"), timetz: new Date("1970-01-01T01:02:03.004Z"), json: { b: 1, a: [null, "x"] },
+      inets: ["::1", "10.0.0.0/8"], bits: ["1", "00"], uuids: ["123e4567-e89b-12d3-a456-426614174000"],
+    };
+    return sequentially(
+      () => p.native.create({ data: { id: 1, ...data } }),
+      () => p.native.createMany({ data: [{ id: 2, ...data }, { id: 3 }] }),
+      () => p.native.findMany(byId),
+      () => p.native.update({ where: { id: 2 }, data: { inets: { push: "1.2.3.4" }, oid: 5, real: 1e-7, bit: null, timetz: new Date("1970-01-01T00:00:00Z") } }),
+      () => p.native.findUnique({ where: { id: 1 } }),
+    );
+  },
+  ...Object.fromEntries(
+    Object.entries({
+      citext: { where: { citext: "ADA" } }, inet: { where: { inet: "192.168.0.1/24" } }, "list of inet": { where: { inets: { has: "::1" } } }, bit: { where: { bit: "1010", varbit: "101" } },
+      char: { where: { char: "abc", varchar: { startsWith: "abc" } } }, small: { where: { small: { lt: 0 }, oid: 4000000 } }, time: { where: { time: { gt: new Date("1970-01-01T20:00:00Z") } } },
+      timetz: { where: { timetz: new Date("1970-01-01T01:02:03.004Z") } }, real: { where: { real: 0.25 } }, "order of citext": { where: { citext: { gt: "a" } }, orderBy: { citext: "asc" } },
+    }).map(([name, query]) => [
+      `native types: ${name} in where`,
+      async (p) => {
+        await p.$executeRaw`insert into "Native" (id, citext, inet, inets, bit, varbit, "char", "varchar", small, oid, "time", timetz, "real", xml)
+          values (1, 'Ada', '192.168.0.1/24', '{::1}', B'1010', B'101', 'abc', 'abcde', -5, 4000000, '23:00', '01:02:03.004+00', 0.25, '<a/>'), (2, null, null, '{}', null, null, null, null, null, null, null, null, null, null)`;
+        return p.native.findMany({ ...query, select: { id: true } });
+      },
+    ]),
+  ),
+  "view": (p) => sequentially(() => p.author.findMany(byId), () => p.author.findUnique({ where: { id: 2 } }), () => p.author.aggregate({ _sum: { posts: true }, _count: true })),
+
   // ---- create ----
+  "defaults": async (p) => {
+    const texts = ["id", "nano", "short", "uuid", "ulid"], now = Date.now();
+    const shape = ({ changed, ...made }) => [...texts.map((field) => made[field].length), /^c[a-z0-9]{24}$/.test(made.id), made.uuid[14], made.name, made.given, made.number, made.list, made.at, Math.abs(changed - now) < 60000];
+    const one = await p.made.create({ data: { name: "one" } });
+    const many = await p.made.createManyAndReturn({ data: [{ name: "two" }, { name: "three" }, { name: "four", nano: "mine", changed: new Date(5) }] });
+    const counted = await p.made.createMany({ data: [{ name: "five" }, { name: "six" }] });
+    const all = await p.made.findMany({ orderBy: { number: "asc" } });
+    const distinct = texts.map((field) => new Set(all.map((made) => made[field])).size);
+    const again = await p.made.update({ where: { id: many[2].id }, data: { name: "changed" } });
+    const upserted = await p.made.upsert({ where: { id: "none" }, create: { name: "seven" }, update: {} });
+    return [shape(one), many.map(shape), counted, all.map(shape), distinct, shape(again), again.changed > many[2].changed, shape(upserted)];
+  },
   "create": (p) => p.user.create({ data: { email: "new@example.com", createdAt: new Date("2024-05-05T05:05:05.555Z") } }),
   "create with select": (p) => p.user.create({ data: { email: "new@example.com", name: "New" }, select: { id: true, role: true } }),
   "create with nested create": (p) =>
