@@ -63,8 +63,10 @@ const unknown = (code, text, { detail, hint } = {}) => {
 const failedAs = ({ failed, code, message }) => ({ failed, code, message });
 
 // What a version does not have.
+const nested = Object.fromEntries(Object.keys(operations).filter((name) => name.startsWith("nested transaction")).map((name) => [name, "since 7.5"]));
 const missing = {
-  v5: { updateManyAndReturn: "since 6.2", "updateManyAndReturn with include": "since 6.2", "updateMany, deleteMany: limit": "since 6.3" },
+  v6: nested,
+  v5: { ...nested, updateManyAndReturn: "since 6.2", "updateManyAndReturn with include": "since 6.2", "updateMany, deleteMany: limit": "since 6.3" },
 };
 // Where version 6's client stands for version 5's, and why.
 const sixForFive = {

@@ -310,6 +310,17 @@ test("a transaction that one key begins by itself, and tables it hides in a sess
   await Promise.all([one.$disconnect(), two.$disconnect()]);
 });
 
+test("plans of 7.0 to 7.3, and of 6 with engineType client, are run as what they name otherwise", async () => {
+  const ask = async (plan, params) => (await post("/query", JSON.stringify({ plan, params }))).json();
+  const parameter = (name) => ({ prisma__type: "param", prisma__value: { name, type: "Int" } });
+  const fragments = [{ type: "stringChunk", chunk: 'select name from "Tag" where id in ' }, { type: "parameterTuple" }, { type: "stringChunk", chunk: " order by id" }];
+  const found = { type: "query", args: { type: "templateSql", fragments, args: [parameter("ids")], argTypes: [{ arity: "scalar", scalarType: "int" }], placeholderFormat: { prefix: "$", hasNumbering: true }, chunkable: true } };
+  await admin.query(seed);
+  assert.deepEqual(await ask(found, { ids: [1, 3] }), { data: [{ name: "news" }, { name: "unused" }] });
+  const validate = { type: "validate", args: { expr: found, rules: [{ type: "rowCountNeq", args: 0 }], error_identifier: "MISSING_RECORD", context: { operation: "a query" } } };
+  assert.equal((await ask(validate, { ids: [99] })).code, "P2025");
+});
+
 test("plans that reach for what all objects inherit, or never end, are refused; others are answered meanwhile", { timeout: 60000 * patience }, async () => {
   const ask = async (body) => (await post("/query", JSON.stringify(body).replaceAll('"__PROTO__"', '"__proto__"'))).status;
   const value = { type: "value", args: 1 };
@@ -727,6 +738,23 @@ test("interactive transactions: of another key, of a client that is killed, and 
   await until(async () => (await post("/transaction/start", '{"timeout":100}')).status === 200);
 });
 
+test("a nested transaction: only by the key of the one around it, whose time goes on, and which may not write if that may not", async () => {
+  const stranger = await endpoint.live(), reader = await endpoint.live("--read-only");
+  const start = (options, key) => post("/transaction/start", JSON.stringify({ maxWait: 2000, timeout: 5000, ...options }), key);
+  const ask = async (id, sql, key) => (await post(`/transaction/${id}/query`, JSON.stringify({ plan: { type: "query", args: { type: "rawSql", sql, args: [], argTypes: [] } } }), key)).json();
+  const { id } = await (await start({ timeout: 700 })).json();
+  assert.equal((await start({ newTxId: id }, stranger.key)).status, 409);
+  assert.equal((await start({ newTxId: "none" })).status, 409);
+  assert.equal((await (await start({ newTxId: id })).json()).id, id);
+  assert.equal((await post(`/transaction/${id}/commit`)).status, 200);
+  assert.equal((await ask(id, "select 1, pg_sleep(4)")).code, "P2028");
+  const { id: reading } = await (await start({}, reader.key)).json();
+  assert.equal((await start({ newTxId: reading }, reader.key)).status, 200);
+  assert.match((await ask(reading, "with x as (insert into \"Tag\" (name) values ('r') returning id) select id from x", reader.key)).error, /read-only transaction/);
+  for (let end = 0; end < 2; end++) assert.equal((await post(`/transaction/${reading}/commit`, undefined, reader.key)).status, 200);
+  assert.equal((await post(`/transaction/${reading}/commit`, undefined, reader.key)).status, 409);
+});
+
 // In front of the endpoint, with its certificate: what may be there in weir's place. says: what it adds to the headers.
 async function tlsFront(says) {
   const pair = { cert: readFileSync(endpoint.certificate), key: readFileSync(endpoint.certificate.replace(".pem", "-key.pem")) };
@@ -872,6 +900,26 @@ test("who means ill: no JSON, unknown operations, depth, size; each gets an answ
   const large = await post(graphql, "x".repeat(100 << 20)).catch((error) => error);
   assert.ok(large instanceof Error || large.status === 413);
   assert.equal(await p.user.count(), 4);
+  await p.$disconnect();
+});
+
+test("a batch of many queries is compiled in parts, and others have their turn meanwhile", { timeout: 60000 * patience }, async () => {
+  await admin.query(seed);
+  const p = new v6.edgeClient({ datasourceUrl: endpoint.edgeUrl(), log: [{ emit: "event", level: "query" }] }), statements = [];
+  p.$on("query", ({ query }) => statements.push(query));
+  const found = await Promise.all(Array.from({ length: 1001 }, (_, i) => p.tag.findUnique({ where: { id: i % 4 } })));
+  assert.deepEqual(found.map((tag) => tag?.name), Array.from({ length: 1001 }, (_, i) => [undefined, "news", "water", "unused"][i % 4]));
+  assert.ok(statements.length > 1);
+  // Each has a shape of its own, and the last is none: so nothing is run.
+  const hash = p._engineConfig?.inlineSchemaHash ?? p._engine.inlineSchemaHash;
+  const query = (action, take) => ({ modelName: "User", action, query: { arguments: { take }, selection: { $scalars: true, posts: { arguments: { skip: take }, selection: { $scalars: true } } } } });
+  const batch = [...Array.from({ length: 800 }, (_, i) => query("findMany", i + 1)), query("nothing", 1)], answered = [];
+  const asked = post(`/6.19.3/${hash}/graphql`, JSON.stringify({ batch, transaction: {} })).then((answer) => (answered.push("batch"), answer.json()));
+  await sleep(100);
+  assert.equal((await post("/query", raw("select 1"))).status, 200);
+  answered.push("another");
+  assert.match((await asked).errors[0].error, /nothing/);
+  assert.deepEqual(answered, ["another", "batch"]);
   await p.$disconnect();
 });
 

@@ -10,7 +10,9 @@ import { cliEnvironment } from "./environment.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url)), dir = join(here, process.argv[2]);
 const read = (...path) => readFileSync(join(...path), "utf8");
-const schema = read(dir, "head.prisma") + read(here, "schema.prisma"), made = join(dir, "generated/of.prisma");
+// Functions that a version does not have.
+const unknown = { v4: /\b(?:uuid\(7\)|ulid\(\))/g, v5: /\bulid\(\)/g }[process.argv[2]];
+const models = read(here, "schema.prisma"), schema = read(dir, "head.prisma") + (unknown === undefined ? models : models.replaceAll(unknown, "uuid()")), made = join(dir, "generated/of.prisma");
 const env = { ...cliEnvironment, PRISMA_MIGRATION_ENGINE_BINARY: cliEnvironment.PRISMA_SCHEMA_ENGINE_BINARY }; // its name in version 4
 
 if (!existsSync(made) || readFileSync(made, "utf8") !== schema) {

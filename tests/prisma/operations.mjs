@@ -74,6 +74,11 @@ export const operations = {
   "json equals": (p) => p.everything.findMany({ where: { json: { equals: { a: [1, 2.5, null, { b: "ü" }], n: 100 } } }, select: { id: true } }),
   "list equals, of each type": (p, { Prisma }) =>
     p.everything.findMany({ where: { ints: { equals: [1, -2, 3] }, decimals: { has: new Prisma.Decimal("1.1") }, bigints: { has: 9007199254740993n }, dates: { has: new Date("2024-01-01") }, bytesList: { has: Buffer.from([1]) }, jsons: { equals: [1, "x", { k: [] }] } }, select: { id: true } }),
+  "list equals, of a relation's bytes": (p) => {
+    const things = (bytesList) => ({ select: { id: true, things: { where: { bytesList }, select: { id: true, bytesList: true } } }, ...byId }), one = Buffer.from([1]);
+    const hasSome = (id) => p.user.findUnique({ where: { id }, ...things({ hasSome: [one] }), orderBy: undefined });
+    return sequentially(() => p.user.findMany(things({ hasEvery: [one] })), () => p.user.findMany(things({ equals: [one] })), () => p.user.findMany(things({ hasEvery: [Buffer.from([2])] })), () => Promise.all([1, 2, 99].map(hasSome)));
+  },
   "OR of nothing, AND of nothing": (p) => sequentially(() => p.user.count({ where: { OR: [] } }), () => p.user.count({ where: { AND: [] } })),
   "every, none of many to many": (p) => sequentially(() => p.post.findMany({ where: { tags: { every: { name: "news" } } }, ...byId, select: { id: true } }), () => p.post.findMany({ where: { tags: { none: { name: "news" } } }, ...byId, select: { id: true } })),
   "date, time": (p) => p.everything.findMany({ where: { date: new Date("2024-02-29"), time: { gt: new Date("1970-01-01T01:00:00Z") } }, select: { id: true } }),
@@ -136,6 +141,18 @@ export const operations = {
         bytesList: [Buffer.from([1, 2]), Buffer.from([])], jsons: [1, "s", { a: 1 }, [true]], dates: [new Date(0)], roles: ["ADMIN", "READER"],
       },
     }),
+  "texts that are names of what all objects inherit": (p) => {
+    const data = { string: "__proto__", strings: ["__proto__", "constructor"], json: "__proto__" };
+    const text = "__proto__";
+    return sequentially(
+      () => p.everything.create({ data: { id: 10, ...data } }),
+      () => p.everything.findMany({ where: { string: text, strings: { has: text }, json: { equals: text } }, select: { id: true } }),
+      () => p.user.create({ data: { email: text, name: "constructor", things: { create: { id: 11, ...data } } }, select: { email: true, name: true, things: true } }),
+      () => p.$queryRaw`select ${text}::text as a, ${data}::jsonb as b`,
+      () => p.tag.createMany({ data: [{ name: text }, { name: "prototype" }] }),
+      () => p.tag.findUnique({ where: { name: text }, select: { name: true } }),
+    );
+  },
   "all types: set to null": (p, { Prisma }) =>
     p.everything.update({ where: { id: 1 }, data: { string: null, bigint: null, decimal: null, bytes: null, json: Prisma.DbNull, zoned: null, role: null, strings: [], jsons: [] } }),
   "json null written": (p, { Prisma }) => p.everything.update({ where: { id: 1 }, data: { json: Prisma.JsonNull }, select: { json: true } }),
@@ -165,7 +182,49 @@ export const operations = {
     ),
   "long text": async (p) => (await p.post.create({ data: { title: "x".repeat(70000) } })).title.length,
 
+  "native types": async (p) => {
+    const data = {
+      citext: "Ada", inet: "192.168.0.1/24", bit: "1010", varbit: "101", xml: "<a>ü</a>", char: "abc", varchar: "abcde", small: -32768, oid: 4000000, real: 0.25,
+      time: new Date("1970-01-01T23:59:59.999Z"), timetz: new Date("1970-01-01T01:02:03.004Z"), json: { b: 1, a: [null, "x"] },
+      inets: ["::1", "10.0.0.0/8"], bits: ["1", "00"], uuids: ["123e4567-e89b-12d3-a456-426614174000"],
+    };
+    return sequentially(
+      () => p.native.create({ data: { id: 1, ...data } }),
+      () => p.native.createMany({ data: [{ id: 2, ...data }, { id: 3 }] }),
+      () => p.native.findMany(byId),
+      () => p.native.update({ where: { id: 2 }, data: { inets: { push: "1.2.3.4" }, oid: 5, real: 1e-7, bit: null, timetz: new Date("1970-01-01T00:00:00Z") } }),
+      () => p.native.findUnique({ where: { id: 1 } }),
+    );
+  },
+  ...Object.fromEntries(
+    Object.entries({
+      citext: { where: { citext: "ADA" } }, inet: { where: { inet: "192.168.0.1/24" } }, "list of inet": { where: { inets: { has: "::1" } } }, bit: { where: { bit: "1010", varbit: "101" } },
+      char: { where: { char: "abc", varchar: { startsWith: "abc" } } }, small: { where: { small: { lt: 0 }, oid: 4000000 } }, time: { where: { time: { gt: new Date("1970-01-01T20:00:00Z") } } },
+      timetz: { where: { timetz: new Date("1970-01-01T01:02:03.004Z") } }, real: { where: { real: 0.25 } }, "order of citext": { where: { citext: { gt: "a" } }, orderBy: { citext: "asc" } },
+    }).map(([name, query]) => [
+      `native types: ${name} in where`,
+      async (p) => {
+        await p.$executeRaw`insert into "Native" (id, citext, inet, inets, bit, varbit, "char", "varchar", small, oid, "time", timetz, "real", xml)
+          values (1, 'Ada', '192.168.0.1/24', '{::1}', B'1010', B'101', 'abc', 'abcde', -5, 4000000, '23:00', '01:02:03.004+00', 0.25, '<a/>'), (2, null, null, '{}', null, null, null, null, null, null, null, null, null, null)`;
+        return p.native.findMany({ ...query, select: { id: true } });
+      },
+    ]),
+  ),
+  "view": (p) => sequentially(() => p.author.findMany(byId), () => p.author.findUnique({ where: { id: 2 } }), () => p.author.aggregate({ _sum: { posts: true }, _count: true })),
+
   // ---- create ----
+  "defaults": async (p) => {
+    const texts = ["id", "nano", "short", "uuid", "ulid"], now = Date.now();
+    const shape = ({ changed, ...made }) => [...texts.map((field) => made[field].length), /^c[a-z0-9]{24}$/.test(made.id), made.uuid[14], made.name, made.given, made.number, made.list, made.at, Math.abs(changed - now) < 60000];
+    const one = await p.made.create({ data: { name: "one" } });
+    const many = await p.made.createManyAndReturn({ data: [{ name: "two" }, { name: "three" }, { name: "four", nano: "mine", changed: new Date(5) }] });
+    const counted = await p.made.createMany({ data: [{ name: "five" }, { name: "six" }] });
+    const all = await p.made.findMany({ orderBy: { number: "asc" } });
+    const distinct = texts.map((field) => new Set(all.map((made) => made[field])).size);
+    const again = await p.made.update({ where: { id: many[2].id }, data: { name: "changed" } });
+    const upserted = await p.made.upsert({ where: { id: "none" }, create: { name: "seven" }, update: {} });
+    return [shape(one), many.map(shape), counted, all.map(shape), distinct, shape(again), again.changed > many[2].changed, shape(upserted)];
+  },
   "create": (p) => p.user.create({ data: { email: "new@example.com", createdAt: new Date("2024-05-05T05:05:05.555Z") } }),
   "create with select": (p) => p.user.create({ data: { email: "new@example.com", name: "New" }, select: { id: true, role: true } }),
   "create with nested create": (p) =>
@@ -308,6 +367,25 @@ export const operations = {
   "interactive transaction: several at once": (p) =>
     Promise.all([1, 2, 3].map((id) => p.$transaction(async (tx) => { await tx.post.update({ where: { id }, data: { views: { increment: 1000 } } }); return (await tx.post.findUnique({ where: { id } })).views; }))),
   "interactive transaction: queries at once": (p) => p.$transaction((tx) => Promise.all([tx.user.count(), tx.post.count(), tx.user.findUnique({ where: { id: 1 } }), tx.user.findUnique({ where: { id: 2 } })])),
+  "nested transaction": (p) =>
+    p.$transaction(async (tx) => {
+      const [id, inner] = await tx.$transaction(async (nested) => [(await nested.tag.create({ data: { name: "n1" } })).id > 0, await nested.$transaction((third) => third.tag.count())]);
+      return [id, inner, await tx.tag.findMany({ where: { name: "n1" }, select: { name: true } })];
+    }),
+  "nested transaction, its writes go with the outer one": (p) =>
+    sequentially(() => outcome(p.$transaction(async (tx) => { await tx.$transaction((nested) => nested.tag.create({ data: { name: "n1" } })); throw new Error("no"); })), () => p.tag.count()),
+  "nested transaction, rolled back alone": (p) =>
+    sequentially(
+      () =>
+        p.$transaction(async (tx) => {
+          await tx.tag.create({ data: { name: "outer" } });
+          const nested = (name, fails) => outcome(tx.$transaction(async (deep) => { await deep.tag.create({ data: { name } }); if (fails) throw new Error("no"); }, { timeout: 1000, isolationLevel: "Serializable" }));
+          return [await nested("n1", true), await nested("n2"), await nested("news"), await tx.tag.count()];
+        }),
+      () => p.tag.findMany({ select: { name: true }, orderBy: { name: "asc" } }),
+    ),
+  "nested transaction, a query of it fails, and in the one around it nothing does": (p) =>
+    sequentially(() => p.$transaction(async (tx) => [await outcome(tx.$transaction((nested) => nested.$queryRaw`select 1 / 0`)), await tx.tag.create({ data: { name: "outer" } })]), () => p.tag.count()),
 
   // ---- errors ----
   "P2002": (p) => p.user.create({ data: { email: "ada@example.com" } }),

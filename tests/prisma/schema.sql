@@ -110,6 +110,50 @@ CREATE TABLE "_PostToTag" (
     CONSTRAINT "_PostToTag_AB_pkey" PRIMARY KEY ("A","B")
 );
 
+-- CreateExtension
+CREATE EXTENSION IF NOT EXISTS "citext" WITH SCHEMA "public";
+
+-- CreateTable
+CREATE TABLE "Made" (
+    "id" TEXT NOT NULL,
+    "name" TEXT NOT NULL,
+    "nano" TEXT NOT NULL,
+    "short" TEXT NOT NULL,
+    "uuid" TEXT NOT NULL,
+    "ulid" TEXT NOT NULL,
+    "given" TEXT NOT NULL DEFAULT md5('x'),
+    "number" BIGSERIAL NOT NULL,
+    "list" INTEGER[] DEFAULT ARRAY[1, 2]::INTEGER[],
+    "at" TIMESTAMP(3) NOT NULL DEFAULT '2020-01-01 00:00:00'::timestamp,
+    "changed" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "Made_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "Native" (
+    "id" INTEGER NOT NULL,
+    "citext" CITEXT,
+    "inet" INET,
+    "bit" BIT(4),
+    "varbit" VARBIT(8),
+    "xml" XML,
+    "char" CHAR(5),
+    "varchar" VARCHAR(5),
+    "small" SMALLINT,
+    "oid" OID,
+    "real" REAL,
+    "time" TIME(3),
+    "timetz" TIMETZ(3),
+    "json" JSON,
+    "inets" INET[],
+    "bits" VARBIT(8)[],
+    "uuids" UUID[],
+    "point" point,
+
+    CONSTRAINT "Native_pkey" PRIMARY KEY ("id")
+);
+
 -- CreateIndex
 CREATE UNIQUE INDEX "users_email_key" ON "users"("email");
 
@@ -129,6 +173,7 @@ CREATE UNIQUE INDEX "Stock_item_amount_key" ON "depot"."Stock"("item", "amount")
 CREATE INDEX "_PostToTag_B_index" ON "_PostToTag"("B");
 
 -- What no schema of Prisma's has.
+CREATE VIEW "Author" AS SELECT u."id", u."email", (SELECT count(*)::int FROM "Post" p WHERE p."authorId" = u."id") AS "posts" FROM "users" u WHERE u."role" = 'AUTHOR';
 ALTER TABLE "depot"."Stock" ADD CONSTRAINT "positive" CHECK ("amount" >= 0);
 CREATE FUNCTION "depot"."refuse"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,5 +1,5 @@
 -- What every operation begins with.
-TRUNCATE "users", "Profile", "Post", "Tag", "_PostToTag", "Comment", "Everything", "depot"."Stock" RESTART IDENTITY CASCADE;
+TRUNCATE "users", "Profile", "Post", "Tag", "_PostToTag", "Comment", "Everything", "Made", "Native", "depot"."Stock" RESTART IDENTITY CASCADE;
 INSERT INTO "users" (email, name, role, age, score, created_at, "managerId") VALUES
   ('ada@example.com', 'Ada', 'admin', 36, 9.5, '2024-01-01 10:00:00', NULL),
   ('bob@example.com', 'Bob', 'AUTHOR', 25, 3.25, '2024-02-01 11:30:00.123', 1),

@@ -367,7 +367,7 @@ export class Database {
       return await this.#inTime(turn, () => this.#run(plan, scope, context, turn, transaction));
     } finally {
       entry.running--;
-      if (turn.over !== undefined) turn.manager.rollbackTransaction(id).catch(() => {});
+      if (turn.over !== undefined) turn.manager.cancelAllTransactions(); // it, with those nested in it
     }
   }
 
@@ -452,6 +452,19 @@ export class Database {
     return id;
   }
 
+  // One within that one, by a savepoint. It has the same id: the next end is of what was nested last.
+  async nest(id, who) {
+    const { turn } = this.#find(id, who.key);
+    await this.#inTime(turn, async () => {
+      try {
+        await turn.manager.startTransaction({ newTxId: id, maxWait: START_MS, timeout: START_MS }); // its times are the outer one's
+      } catch (error) {
+        throw await explained(error);
+      }
+    });
+    return id;
+  }
+
   // Another key's transaction is none. Those of transact() are nobody's.
   #find(id, key) {
     const known = this.#open.get(id) ?? this.#closed.get(id);
@@ -470,8 +483,8 @@ export class Database {
 
   // What has begun to be committed is not broken off, unless it takes as long as no query may.
   async end(id, who, how) {
-    const { turn, running, timer } = this.#find(id, who.key);
-    if (running === 0) clearTimeout(timer);
+    const { turn, running, timer } = this.#find(id, who.key), isNested = turn.manager.transactions.get(id)?.depth > 1;
+    if (running === 0 && !isNested) clearTimeout(timer);
     await this.#inTime(turn, () => this.#finish(id, turn, who, how));
   }
 

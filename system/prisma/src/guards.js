@@ -186,6 +186,12 @@ const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 const NAMES = new Set(["name", "field", "parentField"]);
 const LAZY = new Set(["param", "generatorCall"]); // what the interpreter evaluates, as often as it finds it
 
+// A node of a plan that a client made which is older than the interpreter (7.0 to 7.3), as that has it.
+function bringUpToDate(node) {
+  if (node.type === "parameterTuple") Object.assign(node, { itemPrefix: "", itemSeparator: ",", itemSuffix: "", ...node });
+  if (node.error_identifier !== undefined) node.errorIdentifier ??= node.error_identifier;
+}
+
 function check(value, isScope) {
   if (typeof value !== "object" || value === null) return;
   if (Array.isArray(value)) {
@@ -194,13 +200,15 @@ function check(value, isScope) {
   }
   for (const key of Object.keys(value)) {
     const item = value[key];
-    if (FORBIDDEN.has(key) || item === "__proto__" || (NAMES.has(key) && FORBIDDEN.has(item))) throw invalidRequest(`The plan has a field that no plan has: ${key}.`);
+    const isName = !isScope && (NAMES.has(key) ? FORBIDDEN.has(item) : item === "__proto__"); // values are anybody's texts
+    if (FORBIDDEN.has(key) || isName) throw invalidRequest(`The plan has a field that no plan has: ${key}.`);
     if (isScope && key === "prisma__type" && LAZY.has(item)) throw invalidRequest("A parameter's value is a parameter.");
     check(item, isScope);
   }
+  if (!isScope) bringUpToDate(value);
 }
 
-// plan, params: of a client (7), which compiles for itself.
+// plan, params: of a client (7), which compiles for itself. What older ones name otherwise is set in the plan.
 export function checkPlan(plan, params) {
   check(plan, false);
   check(params, true);

@@ -100,6 +100,23 @@ const runQuery = (schema, query, runPlan) =>
     return runPlan(plan, scope);
   });
 
+const BATCH_AT_ONCE = 100, // queries that are compiled as one: each looks through the rows of all
+  TURN_MS = 20; // so long the queries of a batch have it for themselves
+
+// f(query) of each, one after the other: resolves to a list. Others have their turn in between.
+async function each(queries, f) {
+  const all = [];
+  let begunMs = performance.now();
+  for (const query of queries) {
+    if (performance.now() - begunMs >= TURN_MS) {
+      await new Promise((done) => setTimeout(done, 0));
+      begunMs = performance.now();
+    }
+    all.push(f(query));
+  }
+  return all;
+}
+
 // What is not of the query itself is for the whole request.
 function rethrowRefusal(error) {
   const told = refusalOf(error);
@@ -135,22 +152,38 @@ async function runTogether(schema, queries, plans, runPlan) {
   return results;
 }
 
+// Outside of a transaction: each part may be one query in the end.
+async function runSeparately(schema, queries, runPlan) {
+  const parts = Array.from({ length: Math.ceil(queries.length / BATCH_AT_ONCE) }, (_, index) => queries.slice(index * BATCH_AT_ONCE, (index + 1) * BATCH_AT_ONCE));
+  const compiled = await each(parts, (batch) => schema.compileBatch({ batch }));
+  const results = [];
+  for (const [index, part] of parts.entries()) {
+    const { compiled: plan, scope } = compiled[index];
+    results.push(...(plan.type === "compacted" ? await runCompacted(part, plan, scope, runPlan) : await runEach(schema, part, runPlan)));
+  }
+  return results;
+}
+
+async function runEach(schema, queries, runPlan) {
+  const run = (query) => {
+    const result = runQuery(schema, query, runPlan);
+    result.catch(() => {}); // until all are waited for
+    return result;
+  };
+  return Promise.all(await each(queries, run));
+}
+
 async function runBatch(schema, { batch, transaction }, runPlan, runInTransaction) {
   const queries = batch.map(check);
-  if (queries.length === 0) return { batchResult: [] };
   const isTransaction = transaction !== undefined && transaction !== null;
-  let compiled, scope, plans;
+  const planned = (query) => (isLong(query) ? undefined : planOf(schema, query));
   try {
-    // A transaction runs one after the other; what else comes in a batch may be one query in the end.
-    if (isTransaction || queries.some(isRaw)) plans = queries.map((query) => (isLong(query) ? undefined : planOf(schema, query)));
-    else ({ compiled, scope } = schema.compileBatch({ batch: queries }));
-  } catch (error) {
-    return { errors: [errorEntry(rethrowRefusal(error))] };
-  }
-  if (compiled?.type === "compacted") return { batchResult: await runCompacted(queries, compiled, scope, runPlan) };
-  if (!isTransaction) return { batchResult: await Promise.all(queries.map((query) => runQuery(schema, query, runPlan))) };
-  try {
-    return { batchResult: await runInTransaction(transaction.isolationLevel, (run) => runTogether(schema, queries, plans, run)) };
+    if (queries.length === 0) return { batchResult: [] };
+    if (isTransaction) {
+      const plans = await each(queries, planned);
+      return { batchResult: await runInTransaction(transaction.isolationLevel, (run) => runTogether(schema, queries, plans, run)) };
+    }
+    return { batchResult: await (queries.some(isRaw) ? runEach(schema, queries, runPlan) : runSeparately(schema, queries, runPlan)) };
   } catch (error) {
     return { errors: [errorEntry(rethrowRefusal(error), error.batchIndex)] };
   }

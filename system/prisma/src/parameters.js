@@ -61,14 +61,14 @@ export class Parameters {
 
   // {query: its shape, scope: the values, isWhole: whether it stays as it is, with its values}
   ofQuery(query) {
-    if (hasBytesInList(query.query.arguments, false)) return { query, scope: {}, isWhole: true };
+    if (hasBytesInList(query.query, false)) return { query, scope: {}, isWhole: true };
     const { parameterizedQuery, placeholderValues } = parameterizeQuery(query, this.#graph);
     return { query: parameterizedQuery, scope: placeholderValues, isWhole: false };
   }
 
   // The same of several. Those that become one query find their rows by the values, which parameters have as the database does.
   ofBatch(batch) {
-    if (batch.batch.some(({ query }) => hasBytesInList(query.arguments, false) || says(query.arguments, this.#renamed))) return { batch, scope: {} };
+    if (batch.batch.some(({ query }) => hasBytesInList(query, false) || says(query.arguments, this.#renamed))) return { batch, scope: {} };
     const { parameterizedBatch, placeholderValues } = parameterizeBatch(batch, this.#graph);
     return { batch: parameterizedBatch, scope: placeholderValues };
   }

@@ -178,7 +178,9 @@ async function answerPlans(request, path, who, ctx) {
   if (first === "connection-info") return Response.json(database.connectionInfo());
   if (first === "query") return planOf(request, undefined, who, ctx);
   if (second === "start") {
-    const options = jsonOf(await request.text()), { result: id, extensions } = await told(request.headers, () => database.start(options, who));
+    const { newTxId: outer, ...options } = jsonOf(await request.text());
+    const begin = () => (outer === undefined ? database.start(options, who) : database.nest(ownId(String(outer)), who));
+    const { result: id, extensions } = await told(request.headers, begin);
     return Response.json({ id: placedId(id, who), extensions });
   }
   const transaction = ownId(second ?? "");
