@@ -20,6 +20,7 @@
 #include "pool.h"
 #include "reload.h"
 #include "reply.h"
+#include "traits.h"
 
 enum {
     READS_MAX = 8,
@@ -352,10 +353,17 @@ void client_follow(struct client *client, struct params *base)
     client->base = params_hold(base);
     struct params *before = client->startup_params;
     client->startup_params = params_with_all(params_hold(base), client->given);
+    for (size_t i = params_count(before); i-- > 0;) { /* another version has not all of them */
+        params_at(before, i, &name, &value);
+        if (!params_get(client->startup_params, name.ptr).ptr &&
+            slice_equal(params_get(client->params, name.ptr), value))
+            client->params = params_without(client->params, name.ptr);
+    }
     for (size_t i = 0; i < params_count(base); i++) {
         params_at(base, i, &name, &value);
         struct slice has = params_get(client->params, name.ptr);
         bool set = has.ptr && !slice_equal(has, params_get(before, name.ptr));
+        set = set || (client->keeps_reported && traits_is_reported(name));
         if (set || params_get(client->given, name.ptr).ptr || slice_equal(has, value))
             continue;
         client->params = params_with(client->params, name, value);

@@ -105,7 +105,7 @@ static void describe(const struct client *client, struct buffer *out)
     wire_text(out, client->tally->user);
     wire_u32(out, client->told_number);
     put_u64(out, client->cancel_key);
-    wire_u32(out, client->stream.fd_is_tcp);
+    wire_u32(out, (uint32_t)client->stream.fd_is_tcp | (uint32_t)client->keeps_reported << 1);
     put_params(out, client->given);
     put_params(out, client->startup_params);
     put_params(out, client->params);
@@ -151,18 +151,19 @@ static bool fill(struct client *client, bool tls, struct slice rest)
 {
     struct slice database, user;
     struct params *startup = NULL, *params = NULL;
-    uint32_t tcp = 0;
+    uint32_t flags = 0;
     if (tls && !(client->stream.tls = tls_resume(client->stream.source.fd, &rest)))
         return false;
     client->stream.readable = tls && !tls_may_move(client->stream.tls); /* it brought something */
     if (!wire_take_text(&rest, &database) || !wire_take_text(&rest, &user) ||
         !wire_take_u32(&rest, &client->told_number) || !take_u64(&rest, &client->cancel_key) ||
-        !wire_take_u32(&rest, &tcp))
+        !wire_take_u32(&rest, &flags))
         return false;
     const struct database_config *config = config_database(pool_process.config, database.ptr);
     if (!config)
         return false; /* the new plan has it no more */
-    client->stream.fd_is_tcp = tcp;
+    client->stream.fd_is_tcp = flags & 1;
+    client->keeps_reported = flags & 2;
     struct pool *pool = lend_pool(config, database.ptr, config->user ? config->user : user.ptr);
     client_join(client, pool, pool->record, user.ptr);
     bool sound = take_params(&rest, &client->given);

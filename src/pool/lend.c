@@ -408,7 +408,8 @@ static bool needs_check(const struct server *server)
     int64_t delay_ms = config->server_check_delay_ms;
     if (server->checked && delay_ms < CHECK_HOLDS_MS)
         delay_ms = CHECK_HOLDS_MS;
-    return config_check_sql(config) && pool_now() - server->used_us >= (uint64_t)delay_ms * 1000;
+    return config_check_sql(config) && !server->pool->replication &&
+           pool_now() - server->used_us >= (uint64_t)delay_ms * 1000;
 }
 
 /* The idle one whose turn it is. Those that nobody has used for long are asked first whether they

@@ -99,6 +99,7 @@ struct client {
     bool has_awaited : 1;      /* … what could not be kept */
     bool awaits_pool : 1;      /* stands in its pool's logins */
     bool told_of_wait : 1;     /* that it waits in the queue, this time */
+    bool keeps_reported : 1;   /* a SET of it may have set one to what it was */
     bool unparsed : 1;         /* there are whole messages in `in` */
     bool broken : 1;           /* could not be written to */
     bool terminated : 1;       /* by pg_terminate_backend() of its number, or for its trouble */
@@ -116,6 +117,13 @@ enum server_state {
     SERVER_CLEANING,  /* nobody's: rolls back, resets, waits for a cancel request */
 };
 
+/* What a connection has that was asked to forget all that was set is its base. */
+enum renewal {
+    RENEWAL_NONE,
+    RENEWAL_DISCARDS, /* DISCARD ALL is under way */
+    RENEWAL_BEGINS,   /* … and, after it, connect_query */
+};
+
 struct server {
     struct stream stream;
     struct link link;  /* of its pool's list for its state */
@@ -126,6 +134,7 @@ struct server {
     bool by_name;  /* … which is given by name */
     struct pool *pool;
     struct client *client;
+    struct params *reported;             /* as it has said it itself */
     struct params *params, *base_params; /* now; with nothing set, as it logged in or since */
     struct params *settled_params; /* its client's before the transaction; NULL without a client */
     struct expect expect;
@@ -176,7 +185,7 @@ struct server {
     bool fresh;    /* lent, and nothing was asked since */
     bool listens;  /* is for notifications only */
     bool finishes; /* what its client asked for before it left */
-    bool discards; /* it is asked to forget all that was set: what it has then is its base */
+    enum renewal renewal;
     bool stale;    /* a plan that it keeps is out of date */
     bool verifies; /* is asked what a statement returns: until then its client is not read on */
     uint64_t described; /* what the Describe that is answered has said so far */

@@ -13,6 +13,7 @@
 #include "pool.h"
 #include "traits.h"
 
+enum { DOUBT_MS = 100 };
 enum { NOTE_BYTES_MAX = 64 * 1024 }; /* of messages that are looked into; longer ones only pass */
 
 struct reply {
@@ -184,9 +185,13 @@ static void doubt(const struct reply *reply, const struct expected *head)
     bool bound = head->kind == EXPECT_BIND && slice_starts_with(code, SLICE("22"));
     bool uses = head->kind == EXPECT_BIND || head->kind == EXPECT_DESCRIBE ||
                 head->kind == EXPECT_OWN_DESCRIBE;
-    if (head->statement && !head->unnamed &&
-        (bound || (uses && slice_starts_with(code, SLICE("42")))))
-        head->statement->doubts++;
+    bool of_types = slice_starts_with(code, SLICE("42")) && !slice_equal(code, SLICE("42501"));
+    struct statement *statement = head->unnamed ? NULL : head->statement;
+    if (!statement || !(bound || (uses && of_types)) ||
+        !pool_passed(statement->doubted_us, DOUBT_MS))
+        return; /* who sends bad values again and again is not to slow others down */
+    statement->doubts++;
+    statement->doubted_us = pool_now();
 }
 
 /* Nothing of this is for the client: after the server is ready, everything is asked again. */
@@ -346,6 +351,7 @@ static void on_parameter(struct reply *reply)
         reply->sound = false;
         return;
     }
+    server->reported = params_with(server->reported, name, value);
     server->params = params_with(server->params, name, value);
     if (params_are_too_many(server->params))
         reply->sound = false;
@@ -504,7 +510,12 @@ static void on_tag(struct server *server, struct slice tag)
     server->resets = server->resets || is_reset || (reset && is_set) || (sets && !head->value);
     if (client && reset && server->resets)
         reset_to_startup(server, client, reset, true, true);
-    server->dirty = server->dirty || (is_reset && !reset && !sets); /* of which, was not seen */
+    if (client && is_set)
+        client->keeps_reported = true;
+    else if (client && is_reset && reset && strcasecmp(reset, "all") == 0)
+        client->keeps_reported = false;
+    bool unknown = is_reset && !reset && !sets; /* of which, was not seen */
+    server->dirty = server->dirty || unknown || (is_reset && server_begins_with_query(server));
     if (sets) {
         server->sets = TAKE(head->sets);
         server->sets_to = TAKE(head->value);
@@ -522,7 +533,9 @@ static void on_tag(struct server *server, struct slice tag)
     params_release(&server->params);
     server->params = params_hold(server->base_params);
     bool last = is_last(&server->expect); /* else what follows may have left something again */
-    server->dirty = server->dirty && !last;
+    server->dirty = (server->dirty && !last) || server_begins_with_query(server);
+    if (client)
+        client->keeps_reported = false;
     if (!client)
         return;
     params_release(&client->params);

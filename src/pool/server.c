@@ -105,6 +105,7 @@ static void free_server(struct server *server)
     prepared_done(&server->prepared);
     statement_release(&server->unnamed);
     params_release(&server->params);
+    params_release(&server->reported);
     params_release(&server->base_params);
     params_release(&server->settled_params);
     statement_release(&server->command);
@@ -280,12 +281,12 @@ static bool discard_all(struct server *server)
     struct slice name, value;
     for (size_t i = 0; i < params_count(server->base_params); i++) {
         params_at(server->base_params, i, &name, &value);
-        struct slice has = params_get(server->params, name.ptr);
-        if (has.ptr && !slice_equal(has, SLICE("(reset)")))
+        struct slice has = params_get(server->reported, name.ptr);
+        if (has.ptr)
             params = params_with(params, name, has);
     }
     server->dirty = server->reset_due = false;
-    server->discards = true;
+    server->renewal = RENEWAL_DISCARDS;
     prepared_clear(&server->prepared);
     params_release(&server->params);
     server->params = params;
@@ -378,12 +379,16 @@ static void clean(struct server *server)
     if (server->cancels > 0)
         return; /* one may still hit what runs next */
     server->finishes = false;
-    if (server->discards) {
-        server->discards = server->dirty = false;
-        if (!server_begins_with_query(server)) { /* else the reset has undone what that has set */
-            take_base(server);
-            server->tainted = server->tainted || !server_keeps_attrs(server);
-        }
+    if (server->renewal == RENEWAL_DISCARDS && server_begins_with_query(server)) {
+        server->renewal = RENEWAL_BEGINS;
+        (void)server_query(server, server->pool->database->connect_query, NULL);
+        return;
+    }
+    if (server->renewal != RENEWAL_NONE) {
+        server->renewal = RENEWAL_NONE;
+        server->dirty = false;
+        take_base(server);
+        server->tainted = server->tainted || !server_keeps_attrs(server);
     }
     if (server->status != 'I') {
         (void)server_query(server, "ROLLBACK", NULL);
@@ -690,6 +695,7 @@ void server_is_up(struct server *server)
     server_login_free(&server->login);
     if (buffer_len(&server->out) == 0)
         stream_hasten(&server->stream, pool_process.loop);
+    server->reported = params_hold(server->params);
     take_base(server);
     log_connection(server);
     if (server->listens)

@@ -30,8 +30,9 @@ struct statement {
     struct link idle; /* while nobody refers to it */
     struct meaning meaning;
     uint32_t references;
-    uint32_t id;     /* unique in its table */
-    uint32_t doubts; /* counts errors that may be of what was prepared, and not of the text */
+    uint32_t id;         /* unique in its table */
+    uint32_t doubts;     /* counts errors that may be of what was prepared, and not of the text */
+    uint64_t doubted_us; /* when the last one was */
     uint32_t traits;
     enum approval approval;
     uint64_t approval_generation; /* of the pool, when it was asked */

@@ -87,6 +87,7 @@ static struct client *new_client(struct pool *pool)
     pool->clients++;
     client->params = params_hold(pool->welcome);
     client->startup_params = params_hold(pool->welcome);
+    client->given = params_empty();
     client->state = CLIENT_READY;
     client->tenant = tenant_join(&pool->tenants, 0, SLICE("fuzz"));
     list_push_back(&pool_process.clients, &client->link);
@@ -100,6 +101,7 @@ static struct server *new_server(struct pool *pool)
     params_release(&server->params);
     server->params = params_hold(pool->welcome);
     server->base_params = params_hold(pool->welcome);
+    server->reported = params_hold(pool->welcome);
     server_become(server, SERVER_IDLE);
     return server;
 }

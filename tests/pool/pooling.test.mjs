@@ -570,13 +570,14 @@ test("sessions follow what the database has for all, but in what they have begun
   postgres.sql("create database followed");
   postgres.sql("alter database followed set timezone = 'UTC'");
   const login = (parameters) => Wire.login(pool.port, { database: "followed", application_name: "follows", ...parameters });
-  const [plain, given, same, set] = [await login(), await login({ TimeZone: "Asia/Tokyo" }), await login({ TimeZone: "UTC" }), await login()];
+  const [plain, given, same, set, alike] = [await login(), await login({ TimeZone: "Asia/Tokyo" }), await login({ TimeZone: "UTC" }), await login(), await login()];
   await set.rows("set timezone = 'Europe/Oslo'");
+  await alike.rows("set session timezone to 'UTC'"); // which says nothing new
   assert.deepEqual(await Promise.all([plain, given, same, set].map(zone)), ["UTC", "Asia/Tokyo", "UTC", "Europe/Oslo"]);
   postgres.sql("alter database followed set timezone = 'Europe/Berlin'");
   await console_.rows("reconnect");
   await eventually(async () => assert.equal(await zone(plain), "Europe/Berlin"));
-  assert.deepEqual(await Promise.all([given, same, set].map(zone)), ["Asia/Tokyo", "UTC", "Europe/Oslo"]);
+  assert.deepEqual(await Promise.all([given, same, set, alike].map(zone)), ["Asia/Tokyo", "UTC", "Europe/Oslo", "UTC"]);
   const late = await login();
   assert.equal(tell(late, "TimeZone"), "Europe/Berlin");
   assert.equal(await zone(late), "Europe/Berlin");
@@ -603,12 +604,29 @@ test("who leaves needs no connection, and none is made or checked for it", async
 });
 
 test("what connect_query has set stays after a reset", async () => {
-  const pool = await startPool(`auth = "any"\npool_size = 1\n${database(postgres, `connect_query = "set timezone = 'Asia/Tokyo'"`)}`);
-  const [leaves, stays] = [await Wire.login(pool.port), await Wire.login(pool.port)];
-  for (const wire of [leaves, stays]) assert.deepEqual(await wire.rows("show timezone"), [["Asia/Tokyo"]]);
-  await leaves.rows("create temp table left_over (a int)");
-  leaves.close();
-  for (const wire of [stays, await Wire.login(pool.port)]) assert.deepEqual(await wire.rows("show timezone"), [["Asia/Tokyo"]]);
+  const pool = await startPool(`auth = "any"\npool_size = 1\n${database(postgres, `connect_query = "set timezone = 'Asia/Tokyo'; set search_path to elsewhere"`)}`);
+  const stays = await Wire.login(pool.port);
+  const holds = async (wire) => assert.deepEqual(await wire.rows("select current_setting('timezone'), current_setting('search_path')"), [["Asia/Tokyo", "elsewhere"]]);
+  for (const sql of ["create temp table left_over (a int)", "do $$ begin perform set_config('search_path', 'another', false); end $$", "discard all", "reset all"]) {
+    const leaves = await Wire.login(pool.port);
+    for (const wire of [leaves, stays]) await holds(wire);
+    await leaves.rows(sql);
+    leaves.close();
+    for (const wire of [stays, await Wire.login(pool.port)]) await holds(wire);
+  }
+  await pool.stop();
+});
+
+test("a server's base is what it says, not how a client spells it", async () => {
+  const pool = await open("pool_size = 1");
+  const [spells, plain] = [await Wire.login(pool.port, { DateStyle: "ISO" }), await Wire.login(pool.port)];
+  const before = tell(plain, "DateStyle");
+  assert.deepEqual(await spells.rows("show datestyle"), [[before]]);
+  await spells.rows("create temp table left_over (a int)");
+  spells.close();
+  await plain.rows("select 1");
+  assert.equal(tell(plain, "DateStyle"), before);
+  assert.equal(tell(await Wire.login(pool.port), "DateStyle"), before);
   await pool.stop();
 });
 

@@ -25,6 +25,14 @@ async function replicate(pool, parameters) {
   return wire;
 }
 
+test("its connection is not asked whether it works", async () => {
+  const pool = await open('server_check_query = ";"\nserver_check_delay = "0s"');
+  const wire = await replicate(pool, { replication: "database" }), begun = Date.now();
+  assert.equal((await wire.rows("IDENTIFY_SYSTEM")).length, 1);
+  assert.ok(Date.now() - begun < 5000, `after ${Date.now() - begun} ms`);
+  await pool.stop();
+});
+
 test("commands, SQL and the parameters that it began with; ordinary sessions beside it", async () => {
   const pool = await open("pool_size = 1");
   const ordinary = await Wire.login(pool.port);
