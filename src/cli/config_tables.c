@@ -413,7 +413,7 @@ static const struct config_key pool_database_keys[] = {
      "Table, see [pool.databases.cache]; without it results are not cached"},
     {"settings", CONFIG_ANY, 0, 0, NULL, NULL, "Table of parameters that connections start with"},
     {"connect_query", CONFIG_STRING, 0, 0, NULL, "connect_query",
-     "Run on each new connection; its result goes nowhere, and may have 1 MiB"},
+     "Run on each new connection, and again after each DISCARD ALL; its result goes nowhere, and may have 1 MiB"},
     {"session_state", CONFIG_STRING, 0, 0, NULL, "session_state", "As for the pool"},
     {"auth_user", CONFIG_STRING, 0, 0, NULL, "auth_user", "As for the pool"},
     {"auth_query", CONFIG_STRING, 0, 0, NULL, "auth_query", "As for the pool"},
