@@ -332,9 +332,23 @@ test("plans that reach for what all objects inherit, or never end, are refused; 
   const endless = { prisma__type: "param", prisma__value: { name: "a", type: "x" } };
   assert.equal(await ask({ plan: { type: "value", args: endless }, params: { a: endless } }), 400);
   assert.equal(await ask({ plan: { type: "value", args: endless }, params: { a: [[{ x: { prisma__type: "generatorCall", prisma__value: { name: "now", args: [] } } }]] } }), 400);
-  const p = v6.edge(endpoint.edgeUrl());
-  assert.equal(await p.user.count(), 4);
+  // What is no text is not one by itself; what a value finds, nobody writes.
+  const breaking = (expr) => ({ plan: { type: "mapRecord", args: { expr, fields: { toString: { type: "set", value: "x" } } } } });
+  assert.equal(await ask(breaking({ type: "getFirstNonEmpty", args: { names: ["__PROTO__"] } })), 400);
+  assert.equal(await ask(breaking({ type: "getFirstNonEmpty", args: { names: [["__PROTO__"]] } })), 400);
+  assert.equal(await ask(breaking({ type: "get", args: { name: ["__PROTO__"] } })), 400);
+  assert.equal(await ask(breaking({ type: "mapField", args: { field: [["__PROTO__"]], records: { type: "value", args: {} } } })), 400);
+  const structure = { type: "object", fields: { x: { type: "field", dbName: "x", fieldType: { type: "enum", name: "E" } } } };
+  const text = { type: "value", args: '{"x":"__proto' + '__"}' };
+  await ask(breaking({ type: "mapField", args: { field: "x", records: { type: "dataMap", args: { expr: text, structure, enums: { E: {} } } } } }));
+  const none = { pagination: { skip: 1, take: null, cursor: null }, distinct: null, linkingFields: null, reverse: false, nested: {} };
+  const operations = { ...none, pagination: null, nested: { toString: { ...none, pagination: null, nested: { call: none } } } };
+  await ask({ plan: { type: "process", args: { expr: { type: "value", args: {} }, operations } } });
+  assert.equal(await ask({ plan: { type: "mapRecord", args: { expr: { type: "value", args: {} }, fields: { toString: assign, valueOf: assign } } } }), 200, "of its own it may have one");
+  const p = v6.edge(endpoint.edgeUrl()), q = v7.edge(endpoint.edgeUrl());
+  assert.deepEqual([await p.user.count(), await q.user.count()], [4, 4]);
   await p.$disconnect();
+  await q.$disconnect();
 });
 
 test("bytes in lists are bytes; createMany of many rows is one statement to its client", { timeout: 120000 * patience }, async () => {

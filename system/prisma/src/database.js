@@ -355,7 +355,8 @@ export class Database {
     });
     const transactionManager = transaction === undefined ? { enabled: true, manager: turn.manager } : { enabled: false };
     const sqlCommenter = comments === undefined ? undefined : { plugins: [() => comments], queryInfo: {} };
-    return interpreter.run(plan, { queryable, transactionManager, scope, sqlCommenter });
+    const own = Object.assign(Object.create(null), scope); // a name that it has not is nothing that all objects inherit
+    return interpreter.run(plan, { queryable, transactionManager, scope: own, sqlCommenter });
   }
 
   // … of an interactive one. What has taken too long is not to be had back from it: it is over, too.

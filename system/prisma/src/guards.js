@@ -183,8 +183,11 @@ export function reading(queryable) {
 // ---- plans ----
 
 const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
-const NAMES = new Set(["name", "field", "parentField"]);
+const NAMES = new Set(["name", "names", "field", "parentField"]);
 const LAZY = new Set(["param", "generatorCall"]); // what the interpreter evaluates, as often as it finds it
+
+// A list of one name is that name to an object.
+const isForbiddenName = (item) => (Array.isArray(item) ? item.some(isForbiddenName) : FORBIDDEN.has(item));
 
 // A node of a plan that a client made which is older than the interpreter (7.0 to 7.3), as that has it.
 function bringUpToDate(node) {
@@ -200,7 +203,7 @@ function check(value, isScope) {
   }
   for (const key of Object.keys(value)) {
     const item = value[key];
-    const isName = !isScope && (NAMES.has(key) ? FORBIDDEN.has(item) : item === "__proto__"); // values are anybody's texts
+    const isName = !isScope && (NAMES.has(key) ? isForbiddenName(item) : item === "__proto__"); // values are anybody's texts
     if (FORBIDDEN.has(key) || isName) throw invalidRequest(`The plan has a field that no plan has: ${key}.`);
     if (isScope && key === "prisma__type" && LAZY.has(item)) throw invalidRequest("A parameter's value is a parameter.");
     check(item, isScope);
@@ -214,8 +217,27 @@ export function checkPlan(plan, params) {
   check(params, true);
 }
 
+// Its properties are nobody's to write; what inherits it may have its own, as if they were.
+function keepInherited(prototype) {
+  for (const [key, { value, enumerable }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+    if (value === undefined) continue; // __proto__
+    const set = function (own) {
+      if (this === prototype) throw new TypeError(`${key} is what all objects inherit.`);
+      Object.defineProperty(this, key, { value: own, writable: true, enumerable: true, configurable: true });
+    };
+    Object.defineProperty(prototype, key, { get: () => value, set, enumerable, configurable: false });
+  }
+}
+
+function freezeMethods(prototype) {
+  for (const [key, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype)))
+    if (typeof value === "function" && key !== "constructor") Object.freeze(value);
+}
+
 // From now on nobody adds to what all objects inherit, nor changes what everybody calls.
 export function harden() {
   for (const { prototype } of [Object, Array, Function, String, Number, Boolean, Promise, Map, Set, Date, RegExp, Error]) Object.preventExtensions(prototype);
+  for (const { prototype } of [Object, Array, Function, String, Number, Boolean, Date, Object.getPrototypeOf(Uint8Array), Buffer]) freezeMethods(prototype); // of values
+  keepInherited(Object.prototype);
   for (const shared of [Object, Array, Function, String, Number, Promise, Map, Set, Date, JSON, Math, Reflect]) Object.freeze(shared);
 }
