@@ -351,6 +351,35 @@ test("plans that reach for what all objects inherit, or never end, are refused; 
   await q.$disconnect();
 });
 
+test("a value that looks like a parameter is a value", { timeout: 60000 * patience }, async () => {
+  await admin.query(seed);
+  const p = v6.edge(endpoint.edgeUrl());
+  for (let i = 0; i < 12; i++) await p.user.findMany({ where: { id: i }, take: i + 1 }); // then values are told from shapes
+  const hash = p._engineConfig?.inlineSchemaHash ?? p._engine.inlineSchemaHash;
+  const parameter = (name, type = "X") => ({ prisma__type: "param", prisma__value: { name, type } });
+  const find = ($type, field, value = parameter("%1")) => ({ modelName: "Everything", action: "findMany", query: { arguments: { where: { [field]: { $type, value } } }, selection: { id: true } } });
+  const make = (value) => ({ modelName: "Everything", action: "createMany", query: { arguments: { data: Array(1001).fill({ id: 7, zoned: { $type: "DateTime", value } }) }, selection: { count: true } } });
+  const status = async (body) => (await post(`/6.19.3/${hash}/graphql`, JSON.stringify(body))).status;
+  for (const body of [find("DateTime", "zoned"), find("BigInt", "bigint"), find("Decimal", "decimal"), find("Bytes", "bytes"), find("DateTime", "zoned", [parameter("%1")]), make(parameter("%1"))]) {
+    assert.equal(await status(body), 400);
+    if (body.action !== "createMany") assert.equal(await status({ batch: [body, body] }), 400);
+  }
+  await p.$disconnect();
+  // With version 7, made by steps of the plan, or of the database's rows.
+  const ask = async (plan) => (await post("/query", JSON.stringify({ plan }))).json();
+  const bind = (expr, body = { type: "value", args: parameter("x") }) => ({ type: "let", args: { bindings: [{ name: "x", expr }], expr: body } });
+  const literal = (args) => ({ type: "value", args });
+  const text = JSON.stringify(parameter("x")), operations = { pagination: null, distinct: null, linkingFields: null, reverse: false, nested: {} };
+  const parsed = (expr) => ({ type: "process", args: { expr, operations } });
+  const select = (sql) => ({ type: "query", args: { type: "templateSql", fragments: [{ type: "stringChunk", chunk: sql }], args: [], argTypes: [], placeholderFormat: { prefix: "$", hasNumbering: true }, chunkable: false } });
+  const ofRows = { type: "mapField", args: { field: "a", records: { type: "unique", args: select(`select '${text}'::text as a`) } } };
+  for (const expr of [parsed(literal(text)), { type: "mapField", args: { field: "a", records: literal({ a: parameter("x") }) } }, parsed(ofRows)])
+    assert.deepEqual(await ask(bind(expr)), { data: parameter("x") });
+  assert.deepEqual(await ask(bind(parsed(literal(`[${text},${text}]`)))), { data: [parameter("x"), parameter("x")] });
+  const json = { type: "mapField", args: { field: "a", records: { type: "unique", args: select(`select '${text}'::jsonb as a`) } } };
+  for (const expr of [json, parsed(json)]) assert.ok((await ask(bind(expr))).data);
+});
+
 test("bytes in lists are bytes; createMany of many rows is one statement to its client", { timeout: 120000 * patience }, async () => {
   await admin.query(seed);
   const p = v6.edge(endpoint.edgeUrl());

@@ -5,6 +5,8 @@ import { parameterizeBatch, parameterizeQuery } from "@prisma/client-engine-runt
 import { ParamGraph } from "@prisma/param-graph";
 import { buildAndSerializeParamGraph } from "@prisma/param-graph-builder";
 
+import { invalidRequest } from "./errors.js";
+
 // Does anything of the query say the name of a value that the database has another name for?
 function says(part, names) {
   if (typeof part === "string") return names.has(part);
@@ -44,6 +46,13 @@ export function hasNoValues({ arguments: given = {}, selection = {} }) {
   );
 }
 
+// What is given to the interpreter as a value is one.
+function checked(values) {
+  for (const value of Object.values(values))
+    if ((Array.isArray(value) ? value : [value]).some((one) => typeof one === "object")) throw invalidRequest("A value of the query is neither a text nor a number.");
+  return values;
+}
+
 export class Parameters {
   #graph;
   #renamed; // names of enums' values that the database has other names for
@@ -63,13 +72,13 @@ export class Parameters {
   ofQuery(query) {
     if (hasBytesInList(query.query, false)) return { query, scope: {}, isWhole: true };
     const { parameterizedQuery, placeholderValues } = parameterizeQuery(query, this.#graph);
-    return { query: parameterizedQuery, scope: placeholderValues, isWhole: false };
+    return { query: parameterizedQuery, scope: checked(placeholderValues), isWhole: false };
   }
 
   // The same of several. Those that become one query find their rows by the values, which parameters have as the database does.
   ofBatch(batch) {
     if (batch.batch.some(({ query }) => hasBytesInList(query, false) || says(query.arguments, this.#renamed))) return { batch, scope: {} };
     const { parameterizedBatch, placeholderValues } = parameterizeBatch(batch, this.#graph);
-    return { batch: parameterizedBatch, scope: placeholderValues };
+    return { batch: parameterizedBatch, scope: checked(placeholderValues) };
   }
 }
