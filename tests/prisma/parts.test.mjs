@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Flights } from "../../system/prisma/src/flights.js";
-import { Results } from "../../system/prisma/src/results.js";
+import { Results, strategyOf } from "../../system/prisma/src/results.js";
 import { Rows } from "../../system/prisma/src/rows.js";
 import { sleep } from "../pool/lib.mjs";
 
@@ -91,4 +91,15 @@ test("results that are kept have so many bytes at most: what was used longest ag
   assert.deepEqual([has("k999"), has("used"), has("large")], [false, false, true]);
   results.invalidate("all", 2);
   assert.equal(results.bytes, 0);
+});
+
+test("a tag that is given twice is one", () => {
+  const headers = new Headers({ "cache-control": "max-age=60", "accelerate-cache-tags": "a, b,a,,b" });
+  assert.deepEqual(strategyOf(headers), { ttl: 60, swr: 0, tags: ["a", "b"] });
+  const results = new Results(10000), has = (key) => results.find(key, { ttl: 60, swr: 0 }) !== undefined;
+  for (const key of ["one", "two"]) results.store(key, "x", ["a", "a"], results.age);
+  results.store("one", "y", ["a", "a"], results.age);
+  assert.deepEqual([has("one"), has("two")], [true, true]);
+  results.invalidate(["a", "a"], 1);
+  assert.deepEqual([has("one"), has("two"), results.bytes], [false, false, 0]);
 });

@@ -11,7 +11,7 @@ export function strategyOf(headers) {
   const ttl = seconds(TTL), swr = seconds(SWR);
   if (ttl === 0 && swr === 0) return undefined;
   const tags = (headers.get("accelerate-cache-tags") ?? "").split(",").map((tag) => tag.trim()).filter((tag) => tag !== "");
-  return { ttl, swr, tags };
+  return { ttl, swr, tags: [...new Set(tags)] };
 }
 
 export class Results {
@@ -72,8 +72,8 @@ export class Results {
     this.#bytes -= entry.bytes;
     for (const tag of entry.tags) {
       const keys = this.#byTag.get(tag);
-      keys.delete(key);
-      if (keys.size === 0) this.#byTag.delete(tag);
+      keys?.delete(key);
+      if (keys?.size === 0) this.#byTag.delete(tag);
     }
   }
 
