@@ -398,6 +398,17 @@ test("bytes in lists are bytes; createMany of many rows is one statement to its 
   await p.$disconnect();
 });
 
+test("createMany of one row that has a field `length`", async () => {
+  await admin.query('create table "Film" (id serial primary key, length int)');
+  const schema = 'datasource db {\n  provider = "postgresql"\n}\ngenerator client {\n  provider = "prisma-client-js"\n}\nmodel Film {\n  id Int @id @default(autoincrement())\n  length Int\n}\n';
+  assert.equal((await upload(schema)).status, 200);
+  const query = { modelName: "Film", action: "createMany", query: { arguments: { data: { length: 1500 } }, selection: { count: true } } };
+  const told = await (await post(`/6.19.3/${hashOf(base64(schema))}/graphql`, JSON.stringify(query))).json();
+  assert.deepEqual(told, { data: { createMany: { count: 1 } } });
+  assert.deepEqual((await admin.query('select length from "Film"')).rows, [{ length: 1500 }]);
+  await admin.query('drop table "Film"');
+});
+
 test("the cache: miss, ttl, stale while it is fetched anew, expiry; by tag and all; never within a transaction", async () => {
   await admin.query(seed);
   for (const [version, made] of [["6", v6], ["7", v7]]) {

@@ -61,7 +61,10 @@ const planOf = (schema, query) => (isRaw(query) ? { plan: rawPlan(query), scope:
 // Rows of createMany that are compiled at once: it takes its time, and others wait.
 const ROWS_AT_ONCE = 1000;
 
-const isLong = ({ action, query }) => action.startsWith("createMany") && query.arguments?.data?.length > ROWS_AT_ONCE;
+function isLong({ action, query }) {
+  const data = query.arguments?.data;
+  return action.startsWith("createMany") && Array.isArray(data) && data.length > ROWS_AT_ONCE; // a row may have a field of that name
+}
 
 // run(): the result of one query.
 async function answered({ action }, run) {
