@@ -340,7 +340,10 @@ test("plans that reach for what all objects inherit, or never end, are refused; 
   assert.equal(await ask(breaking({ type: "mapField", args: { field: [["__PROTO__"]], records: { type: "value", args: {} } } })), 400);
   const structure = { type: "object", fields: { x: { type: "field", dbName: "x", fieldType: { type: "enum", name: "E" } } } };
   const text = { type: "value", args: '{"x":"__proto' + '__"}' };
-  await ask(breaking({ type: "mapField", args: { field: "x", records: { type: "dataMap", args: { expr: text, structure, enums: { E: {} } } } } }));
+  for (const E of [{}, [], "", { x: 1 }])
+    assert.ok((await ask(breaking({ type: "mapField", args: { field: "x", records: { type: "dataMap", args: { expr: text, structure, enums: { E } } } } }))) >= 400);
+  const inDisguise = { type: "dataMap", args: { structure: {}, nested: { constructor: {} } }, nested: { constructor: {} } };
+  assert.equal(await ask({ plan: { type: "process", args: { expr: value, operations: inDisguise } } }), 400);
   const none = { pagination: { skip: 1, take: null, cursor: null }, distinct: null, linkingFields: null, reverse: false, nested: {} };
   const operations = { ...none, pagination: null, nested: { toString: { ...none, pagination: null, nested: { call: none } } } };
   await ask({ plan: { type: "process", args: { expr: { type: "value", args: {} }, operations } } });
@@ -349,6 +352,17 @@ test("plans that reach for what all objects inherit, or never end, are refused; 
   assert.deepEqual([await p.user.count(), await q.user.count()], [4, 4]);
   await p.$disconnect();
   await q.$disconnect();
+});
+
+test("with version 7, fields, relations and an enum's values may be called what every object has", async () => {
+  const select = { type: "query", args: { type: "templateSql", fragments: [{ type: "stringChunk", chunk: `select 'x' as "constructor", 'prototype' as "prototype", '{"prototype":"constructor"}'::jsonb as "one"` }], args: [], argTypes: [], placeholderFormat: { prefix: "$", hasNumbering: true }, chunkable: false } };
+  const field = (dbName, type) => ({ type: "field", dbName, fieldType: { arity: "scalar", ...type } }), ofEnum = { type: "enum", name: "Kind" };
+  const fields = { constructor: field("constructor", { type: "string" }), prototype: field("prototype", ofEnum) };
+  const structure = { type: "object", serializedName: null, skipNulls: false, fields: { ...fields, one: { type: "object", serializedName: "one", skipNulls: false, fields: { constructor: field("prototype", ofEnum) } } } };
+  const ask = async (enums) => (await post("/query", JSON.stringify({ plan: { type: "dataMap", args: { expr: { type: "unique", args: select }, structure, enums } } }))).json();
+  const told = { constructor: "x", prototype: "Prototype", one: { constructor: "constructor" } };
+  assert.deepEqual(await ask({ Kind: { prototype: "Prototype", constructor: "constructor" } }), { data: told });
+  assert.match(JSON.stringify(await ask({ Kind: { prototype: "Prototype" } })), /Value 'constructor' not found in enum 'Kind'/);
 });
 
 test("a value that looks like a parameter is a value", { timeout: 60000 * patience }, async () => {

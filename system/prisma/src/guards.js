@@ -195,26 +195,45 @@ function bringUpToDate(node) {
   if (node.error_identifier !== undefined) node.errorIdentifier ??= node.error_identifier;
 }
 
-function check(value, isScope) {
+// An enum has the values that it names, and nothing that all objects inherit.
+function keepOwn(enums = {}) {
+  for (const one of [enums, ...Object.values(enums ?? {})]) {
+    if (typeof one !== "object" || one === null) throw invalidRequest("An enum of the plan is no object.");
+    Object.setPrototypeOf(one, null);
+  }
+}
+
+// What is looked at. Results have the names that a user gave fields and an enum's values, and are written into objects of their own.
+const PLAN = 0, DATA_MAP = 1, RESULT = 2, SCOPE = 3;
+
+function partOf(whole, { type }, key) {
+  if (whole === PLAN && key === "args" && type === "dataMap") return DATA_MAP;
+  return whole === DATA_MAP ? (key === "structure" || key === "enums" ? RESULT : PLAN) : whole;
+}
+
+// Values, of a scope or in a plan, are anybody's texts.
+const isForbidden = (key, item, part) => part !== SCOPE && (part !== RESULT && NAMES.has(key) ? isForbiddenName(item) : item === "__proto__");
+
+function check(value, part) {
   if (typeof value !== "object" || value === null) return;
   if (Array.isArray(value)) {
-    for (const item of value) check(item, isScope);
+    for (const item of value) check(item, part);
     return;
   }
+  if (part === DATA_MAP) keepOwn(value.enums);
   for (const key of Object.keys(value)) {
     const item = value[key];
-    const isName = !isScope && (NAMES.has(key) ? isForbiddenName(item) : item === "__proto__"); // values are anybody's texts
-    if (FORBIDDEN.has(key) || isName) throw invalidRequest(`The plan has a field that no plan has: ${key}.`);
-    if (isScope && key === "prisma__type" && LAZY.has(item)) throw invalidRequest("A parameter's value is a parameter.");
-    check(item, isScope);
+    if ((part === RESULT ? key === "__proto__" : FORBIDDEN.has(key)) || isForbidden(key, item, part)) throw invalidRequest(`The plan has a field that no plan has: ${key}.`);
+    if (part === SCOPE && key === "prisma__type" && LAZY.has(item)) throw invalidRequest("A parameter's value is a parameter.");
+    check(item, partOf(part, value, key));
   }
-  if (!isScope) bringUpToDate(value);
+  if (part === PLAN) bringUpToDate(value);
 }
 
 // plan, params: of a client (7), which compiles for itself. What older ones name otherwise is set in the plan.
 export function checkPlan(plan, params) {
-  check(plan, false);
-  check(params, true);
+  check(plan, PLAN);
+  check(params, SCOPE);
 }
 
 // Its properties are nobody's to write; what inherits it may have its own, as if they were.
