@@ -487,6 +487,9 @@ test("a key that is read only makes nothing invalid", async () => {
     const answer = await post("/invalidate", `{"tags":${tags}}`, reader.key);
     assert.deepEqual([answer.status, (await answer.json()).code], [403, "P6002"]);
   }
+  for (const [method, path] of [["POST", "/invalidate/"], ["PUT", "/invalidate"], ["POST", "/invalidate/all"]])
+    assert.equal((await post(path, '{"tags":"all"}', reader.key, { method, headers: { authorization: `Bearer ${reader.key}` } })).status, 404);
+  assert.ok((await post("/invalidate?x", '{"tags":"all"}', reader.key)).status >= 400);
   assert.equal(await status(), "ttl");
   assert.equal((await post("/invalidate", '{"tags":"all"}')).status, 200);
   assert.equal(await status(), "miss");

@@ -229,14 +229,16 @@ export default {
       transactions: Number(request.headers.get("weir-prisma-transactions") ?? limits.keyTransactions),
       isShared: request.headers.has("weir-prisma-gateways"), // the key's limits
     };
+    const invalidates = request.headers.has("weir-prisma-invalidates"); // of a key that may, as the gateway sees it
     const invalidations = Number(request.headers.get("weir-prisma-invalidations") ?? 0); // with this one, if it is
     const isPlans = ["connection-info", "query", "transaction"].includes(path[0]);
     try {
-      results.catchUp(request.headers.has("weir-prisma-invalidates") ? invalidations - 1 : invalidations);
-      if (path[0] === "invalidate") {
+      results.catchUp(invalidates ? invalidations - 1 : invalidations);
+      if (invalidates) {
         invalidate(jsonOf(await request.text()), invalidations);
         return new Response(null, { headers: { "cf-ray": `${request.headers.get("cf-ray") ?? newId()}-WEIR` } });
       }
+      if (path[0] === "invalidate") return notFound();
       const bytes = Number(request.headers.get("weir-prisma-bytes") ?? 0);
       const answered = await withRoom(who.key, bytes, limits.queryMs, () =>
         isPlans ? answerPlans(request, path, who, ctx) : answerJsonProtocol(request, url, path, who, ctx));
