@@ -152,7 +152,7 @@ const TEXTS_MAX = 1000, // that were looked at
 const looked = new LeastRecent(TEXTS_MAX);
 
 // May it leave something in its session that other keys' statements would find there? Who calls a function that is not known here may. What
-// the database's own views, triggers and operators do is not seen.
+// the database's own views, triggers and operators do is not seen, nor a function of its that is called as a field.
 export function leavesState(sql) {
   let may = looked.get(sql);
   if (may === undefined) {
