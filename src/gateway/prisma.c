@@ -161,7 +161,7 @@ static bool is_start(struct slice path)
 static bool is_invalidation(const struct http1_request *parsed)
 {
     return slice_equal(parsed->method, SLICE("POST")) &&
-           slice_equal(parsed->path, SLICE("/invalidate"));
+           slice_equal(slice_until(parsed->path, '?'), SLICE("/invalidate"));
 }
 
 enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t body_bytes,

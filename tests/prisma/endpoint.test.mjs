@@ -415,8 +415,8 @@ test("a key that is read only makes nothing invalid", async () => {
   const reader = await endpoint.live("--read-only"), body = raw("select 7 as kept", { operation: "findMany" });
   const status = async () => (await cached(body, "max-age=60", "kept")).headers.get("accelerate-cache-status");
   assert.equal(await status(), "miss");
-  for (const tags of ['"all"', '["kept"]']) {
-    const answer = await post("/invalidate", `{"tags":${tags}}`, reader.key);
+  for (const [path, tags] of [["/invalidate", '"all"'], ["/invalidate", '["kept"]'], ["/invalidate?x", '"all"']]) {
+    const answer = await post(path, `{"tags":${tags}}`, reader.key);
     assert.deepEqual([answer.status, (await answer.json()).code], [403, "P6002"]);
   }
   assert.equal(await status(), "ttl");
