@@ -10,7 +10,7 @@ import net from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { Weir, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
+import { Weir, descendants, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
 import { makeCertificate, sleep, startPostgres } from "../pool/lib.mjs";
 import { until } from "./lib.mjs";
 
@@ -258,6 +258,35 @@ test("a reload that changes the endpoint leaves a transaction where it is, until
   assert.match((await ask(made, "select count(*)::int from t where name in ('before', 'behind')")).text, /\[\[2\]\]/);
   await until(async () => (await instances()) === 1, 20000 * patience);
   for (const id of [left.id, "x", "x.1", "x.", "x.99999999999999999999"]) assert.equal(await ended(id), "P2028", id);
+  reload(toml());
+});
+
+test("a busy instance keeps its transactions over a reload; what is begun says who has it, also when it has waited for another", { timeout: 60000 * patience }, async () => {
+  const made = key("--database", "tenant"), placeOf = ({ id }) => id.split(".")[1];
+  const instances = () => descendants(weir.process.pid).filter(({ name }) => name === "weir-instance");
+  const signal = (name, those) => those.forEach(({ pid }) => process.kill(pid, name));
+  reload(tight(""));
+  const { id } = await start(made, { timeout: 10000 }), older = instances();
+  const ask = (name) => call(made, `/transaction/${id}/query`, raw(`insert into t values ('${name}') returning name`));
+  signal("SIGSTOP", older);
+  const first = ask("sent while it is busy");
+  await sleep(200);
+  reload(tight('response_max = "1MB"'));
+  const second = ask("sent later");
+  await sleep(200);
+  signal("SIGCONT", older);
+  for (const answer of [await first, await second, await call(made, `/transaction/${id}/commit`)]) assert.equal(answer.status, 200, answer.text);
+  // Its instance ends before it has begun it.
+  const left = await start(made, { timeout: 10000 }), dying = instances();
+  signal("SIGSTOP", dying);
+  const waits = start(made, { timeout: 10000 });
+  await sleep(200);
+  reload(tight('response_max = "2MB"'));
+  signal("SIGKILL", dying);
+  const moved = await waits, newer = await start(made, { timeout: 10000 });
+  assert.equal(placeOf(moved), placeOf(newer), JSON.stringify(moved));
+  assert.notEqual(placeOf(moved), placeOf(left));
+  for (const { id } of [moved, newer]) assert.equal((await call(made, `/transaction/${id}/rollback`)).status, 200);
   reload(toml());
 });
 
