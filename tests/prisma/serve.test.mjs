@@ -116,6 +116,10 @@ test("--database: list shows that one's keys, revoke leaves those of others", ()
   assert.ok(listed()[one.id]);
   assert.equal(cli("revoke", one.id, "--database", "one").status, 0);
   assert.ok(!listed()[one.id]);
+  const byName = key("--database", "wide"), byId = key("--database", "An id?");
+  for (const either of ["wide", "An id?"]) assert.ok(byName.id in listed("--database", either) && byId.id in listed("--database", either), either);
+  assert.equal(cli("revoke", byId.id, "--database", "one").status, 1);
+  assert.deepEqual([cli("revoke", byName.id, "--database", "An id?").status, cli("revoke", byId.id, "--database", "wide").status], [0, 0]);
 });
 
 test("?schema= of a database's URL is where its tables are, in each protocol and in raw queries", async () => {
