@@ -385,3 +385,15 @@ test("weir check-config tells what is wrong with [prisma] and with a certificate
   assert.match(check(`port = ${ports.http}`), /another listener/);
   assert.match(check("colour = 1"), /colour/);
 });
+
+test("no database has another's id, or another's name as its id: a key for the one would open the other", () => {
+  const check = (...databases) => {
+    writeFileSync(join(served.dir, "bad.toml"), `[pool]\nlisten = []\n${databases.map((lines) => `[[pool.databases]]\nurl = "postgres://u@h/d"\n${lines}\n`).join("")}[[worker]]\nproject = "app"\n`);
+    const { status, stdout, stderr } = spawnSync(weirPath, ["check-config", "--config", join(served.dir, "bad.toml")], { encoding: "utf8" });
+    return `${status} ${stdout}${stderr}`;
+  };
+  assert.match(check('name = "a"\nid = "x"', 'name = "b"\nid = "x"'), /^1 .*bad\.toml:10.*id = "x" is the id of another one, too: give this one/s);
+  assert.match(check('name = "a"', 'name = "b"\nid = "a"'), /^1 .*bad\.toml:9.*id = "a" is the name of another one, too: give this one/s);
+  assert.match(check('name = "a"\nid = "b"', 'name = "b"'), /^1 .*bad\.toml:9.*name = "b" is the id of another one, too: give that one/s);
+  assert.match(check('name = "a"\nid = "a"', 'name = "b"\nid = "c"'), /^0 /);
+});
