@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "config.h"
 #include "control.h"
+#include "hyperdrive.h"
 #include "loader.h"
 #include "prisma_endpoint.h"
 #include "prisma_keys.h"
@@ -26,7 +27,7 @@ static bool as_json;
 
 /* ---- which databases there are ---- */
 
-/* Those that a key may be for, as a JSON array. NULL with err. */
+/* Those that a key may be for, each with a name, an id, or both. NULL with err. */
 static json_t *project_databases(const char *dir, struct error *err)
 {
     struct project project;
@@ -35,12 +36,12 @@ static json_t *project_databases(const char *dir, struct error *err)
     config_report_done(&report);
     if (r < 0)
         return NULL;
-    json_t *names = json_pack("[s]", PRISMA_PRIVATE), *drive;
+    json_t *databases = json_pack("[{s:s}]", "name", PRISMA_PRIVATE), *drive;
     size_t index;
     json_array_foreach(project.hyperdrive, index, drive)(void)
-        json_array_append(names, json_object_get(drive, "id"));
+        json_array_append_new(databases, json_pack("{s:O}", "id", json_object_get(drive, "id")));
     project_done(&project);
-    return names;
+    return databases;
 }
 
 static json_t *served_databases(const char *config, struct error *err)
@@ -52,41 +53,59 @@ static json_t *served_databases(const char *config, struct error *err)
         return NULL;
     }
     const struct value *list = value_get(value_get(&root, "pool"), "databases");
-    json_t *names = json_array();
+    json_t *databases = json_array();
     for (size_t i = 0; list && list->type == VALUE_ARRAY && i < list->count; i++) {
         const char *name = value_text(value_get(&list->entries[i].value, "name")),
                    *id = value_text(value_get(&list->entries[i].value, "id"));
-        if (name)
-            (void)json_array_append_new(names, json_string(name));
-        if (id)
-            (void)json_array_append_new(names, json_string(id));
+        (void)json_array_append_new(databases, json_pack("{s:s*, s:s*}", "name", name, "id", id));
     }
     value_done(&root);
-    return names;
+    return databases;
 }
 
-static bool is_among(const json_t *names, const char *name)
+static json_t *databases_of(const struct place *place, struct error *err)
 {
+    return place->config ? served_databases(place->config, err)
+                         : project_databases(place->dir, err);
+}
+
+/* By its id, or its name. NULL: there is none. */
+static const json_t *find(json_t *databases, const char *name)
+{
+    json_t *pool = json_pack("{s:O}", "databases", databases);
+    const json_t *found = hyperdrive_find(pool, name);
+    json_decref(pool);
+    return found;
+}
+
+/* databases: NULL where there is no telling. */
+static bool is_same(json_t *databases, const char *a, const char *b)
+{
+    const json_t *one = databases ? find(databases, a) : NULL;
+    return strcmp(a, b) == 0 || (one && one == find(databases, b));
+}
+
+/* What they are called, for an error. */
+static char *names_of(const json_t *databases)
+{
+    json_t *names = json_array(), *database, *name;
     size_t index;
-    json_t *one;
-    json_array_foreach(names, index, one)
-    {
-        const char *text = json_string_value(one);
-        if (text && strcmp(text, name) == 0)
-            return true;
-    }
-    return false;
+    const char *key;
+    json_array_foreach(databases, index, database) json_object_foreach(database, key, name)(void)
+        json_array_append(names, name);
+    char *text = json_dumps(names, 0);
+    json_decref(names);
+    return text;
 }
 
 static int check_database(const struct place *place, const char *name, struct error *err)
 {
-    json_t *names =
-        place->config ? served_databases(place->config, err) : project_databases(place->dir, err);
-    if (!names)
+    json_t *databases = databases_of(place, err);
+    if (!databases)
         return -EINVAL;
     int r = 0;
-    if (!is_among(names, name)) {
-        AUTO_TEXT known = json_dumps(names, 0);
+    if (!find(databases, name)) {
+        AUTO_TEXT known = names_of(databases);
         r = place->config
                 ? error_set(err, -ENOENT,
                             "%s has no database \"%s\" in [[pool.databases]]: there are %s",
@@ -96,7 +115,7 @@ static int check_database(const struct place *place, const char *name, struct er
                             "\", its private Postgres, or the id of a [[hyperdrive]]; there are %s",
                             name, known);
     }
-    json_decref(names);
+    json_decref(databases);
     return r;
 }
 
@@ -200,18 +219,21 @@ static void print_key(const char *id, const json_t *key)
     (void)printf("\n");
 }
 
-/* Leaves those of one database. */
-static void keep_keys_of(json_t *keys, const char *database)
+/* Leaves those of one database, whether they have its name or its id. */
+static void keep_keys_of(const struct place *place, json_t *keys, const char *database)
 {
+    struct error err = {""}; /* a mistake elsewhere in the configuration is not in the way */
+    json_t *databases = databases_of(place, &err);
     const char *id;
     void *next;
     json_t *key;
     json_object_foreach_safe(keys, next, id, key)
     {
         const char *own = json_string_value(json_object_get(key, "database"));
-        if (!own || strcmp(own, database) != 0)
+        if (!own || !is_same(databases, own, database))
             (void)json_object_del(keys, id);
     }
+    json_decref(databases);
 }
 
 /* database: NULL for all. One that is not there any more may have keys left. */
@@ -224,7 +246,7 @@ static int list(const struct place *place, const char *database)
         return cli_failed(&err);
     json_t *keys = json_object_get(file, "keys");
     if (database)
-        keep_keys_of(keys, database);
+        keep_keys_of(place, keys, database);
     bool none = json_object_size(keys) == 0;
     int code =
         none && database && check_database(place, database, &err) < 0 ? cli_failed(&err) : EXIT_OK;
@@ -243,7 +265,16 @@ static int list(const struct place *place, const char *database)
 static int revoke_key(const struct place *place, const char *id, const char *database)
 {
     struct error err = {""};
-    if (prisma_keys_revoke(place->state_dir, id, database, &err) < 0)
+    json_t *file = database ? prisma_keys_read(place->state_dir, &err) : NULL;
+    if (database && !file)
+        return cli_failed(&err);
+    json_t *keys = json_object_get(file, "keys");
+    if (database)
+        keep_keys_of(place, keys, database);
+    const char *own = json_string_value(json_object_get(json_object_get(keys, id), "database"));
+    int r = prisma_keys_revoke(place->state_dir, id, own ? own : database, &err);
+    json_decref(file);
+    if (r < 0)
         return cli_failed(&err);
     return tell(place, true);
 }

@@ -389,7 +389,8 @@ TABLE(config_pool_user, "[[pool.users]]", "Who may log in; `[[users]]` in pool.t
 static const struct config_key pool_database_keys[] = {
     {"name", CONFIG_STRING, 0, 0, NULL, "name", "What clients ask for; \"*\" is any other name"},
     {"id", CONFIG_STRING, 0, 0, NULL, "id",
-     "The id by which a worker's [[hyperdrive]] names it, if that is not its name"},
+     "The id by which a worker's [[hyperdrive]] names it, if that is not its name; no other "
+     "database's id or name"},
     {"url", CONFIG_STRING, 0, 0, NULL, NULL,
      "`postgres://user@host:port,host:port/database?sslmode=verify-full`; docs/pool.md says which "
      "parameters count"},

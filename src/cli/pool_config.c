@@ -277,14 +277,15 @@ static void add_user(const struct reader *reader, const struct value *table, jso
 
 /* ---- databases ---- */
 
-static bool has_database(const json_t *databases, const char *name)
+/* key: name, or id; text: NULL is nobody's. */
+static bool has_database(const json_t *databases, const char *key, const char *text)
 {
     size_t index;
     json_t *one;
     json_array_foreach(databases, index, one)
     {
-        const char *known = json_string_value(json_object_get(one, "name")); /* or it has none */
-        if (known && strcmp(known, name) == 0)
+        const char *known = json_string_value(json_object_get(one, key)); /* or it has none */
+        if (known && text && strcmp(known, text) == 0)
             return true;
     }
     return false;
@@ -388,6 +389,25 @@ static json_t *read_settings(const struct reader *reader, const struct value *ta
     return settings;
 }
 
+/* Workers and Prisma's keys have either: what is meant for one reaches no other. */
+static void check_id(const struct reader *reader, const struct value *table,
+                     const json_t *databases)
+{
+    const char *id = value_text(value_get(table, "id"));
+    const char *name = value_text(value_get(table, "name"));
+    bool is_id = has_database(databases, "id", id);
+    if (is_id || has_database(databases, "name", id))
+        config_error(reader->report, line_of(table, "id"), "id",
+                     "[[databases]] id = \"%s\" is the %s of another one, too: give this one an id "
+                     "of its own",
+                     id, is_id ? "id" : "name");
+    if (has_database(databases, "id", name))
+        config_error(reader->report, line_of(table, "name"), "name",
+                     "[[databases]] name = \"%s\" is the id of another one, too: give that one an "
+                     "id of its own",
+                     name);
+}
+
 static void add_database(const struct reader *reader, const struct value *table, json_t *databases)
 {
     json_t *database = json_object();
@@ -414,9 +434,10 @@ static void add_database(const struct reader *reader, const struct value *table,
     else if (!json_object_get(database, "hosts"))
         config_error(reader->report, table->line, "host",
                      "[[databases]] \"%s\" needs url = \"postgres://…\" or host = \"…\"", name);
-    else if (has_database(databases, name))
+    else if (has_database(databases, "name", name))
         config_error(reader->report, table->line, "name", "[[databases]] \"%s\" is there twice",
                      name);
+    check_id(reader, table, databases);
     (void)json_array_append_new(databases, database);
 }
 

@@ -4,6 +4,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "access_log.h"
 #include "caller.h"
@@ -49,12 +51,22 @@ void dispatch_fail(struct request *request, enum failure failure, const char *me
 
 /* ---- the queue ---- */
 
+/* Prisma's transactions are open in an instance of the old version: as long as it takes requests,
+ * what waits may be for them, and is nobody else's. */
+static bool keeps_queue(const struct deployment *deployment)
+{
+    for (const struct instance *i = deployment->instances; deployment->prisma && i; i = i->next)
+        if (!i->retiring)
+            return true;
+    return false;
+}
+
 /* What an instance of an old version has not begun is for the new one: the old one gets no more
  * instances. */
 void dispatch_queue(struct request *request)
 {
     struct deployment *deployment = request->deployment;
-    if (!deployment->current) {
+    if (!deployment->current && !keeps_queue(deployment)) {
         struct deployment *successor = deployment_successor(deployment);
         if (successor && !successor->failed_by_loader)
             request->deployment = deployment = successor;
@@ -121,6 +133,8 @@ void dispatch_shed_late(struct deployment *deployment, uint64_t now_ms)
 
 void dispatch_move_queue(struct deployment *from, struct deployment *to)
 {
+    if (keeps_queue(from))
+        return;
     if (!to || to->failed_by_loader) {
         dispatch_fail_queue(from, to ? FAILURE_BUILD : FAILURE_UNAVAILABLE,
                             to ? to->failed : "The worker was removed.");
@@ -199,6 +213,16 @@ static bool has_room(struct instance *instance, size_t bytes)
     return false;
 }
 
+/* A Prisma transaction that it begins is found by that, wherever the request has waited. */
+static void name_holder(struct request *request)
+{
+    char digits[HOLDER_DIGITS + 1];
+    if (request->holder_at == 0)
+        return;
+    (void)snprintf(digits, sizeof(digits), "%0*" PRIu32, HOLDER_DIGITS, request->deployment->id);
+    memcpy(request->frame.data + request->holder_at, digits, HOLDER_DIGITS);
+}
+
 /* Writes the request into the instance's ring. False: no room there now. */
 static bool send_to(struct instance *instance, struct request *request)
 {
@@ -216,6 +240,7 @@ static bool send_to(struct instance *instance, struct request *request)
         (void)ring_writer_sleep(&instance->channel.out); /* if it read just now, the tick sees it */
         return false;
     }
+    name_holder(request);
     memcpy(room, request->frame.data + request->frame.start, bytes);
     request->ring_position = instance->channel.out.index;
     ring_commit(&instance->channel.out, request->is_event ? FRAME_EVENT : FRAME_REQUEST, slot,

@@ -158,7 +158,8 @@ static void append_claim(struct request *request, const struct prisma_claim *cla
                          int64_t body_bytes)
 {
     append_field(request, SLICE("weir-prisma-key"), slice_of(claim->key_id));
-    append_number(request, SLICE("weir-prisma-deployment"), claim->deployment->id);
+    append_field(request, SLICE("weir-prisma-deployment"), SLICE("0000000000"));
+    request->holder_at = (uint32_t)request->frame.end - HOLDER_DIGITS - 1; /* for when it is sent */
     if (claim->read_only)
         append_field(request, SLICE("weir-prisma-access"), SLICE("read"));
     if (claim->transactions_max > 0)

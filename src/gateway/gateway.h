@@ -112,6 +112,8 @@ struct span {
     uint32_t at, bytes;
 };
 
+enum { HOLDER_DIGITS = 10 };
+
 /* A request for a worker's code: from a connection, or a scheduled event. */
 struct request {
     struct request *next;      /* in the queue or the free list */
@@ -126,6 +128,7 @@ struct request {
     bool is_event, body_whole, body_ended, retried, head_request, http10;
     bool of_worker;      /* another worker's call */
     bool begins;         /* a Prisma transaction, perhaps */
+    uint32_t holder_at;  /* in frame, of Prisma: HOLDER_DIGITS of the deployment that is asked */
     bool cpu_known;      /* the instance told cpu_us */
     struct buffer frame; /* struct frame_request or frame_event, url, headers, inline body */
     struct span host, path, client, user_agent, referer; /* in frame, for the log */

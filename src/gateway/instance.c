@@ -413,7 +413,8 @@ static void tick_busy(struct instance *instance, uint64_t now_ms)
     uint64_t lagging_ms = instance->tail_seen ? LAGGING_MS : LAGGING_AT_FIRST_MS;
     if (quiet_ms > lagging_ms && !instance->lagging) {
         instance->lagging = true;
-        move_waiting_requests(instance);
+        if (!instance->deployment->prisma) /* it has one instance, and no others for it */
+            move_waiting_requests(instance);
     } else if (quiet_ms <= lagging_ms) {
         instance->lagging = false;
     }

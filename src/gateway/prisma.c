@@ -93,8 +93,8 @@ static uint64_t admitted(const struct prisma_key *key)
 }
 
 /* A bucket of a second's requests, which fills as time goes by, and from which all gateways take.
- */
-static bool takes_token(struct prisma_key *key)
+ * needed: also when there is none left; it is owed then. */
+static bool takes_token(struct prisma_key *key, bool needed)
 {
     uint64_t now_us = clock_monotonic_us(), all = admitted(key);
     if (key->rate <= 0)
@@ -106,7 +106,7 @@ static bool takes_token(struct prisma_key *key)
         key->tokens = most;
     key->filled_us = now_us;
     key->admitted = all;
-    if (key->tokens < 1)
+    if (key->tokens < 1 && !needed)
         return false;
     if (key->count)
         key->count->admitted++;
@@ -152,16 +152,21 @@ static struct deployment *deployment_of_transaction(struct slice path, const cha
     return is ? deployment : NULL;
 }
 
-static bool is_start(struct slice path)
+static bool ends_with(struct slice path, struct slice end)
 {
-    struct slice end = SLICE("/transaction/start");
     return path.len >= end.len && memcmp(path.ptr + path.len - end.len, end.ptr, end.len) == 0;
+}
+
+/* Of a transaction, which has something that others wait for. */
+static bool is_end(struct slice path)
+{
+    return ends_with(path, SLICE("/commit")) || ends_with(path, SLICE("/rollback"));
 }
 
 static bool is_invalidation(const struct http1_request *parsed)
 {
     return slice_equal(parsed->method, SLICE("POST")) &&
-           slice_equal(parsed->path, SLICE("/invalidate"));
+           slice_equal(slice_until(parsed->path, '?'), SLICE("/invalidate"));
 }
 
 enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t body_bytes,
@@ -183,7 +188,8 @@ enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t bod
         return PRISMA_REVOKED;
     if (key->expires && (int64_t)(clock_wall_us() / 1000000) >= key->expires)
         return PRISMA_EXPIRED;
-    if (!takes_token(key)) {
+    struct slice path = slice_until(parsed->path, '?');
+    if (!takes_token(key, is_end(path))) {
         if (key->count)
             key->count->shed++;
         return PRISMA_THROTTLED;
@@ -194,7 +200,7 @@ enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t bod
         .read_only = key->read_only,
         .transactions_max = key->transactions_max,
         .count = key->count,
-        .begins = is_start(slice_until(parsed->path, '?')),
+        .begins = ends_with(path, SLICE("/transaction/start")),
         .deployment = holder ? holder : deployment_of(key->database),
     };
     if (!ret_claim->deployment)

@@ -483,8 +483,8 @@ test("a key that is read only makes nothing invalid", async () => {
   const reader = await endpoint.live("--read-only"), body = raw("select 7 as kept", { operation: "findMany" });
   const status = async () => (await cached(body, "max-age=60", "kept")).headers.get("accelerate-cache-status");
   assert.equal(await status(), "miss");
-  for (const tags of ['"all"', '["kept"]']) {
-    const answer = await post("/invalidate", `{"tags":${tags}}`, reader.key);
+  for (const [path, tags] of [["/invalidate", '"all"'], ["/invalidate", '["kept"]'], ["/invalidate?x", '"all"']]) {
+    const answer = await post(path, `{"tags":${tags}}`, reader.key);
     assert.deepEqual([answer.status, (await answer.json()).code], [403, "P6002"]);
   }
   for (const [method, path] of [["POST", "/invalidate/"], ["PUT", "/invalidate"], ["POST", "/invalidate/all"]])
@@ -816,14 +816,66 @@ test("a nested transaction: only by the key of the one around it, whose time goe
   const { id } = await (await start({ timeout: 700 })).json();
   assert.equal((await start({ newTxId: id }, stranger.key)).status, 409);
   assert.equal((await start({ newTxId: "none" })).status, 409);
-  assert.equal((await (await start({ newTxId: id })).json()).id, id);
-  assert.equal((await post(`/transaction/${id}/commit`)).status, 200);
+  const { id: nested } = await (await start({ newTxId: id })).json();
+  assert.equal((await post(`/transaction/${nested}/commit`)).status, 200);
   assert.equal((await ask(id, "select 1, pg_sleep(4)")).code, "P2028");
   const { id: reading } = await (await start({}, reader.key)).json();
-  assert.equal((await start({ newTxId: reading }, reader.key)).status, 200);
+  const { id: within } = await (await start({ newTxId: reading }, reader.key)).json();
   assert.match((await ask(reading, "with x as (insert into \"Tag\" (name) values ('r') returning id) select id from x", reader.key)).error, /read-only transaction/);
-  for (let end = 0; end < 2; end++) assert.equal((await post(`/transaction/${reading}/commit`, undefined, reader.key)).status, 200);
+  for (const each of [within, reading]) assert.equal((await post(`/transaction/${each}/commit`, undefined, reader.key)).status, 200);
   assert.equal((await post(`/transaction/${reading}/commit`, undefined, reader.key)).status, 409);
+});
+
+test("a transaction is not committed where the end of one nested in it was lost, and its client is told so", { timeout: 60000 * patience }, async () => {
+  await admin.query(seed);
+  const start = async (newTxId) => (await (await post("/transaction/start", JSON.stringify({ maxWait: 2000, timeout: 10000, newTxId }))).json()).id;
+  const add = async (id, name) => assert.equal((await post(`/transaction/${id}/query`, raw(`insert into "Tag" (name) values ('${name}') returning id`))).status, 200);
+  const end = async (id, how) => (await (await post(`/transaction/${id}/${how}`)).json()).code ?? "done";
+  // Three, one in the other, in each of which something is written.
+  const three = async () => {
+    const ids = [];
+    for (let level = 1; level <= 3; level++) {
+      ids.push(await start(ids.at(-1)));
+      await add(ids.at(-1), `level ${level}`);
+    }
+    return ids;
+  };
+  const kept = async () => (await admin.query(`delete from "Tag" where name like 'level%' returning name`)).rows.map(({ name }) => name).sort();
+  const ended = async (...ends) => {
+    const ids = await three(), told = [];
+    for (const [level, how] of ends) told.push(await end(ids[level - 1], how));
+    return [told.join(" "), await kept()];
+  };
+  const all = ["level 1", "level 2", "level 3"];
+  assert.deepEqual(await ended([3, "commit"], [2, "commit"], [1, "commit"]), ["done done done", all]);
+  assert.deepEqual(await ended([1, "commit"], [1, "commit"]), ["P2028 P2028", []]);
+  assert.deepEqual(await ended([2, "commit"], [1, "commit"]), ["P2028 P2028", []]);
+  assert.deepEqual(await ended([3, "commit"], [1, "commit"]), ["done P2028", []]);
+  assert.deepEqual(await ended([1, "rollback"]), ["done", []]);
+  assert.deepEqual(await ended([2, "rollback"], [1, "commit"]), ["done done", ["level 1"]]);
+  assert.deepEqual(await ended([3, "commit"], [3, "commit"], [2, "rollback"], [2, "commit"], [1, "commit"]), ["done P2028 done P2028 done", ["level 1"]]);
+  assert.deepEqual(await ended([3, "commit"], [2, "commit"], [2, "rollback"], [1, "commit"]), ["done done done P2028", []]); // it was not told
+  // The client's own, whose user goes on.
+  const prisma = v7.edge(endpoint.edgeUrl()), { fetch } = globalThis;
+  const create = (tx, level) => tx.tag.create({ data: { name: `level ${level}` } });
+  const lost = [];
+  let isLost = true;
+  globalThis.fetch = (url, init) => {
+    const end = /(commit|rollback)$/.exec(url);
+    return end && isLost ? (lost.push(end[0]), Promise.reject(new TypeError("fetch failed"))) : fetch(url, init);
+  };
+  try {
+    const { code } = await fails(prisma.$transaction(async (tx) => {
+      await create(tx, 1);
+      await fails(tx.$transaction((nested) => create(nested, 2)));
+      isLost = false;
+      return create(tx, 3);
+    }));
+    assert.deepEqual([lost, code, await kept()], [["commit", "rollback"], "P2028", []]);
+  } finally {
+    globalThis.fetch = fetch;
+    await prisma.$disconnect();
+  }
 });
 
 // In front of the endpoint, with its certificate: what may be there in weir's place. says: what it adds to the headers.
@@ -1088,19 +1140,22 @@ test("many large results at once end neither the instance nor anybody's transact
   for (const pid of instances()) process.kill(pid, "SIGKILL"); // what the tests before have left in it is not looked at here
   await until(async () => (await post("/connection-info")).status === 200);
   const other = v6.edge(endpoint.edgeUrl(await endpoint.live())), before = instances();
-  let over = false;
+  let over = false, begin;
+  const hasBegun = new Promise((resolve) => (begin = resolve));
   const transaction = other.$transaction(
     async (tx) => {
+      begin();
       while (!over) await tx.user.count().then(() => sleep(200));
       return tx.user.count();
     },
-    { timeout: 14000 },
-  );
+    { maxWait: 10000, timeout: 14000 },
+  ).catch((error) => assert.equal(error.code, "P2028")); // its time may be over, on a slow machine
+  await Promise.race([hasBegun, transaction]);
   const raw = JSON.stringify({ plan: { type: "query", args: { type: "rawSql", sql: "select n, 'some text ' || n as t from generate_series(1, 100000) n", args: [], argTypes: [] } } });
   const codes = await codesOf(24, "/query", raw);
   over = true;
   assert.ok(codes.every((code) => ["ok", "P6004", "P2024"].includes(code)) && codes.includes("ok"), codes.join());
-  await transaction.catch((error) => assert.equal(error.code, "P2028")); // its time may be over, on a slow machine
+  await transaction;
   assert.deepEqual(before.filter((pid) => !instances().includes(pid)), []); // there may be a spare one besides
   await other.$disconnect();
 });

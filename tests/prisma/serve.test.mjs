@@ -10,7 +10,7 @@ import net from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { Weir, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
+import { Weir, descendants, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
 import { makeCertificate, sleep, startPostgres } from "../pool/lib.mjs";
 import { until } from "./lib.mjs";
 
@@ -116,6 +116,10 @@ test("--database: list shows that one's keys, revoke leaves those of others", ()
   assert.ok(listed()[one.id]);
   assert.equal(cli("revoke", one.id, "--database", "one").status, 0);
   assert.ok(!listed()[one.id]);
+  const byName = key("--database", "wide"), byId = key("--database", "An id?");
+  for (const either of ["wide", "An id?"]) assert.ok(byName.id in listed("--database", either) && byId.id in listed("--database", either), either);
+  assert.equal(cli("revoke", byId.id, "--database", "one").status, 1);
+  assert.deepEqual([cli("revoke", byName.id, "--database", "An id?").status, cli("revoke", byId.id, "--database", "wide").status], [0, 0]);
 });
 
 test("?schema= of a database's URL is where its tables are, in each protocol and in raw queries", async () => {
@@ -149,6 +153,10 @@ test("a key's own limits, and what it is counted under", { timeout: 60000 * pati
   assert.equal(JSON.parse(refused[0].text).code, "P5011");
   assert.equal((await ask(free, "select 1 as x")).status, 200);
   await until(async () => (await ask(slow, "select 1 as x")).status === 200);
+  // It ends what it has begun, however many requests there were; that counts as others do.
+  const ends = await Promise.all(Array.from({ length: 20 }, (_, i) => call(slow, i % 2 ? "/transaction/none/commit" : "/itx/x/none/rollback?x")));
+  assert.ok(ends.every(({ text }) => text.includes("P2028")), ends.map(({ text }) => text).join("\n"));
+  assert.equal((await ask(slow, "select 1 as x")).status, 429);
   // One transaction at once: the next waits for its turn, as long as it says.
   const first = await start(few, { timeout: 3000 });
   const late = await start(few, { timeout: 3000, maxWait: 300 });
@@ -261,6 +269,35 @@ test("a reload that changes the endpoint leaves a transaction where it is, until
   reload(toml());
 });
 
+test("a busy instance keeps its transactions over a reload; what is begun says who has it, also when it has waited for another", { timeout: 60000 * patience }, async () => {
+  const made = key("--database", "tenant"), placeOf = ({ id }) => id.split(".")[1];
+  const instances = () => descendants(weir.process.pid).filter(({ name }) => name === "weir-instance");
+  const signal = (name, those) => those.forEach(({ pid }) => process.kill(pid, name));
+  reload(tight(""));
+  const { id } = await start(made, { timeout: 10000 }), older = instances();
+  const ask = (name) => call(made, `/transaction/${id}/query`, raw(`insert into t values ('${name}') returning name`));
+  signal("SIGSTOP", older);
+  const first = ask("sent while it is busy");
+  await sleep(200);
+  reload(tight('response_max = "1MB"'));
+  const second = ask("sent later");
+  await sleep(200);
+  signal("SIGCONT", older);
+  for (const answer of [await first, await second, await call(made, `/transaction/${id}/commit`)]) assert.equal(answer.status, 200, answer.text);
+  // Its instance ends before it has begun it.
+  const left = await start(made, { timeout: 10000 }), dying = instances();
+  signal("SIGSTOP", dying);
+  const waits = start(made, { timeout: 10000 });
+  await sleep(200);
+  reload(tight('response_max = "2MB"'));
+  signal("SIGKILL", dying);
+  const moved = await waits, newer = await start(made, { timeout: 10000 });
+  assert.equal(placeOf(moved), placeOf(newer), JSON.stringify(moved));
+  assert.notEqual(placeOf(moved), placeOf(left));
+  for (const { id } of [moved, newer]) assert.equal((await call(made, `/transaction/${id}/rollback`)).status, 200);
+  reload(toml());
+});
+
 test("the database goes away and comes back: an error with a code at once, and then rows again", { timeout: 90000 * patience }, async () => {
   const made = key("--database", "one");
   assert.equal((await ask(made, "select name from t")).status, 200);
@@ -351,4 +388,16 @@ test("weir check-config tells what is wrong with [prisma] and with a certificate
   assert.match(check("port = 99999"), /port/);
   assert.match(check(`port = ${ports.http}`), /another listener/);
   assert.match(check("colour = 1"), /colour/);
+});
+
+test("no database has another's id, or another's name as its id: a key for the one would open the other", () => {
+  const check = (...databases) => {
+    writeFileSync(join(served.dir, "bad.toml"), `[pool]\nlisten = []\n${databases.map((lines) => `[[pool.databases]]\nurl = "postgres://u@h/d"\n${lines}\n`).join("")}[[worker]]\nproject = "app"\n`);
+    const { status, stdout, stderr } = spawnSync(weirPath, ["check-config", "--config", join(served.dir, "bad.toml")], { encoding: "utf8" });
+    return `${status} ${stdout}${stderr}`;
+  };
+  assert.match(check('name = "a"\nid = "x"', 'name = "b"\nid = "x"'), /^1 .*bad\.toml:10.*id = "x" is the id of another one, too: give this one/s);
+  assert.match(check('name = "a"', 'name = "b"\nid = "a"'), /^1 .*bad\.toml:9.*id = "a" is the name of another one, too: give this one/s);
+  assert.match(check('name = "a"\nid = "b"', 'name = "b"'), /^1 .*bad\.toml:9.*name = "b" is the id of another one, too: give that one/s);
+  assert.match(check('name = "a"\nid = "a"', 'name = "b"\nid = "c"'), /^0 /);
 });

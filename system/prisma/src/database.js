@@ -277,13 +277,20 @@ const expired = (timeout, timeTaken) =>
 const notFound = () =>
   new TransactionManagerError("Transaction not found. Transaction ID is invalid, refers to an old closed transaction Prisma doesn't have information about anymore, or was obtained before disconnecting.");
 
+const notEnded = () =>
+  new TransactionManagerError("Transaction already closed: It was rolled back, as the end of a transaction that is nested in it has not come.");
+
+// ID~2 is the first that is nested in ID, ID~3 one in that.
+const outermost = (id) => id?.split("~", 1)[0];
+const levelOf = (id) => Number(id.split("~")[1] ?? 1);
+
 // limits: {queryMs, transactionMs, transactions, connections, responseBytes}: what clients may not exceed; connections to the database.
 export class Database {
   #pool;
   #adapter;
   #connecting;
   #limits;
-  #open = new Map(); // id of an interactive transaction => {key: whose, turn, running: so many queries, timer: when it is over}
+  #open = new Map(); // id of an interactive transaction => {id, key: whose, turn, running: so many queries, timer: when it is over}
   #closed = new LeastRecent(CLOSED_MAX); // the same
   #slots; // of interactive transactions, of all keys
   #keySlots = new SlotsByName((key, max, isShared) => // … of one
@@ -320,7 +327,7 @@ export class Database {
 
   // What a request asks: run(context), for run() and transact(). Its rows are there until it has all of them.
   async asking(context, run) {
-    const rows = this.#open.get(context.transaction)?.turn.rows ?? new Rows();
+    const rows = this.#open.get(outermost(context.transaction))?.turn.rows ?? new Rows();
     rows.hold();
     try {
       return await run({ ...context, rows });
@@ -333,7 +340,7 @@ export class Database {
     return { provider: "postgres", connectionInfo: this.#adapter.getConnectionInfo() };
   }
 
-  // context: {who: {key, readOnly}, rows, and where there are: transaction: id of an interactive one, onQuery: told of each
+  // context: {who: {key, readOnly}, rows, and where there are: transaction: id of an interactive one, or of one nested in it, onQuery: told of each
   // statement, comments: an object of texts that statements carry}.
   async run(plan, scope, context) {
     const { who, transaction: id } = context;
@@ -362,7 +369,7 @@ export class Database {
   // … of an interactive one. What has taken too long is not to be had back from it: it is over, too.
   async #runWithin(id, plan, scope, context) {
     const entry = this.#find(id, context.who.key), { turn } = entry;
-    const transaction = await turn.manager.getTransaction({ id }, "query");
+    const transaction = await turn.manager.getTransaction(entry, "query");
     entry.running++;
     try {
       return await this.#inTime(turn, () => this.#run(plan, scope, context, turn, transaction));
@@ -441,7 +448,7 @@ export class Database {
       throw error;
     }
     const timer = setTimeout(() => turn.end(expired(limit, limit + ROLLBACK_MS)), limit + ROLLBACK_MS);
-    const entry = { key: who.key, turn, running: 0, timer };
+    const entry = { id, key: who.key, turn, running: 0, timer };
     this.#open.set(id, entry);
     turn.onFree = () => {
       clearTimeout(timer);
@@ -453,9 +460,9 @@ export class Database {
     return id;
   }
 
-  // One within that one, by a savepoint. It has the same id: the next end is of what was nested last.
-  async nest(id, who) {
-    const { turn } = this.#find(id, who.key);
+  // One within that one, by a savepoint.
+  async nest(outer, who) {
+    const { id, turn } = this.#find(outer, who.key);
     await this.#inTime(turn, async () => {
       try {
         await turn.manager.startTransaction({ newTxId: id, maxWait: START_MS, timeout: START_MS }); // its times are the outer one's
@@ -463,19 +470,24 @@ export class Database {
         throw await explained(error);
       }
     });
-    return id;
+    return `${id}~${turn.manager.transactions.get(id)?.depth}`;
   }
 
   // Another key's transaction is none. Those of transact() are nobody's.
   #find(id, key) {
-    const known = this.#open.get(id) ?? this.#closed.get(id);
+    const outer = outermost(id), known = this.#open.get(outer) ?? this.#closed.get(outer);
     if (known === undefined || known.key !== key) throw notFound();
     return known;
   }
 
-  // What a read-only key's transaction allows besides reading (settings, large objects) is never committed.
-  async #finish(id, { manager }, { readOnly }, how) {
+  // What a read-only key's transaction allows besides reading (settings, large objects) is never committed. Where ends of what
+  // is nested more deeply than level were lost, that is rolled back, and with it what was to be committed around it.
+  async #finish(id, { manager }, { readOnly }, how, level = 1) {
+    const depth = () => manager.transactions.get(id)?.depth ?? 0, isLost = depth() > level;
     try {
+      const left = how === "commit" ? 0 : level;
+      while (isLost && depth() > left) await manager.rollbackTransaction(id);
+      if (isLost && how === "commit") throw notEnded();
       await (how === "commit" && !readOnly ? manager.commitTransaction(id) : manager.rollbackTransaction(id));
     } catch (error) {
       throw await explained(error);
@@ -484,9 +496,11 @@ export class Database {
 
   // What has begun to be committed is not broken off, unless it takes as long as no query may.
   async end(id, who, how) {
-    const { turn, running, timer } = this.#find(id, who.key), isNested = turn.manager.transactions.get(id)?.depth > 1;
-    if (running === 0 && !isNested) clearTimeout(timer);
-    await this.#inTime(turn, () => this.#finish(id, turn, who, how));
+    const { id: outer, turn, running, timer } = this.#find(id, who.key), level = levelOf(id);
+    // It was ended before: who was not told that it is committed wants nothing of it, which only the one around it can still undo.
+    if (turn.manager.transactions.get(outer)?.depth < level && how === "commit") throw notFound();
+    if (running === 0 && level === 1) clearTimeout(timer);
+    await this.#inTime(turn, () => this.#finish(outer, turn, who, how, level));
   }
 
   // One that is not, is none.
