@@ -354,20 +354,20 @@ void handover_begin(int fd)
 /* Nothing of it is here but what `describe` says? */
 static bool is_movable(const struct client *client)
 {
-    return client->pool && !client->server && !client->pinned &&
+    return !client->too_large && client->pool && !client->server && !client->pinned &&
            (!client->stream.tls || tls_may_move(client->stream.tls)) && !client->stream.carrier &&
            !client->in && !client->out && !client->trouble && !client->failed && !client->late &&
            !client->subscriptions && !client->awaits_listen && client->skip == 0 &&
            !client->broken && !client->closing && !client->closed && !client->stream.hung_up;
 }
 
-/* Who waits for the end of a pause asks again there: who resumes speaks to the new process. */
-static void end_wait(struct client *client)
+/* Who waits for the end of a pause goes, too, and asks again there. It keeps its place until it has
+ * gone: it may be that it does not. */
+static bool may_go(const struct client *client)
 {
-    if (client->state == CLIENT_WAITING && pool_is_paused(client->pool) && is_movable(client)) {
-        pool_stop_waiting(client);
-        pool_again(client); /* or here, should it not go */
-    }
+    bool waits = client->state == CLIENT_WAITING && pool_is_paused(client->pool);
+    return (client->state == CLIENT_READY || waits) && is_movable(client) &&
+           stream_unread(&client->stream).len <= UNREAD_BYTES_MAX;
 }
 
 /* False: no more for now. */
@@ -384,8 +384,9 @@ static bool give(struct client *client)
     }
     describe(client, &out);
     struct slice all = buffer_slice(&out);
-    int fd = client->stream.source.fd, r = -E2BIG; /* it has so many statements that it stays */
-    if (all.len <= IPC_PAYLOAD_BYTES_MAX)
+    int fd = client->stream.source.fd, r = -E2BIG;
+    client->too_large = all.len > IPC_PAYLOAD_BYTES_MAX; /* it has so many statements */
+    if (!client->too_large)
         r = ipc_send(source.fd, MESSAGE_CLIENT, all.ptr, (uint32_t)all.len, &fd, 1);
     secret_wipe(out.data, out.cap);
     if (r < 0) {
@@ -405,8 +406,7 @@ void handover_give(void)
     for (; link && more; link = next) {
         struct client *client = CONTAINER_OF(link, struct client, link);
         next = list_next(&pool_process.clients, link);
-        end_wait(client);
-        if (client->state == CLIENT_READY && is_movable(client))
+        if (may_go(client))
             more = give(client);
     }
 }

@@ -208,6 +208,23 @@ test("what is paused or disabled stays it, and who waits for the end of a pause 
   await pool.stop();
 });
 
+test("who is too large to go along waits in the old process, no longer than it may", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\nquery_wait_timeout = "2s"\n${database(postgres)}`);
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const [prepared, asks] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  prepared.send(parse("large", `select '${"x".repeat(20000)}'`), sync());
+  await prepared.until("Z");
+  await admin.rows("pause");
+  prepared.send(query("select 1"));
+  asks.send(query(`select '${"x".repeat(20000)}'`));
+  await eventually(async () => assert.equal((await admin.rows("show clients")).filter((row) => row.includes("waiting")).length, 2));
+  const old = await restart(pool);
+  for (const wire of [prepared, asks]) assert.equal(errorOf(await wire.until("Z")).C, "57P03");
+  assert.ok(pids(pool).includes(old));
+  prepared.close();
+  await pool.stop();
+});
+
 test("RESUME for all ends every pause", async () => {
   const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
   const admin = await Wire.login(pool.port, { database: "pgbouncer" });
