@@ -25,8 +25,10 @@ enum { RECORD_PAUSED = 1, RECORD_DISABLED = 2 };
 static const struct wire_error other_version = {
     "57P01", "the pool was restarted as another version, which can not take this session over",
     NULL, "Connect again.", NULL};
-static struct loop_source source = {.fd = -1};
-static bool gives; /* this is the old process */
+/* To the process before this one, which gives clients, and to the one after it, which takes them:
+ * of several restarts in a row whoever is in the middle has both. */
+static struct loop_source older = {.fd = -1}, newer = {.fd = -1};
+static bool gives; /* this is an old process */
 static uint32_t given, taken;
 
 /* ---- what a client is ---- */
@@ -245,13 +247,10 @@ static void take_record(const struct ipc_message *message)
 
 /* ---- both ---- */
 
-static void end(void)
+static void end(struct loop_source *channel)
 {
-    if (source.fd < 0)
-        return;
-    loop_remove(pool_process.loop, &source);
-    (void)close(source.fd);
-    source.fd = -1;
+    loop_remove(pool_process.loop, channel);
+    fd_close(&channel->fd);
 }
 
 static void on_cancel(const struct ipc_message *message)
@@ -268,11 +267,11 @@ static void on_message(struct loop_source *from, uint32_t events)
     static struct ipc_message message;
     int r;
     (void)events;
-    while (source.fd >= 0 && (r = ipc_recv(from->fd, &message)) != -EAGAIN) {
+    while ((r = ipc_recv(from->fd, &message)) != -EAGAIN) {
         if (r <= 0) {
-            if (taken > 0)
+            if (from == &older && taken > 0)
                 log_info("%u clients were taken over", taken);
-            end();
+            end(from);
             return;
         }
         if (message.type == MESSAGE_CLIENT)
@@ -288,23 +287,25 @@ static void on_message(struct loop_source *from, uint32_t events)
     }
 }
 
-static void open_channel(int fd)
+static void open_channel(struct loop_source *channel, int fd)
 {
-    end();
-    if (loop_add(pool_process.loop, &source, fd, EPOLLIN, on_message) < 0)
+    end(channel);
+    if (loop_add(pool_process.loop, channel, fd, EPOLLIN, on_message) < 0) {
         (void)close(fd);
+        channel->fd = -1;
+    }
 }
 
 void handover_take(int fd)
 {
-    open_channel(fd);
+    open_channel(&older, fd);
 }
 
 bool handover_cancel(uint32_t number, uint32_t key)
 {
     const uint32_t numbers[2] = {number, key};
-    return source.fd >= 0 && !gives &&
-           ipc_send(source.fd, MESSAGE_CANCEL, numbers, sizeof(numbers), NULL, 0) >= 0;
+    return older.fd >= 0 &&
+           ipc_send(older.fd, MESSAGE_CANCEL, numbers, sizeof(numbers), NULL, 0) >= 0;
 }
 
 /* ---- the old process ---- */
@@ -323,7 +324,7 @@ static bool give_keys(const struct pool *pool)
     if (known->learned)
         wire_text(&out, known->password);
     struct slice all = buffer_slice(&out);
-    known->told = ipc_send(source.fd, MESSAGE_KEYS, all.ptr, (uint32_t)all.len, NULL, 0) >= 0;
+    known->told = ipc_send(newer.fd, MESSAGE_KEYS, all.ptr, (uint32_t)all.len, NULL, 0) >= 0;
     secret_wipe(out.data, out.cap);
     return known->told;
 }
@@ -336,13 +337,13 @@ static void give_record(const char *database, bool paused, bool disabled)
     wire_u32(&out, (paused ? RECORD_PAUSED : 0) | (disabled ? RECORD_DISABLED : 0));
     wire_text(&out, database);
     struct slice all = buffer_slice(&out);
-    (void)ipc_send(source.fd, MESSAGE_RECORD, all.ptr, (uint32_t)all.len, NULL, 0);
+    (void)ipc_send(newer.fd, MESSAGE_RECORD, all.ptr, (uint32_t)all.len, NULL, 0);
 }
 
 void handover_begin(int fd)
 {
     gives = true;
-    open_channel(fd);
+    open_channel(&newer, fd);
     give_record("", pool_process.paused, false);
     for (const struct record *record = record_first(); record; record = record->next)
         give_record(record->database, record->paused, record->disabled);
@@ -387,7 +388,7 @@ static bool give(struct client *client)
     int fd = client->stream.source.fd, r = -E2BIG;
     client->too_large = all.len > IPC_PAYLOAD_BYTES_MAX; /* it has so many statements */
     if (!client->too_large)
-        r = ipc_send(source.fd, MESSAGE_CLIENT, all.ptr, (uint32_t)all.len, &fd, 1);
+        r = ipc_send(newer.fd, MESSAGE_CLIENT, all.ptr, (uint32_t)all.len, &fd, 1);
     secret_wipe(out.data, out.cap);
     if (r < 0) {
         stream_resume(&client->stream);
@@ -402,7 +403,7 @@ static bool give(struct client *client)
 void handover_give(void)
 {
     struct link *link = list_first(&pool_process.clients), *next;
-    bool more = gives && source.fd >= 0;
+    bool more = newer.fd >= 0;
     for (; link && more; link = next) {
         struct client *client = CONTAINER_OF(link, struct client, link);
         next = list_next(&pool_process.clients, link);
@@ -413,7 +414,7 @@ void handover_give(void)
 
 bool handover_is_over(void)
 {
-    if (!gives || pool_process.clients.count > 0 || worker_any())
+    if (!gives || older.fd >= 0 || pool_process.clients.count > 0 || worker_any())
         return false;
     log_info("%u clients were handed over, and the others have left", given);
     return true;

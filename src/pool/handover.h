@@ -3,7 +3,8 @@
  * old one stops listening and hands its clients over, each when it is between two transactions: its
  * socket with the state of its session. Who can not go along stays until it leaves: TLS (its keys
  * are in this process), pinned sessions, listeners, workers. When nobody is left the old process
- * ends. */
+ * ends. After a further restart while it is there it still has but one neighbour: the process after
+ * it hands on what it takes, and ends after it. */
 #ifndef WEIR_POOL_HANDOVER_H
 #define WEIR_POOL_HANDOVER_H
 
@@ -17,7 +18,7 @@ void handover_begin(int fd);
 void handover_give(void);
 /* Every tick. True: this process has handed over everybody, and ends. */
 bool handover_is_over(void);
-/* A cancel request for a session that is not here: the other process may know it. False: there is
+/* A cancel request for a session that is not here: an older process may know it. False: there is
  * none. */
 bool handover_cancel(uint32_t number, uint32_t key);
 

@@ -21,6 +21,13 @@ async function restart(pool) {
   await eventually(() => assert.ok(pids(pool).some((pid) => !before.includes(pid))));
   return before[0];
 }
+// Who comes now comes to the process of so many restarts: its numbers say so.
+const arrived = (pool, generation) =>
+  eventually(async () => {
+    const wire = await Wire.login(pool.port);
+    wire.close();
+    assert.equal(wire.key.readUInt32BE(0) >>> 20, 1024 + generation);
+  });
 const gone = (pool, pid) => eventually(() => assert.ok(!pids(pool).includes(pid), "the old process is there"));
 
 async function loginWithKey(pool, parameters = {}) {
@@ -222,6 +229,27 @@ test("who is too large to go along waits in the old process, no longer than it m
   for (const wire of [prepared, asks]) assert.equal(errorOf(await wire.until("Z")).C, "57P03");
   assert.ok(pids(pool).includes(old));
   prepared.close();
+  await pool.stop();
+});
+
+test("of two restarts in a row the second reaches who stayed after the first", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\n${database(postgres)}`);
+  const amid = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  for (const wire of amid) await wire.rows("begin");
+  const first = await restart(pool);
+  await arrived(pool, 1);
+  const second = pids(pool).find((pid) => pid !== first);
+  await restart(pool);
+  await arrived(pool, 2);
+  const pid = (await amid[0].rows("select pg_backend_pid()"))[0][0];
+  amid[0].send(query("select pg_sleep(20)"));
+  await eventually(() => assert.equal(postgres.sql(`select count(*) from pg_stat_activity where pid = ${pid} and wait_event = 'PgSleep'`), "1"));
+  await Wire.cancel(pool.port, amid[0].key);
+  assert.equal(errorOf(await amid[0].until("Z")).C, "57014");
+  for (const wire of amid) await wire.rows("rollback");
+  await gone(pool, first);
+  await gone(pool, second);
+  for (const wire of amid) assert.deepEqual(await wire.rows("select 'went along'"), [["went along"]]);
   await pool.stop();
 });
 
