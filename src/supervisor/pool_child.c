@@ -190,7 +190,7 @@ void pool_child_send_plan(void)
             fds[count++] = listener->fd;
     }
     (void)supervisor_tell(&supervisor.pool, CONTROL_PLAN, NULL, 0, fds, count);
-    if (supervisor.pool_paused) /* one that is there anew does not know of it */
+    if (supervisor.pool.plan_number++ == 0 && supervisor.pool_paused) /* it can not know of it */
         (void)supervisor_tell(&supervisor.pool, CONTROL_PAUSE, NULL, 0, NULL, 0);
 }
 
