@@ -9,6 +9,7 @@
 #include "console_set.h"
 #include "console_tables.h"
 #include "control.h"
+#include "handover.h"
 #include "ipc.h"
 #include "pool.h"
 
@@ -285,6 +286,14 @@ static const struct command commands[] = {
     {"SUSPEND", NULL, NULL, NULL, NULL, NO_WORD, suspend, 0},
 };
 
+static const struct command *command_named(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcasecmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
 static bool is_of(const struct pool *pool, const char *database)
 {
     return !database || strcmp(pool->database_name, database) == 0;
@@ -301,8 +310,8 @@ static void act(const struct command *command, const char *database)
             command->on_pool(pool);
 }
 
-/* False: it is refused. */
-static bool obey(const struct command *command, const char *database, struct buffer *out)
+/* False: it is not. */
+static bool is_allowed(const struct command *command, const char *database, struct buffer *out)
 {
     if (database && !config_database(pool_process.config, database)) {
         AUTO_TEXT text = xasprintf("no such database: %s", database);
@@ -313,10 +322,35 @@ static bool obey(const struct command *command, const char *database, struct buf
         refuse(out, shutting_down);
         return false;
     }
+    return true;
+}
+
+/* False: it is refused. */
+static bool obey(const struct command *command, const char *database, struct buffer *out)
+{
+    if (!is_allowed(command, database, out))
+        return false;
     act(command, database);
     if (!database && command->control)
         (void)ipc_send(CONTROL_FD, command->control, NULL, 0, NULL, 0);
+    handover_command(command->name, database);
     return true;
+}
+
+void console_obey(const char *name, const char *database)
+{
+    const struct command *command = command_named(name);
+    AUTO_BUFFER refusal = {0};
+    if (command && !command->run && pool_process.config && is_allowed(command, database, &refusal))
+        act(command, database);
+}
+
+bool console_is_busy(void)
+{
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        if (pool_is_paused(pool) && any_lent(pool))
+            return true;
+    return false;
 }
 
 /* Is there something still that the client's command waits for? */
@@ -328,7 +362,7 @@ static bool goes_on(const struct console *console)
          pool = pool->next)
         if (is_of(pool, console->database) && console->command->waits(pool))
             return true;
-    return false;
+    return console->command->waits == any_lent && handover_is_busy();
 }
 
 /* ---- reading ---- */
@@ -384,14 +418,6 @@ static bool is_one(const char *text)
         if (quote ? *text == quote : *text == '\'' || *text == '"')
             quote = quote ? 0 : *text;
     return !text[strspn(text, after_command)];
-}
-
-static const struct command *command_named(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        if (strcasecmp(commands[i].name, name) == 0)
-            return &commands[i];
-    return NULL;
 }
 
 static void run_command(struct client *client, char *words[WORDS_MAX], int count,

@@ -206,6 +206,7 @@ static void on_tick(struct loop_timer *timer)
         moved_tick();
     }
     count++;
+    handover_tick();
     if ((pool_process.draining && is_drained()) || handover_is_over())
         loop_stop(pool_process.loop, 0);
 }

@@ -253,6 +253,47 @@ test("of two restarts in a row the second reaches who stayed after the first", {
   await pool.stop();
 });
 
+test("what an administrator says holds in the processes of before, too, whichever hears it", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
+  const first = await Wire.login(pool.port, { database: "pgbouncer" });
+  const [stays, amid] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await stays.rows("listen news");
+  await amid.rows("begin");
+  for (const generation of [1, 2]) {
+    await restart(pool);
+    await arrived(pool, generation);
+  }
+  const last = await Wire.login(pool.port, { database: "pgbouncer" });
+  const state = async (admin) => (await admin.rows("show state")).find(([key]) => key === "paused")[1];
+  // From the last to the first: PAUSE waits for the transaction there.
+  last.send(query("pause"));
+  await eventually(async () => assert.equal(await state(first), "yes"));
+  await sleep(500);
+  assert.equal(last.messages.length, 0);
+  await amid.rows("commit");
+  assert.equal(errorOf(await last.until("Z")), undefined);
+  stays.send(query("select 'goes on'"));
+  await last.rows("resume");
+  assert.match((await stays.until("Z")).find(({ type }) => type === "D").body.toString(), /goes on/);
+  // And from the first to the last.
+  await first.rows("pause");
+  assert.equal(await state(last), "yes"); // PAUSE has waited for it
+  await first.rows("resume");
+  await eventually(async () => assert.equal(await state(last), "no"));
+  assert.deepEqual(await amid.rows("select 1"), [["1"]]);
+  await first.rows("disable postgres");
+  await eventually(async () => {
+    const wire = await Wire.open(pool.port);
+    wire.send(startup({ user: "postgres", database: "postgres" }));
+    assert.equal(errorOf(await wire.wait((messages) => messages.some(({ type }) => type === "E" || type === "Z")))?.C, "57P03");
+    wire.close();
+  });
+  await first.rows("enable postgres");
+  await last.rows("kill postgres");
+  assert.equal(errorOf(await stays.until("E")).C, "57P01");
+  await pool.stop();
+});
+
 test("RESUME for all ends every pause", async () => {
   const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
   const admin = await Wire.login(pool.port, { database: "pgbouncer" });
