@@ -520,6 +520,11 @@ void handover_give(void)
     }
 }
 
+bool handover_has_begun(void)
+{
+    return gives;
+}
+
 bool handover_is_over(void)
 {
     if (!gives || older.source.fd >= 0 || pool_process.clients.count > 0 || worker_any())

@@ -20,6 +20,8 @@ void handover_take(int fd);
 void handover_begin(int fd);
 /* Once a turn: whoever may go goes. */
 void handover_give(void);
+/* Is this the old process? */
+bool handover_has_begun(void);
 /* Every tick. */
 void handover_tick(void);
 /* True: this process has handed over everybody, and ends. */

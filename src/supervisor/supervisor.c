@@ -426,7 +426,7 @@ static void stop_pool(const struct ipc_message *message)
     end_pool(order.mode);
 }
 
-static void on_pool_message(const struct ipc_message *message)
+static void on_pool_message(const struct child *child, const struct ipc_message *message)
 {
     on_kill_order(message);
     if (message->type == CONTROL_RELOAD)
@@ -435,7 +435,7 @@ static void on_pool_message(const struct ipc_message *message)
         stop_pool(message);
     else if (message->type == CONTROL_PAUSE || message->type == CONTROL_RESUME)
         supervisor.pool_paused = message->type == CONTROL_PAUSE;
-    if (message->type != CONTROL_PLAN_TAKEN)
+    if (message->type != CONTROL_PLAN_TAKEN || child != &supervisor.pool)
         return;
     supervisor.pool.plan_taken = true;
     pool_child_hand_over();
@@ -461,7 +461,7 @@ static void on_child_ready(struct loop_source *source, uint32_t events)
         else if (child->kind == CHILD_BROKER)
             on_kill_order(&message);
         else if (child->kind == CHILD_POOL)
-            on_pool_message(&message);
+            on_pool_message(child, &message);
         else
             templates_on_nursery_message(&message);
         ipc_close_fds(&message);

@@ -294,6 +294,25 @@ test("what an administrator says holds in the processes of before, too, whicheve
   await pool.stop();
 });
 
+test("a new configuration is for who stayed in an old process, too", { timeout: 60000 * patience }, async () => {
+  const toml = (names) => `auth = "any"\nadmin_users = ["postgres"]\n${names.map((name) => database(postgres, 'database = "postgres"', name)).join("")}`;
+  const pool = await startPool(toml(["postgres", "removed"]));
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const [stays, goes] = [await Wire.login(pool.port), await Wire.login(pool.port, { database: "removed" })];
+  for (const wire of [stays, goes]) await wire.rows("listen news");
+  await restart(pool);
+  await arrived(pool, 1);
+  pool.write(toml(["postgres"]));
+  await admin.rows("reload"); // on the old one's console
+  assert.equal(errorOf(await goes.until("E")).C, "57P01");
+  pool.write("listen = 1\n");
+  assert.equal(errorOf(await admin.query("reload")).C, "F0000");
+  assert.deepEqual(await stays.rows("select 1"), [["1"]]);
+  assert.deepEqual(await (await Wire.login(pool.port)).rows("select 2"), [["2"]]);
+  await stays.rows("notify news");
+  await pool.stop();
+});
+
 test("RESUME for all ends every pause", async () => {
   const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
   const admin = await Wire.login(pool.port, { database: "pgbouncer" });
