@@ -41,7 +41,8 @@ enum control_type {
     /* supervisor → broker, pool */
     CONTROL_ATTACH, /* struct control_instance, fds = channel */
     CONTROL_DETACH, /* struct control_gone */
-    CONTROL_PAUSE,  /* to the pool: lend nothing; no payload, nor that of the next */
+    CONTROL_PAUSE,  /* to the pool: lend nothing; no payload, nor that of the next. From it: its
+                       administrator has said so */
     CONTROL_RESUME,
     CONTROL_TAKE_OVER, /* struct control_take_over, fds[0]: clients will come from it; before the
                           plan */

@@ -9,6 +9,7 @@
 #include "console_set.h"
 #include "console_tables.h"
 #include "control.h"
+#include "handover.h"
 #include "ipc.h"
 #include "pool.h"
 
@@ -27,12 +28,14 @@ struct command {
     const char *name;
     void (*on_pool)(struct pool *pool);
     void (*on_database)(struct record *record);
-    /* Without a database. False: it was refused, and the error is in out. */
-    bool (*on_all)(struct client *client, struct buffer *out);
+    void (*on_all)(void); /* without a database, instead of on_database */
     /* Is there something of this pool that it waits for? */
     bool (*waits)(const struct pool *pool);
     enum { DATABASE_OR_NONE, DATABASE, WORD, NO_WORD } takes;
     bool (*run)(struct client *client, const char *word, struct buffer *out); /* instead of those */
+    /* What tells the supervisor that it was given without a database: whoever starts this process
+     * anew, and gets signals, has to know. 0: nothing. */
+    uint32_t control;
 };
 
 bool console_may_command(const char *user)
@@ -162,24 +165,22 @@ static void enable_database(struct record *record)
     record->disabled = false;
 }
 
-static bool pause_all(struct client *client, struct buffer *out)
+static void pause_all(void)
 {
-    (void)client, (void)out;
     pool_process.paused = true;
-    return true;
 }
 
-static const char shutting_down[] = "pooler is shutting down";
-
-static bool resume_all(struct client *client, struct buffer *out)
+static void resume_all(void)
 {
-    (void)client;
-    if (pool_process.draining) {
-        refuse(out, shutting_down);
-        return false;
-    }
     pool_process.paused = false;
-    return true;
+    for (struct record *record = record_first(); record; record = record->next)
+        resume_database(record);
+}
+
+static void kill_all(void)
+{
+    for (struct record *record = record_first(); record; record = record->next)
+        pause_database(record);
 }
 
 void console_pause_all(bool pause)
@@ -207,6 +208,8 @@ static void kill_pool(struct pool *pool)
     pause_pool(pool);
     server_close_all(&pool->cleaning, closed_by_administrator);
 }
+
+static const char shutting_down[] = "pooler is shutting down";
 
 static bool kill_client(struct client *client, const char *word, struct buffer *out)
 {
@@ -268,45 +271,86 @@ static bool shut_down(struct client *client, const char *word, struct buffer *ou
 }
 
 static const struct command commands[] = {
-    {"PAUSE", pause_pool, pause_database, pause_all, any_lent, DATABASE_OR_NONE, NULL},
-    {"RESUME", pool_serve_later, resume_database, resume_all, NULL, DATABASE_OR_NONE, NULL},
-    {"RECONNECT", let_servers_go, NULL, NULL, NULL, DATABASE_OR_NONE, NULL},
-    {"WAIT_CLOSE", NULL, NULL, NULL, any_tainted, DATABASE_OR_NONE, NULL},
-    {"KILL", kill_pool, pause_database, NULL, NULL, DATABASE_OR_NONE, NULL},
-    {"KILL_CLIENT", NULL, NULL, NULL, NULL, WORD, kill_client},
-    {"DISABLE", NULL, disable_database, NULL, NULL, DATABASE, NULL},
-    {"ENABLE", NULL, enable_database, NULL, NULL, DATABASE, NULL},
-    {"RELOAD", NULL, NULL, NULL, NULL, NO_WORD, reload},
-    {"SHUTDOWN", NULL, NULL, NULL, NULL, DATABASE_OR_NONE, shut_down},
-    {"SUSPEND", NULL, NULL, NULL, NULL, NO_WORD, suspend},
+    {"PAUSE", pause_pool, pause_database, pause_all, any_lent, DATABASE_OR_NONE, NULL,
+     CONTROL_PAUSE},
+    {"RESUME", pool_serve_later, resume_database, resume_all, NULL, DATABASE_OR_NONE, NULL,
+     CONTROL_RESUME},
+    {"RECONNECT", let_servers_go, NULL, NULL, NULL, DATABASE_OR_NONE, NULL, 0},
+    {"WAIT_CLOSE", NULL, NULL, NULL, any_tainted, DATABASE_OR_NONE, NULL, 0},
+    {"KILL", kill_pool, pause_database, kill_all, NULL, DATABASE_OR_NONE, NULL, 0},
+    {"KILL_CLIENT", NULL, NULL, NULL, NULL, WORD, kill_client, 0},
+    {"DISABLE", NULL, disable_database, NULL, NULL, DATABASE, NULL, 0},
+    {"ENABLE", NULL, enable_database, NULL, NULL, DATABASE, NULL, 0},
+    {"RELOAD", NULL, NULL, NULL, NULL, NO_WORD, reload, 0},
+    {"SHUTDOWN", NULL, NULL, NULL, NULL, DATABASE_OR_NONE, shut_down, 0},
+    {"SUSPEND", NULL, NULL, NULL, NULL, NO_WORD, suspend, 0},
 };
+
+static const struct command *command_named(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcasecmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
 
 static bool is_of(const struct pool *pool, const char *database)
 {
     return !database || strcmp(pool->database_name, database) == 0;
 }
 
-/* False: it was refused. */
-static bool act(const struct command *command, struct client *client, const char *database,
-                struct buffer *out)
+static void act(const struct command *command, const char *database)
+{
+    if (database && command->on_database)
+        command->on_database(record_of(database));
+    if (!database && command->on_all)
+        command->on_all();
+    for (struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        if (is_of(pool, database) && command->on_pool)
+            command->on_pool(pool);
+}
+
+/* False: it is not. */
+static bool is_allowed(const struct command *command, const char *database, struct buffer *out)
 {
     if (database && !config_database(pool_process.config, database)) {
         AUTO_TEXT text = xasprintf("no such database: %s", database);
         refuse(out, text);
         return false;
     }
-    if (!database && command->on_all && !command->on_all(client, out))
+    if (!database && command->control == CONTROL_RESUME && pool_process.draining) {
+        refuse(out, shutting_down);
         return false;
-    if (database && command->on_database)
-        command->on_database(record_of(database));
-    for (struct record *record = record_first(); record && !database; record = record->next)
-        if (command->on_database)
-            command->on_database(record);
-    for (struct pool *pool = pool_process.pools; pool; pool = pool->next) {
-        if (is_of(pool, database) && command->on_pool)
-            command->on_pool(pool);
     }
     return true;
+}
+
+/* False: it is refused. */
+static bool obey(const struct command *command, const char *database, struct buffer *out)
+{
+    if (!is_allowed(command, database, out))
+        return false;
+    act(command, database);
+    if (!database && command->control)
+        (void)ipc_send(CONTROL_FD, command->control, NULL, 0, NULL, 0);
+    handover_command(command->name, database);
+    return true;
+}
+
+void console_obey(const char *name, const char *database)
+{
+    const struct command *command = command_named(name);
+    AUTO_BUFFER refusal = {0};
+    if (command && !command->run && pool_process.config && is_allowed(command, database, &refusal))
+        act(command, database);
+}
+
+bool console_is_busy(void)
+{
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        if (pool_is_paused(pool) && any_lent(pool))
+            return true;
+    return false;
 }
 
 /* Is there something still that the client's command waits for? */
@@ -318,7 +362,7 @@ static bool goes_on(const struct console *console)
          pool = pool->next)
         if (is_of(pool, console->database) && console->command->waits(pool))
             return true;
-    return false;
+    return console->command->waits == any_lent && handover_is_busy();
 }
 
 /* ---- reading ---- */
@@ -376,14 +420,6 @@ static bool is_one(const char *text)
     return !text[strspn(text, after_command)];
 }
 
-static const struct command *command_named(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        if (strcasecmp(commands[i].name, name) == 0)
-            return &commands[i];
-    return NULL;
-}
-
 static void run_command(struct client *client, char *words[WORDS_MAX], int count,
                         struct buffer *out)
 {
@@ -407,7 +443,7 @@ static void run_command(struct client *client, char *words[WORDS_MAX], int count
         return;
     }
     console->until_draining = false;
-    if (!(command->run ? command->run(client, word, out) : act(command, client, word, out)))
+    if (!(command->run ? command->run(client, word, out) : obey(command, word, out)))
         return;
     console->command = command;
     console->database = word && !command->run ? xstrdup(word) : NULL;

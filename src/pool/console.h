@@ -20,6 +20,10 @@ void console_open(struct client *client, const char *user, struct slice applicat
 void console_run(struct client *client);
 /* PAUSE and RESUME of everything, as a signal asks. */
 void console_pause_all(bool pause);
+/* What was said on the console of another process (handover.h). */
+void console_obey(const char *name, const char *database);
+/* Are there transactions yet in what is paused? */
+bool console_is_busy(void);
 void console_tick(struct client *client);
 /* It is closed, or was never one of the console's. */
 void console_close(struct client *client);

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "cancel.h"
+#include "console.h"
 #include "credentials.h"
 #include "forward.h"
 #include "ipc.h"
+#include "ipc_queue.h"
 #include "log.h"
 #include "reload.h"
 #include "tls.h"
@@ -19,14 +21,30 @@ enum { UNREAD_BYTES_MAX = 8 * 1024 }; /* that go along with a client */
 /* Another when what `describe` says changes after it and whether there is TLS. (Before 2 that came
  * first: 0 or 1.) */
 enum { CLIENT_FORMAT = 2 };
-enum { MESSAGE_CLIENT = 1, MESSAGE_KEYS, MESSAGE_CANCEL, MESSAGE_RECORD };
+enum {
+    MESSAGE_CLIENT = 1,
+    MESSAGE_KEYS,
+    MESSAGE_CANCEL,
+    MESSAGE_RECORD,
+    MESSAGE_COMMAND,
+    MESSAGE_PROGRESS,
+};
 enum { RECORD_PAUSED = 1, RECORD_DISABLED = 2 };
 
 static const struct wire_error other_version = {
     "57P01", "the pool was restarted as another version, which can not take this session over",
     NULL, "Connect again.", NULL};
-static struct loop_source source = {.fd = -1};
-static bool gives; /* this is the old process */
+/* The process before this one, which gives clients, and the one after it, which takes them: of
+ * several restarts in a row whoever is in the middle has both. */
+static struct neighbour {
+    struct loop_source source; /* its fd -1: there is none */
+    struct ipc_queue unsent;   /* what is not to be lost */
+    uint32_t sent, obeyed;     /* commands to it, and from it */
+    bool answers;              /* says how far it is with them; an older version does not */
+    bool busy;                 /* it, or one behind it, has transactions yet in what is paused */
+    bool told_busy;            /* the same of this one, as it was told last */
+} older = {.source.fd = -1}, newer = {.source.fd = -1};
+static bool gives; /* this is an old process */
 static uint32_t given, taken;
 
 /* ---- what a client is ---- */
@@ -245,13 +263,68 @@ static void take_record(const struct ipc_message *message)
 
 /* ---- both ---- */
 
-static void end(void)
+static void end(struct neighbour *neighbour)
 {
-    if (source.fd < 0)
+    loop_remove(pool_process.loop, &neighbour->source);
+    fd_close(&neighbour->source.fd);
+    ipc_queue_clear(&neighbour->unsent);
+    neighbour->busy = false;
+}
+
+static void tell(struct neighbour *to, uint32_t type, const struct buffer *bytes)
+{
+    struct slice all = buffer_slice(bytes);
+    (void)ipc_queue_send(&to->unsent, to->source.fd, type, all.ptr, (uint32_t)all.len, NULL, 0);
+}
+
+static struct neighbour *behind(const struct neighbour *neighbour)
+{
+    return neighbour == &older ? &newer : &older;
+}
+
+static void tell_progress(struct neighbour *to)
+{
+    AUTO_BUFFER out = {0};
+    if (to->source.fd < 0)
         return;
-    loop_remove(pool_process.loop, &source);
-    (void)close(source.fd);
-    source.fd = -1;
+    to->told_busy = console_is_busy() || behind(to)->busy;
+    wire_u32(&out, to->obeyed);
+    wire_u32(&out, to->told_busy);
+    tell(to, MESSAGE_PROGRESS, &out);
+}
+
+static void take_progress(struct neighbour *from, const struct ipc_message *message)
+{
+    struct slice rest = {message->payload, message->bytes};
+    uint32_t obeyed, busy;
+    if (!wire_take_u32(&rest, &obeyed) || !wire_take_u32(&rest, &busy))
+        return;
+    from->answers = true;
+    if (obeyed == from->sent) /* else it has not read the last one yet */
+        from->busy = busy;
+}
+
+static void pass_on(struct neighbour *to, const char *name, const char *database)
+{
+    AUTO_BUFFER out = {0};
+    if (to->source.fd < 0)
+        return;
+    wire_u32(&out, ++to->sent);
+    wire_text(&out, name);
+    wire_text(&out, database);
+    to->busy = to->answers;
+    tell(to, MESSAGE_COMMAND, &out);
+}
+
+static void take_command(struct neighbour *from, const struct ipc_message *message)
+{
+    struct slice rest = {message->payload, message->bytes}, name, database;
+    if (!wire_take_u32(&rest, &from->obeyed) || !wire_take_text(&rest, &name) ||
+        !wire_take_text(&rest, &database))
+        return;
+    console_obey(name.ptr, database.len > 0 ? database.ptr : NULL);
+    pass_on(behind(from), name.ptr, database.ptr);
+    tell_progress(from);
 }
 
 static void on_cancel(const struct ipc_message *message)
@@ -263,16 +336,17 @@ static void on_cancel(const struct ipc_message *message)
     (void)cancel_for(numbers[0], numbers[1]);
 }
 
-static void on_message(struct loop_source *from, uint32_t events)
+static void on_message(struct loop_source *source, uint32_t events)
 {
     static struct ipc_message message;
+    struct neighbour *from = CONTAINER_OF(source, struct neighbour, source);
     int r;
     (void)events;
-    while (source.fd >= 0 && (r = ipc_recv(from->fd, &message)) != -EAGAIN) {
+    while ((r = ipc_recv(source->fd, &message)) != -EAGAIN) {
         if (r <= 0) {
-            if (taken > 0)
+            if (from == &older && taken > 0)
                 log_info("%u clients were taken over", taken);
-            end();
+            end(from);
             return;
         }
         if (message.type == MESSAGE_CLIENT)
@@ -283,28 +357,62 @@ static void on_message(struct loop_source *from, uint32_t events)
             on_cancel(&message);
         else if (message.type == MESSAGE_RECORD)
             take_record(&message);
+        else if (message.type == MESSAGE_COMMAND)
+            take_command(from, &message);
+        else if (message.type == MESSAGE_PROGRESS)
+            take_progress(from, &message);
         secret_wipe(message.payload, message.bytes);
         ipc_close_fds(&message);
     }
 }
 
-static void open_channel(int fd)
+static void open_channel(struct neighbour *to, int fd)
 {
-    end();
-    if (loop_add(pool_process.loop, &source, fd, EPOLLIN, on_message) < 0)
+    end(to);
+    if (loop_add(pool_process.loop, &to->source, fd, EPOLLIN, on_message) < 0) {
         (void)close(fd);
+        to->source.fd = -1;
+    }
+    tell_progress(to); /* so that it knows that it will be told */
 }
 
 void handover_take(int fd)
 {
-    open_channel(fd);
+    open_channel(&older, fd);
+}
+
+void handover_command(const char *name, const char *database)
+{
+    pass_on(&older, name, database ? database : "");
+    pass_on(&newer, name, database ? database : "");
+}
+
+bool handover_is_busy(void)
+{
+    return older.busy || newer.busy;
+}
+
+/* False: something waits still. */
+static bool flush(struct neighbour *to)
+{
+    if (to->source.fd >= 0)
+        ipc_queue_flush(&to->unsent, to->source.fd);
+    return ipc_queue_is_empty(&to->unsent);
+}
+
+void handover_tick(void)
+{
+    struct neighbour *both[] = {&older, &newer};
+    for (size_t i = 0; i < ARRAY_LEN(both); i++)
+        if (flush(both[i]) && both[i]->told_busy != (console_is_busy() || behind(both[i])->busy))
+            tell_progress(both[i]);
 }
 
 bool handover_cancel(uint32_t number, uint32_t key)
 {
     const uint32_t numbers[2] = {number, key};
-    return source.fd >= 0 && !gives &&
-           ipc_send(source.fd, MESSAGE_CANCEL, numbers, sizeof(numbers), NULL, 0) >= 0;
+    return older.source.fd >= 0 &&
+           ipc_send(older.source.fd, MESSAGE_CANCEL, numbers, sizeof(numbers), NULL, 0) >= 0;
 }
 
 /* ---- the old process ---- */
@@ -323,7 +431,7 @@ static bool give_keys(const struct pool *pool)
     if (known->learned)
         wire_text(&out, known->password);
     struct slice all = buffer_slice(&out);
-    known->told = ipc_send(source.fd, MESSAGE_KEYS, all.ptr, (uint32_t)all.len, NULL, 0) >= 0;
+    known->told = ipc_send(newer.source.fd, MESSAGE_KEYS, all.ptr, (uint32_t)all.len, NULL, 0) >= 0;
     secret_wipe(out.data, out.cap);
     return known->told;
 }
@@ -336,13 +444,14 @@ static void give_record(const char *database, bool paused, bool disabled)
     wire_u32(&out, (paused ? RECORD_PAUSED : 0) | (disabled ? RECORD_DISABLED : 0));
     wire_text(&out, database);
     struct slice all = buffer_slice(&out);
-    (void)ipc_send(source.fd, MESSAGE_RECORD, all.ptr, (uint32_t)all.len, NULL, 0);
+    (void)ipc_send(newer.source.fd, MESSAGE_RECORD, all.ptr, (uint32_t)all.len, NULL, 0);
 }
 
 void handover_begin(int fd)
 {
     gives = true;
-    open_channel(fd);
+    open_channel(&newer, fd);
+    on_message(&newer.source, EPOLLIN); /* what was said there already is newer than what follows */
     give_record("", pool_process.paused, false);
     for (const struct record *record = record_first(); record; record = record->next)
         give_record(record->database, record->paused, record->disabled);
@@ -354,20 +463,20 @@ void handover_begin(int fd)
 /* Nothing of it is here but what `describe` says? */
 static bool is_movable(const struct client *client)
 {
-    return client->pool && !client->server && !client->pinned &&
+    return !client->too_large && client->pool && !client->server && !client->pinned &&
            (!client->stream.tls || tls_may_move(client->stream.tls)) && !client->stream.carrier &&
            !client->in && !client->out && !client->trouble && !client->failed && !client->late &&
            !client->subscriptions && !client->awaits_listen && client->skip == 0 &&
            !client->broken && !client->closing && !client->closed && !client->stream.hung_up;
 }
 
-/* Who waits for the end of a pause asks again there: who resumes speaks to the new process. */
-static void end_wait(struct client *client)
+/* Who waits for the end of a pause goes, too, and asks again there. It keeps its place until it has
+ * gone: it may be that it does not. */
+static bool may_go(const struct client *client)
 {
-    if (client->state == CLIENT_WAITING && pool_is_paused(client->pool) && is_movable(client)) {
-        pool_stop_waiting(client);
-        pool_again(client); /* or here, should it not go */
-    }
+    bool waits = client->state == CLIENT_WAITING && pool_is_paused(client->pool);
+    return (client->state == CLIENT_READY || waits) && is_movable(client) &&
+           stream_unread(&client->stream).len <= UNREAD_BYTES_MAX;
 }
 
 /* False: no more for now. */
@@ -384,9 +493,10 @@ static bool give(struct client *client)
     }
     describe(client, &out);
     struct slice all = buffer_slice(&out);
-    int fd = client->stream.source.fd, r = -E2BIG; /* it has so many statements that it stays */
-    if (all.len <= IPC_PAYLOAD_BYTES_MAX)
-        r = ipc_send(source.fd, MESSAGE_CLIENT, all.ptr, (uint32_t)all.len, &fd, 1);
+    int fd = client->stream.source.fd, r = -E2BIG;
+    client->too_large = all.len > IPC_PAYLOAD_BYTES_MAX; /* it has so many statements */
+    if (!client->too_large)
+        r = ipc_send(newer.source.fd, MESSAGE_CLIENT, all.ptr, (uint32_t)all.len, &fd, 1);
     secret_wipe(out.data, out.cap);
     if (r < 0) {
         stream_resume(&client->stream);
@@ -401,19 +511,23 @@ static bool give(struct client *client)
 void handover_give(void)
 {
     struct link *link = list_first(&pool_process.clients), *next;
-    bool more = gives && source.fd >= 0;
+    bool more = newer.source.fd >= 0 && flush(&newer);
     for (; link && more; link = next) {
         struct client *client = CONTAINER_OF(link, struct client, link);
         next = list_next(&pool_process.clients, link);
-        end_wait(client);
-        if (client->state == CLIENT_READY && is_movable(client))
+        if (may_go(client))
             more = give(client);
     }
 }
 
+bool handover_has_begun(void)
+{
+    return gives;
+}
+
 bool handover_is_over(void)
 {
-    if (!gives || pool_process.clients.count > 0 || worker_any())
+    if (!gives || older.source.fd >= 0 || pool_process.clients.count > 0 || worker_any())
         return false;
     log_info("%u clients were handed over, and the others have left", given);
     return true;

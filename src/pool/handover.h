@@ -3,7 +3,12 @@
  * old one stops listening and hands its clients over, each when it is between two transactions: its
  * socket with the state of its session. Who can not go along stays until it leaves: TLS (its keys
  * are in this process), pinned sessions, listeners, workers. When nobody is left the old process
- * ends. */
+ * ends. After a further restart while it is there it still has but one neighbour: the process after
+ * it hands on what it takes, and ends after it.
+ *
+ * What an administrator says on a console holds in all of them: each passes it on to its other
+ * neighbour, and tells the one from which it came when the transactions in what is paused are over,
+ * here and behind it. */
 #ifndef WEIR_POOL_HANDOVER_H
 #define WEIR_POOL_HANDOVER_H
 
@@ -15,9 +20,17 @@ void handover_take(int fd);
 void handover_begin(int fd);
 /* Once a turn: whoever may go goes. */
 void handover_give(void);
-/* Every tick. True: this process has handed over everybody, and ends. */
+/* Is this the old process? */
+bool handover_has_begun(void);
+/* Every tick. */
+void handover_tick(void);
+/* True: this process has handed over everybody, and ends. */
 bool handover_is_over(void);
-/* A cancel request for a session that is not here: the other process may know it. False: there is
+/* A command of a console, which all processes are to obey; database NULL: for all. */
+void handover_command(const char *name, const char *database);
+/* Has another process transactions yet in what is paused? */
+bool handover_is_busy(void);
+/* A cancel request for a session that is not here: an older process may know it. False: there is
  * none. */
 bool handover_cancel(uint32_t number, uint32_t key);
 

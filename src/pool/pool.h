@@ -107,6 +107,7 @@ struct client {
     bool closing : 1;          /* after what is in `out` */
     bool closed : 1;           /* freed at the end of the turn */
     bool is_stranger : 1;      /* … by `stranger` */
+    bool too_large : 1;        /* to go along to another process (handover.h), whatever it drops */
 };
 
 enum server_state {

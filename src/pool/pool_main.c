@@ -206,6 +206,7 @@ static void on_tick(struct loop_timer *timer)
         moved_tick();
     }
     count++;
+    handover_tick();
     if ((pool_process.draining && is_drained()) || handover_is_over())
         loop_stop(pool_process.loop, 0);
 }
@@ -359,12 +360,13 @@ static void take_plan(struct ipc_message *message)
     pool_process.config = config;
     pool_process.taken_us = pool_now();
     seed_salts(config);
-    for (char **note = config->notes; *note; note++)
+    for (char **note = config->notes; *note && !handover_has_begun(); note++)
         log_warn("%s", *note);
     uring_allow(config->io_uring);
     lookup_forget_all();
     reload_take_config();
-    take_listeners(message);
+    if (!handover_has_begun()) /* else another listens */
+        take_listeners(message);
     (void)ipc_send(CONTROL_FD, CONTROL_PLAN_TAKEN, NULL, 0, NULL, 0);
 }
 

@@ -2,6 +2,7 @@
 #include "reload.h"
 
 #include "credentials.h"
+#include "handover.h"
 #include "listen.h"
 #include "log.h"
 #include "own.h"
@@ -130,7 +131,7 @@ void reload_take_config(void)
         else if (!pool->retired)
             retire(pool);
     }
-    for (size_t i = 0; i < config->databases_count; i++) {
+    for (size_t i = 0; i < config->databases_count && !handover_has_begun(); i++) {
         const struct database_config *database = &config->databases[i];
         if (database->user && strcmp(database->name, "*") != 0)
             (void)lend_pool(database, database->name, database->user); /* its minimum is opened */

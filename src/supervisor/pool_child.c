@@ -190,8 +190,12 @@ void pool_child_send_plan(void)
             fds[count++] = listener->fd;
     }
     (void)supervisor_tell(&supervisor.pool, CONTROL_PLAN, NULL, 0, fds, count);
-    if (supervisor.pool_paused) /* one that is there anew does not know of it */
+    bool first = supervisor.pool.plan_number++ == 0;
+    if (first && supervisor.pool_paused) /* it can not know of it */
         (void)supervisor_tell(&supervisor.pool, CONTROL_PAUSE, NULL, 0, NULL, 0);
+    for (int i = 0; i < OLD_POOLS_MAX && !first; i++) /* a new plan is for their clients, too */
+        if (supervisor.old_pools[i].process.pid)
+            (void)supervisor_tell(&supervisor.old_pools[i], CONTROL_PLAN, NULL, 0, fds, count);
 }
 
 /* ---- restart ---- */

@@ -24,7 +24,7 @@ struct child {
     struct loop_timer restart;
     uint32_t failures; /* in a row */
     uint64_t started_ms;
-    uint32_t plan_number; /* of gateways: of the plan that it was sent last */
+    uint32_t plan_number; /* of gateways and the pool: of the plan that it was sent last */
     bool plan_taken;
 };
 
@@ -52,7 +52,7 @@ struct supervisor {
     struct plan plan;
     bool dev, stopping, loaded_once;
     bool pool_told;   /* to end, when it has done */
-    bool pool_paused; /* by a signal */
+    bool pool_paused; /* all of it, by a signal or on its console */
     struct deployment *deployments;
     uint32_t next_deployment_id, next_template_id, next_instance_id;
     struct child gateways[GATEWAYS_MAX], broker, nursery, pool;

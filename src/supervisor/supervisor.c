@@ -426,14 +426,16 @@ static void stop_pool(const struct ipc_message *message)
     end_pool(order.mode);
 }
 
-static void on_pool_message(const struct ipc_message *message)
+static void on_pool_message(const struct child *child, const struct ipc_message *message)
 {
     on_kill_order(message);
     if (message->type == CONTROL_RELOAD)
         load_begin();
     else if (message->type == CONTROL_STOP)
         stop_pool(message);
-    if (message->type != CONTROL_PLAN_TAKEN)
+    else if (message->type == CONTROL_PAUSE || message->type == CONTROL_RESUME)
+        supervisor.pool_paused = message->type == CONTROL_PAUSE;
+    if (message->type != CONTROL_PLAN_TAKEN || child != &supervisor.pool)
         return;
     supervisor.pool.plan_taken = true;
     pool_child_hand_over();
@@ -459,7 +461,7 @@ static void on_child_ready(struct loop_source *source, uint32_t events)
         else if (child->kind == CHILD_BROKER)
             on_kill_order(&message);
         else if (child->kind == CHILD_POOL)
-            on_pool_message(&message);
+            on_pool_message(child, &message);
         else
             templates_on_nursery_message(&message);
         ipc_close_fds(&message);
@@ -506,6 +508,8 @@ void supervisor_start_child(struct child *child)
         return;
     }
     child->started_ms = loop_now_ms(supervisor.loop);
+    if (child->kind == CHILD_POOL)
+        child->plan_number = 0;
     if (!supervisor.plan.json)
         return;
     if (child->kind == CHILD_GATEWAY) {
@@ -1042,11 +1046,13 @@ static void reap(void)
     }
 }
 
-/* PgBouncer's SIGUSR1 pauses, and SIGUSR2 ends that; ours starts the pool anew. */
+/* PgBouncer's SIGUSR1 pauses, and SIGUSR2 ends that, whoever has paused; ours starts the pool anew.
+ */
 static void on_user_signal(uint32_t number)
 {
-    bool pauses = number == SIGUSR1 && supervisor.options->signals_of_pgbouncer;
-    if (pauses || supervisor.pool_paused) {
+    bool as_pgbouncer = supervisor.options->signals_of_pgbouncer;
+    bool pauses = number == SIGUSR1 && as_pgbouncer;
+    if (pauses || (supervisor.pool_paused && as_pgbouncer)) {
         supervisor.pool_paused = pauses;
         log_info("got SIGUSR%d: %s", pauses ? 1 : 2,
                  pauses ? "all databases are paused until SIGUSR2" : "databases are resumed");

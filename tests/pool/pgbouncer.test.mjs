@@ -7,7 +7,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
-import { Wire, errorOf, freePort, makeCertificate, message, patience, query, scramVerifier, sleep, startPostgres, startup } from "./lib.mjs";
+import { Wire, errorOf, eventually, freePort, makeCertificate, message, patience, query, scramVerifier, sleep, startPostgres, startup } from "./lib.mjs";
 import { Weir, weirPath } from "../e2e/lib.mjs";
 
 let postgres;
@@ -232,6 +232,30 @@ test("signals are PgBouncer's: SIGTERM waits for clients, SIGINT for connections
   await quit.a.rows("begin");
   quit.signal("SIGQUIT");
   await quit.ended();
+});
+
+test("signals and the console have one pause", async () => {
+  const port = await freePort();
+  const { weir } = await start("one-pause", `[databases]\n* = host=127.0.0.1 port=${postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n`);
+  const told = async (which, text) => {
+    const said = weir.output.length;
+    weir.process.kill(which);
+    await weir.waitFor(text, said);
+  };
+  const [admin, wire] = [await Wire.login(port, { database: "pgbouncer" }), await Wire.login(port)];
+  const paused = async () => (await admin.rows("show state")).find(([key]) => key === "paused")[1];
+  await told("SIGUSR1", "all databases are paused");
+  await eventually(async () => assert.equal(await paused(), "yes"));
+  await admin.rows("resume");
+  await admin.rows("reload"); // does not bring it back
+  assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  await admin.rows("pause");
+  await told("SIGUSR2", "databases are resumed");
+  assert.deepEqual(await wire.rows("select 2"), [["2"]]);
+  assert.equal(await paused(), "no");
+  await told("SIGUSR2", "started anew");
+  assert.deepEqual(await wire.rows("select 3"), [["3"]]);
+  await weir.stop("SIGQUIT");
 });
 
 test("mistakes are told with file and line", async () => {

@@ -21,6 +21,13 @@ async function restart(pool) {
   await eventually(() => assert.ok(pids(pool).some((pid) => !before.includes(pid))));
   return before[0];
 }
+// Who comes now comes to the process of so many restarts: its numbers say so.
+const arrived = (pool, generation) =>
+  eventually(async () => {
+    const wire = await Wire.login(pool.port);
+    wire.close();
+    assert.equal(wire.key.readUInt32BE(0) >>> 20, 1024 + generation);
+  });
 const gone = (pool, pid) => eventually(() => assert.ok(!pids(pool).includes(pid), "the old process is there"));
 
 async function loginWithKey(pool, parameters = {}) {
@@ -205,6 +212,104 @@ test("what is paused or disabled stays it, and who waits for the end of a pause 
   await next.rows("resume one");
   assert.equal(errorOf(await waits.until("Z")), undefined);
   assert.match((await encrypted.until("Z")).find(({ type }) => type === "D").body.toString(), /nobody else/);
+  await pool.stop();
+});
+
+test("who is too large to go along waits in the old process, no longer than it may", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\nquery_wait_timeout = "2s"\n${database(postgres)}`);
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const [prepared, asks] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  prepared.send(parse("large", `select '${"x".repeat(20000)}'`), sync());
+  await prepared.until("Z");
+  await admin.rows("pause");
+  prepared.send(query("select 1"));
+  asks.send(query(`select '${"x".repeat(20000)}'`));
+  await eventually(async () => assert.equal((await admin.rows("show clients")).filter((row) => row.includes("waiting")).length, 2));
+  const old = await restart(pool);
+  for (const wire of [prepared, asks]) assert.equal(errorOf(await wire.until("Z")).C, "57P03");
+  assert.ok(pids(pool).includes(old));
+  prepared.close();
+  await pool.stop();
+});
+
+test("of two restarts in a row the second reaches who stayed after the first", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\n${database(postgres)}`);
+  const amid = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  for (const wire of amid) await wire.rows("begin");
+  const first = await restart(pool);
+  await arrived(pool, 1);
+  const second = pids(pool).find((pid) => pid !== first);
+  await restart(pool);
+  await arrived(pool, 2);
+  const pid = (await amid[0].rows("select pg_backend_pid()"))[0][0];
+  amid[0].send(query("select pg_sleep(20)"));
+  await eventually(() => assert.equal(postgres.sql(`select count(*) from pg_stat_activity where pid = ${pid} and wait_event = 'PgSleep'`), "1"));
+  await Wire.cancel(pool.port, amid[0].key);
+  assert.equal(errorOf(await amid[0].until("Z")).C, "57014");
+  for (const wire of amid) await wire.rows("rollback");
+  await gone(pool, first);
+  await gone(pool, second);
+  for (const wire of amid) assert.deepEqual(await wire.rows("select 'went along'"), [["went along"]]);
+  await pool.stop();
+});
+
+test("what an administrator says holds in the processes of before, too, whichever hears it", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
+  const first = await Wire.login(pool.port, { database: "pgbouncer" });
+  const [stays, amid] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await stays.rows("listen news");
+  await amid.rows("begin");
+  for (const generation of [1, 2]) {
+    await restart(pool);
+    await arrived(pool, generation);
+  }
+  const last = await Wire.login(pool.port, { database: "pgbouncer" });
+  const state = async (admin) => (await admin.rows("show state")).find(([key]) => key === "paused")[1];
+  // From the last to the first: PAUSE waits for the transaction there.
+  last.send(query("pause"));
+  await eventually(async () => assert.equal(await state(first), "yes"));
+  await sleep(500);
+  assert.equal(last.messages.length, 0);
+  await amid.rows("commit");
+  assert.equal(errorOf(await last.until("Z")), undefined);
+  stays.send(query("select 'goes on'"));
+  await last.rows("resume");
+  assert.match((await stays.until("Z")).find(({ type }) => type === "D").body.toString(), /goes on/);
+  // And from the first to the last.
+  await first.rows("pause");
+  assert.equal(await state(last), "yes"); // PAUSE has waited for it
+  await first.rows("resume");
+  await eventually(async () => assert.equal(await state(last), "no"));
+  assert.deepEqual(await amid.rows("select 1"), [["1"]]);
+  await first.rows("disable postgres");
+  await eventually(async () => {
+    const wire = await Wire.open(pool.port);
+    wire.send(startup({ user: "postgres", database: "postgres" }));
+    assert.equal(errorOf(await wire.wait((messages) => messages.some(({ type }) => type === "E" || type === "Z")))?.C, "57P03");
+    wire.close();
+  });
+  await first.rows("enable postgres");
+  await last.rows("kill postgres");
+  assert.equal(errorOf(await stays.until("E")).C, "57P01");
+  await pool.stop();
+});
+
+test("a new configuration is for who stayed in an old process, too", { timeout: 60000 * patience }, async () => {
+  const toml = (names) => `auth = "any"\nadmin_users = ["postgres"]\n${names.map((name) => database(postgres, 'database = "postgres"', name)).join("")}`;
+  const pool = await startPool(toml(["postgres", "removed"]));
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const [stays, goes] = [await Wire.login(pool.port), await Wire.login(pool.port, { database: "removed" })];
+  for (const wire of [stays, goes]) await wire.rows("listen news");
+  await restart(pool);
+  await arrived(pool, 1);
+  pool.write(toml(["postgres"]));
+  await admin.rows("reload"); // on the old one's console
+  assert.equal(errorOf(await goes.until("E")).C, "57P01");
+  pool.write("listen = 1\n");
+  assert.equal(errorOf(await admin.query("reload")).C, "F0000");
+  assert.deepEqual(await stays.rows("select 1"), [["1"]]);
+  assert.deepEqual(await (await Wire.login(pool.port)).rows("select 2"), [["2"]]);
+  await stays.rows("notify news");
   await pool.stop();
 });
 
