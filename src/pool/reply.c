@@ -13,7 +13,7 @@
 #include "pool.h"
 #include "traits.h"
 
-enum { DOUBT_MS = 100 };
+enum { DOUBTS_MS = 1000, DOUBTS_MAX = 10 }; /* of a statement in that time */
 enum { NOTE_BYTES_MAX = 64 * 1024 }; /* of messages that are looked into; longer ones only pass */
 
 struct reply {
@@ -187,11 +187,15 @@ static void doubt(const struct reply *reply, const struct expected *head)
                 head->kind == EXPECT_OWN_DESCRIBE;
     bool of_types = slice_starts_with(code, SLICE("42")) && !slice_equal(code, SLICE("42501"));
     struct statement *statement = head->unnamed ? NULL : head->statement;
-    if (!statement || !(bound || (uses && of_types)) ||
-        !pool_passed(statement->doubted_us, DOUBT_MS))
-        return; /* who sends bad values again and again is not to slow others down */
-    statement->doubts++;
-    statement->doubted_us = pool_now();
+    if (!statement || !(bound || (uses && of_types)))
+        return;
+    if (pool_passed(statement->doubted_us, DOUBTS_MS)) {
+        statement->doubted_us = pool_now();
+        statement->doubts_lately = 0;
+    }
+    /* Who sends bad values again and again is not to slow others down. */
+    if (statement->doubts_lately++ < DOUBTS_MAX)
+        statement->doubts++;
 }
 
 /* Nothing of this is for the client: after the server is ready, everything is asked again. */

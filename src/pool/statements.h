@@ -32,7 +32,8 @@ struct statement {
     uint32_t references;
     uint32_t id;         /* unique in its table */
     uint32_t doubts;     /* counts errors that may be of what was prepared, and not of the text */
-    uint64_t doubted_us; /* when the last one was */
+    uint64_t doubted_us; /* when the first one of those that were lately was */
+    uint32_t doubts_lately;
     uint32_t traits;
     enum approval approval;
     uint64_t approval_generation; /* of the pool, when it was asked */
