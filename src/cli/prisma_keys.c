@@ -107,7 +107,8 @@ json_t *prisma_keys_listed(const char *state_dir)
 {
     struct error err = {""}; /* told by who loads all of it */
     json_t *file = prisma_keys_read(state_dir, &err);
-    json_t *keys = json_incref(json_object_get(file, "keys"));
+    bool is_there = json_object_get(file, "secret"); /* else a directory is away for a moment */
+    json_t *keys = is_there ? json_incref(json_object_get(file, "keys")) : NULL;
     json_decref(file);
     return keys;
 }

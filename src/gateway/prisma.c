@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "prisma.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -14,6 +15,7 @@
 #include "log.h"
 
 enum { KEY_BYTES_MAX = 2048, SECRET_BYTES = 32, MAC_BYTES = 32, SECRET_DIGITS = 43 };
+enum { OWED_MAX_S = 10 }; /* of a key's rate */
 #define NOT_COUNTED UINT32_MAX
 
 struct prisma_key {
@@ -104,6 +106,8 @@ static bool takes_token(struct prisma_key *key, bool needed)
     key->tokens -= (double)(all - key->admitted);
     if (key->tokens > most)
         key->tokens = most;
+    if (key->tokens < -OWED_MAX_S * most)
+        key->tokens = -OWED_MAX_S * most;
     key->filled_us = now_us;
     key->admitted = all;
     if (key->tokens < 1 && !needed)
@@ -133,34 +137,62 @@ static struct slice next_segment(struct slice *rest)
     return segment;
 }
 
-/* The deployment at the end of a transaction's id, in /transaction/ID.NUMBER/… or
- * /itx/HASH/ID.NUMBER/…; NULL: it is none of that database. */
-static struct deployment *deployment_of_transaction(struct slice path, const char *database)
+/* Has it nothing in it that a URL takes for something else? */
+static bool is_plain(struct slice segment)
+{
+    for (size_t i = 0; i < segment.len; i++)
+        if (!isalnum((unsigned char)segment.ptr[i]) && !memchr("-~.", segment.ptr[i], 3))
+            return false;
+    return segment.len > 0 && !slice_equal(segment, SLICE(".")) &&
+           !slice_equal(segment, SLICE(".."));
+}
+
+/* A request of a transaction, /transaction/ID.NUMBER/ACTION or /itx/HASH/ID.NUMBER/ACTION, and
+ * nothing else, however the worker reads it: the number, of the deployment that has it, and the
+ * action. */
+static bool is_of_transaction(struct slice path, uint32_t *ret_number, struct slice *ret_action)
 {
     struct slice first = next_segment(&path), id = next_segment(&path);
-    if (slice_equal(first, SLICE("itx")))
+    bool hashed = slice_equal(first, SLICE("itx"));
+    if (hashed ? !is_plain(id) : !slice_equal(first, SLICE("transaction")))
+        return false;
+    if (hashed)
         id = next_segment(&path);
-    else if (!slice_equal(first, SLICE("transaction")))
+    *ret_action = next_segment(&path);
+    const char *dot = is_plain(id) ? memrchr(id.ptr, '.', id.len) : NULL, *end = id.ptr + id.len;
+    *ret_number = 0;
+    if (!dot || dot + 1 == end || path.len > 0)
+        return false;
+    while (++dot < end && *dot >= '0' && *dot <= '9')
+        *ret_number = *ret_number * 10 + (uint32_t)(*dot - '0');
+    return dot == end;
+}
+
+static struct deployment *deployment_of_transaction(struct slice path, const char *database)
+{
+    uint32_t number;
+    struct slice action;
+    if (!is_of_transaction(path, &number, &action))
         return NULL;
-    const char *dot = id.len > 0 ? memrchr(id.ptr, '.', id.len) : NULL;
-    uint32_t number = 0;
-    for (const char *c = dot; dot && ++c < id.ptr + id.len && *c >= '0' && *c <= '9';)
-        number = number * 10 + (uint32_t)(*c - '0');
     struct deployment *deployment = deployment_by_id(number);
     bool is = deployment && deployment->instances && deployment->prisma &&
               strcmp(deployment->prisma, database) == 0;
     return is ? deployment : NULL;
 }
 
-static bool ends_with(struct slice path, struct slice end)
-{
-    return path.len >= end.len && memcmp(path.ptr + path.len - end.len, end.ptr, end.len) == 0;
-}
-
 /* Of a transaction, which has something that others wait for. */
 static bool is_end(struct slice path)
 {
-    return ends_with(path, SLICE("/commit")) || ends_with(path, SLICE("/rollback"));
+    uint32_t number;
+    struct slice action;
+    return is_of_transaction(path, &number, &action) &&
+           (slice_equal(action, SLICE("commit")) || slice_equal(action, SLICE("rollback")));
+}
+
+static bool is_start(struct slice path)
+{
+    struct slice end = SLICE("/transaction/start");
+    return path.len >= end.len && memcmp(path.ptr + path.len - end.len, end.ptr, end.len) == 0;
 }
 
 static bool is_invalidation(const struct http1_request *parsed)
@@ -194,13 +226,13 @@ enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t bod
             key->count->shed++;
         return PRISMA_THROTTLED;
     }
-    struct deployment *holder = deployment_of_transaction(parsed->path, key->database);
+    struct deployment *holder = deployment_of_transaction(path, key->database);
     *ret_claim = (struct prisma_claim){
         .key_id = key->id,
         .read_only = key->read_only,
         .transactions_max = key->transactions_max,
         .count = key->count,
-        .begins = ends_with(path, SLICE("/transaction/start")),
+        .begins = !holder && is_start(path),
         .deployment = holder ? holder : deployment_of(key->database),
     };
     if (!ret_claim->deployment)
@@ -297,7 +329,7 @@ void prisma_close_all(struct instance *instance)
 
 /* is_panic, message, error_code: the clients of 5 and 6; code, error: 7. */
 #define BODY(code, text)                                                                           \
-    "{\"is_panic\":false,\"message\":\"" text "\",\"error_code\":\"" code "\",\"code\":\"" code          \
+    "{\"is_panic\":false,\"message\":\"" text "\",\"error_code\":\"" code "\",\"code\":\"" code    \
     "\",\"error\":\"" text "\"}"
 #define REFUSAL(status, code, text)                                                                \
     {                                                                                              \
@@ -353,7 +385,8 @@ struct slice prisma_failure(enum failure failure)
         [FAILURE_TIMEOUT] = BODY("P6004", "The endpoint did not answer within its time limit."),
         [FAILURE_BUSY] = BODY("P5011", "Too many requests wait for this database's endpoint."),
         [FAILURE_UNAVAILABLE] = BODY("P6000", "The server stops."),
-        [FAILURE_BUILD] = BODY("P6008", "The endpoint can not be built: the server's log tells why."),
+        [FAILURE_BUILD] =
+            BODY("P6008", "The endpoint can not be built: the server's log tells why."),
         [FAILURE_START] = BODY("P6008", "The endpoint does not start: the server's log tells why."),
     };
     return slice_of(bodies[failure]);

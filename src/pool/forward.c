@@ -248,8 +248,8 @@ static void send_params(struct client *client, struct batch *batch, struct param
     struct buffer *out = batch_compose(batch);
     size_t begun = wire_begin(out, 'Q');
     struct server *server = client->server;
-    const struct params *base = server_begins_with_query(server) ? NULL : server->base_params;
-    params_append_sql(from, to, base, out);
+    const struct params_base base = {server->base_params, client->given, client->keeps_reported};
+    params_append_sql(from, to, server_begins_with_query(server) ? NULL : &base, out);
     buffer_append(out, "", 1);
     wire_end(out, begun);
     expect_push(

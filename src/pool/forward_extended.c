@@ -58,7 +58,7 @@ void forward_prepare(const struct message *message, struct statement *statement,
     make_room(message);
     statement_server_name(statement, name);
     statement_append_parse(statement, name, batch_compose(message->batch));
-    prepared_add(&message->server->prepared, statement, message->client->pool->generation);
+    prepared_add(&message->server->prepared, statement, message->client->pool->generation, false);
     entry.statement = statement_hold(statement);
     expect_push(&message->server->expect, entry);
     message->client->pool->counters->statements_parsed++;

@@ -422,7 +422,8 @@ static bool give_keys(const struct pool *pool)
 {
     AUTO_BUFFER out = {0};
     struct credentials *known = pool->credentials;
-    if (known->told || (!known->learned && (known->password || !known->keys.has_client_key)))
+    if (pool->retired || known->told ||
+        (!known->learned && (known->password || !known->keys.has_client_key)))
         return true;
     (void)buffer_reserve(&out, IPC_PAYLOAD_BYTES_MAX); /* what is secret is not moved */
     wire_text(&out, pool->database_name);
@@ -431,7 +432,8 @@ static bool give_keys(const struct pool *pool)
     if (known->learned)
         wire_text(&out, known->password);
     struct slice all = buffer_slice(&out);
-    known->told = ipc_send(newer.source.fd, MESSAGE_KEYS, all.ptr, (uint32_t)all.len, NULL, 0) >= 0;
+    known->told = all.len > IPC_PAYLOAD_BYTES_MAX || /* a password that long is proved again */
+                  ipc_send(newer.source.fd, MESSAGE_KEYS, all.ptr, (uint32_t)all.len, NULL, 0) >= 0;
     secret_wipe(out.data, out.cap);
     return known->told;
 }
@@ -439,7 +441,7 @@ static bool give_keys(const struct pool *pool)
 static void give_record(const char *database, bool paused, bool disabled)
 {
     AUTO_BUFFER out = {0};
-    if (!paused && !disabled)
+    if (*database && !paused && !disabled)
         return;
     wire_u32(&out, (paused ? RECORD_PAUSED : 0) | (disabled ? RECORD_DISABLED : 0));
     wire_text(&out, database);
@@ -456,8 +458,7 @@ void handover_begin(int fd)
     for (const struct record *record = record_first(); record; record = record->next)
         give_record(record->database, record->paused, record->disabled);
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
-        if (!pool->retired)
-            (void)give_keys(pool); /* or with its first client */
+        (void)give_keys(pool); /* or with its first client */
 }
 
 /* Nothing of it is here but what `describe` says? */

@@ -5,6 +5,7 @@
 
 #include "cache.h"
 #include "credentials.h"
+#include "handover.h"
 #include "listen.h"
 #include "log.h"
 #include "pool.h"
@@ -719,7 +720,7 @@ static void fit_size(struct pool *pool)
     struct link *link = list_last(&pool->idle);
     bool unwanted = pool->retired && (!pool->replication || pool->clients == 0);
     uint32_t total = servers_of(pool);
-    uint32_t least = pool->retired ? 0 : (uint32_t)pool->limits.size_min;
+    uint32_t least = pool->retired || handover_has_begun() ? 0 : (uint32_t)pool->limits.size_min;
     if (link && total > least && (idle_ms > 0 || unwanted)) {
         struct server *server = CONTAINER_OF(link, struct server, link);
         if (unwanted || pool_now() - server->used_us > (uint64_t)idle_ms * 1000)

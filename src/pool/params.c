@@ -418,16 +418,20 @@ bool params_are_alike(const struct params *a, const struct params *b)
 
 /* Is it another there, and none that RESET leads to? */
 static bool is_to_reset(const struct param *param, const struct params *to,
-                        const struct params *base)
+                        const struct params_base *base)
 {
     struct slice wanted = params_get(to, param->name);
     if (is_of_server(param->name) || slice_equal(wanted, slice_of(param->value)))
         return false;
-    return !wanted.ptr || (base && slice_equal(wanted, params_get(base, param->name)));
+    if (!wanted.ptr || !base)
+        return !wanted.ptr;
+    bool own = params_get(base->given, param->name).ptr ||
+               (base->keeps_reported && traits_is_reported(slice_of(param->name)));
+    return !own && slice_equal(wanted, params_get(base->params, param->name));
 }
 
 void params_append_sql(const struct params *from, const struct params *to,
-                       const struct params *base, struct buffer *sql)
+                       const struct params_base *base, struct buffer *sql)
 {
     bool found, any = false;
     for (size_t i = 0; i < from->count; i++) {

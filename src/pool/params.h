@@ -65,11 +65,18 @@ void params_at(const struct params *params, size_t i, struct slice *ret_name,
 /* Are they the same, but for what changes no more than the form of values, and reported as such? */
 bool params_are_alike(const struct params *a, const struct params *b);
 
+/* What RESET leads to, as far as is known: it may be another by now. */
+struct params_base {
+    const struct params *params;
+    const struct params *given; /* by the session, which are its own */
+    bool keeps_reported;        /* it may have set some of traits_is_reported() to what they were */
+};
+
 /* Appends SQL that makes a session with the set `from` one with the set `to`. What is there as
- * RESET leaves it (`base`; NULL: not known) is reset, so that it goes on to follow the server's
- * own. */
+ * `base` has it (NULL: not known), and not the session's own, is reset, so that it goes on to
+ * follow the server's. */
 void params_append_sql(const struct params *from, const struct params *to,
-                       const struct params *base, struct buffer *sql);
+                       const struct params_base *base, struct buffer *sql);
 /* A text as a literal that means the same whatever standard_conforming_strings says. */
 void params_append_literal(struct buffer *sql, const char *text);
 

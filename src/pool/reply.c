@@ -121,7 +121,7 @@ static void undo(struct server *server, struct expected *entry)
     else if ((entry->kind == EXPECT_PARSE || entry->kind == EXPECT_OWN_PARSE) && entry->statement)
         prepared_remove(prepared, entry->statement);
     else if (entry->kind == EXPECT_OWN_CLOSE && !prepared_use(prepared, entry->statement))
-        prepared_add(prepared, entry->statement, 0);
+        prepared_add(prepared, entry->statement, 0, true);
     if (entry->kind == EXPECT_OWN_DESCRIBE)
         server->verifies = false;
     if (entry->name && server->client)
@@ -360,7 +360,9 @@ static void on_parameter(struct reply *reply)
     if (params_are_too_many(server->params))
         reply->sound = false;
     struct client *client = server->client;
-    if ((!client || slice_equal(name, SLICE("in_hot_standby"))) &&
+    bool others =
+        !client && server->pool->mode != POOL_SESSION; /* there each one ends with a reset */
+    if ((others || slice_equal(name, SLICE("in_hot_standby"))) &&
         !slice_equal(params_get(server->base_params, name.ptr), value))
         server->dirty = true; /* another base, which the reset tells */
     if (!client)

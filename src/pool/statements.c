@@ -358,14 +358,15 @@ uint64_t *prepared_result(const struct prepared *prepared, const struct statemen
     return entry ? &entry->result : NULL;
 }
 
-void prepared_add(struct prepared *prepared, struct statement *statement, uint64_t generation)
+void prepared_add(struct prepared *prepared, struct statement *statement, uint64_t generation,
+                  bool doubted)
 {
     struct prepared_entry **place = prepared_place(prepared, statement->id);
     assert(!*place);
     *place = xcalloc(1, sizeof(**place));
     (*place)->statement = statement_hold(statement);
     (*place)->generation = generation;
-    (*place)->doubts = statement->doubts;
+    (*place)->doubts = statement->doubts - doubted;
     prepared->bytes += statement->body_bytes;
     list_push_front(&prepared->recent, &(*place)->recent);
 }

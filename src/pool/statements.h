@@ -109,7 +109,8 @@ bool prepared_since(const struct prepared *prepared, const struct statement *sta
                     uint64_t generation);
 /* What it takes and returns on this server; 0: not known. Borrowed; NULL: it is not there. */
 uint64_t *prepared_result(const struct prepared *prepared, const struct statement *statement);
-void prepared_add(struct prepared *prepared, struct statement *statement, uint64_t generation);
+void prepared_add(struct prepared *prepared, struct statement *statement, uint64_t generation,
+                  bool doubted);
 void prepared_remove(struct prepared *prepared, const struct statement *statement);
 void prepared_clear(struct prepared *prepared);
 uint32_t prepared_count(const struct prepared *prepared);

@@ -499,6 +499,7 @@ void supervisor_start_child(struct child *child)
     AUTO_TEXT cpu = xasprintf("%d", numbered ? supervisor_cpu(child->number) : -1);
     const char *const command[] = {names[child->kind], numbered ? number : NULL, cpu, NULL};
     struct error err = {""};
+    loop_timer_stop(supervisor.loop, &child->restart); /* a new plan may come before it */
     int r = process_start(&child->process, command, &err);
     if (r == 0)
         r = supervisor_watch_child(child);

@@ -664,6 +664,33 @@ for (const [kind, use] of [["in turn", 1], ["at once", 3]])
     await pool.stop();
   });
 
+test("what a session has given or set is its own, whatever the server has for all by now", async () => {
+  const pool = await open("pool_size = 1");
+  const reload = async (name, value) => {
+    postgres.sql(`alter system set ${name} = ${value}`);
+    postgres.sql("select pg_reload_conf()");
+    if (value !== "default") await eventually(() => assert.equal(postgres.sql(`show ${name}`), value.replaceAll("'", "")));
+  };
+  const [plain, given, set] = [await Wire.login(pool.port), await Wire.login(pool.port, { TimeZone: "UTC", options: "-c default_transaction_read_only=on" }), await Wire.login(pool.port)];
+  const has = (wire) => wire.rows("select current_setting('timezone'), current_setting('default_transaction_read_only')");
+  await set.rows("set timezone = 'Asia/Tokyo'");
+  try {
+    await reload("timezone", "'UTC'");
+    await eventually(async () => assert.equal((await has(plain))[0][0], "UTC"));
+    await set.rows("set timezone = 'UTC'");
+    await reload("timezone", "'Europe/Berlin'");
+    for (let i = 0; i < 3; i++) {
+      await has(plain);
+      assert.deepEqual(await has(given), [["UTC", "on"]]);
+      await has(plain);
+      assert.equal((await has(set))[0][0], "UTC");
+    }
+  } finally {
+    await reload("timezone", "default");
+  }
+  await pool.stop();
+});
+
 test("a plan that a change of its table makes stale is replaced before the client hears of it", async () => {
   const pool = await open("pool_size = 1");
   const [a, b] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);

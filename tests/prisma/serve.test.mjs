@@ -154,9 +154,10 @@ test("a key's own limits, and what it is counted under", { timeout: 60000 * pati
   assert.equal((await ask(free, "select 1 as x")).status, 200);
   await until(async () => (await ask(slow, "select 1 as x")).status === 200);
   // It ends what it has begun, however many requests there were; that counts as others do.
-  const ends = await Promise.all(Array.from({ length: 20 }, (_, i) => call(slow, i % 2 ? "/transaction/none/commit" : "/itx/x/none/rollback?x")));
+  const ends = await Promise.all(Array.from({ length: 20 }, (_, i) => call(slow, i % 2 ? "/transaction/none.1/commit" : "/itx/x/none.1/rollback?x")));
   assert.ok(ends.every(({ text }) => text.includes("P2028")), ends.map(({ text }) => text).join("\n"));
-  assert.equal((await ask(slow, "select 1 as x")).status, 429);
+  for (const path of ["/query", "/query/commit", "/transaction/start/commit", "/transaction/none.1/query", "/transaction/none.1/../start/commit", "/transaction/%2e%2e/commit", "/itx/../transaction/start/commit"])
+    assert.equal((await call(slow, path)).status, 429, path);
   // One transaction at once: the next waits for its turn, as long as it says.
   const first = await start(few, { timeout: 3000 });
   const late = await start(few, { timeout: 3000, maxWait: 300 });
