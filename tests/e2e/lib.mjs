@@ -121,6 +121,9 @@ export async function withWorker(files, body, ...args) {
     const server = await dev(made.dir, ...args);
     try {
       await body({ ...server, project: made });
+    } catch (error) {
+      console.error(server.weir.output); // what it said meanwhile
+      throw error;
     } finally {
       await server.stop();
     }
