@@ -237,7 +237,8 @@ test("the URL in [vars]; its port is the default one", { timeout: 60000 * patien
 const tight = (more) => toml(`port = ${ports.prisma}\ncertificate_file = "server.crt"\nkey_file = "server.key"\ntransaction_timeout = "10s"\n${more}`);
 const reload = (text) => {
   writeFileSync(config(), text);
-  assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);
+  const { status, stderr } = spawnSync(weirPath, ["reload", "--config", config()], { encoding: "utf8" });
+  assert.equal(status, 0, stderr);
 };
 
 test("an instance with an open transaction does not end, whatever idle_timeout says", { timeout: 60000 * patience }, async () => {
