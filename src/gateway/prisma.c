@@ -168,25 +168,12 @@ static bool is_of_transaction(struct slice path, uint32_t *ret_number, struct sl
     return dot == end;
 }
 
-static struct deployment *deployment_of_transaction(struct slice path, const char *database)
+static struct deployment *deployment_numbered(uint32_t number, const char *database)
 {
-    uint32_t number;
-    struct slice action;
-    if (!is_of_transaction(path, &number, &action))
-        return NULL;
     struct deployment *deployment = deployment_by_id(number);
     bool is = deployment && deployment->instances && deployment->prisma &&
               strcmp(deployment->prisma, database) == 0;
     return is ? deployment : NULL;
-}
-
-/* Of a transaction, which has something that others wait for. */
-static bool is_end(struct slice path)
-{
-    uint32_t number;
-    struct slice action;
-    return is_of_transaction(path, &number, &action) &&
-           (slice_equal(action, SLICE("commit")) || slice_equal(action, SLICE("rollback")));
 }
 
 static bool is_start(struct slice path)
@@ -220,13 +207,18 @@ enum prisma_refusal prisma_admit(const struct http1_request *parsed, int64_t bod
         return PRISMA_REVOKED;
     if (key->expires && (int64_t)(clock_wall_us() / 1000000) >= key->expires)
         return PRISMA_EXPIRED;
-    struct slice path = slice_until(parsed->path, '?');
-    if (!takes_token(key, is_end(path))) {
+    struct slice path = slice_until(parsed->path, '?'), action;
+    uint32_t number;
+    bool within = is_of_transaction(path, &number, &action);
+    /* Its end sets free what others wait for. */
+    bool ends =
+        within && (slice_equal(action, SLICE("commit")) || slice_equal(action, SLICE("rollback")));
+    if (!takes_token(key, ends)) {
         if (key->count)
             key->count->shed++;
         return PRISMA_THROTTLED;
     }
-    struct deployment *holder = deployment_of_transaction(path, key->database);
+    struct deployment *holder = within ? deployment_numbered(number, key->database) : NULL;
     *ret_claim = (struct prisma_claim){
         .key_id = key->id,
         .read_only = key->read_only,
