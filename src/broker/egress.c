@@ -31,6 +31,7 @@ struct egress {
     size_t allowed_count;
     struct own *own;
     size_t own_count;
+    bool closed;
 };
 
 static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -233,6 +234,16 @@ int egress_refuse_own(struct egress *egress, const char *address, uint16_t port)
     return 0;
 }
 
+void egress_close(struct egress *egress)
+{
+    egress->closed = true;
+}
+
+bool egress_is_closed(const struct egress *egress)
+{
+    return egress->closed;
+}
+
 /* ---- the verdict ---- */
 
 static bool in_network(const struct address *address, const struct allowed *allowed)
@@ -272,7 +283,7 @@ enum egress_verdict egress_check(const struct egress *egress, struct slice host,
 {
     struct address address;
     uint16_t port;
-    if (!take_address(from, &address, &port))
+    if (egress->closed || !take_address(from, &address, &port))
         return EGRESS_RESERVED;
     if (is_own(egress, &address, port) && !is_allowed(egress, host, &address, port, true))
         return EGRESS_OWN;

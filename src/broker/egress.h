@@ -24,6 +24,10 @@ int egress_allow(struct egress *egress, const char *entry) WARN_UNUSED;
  * port. -EINVAL: not an address. */
 int egress_refuse_own(struct egress *egress, const char *address, uint16_t port);
 
+/* Nothing is allowed any more. */
+void egress_close(struct egress *egress);
+bool egress_is_closed(const struct egress *egress);
+
 enum egress_verdict {
     EGRESS_OK,
     EGRESS_RESERVED, /* loopback, private, link-local, multicast … */

@@ -120,6 +120,8 @@ int exchange_open(struct attachment *attachment, uint32_t slot, const struct fra
         exchange_end(exchange, kind, "Invalid URL, or its scheme is neither http nor https.");
     else if (exchange->deployment->exchanges > exchange->deployment->exchanges_max)
         exchange_end(exchange, ERROR_KIND_CONNECT, "Too many fetches are open at once.");
+    else if (egress_is_closed(exchange->deployment->egress)) /* before a name is asked for */
+        exchange_end(exchange, ERROR_KIND_FORBIDDEN, "This worker may connect to nothing.");
     else
         transfer_start(exchange);
     return 0;

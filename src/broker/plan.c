@@ -78,6 +78,8 @@ static struct egress *make_egress(const json_t *plan, const json_t *worker)
     json_array_foreach(json_object_get(plan, "listeners"), index, entry)
         refuse_listener(egress, entry);
     refuse_listener(egress, json_object_get(plan, "admin"));
+    if (json_is_false(json_object_get(worker, "egress_allow"))) /* a system worker's */
+        egress_close(egress);
     json_array_foreach(json_object_get(worker, "egress_allow"), index, entry)
     {
         const char *text = json_string_value(entry);

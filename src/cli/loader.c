@@ -99,7 +99,7 @@ static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *
                              json_object_get(settings, "idle_timeout"), "hold_ms",
                              prisma_endpoint_longest_ms(settings)));
         json_t *worker = worker_of(&project, defaults_of(&config_limits, NULL), scale);
-        (void)json_object_set_new(worker, "egress_allow", json_array());
+        (void)json_object_set_new(worker, "egress_allow", json_false());
         (void)json_object_set_new(worker, "bundle", json_string(bundle.path));
         (void)json_object_set_new(worker, "prisma", json_string(name));
         set_version(worker, bundle.version);

@@ -749,6 +749,15 @@ static void test_egress(void **state)
             print_error("%s %s\n", cases[i].allow, cases[i].url);
         assert_int_equal(answer.status == 200, cases[i].allowed);
     }
+    /* A system worker has no way out at all, and no name is asked for. */
+    const char *const outside[] = {plain, "http://9.9.9.9/", "http://name.invalid/"};
+    send_plan("false");
+    for (size_t i = 0; i < ARRAY_LEN(outside); i++) {
+        AUTO_ANSWER answer;
+        fetch(&peer, (struct call){.method = "GET", .url = outside[i]}, &answer);
+        assert_int_equal(answer.error, ERROR_KIND_FORBIDDEN);
+        assert_string_equal(answer.text.data, "This worker may connect to nothing.");
+    }
     allow_all();
     detach(&peer);
     detach(&other);

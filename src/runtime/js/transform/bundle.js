@@ -60,15 +60,13 @@ export function bundleWriter() {
 // The bare engine has no TextDecoder. Malformed sequences become U+FFFD; a leading BOM is dropped.
 export function utf8Decode(bytes) {
   const parts = [];
-  const units = new Array(4096);
+  const units = new Uint16Array(4096);
   let count = 0;
   let i = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
   const end = bytes.length;
   while (i < end) {
     if (count >= 4090) {
-      units.length = count;
-      parts.push(String.fromCharCode.apply(null, units));
-      count = 0;
+      flush();
     }
     const byte = bytes[i++];
     if (byte < 0x80) {
@@ -103,9 +101,13 @@ export function utf8Decode(bytes) {
       units[count++] = code;
     }
   }
-  units.length = count;
-  parts.push(String.fromCharCode.apply(null, units));
+  flush();
   return parts.join("");
+
+  function flush() {
+    parts.push(String.fromCharCode.apply(null, units.subarray(0, count)));
+    count = 0;
+  }
 }
 
 export function utf8Encode(text) {
