@@ -424,7 +424,7 @@ test("many who ask the same at once wait for one answer; if it comes to nothing,
   const lock = async (id) => {
     await locker.rows("begin; lock table slow");
     ask(leader, id);
-    await eventually(() => waiting() === 1);
+    await eventually(() => assert.equal(waiting(), 1));
     others.forEach((wire) => ask(wire, id));
     await sleep(200);
     assert.equal(waiting(), 1, "only one asks");
@@ -438,7 +438,7 @@ test("many who ask the same at once wait for one answer; if it comes to nothing,
   await Wire.cancel(pool.port, cancelled.key);
   assert.equal(errorOf(await cancelled.until("Z")).C, "57014");
   leader.close();
-  await eventually(() => waiting() === others.length);
+  await eventually(() => assert.equal(waiting(), others.length));
   await locker.rows("commit");
   for (const wire of others) assert.deepEqual(text(await wire.until("Z")), ["number 3"]);
   await pool.stop();

@@ -256,7 +256,7 @@ test("the connection that listens is closed when nobody has listened for server_
   await sleep(1500);
   assert.ok(Number(connections()) >= 1, "it listens");
   await wire.rows("unlisten gone");
-  await eventually(() => connections() === "0");
+  await eventually(() => assert.equal(connections(), "0"));
   await wire.rows("listen gone");
   const speaker = await Wire.login(pool.port);
   await speaker.rows("notify gone, 'and back'");
