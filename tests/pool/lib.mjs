@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A private Postgres, `weir pool` before it, and a client that speaks the protocol message by message.
+import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
 import { appendFileSync, chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -171,6 +172,20 @@ export async function startPool(toml, options = {}) {
     // Of the process that does the work.
     pid: () => Number(spawnSync("pgrep", ["-P", String(weir.process.pid), "weir-pool"], { encoding: "utf8" }).stdout),
   };
+}
+
+// The pool's process has no rights but those that its seccomp profile lists (tests/unit/test_sandbox.c).
+export function assertConfined(pid) {
+  const id = root ? NOBODY : undefined;
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    const status = Object.fromEntries(readFileSync(`/proc/${pid}/task/${task}/status`, "utf8").trimEnd().split("\n").map((line) => line.split(/:\s*/)));
+    assert.equal(status.Name, "weir-pool");
+    assert.deepEqual([status.Seccomp, status.NoNewPrivs], ["2", "1"]);
+    for (const set of ["CapEff", "CapPrm", "CapInh", "CapAmb"]) assert.equal(BigInt(`0x${status[set]}`), 0n, set);
+    assert.deepEqual(new Set(status.Uid.split("\t")), new Set([String(id ?? process.getuid())]));
+    assert.deepEqual(new Set(status.Gid.split("\t")), new Set([String(id ?? process.getgid())]));
+    if (root) assert.equal(status.Groups, "");
+  }
 }
 
 // Between the pool and Postgres: new connections lead to whichever `to` is. {port, to}

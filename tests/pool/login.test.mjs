@@ -11,7 +11,7 @@ import tls from "node:tls";
 
 import pg from "pg";
 
-import { Wire, database, errorOf, eventually, makeCertificate, message, patience, query, sanitized, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
+import { Wire, assertConfined, database, errorOf, eventually, makeCertificate, message, patience, query, sanitized, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -584,5 +584,18 @@ test("passwords are in the pool's memory, once or twice each, and in none of the
   await pool.weir.waitFor("pool ready on", read);
   check("after a reload");
   assert.doesNotMatch(readFileSync(`/proc/${pool.weir.process.pid}/environ`, "latin1"), new RegExp(secrets[1]));
+  await pool.stop();
+});
+
+test("the process that has the passwords is nobody's, and confined, in all of its threads and after a restart", async () => {
+  const pool = await startPool(`auth = "any"\n[[databases]]\nname = "*"\nhost = "localhost"\nport = ${postgres.port}\n[databases.tls]\nmode = "disable"\n`);
+  assert.deepEqual(await (await Wire.login(pool.port)).rows("select 1"), [["1"]]);
+  const first = pool.pid();
+  assertConfined(first);
+  pool.weir.process.kill("SIGUSR2");
+  await eventually(() => {
+    assert.notEqual(pool.pid(), first); // one of them alone
+    assertConfined(pool.pid());
+  });
   await pool.stop();
 });
