@@ -5,8 +5,10 @@ import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
+import pg from "pg";
+
 import { descendants, dev, project, wrangler } from "../e2e/lib.mjs";
-import { Weir, bind, copyData, eventually, execute, flush, freePort, parse, patience, query, sleep, startPostgres, startup } from "./lib.mjs";
+import { Weir, assertConfined, bind, copyData, eventually, execute, flush, freePort, parse, patience, query, sleep, startPostgres, startup } from "./lib.mjs";
 
 let postgres, url;
 before(async () => {
@@ -360,6 +362,54 @@ test("weir serve: the binding names a database of [pool], whose password the wor
       await weir.stop();
     }
   } finally {
+    made.remove();
+  }
+});
+
+test("weir serve: drivers reach [pool] by TCP and by a unix socket, with its users, and its console", { timeout: 120000 * patience }, async () => {
+  const made = project({ "w/wrangler.toml": wrangler(), "w/src/index.js": "export default { fetch: () => new Response() }" });
+  const [http, port] = [await freePort(), await freePort()];
+  const user = (name, password) => `[[pool.users]]\nname = "${name}"\npassword = "${password}"\n`;
+  const write = (more = "") =>
+    made.write("weir.toml", `[[listener]]\nport = ${http}\n[[worker]]\nproject = "w"\ndefault = true\n` +
+      `[pool]\nlisten = ["127.0.0.1:${port}", "${made.dir}/.s.PGSQL.${port}"]\nadmin_users = ["admin"]\nstats_users = ["watcher"]\n` +
+      `${user("app", "of app")}${user("admin", "of admin")}${user("watcher", "of watcher")}${more}[[pool.databases]]\nname = "main"\nurl = "${url}"\n`);
+  write();
+  chmodSync(join(made.dir, "weir.toml"), 0o600);
+  const ask = async (sql, options) => {
+    const client = new pg.Client({ host: "127.0.0.1", port, user: "app", password: "of app", database: "main", ...options });
+    client.on("error", () => {});
+    try {
+      await client.connect();
+      return (await client.query(sql)).rows;
+    } catch (error) {
+      return error.code;
+    } finally {
+      await client.end().catch(() => {});
+    }
+  };
+  const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  try {
+    await weir.waitFor("serving: 1 worker");
+    for (const host of ["127.0.0.1", made.dir]) {
+      assert.deepEqual(await ask("select current_user::text as u", { host }), [{ u: "scram_user" }]);
+      assert.equal(await ask("select 1", { host, password: "wrong" }), "28P01");
+      assert.equal(await ask("select 1", { host, user: "scram_user", password: "scram secret" }), "28P01");
+      assert.equal(await ask("select 1", { host, database: "postgres" }), "3D000");
+      const console = { host, database: "pgbouncer" };
+      assert.ok((await ask("show databases", { ...console, user: "admin", password: "of admin" })).some(({ name }) => name === "main"));
+      assert.ok((await ask("show pools", { ...console, user: "watcher", password: "of watcher" })).length > 0);
+      assert.equal(await ask("pause", { ...console, user: "watcher", password: "of watcher" }), "42501");
+      assert.equal(await ask("show pools", console), "28000");
+    }
+    assert.equal(postgres.sql("select count(*) > 0 from pg_stat_activity where usename = 'scram_user'"), "t");
+    assertConfined(descendants(weir.process.pid).find(({ name }) => name === "weir-pool").pid);
+    // The console's RELOAD is of the whole file.
+    write(user("newcomer", "of the newcomer"));
+    assert.deepEqual(await ask("reload", { database: "pgbouncer", user: "admin", password: "of admin" }), []);
+    assert.deepEqual(await ask("select 1 as one", { user: "newcomer", password: "of the newcomer" }), [{ one: 1 }]);
+  } finally {
+    await weir.stop();
     made.remove();
   }
 });
