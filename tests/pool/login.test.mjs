@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readFileSync, readSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, closeSync, openSync, readFileSync, readSync, readdirSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
 import { before, test } from "node:test";
@@ -96,6 +96,38 @@ test("to the server: TLS at once with its ALPN, and the client's certificate", a
   await asked.stop();
   postgres.sql("alter system reset ssl_ca_file");
   postgres.sql("select pg_reload_conf()");
+});
+
+test("to the server: verify-full wants the name that it connects to, verify-ca the authority alone; only prefer goes on without TLS", async (t) => {
+  const ca = makeCertificate(postgres.dir, "naming_ca", "test authority"), stranger = makeCertificate(postgres.dir, "strange_ca", "test authority");
+  const pair = makeCertificate(postgres.dir, "naming", "db.example", { ca }); // and the address, but not localhost
+  if (process.getuid() === 0) chownSync(pair.key, 65534, 65534);
+  chmodSync(pair.key, 0o600);
+  const set = (...settings) => {
+    for (const [name, value] of settings) postgres.sql(`alter system ${value === undefined ? `reset ${name}` : `set ${name} = '${value}'`}`);
+    postgres.sql("select pg_reload_conf()");
+    return eventually(() => assert.equal(postgres.sql(`show ${settings[0][0]}`), settings[0][1] ?? "on"));
+  };
+  const base = (name, mode, host = "localhost", authority = undefined) =>
+    `[[databases]]\nname = "${name}"\ndatabase = "postgres"\nhost = "${host}"\nport = ${postgres.port}\nuser = "scram_user"\npassword = "scram secret"\n` +
+    `[databases.tls]\nmode = "${mode}"\n${authority ? `ca_file = "${authority.certificate}"\n` : ""}`;
+  const pool = await startPool(
+    `auth = "any"\npool_size = 1\n` + ["prefer", "require", "verify-ca", "verify-full"].map((mode) => base(mode, mode, "localhost", mode.startsWith("verify") && ca)).join("") +
+      base("address", "verify-full", "127.0.0.1", ca) + base("stranger", "verify-ca", "localhost", stranger),
+  );
+  const login = (dbname) => psql({ host: "127.0.0.1", port: pool.port, user: "anybody", dbname }, "select ssl from pg_stat_ssl where pid = pg_backend_pid()");
+  t.after(() => set(["ssl"], ["ssl_cert_file"], ["ssl_key_file"]));
+  await set(["ssl_cert_file", pair.certificate], ["ssl_key_file", pair.key]);
+  const failed = "TLS with the database's server at localhost failed: certificate: ";
+  assert.match(login("verify-full"), new RegExp(`${failed}hostname mismatch`, "i"));
+  assert.match(login("stranger"), new RegExp(failed));
+  for (const name of ["address", "verify-ca", "require", "prefer"]) assert.equal(login(name), "t", name);
+  await set(["ssl", "off"]);
+  const admin = await Wire.login(pool.port, { database: "pgbouncer", user: "pgbouncer" });
+  await admin.rows("reconnect");
+  assert.equal(login("prefer"), "f");
+  for (const name of ["require", "verify-ca", "verify-full"]) assert.match(login(name), /the database's server at localhost does not offer TLS/, name);
+  await pool.stop();
 });
 
 test("to the server: a wrong password is told at once, and so is a database that there is not", async () => {
