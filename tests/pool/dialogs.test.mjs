@@ -140,6 +140,55 @@ test("large parameters and rows", async () => {
   assert.ok((await same([simple(raise), batch(parse("", raise), bind("", ""), execute()), simple("select 1")])).some((reply) => reply.length > 500000));
 });
 
+// The statement is on one connection, its client gets the other, and its table is gone meanwhile: the Parse that the pool
+// adds there fails in place of what the client has asked for.
+test("a statement that can not be prepared anew on another connection: its error stands where Postgres's does, what is behind it is skipped", async () => {
+  const good = (name) => [parse(name, `select '${name}'`), bind("", name), execute()];
+  const dialogs = {
+    "amid a batch": (name) => [{ messages: [...good("before"), bind("", name, ["1"]), execute(), ...good("skipped"), sync(), ...good("next"), sync()], ready: 2 }],
+    "first in its batch": (name) => [{ messages: [bind("", name, ["1"]), execute(), ...good("skipped"), sync(), ...good("next"), sync()], ready: 2 }],
+    described: (name) => [{ messages: [...good("before"), describe("S", name), bind("", name, ["1"]), execute(), sync(), query("select 'next'")], ready: 2 }],
+    "closed behind it": (name) => [{ messages: [...good("before"), bind("", name, ["1"]), close("S", name), close("S", "before"), sync(), bind("", "before"), execute(), sync()], ready: 2 }],
+    twice: (name) => [{ messages: [bind("", name, ["1"]), bind("", name, ["1"]), sync(), bind("", name, ["1"]), execute(), sync(), ...good("next"), sync()], ready: 3 }],
+    "in a transaction": (name) => [{ messages: [parse("begin", "begin"), bind("", "begin"), execute(), sync(), ...good("before"), bind("", name, ["1"]), execute(), ...good("skipped"), sync(), ...good("refused"), sync(), query("rollback")], ready: 4 }],
+    "with Flush": (name) => [{ messages: [...good("before"), bind("", name, ["1"]), execute(), flush()], ready: 1, type: "E" }, { messages: [...good("skipped"), flush(), sync(), ...good("next"), sync()], ready: 2 }],
+  };
+  const gone = (yes) => postgres.sql(yes ? "alter table gone rename to away" : "alter table away rename to gone");
+  const ask = async (port, name, sql, dialog) => {
+    const wire = await Wire.login(port);
+    wire.send(parse(name, sql), bind("", name, ["1"]), execute(), sync());
+    await wire.until("Z");
+    const other = await Wire.login(port); // takes the connection that was used last
+    await other.query("begin");
+    gone(true);
+    const replies = [];
+    try {
+      for (const { messages, ready, type = "Z" } of dialog(name)) {
+        wire.send(...messages);
+        replies.push(...(await wire.until(type, ready)).filter((reply) => reply.type !== "t").map(show)); // which Postgres has said by then
+      }
+    } finally {
+      gone(false);
+    }
+    wire.send(bind("", name, ["1"]), execute(), sync(), bind("", "skipped"), execute(), sync());
+    replies.push(...(await wire.until("Z", 2)).map(show));
+    await other.query("commit");
+    wire.close();
+    other.close();
+    return replies;
+  };
+  postgres.sql("create table gone (id int, v text); insert into gone values (1, 'there')");
+  let count = 0;
+  for (const name of ["named", ""])
+    for (const [what, dialog] of Object.entries(dialogs)) {
+      if (name === "" && what === "closed behind it") continue; // what is left of the unnamed one after that is open
+      const sql = `select v from gone where id = $1 /* ${count++} */`;
+      const direct = await ask(postgres.port, name, sql, dialog);
+      assert.ok(direct.includes('E ERROR 42P01 relation "gone" does not exist'), what);
+      assert.deepEqual(await ask(pool.port, name, sql, dialog), direct, `${what}, ${name || "unnamed"}`);
+    }
+});
+
 // ---- dialogs by chance ----
 
 function generator(seed) {
