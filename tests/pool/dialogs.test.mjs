@@ -23,7 +23,7 @@ async function run(port, batches) {
   for (const { messages, ready = 1 } of batches) {
     wire.send(...messages);
     const got = ready === 0 ? [] : await wire.until("Z", ready);
-    replies.push(...got.filter(({ type }) => type !== "S" && type !== "N").map(show));
+    replies.push(...got.filter(({ type }) => type !== "S").map(show));
   }
   wire.close();
   return replies;
@@ -138,6 +138,38 @@ test("large parameters and rows", async () => {
   assert.ok(replies.some((reply) => reply.length > 300000));
   const raise = "do $$ begin raise exception using message = repeat('long ', 100000); end $$";
   assert.ok((await same([simple(raise), batch(parse("", raise), bind("", ""), execute()), simple("select 1")])).some((reply) => reply.length > 500000));
+});
+
+test("notices: amid rows, before an error, of a COPY, of any size, and as many as the session wants", async () => {
+  postgres.sql(
+    "create function tell(i int) returns int language plpgsql as $$ begin raise notice 'at %', i; if i > 3 then raise exception 'too many'; end if; return i; end $$;" +
+      "create table told (i int check (tell(i) > 0))",
+  );
+  const rows = "select tell(i) from generate_series(1, 3) i";
+  const direct = await same([
+    simple("do $$ begin raise notice 'one'; raise warning 'two'; raise info 'three'; end $$"), simple(`${rows}; ${rows}`), simple("select tell(i) from generate_series(2, 5) i"),
+    batch(parse("n", "select tell($1::int)"), bind("", "n", ["1"]), execute(), bind("", "n", ["7"]), execute(), bind("", "n", ["2"]), execute()),
+    batch(parse("", rows), bind("", ""), execute("", 1), execute("", 1), execute("", 2)),
+    batch(bind("", "n", ["2"]), describe("P", ""), execute()),
+    { messages: [query("copy told from stdin"), copyData("1\n2\n"), copyData("3\n"), copyDone()] },
+    simple("do $$ begin raise notice '%', repeat('long ', 100000); end $$"),
+    simple("rollback"), simple("begin"), simple("begin"), simple(rows), simple("commit"), simple("drop table if exists nowhere"),
+  ]);
+  assert.equal(direct.filter((reply) => /^N NOTICE 00000 at /.test(reply)).length, 21);
+  // What is set travels with its session to whatever connection it gets, and to no other session.
+  const [quiet, begun, other] = [await Wire.login(pool.port), await Wire.login(pool.port, { options: "-c client_min_messages=error" }), await Wire.login(pool.port)];
+  const told = async (wire) => (await wire.query(rows)).filter(({ type }) => type === "N").length;
+  assert.equal(await told(quiet), 3);
+  await quiet.rows("set client_min_messages to warning");
+  await other.rows("begin"); // on the connection that was used last
+  assert.deepEqual([await told(quiet), await told(begun), await told(other)], [0, 0, 3]);
+  await other.rows("commit");
+  await quiet.rows("begin");
+  assert.deepEqual([await told(other), await told(begun), await told(quiet)], [3, 0, 0]);
+  await quiet.rows("commit");
+  await quiet.rows("reset client_min_messages");
+  assert.equal(await told(quiet), 3);
+  for (const wire of [quiet, begun, other]) wire.close();
 });
 
 // The statement is on one connection, its client gets the other, and its table is gone meanwhile: the Parse that the pool
