@@ -111,9 +111,11 @@ static const char *hint_for(const char *sqlstate)
     return NULL;
 }
 
-static void fail(struct client *client, const char *sqlstate, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-static void fail(struct client *client, const char *sqlstate, const char *format, ...)
+/* hint: NULL, or a remedy that the SQLSTATE alone does not tell. */
+static void fail_with(struct client *client, const char *sqlstate, const char *hint,
+                      const char *format, ...) PRINTF_LIKE(4, 5);
+static void fail_with(struct client *client, const char *sqlstate, const char *hint,
+                      const char *format, ...)
 {
     va_list arguments;
     char *text = NULL;
@@ -121,9 +123,13 @@ static void fail(struct client *client, const char *sqlstate, const char *format
     if (vasprintf(&text, format, arguments) < 0)
         abort();
     va_end(arguments);
-    client_close(client, &(struct wire_error){sqlstate, text, NULL, hint_for(sqlstate), NULL});
+    if (!hint)
+        hint = hint_for(sqlstate);
+    client_close(client, &(struct wire_error){sqlstate, text, NULL, hint, NULL});
     free(text);
 }
+
+#define fail(client, sqlstate, ...) fail_with((client), (sqlstate), NULL, __VA_ARGS__)
 
 static void deny(struct client *client)
 {
@@ -159,8 +165,9 @@ static bool may_try(struct client *client)
 {
     if (denials_may_try(DENIED_LOGIN, &client->login->from, pool_now()))
         return true;
-    fail(client, "53300",
-         "too many logins from your address have just failed; try again in some seconds");
+    fail_with(client, "53300",
+              "Where all clients have one address, that of a proxy, set failed_login_delay to 0.",
+              "too many logins from your address have just failed; try again in some seconds");
     return false;
 }
 
@@ -304,7 +311,9 @@ static void authenticated(struct client *client)
             if (console_may_command(user) || admit_to_console(client))
                 console_open(client, user, application_name(client), console_may_command(user));
         } else {
-            fail(client, "28000", "user \"%s\" may not use the console", user);
+            fail_with(client, "28000",
+                      "The pool's configuration says who may: admin_users and stats_users.",
+                      "user \"%s\" may not use the console", user);
         }
         return;
     }
@@ -372,10 +381,9 @@ static void admit_worker(struct client *client)
         strcmp(startup->user, binding->user) == 0)
         enter_pool(client, false);
     else
-        fail(client, "28000",
-             "%s is the database \"%s\" for the user \"%s\", and no other; connect with the "
-             "binding's connectionString",
-             binding->host, binding->database, binding->user);
+        fail_with(client, "28000", "Connect with the binding's connectionString.",
+                  "%s is the database \"%s\" for the user \"%s\", and no other", binding->host,
+                  binding->database, binding->user);
 }
 
 static void reject(struct client *client)
@@ -386,10 +394,14 @@ static void reject(struct client *client)
     if (login->rule)
         log_info("client %" PRIu64 ": rejected by line %d of the hba file", client->id,
                  hba_line(login->rule));
-    fail(client, "28000", "login rejected: %s for host \"%s\", user \"%s\", database \"%s\", %s",
-         login->rule ? "a rule of the hba file is against it" : "there is no rule in the hba file",
-         from, login->startup.user, login->startup.database,
-         client->stream.tls ? "with TLS" : "without TLS");
+    fail_with(client, "28000",
+              login->rule ? "The first rule that fits counts; the pool's log has its line."
+                          : "Add one to hba_file, and reload the pool.",
+              "login rejected: %s for host \"%s\", user \"%s\", database \"%s\", %s",
+              login->rule ? "a rule of the hba file is against it"
+                          : "there is no rule in the hba file",
+              from, login->startup.user, login->startup.database,
+              client->stream.tls ? "with TLS" : "without TLS");
 }
 
 /* Sets how the client has to prove who it is. */
@@ -432,17 +444,19 @@ static void ask_for_proof(struct client *client)
             lookup_is_auth_user(login->startup.database, login->startup.user))
             authenticated(client);
         else
-            fail(client, "28000",
-                 "\"trust\" authentication failed for user \"%s\": no such user is listed",
-                 login->startup.user);
+            fail_with(client, "28000", "The pool's users are in users, users_file or auth_query.",
+                      "\"trust\" authentication failed for user \"%s\": no such user is listed",
+                      login->startup.user);
         break;
     case AUTH_CERT: {
         AUTO_TEXT name = client->stream.tls ? tls_peer_name(client->stream.tls) : NULL;
         if (name && hba_allows(login->rule, name, login->startup.user))
             authenticated(client);
         else
-            fail(client, "28000", "certificate authentication failed for user \"%s\"",
-                 login->startup.user);
+            fail_with(client, "28000",
+                      "It takes a certificate of the authority in ca_file whose common name is "
+                      "the user's, or one that ident_file maps to it.",
+                      "certificate authentication failed for user \"%s\"", login->startup.user);
         break;
     }
     case AUTH_PEER: {
@@ -455,8 +469,10 @@ static void ask_for_proof(struct client *client)
         if (name && hba_allows(login->rule, name, login->startup.user))
             authenticated(client);
         else
-            fail(client, "28000", "peer authentication failed for user \"%s\"",
-                 login->startup.user);
+            fail_with(client, "28000",
+                      "The system's user who connects has to have that name, or one that "
+                      "ident_file maps to it.",
+                      "peer authentication failed for user \"%s\"", login->startup.user);
         break;
     }
     case AUTH_REJECT:
@@ -629,7 +645,8 @@ static void check_derived(struct client *client, const char *password,
 
 static void fail_busy(struct client *client)
 {
-    fail(client, "53300", "too many passwords wait to be checked; try again in some seconds");
+    fail_with(client, "53300", "Verifiers with fewer iterations are checked sooner.",
+              "too many passwords wait to be checked; try again in some seconds");
 }
 
 static void on_derived(void *owner, const char *password, const struct scram_keys *keys)
@@ -736,9 +753,11 @@ static void on_startup(struct client *client, uint32_t code, struct slice body)
         fail(client, "0A000", "protocol %u.%u is not supported; the pool speaks 3.0", code >> 16,
              code & 0xffff);
     } else if (config->tls.mode >= TLS_REQUIRE && !client->stream.tls && client->stream.fd_is_tcp) {
-        fail(client, "28000", "this pool takes connections with TLS only");
+        fail_with(client, "28000", "Connect with sslmode=require, or a stricter one.",
+                  "this pool takes connections with TLS only");
     } else if (!startup_read(body, config->ignore_startup_parameters, &login->startup)) {
-        fail(client, login->startup.sqlstate, "%s", login->startup.problem);
+        fail_with(client, login->startup.sqlstate, login->startup.hint, "%s",
+                  login->startup.problem);
     } else if (login->startup.replication && client->stream.carrier) {
         fail(client, "0A000", "a worker can not open a replication connection");
     } else if (pool_process.draining && strcmp(login->startup.database, CONSOLE_DATABASE) != 0) {
@@ -863,7 +882,8 @@ static bool run_tls(struct client *client)
                      tls_failure(client->stream.tls));
         client_close(client, NULL);
     } else if (r > 0 && login->direct_tls && !tls_has_alpn(client->stream.tls)) {
-        fail(client, "08P01", "direct TLS needs ALPN \"postgresql\"");
+        fail_with(client, "08P01", "Connect with sslnegotiation=postgres, or a newer driver.",
+                  "direct TLS needs ALPN \"postgresql\"");
     } else if (r > 0) {
         login->stage = STAGE_STARTUP;
         client->stream.readable = true;

@@ -75,8 +75,10 @@ static bool is_utf8(const char *encoding)
 static bool add_parameter(struct startup *startup, struct slice name, struct slice value,
                           char *const *ignored)
 {
-    if (is_of_packet(name))
+    if (is_of_packet(name)) {
+        startup->hint = "Give it to the driver itself, not in options.";
         return problem(startup, "\"%.*s\" is no parameter of a session", (int)name.len, name.ptr);
+    }
     if (!is_parameter_name(name))
         return problem(startup, "a startup parameter has an impossible name");
     if (params_count(startup->params) >= PARAMETERS_MAX)
@@ -217,8 +219,10 @@ bool startup_read(struct slice body, char *const *ignored, struct startup *ret)
     /* As in Postgres, what stands in the packet itself holds. */
     if (!read_pairs(body, true, ignored, ret) || !read_pairs(body, false, ignored, ret))
         return false;
-    if (!ret->user || !*ret->user)
+    if (!ret->user || !*ret->user) {
+        ret->hint = "Name one: in the connection string, or by PGUSER.";
         return problem(ret, "no user is named in the startup packet");
+    }
     if (strlen(ret->user) > NAME_BYTES_MAX ||
         (ret->database && strlen(ret->database) > NAME_BYTES_MAX))
         return problem(ret, "the name of a user or a database is too long");

@@ -13,8 +13,8 @@ struct startup {
     struct params *params; /* all others, those of `options` too */
     struct buffer unknown; /* names of protocol options (_pq_.…), each with its NUL */
     uint32_t unknown_count;
-    const char *sqlstate; /* of: */
-    char problem[160];    /* what is wrong with it, when startup_read says so */
+    const char *sqlstate, *hint; /* of: */
+    char problem[160];           /* what is wrong with it, when startup_read says so */
 };
 
 /* body: after length and code. ignored: names to leave out (NULL at the end). */

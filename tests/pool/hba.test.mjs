@@ -55,12 +55,14 @@ host    all        eve      ::1/128           trust
     const error = await knock(pool.port, user, name);
     assert.equal(error.C, "28000");
     assert.match(error.M, /login rejected: a rule of the hba file is against it for host "127\.0\.0\.1"/);
+    assert.match(error.H, /the pool's log has its line/);
   }
   assert.match(pool.weir.output, /rejected by line 5 of the hba file/);
   assert.equal(await knock(pool.port, "ana"), 3, "a clear password");
   assert.equal(await knock(pool.port, "bob"), 10, "SASL");
   const error = await knock(pool.port, "eve");
   assert.match(error.M, /there is no rule in the hba file for host "127\.0\.0\.1", user "eve", database "postgres", without TLS/);
+  assert.match(error.H, /Add one to hba_file/);
   await pool.stop();
 });
 
@@ -69,7 +71,9 @@ test("peer, with and without a map", async () => {
   const pool = await open(`local all ana,bob peer map=people\nlocal all all peer\n`, { ident: `# map\npeople ${me} ana\nothers ${me} all\n` });
   const socket = join(pool.dir, `.s.PGSQL.${pool.port}`);
   assert.equal(await knock(socket, "ana"), "in");
-  assert.match((await knock(socket, "bob")).M, /peer authentication failed for user "bob"/);
+  const refused = await knock(socket, "bob");
+  assert.match(refused.M, /peer authentication failed for user "bob"/);
+  assert.match(refused.H, /ident_file maps to it/);
   assert.equal((await knock(socket, "eve")).C, "28000");
   assert.equal(await knock(socket, me), "in");
   await pool.stop();
@@ -92,7 +96,9 @@ test("certificates, with a map; and what has no TLS", async () => {
     return knock(wire, user);
   };
   assert.equal(await secure("ana"), "in");
-  assert.match((await secure("bob")).M, /certificate authentication failed for user "bob"/);
+  const refused = await secure("bob");
+  assert.match(refused.M, /certificate authentication failed for user "bob"/);
+  assert.match(refused.H, /ca_file .* common name .* ident_file/);
   assert.equal((await secure("eve")).C, "28000");
   await pool.stop();
 });

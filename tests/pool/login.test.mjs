@@ -224,12 +224,22 @@ test("md5's form of a password is taken for no password where the server asks fo
   }
 });
 
-test("pass-through: a verifier logs in to the server by what the client proves", async () => {
+test("pass-through: a verifier of users_file logs in to the server by what the client proves, and no password is known", async () => {
   const verifier = postgres.sql("select rolpassword from pg_authid where rolname = 'scram_user'");
-  const pool = await startPool(`${user("scram_user", verifier)}${database(postgres)}`);
+  const file = join(postgres.dir, "verifiers.txt");
+  writeFileSync(file, `"scram_user" "${verifier}"\n"md5_user" "${scramVerifier("md5 secret")}"\n`, { mode: 0o600 });
+  const pool = await startPool(`users_file = "${file}"\n${database(postgres)}`);
   const at = { host: "127.0.0.1", port: pool.port, dbname: "postgres", user: "scram_user" };
   assert.match(psql({ ...at, password: "wrong" }), /password authentication failed/);
   assert.equal(psql({ ...at, password: "scram secret" }), "scram_user");
+  if (process.getuid() === 0 && !sanitized) assert.deepEqual(copies(pool.pid(), ["scram secret"]), [0]);
+  // What is proved is of use where it is the server's own verifier alone: another salt, or md5, tells so.
+  assert.match(psql({ ...at, user: "md5_user", password: "md5 secret" }), /cannot log in to the database as "md5_user"/);
+  const other = scramVerifier("scram secret");
+  writeFileSync(file, `"scram_user" "${other}"\n`);
+  const strange = await startPool(`users_file = "${file}"\n${database(postgres)}`);
+  assert.match(psql({ ...at, port: strange.port, password: "scram secret" }), /cannot log in to the database as "scram_user"/);
+  await strange.stop();
   await pool.stop();
 });
 
@@ -323,7 +333,7 @@ test("trust: known users only; any: everybody", async () => {
   const pool = await startPool(`auth = "trust"\n${user("postgres", "x")}${database(postgres)}`);
   const at = { host: "127.0.0.1", port: pool.port, dbname: "postgres" };
   assert.equal(psql({ ...at, user: "postgres" }), "postgres");
-  assert.match(psql({ ...at, user: "scram_user" }), /authentication failed for user "scram_user"/);
+  assert.match(psql({ ...at, user: "scram_user" }), /authentication failed for user "scram_user".*\n.*HINT: {2}The pool's users are in/);
   await pool.stop();
 });
 
@@ -335,12 +345,14 @@ test("TLS from clients: modes, channel binding, certificates, direct", async () 
   const pool = await startPool(`${user("postgres", "secret")}${tls}${database(postgres)}`);
   const at = { host: "localhost", hostaddr: "127.0.0.1", port: pool.port, dbname: "postgres", user: "postgres", password: "secret" };
   assert.equal(psql({ ...at, sslmode: "verify-full", sslrootcert: ca.certificate, channel_binding: "require" }), "postgres");
-  assert.match(psql({ ...at, sslmode: "disable" }), /TLS only/);
+  assert.match(psql({ ...at, sslmode: "disable" }), /TLS only\n.*HINT: {2}Connect with sslmode=require/);
   // Direct TLS, as of Postgres 17: with its ALPN it is taken, without it refused.
   for (const [ALPNProtocols, type] of [[["postgresql"], "R"], [undefined, "E"]]) {
     const direct = await Wire.openTls(pool.port, { ALPNProtocols });
     direct.send(startup({ user: "postgres", database: "postgres" }));
-    assert.equal((await direct.wait((messages) => messages.length > 0))[0]?.type, type);
+    const replies = await direct.wait((messages) => messages.length > 0);
+    assert.equal(replies[0]?.type, type);
+    if (type === "E") assert.match(errorOf(replies).H, /sslnegotiation=postgres/);
     direct.close();
   }
   await pool.stop();
@@ -395,16 +407,25 @@ test("passwords and SASL messages of impossible lengths end the login, cost no m
 
 test("startup packets: protocol 3.2 and options are negotiated, nonsense is refused", async () => {
   const pool = await startPool(`auth = "any"\n${database(postgres)}`);
-  const newer = await Wire.open(pool.port);
-  newer.send(startup({ user: "postgres", database: "postgres", "_pq_.wish": "1" }, (3 << 16) | 2));
-  const replies = await newer.until("Z");
-  assert.equal(replies[0].type, "v");
-  assert.match(replies[0].body.toString("latin1"), /_pq_\.wish/);
-  newer.close();
-  for (const [packet, code] of [
-    [startup({ database: "postgres" }), "08P01"],
+  // The version that there is, and the options that are not known: as Postgres 15 tells them, or says nothing.
+  const negotiated = async (port, minor, options) => {
+    const wire = await Wire.open(port);
+    wire.send(startup({ user: "postgres", database: "postgres", ...options }, (3 << 16) | minor));
+    const replies = await wire.until("Z");
+    wire.close();
+    assert.ok(!replies.slice(1).some(({ type }) => type === "v"));
+    return replies[0].type === "v" ? replies[0].body.toString("hex") : undefined;
+  };
+  for (const [minor, options] of [[0, {}], [0, { "_pq_.wish": "1" }], [2, {}], [2, { "_pq_.wish": "1", "_pq_.other": "" }], [9999, { "_pq_.wish": "1" }]]) {
+    const told = await negotiated(pool.port, minor, options);
+    assert.equal(told, await negotiated(postgres.port, minor, options), `3.${minor} ${Object.keys(options)}`);
+    assert.equal(told === undefined, minor === 0 && Object.keys(options).length === 0);
+    if (told) assert.match(told, /^00030000/);
+  }
+  for (const [packet, code, hint] of [
+    [startup({ database: "postgres" }), "08P01", /PGUSER/],
     [startup({ user: "postgres" }, 2 << 16), "0A000"],
-    [startup({ user: "postgres", options: "-c user=other" }), "08P01"],
+    [startup({ user: "postgres", options: "-c user=other" }), "08P01", /not in options/],
     [startup({ user: "postgres", options: "--Database=other" }), "08P01"],
     [startup({ user: "postgres", replication: "database", options: "-c replication=off" }), "08P01"],
     [startup({ user: "postgres", replication: "perhaps" }), "22023"],
@@ -416,7 +437,9 @@ test("startup packets: protocol 3.2 and options are negotiated, nonsense is refu
   ]) {
     const wire = await Wire.open(pool.port);
     wire.send(packet);
-    assert.equal(errorOf(await wire.until("E"))?.C, code);
+    const error = errorOf(await wire.until("E"));
+    assert.equal(error?.C, code);
+    if (hint) assert.match(error.H, hint);
     wire.close();
   }
   await pool.stop();

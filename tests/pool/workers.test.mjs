@@ -191,7 +191,7 @@ const drivers = `
         case "/other": {
           const client = new Client({ ...env.DB, connectionString: undefined, database: searchParams.get("database") ?? env.DB.database, user: searchParams.get("user") ?? env.DB.user });
           try { await client.connect(); return new Response("connected"); }
-          catch (error) { return Response.json({ code: error.code, message: error.message }); }
+          catch (error) { return Response.json({ code: error.code, message: error.message, hint: error.hint }); }
         }
       }
       return new Response(null, { status: 404 });
@@ -303,7 +303,8 @@ test("a worker reaches its own database as its own user, and nothing else of the
   withWorker(drivers, async ({ fetch }) => {
     const refused = {
       code: "28000",
-      message: 'test-db.hyperdrive.local is the database "postgres" for the user "scram_user", and no other; connect with the binding\'s connectionString',
+      message: 'test-db.hyperdrive.local is the database "postgres" for the user "scram_user", and no other',
+      hint: "Connect with the binding's connectionString.",
     };
     assert.deepEqual(await (await fetch("/other?database=template1")).json(), refused);
     assert.deepEqual(await (await fetch("/other?user=postgres")).json(), refused);
