@@ -341,6 +341,40 @@ test("limits hold on the console, except for who commands there", async () => {
   await pool.stop();
 });
 
+test("who is in stats_users alone may SHOW everything and do nothing", async () => {
+  const pool = await startPool(`auth = "trust"\nadmin_users = ["postgres"]\nstats_users = ["ana"]\n[[users]]\nname = "ana"\n[[users]]\nname = "postgres"\n${database(postgres, "", "postgres")}`);
+  const [admin, ana, client] = [await toConsole(pool), await toConsole(pool, "ana"), await Wire.login(pool.port)];
+  await client.rows("begin");
+  const state = async () => {
+    const { paused, disabled } = named(await table(admin, "show databases"), "postgres");
+    const clients = (await table(admin, "show clients")).map(({ user, database, id }) => [user, database, id]);
+    return { paused, disabled, clients, config: await table(admin, "show config") };
+  };
+  const before = await state();
+  const [, , id] = before.clients.find(([, database]) => database === "postgres");
+  const commands = {
+    SET: ["default_pool_size = 7", "no_such = 1", "nonsense"], PAUSE: ["", "postgres", "nowhere"], RESUME: ["", "postgres"], DISABLE: ["postgres", ""], ENABLE: ["postgres"], RECONNECT: ["", "postgres"],
+    KILL: ["", "postgres"], KILL_CLIENT: [id, "x"], WAIT_CLOSE: ["", "postgres"], RELOAD: [""], SHUTDOWN: ["", "WAIT_FOR_SERVERS", "WAIT_FOR_CLIENTS"], SUSPEND: [""],
+  };
+  const help = (await table(ana, "show help")).map(({ command }) => command.split(" ")[0]).filter((verb) => verb !== "SHOW");
+  assert.deepEqual([...help, "SUSPEND"].sort(), Object.keys(commands).sort());
+  for (const [verb, all] of Object.entries(commands))
+    for (const words of all)
+      for (const spelled of [`${verb} ${words}`, `${verb.toLowerCase()} ${words};`]) assert.equal(refusal(await ana.query(spelled)), "42501 admin access needed", spelled);
+  assert.deepEqual(await state(), before);
+  assert.deepEqual(await client.rows("select 'still there'"), [["still there"]]);
+  await client.rows("commit");
+  for (const { command } of await table(ana, "show help")) if (command.startsWith("SHOW")) await table(ana, command);
+  // Who is in neither does not get that far.
+  const stranger = await Wire.open(pool.port);
+  pool.write(`auth = "trust"\nadmin_users = ["postgres"]\n[[users]]\nname = "ana"\n[[users]]\nname = "postgres"\n${database(postgres, "", "postgres")}`);
+  await admin.query("reload");
+  stranger.send(startup({ user: "ana", database: "pgbouncer" }));
+  const error = errorOf(await stranger.until("E"));
+  assert.deepEqual([error.C, /admin_users and stats_users/.test(error.H)], ["28000", true]);
+  await pool.stop();
+});
+
 test("a user's own client_idle_timeout comes first", async () => {
   const pool = await startPool(`auth = "trust"\nclient_idle_timeout = "1h"\n[[users]]\nname = "postgres"\n[[users]]\nname = "ana"\nclient_idle_timeout = "1s"\n${database(postgres)}`);
   const [a, ana] = [await Wire.login(pool.port), await Wire.login(pool.port, { user: "ana" })];
