@@ -1021,6 +1021,44 @@ test("a large COPY in arrives whole", async () => {
   await pool.stop();
 });
 
+for (const mode of ["disable", "require"])
+  test(`COPY to a server that does not read costs bounded memory, and goes on when it reads (TLS: ${mode})`, { skip: sanitized, timeout: 120000 * patience }, async () => {
+    postgres.sql(`create table sink_${mode} (a int, b text); create sequence seen_${mode}`);
+    const pool = await startPool(`auth = "any"\npool_size = 2\n${database(postgres).replace("disable", mode)}`);
+    const [wire, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+    const rss = () => Number(readFileSync(`/proc/${pool.pid()}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
+    await other.rows("select 1");
+    const before_ = rss();
+    await wire.rows("begin");
+    const [[backend]] = await wire.rows("select pg_backend_pid()");
+    wire.send(query(`copy sink_${mode} from stdin where nextval('seen_${mode}') > 0 and a < 0`));
+    await wire.until("G");
+    process.kill(Number(backend), "SIGSTOP");
+    let taken = 0, sending;
+    try {
+      sending = (async () => {
+        const megabyte = copyData(`7\t${"y".repeat(1_000_000)}\n`);
+        for (; taken < 500; taken++) await new Promise((done) => wire.socket.write(megabyte, done));
+        wire.send(message("c"));
+      })();
+      for (let same = 0, last; same < 5; await sleep(100)) {
+        same = taken === last ? same + 1 : 0;
+        last = taken;
+        assert.ok(rss() - before_ < 8 * 1024, `${rss() - before_} KB more`);
+      }
+      assert.ok(taken < 100, `${taken} MB were taken`);
+      assert.deepEqual(await other.rows("select 'goes on'"), [["goes on"]]);
+    } finally {
+      process.kill(Number(backend), "SIGCONT");
+    }
+    await sending;
+    assert.deepEqual((await wire.until("Z", 1, 60000 * patience)).map(show), ["C COPY 0|", "Z T"]);
+    assert.deepEqual(await wire.rows(`select last_value from seen_${mode}`), [["500"]]);
+    await wire.rows("commit");
+    assert.ok(rss() - before_ < 8 * 1024, `${rss() - before_} KB more`);
+    await pool.stop();
+  });
+
 // ---- the console ----
 
 test("the console shows and commands", async () => {
