@@ -12,7 +12,7 @@ export const captureRejectionSymbol = Symbol.for("nodejs.rejection");
 const maxListenersOf = new WeakMap(); // of EventTargets
 
 const { emit } = EventEmitter.prototype;
-redefine("emit", function (type, ...args) {
+function emitAny(type, ...args) {
   if (type === "error") {
     if (this._events?.[errorMonitor] !== undefined) emit.call(this, errorMonitor, ...args);
     if (this._events?.error === undefined && !(args[0] instanceof Error)) {
@@ -21,7 +21,18 @@ redefine("emit", function (type, ...args) {
     }
   }
   return emit.call(this, type, ...args);
+}
+// Most events have one listener and few arguments: without lists of either.
+redefine("emit", function (type, first, second, third) {
+  const listener = type === "error" ? undefined : this._events?.[type], { length } = arguments;
+  if (typeof listener !== "function" || length > 4) return emitAny.apply(this, arguments);
+  if (length <= 1) listener.call(this);
+  else if (length === 2) listener.call(this, first);
+  else if (length === 3) listener.call(this, first, second);
+  else listener.call(this, first, second, third);
+  return true;
 });
+Object.defineProperty(EventEmitter.prototype.emit, "length", { value: 1, configurable: true });
 for (const name of ["on", "addListener", "once", "prependListener", "prependOnceListener"]) {
   const method = EventEmitter.prototype[name];
   redefine(name, function (type, listener) {

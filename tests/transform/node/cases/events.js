@@ -19,3 +19,17 @@ class Mine extends EventEmitter { constructor() { super(); this.on("x", () => lo
 addAbortListener(aborter.signal, () => log("abort listener")); await 0;
 try { e.on("x", 5) } catch (error) { log(error.name, error.code) }
 log(typeof EventEmitterAsyncResource, new EventEmitterAsyncResource({ name: "n" }).emit("z"));
+// By the number of arguments, of listeners, and what they see of each other.
+{
+  const e = new EventEmitter(), seen = [];
+  e.on("one", function (...args) { seen.push(this === e, args.length, args); });
+  for (let i = 0; i < 6; i++) seen.push(e.emit("one", ...[1, 2, 3, 4, 5].slice(0, i)));
+  const late = () => seen.push("late");
+  e.on("grows", () => { e.on("grows", late); e.removeListener("one", late); });
+  seen.push(e.emit("grows"), e.emit("grows"), e.emit("nobody"), e.emit("__proto__"), e.emit());
+  e.once("once", (value) => seen.push(value, e.emit("once", "again")));
+  seen.push(e.emit("once", "first"), e.emit("once"));
+  e.once(undefined, (...args) => seen.push(args.length));
+  seen.push(e.emit(), EventEmitter.prototype.emit.length);
+  log(JSON.stringify(seen));
+}
