@@ -13,6 +13,7 @@
 
 enum {
     SPARE_AFTER_US = 500000,
+    SHARE_MS = 100,        /* for which a pool keeps its only connection when others have none */
     CHECK_HOLDS_MS = 1000, /* what has just answered works, and what has not answered may not */
     NEVER_CONNECTED_MS = 60000, /* a pool that has come to nothing is forgotten after this */
     FAILURES_MAX = 3,           /* after so many nobody waits */
@@ -267,6 +268,20 @@ static void resume_logins(struct pool *pool, const struct wire_error *error, int
 
 /* ---- more servers ---- */
 
+/* Does it wait for a connection that it may have? */
+static bool wants_one(const struct pool *pool)
+{
+    return pool->waiting.count + pool->logins.count > 0 && !pool_is_paused(pool) &&
+           servers_of(pool) < (uint32_t)pool->limits.size;
+}
+
+/* Has it fewer, or as many and got its last one before the other did? */
+static bool comes_before(const struct pool *pool, const struct pool *other)
+{
+    uint32_t own = servers_of(pool), others = servers_of(other);
+    return own < others || (own == others && pool->opened_us < other->opened_us);
+}
+
 /* The last connection that those who share the limit may have is for whoever waits and has fewest.
  */
 static bool has_room_among(const struct pool *pool, same_fn *same, int max)
@@ -277,8 +292,7 @@ static bool has_room_among(const struct pool *pool, same_fn *same, int max)
     if (total + 1 < (uint32_t)max)
         return true;
     for (const struct pool *other = pool_process.pools; other; other = other->next)
-        if (same(pool, other) && other->waiting.count + other->logins.count > 0 &&
-            servers_of(other) < servers_of(pool))
+        if (same(pool, other) && wants_one(other) && comes_before(other, pool))
             return false;
     return total < (uint32_t)max;
 }
@@ -330,6 +344,7 @@ static void connect_one(struct pool *pool)
         log_info("database %s, user %s: taking connection from reserve_pool", pool->database_name,
                  pool->user);
     struct server *server = server_new(pool);
+    pool->opened_us = pool_now();
     server_login_start(server);
 }
 
@@ -341,11 +356,12 @@ static bool has_long_idle(const struct pool *pool)
 }
 
 /* Those who share the limit have as many connections as they may, and some have more than this one:
- * whoever has most gives one up, now if it idles, else after its transaction. */
+ * whoever has most gives one up, now if it idles, else after its transaction. Where there are more
+ * of them than connections, who has none gets one of those that have had theirs for a while. */
 static void take_from(const struct pool *pool, same_fn *same, int max)
 {
     struct pool *richest = NULL;
-    uint32_t own = servers_of(pool), most = own + 1, leaving = pool->connecting.count;
+    uint32_t own = servers_of(pool), most = own > 0 ? own + 2 : 1, leaving = pool->connecting.count;
     if (max <= 0 || own >= (uint32_t)pool->limits.size ||
         sum(pool, same, servers_of) < (uint32_t)max)
         return;
@@ -353,10 +369,14 @@ static void take_from(const struct pool *pool, same_fn *same, int max)
         if (other == pool || !same(pool, other))
             continue;
         leaving += other->leaving;
-        bool idles = other->waiting.count == 0 && has_long_idle(other);
-        if (idles || servers_of(other) > most) {
+        uint32_t theirs = servers_of(other);
+        bool idles =
+            other->waiting.count == 0 && (own > 0 ? has_long_idle(other) : other->idle.count > 0);
+        bool richer = theirs > most ||
+                      (theirs == most && (!richest || other->opened_us < richest->opened_us));
+        if (idles || (richer && (theirs > 1 || pool_passed(other->opened_us, SHARE_MS)))) {
             richest = other;
-            most = idles ? UINT32_MAX : servers_of(other);
+            most = idles ? UINT32_MAX : theirs;
         }
     }
     if (!richest || leaving > 0)

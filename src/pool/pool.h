@@ -4,7 +4,6 @@
  *   client: a session of somebody's driver, over TCP, a unix socket or a worker's ring (client.c).
  *   server: a connection to Postgres (server.c), lent to one client at a time.
  *   pool:   the servers of one (database, user) and the clients that wait for one (lend.c).
- *   host:   an address of a database, with its circuit (host.c).
  *
  * On the data path only types and lengths of messages are looked at; the bytes go from one read to
  * one write. An idle client owns its record and nothing else. */
@@ -241,6 +240,7 @@ struct pool {
     struct sockaddr_storage slow_address; /* that did not answer in time; … */
     uint64_t slow_us;                     /* … when that was told; 0: none */
     uint64_t retry_us;                    /* no further attempt before */
+    uint64_t opened_us;                   /* when it last began to make a connection */
     uint64_t used_us;                     /* when it last had a client or a server */
     uint32_t clients, own_clients;        /* own: of these, questions of the pool's (own.h) */
     uint32_t failures;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { before, test } from "node:test";
 
-import { Wire, database, errorOf, eventually, patience, query, sanitized, sleep, startPool, startPostgres, startup } from "./lib.mjs";
+import { Wire, database, errorOf, eventually, patience, query, sanitized, sleep, startPool, startPostgres, startup, table } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -15,27 +15,6 @@ before(async () => {
 const open = (extra = "", of = "", name = "*") => startPool(`auth = "any"\nadmin_users = ["postgres"]\n${extra}\n${database(postgres, of, name)}`);
 const backends = () => Number(postgres.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"));
 const toConsole = (pool, user = "postgres") => Wire.login(pool.port, { database: "pgbouncer", user });
-// Rows as objects, by the names of their columns.
-async function table(wire, sql) {
-  const replies = await wire.query(sql);
-  assert.equal(errorOf(replies), undefined, sql);
-  const { body } = replies.find(({ type }) => type === "T");
-  const names = [];
-  for (let at = 2; at < body.length; at += 18) {
-    const end = body.indexOf(0, at);
-    names.push(body.toString("utf8", at, end));
-    at = end + 1;
-  }
-  return replies.filter(({ type }) => type === "D").map(({ body: row }) => {
-    const values = [];
-    for (let at = 2; at < row.length; ) {
-      const length = row.readInt32BE(at);
-      values.push(length < 0 ? null : row.toString("utf8", at + 4, at + 4 + length));
-      at += 4 + Math.max(length, 0);
-    }
-    return Object.fromEntries(names.map((name, i) => [name, values[i]]));
-  });
-}
 const named = (rows, name, key = "name") => rows.find((row) => row[key] === name);
 const refusal = (replies) => `${errorOf(replies)?.C} ${errorOf(replies)?.M}`;
 // Does what was asked come while something else is awaited?

@@ -3,15 +3,15 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
-import { Wire, database, errorOf, eventually, query, sleep, startPool, startPostgres, startup } from "./lib.mjs";
+import { Wire, database, errorOf, eventually, patience, query, sleep, startPool, startPostgres, startup, table } from "./lib.mjs";
 
 let postgres;
 before(async () => {
   postgres = await startPostgres();
-  postgres.sql("create role other login");
+  postgres.sql("create role other login; create role third login; create table turns (id serial, who text)");
 });
 
-const open = (settings, extra = "") => startPool(`auth = "any"\n${settings}\n${database(postgres, extra)}`);
+const open = (settings, extra = "") => startPool(`auth = "any"\nadmin_users = ["postgres"]\n${settings}\n${database(postgres, extra)}`);
 const login = (pool, application_name, user = "postgres") => Wire.login(pool.port, { user, application_name });
 const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
 
@@ -59,6 +59,42 @@ test("a tenant with a thousand clients that always wait holds up one with a sing
   // By itself it is about the same; in the order of their coming it would be some hundred times as long.
   assert.ok(typical(many, "half") < 4 * typical(few, "half"), told);
   assert.ok(typical(many, "most") * 10 < typical(many, "crowd"), told);
+  await pool.stop();
+});
+
+// Each turn adds a row, and the table is held whenever a single client comes, until it is known to wait: so the turns
+// that others had before it can be counted, however long they take.
+test("of a thousand that wait no more than three come before the single client of another application", { timeout: 60000 * patience }, async () => {
+  const pool = await open("pool_size = 1");
+  const console = await Wire.login(pool.port, { database: "pgbouncer" });
+  const gate = await Wire.login(postgres.port);
+  const crowd = await Promise.all(Array.from({ length: 1000 }, () => login(pool, "crowd")));
+  const one = await login(pool, "single");
+  const waiting = async () => (await table(console, "show pools")).reduce((sum, { cl_waiting }) => sum + Number(cl_waiting), 0);
+  const take = (who) => `insert into turns (who) values ('${who}') returning id`;
+  const turns = [];
+  let going = true;
+  await gate.rows("begin; lock table turns");
+  const busy = crowd.map(async (wire) => {
+    while (going) {
+      wire.send(query(take("crowd")));
+      await wire.until("Z", 1, 50000 * patience);
+    }
+  });
+  for (let i = 0; i < 20; i++) {
+    await eventually(async () => assert.equal(await waiting(), crowd.length - 1));
+    const answer = one.rows(take("single"));
+    await eventually(async () => assert.equal(await waiting(), crowd.length));
+    const [[before]] = await gate.rows("select last_value from turns_id_seq");
+    await gate.rows("commit");
+    turns.push((await answer)[0][0] - before);
+    await gate.rows("begin; lock table turns");
+  }
+  going = false;
+  await gate.rows("commit");
+  await Promise.all(busy);
+  assert.ok(turns.every((count) => count <= 4), turns.join(" "));
+  gate.close();
   await pool.stop();
 });
 
@@ -120,6 +156,28 @@ test("users of a database with a limit of its own give connections up to each ot
   await pool.stop();
 });
 
+test("more users than a database may have connections take turns", { timeout: 60000 * patience }, async () => {
+  const pool = await open("pool_size = 4", "connections_max = 2");
+  const counts = { postgres: 0, other: 0, third: 0 };
+  let going = true;
+  const busy = Object.keys(counts).flatMap((user) =>
+    Array.from({ length: 10 }, async () => {
+      const wire = await login(pool, "many", user);
+      while (going) {
+        await wire.rows("select pg_sleep(0.005)");
+        counts[user]++;
+      }
+    }),
+  );
+  for (let turn = 0; turn < 3; turn++) {
+    const before = { ...counts };
+    await eventually(() => assert.ok(Object.keys(counts).every((user) => counts[user] > before[user]), JSON.stringify(counts)));
+  }
+  going = false;
+  await Promise.all(busy);
+  await pool.stop();
+});
+
 test("limits of a database and of a user: clients, and connections", async () => {
   const pool = await startPool(
     `auth = "any"\npool_size = 4\nuser_clients_max = 6\n${database(postgres, "clients_max = 3", "postgres")}\n` +
@@ -147,22 +205,9 @@ test("limits of a database and of a user: clients, and connections", async () =>
   clearInterval(watch);
   assert.ok(most > 0 && most <= 3, `${most} connections`);
   const console = await Wire.login(pool.port, { user: "pgbouncer", database: "pgbouncer" });
-  const show = async (what) => {
-    console.send(query(`show ${what}`));
-    const replies = await console.until("Z");
-    const names = replies.find(({ type }) => type === "T").body.toString("latin1").slice(2).match(/[a-z_]+(?=\0)/g);
-    return replies.filter(({ type }) => type === "D").map(({ body }) => {
-      let at = 2;
-      return Object.fromEntries(names.map((name) => {
-        const length = body.readInt32BE(at), from = (at += 4);
-        if (length > 0) at += length;
-        return [name, length < 0 ? null : body.toString("utf8", from, at)];
-      }));
-    });
-  };
-  const user = (await show("users")).find(({ name }) => name === "postgres");
+  const user = (await table(console, "show users")).find(({ name }) => name === "postgres");
   assert.deepEqual([user.max_user_connections, user.max_user_client_connections, user.current_client_connections], ["3", "6", "6"]);
-  const shown = (await show("databases")).find(({ name }) => name === "postgres");
+  const shown = (await table(console, "show databases")).find(({ name }) => name === "postgres");
   assert.deepEqual([shown.max_client_connections, shown.current_client_connections, shown.pool_size], ["3", "3", "4"]);
   await console.rows("set max_user_client_connections = 7");
   await login("template1");

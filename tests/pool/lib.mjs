@@ -389,6 +389,28 @@ export const errorOf = (replies) => {
   return error && errorFields(error.body);
 };
 
+// Rows as objects, by the names of their columns.
+export async function table(wire, sql) {
+  const replies = await wire.query(sql);
+  assert.equal(errorOf(replies), undefined, sql);
+  const { body } = replies.find(({ type }) => type === "T");
+  const names = [];
+  for (let at = 2; at < body.length; at += 18) {
+    const end = body.indexOf(0, at);
+    names.push(body.toString("utf8", at, end));
+    at = end + 1;
+  }
+  return replies.filter(({ type }) => type === "D").map(({ body: row }) => {
+    const values = [];
+    for (let at = 2; at < row.length; ) {
+      const length = row.readInt32BE(at);
+      values.push(length < 0 ? null : row.toString("utf8", at + 4, at + 4 + length));
+      at += 4 + Math.max(length, 0);
+    }
+    return Object.fromEntries(names.map((name, i) => [name, values[i]]));
+  });
+}
+
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export async function eventually(check, ms = 10000 * patience) {
