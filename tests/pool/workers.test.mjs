@@ -7,8 +7,8 @@ import { before, test } from "node:test";
 
 import pg from "pg";
 
-import { descendants, dev, project, wrangler } from "../e2e/lib.mjs";
-import { Weir, assertConfined, bind, copyData, eventually, execute, flush, freePort, parse, patience, query, sleep, startPostgres, startup } from "./lib.mjs";
+import { descendants, dev, project, raw, wrangler } from "../e2e/lib.mjs";
+import { Weir, Wire, assertConfined, bind, copyData, eventually, execute, flush, freePort, parse, patience, query, sleep, startPostgres, startup, table } from "./lib.mjs";
 
 let postgres, url;
 before(async () => {
@@ -409,6 +409,48 @@ test("weir serve: drivers reach [pool] by TCP and by a unix socket, with its use
     write(user("newcomer", "of the newcomer"));
     assert.deepEqual(await ask("reload", { database: "pgbouncer", user: "admin", password: "of admin" }), []);
     assert.deepEqual(await ask("select 1 as one", { user: "newcomer", password: "of the newcomer" }), [{ one: 1 }]);
+  } finally {
+    await weir.stop();
+    made.remove();
+  }
+});
+
+test("weir serve: the single request of one worker does not wait for two hundred of another", { timeout: 120000 * patience }, async () => {
+  postgres.sql("create table turns (id serial, who text); grant all on turns, turns_id_seq to scram_user");
+  const made = project(Object.fromEntries(["crowd", "single"].flatMap((name) => [
+    [`${name}/wrangler.toml`, wrangler(binding(null)).replace('name = "t"', `name = "${name}"`)],
+    [`${name}/src/index.js`, `import postgres from "postgres";
+      export default { async fetch(request, env) {
+        const sql = postgres(env.DB.connectionString, { max: 1, fetch_types: false });
+        const [{ id }] = await sql\`insert into turns (who) values (\${"${name}"}) returning id\`;
+        await sql.end();
+        return new Response(id);
+      } };`],
+  ])));
+  const [port, poolPort] = [await freePort(), await freePort()];
+  made.write("weir.toml", `[[listener]]\nport = ${port}\n[[worker]]\nproject = "crowd"\ndefault = true\n[[worker]]\nproject = "single"\nroutes = ["single.test/*"]\n` +
+    `[pool]\nlisten = ["127.0.0.1:${poolPort}"]\nauth = "any"\npool_size = 1\n[[pool.databases]]\nname = "test-db"\ndatabase = "postgres"\nurl = "${url}"\n`);
+  chmodSync(join(made.dir, "weir.toml"), 0o600);
+  const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  try {
+    await weir.waitFor("serving: 2 workers");
+    const ask = (host) => raw(port, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, { ms: 100000 * patience });
+    const id = (answer) => Number(/^HTTP.1.1 200[^]*\r\n\r\n(\d+)/.exec(answer)?.[1] ?? assert.fail(answer));
+    for (const host of ["crowd.test", "single.test"]) id(await eventually(() => ask(host)));
+    const [console, gate] = [await Wire.login(poolPort, { user: "pgbouncer", database: "pgbouncer" }), await Wire.login(postgres.port)];
+    const waiting = async (count) => assert.equal((await table(console, "show pools")).reduce((sum, { cl_waiting }) => sum + Number(cl_waiting), 0), count);
+    // The table is held until all are known to wait: whose turn is whose can be counted, however long each takes.
+    await gate.rows("begin; lock table turns");
+    const crowd = Array.from({ length: 200 }, () => ask("crowd.test"));
+    await eventually(() => waiting(199), 60000 * patience);
+    const single = ask("single.test");
+    await eventually(() => waiting(200), 60000 * patience);
+    const [[before]] = await gate.rows("select last_value from turns_id_seq");
+    await gate.rows("commit");
+    const turns = id(await single) - before;
+    assert.ok(turns <= 4, `${turns} turns`);
+    assert.equal(new Set((await Promise.all(crowd)).map(id)).size, 200);
+    for (const wire of [console, gate]) wire.close();
   } finally {
     await weir.stop();
     made.remove();
