@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, test } from "node:test";
 
-import { Wire, bind, close, copyData, database, describe, errorOf, eventually, execute, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startup, sync, terminate } from "./lib.mjs";
+import { Wire, bind, close, copyData, database, describe, errorOf, eventually, execute, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startup, sync, table, terminate } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -148,6 +148,48 @@ test("the reserve opens when somebody has waited", async () => {
   const began = Date.now();
   assert.deepEqual(await b.rows("select 1"), [["1"]]);
   assert.ok(Date.now() - began >= 190, `after ${Date.now() - began} ms`);
+  await pool.stop();
+});
+
+test("sizes: what a user has comes before what its database has, and that before the pool's; reserve and minimum likewise", async () => {
+  const users = ["of_pool", "of_user", "owner"];
+  postgres.sql(users.map((name) => `create role ${name} login`).join(";"));
+  const plain = database(postgres, 'database = "postgres"', "plain");
+  const special = database(postgres, 'database = "postgres"\npool_size = 3\npool_size_reserve = 1\npool_size_min = 1', "special");
+  const owned = database(postgres, 'database = "postgres"\nuser = "owner"\npool_size_min = 3\npool_size = 4', "owned");
+  const user = '[[users]]\nname = "of_user"\npool_size = 1\npool_size_reserve = 3\npool_size_min = 0\n';
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\npool_size = 2\npool_size_reserve = 0\npool_size_min = 0\nreserve_after = "1ms"\n${user}${plain}${special}${owned}`);
+  const of = (name) => backends(`usename = '${name}'`);
+  await eventually(() => assert.equal(of("owner"), 3));
+  const console = await Wire.login(pool.port, { database: "pgbouncer" });
+  const waiting = async () => (await table(console, "show pools")).reduce((sum, { cl_waiting }) => sum + Number(cl_waiting), 0);
+  for (const [user, name, size, least] of [["of_pool", "plain", 2, 0], ["of_pool", "special", 4, 1], ["of_user", "special", 4, 0], ["of_user", "plain", 4, 0], ["of_pool", "owned", 4, 3]]) {
+    const backend = name === "owned" ? "owner" : user;
+    const clients = await Promise.all(Array.from({ length: 6 }, () => Wire.login(pool.port, { user, database: name })));
+    const begun = clients.map((wire) => wire.rows("begin"));
+    // All but as many as there may be wait, and there is time for one more.
+    await eventually(async () => assert.equal(`${of(backend)} ${await waiting()}`, `${size} ${6 - size}`, `${user} ${name}`));
+    await sleep(200);
+    assert.equal(`${of(backend)} ${await waiting()}`, `${size} ${6 - size}`, `${user} ${name}`);
+    clients.forEach((wire) => wire.close());
+    await Promise.allSettled(begun);
+    await console.rows("reconnect");
+    await eventually(() => assert.equal(of(backend), least, `${user} ${name}`));
+  }
+  await pool.stop();
+});
+
+test("more than the minimum is closed after server_idle_timeout, what was used last stays", async () => {
+  const pool = await open('pool_size = 3\npool_size_min = 1\nserver_idle_timeout = "500ms"');
+  const wires = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
+  for (const wire of wires) await wire.rows("begin");
+  const pids = [];
+  for (const wire of wires) pids.push((await wire.rows("select pg_backend_pid()"))[0][0]);
+  for (const i of [1, 2, 0]) await wires[i].rows("commit");
+  await eventually(() => assert.equal(backends(), 1));
+  assert.deepEqual(await wires[1].rows("select pg_backend_pid()"), [[pids[0]]]);
+  await sleep(1000); // twice what closes the others
+  assert.deepEqual(await wires[1].rows("select pg_backend_pid()"), [[pids[0]]]);
   await pool.stop();
 });
 
@@ -471,6 +513,31 @@ test("prepared statements: shared, closed beyond the limit", async () => {
     clients[0].send(bind("", `s${i}`), execute(), sync());
     assert.ok((await clients[0].until("Z")).some(({ type, body }) => type === "D" && body.toString("latin1").endsWith(String(i))));
   }
+  await pool.stop();
+});
+
+test("of prepared statements the one used longest ago is closed, whoever has used it", async () => {
+  const pool = await open("pool_size = 1\nprepared_statements_max = 3");
+  const [one, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  const use = async (wire, text, ...first) => {
+    wire.send(...first, bind("", text), execute(), sync());
+    assert.equal(errorOf(await wire.until("Z")), undefined, text);
+  };
+  const prepare = (wire, text) => use(wire, text, parse(text, text));
+  // In a function, as the pool prepares all that a session has where that looks at them.
+  postgres.sql("create function prepared() returns text language sql as $$select string_agg(right(statement, 1), '' order by statement) from pg_prepared_statements$$");
+  const there = async () => (await one.rows("select prepared()"))[0][0];
+  for (const n of [1, 2, 3]) await prepare(one, `select ${n}`);
+  assert.equal(await there(), "123");
+  await prepare(other, "select 1");
+  await prepare(one, "select 4");
+  assert.equal(await there(), "134");
+  await use(one, "select 3");
+  await use(other, "select 1");
+  await prepare(other, "select 5");
+  assert.equal(await there(), "135");
+  await use(one, "select 2");
+  assert.equal(await there(), "125");
   await pool.stop();
 });
 
