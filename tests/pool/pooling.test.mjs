@@ -9,7 +9,7 @@ import { Wire, bind, close, copyData, database, describe, errorOf, eventually, e
 let postgres;
 before(async () => {
   postgres = await startPostgres();
-  postgres.sql("create table t (id int primary key, v text)");
+  postgres.sql("create table t (id int primary key, v text); create role kept");
 });
 
 const open = (extra, of = "") => startPool(`auth = "any"\nadmin_users = ["postgres"]\n${extra}\n${database(postgres, of)}`);
@@ -325,6 +325,36 @@ test("session state: pinned, refused or let through", async () => {
     await pool.stop();
   }
 });
+
+// What leaves state behind, what shows whether it is there, and what that says then.
+for (const [what, leave, probe, there] of [
+  ["a parameter that a function sets", "select set_config('app.x', 'left', false)", "select current_setting('app.x', true)", "left"],
+  ["a parameter among other statements", "select 1; set statement_timeout = 12345", "show statement_timeout", "12345ms"],
+  ["a role", "set role kept", "select current_user", "kept"],
+  ["a statement of SQL", "prepare kept as select 'left'", "execute kept", "left"],
+  ["a temporary table", "create temp table kept as select 'left' as v", "select v from kept", "left"],
+  ["a cursor that is held", "declare kept scroll cursor with hold for select 'left'", "fetch absolute 1 kept", "left"],
+  ["a lock of the session", "select pg_advisory_lock(7)", "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()", "1"],
+])
+  test(`session_state: ${what} is its session's alone, or refused, or anybody's`, async () => {
+    const seen = async (wire) => wire.rows(probe).then(([row]) => row?.[0], (error) => error.code);
+    for (const policy of ["pin", "error", "allow"]) {
+      const pool = await open(`pool_size = ${policy === "pin" ? 2 : 1}\nsession_state = "${policy}"`);
+      const [a, b] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+      const error = errorOf(await a.query(leave));
+      assert.equal(error?.C, policy === "error" ? "0A000" : undefined, policy);
+      if (error) assert.match(error.H, /session_state|pool_mode of session/);
+      for (let i = 0; i < 2; i++) {
+        assert.equal((await seen(a)) === there, policy !== "error", `${policy}, to itself`);
+        assert.equal((await seen(b)) === there, policy === "allow", `${policy}, to another`);
+      }
+      // Who gives it back leaves nothing; what was let through stays until somebody takes it away.
+      if (policy === "pin") await a.rows("discard all");
+      a.close();
+      for (let i = 0; i < 2; i++) assert.equal((await seen(b)) === there, policy === "allow", `${policy}, at last`);
+      await pool.stop();
+    }
+  });
 
 // SET and RESET of one parameter, by both protocols.
 let serial = 0;
