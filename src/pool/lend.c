@@ -52,6 +52,11 @@ static uint32_t sum(const struct pool *pool, same_fn *same,
     return count;
 }
 
+static uint32_t connecting_of(const struct pool *pool)
+{
+    return pool->connecting.count;
+}
+
 static uint32_t clients_of(const struct pool *pool)
 {
     return pool->clients - pool->own_clients;
@@ -323,7 +328,9 @@ static bool may_connect(const struct pool *pool)
         return false;
     if (pool->replication && !has_replication_room(pool))
         return false;
-    if (pool->failures > 0 && pool->connecting.count > 0)
+    if (pool->failures > 0 &&
+        (pool->connecting.count > 0 ||
+         (is_away(pool->failure_sqlstate) && sum(pool, same_database, connecting_of) > 0)))
         return false; /* one attempt shows whether it is back */
     if (first && pool->limits.size_reserve > 0 &&
         now - CONTAINER_OF(first, struct client, waiting)->since_us >
@@ -632,9 +639,16 @@ void pool_closed_one(struct pool *pool)
 
 void pool_connect_worked(struct pool *pool)
 {
-    pool->failures = 0;
-    pool->retry_us = 0;
-    text_free(&pool->failure);
+    for (struct pool *other = pool_process.pools; other; other = other->next) {
+        bool same_hope = other->failures > 0 && is_away(other->failure_sqlstate);
+        if (other != pool && !(same_hope && same_database(pool, other)))
+            continue;
+        other->failures = 0;
+        other->retry_us = 0;
+        text_free(&other->failure);
+        if (other != pool)
+            pool_serve_later(other);
+    }
     resume_logins(pool, NULL, 0);
 }
 
@@ -656,30 +670,47 @@ static bool any_is_up(const struct pool *pool)
     return pool->idle.count + pool->lent.count + pool->cleaning.count + pool->listening.count > 0;
 }
 
-void pool_connect_failed(struct pool *pool, const struct wire_error *error, bool in_time,
-                         bool listens)
+static void set_failure(struct pool *pool, const struct wire_error *error, uint32_t failures,
+                        uint64_t retry_us)
 {
     struct wire_error kept;
-    bool refused = !is_away(error->sqlstate);
-    pool->counters->failed_connects++;
-    log_warn("database %s, user %s: %s (%s)%s%s", pool->database_name, pool->user, error->message,
-             error->sqlstate, error->hint ? "; " : "", error->hint ? error->hint : "");
-    if (listens && any_is_up(pool))
-        return;
-    pool->failures++;
-    if (!in_time && pool->failures < FAILURES_MAX)
-        pool->failures = FAILURES_MAX; /* who waits has waited for long enough */
+    pool->failures = failures;
     text_free(&pool->failure);
     pool->failure = xstrdup(error->message);
     (void)snprintf(pool->failure_sqlstate, sizeof(pool->failure_sqlstate), "%.5s", error->sqlstate);
     pool->failure_hint = error->hint;
-    pool->retry_us = pool_now() + pool_retry_delay_us(pool->failures, refused);
+    pool->retry_us = retry_us;
     if (!is_down(pool))
         return;
     failure_of(pool, &kept);
     resume_logins(pool, &kept, 0);
     for (struct link *link; (link = list_first(&pool->waiting));) {
         client_stop_waiting(CONTAINER_OF(link, struct client, waiting), &kept);
+    }
+}
+
+void pool_connect_failed(struct pool *pool, const struct wire_error *error, bool in_time,
+                         bool listens, bool silent)
+{
+    bool refused = !is_away(error->sqlstate);
+    pool->counters->failed_connects++;
+    log_warn("database %s, user %s: %s (%s)%s%s", pool->database_name, pool->user, error->message,
+             error->sqlstate, error->hint ? "; " : "", error->hint ? error->hint : "");
+    if (listens && any_is_up(pool))
+        return;
+    uint32_t failures = pool->failures;
+    if (failures == 0 || pool->opened_us >= pool->shared_us)
+        failures++; /* else it was under way when another one's failure was taken for its own */
+    if (!in_time && failures < FAILURES_MAX)
+        failures = FAILURES_MAX; /* who waits has waited for long enough */
+    uint64_t retry_us = pool_now() + pool_retry_delay_us(failures, refused);
+    set_failure(pool, error, failures, retry_us);
+    for (struct pool *other = pool_process.pools; other && silent && !refused;
+         other = other->next) {
+        if (other == pool || !same_database(pool, other) || any_is_up(other))
+            continue;
+        other->shared_us = pool_now();
+        set_failure(other, error, failures, retry_us);
     }
 }
 

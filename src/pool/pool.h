@@ -241,6 +241,7 @@ struct pool {
     uint64_t slow_us;                     /* … when that was told; 0: none */
     uint64_t retry_us;                    /* no further attempt before */
     uint64_t opened_us;                   /* when it last began to make a connection */
+    uint64_t shared_us;                   /* when it was last told of another one's failure */
     uint64_t used_us;                     /* when it last had a client or a server */
     uint32_t clients, own_clients;        /* own: of these, questions of the pool's (own.h) */
     uint32_t failures;
@@ -436,9 +437,10 @@ void pool_stop_waiting(struct client *client);
 void pool_serve(struct pool *pool);
 /* A connection could not be made; error is kept for those who ask. Its hint is a constant, or NULL.
  * in_time: it was not server_connect_timeout that has told so. listens: it was to listen, which
- * tells nothing of the pool while others of its connections are up. */
+ * tells nothing of the pool while others of its connections are up. silent: no server has said a
+ * word, which is as true for other users of the database. */
 void pool_connect_failed(struct pool *pool, const struct wire_error *error, bool in_time,
-                         bool listens);
+                         bool listens, bool silent);
 /* Until the next attempt, after so many failures in a row; refused: it was the login. */
 uint64_t pool_retry_delay_us(uint32_t failures, bool refused);
 void pool_connect_worked(struct pool *pool);

@@ -44,6 +44,7 @@ struct server_login {
     size_t said_bytes;  /* by it */
     uint64_t began_us;  /* with this address, or to look for one */
     bool timed_out;     /* one did not answer in time */
+    bool heard;         /* one has said something that is for this user, perhaps */
     struct resolve *resolve;
     struct addrinfo *addresses, *address; /* of the host; the one that is tried */
     bool accept_any;
@@ -108,10 +109,10 @@ static void give_up(struct server *server)
     if (pool->config->log_disconnections)
         log_info("server %" PRIu64 " of %s, user %s: closing because: %s", server->id,
                  pool->database_name, pool->user, message);
-    bool listens = server->listens, in_time = !login->timed_out;
+    bool listens = server->listens, in_time = !login->timed_out, silent = !login->heard;
     server_close(server, "");
     pool_connect_failed(pool, &(struct wire_error){sqlstate, message, NULL, hint, NULL}, in_time,
-                        listens);
+                        listens, silent);
     if (listens)
         listen_unreachable(pool, message);
 }
@@ -853,6 +854,7 @@ static void read_messages(struct server *server)
         }
         server->in.end += (size_t)got;
         server->login->said_bytes += (size_t)got;
+        server->login->heard = true;
         if (server->login->said_bytes > LOGIN_BYTES_MAX) { /* it would go on until the time is up */
             note_failure(server, "08006", "the database's server says more than 1 MiB in a login");
             try_elsewhere(server);

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import net from "node:net";
 import { before, test } from "node:test";
 
-import { Wire, bind, copyData, database, errorOf, eventually, execute, freePort, message, parse, patience, query, sleep, startPool, startPostgres, startup, sync } from "./lib.mjs";
+import { Wire, bind, copyData, database, errorOf, eventually, execute, freePort, message, parse, patience, query, sleep, startPool, startPostgres, startRelay, startup, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -136,6 +136,48 @@ test("Postgres away: queries fail fast with 08xxx, and work again soon after it 
   assert.match(errorOf(await late.query("select 1")).C, /^(08|57P)/);
   postgres.start();
   await eventually(async () => assert.deepEqual(await wire.rows("select 2"), [["2"]]), 15000 * patience);
+  await pool.stop();
+});
+
+test("a database that is away is tried by one probe at a time, however many clients of however many users ask", { timeout: 60000 * patience }, async () => {
+  const users = Array.from({ length: 10 }, (_, i) => `user${i}`);
+  const open = new Set();
+  let total = 0, holds = false;
+  const away = net.createServer((socket) => {
+    total++;
+    socket.on("error", () => {});
+    if (!holds) return socket.destroy();
+    open.add(socket.on("close", () => open.delete(socket)));
+  });
+  await new Promise((done) => away.listen(0, "127.0.0.1", done));
+  const target = await startRelay(postgres);
+  const pool = await startPool(`auth = "any"\n${database({ port: target.port })}`);
+  postgres.sql(users.map((name) => `create role ${name} login`).join(";"));
+  const clients = await Promise.all(Array.from({ length: 100 }, (_, i) => Wire.login(pool.port, { user: users[i % users.length] })));
+  for (const wire of clients) await wire.rows("select 1");
+  target.to = { port: away.address().port };
+  target.cut();
+  const ask = async () => {
+    for (const replies of await Promise.all(clients.map((wire) => wire.query("select 1")))) assert.match(errorOf(replies)?.C ?? "none", /^08/);
+  };
+  await ask();
+  for (let round = 0; round < 2; round++) {
+    holds = true;
+    await eventually(async () => {
+      await ask();
+      assert.equal(open.size, 1);
+    });
+    const before = total;
+    for (let i = 0; i < 5; i++) await ask();
+    assert.deepEqual([open.size, total - before], [1, 0]);
+    for (const socket of open) socket.destroy();
+  }
+  target.to = postgres;
+  for (const socket of open) socket.destroy();
+  await eventually(async () => {
+    for (const wire of clients) assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+  });
+  away.close();
   await pool.stop();
 });
 

@@ -188,12 +188,14 @@ export function assertConfined(pid) {
   }
 }
 
-// Between the pool and Postgres: new connections lead to whichever `to` is. {port, to}
+// Between the pool and Postgres: new connections lead to whichever `to` is, cut() ends those that there are. {port, to, cut()}
 export async function startRelay(to) {
-  const relay = { to };
+  const sockets = new Set();
+  const relay = { to, cut: () => sockets.forEach((socket) => socket.destroy()) };
   const server = net.createServer((near) => {
     const far = net.connect(relay.to.port, "127.0.0.1");
     near.pipe(far).pipe(near);
+    sockets.add(near.on("close", () => sockets.delete(near)));
     for (const socket of [near, far]) socket.unref().on("error", () => {}).on("close", () => [near, far].forEach((each) => each.destroy()));
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
