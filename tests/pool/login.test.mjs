@@ -500,6 +500,42 @@ test("half-open logins are ended, and the pool goes on", async () => {
   await pool.stop();
 });
 
+// Each has a descriptor here, too: of 18,000 one costs as much.
+test("six thousand half-open logins cost little memory, keep nobody out, and end", { timeout: 120000 * patience, skip: sanitized }, async (t) => {
+  const { certificate, key } = makeCertificate(postgres.dir, "half", "localhost");
+  const pool = await startPool(
+    `auth = "any"\nadmin_users = ["postgres"]\nclients_max = 30000\nclient_login_timeout = "100s"\n${database(postgres)}[tls]\nmode = "allow"\ncertificate_file = "${certificate}"\nkey_file = "${key}"\n`,
+  );
+  const pid = pool.pid();
+  const memory = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
+  const open = () => readdirSync(`/proc/${pid}/fd`).length;
+  const hello = Buffer.concat([Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]), Buffer.alloc(200)]);
+  const sockets = [];
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const each = 2000;
+  for (const [name, bytes, most] of [["nothing", undefined, 4], ["half a startup packet", startup({ user: "postgres" }).subarray(0, 12), 12], ["half a ClientHello", hello, 64]]) {
+    const [before, opened] = [memory(), open()];
+    for (let i = 0; i < each; i += 500) {
+      const more = Array.from({ length: Math.min(500, each - i) }, () => net.connect(pool.port, "127.0.0.1").on("error", () => {}));
+      sockets.push(...more);
+      await Promise.all(more.map((socket) => new Promise((done) => socket.once("connect", () => (bytes ? socket.write(bytes, done) : done())))));
+      const client = await Wire.login(pool.port);
+      assert.deepEqual(await client.rows("select 1"), [["1"]]);
+      client.close();
+    }
+    await eventually(() => assert.ok(open() >= opened + each - 5));
+    const kib = (memory() - before) / each;
+    t.diagnostic(`${name}: ${kib.toFixed(1)} KiB each`);
+    assert.ok(kib < most, `${name}: ${kib} KiB each`);
+  }
+  await admin.rows("set client_login_timeout = '1'");
+  await eventually(() => assert.ok(open() < 60, `${open()} descriptors`), 60000 * patience);
+  assert.deepEqual(await (await Wire.login(pool.port)).rows("select 1"), [["1"]]);
+  assert.equal(pool.pid(), pid);
+  sockets.forEach((socket) => socket.destroy());
+  await pool.stop();
+});
+
 test("large statements and results over TLS on both sides, 1.2 and 1.3: nothing waits for an event that does not come", async () => {
   const pair = makeCertificate(postgres.dir, "large", "localhost");
   const pool = await startPool(
