@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, closeSync, openSync, readFileSync, readSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
 import { before, test } from "node:test";
@@ -11,7 +11,7 @@ import tls from "node:tls";
 
 import pg from "pg";
 
-import { Wire, assertConfined, database, errorOf, eventually, makeCertificate, message, patience, query, sanitized, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
+import { Wire, assertConfined, copies, database, errorOf, eventually, makeCertificate, message, patience, query, sanitized, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -632,26 +632,6 @@ test("a password may be as long as Postgres takes it, and longer ones are refuse
   assert.equal(await login("p".repeat(70000)), "28P01");
   await pool.stop();
 });
-
-// How often each text is in a process's memory.
-function copies(pid, texts) {
-  const counts = texts.map(() => 0), fd = openSync(`/proc/${pid}/mem`);
-  for (const line of readFileSync(`/proc/${pid}/maps`, "utf8").trimEnd().split("\n")) {
-    const [, from, to] = line.match(/^(\w+)-(\w+) r/) ?? [];
-    if (from === undefined || /\[(vvar|vsyscall)/.test(line) || parseInt(to, 16) - parseInt(from, 16) > 1 << 28) continue;
-    const bytes = Buffer.alloc(parseInt(to, 16) - parseInt(from, 16));
-    try {
-      readSync(fd, bytes, 0, bytes.length, parseInt(from, 16));
-    } catch {
-      continue; // reserved, and nothing there
-    }
-    texts.forEach((text, i) => {
-      for (let at = -1; (at = bytes.indexOf(text, at + 1)) >= 0; ) counts[i]++;
-    });
-  }
-  closeSync(fd);
-  return counts;
-}
 
 // Another user's memory, as the pool's is, is for root to read alone.
 test("passwords are in the pool's memory, once or twice each, and in none of the supervisor's", { skip: process.getuid() !== 0 ? "not root" : sanitized }, async () => {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unmodified drivers in a worker, through a Hyperdrive binding: the worker's channel to the pool.
 import assert from "node:assert/strict";
-import { chmodSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
 import pg from "pg";
 
 import { descendants, dev, project, raw, wrangler } from "../e2e/lib.mjs";
-import { Weir, Wire, assertConfined, bind, copyData, eventually, execute, flush, freePort, parse, patience, query, sleep, startPostgres, startup, table } from "./lib.mjs";
+import { Weir, Wire, assertConfined, bind, copies, copyData, eventually, execute, flush, freePort, parse, patience, query, sanitized, sleep, startPostgres, startup, table } from "./lib.mjs";
 
 let postgres, url;
 before(async () => {
@@ -409,6 +409,62 @@ test("weir serve: drivers reach [pool] by TCP and by a unix socket, with its use
     write(user("newcomer", "of the newcomer"));
     assert.deepEqual(await ask("reload", { database: "pgbouncer", user: "admin", password: "of admin" }), []);
     assert.deepEqual(await ask("select 1 as one", { user: "newcomer", password: "of the newcomer" }), [{ one: 1 }]);
+  } finally {
+    await weir.stop();
+    made.remove();
+  }
+});
+
+// By root alone: others' memory is not for everybody.
+test("weir serve: a password is in no process but the pool's, in no argument, environment, log, error, SHOW or metric", { timeout: 120000 * patience, skip: process.getuid() !== 0 ? "not root" : sanitized }, async () => {
+  const secrets = { url: "inTheUrl5e1f93", file: "inTheFile77ac20", variable: "inTheVariable90be", wrong: "thatIsWrong42d1" };
+  postgres.sql(Object.entries(secrets).map(([name, secret]) => `create role of_${name} login password '${secret}'`).join(";") + "; alter role of_wrong password 'another'");
+  const hba = join(postgres.dir, "data/pg_hba.conf");
+  writeFileSync(hba, `host all ${Object.keys(secrets).map((name) => `of_${name}`)} 127.0.0.1/32 scram-sha-256\n${readFileSync(hba, "utf8")}`);
+  postgres.sql("select pg_reload_conf()");
+  const made = project({
+    "w/wrangler.toml": wrangler(binding(null)),
+    "w/src/index.js": `import postgres from "postgres";
+      export default { async fetch(request, env) {
+        const sql = postgres(env.DB.connectionString, { max: 1 });
+        const [{ u }] = await sql\`select current_user as u\`;
+        await sql.end();
+        return new Response(u);
+      } };`,
+    secret: `${secrets.file}\n`,
+  });
+  chmodSync(join(made.dir, "secret"), 0o600);
+  const [port, admin, poolPort, metrics] = [await freePort(), await freePort(), await freePort(), await freePort()];
+  const of = (name, how) => `[[pool.databases]]\nname = "${name}"\ndatabase = "postgres"\n${how}\n[pool.databases.tls]\nmode = "disable"\n`;
+  const at = (name) => `host = "127.0.0.1"\nport = ${postgres.port}\nuser = "of_${name}"\n`;
+  made.write("weir.toml", `[[listener]]\nport = ${port}\n[admin]\nport = ${admin}\n[[worker]]\nproject = "w"\ndefault = true\n` +
+    `[pool]\nlisten = ["127.0.0.1:${poolPort}"]\nauth = "any"\nmetrics_listen = "127.0.0.1:${metrics}"\nlog_connections = true\nlog_disconnections = true\nlog_errors = true\n` +
+    of("test-db", `url = "postgres://of_url:${secrets.url}@127.0.0.1:${postgres.port}/postgres"`) + of("file", `${at("file")}password_file = "${made.dir}/secret"`) +
+    of("variable", `${at("variable")}password_env = "SECRET_OF_A_TEST"`) + of("wrong", `${at("wrong")}password = "${secrets.wrong}"`));
+  chmodSync(join(made.dir, "weir.toml"), 0o600);
+  const weir = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")], { env: { SECRET_OF_A_TEST: secrets.variable } });
+  try {
+    await weir.waitFor("serving: 1 worker");
+    const said = [await eventually(async () => (await fetch(`http://127.0.0.1:${port}/`)).text())];
+    assert.deepEqual(said, ["of_url"]);
+    for (const name of ["file", "variable"]) assert.deepEqual(await (await Wire.login(poolPort, { user: "ana", database: name })).rows("select current_user"), [[`of_${name}`]]);
+    const refused = await Wire.login(poolPort, { user: "ana", database: "wrong" });
+    assert.match(refused.text, /28P01/);
+    const console = await Wire.login(poolPort, { user: "pgbouncer", database: "pgbouncer" });
+    for (const { command } of (await table(console, "show help")).filter(({ command }) => /^show /i.test(command))) await console.query(command);
+    assert.match(console.text, /of_url/);
+    said.push(refused.text, console.text);
+    for (const address of [`${metrics}/metrics`, `${admin}/metrics`]) said.push(await (await fetch(`http://127.0.0.1:${address}`)).text());
+    const holds = (text) => Object.values(secrets).filter((secret) => text.includes(secret));
+    const processes = [{ pid: weir.process.pid, name: "weir" }, ...descendants(weir.process.pid)];
+    for (const name of ["weir-pool", "weir-instance", "weir-gateway", "weir-template"]) assert.ok(processes.some((each) => each.name === name), `${name}: ${JSON.stringify(processes)}`);
+    for (const { pid, name } of processes) {
+      for (const file of ["cmdline", "environ"]) assert.deepEqual(holds(readFileSync(`/proc/${pid}/${file}`, "latin1")), [], `${file} of ${name}`);
+      const counts = copies(pid, Object.values(secrets));
+      if (name === "weir-pool") assert.ok(counts.every((count) => count > 0), `${name}: ${counts}`);
+      else assert.deepEqual(counts, [0, 0, 0, 0], name);
+    }
+    assert.deepEqual(holds([...said, weir.output].join("\n")), []);
   } finally {
     await weir.stop();
     made.remove();
