@@ -226,17 +226,18 @@ static bool is_pinned(const struct server *server)
     return server->client && server->client->pinned && server->pool->mode != POOL_SESSION;
 }
 
-/* Of those that are lent, will one be lent again? What a client keeps for its state may be its own
- * for ever. */
-static bool any_will_come_back(const struct pool *pool)
+/* The last of those that are lent which will be lent again, or NULL: what a client keeps for its
+ * state may be its own for ever. */
+static struct server *comes_back(const struct pool *pool)
 {
+    struct server *last = NULL;
     for (const struct link *link = list_first(&pool->lent); link;
          link = list_next(&pool->lent, link)) {
-        const struct server *server = CONTAINER_OF(link, struct server, link);
+        struct server *server = CONTAINER_OF(link, struct server, link);
         if (!server->tainted && !server->worn && !is_pinned(server))
-            return true;
+            last = server;
     }
-    return false;
+    return last;
 }
 
 /* Connections that are asked whether they work still, and have not been for long. */
@@ -256,7 +257,7 @@ static bool is_down(const struct pool *pool)
 {
     bool refused_login = pool->failures > 0 && !is_away(pool->failure_sqlstate);
     return (pool->failures >= FAILURES_MAX || refused_login) && pool->idle.count == 0 &&
-           !any_will_come_back(pool) && checks_under_way(pool) == 0;
+           !comes_back(pool) && checks_under_way(pool) == 0;
 }
 
 /* All that wait for the pool's first connection, or those that have waited for longer than the
@@ -381,18 +382,20 @@ static void take_from(const struct pool *pool, same_fn *same, int max)
             other->waiting.count == 0 && (own > 0 ? has_long_idle(other) : other->idle.count > 0);
         bool richer = theirs > most ||
                       (theirs == most && (!richest || other->opened_us < richest->opened_us));
-        if (idles || (richer && (theirs > 1 || pool_passed(other->opened_us, SHARE_MS)))) {
+        bool had_turn = theirs > 1 || pool_passed(other->opened_us, SHARE_MS);
+        bool may_give = other->idle.count > 0 || comes_back(other);
+        if (idles || (richer && had_turn && may_give)) {
             richest = other;
             most = idles ? UINT32_MAX : theirs;
         }
     }
     if (!richest || leaving > 0)
         return;
-    struct link *idle = list_last(&richest->idle), *lent = list_last(&richest->lent);
+    struct link *idle = list_last(&richest->idle);
     if (idle)
         server_close(CONTAINER_OF(idle, struct server, link), "evicted for another pool");
-    else if (lent)
-        server_leave(CONTAINER_OF(lent, struct server, link));
+    else
+        server_leave(comes_back(richest));
 }
 
 static void take_from_others(const struct pool *pool)

@@ -8,7 +8,7 @@ import { Wire, database, errorOf, eventually, patience, query, sleep, startPool,
 let postgres;
 before(async () => {
   postgres = await startPostgres();
-  postgres.sql("create role other login; create role third login; create table turns (id serial, who text)");
+  postgres.sql("create role other login; create role third login; create role keeper login; create table turns (id serial, who text)");
 });
 
 const open = (settings, extra = "") => startPool(`auth = "any"\nadmin_users = ["postgres"]\n${settings}\n${database(postgres, extra)}`);
@@ -156,8 +156,10 @@ test("users of a database with a limit of its own give connections up to each ot
   await pool.stop();
 });
 
-test("more users than a database may have connections take turns", { timeout: 60000 * patience }, async () => {
-  const pool = await open("pool_size = 4", "connections_max = 2");
+test("more users than a database may have connections take turns, with those that no session keeps", { timeout: 60000 * patience }, async () => {
+  const pool = await open("pool_size = 4", "connections_max = 3");
+  const keeps = await login(pool, "keeps", "keeper");
+  await keeps.rows("create temp table kept (a int)");
   const counts = { postgres: 0, other: 0, third: 0 };
   let going = true;
   const busy = Object.keys(counts).flatMap((user) =>
@@ -173,6 +175,7 @@ test("more users than a database may have connections take turns", { timeout: 60
     const before = { ...counts };
     await eventually(() => assert.ok(Object.keys(counts).every((user) => counts[user] > before[user]), JSON.stringify(counts)));
   }
+  assert.deepEqual(await keeps.rows("select count(*) from kept"), [["0"]]);
   going = false;
   await Promise.all(busy);
   await pool.stop();
