@@ -234,9 +234,9 @@ OPEN_TABLE(config_wrangler_limits, "[limits] of a project",
     }
 #define POOL_TIMES(query, transaction, idle, client_idle)                                                       \
     {"query_timeout", CONFIG_DURATION, 0, YEAR_MS, query, "query_timeout",                          \
-     "A query that runs for longer is cancelled, and its client disconnected; 0: no limit"},       \
+     "A query that runs for longer is cancelled: 57014; 0: no limit"},                             \
         {"transaction_timeout", CONFIG_DURATION, 0, YEAR_MS, transaction, "transaction_timeout",    \
-         "The same for a transaction"},                                                            \
+         "A transaction that runs for longer is ended: 25P04; 0: no limit"},                          \
     {                                                                                              \
         "idle_transaction_timeout", CONFIG_DURATION, 0, YEAR_MS, idle, "idle_transaction_timeout",  \
             "A transaction in which nothing happens, since its client neither sends what comes "   \

@@ -482,6 +482,7 @@ static void take(struct client *client, struct slice bytes)
     uint64_t now = pool_now();
     if (server->expect.count == 0) {
         server->query_us = server->progress_us = now;
+        server->stopped_for = NULL;
         text_free(&server->query_text);
     }
     if (server->status == 'I' && server->expect.count == 0)
@@ -508,6 +509,8 @@ static bool may_read(struct client *client)
         return false; /* it waits for what those bring (must_wait) */
     if (server && (server->retries || (client->unparsed && server->verifies)))
         return false;
+    if (server && server->stopped_for && server->cancels > 0)
+        return false; /* what it asks now might be cancelled instead */
     return (client->stream.readable || client->unparsed) && !client->closed && !client->closing &&
            !client->out && !stream_is_behind(&client->stream) && client->state == CLIENT_READY &&
            (!server || (buffer_len(&server->out) == 0 &&

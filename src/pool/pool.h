@@ -151,6 +151,9 @@ struct server {
     uint64_t id;                         /* as a client's */
     uint64_t born_us, used_us, query_us; /* query_us: when its first unanswered message went out */
     uint64_t progress_us; /* … or, if that is later, when it was last done with a statement */
+    const struct wire_error *stopped_for; /* what was under way was cancelled for this, of which its
+                                             client is yet to hear; NULL: nothing was */
+    uint64_t stopped_us;                  /* … then */
     double lifetime_part; /* of server_lifetime: when others of its age end, it is not among them */
     uint32_t cancel_key_bytes;
     char cancel_key[256];

@@ -3,6 +3,7 @@
  * are passed on without a look. */
 #include "reply.h"
 
+#include <inttypes.h>
 #include <strings.h>
 
 #include "batch.h"
@@ -295,12 +296,29 @@ static void return_unreported(struct server *server)
     }
 }
 
+/* Did the pool cancel it? Then this says why, instead of the error that has come of that. */
+static char *why_stopped(const struct reply *reply, enum expect_kind kind)
+{
+    struct server *server = reply->server;
+    const struct wire_error *why = server->stopped_for;
+    if (!why || !slice_equal(wire_error_field(body_of(reply), 'C'), SLICE("57014")))
+        return NULL;
+    server->stopped_for = NULL;
+    if (kind == EXPECT_OWN_QUERY || !server->client)
+        return NULL;
+    metrics_refused(why->sqlstate, false);
+    if (server->pool->config->log_errors)
+        log_info("client %" PRIu64 ": %s: %s", server->client->id, why->sqlstate, why->message);
+    return wire_error_copy("ERROR", why);
+}
+
 static void on_error(struct reply *reply)
 {
     struct server *server = reply->server;
     settle(server, reply->batch);
     struct expected *head = expect_head(&server->expect);
     server->copy_in = false;
+    server->progress_us = pool_now();
     if (!head) { /* on its way out: an administrator ends it, say */
         server->tainted = true;
         note_fatal(reply);
@@ -324,6 +342,8 @@ static void on_error(struct reply *reply)
         skip_to_sync(server); /* brings names back that the error may speak of */
     if (keep_for_query(reply, kind))
         return;
+    if (!refusal)
+        refusal = why_stopped(reply, kind);
     if (refusal)
         buffer_append(batch_compose(reply->batch), refusal, wire_get_u32(refusal + 1) + 1);
     else if (kind == EXPECT_OWN_QUERY && server->listens && head->name)

@@ -428,6 +428,7 @@ static void part(struct server *server)
     server->asked = false;
     server->held_us = 0;
     server->client = NULL;
+    server->stopped_for = NULL;
     server->copy_in = server->failed = server->retries = server->verifies = false;
     server->pin_unproved = server->rolled_back = server->sets_now = false;
     cache_unwatch(server);
@@ -466,20 +467,26 @@ void server_leave(struct server *server)
 void server_cancel_done(struct server *server)
 {
     server->cancels--;
+    if (server->client)
+        pool_again(server->client); /* it may have waited for that */
     if (server->state == SERVER_CLEANING && server->cancels == 0 && server->expect.count == 0 &&
         !server->closed)
         clean(server);
+}
+
+static void append_copy_fail(struct buffer *out, const char *why)
+{
+    size_t begun = wire_begin(out, 'f');
+    wire_text(out, why);
+    wire_end(out, begun);
 }
 
 /* Brings what the client began to an end that the server understands. */
 static void finish_for_client(struct server *server, bool copy_in)
 {
     AUTO_BUFFER out = {0};
-    if (copy_in) {
-        size_t begun = wire_begin(&out, 'f');
-        wire_text(&out, "the client is gone");
-        wire_end(&out, begun);
-    }
+    if (copy_in)
+        append_copy_fail(&out, "the client is gone");
     if (server->batch_open || server->failed) {
         wire_plain(&out, 'S');
         expect_push(&server->expect, (struct expected){.kind = EXPECT_SYNC});
@@ -706,8 +713,7 @@ void server_is_up(struct server *server)
 }
 
 static const struct wire_error query_too_long = {
-    "57014", "query timeout: the statement ran longer than the pool's query_timeout",
-    "Should the database not hear of it in time, the outcome is unknown.",
+    "57014", "query timeout: the statement ran longer than the pool's query_timeout", NULL,
     "Make the statement faster, or raise query_timeout.", NULL};
 static const struct wire_error transaction_too_long = {
     "25P04", "transaction timeout: it ran longer than the pool's transaction_timeout", NULL,
@@ -735,6 +741,39 @@ static void take_from_client(struct server *server, const struct wire_error *err
     }
     if (server->pool->config->log_errors && !client->closing) /* client_close tells it itself */
         log_info("client %" PRIu64 ": %s: %s", client->id, error->sqlstate, error->message);
+}
+
+/* What runs is cancelled: its client is told why instead of the error that comes of that (reply.c),
+ * and goes on. */
+static void stop(struct server *server, const struct wire_error *why)
+{
+    AUTO_BUFFER out = {0};
+    server->stopped_for = why;
+    server->stopped_us = pool_now();
+    cancel_query(server);
+    if (!server->copy_in || server->client->skip > 0)
+        return;
+    append_copy_fail(&out, why->message); /* a server that waits for data hears of nothing else */
+    server->copy_in = false;
+    struct slice all = buffer_slice(&out);
+    (void)server_send(server, &(struct iovec){(void *)(uintptr_t)all.ptr, all.len}, 1);
+}
+
+/* It has not reacted to that. */
+static void give_up_stopped(struct server *server)
+{
+    struct wire_error error = *server->stopped_for;
+    error.detail = "The database did not react to a cancel request: the outcome is unknown.";
+    take_from_client(server, &error);
+}
+
+/* In a transaction that has failed its client has time to end it. */
+static bool is_transaction_over(const struct server *server)
+{
+    int64_t limit_ms = server->pool->limits.transaction_ms;
+    if (limit_ms > 0 && server->status == 'E')
+        limit_ms += server->pool->config->cancel_wait_ms;
+    return server->status != 'I' && pool_passed(server->client->since_us, limit_ms);
 }
 
 /* Is the client the one who keeps its transaction from going on? It does not take what it is sent,
@@ -789,16 +828,22 @@ static void lent_tick(struct server *server)
     const struct pool_limits *limits = &server->pool->limits;
     struct client *client = server->client;
     bool asked = server->expect.count > 0;
+    bool stops = asked && server->stopped_for && server->stopped_us >= server->progress_us;
     if (asked && server_is_lost(server))
         server_close(server, "the database acknowledges nothing any more");
     else if ((client->out || stream_is_behind(&client->stream)) && client->stream.fd_is_tcp &&
              tcp_is_lost(client->stream.source.fd, &server->client_acknowledged, pool_now(),
                          server->pool->config->tcp_user_ms))
         client_close(client, NULL);
-    else if (asked && pool_passed(server->progress_us, limits->query_ms) && !server->cancels)
-        client_close(client, &query_too_long);
-    else if (server->status != 'I' && pool_passed(client->since_us, limits->transaction_ms))
-        client_close(client, &transaction_too_long);
+    else if (stops && pool_passed(server->stopped_us, server->pool->config->cancel_wait_ms))
+        give_up_stopped(server);
+    else if (asked && !stops && !server->cancels &&
+             pool_passed(server->progress_us, limits->query_ms))
+        stop(server, &query_too_long);
+    else if (asked && !stops && !server->cancels && is_transaction_over(server))
+        stop(server, &transaction_too_long);
+    else if (!asked && is_transaction_over(server))
+        take_from_client(server, &transaction_too_long);
     else if (awaits_client(server) &&
              pool_passed(awaited_since_us(server), idle_transaction_ms(server)))
         take_from_client(server, &transaction_idle);

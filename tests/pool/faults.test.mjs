@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import net from "node:net";
 import { before, test } from "node:test";
 
-import { Wire, bind, copyData, database, errorOf, eventually, execute, freePort, message, parse, patience, query, sleep, startPool, startPostgres, startRelay, startup, sync } from "./lib.mjs";
+import { Wire, bind, copyData, copyDone, database, errorFields, errorOf, eventually, execute, flush, freePort, message, parse, patience, query, show, sleep, startPool, startPostgres, startRelay, startup, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -222,6 +222,73 @@ test("time limits: of a query, of a transaction that idles, of a login", async (
   assert.equal(errorOf(await wire.query("select 1")).C, "25P03");
   assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
   await idle();
+  await pool.stop();
+});
+
+// The session goes on, and its next statement is right; of a transaction it was in, only ROLLBACK is to be had.
+test("query_timeout: the statement is cancelled and answered with 57014 and a hint, and the session goes on", async () => {
+  const pool = await open('pool_size = 2\nquery_timeout = "500ms"\ncancel_wait_timeout = "60s"');
+  const wire = await Wire.login(pool.port);
+  const told = (replies) => replies.filter(({ type }) => type === "E").map(({ body }) => errorFields(body)).map(({ S, C, M, H }) => [S, C, /pool's query_timeout/.test(M), /raise query_timeout/.test(H)]);
+  const one = [["ERROR", "57014", true, true]];
+  const shape = (replies) => replies.map(({ type, body }) => (type === "Z" ? `Z(${body})` : type)).join("");
+  const goesOn = async () => assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
+  const ask = async (messages, expected, count = 1) => {
+    wire.send(...messages);
+    const replies = await wire.until("Z", count);
+    assert.equal(shape(replies), expected);
+    assert.deepEqual(told(replies), one);
+  };
+  const sleeps = (name = "") => [parse(name, "select pg_sleep(30)"), bind("", name), execute()];
+  await ask([query("select pg_sleep(30)")], "TEZ(I)");
+  await goesOn();
+  await ask([...sleeps(), sync()], "12EZ(I)");
+  await goesOn();
+  await ask([...sleeps("named"), sync()], "12EZ(I)");
+  await ask([bind("", "named"), execute(), sync()], "2EZ(I)"); // it is prepared still
+  wire.send(...sleeps(), flush()); // the Sync comes when the error has been told
+  assert.deepEqual(told(await wire.until("E")), one);
+  wire.send(sync());
+  await wire.until("Z");
+  // Of a pipeline it is that one statement.
+  await ask([query("select 1"), query("select pg_sleep(30)"), query("select 3")], "TDCZ(I)TEZ(I)TDCZ(I)", 3);
+  await ask([parse("", "select 1"), bind(), execute(), ...sleeps(), sync(), parse("", "select 3"), bind(), execute(), sync()], "12DC12EZ(I)12DCZ(I)", 2);
+  // COPY, for whose data the server waits, which hears no cancel request; and one that it sends.
+  for (const begin of [[query("copy t from stdin")], [parse("", "copy t from stdin"), bind(), execute(), sync()]]) {
+    wire.send(...begin);
+    await wire.until("G");
+    wire.send(copyData("4711\n"));
+    assert.deepEqual(told(await wire.until("E")), one);
+    wire.send(copyData("4712\n"), copyDone(), ...(begin.length > 1 ? [sync()] : []), query("select count(*) from t where id in (4711, 4712)"));
+    const replies = await wire.wait((messages) => messages.at(-1)?.type === "Z" && messages.some(({ type }) => type === "C"));
+    assert.match(replies.map(show).join(), /^(Z I,)?T count:20,D .*0,C SELECT 1\|,Z I$/);
+  }
+  wire.send(query("copy (select pg_sleep(30)) to stdout"));
+  assert.deepEqual(told(await wire.until("Z")), one);
+  // In a transaction, which has failed then.
+  await wire.rows("begin; insert into t values (4713)");
+  const [[pid]] = await wire.rows("select pg_backend_pid()");
+  await ask([query("select pg_sleep(30)")], "TEZ(E)");
+  assert.equal(errorOf(await wire.query("select 1")).C, "25P02");
+  await wire.rows("rollback");
+  await goesOn();
+  assert.equal(postgres.sql("select count(*) from t where id > 4000"), "0");
+  assert.deepEqual(await wire.rows("select pg_backend_pid()"), [[pid]], "its connection is as good as before");
+  await wire.rows("begin; insert into t values (4713); savepoint a");
+  await ask([query("select pg_sleep(30)")], "TEZ(E)");
+  await wire.rows("rollback to a; rollback");
+  assert.match(pool.weir.output, /client \d+: 57014: query timeout/);
+  await pool.stop();
+});
+
+test("… and a database that does not react to that loses the connection; its client is told, and goes on", async () => {
+  const pool = await open('pool_size = 1\nquery_timeout = "300ms"\ncancel_wait_timeout = "1s"');
+  const wire = await Wire.login(pool.port);
+  const [[pid]] = await wire.rows("select pg_backend_pid()");
+  const error = errorOf(await wire.query("do $$ begin loop begin perform pg_sleep(30); exception when query_canceled then null; end; end loop; end $$"));
+  assert.deepEqual([error.S, error.C, /outcome is unknown/.test(error.D)], ["ERROR", "57014", true]);
+  assert.notDeepEqual(await wire.rows("select pg_backend_pid()"), [[pid]]);
+  postgres.sql(`select pg_terminate_backend(${pid})`);
   await pool.stop();
 });
 

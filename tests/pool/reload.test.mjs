@@ -78,6 +78,7 @@ test("what does not concern connections leaves them as they are, and holds", asy
   await sleep(300);
   assert.equal(b.messages.length, 0, "session pooling over one connection");
   assert.equal(errorOf(await a.query("select pg_sleep(5)")).C, "57014");
+  a.close();
   assert.equal(errorOf(await b.until("Z")), undefined);
   await pool.stop();
 });
