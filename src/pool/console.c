@@ -11,6 +11,7 @@
 #include "control.h"
 #include "handover.h"
 #include "ipc.h"
+#include "log.h"
 #include "pool.h"
 
 enum { COMMAND_BYTES_MAX = 8192, WORDS_MAX = 4, RELOAD_US_MAX = 60000000 };
@@ -107,6 +108,11 @@ static void complain(struct buffer *out, const char *sqlstate, const char *messa
 static void refuse(struct buffer *out, const char *message)
 {
     complain(out, "08P01", message);
+}
+
+static void notice(struct buffer *out, const char *message)
+{
+    wire_error(out, "NOTICE", &(struct wire_error){"00000", message, NULL, NULL, NULL});
 }
 
 /* ---- what commands do ---- */
@@ -211,6 +217,20 @@ static void kill_pool(struct pool *pool)
 
 static const char shutting_down[] = "pooler is shutting down";
 
+/* teller: who has said so, and can not be meant. False: it is not here. */
+static bool kill_one(unsigned long long id, const struct client *teller)
+{
+    for (struct link *link = list_first(&pool_process.clients); link;
+         link = list_next(&pool_process.clients, link)) {
+        struct client *client = CONTAINER_OF(link, struct client, link);
+        if (client->id != id || client == teller)
+            continue;
+        client_close(client, &by_administrator);
+        return true;
+    }
+    return false;
+}
+
 static bool kill_client(struct client *client, const char *word, struct buffer *out)
 {
     char *end;
@@ -219,12 +239,11 @@ static bool kill_client(struct client *client, const char *word, struct buffer *
         refuse(out, "invalid client pointer supplied: KILL_CLIENT takes an id of SHOW CLIENTS");
         return false;
     }
-    for (struct link *link = list_first(&pool_process.clients); link;
-         link = list_next(&pool_process.clients, link)) {
-        struct client *other = CONTAINER_OF(link, struct client, link);
-        if (other->id != id || other == client)
-            continue;
-        client_close(other, &by_administrator);
+    if (kill_one(id, client))
+        return true;
+    bool ours = id / IDS_OF_A_PROCESS == pool_process.last_id / IDS_OF_A_PROCESS;
+    if (!ours && handover_command("KILL_CLIENT", word)) {
+        notice(out, "if there is such a client, another process of the pool ends it");
         return true;
     }
     refuse(out, "client not found");
@@ -337,18 +356,44 @@ static bool obey(const struct command *command, const char *database, struct buf
     return true;
 }
 
-void console_obey(const char *name, const char *database)
+/* As it was checked where it was said. */
+static void obey_set(const char *both)
+{
+    const char *blank = strchr(both, ' ');
+    if (!blank)
+        return;
+    AUTO_TEXT name = xstrndup(both, (size_t)(blank - both));
+    AUTO_TEXT problem = console_set(name, blank + 1);
+    if (problem)
+        log_warn("SET %s, said to another process of the pool: %s", name, problem);
+}
+
+void console_obey(const char *name, const char *word)
 {
     const struct command *command = command_named(name);
     AUTO_BUFFER refusal = {0};
-    if (command && !command->run && pool_process.config && is_allowed(command, database, &refusal))
-        act(command, database);
+    if (!pool_process.config)
+        return;
+    if (word && strcmp(name, "SET") == 0)
+        obey_set(word);
+    else if (word && command && command->run == kill_client)
+        (void)kill_one(strtoull(word, NULL, 10), NULL);
+    else if (command && !command->run && is_allowed(command, word, &refusal))
+        act(command, word);
 }
 
 bool console_is_busy(void)
 {
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
         if (pool_is_paused(pool) && any_lent(pool))
+            return true;
+    return false;
+}
+
+bool console_is_closing(void)
+{
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        if (any_tainted(pool))
             return true;
     return false;
 }
@@ -362,7 +407,8 @@ static bool goes_on(const struct console *console)
          pool = pool->next)
         if (is_of(pool, console->database) && console->command->waits(pool))
             return true;
-    return console->command->waits == any_lent && handover_is_busy();
+    return (console->command->waits == any_lent && handover_is_busy()) ||
+           (console->command->waits == any_tainted && handover_is_closing());
 }
 
 /* ---- reading ---- */
@@ -501,10 +547,30 @@ static void set(struct client *client, const char *text, struct buffer *out)
         complain(out, "22023", problem);
     else {
         if (console_is_without_effect(name))
-            wire_error(out, "NOTICE",
-                       &(struct wire_error){"00000", "it has no effect here", NULL, NULL, NULL});
+            notice(out, "it has no effect here");
+        AUTO_TEXT both = xasprintf("%s %s", name, value);
+        (void)handover_command("SET", both);
         done(out, "SET");
     }
+}
+
+/* subject: NULL where there is none. */
+static void show(const char *subject, struct buffer *out)
+{
+    uint32_t clients, servers;
+    if (!subject || !console_show(subject, out)) {
+        complain(out, "42601", "there is no such SHOW; SHOW HELP tells those that there are");
+        return;
+    }
+    handover_others(&clients, &servers);
+    if (clients + servers > 0) {
+        AUTO_TEXT text =
+            xasprintf("other processes of the pool, of before or after a restart, have %u "
+                      "clients and %u connections more",
+                      clients, servers);
+        notice(out, text);
+    }
+    done(out, "SHOW");
 }
 
 static void on_query(struct client *client, const char *text, struct buffer *out)
@@ -520,10 +586,7 @@ static void on_query(struct client *client, const char *text, struct buffer *out
     } else if (!is_one(text)) {
         complain(out, "42601", "the console takes one command at a time");
     } else if (strcasecmp(words[0], "SHOW") == 0) {
-        if (count < 2 || !console_show(words[1], out))
-            complain(out, "42601", "there is no such SHOW; SHOW HELP tells those that there are");
-        else
-            done(out, "SHOW");
+        show(words[1], out);
     } else if (strcasecmp(words[0], "SET") == 0) {
         set(client, text, out);
     } else {

@@ -21,9 +21,11 @@ void console_run(struct client *client);
 /* PAUSE and RESUME of everything, as a signal asks. */
 void console_pause_all(bool pause);
 /* What was said on the console of another process (handover.h). */
-void console_obey(const char *name, const char *database);
+void console_obey(const char *name, const char *word);
 /* Are there transactions yet in what is paused? */
 bool console_is_busy(void);
+/* … or connections that are to be closed? */
+bool console_is_closing(void);
 void console_tick(struct client *client);
 /* It is closed, or was never one of the console's. */
 void console_close(struct client *client);

@@ -13,6 +13,7 @@
 #include "ipc.h"
 #include "ipc_queue.h"
 #include "log.h"
+#include "own.h"
 #include "reload.h"
 #include "tls.h"
 #include "worker.h"
@@ -41,8 +42,11 @@ static struct neighbour {
     struct ipc_queue unsent;   /* what is not to be lost */
     uint32_t sent, obeyed;     /* commands to it, and from it */
     bool answers;              /* says how far it is with them; an older version does not */
-    bool busy;                 /* it, or one behind it, has transactions yet in what is paused */
-    bool told_busy;            /* the same of this one, as it was told last */
+    struct holding {
+        uint32_t clients, servers;
+        uint32_t busy;    /* pools that have transactions yet in what is paused */
+        uint32_t closing; /* … that are to be closed, or to have another connection that listens */
+    } holds, told;        /* it and those behind it; the same of this one, as it was told last */
 } older = {.source.fd = -1}, newer = {.source.fd = -1};
 static bool gives; /* this is an old process */
 static uint32_t given, taken;
@@ -268,7 +272,7 @@ static void end(struct neighbour *neighbour)
     loop_remove(pool_process.loop, &neighbour->source);
     fd_close(&neighbour->source.fd);
     ipc_queue_clear(&neighbour->unsent);
-    neighbour->busy = false;
+    neighbour->holds = (struct holding){0};
 }
 
 static void tell(struct neighbour *to, uint32_t type, const struct buffer *bytes)
@@ -282,48 +286,70 @@ static struct neighbour *behind(const struct neighbour *neighbour)
     return neighbour == &older ? &newer : &older;
 }
 
+static struct holding here_and_behind(const struct neighbour *to)
+{
+    struct holding all = behind(to)->holds;
+    all.clients += pool_process.clients.count - own_count();
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        all.servers += pool->idle.count + pool->lent.count + pool->cleaning.count +
+                       pool->listening.count + pool->connecting.count;
+    all.busy += console_is_busy();
+    all.closing += console_is_closing();
+    return all;
+}
+
 static void tell_progress(struct neighbour *to)
 {
     AUTO_BUFFER out = {0};
     if (to->source.fd < 0)
         return;
-    to->told_busy = console_is_busy() || behind(to)->busy;
+    to->told = here_and_behind(to);
     wire_u32(&out, to->obeyed);
-    wire_u32(&out, to->told_busy);
+    wire_u32(&out, to->told.busy);
+    wire_u32(&out, to->told.closing);
+    wire_u32(&out, to->told.clients);
+    wire_u32(&out, to->told.servers);
     tell(to, MESSAGE_PROGRESS, &out);
 }
 
+/* An older version says less. */
 static void take_progress(struct neighbour *from, const struct ipc_message *message)
 {
     struct slice rest = {message->payload, message->bytes};
-    uint32_t obeyed, busy;
-    if (!wire_take_u32(&rest, &obeyed) || !wire_take_u32(&rest, &busy))
+    struct holding holds = {0};
+    uint32_t obeyed;
+    if (!wire_take_u32(&rest, &obeyed) || !wire_take_u32(&rest, &holds.busy))
         return;
     from->answers = true;
-    if (obeyed == from->sent) /* else it has not read the last one yet */
-        from->busy = busy;
+    (void)(wire_take_u32(&rest, &holds.closing) && wire_take_u32(&rest, &holds.clients) &&
+           wire_take_u32(&rest, &holds.servers));
+    if (obeyed != from->sent) { /* it has not read the last one yet */
+        holds.busy = from->holds.busy;
+        holds.closing = from->holds.closing;
+    }
+    from->holds = holds;
 }
 
-static void pass_on(struct neighbour *to, const char *name, const char *database)
+static void pass_on(struct neighbour *to, const char *name, const char *word)
 {
     AUTO_BUFFER out = {0};
     if (to->source.fd < 0)
         return;
     wire_u32(&out, ++to->sent);
     wire_text(&out, name);
-    wire_text(&out, database);
-    to->busy = to->answers;
+    wire_text(&out, word);
+    to->holds.busy = to->holds.closing = to->answers;
     tell(to, MESSAGE_COMMAND, &out);
 }
 
 static void take_command(struct neighbour *from, const struct ipc_message *message)
 {
-    struct slice rest = {message->payload, message->bytes}, name, database;
+    struct slice rest = {message->payload, message->bytes}, name, word;
     if (!wire_take_u32(&rest, &from->obeyed) || !wire_take_text(&rest, &name) ||
-        !wire_take_text(&rest, &database))
+        !wire_take_text(&rest, &word))
         return;
-    console_obey(name.ptr, database.len > 0 ? database.ptr : NULL);
-    pass_on(behind(from), name.ptr, database.ptr);
+    console_obey(name.ptr, word.len > 0 ? word.ptr : NULL);
+    pass_on(behind(from), name.ptr, word.ptr);
     tell_progress(from);
 }
 
@@ -381,15 +407,27 @@ void handover_take(int fd)
     open_channel(&older, fd);
 }
 
-void handover_command(const char *name, const char *database)
+bool handover_command(const char *name, const char *word)
 {
-    pass_on(&older, name, database ? database : "");
-    pass_on(&newer, name, database ? database : "");
+    pass_on(&older, name, word ? word : "");
+    pass_on(&newer, name, word ? word : "");
+    return older.source.fd >= 0 || newer.source.fd >= 0;
 }
 
 bool handover_is_busy(void)
 {
-    return older.busy || newer.busy;
+    return older.holds.busy + newer.holds.busy > 0;
+}
+
+bool handover_is_closing(void)
+{
+    return older.holds.closing + newer.holds.closing > 0;
+}
+
+void handover_others(uint32_t *ret_clients, uint32_t *ret_servers)
+{
+    *ret_clients = older.holds.clients + newer.holds.clients;
+    *ret_servers = older.holds.servers + newer.holds.servers;
 }
 
 /* False: something waits still. */
@@ -403,9 +441,11 @@ static bool flush(struct neighbour *to)
 void handover_tick(void)
 {
     struct neighbour *both[] = {&older, &newer};
-    for (size_t i = 0; i < ARRAY_LEN(both); i++)
-        if (flush(both[i]) && both[i]->told_busy != (console_is_busy() || behind(both[i])->busy))
+    for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+        const struct holding now = here_and_behind(both[i]);
+        if (flush(both[i]) && memcmp(&now, &both[i]->told, sizeof(now)) != 0)
             tell_progress(both[i]);
+    }
 }
 
 bool handover_cancel(uint32_t number, uint32_t key)

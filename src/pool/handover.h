@@ -26,10 +26,15 @@ bool handover_has_begun(void);
 void handover_tick(void);
 /* True: this process has handed over everybody, and ends. */
 bool handover_is_over(void);
-/* A command of a console, which all processes are to obey; database NULL: for all. */
-void handover_command(const char *name, const char *database);
+/* A command of a console, which all processes are to obey; word: the database, or what else it
+ * takes, NULL: nothing. False: there are no others. */
+bool handover_command(const char *name, const char *word);
 /* Has another process transactions yet in what is paused? */
 bool handover_is_busy(void);
+/* … or connections that are to be closed? */
+bool handover_is_closing(void);
+/* What the others have; an older version does not tell. */
+void handover_others(uint32_t *ret_clients, uint32_t *ret_servers);
 /* A cancel request for a session that is not here: an older process may know it. False: there is
  * none. */
 bool handover_cancel(uint32_t number, uint32_t key);

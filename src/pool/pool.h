@@ -38,6 +38,8 @@ enum {
     AGAIN_BYTES_MAX = 16 * 1024, /* of a batch that may be asked once more */
 };
 
+#define IDS_OF_A_PROCESS UINT64_C(1000000000000) /* its clients' and servers' */
+
 enum client_state {
     CLIENT_LOGIN,
     CLIENT_READY,   /* between two messages, with or without a server */

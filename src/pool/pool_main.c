@@ -417,6 +417,7 @@ static void take_over(struct ipc_message *message)
         return;
     memcpy(&order, message->payload, sizeof(order));
     pool_process.numbers_base = order.generation % NUMBERS_GENERATIONS << NUMBERS_BITS;
+    pool_process.last_id = order.generation * IDS_OF_A_PROCESS;
     handover_take(message->fds[0]);
     message->fds[0] = -1;
 }

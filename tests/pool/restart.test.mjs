@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import net from "node:net";
 import { before, test } from "node:test";
 
-import { Wire, bind, database, errorOf, eventually, execute, makeCertificate, parse, patience, query, sleep, startPool, startPostgres, startup, sync } from "./lib.mjs";
+import { Wire, bind, database, errorFields, errorOf, eventually, execute, makeCertificate, parse, patience, query, sleep, startPool, startPostgres, startup, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -291,6 +291,50 @@ test("what an administrator says holds in the processes of before, too, whicheve
   await first.rows("enable postgres");
   await last.rows("kill postgres");
   assert.equal(errorOf(await stays.until("E")).C, "57P01");
+  await pool.stop();
+});
+
+test("SET, WAIT_CLOSE and KILL_CLIENT reach the processes of before and after, and SHOW says what those have", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
+  const first = await Wire.login(pool.port, { database: "pgbouncer" });
+  const [stays, amid] = [await Wire.login(pool.port, { application_name: "stays" }), await Wire.login(pool.port)];
+  await stays.rows("listen news");
+  await amid.rows("begin");
+  for (const generation of [1, 2]) {
+    await restart(pool);
+    await arrived(pool, generation);
+  }
+  const last = await Wire.login(pool.port, { database: "pgbouncer" });
+  const noticed = (replies) => replies.filter(({ type }) => type === "N").map(({ body }) => errorFields(body).M).join();
+  const others = async (admin) => noticed(await admin.query("show clients")).match(/(\d+) clients and (\d+) connections more/)?.slice(1);
+  // Of the first process: its console and the two clients, one connection that is lent, one that listens, and any that idle.
+  await eventually(async () => {
+    const [clients, connections] = await others(last);
+    assert.deepEqual([clients, connections >= 2], ["3", true]);
+  });
+  await eventually(async () => assert.equal((await others(first))[0], "1"));
+  const config = async (admin, name) => (await admin.rows("show config")).find(([key]) => key === name)[1];
+  await last.rows("set server_reset_query = 'select ''a b'''");
+  await eventually(async () => assert.equal(await config(first, "server_reset_query"), "select 'a b'"));
+  await first.rows("set query_wait_timeout = 77");
+  await eventually(async () => assert.equal(await config(last, "query_wait_timeout"), "77"));
+  await last.rows("set server_reset_query = 'discard all'");
+  // WAIT_CLOSE waits for the connection of the transaction there.
+  await last.rows("reconnect");
+  last.send(query("wait_close"));
+  await sleep(300);
+  assert.equal(last.messages.length, 0);
+  await amid.rows("commit");
+  assert.equal(errorOf(await last.until("Z")), undefined);
+  // An id is one client's, in whichever process.
+  const clients = async (admin) => (await admin.rows("show clients")).map((row) => ({ database: row[2], name: row[18], id: row[20] }));
+  const [old, now] = [await clients(first), await clients(last)];
+  assert.deepEqual(now.filter(({ id }) => old.some((other) => other.id === id)), []);
+  assert.match(noticed(await last.query(`kill_client ${old.find(({ name }) => name === "stays").id}`)), /another process of the pool/);
+  assert.equal(errorOf(await stays.until("E")).C, "57P01");
+  assert.equal(errorOf(await last.query(`kill_client ${Number(now[0].id) + 1000}`)).M, "client not found");
+  await first.rows(`kill_client ${now.find((client) => client.database === "postgres").id}`); // it went along
+  assert.equal(errorOf(await amid.until("E")).C, "57P01");
   await pool.stop();
 });
 
