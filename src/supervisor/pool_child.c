@@ -166,11 +166,25 @@ void pool_child_drop_listeners(bool all)
     supervisor.pool_listeners_count = kept;
 }
 
-void pool_child_send_plan(void)
+static int plan_fds(int fds[IPC_FDS_MAX])
 {
-    int fds[IPC_FDS_MAX], count = 0;
+    int count = 0;
     size_t index;
     json_t *entry;
+    fds[count++] = supervisor.pool_part_fd;
+    json_array_foreach(json_object_get(json_object_get(supervisor.plan.json, "pool"), "listeners"),
+                       index, entry)
+    {
+        struct pool_listener *listener = find(entry);
+        if (listener && count < IPC_FDS_MAX)
+            fds[count++] = listener->fd;
+    }
+    return count;
+}
+
+void pool_child_send_plan(void)
+{
+    int fds[IPC_FDS_MAX];
     if (supervisor.pool_part_fd < 0 || supervisor.pool.process.control < 0)
         return;
     if (supervisor.take_over_fd >= 0) {
@@ -179,23 +193,21 @@ void pool_child_send_plan(void)
                               &supervisor.take_over_fd, 1);
         fd_close(&supervisor.take_over_fd);
     }
-    fds[count++] = supervisor.pool_part_fd;
     supervisor.pool.plan_taken = false;
     supervisor.untold = true;
-    json_array_foreach(json_object_get(json_object_get(supervisor.plan.json, "pool"), "listeners"),
-                       index, entry)
-    {
-        struct pool_listener *listener = find(entry);
-        if (listener && count < IPC_FDS_MAX)
-            fds[count++] = listener->fd;
-    }
-    (void)supervisor_tell(&supervisor.pool, CONTROL_PLAN, NULL, 0, fds, count);
+    (void)supervisor_tell(&supervisor.pool, CONTROL_PLAN, NULL, 0, fds, plan_fds(fds));
     bool first = supervisor.pool.plan_number++ == 0;
     if (first && supervisor.pool_paused) /* it can not know of it */
         (void)supervisor_tell(&supervisor.pool, CONTROL_PAUSE, NULL, 0, NULL, 0);
-    for (int i = 0; i < OLD_POOLS_MAX && !first; i++) /* a new plan is for their clients, too */
+}
+
+void pool_child_send_plan_to_old(void)
+{
+    int fds[IPC_FDS_MAX];
+    for (int i = 0; i < OLD_POOLS_MAX && supervisor.pool_part_fd >= 0; i++)
         if (supervisor.old_pools[i].process.pid)
-            (void)supervisor_tell(&supervisor.old_pools[i], CONTROL_PLAN, NULL, 0, fds, count);
+            (void)supervisor_tell(&supervisor.old_pools[i], CONTROL_PLAN, NULL, 0, fds,
+                                  plan_fds(fds));
 }
 
 /* ---- restart ---- */

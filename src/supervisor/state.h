@@ -146,7 +146,10 @@ int pool_child_listen(const struct plan *plan, struct error *err) WARN_UNUSED;
 void pool_child_keep_part(struct plan *plan);
 /* Closes what the plan in force does not want, or all. */
 void pool_child_drop_listeners(bool all);
+/* To the newest process, which may have just begun. */
 void pool_child_send_plan(void);
+/* A new plan is for the clients of those of before, too. */
+void pool_child_send_plan_to_old(void);
 /* To the pool and to those that still have instances of the time before a restart. */
 void pool_child_tell_all(uint32_t type, const void *payload, uint32_t bytes);
 /* SIGUSR2: a new pool process takes the place of the one that runs, and its clients. */

@@ -762,6 +762,7 @@ static int take_plan(struct slice text, struct error *err)
             pool_child_send_plan();
         else
             start_pool();
+        pool_child_send_plan_to_old();
         for (int i = 0; i < supervisor.gateways_count; i++)
             send_plan_to_gateway(i);
     }

@@ -357,6 +357,28 @@ test("a new configuration is for who stayed in an old process, too", { timeout: 
   await pool.stop();
 });
 
+test("… also one that is loaded while the newest process is down", { timeout: 60000 * patience }, async () => {
+  const toml = (names) => `auth = "any"\n${names.map((name) => database(postgres, 'database = "postgres"', name)).join("")}`;
+  const pool = await startPool(toml(["postgres", "removed"]));
+  const wire = await Wire.login(pool.port, { database: "removed" });
+  await wire.rows("listen news");
+  const old = await restart(pool);
+  await arrived(pool, 1);
+  for (let i = 0; i < 4; i++) { // each time it is started later
+    const newest = await eventually(() => {
+      const [pid] = pids(pool).filter((pid) => pid !== old);
+      assert.ok(pid);
+      return pid;
+    });
+    process.kill(Number(newest), "SIGKILL");
+    await gone(pool, newest);
+  }
+  pool.write(toml(["postgres"]));
+  pool.weir.process.kill("SIGHUP");
+  assert.equal(errorOf(await wire.until("E")).C, "57P01");
+  await pool.stop();
+});
+
 test("RESUME for all ends every pause", async () => {
   const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
   const admin = await Wire.login(pool.port, { database: "pgbouncer" });
