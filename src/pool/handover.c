@@ -29,6 +29,7 @@ enum {
     MESSAGE_RECORD,
     MESSAGE_COMMAND,
     MESSAGE_PROGRESS,
+    MESSAGE_JOIN,
 };
 enum { RECORD_PAUSED = 1, RECORD_DISABLED = 2 };
 
@@ -42,14 +43,18 @@ static struct neighbour {
     struct ipc_queue unsent;   /* what is not to be lost */
     uint32_t sent, obeyed;     /* commands to it, and from it */
     bool answers;              /* says how far it is with them; an older version does not */
+    bool may_join;             /* … nor understands MESSAGE_JOIN */
     struct holding {
         uint32_t clients, servers;
         uint32_t busy;    /* pools that have transactions yet in what is paused */
         uint32_t closing; /* … that are to be closed, or to have another connection that listens */
     } holds, told;        /* it and those behind it; the same of this one, as it was told last */
 } older = {.source.fd = -1}, newer = {.source.fd = -1};
-static bool gives; /* this is an old process */
+static bool gives;  /* this is an old process */
+static bool joined; /* … and those beside it talk to each other: it only passes on what is left */
 static uint32_t given, taken;
+
+static void on_message(struct loop_source *source, uint32_t events);
 
 /* ---- what a client is ---- */
 
@@ -321,9 +326,9 @@ static void take_progress(struct neighbour *from, const struct ipc_message *mess
     if (!wire_take_u32(&rest, &obeyed) || !wire_take_u32(&rest, &holds.busy))
         return;
     from->answers = true;
-    (void)(wire_take_u32(&rest, &holds.closing) && wire_take_u32(&rest, &holds.clients) &&
-           wire_take_u32(&rest, &holds.servers));
-    if (obeyed != from->sent) { /* it has not read the last one yet */
+    from->may_join = wire_take_u32(&rest, &holds.closing) && wire_take_u32(&rest, &holds.clients) &&
+                     wire_take_u32(&rest, &holds.servers);
+    if ((int32_t)(obeyed - from->sent) < 0) { /* it has not read the last one yet */
         holds.busy = from->holds.busy;
         holds.closing = from->holds.closing;
     }
@@ -351,6 +356,42 @@ static void take_command(struct neighbour *from, const struct ipc_message *messa
     console_obey(name.ptr, word.len > 0 ? word.ptr : NULL);
     pass_on(behind(from), name.ptr, word.ptr);
     tell_progress(from);
+}
+
+/* This process, in the middle, has nothing left: the one before it gets the one after it for its
+ * neighbour. */
+static void join_others(void)
+{
+    AUTO_BUFFER out = {0};
+    wire_u32(&out, older.sent);
+    wire_u32(&out, older.obeyed);
+    wire_u32(&out, older.answers);
+    struct slice all = buffer_slice(&out);
+    if (ipc_send(newer.source.fd, MESSAGE_JOIN, all.ptr, (uint32_t)all.len, &older.source.fd, 1) <
+        0)
+        return;                                    /* not now */
+    loop_remove(pool_process.loop, &older.source); /* what it says is for the other */
+    joined = true;
+}
+
+/* It asks for nothing: the answer tells what is true by now. */
+static void take_join(struct ipc_message *message)
+{
+    struct slice rest = {message->payload, message->bytes};
+    uint32_t answers;
+    if (message->fds_count != 1 || !wire_take_u32(&rest, &older.sent) ||
+        !wire_take_u32(&rest, &older.obeyed) || !wire_take_u32(&rest, &answers))
+        return;
+    loop_remove(pool_process.loop, &older.source);
+    fd_close(&older.source.fd);
+    older.answers = answers;
+    older.holds = (struct holding){0};
+    if (loop_add(pool_process.loop, &older.source, message->fds[0], EPOLLIN, on_message) < 0) {
+        older.source.fd = -1;
+        return;
+    }
+    message->fds[0] = -1;
+    pass_on(&older, "", "");
 }
 
 static void on_cancel(const struct ipc_message *message)
@@ -387,6 +428,8 @@ static void on_message(struct loop_source *source, uint32_t events)
             take_command(from, &message);
         else if (message.type == MESSAGE_PROGRESS)
             take_progress(from, &message);
+        else if (message.type == MESSAGE_JOIN && from == &older)
+            take_join(&message);
         secret_wipe(message.payload, message.bytes);
         ipc_close_fds(&message);
     }
@@ -443,7 +486,7 @@ void handover_tick(void)
     struct neighbour *both[] = {&older, &newer};
     for (size_t i = 0; i < ARRAY_LEN(both); i++) {
         const struct holding now = here_and_behind(both[i]);
-        if (flush(both[i]) && memcmp(&now, &both[i]->told, sizeof(now)) != 0)
+        if (flush(both[i]) && !joined && memcmp(&now, &both[i]->told, sizeof(now)) != 0)
             tell_progress(both[i]);
     }
 }
@@ -568,7 +611,12 @@ bool handover_has_begun(void)
 
 bool handover_is_over(void)
 {
-    if (!gives || older.source.fd >= 0 || pool_process.clients.count > 0 || worker_any())
+    if (!gives || pool_process.clients.count > 0 || worker_any())
+        return false;
+    if (older.source.fd >= 0 && !joined && newer.source.fd >= 0 && newer.may_join &&
+        flush(&older) && flush(&newer))
+        join_others();
+    if (older.source.fd >= 0 && (!joined || newer.source.fd >= 0))
         return false;
     log_info("%u clients were handed over, and the others have left", given);
     return true;

@@ -338,6 +338,37 @@ test("SET, WAIT_CLOSE and KILL_CLIENT reach the processes of before and after, a
   await pool.stop();
 });
 
+test("a process in the middle that has nobody left ends, and those beside it go on with each other", { timeout: 90000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
+  const [stays, amid] = [await loginWithKey(pool), await Wire.login(pool.port)];
+  await stays.wire.rows("listen news");
+  await amid.rows("begin");
+  const first = pids(pool)[0];
+  for (let generation = 1; generation <= 10; generation++) { // more than there may be with clients
+    await restart(pool);
+    await arrived(pool, generation);
+    await eventually(() => assert.ok(pids(pool).length <= 2, `${pids(pool)}`));
+  }
+  assert.ok(pids(pool).includes(first));
+  stays.wire.send(query("select pg_sleep(20)"));
+  await eventually(() => assert.equal(postgres.sql("select count(*) from pg_stat_activity where wait_event = 'PgSleep'"), "1"));
+  cancel(pool, stays.key);
+  assert.equal(errorOf(await stays.wire.until("Z")).C, "57014");
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  admin.send(query("pause"));
+  await sleep(300);
+  assert.equal(admin.messages.length, 0, "it waits for the transaction there");
+  await amid.rows("commit");
+  assert.equal(errorOf(await admin.until("Z")), undefined);
+  stays.wire.send(query("select 'goes on'"));
+  await admin.rows("resume");
+  assert.equal(errorOf(await stays.wire.until("Z")), undefined);
+  assert.deepEqual(await amid.rows("select 'went along'"), [["went along"]]);
+  stays.wire.close();
+  await gone(pool, first);
+  await pool.stop();
+});
+
 test("a new configuration is for who stayed in an old process, too", { timeout: 60000 * patience }, async () => {
   const toml = (names) => `auth = "any"\nadmin_users = ["postgres"]\n${names.map((name) => database(postgres, 'database = "postgres"', name)).join("")}`;
   const pool = await startPool(toml(["postgres", "removed"]));
