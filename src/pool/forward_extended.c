@@ -239,6 +239,7 @@ bool forward_parse(const struct message *message)
             message_refuse_channels(message, EXPECT_PARSE);
             return true;
         }
+        message->client->keeps_reported |= (traits & TRAIT_REPORTED) != 0;
         if (name.len == 0)
             message->server->unnamed_by = message->client->id;
         message_expect(message, EXPECT_PARSE);
@@ -522,6 +523,7 @@ bool forward_bind(const struct message *message)
         return true;
     if (waits && keep_command(message, statement, portal.len > 0))
         return true;
+    client->keeps_reported |= statement && (statement->traits & TRAIT_REPORTED);
     if (statement && (statement->traits & TRAIT_UNLISTEN) && portal.len > 0)
         listen_note(client, statement_text(statement));
     if (statement && (statement->traits & TRAIT_SIGNAL) && message->server->status != 'E')

@@ -159,6 +159,7 @@ void forward_query(const struct message *message)
         listen_note(message->client, text);
     if ((traits & TRAIT_SIGNAL) && message->server->status != 'E')
         signals_in_query(message->client, text);
+    message->client->keeps_reported |= (traits & TRAIT_REPORTED) != 0;
     prepare_query(message, traits, executed);
     client_set_unnamed(message->client, NULL); /* a simple query ends it, and its portal */
     message->client->unnamed_in_batch = false;

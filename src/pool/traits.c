@@ -345,8 +345,8 @@ static void see_in_call(struct statement_scan *scan, struct token token)
     if (is_symbol(token, '('))
         scan->depth++;
     if (is_symbol(token, ')') && --scan->depth == 0) {
-        if (!scan->local && !scan->reported)
-            scan->traits |= TRAIT_SET;
+        if (!scan->local)
+            scan->traits |= scan->reported ? TRAIT_REPORTED : TRAIT_SET;
         return;
     }
     if (is_symbol(token, ',') && scan->depth == 1) {

@@ -31,6 +31,7 @@ enum trait {
     TRAIT_WEAR = 1 << 17, /* setseed(), temporary slots: the same, and nobody misses it */
     TRAIT_EXECUTE = 1 << 20,  /* of a statement by its name */
     TRAIT_CHANNELS = 1 << 19, /* pg_listening_channels() */
+    TRAIT_REPORTED = 1 << 21, /* set_config() of what the server reports, if it changes */
     TRAIT_NAMED = 1 << 18,    /* a named statement of the protocol, where the pool has no names */
 };
 

@@ -682,14 +682,18 @@ test("sessions follow what the database has for all, but in what they have begun
   postgres.sql("create database followed");
   postgres.sql("alter database followed set timezone = 'UTC'");
   const login = (parameters) => Wire.login(pool.port, { database: "followed", application_name: "follows", ...parameters });
-  const [plain, given, same, set, alike] = [await login(), await login({ TimeZone: "Asia/Tokyo" }), await login({ TimeZone: "UTC" }), await login(), await login()];
+  const [plain, given, same, set, alike, called, prepared] = [await login(), await login({ TimeZone: "Asia/Tokyo" }), await login({ TimeZone: "UTC" }), ...(await Promise.all([1, 2, 3, 4].map(() => login())))];
   await set.rows("set timezone = 'Europe/Oslo'");
   await alike.rows("set session timezone to 'UTC'"); // which says nothing new
+  await called.rows("select set_config('timezone', 'UTC', false)");
+  prepared.send(parse("", "select set_config('TimeZone', $1, false)"), bind("", "", ["UTC"]), execute(), sync());
+  await prepared.until("Z");
+  await plain.rows("select set_config('timezone', 'UTC', true)"); // of its transaction
   assert.deepEqual(await Promise.all([plain, given, same, set].map(zone)), ["UTC", "Asia/Tokyo", "UTC", "Europe/Oslo"]);
   postgres.sql("alter database followed set timezone = 'Europe/Berlin'");
   await console_.rows("reconnect");
   await eventually(async () => assert.equal(await zone(plain), "Europe/Berlin"));
-  assert.deepEqual(await Promise.all([given, same, set, alike].map(zone)), ["Asia/Tokyo", "UTC", "Europe/Oslo", "UTC"]);
+  assert.deepEqual(await Promise.all([given, same, set, alike, called, prepared].map(zone)), ["Asia/Tokyo", "UTC", "Europe/Oslo", "UTC", "UTC", "UTC"]);
   const late = await login();
   assert.equal(tell(late, "TimeZone"), "Europe/Berlin");
   assert.equal(await zone(late), "Europe/Berlin");
