@@ -456,10 +456,10 @@ for (const [name, reply] of Object.entries({
   });
 
 // Answers each simple query with answer(sql), and notes it.
-async function queried(answer) {
+async function queried(answer, greeting = welcome) {
   const asked = [];
   const server = await fakeServer((socket) => {
-    socket.write(welcome);
+    socket.write(greeting);
     socket.on("data", (data) => {
       for (let at = 0; at + 5 <= data.length; at += data.readUInt32BE(at + 1) + 1) {
         if (data[at] !== 0x51) continue;
@@ -471,6 +471,32 @@ async function queried(answer) {
   });
   return Object.assign(server, { asked });
 }
+
+test("a server of another version reports other parameters: sessions follow, and what one has not is not set there", async () => {
+  const greeting = (parameters) => Buffer.concat([auth(0), ...Object.entries(parameters).map(([name, value]) => message("S", name, value)), message("K", Buffer.alloc(8)), message("Z", Buffer.from("I"))]);
+  const done = () => message("C", "SELECT 1");
+  const older = await queried(done, greeting({ server_version: "13.1", client_encoding: "UTF8", TimeZone: "UTC" }));
+  const newer = await queried(done, greeting({ server_version: "18.1", client_encoding: "UTF8", TimeZone: "UTC", search_path: '"$user", public' }));
+  const relay = await startRelay(older);
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\npool_size = 1\n${database(relay)}`);
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const wire = await Wire.login(pool.port);
+  const told = async (sql) => (await wire.query(sql)).filter(({ type }) => type === "S").map(show).sort();
+  const move = async (to) => {
+    relay.to = to;
+    await admin.rows("reconnect");
+  };
+  assert.deepEqual(await told("select 1"), []);
+  await move(newer);
+  assert.deepEqual(await told("select 2"), ['S search_path|"$user", public|', "S server_version|18.1|"]);
+  await move(older);
+  assert.deepEqual(await told("select 3"), ["S server_version|13.1|"]);
+  await move(newer);
+  assert.deepEqual(await told("select 4"), ['S search_path|"$user", public|', "S server_version|18.1|"]);
+  assert.deepEqual([older.asked, newer.asked], [["select 1", "select 3"], ["select 2", "select 4"]]);
+  for (const server of [older, newer]) server.close();
+  await pool.stop();
+});
 
 test("a server that refuses a session's settings without saying why ends that session, and no more", async () => {
   const server = await queried((sql) => (sql.includes("set_config") ? message("E", Buffer.from([0])) : message("C", "SELECT 1")));

@@ -2,11 +2,15 @@
 // Online restart: a new pool process takes the place of the one that runs, and clients do not notice.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { copyFileSync, existsSync, renameSync } from "node:fs";
 import net from "node:net";
+import { dirname, join } from "node:path";
 import { before, test } from "node:test";
 
+import { weirPath } from "../e2e/lib.mjs";
 import { Wire, bind, database, errorFields, errorOf, eventually, execute, makeCertificate, parse, patience, query, sleep, startPool, startPostgres, startup, sync } from "./lib.mjs";
 
+const anotherFormat = join(dirname(weirPath), "tests/pool/weir_of_another_format");
 let postgres;
 before(async () => {
   postgres = await startPostgres();
@@ -407,6 +411,34 @@ test("… also one that is loaded while the newest process is down", { timeout: 
   pool.write(toml(["postgres"]));
   pool.weir.process.kill("SIGHUP");
   assert.equal(errorOf(await wire.until("E")).C, "57P01");
+  await pool.stop();
+});
+
+test("a program that keeps sessions in another way: those that would go along are told so, the others stay", { timeout: 60000 * patience, skip: !existsSync(anotherFormat) && "it is beside a weir that was built here" }, async () => {
+  const { certificate, key } = makeCertificate(postgres.dir, "format", "localhost");
+  const [program, next] = ["weir", "weir.next"].map((name) => join(postgres.dir, name));
+  const install = (from) => {
+    copyFileSync(from, next);
+    renameSync(next, program);
+  };
+  install(weirPath);
+  const pool = await startPool(`auth = "any"\n[tls]\nmode = "allow"\ncertificate_file = "${certificate}"\nkey_file = "${key}"\n${database(postgres)}`, { program });
+  for (const [generation, from] of [[1, anotherFormat], [2, weirPath]]) {
+    const [plain, stays] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+    const encrypted = await Wire.openTls(pool.port, { ALPNProtocols: ["postgresql"] });
+    encrypted.send(startup({ user: "postgres", database: "postgres" }));
+    await encrypted.until("Z");
+    await stays.rows("listen news");
+    install(from);
+    await restart(pool);
+    const error = errorOf(await plain.until("E"));
+    assert.deepEqual([error.C, error.M, error.H], ["57P01", "the pool was restarted as another version, which can not take this session over", "Connect again."]);
+    await encrypted.wait(() => encrypted.ended);
+    assert.equal(encrypted.messages.length, 0, "which nobody could read");
+    await arrived(pool, generation);
+    assert.deepEqual(await stays.rows("select 'stays'"), [["stays"]]);
+    stays.close();
+  }
   await pool.stop();
 });
 
