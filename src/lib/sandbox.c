@@ -21,8 +21,17 @@
 
 enum { NOBODY = 65534 };
 
+/* Other credentials take away that we end with whoever has started us, however busy we are. */
+static int death_signal(void)
+{
+    int number = 0;
+    (void)prctl(PR_GET_PDEATHSIG, &number, 0, 0, 0);
+    return number;
+}
+
 int sandbox_drop_user(struct error *err)
 {
+    int death = death_signal();
     if (geteuid() != 0)
         return 0;
     if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
@@ -30,6 +39,7 @@ int sandbox_drop_user(struct error *err)
         return error_set(err, -errno, "cannot become nobody (uid %d): %s", NOBODY, strerror(errno));
     /* Changing the uid made us undumpable, and with it the owner of /proc/self/uid_map. */
     (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    (void)prctl(PR_SET_PDEATHSIG, death, 0, 0, 0);
     return 0;
 }
 
@@ -45,6 +55,7 @@ static int write_proc(const char *path, const char *text)
 int sandbox_unshare(bool pid_namespace, struct error *err)
 {
     unsigned uid = geteuid(), gid = getegid();
+    int death = death_signal();
     int flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
     if (unshare(flags | (pid_namespace ? CLONE_NEWPID : 0)) < 0)
         return error_set(
@@ -54,6 +65,7 @@ int sandbox_unshare(bool pid_namespace, struct error *err)
             "kernel.unprivileged_userns_clone=1 where it exists; in a container: "
             "--security-opt seccomp=unconfined). Try: weir doctor",
             strerror(errno));
+    (void)prctl(PR_SET_PDEATHSIG, death, 0, 0, 0);
     AUTO_TEXT uid_map = xasprintf("%u %u 1", uid, uid);
     AUTO_TEXT gid_map = xasprintf("%u %u 1", gid, gid);
     int r = write_proc("/proc/self/setgroups", "deny");

@@ -3,6 +3,7 @@
 // all is as before.
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { after, before, test } from "node:test";
@@ -196,4 +197,19 @@ test("SIGTERM just after the gateways were killed stops at once and leaves no pr
   assert.deepEqual(await weir.exited, { code: 0, signal: null });
   assert.ok(Date.now() - began < 2000 * patience, `${Date.now() - began} ms`);
   assert.deepEqual(all.filter(isAlive), []);
+});
+
+test("SIGKILL to the supervisor ends all, also who is too busy to notice", async () => {
+  await weir.stop("SIGTERM");
+  const alone = await Weir.start(["serve", "--config", join(made.dir, "weir.toml")]);
+  await alone.waitFor("serving: 2 workers");
+  const all = descendants(alone.process.pid);
+  for (const { pid } of all) process.kill(pid, "SIGSTOP");
+  await alone.stop("SIGKILL");
+  const isThere = ({ pid }) => existsSync(`/proc/${pid}`) && !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  try {
+    await until(() => !all.some(isThere), "its end");
+  } finally {
+    for (const { pid } of all.filter(isThere)) process.kill(pid, "SIGKILL");
+  }
 });

@@ -300,6 +300,20 @@ test("a reset has its time from when it begins, however long the transaction bef
   await pool.stop();
 });
 
+test("who is too busy to notice that its supervisor is gone ends all the same", async () => {
+  const pool = await open();
+  const pid = pool.pid();
+  process.kill(pid, "SIGSTOP");
+  await pool.stop("SIGKILL");
+  await eventually(() => assert.throws(() => assert.doesNotMatch(readFileSync(`/proc/${pid}/status`, "utf8"), /^State:\tZ/m), `${pid} is there`)).finally(() => {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // it has ended
+    }
+  });
+});
+
 test("a reload keeps clients, and a stop lets transactions end", async () => {
   const pool = await open("pool_size = 2");
   const wire = await Wire.login(pool.port);
