@@ -97,11 +97,27 @@ static bool on_connected(struct cancel *cancel)
     return send_out(cancel, &out);
 }
 
-static bool was_not_sent(const struct cancel *cancel, const char *why)
+static void log_failure(const struct server *server, const char *what, const char *why)
 {
-    char to[STREAM_END_BYTES];
-    log_warn("a cancel request to %s was not sent: TLS failed: %s",
-             stream_end(&cancel->stream, true, to, NULL), why);
+    log_warn("database %s, user %s: a cancel request %s: %s", server->pool->database_name,
+             server->pool->user, what, why);
+}
+
+static const char not_sent[] = "was not sent";
+
+static bool tls_failed(const struct cancel *cancel, const char *why)
+{
+    AUTO_TEXT text = xasprintf("TLS failed: %s", why);
+    log_failure(cancel->server, not_sent, text);
+    return false;
+}
+
+static bool connect_failed(const struct cancel *cancel)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+    (void)getsockopt(cancel->stream.source.fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    log_failure(cancel->server, not_sent, strerror(error ? error : ECONNRESET));
     return false;
 }
 
@@ -112,17 +128,17 @@ static bool on_tls_answer(struct cancel *cancel)
     ssize_t got = stream_read(&cancel->stream, &answer, 1);
     if (got == -EAGAIN)
         return true;
-    return got == 1 && answer == 'S' ? begin_tls(cancel) : was_not_sent(cancel, "it was refused");
+    return got == 1 && answer == 'S' ? begin_tls(cancel) : tls_failed(cancel, "it was refused");
 }
 
 static bool on_tls(struct cancel *cancel)
 {
     int r = tls_handshake(cancel->stream.tls);
     if (r < 0)
-        return was_not_sent(cancel, tls_failure(cancel->stream.tls));
+        return tls_failed(cancel, tls_failure(cancel->stream.tls));
     /* No Postgres; the connection itself would not have been made. */
     if (r > 0 && cancel->direct_tls && !tls_has_alpn(cancel->stream.tls))
-        return was_not_sent(cancel, "ALPN \"postgresql\" was not agreed to");
+        return tls_failed(cancel, "ALPN \"postgresql\" was not agreed to");
     return r == 0 || send_request(cancel);
 }
 
@@ -136,7 +152,7 @@ static void on_ready(struct loop_source *source, uint32_t events)
     ssize_t got = -EAGAIN;
     stream_take_events(&cancel->stream, events);
     if (cancel->phase == PHASE_CONNECT && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
-        works = !(events & (EPOLLERR | EPOLLHUP)) && on_connected(cancel);
+        works = events & (EPOLLERR | EPOLLHUP) ? connect_failed(cancel) : on_connected(cancel);
     if (works && cancel->phase == PHASE_TLS_ANSWER)
         works = on_tls_answer(cancel);
     if (works && cancel->phase == PHASE_TLS)
@@ -155,14 +171,13 @@ void cancel_query(struct server *server)
         return;
     const struct sockaddr *address = (const struct sockaddr *)&server->address;
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
     struct cancel *cancel = xcalloc(1, sizeof(*cancel));
     cancel->server = server;
     cancel->begun_us = pool_now();
-    if ((connect(fd, address, server->address_len) < 0 && errno != EINPROGRESS) ||
+    if (fd < 0 || (connect(fd, address, server->address_len) < 0 && errno != EINPROGRESS) ||
         stream_open(&cancel->stream, pool_process.loop, fd, on_ready) < 0) {
-        (void)close(fd);
+        log_failure(server, not_sent, strerror(errno));
+        fd_close(&fd);
         free(cancel);
         return;
     }
@@ -206,7 +221,10 @@ void cancel_tick(void)
     for (; link; link = next) {
         struct cancel *cancel = CONTAINER_OF(link, struct cancel, link);
         next = list_next(cancels(), link);
-        if (pool_passed(cancel->begun_us, pool_process.config->cancel_wait_ms))
-            finish(cancel, false);
+        if (!pool_passed(cancel->begun_us, pool_process.config->cancel_wait_ms))
+            continue;
+        log_failure(cancel->server, cancel->phase == PHASE_SENT ? "was not acknowledged" : not_sent,
+                    "cancel_wait_timeout is over");
+        finish(cancel, false);
     }
 }

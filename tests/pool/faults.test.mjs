@@ -314,6 +314,36 @@ test("who is too busy to notice that its supervisor is gone ends all the same", 
   });
 });
 
+test("a cancel request whose connection fails, or is not answered, is in the log", async () => {
+  const sockets = new Set();
+  let silent = false;
+  const listen = (port) => new Promise((done) => {
+    const server = net.createServer((near) => {
+      sockets.add(near.on("error", () => {}));
+      if (!silent) near.pipe(net.connect(postgres.port, "127.0.0.1").on("error", () => {})).pipe(near);
+    });
+    server.listen(port, "127.0.0.1", () => done(server));
+  });
+  const way = await listen(0), { port } = way.address();
+  const pool = await startPool(`auth = "any"\ncancel_wait_timeout = "500ms"\n${database({ port })}`);
+  const wire = await Wire.login(pool.port);
+  const [[pid]] = await wire.rows("select pg_backend_pid()");
+  wire.send(query("select pg_sleep(60)"));
+  await eventually(() => assert.equal(postgres.sql(`select wait_event from pg_stat_activity where pid = ${pid}`), "PgSleep"));
+  way.close(); // who is connected stays it
+  await Wire.cancel(pool.port, wire.key);
+  await pool.weir.waitFor("database postgres, user postgres: a cancel request was not sent: Connection refused");
+  silent = true;
+  const again = await listen(port);
+  await Wire.cancel(pool.port, wire.key);
+  await pool.weir.waitFor("a cancel request was not acknowledged: cancel_wait_timeout is over");
+  postgres.sql(`select pg_terminate_backend(${pid})`);
+  assert.equal(errorOf(await wire.until("E")).C, "57P01");
+  again.close();
+  for (const socket of sockets) socket.destroy();
+  await pool.stop();
+});
+
 test("a reload keeps clients, and a stop lets transactions end", async () => {
   const pool = await open("pool_size = 2");
   const wire = await Wire.login(pool.port);

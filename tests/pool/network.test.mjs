@@ -304,7 +304,7 @@ test("cancel requests go through TLS where the connection does, to the same serv
       assert.equal(await cancel(), undefined, mode);
       assert.equal(told, "", mode);
     }
-    const logged = pool.weir.output.match(/a cancel request to \S+ was not sent: TLS failed: .+/g);
+    const logged = pool.weir.output.match(/a cancel request was not sent: TLS failed: .+/g);
     assert.equal(logged.length, mode === "verify-full" ? 2 : 1, pool.weir.output);
     assert.match(logged[0], /it was refused$/);
     way.near = undefined;
