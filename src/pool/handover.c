@@ -112,13 +112,18 @@ static void put_statement(struct buffer *out, const struct statement *statement)
 static bool take_statement(struct slice *rest, const struct client *client, struct statement **ret)
 {
     uint32_t bytes;
+    struct slice body, text;
     *ret = NULL;
     if (!wire_take_u32(rest, &bytes) || bytes > rest->len)
         return false;
-    if (bytes > 0)
-        *ret = forward_intern(client, (struct slice){rest->ptr, bytes});
+    body = (struct slice){rest->ptr, bytes};
     rest->ptr += bytes;
     rest->len -= bytes;
+    if (bytes == 0)
+        return true;
+    if (!wire_parse_text(body, &text))
+        return false;
+    *ret = forward_intern(client, body);
     return true;
 }
 
@@ -165,8 +170,8 @@ static bool take_names(struct slice *rest, struct client *client)
     if (!wire_take_u32(rest, &count))
         return false;
     for (uint32_t i = 0; i < count; i++) {
-        if (!wire_take_text(rest, &name) || !take_u64(rest, &told) ||
-            !take_statement(rest, client, &statement) || !statement)
+        if (!wire_take_text(rest, &name) || names_get(&client->names, name) ||
+            !take_u64(rest, &told) || !take_statement(rest, client, &statement) || !statement)
             return false;
         names_put(&client->names, name, statement);
         *names_told(&client->names, name) = told;
@@ -179,7 +184,6 @@ static bool take_names(struct slice *rest, struct client *client)
 static bool fill(struct client *client, bool tls, struct slice rest)
 {
     struct slice database, user;
-    struct params *startup = NULL, *params = NULL;
     uint32_t flags = 0;
     if (tls && !(client->stream.tls = tls_resume(client->stream.source.fd, &rest)))
         return false;
@@ -195,11 +199,9 @@ static bool fill(struct client *client, bool tls, struct slice rest)
     client->keeps_reported = flags & 2;
     struct pool *pool = lend_pool(config, database.ptr, config->user ? config->user : user.ptr);
     client_join(client, pool, pool->record, user.ptr);
-    bool sound = take_params(&rest, &client->given);
-    sound = sound && take_params(&rest, &startup);
-    client->startup_params = startup;
-    sound = sound && take_params(&rest, &params);
-    client->params = params ? params : params_empty();
+    bool sound = take_params(&rest, &client->given); /* each is one, sound or not */
+    sound = take_params(&rest, &client->startup_params) && sound;
+    sound = take_params(&rest, &client->params) && sound;
     client->tenant = tenant_join(&client->pool->tenants, 0,
                                  params_get(client->startup_params, "application_name"));
     if (!sound || !take_statement(&rest, client, &client->unnamed) ||
@@ -234,14 +236,26 @@ static void take_client(struct ipc_message *message)
     client_close(client, mute ? NULL : why);
 }
 
+static bool keys_are_sound(struct slice bytes)
+{
+    struct scram_keys keys;
+    if (bytes.len < sizeof(keys) ||
+        (uint8_t)bytes.ptr[offsetof(struct scram_keys, has_client_key)] > true)
+        return false;
+    memcpy(&keys, bytes.ptr, sizeof(keys));
+    bool sound = keys.salt_len <= sizeof(keys.salt) && keys.iterations >= 0 &&
+                 keys.iterations <= SCRAM_ITERATIONS_MAX;
+    secret_wipe(&keys, sizeof(keys));
+    return sound;
+}
+
 /* What clients proved of themselves, which logs in to databases; an older process sends no
  * password. */
 static void take_keys(const struct ipc_message *message)
 {
     struct slice rest = {message->payload, message->bytes}, database, user, password;
     struct scram_keys keys;
-    if (!wire_take_text(&rest, &database) || !wire_take_text(&rest, &user) ||
-        rest.len < sizeof(keys))
+    if (!wire_take_text(&rest, &database) || !wire_take_text(&rest, &user) || !keys_are_sound(rest))
         return;
     memcpy(&keys, rest.ptr, sizeof(keys));
     rest.ptr += sizeof(keys);

@@ -150,7 +150,7 @@ bool tls_records_may_move(const struct tls_records *records)
 
 struct description {
     uint16_t suite;
-    bool owes_update;
+    uint8_t owes_update;
     uint32_t unread; /* bytes that follow */
     unsigned char in[TLS_SECRET_BYTES_MAX], out[TLS_SECRET_BYTES_MAX];
     uint64_t in_sequence, out_sequence;
@@ -187,7 +187,7 @@ struct tls_records *tls_records_resume(int fd, struct slice *rest)
         records->came = kept(rest->ptr, description.unread);
         records->in.sequence = description.in_sequence;
         records->out.sequence = description.out_sequence;
-        records->owes_update = description.owes_update;
+        records->owes_update = description.owes_update != 0;
     }
     rest->ptr += description.unread;
     rest->len -= description.unread;

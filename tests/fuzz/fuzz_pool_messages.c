@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_pool.h"
 #include "own.h"
-#include "pool.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -61,16 +61,9 @@ static struct pool *start(void)
         "{\"auth\":\"any\",\"log_errors\":false,\"pool_size\":1,\"prepared_statements_max\":2,"
         "\"client_statements_max\":4,\"databases\":[{\"name\":\"d\",\"hosts\":[],"
         "\"cache\":{\"max_age\":1,\"stale_while_revalidate\":1000}}]}";
-    struct error err;
     if (!pool_process.loop) {
-        pool_process.loop = loop_new();
-        list_init(&pool_process.clients);
-        list_init(&pool_process.again);
-        list_init(&pool_process.servers_again);
-        list_init(&pool_process.closed_clients);
-        list_init(&pool_process.closed_servers);
-        if (config_parse((struct slice){plan, sizeof(plan) - 1}, &pool_process.config, &err) < 0)
-            abort();
+        begin_process();
+        begin_plan(plan);
     }
     struct pool *pool = lend_pool(&pool_process.config->databases[0], "d", "u");
     pool->retry_us = UINT64_MAX; /* there is no other server */

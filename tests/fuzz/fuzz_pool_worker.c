@@ -6,9 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fuzz_pool.h"
 #include "http_frames.h"
-#include "log.h"
-#include "pool.h"
 #include "worker.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -23,17 +22,9 @@ static struct pool *start(void)
         "\"databases\":[{\"name\":\"d\",\"user\":\"u\",\"hosts\":[]}],\"workers\":"
         "[{\"deployment_id\":1,\"databases\":[{\"host\":\"h\",\"database\":\"d\",\"user\":\"u\"}]}]"
         "}";
-    struct error err;
     if (!pool_process.loop) {
-        log_init("fuzz", LOG_ERROR + 1, false);
-        pool_process.loop = loop_new();
-        list_init(&pool_process.clients);
-        list_init(&pool_process.again);
-        list_init(&pool_process.servers_again);
-        list_init(&pool_process.closed_clients);
-        list_init(&pool_process.closed_servers);
-        if (config_parse((struct slice){plan, sizeof(plan) - 1}, &pool_process.config, &err) < 0)
-            abort();
+        begin_process();
+        begin_plan(plan);
     }
     struct pool *pool = lend_pool(&pool_process.config->databases[0], "d", "u");
     pool->retry_us = UINT64_MAX; /* there is no server */
