@@ -38,7 +38,8 @@ struct tenant *tenant_join(struct tenants *tenants, uint32_t deployment_id, stru
     }
     if (!tenant) {
         tenant = xcalloc(1, sizeof(*tenant) + name.len + 1);
-        memcpy(tenant->name, name.ptr, name.len);
+        if (name.len > 0)
+            memcpy(tenant->name, name.ptr, name.len);
         tenant->deployment_id = deployment_id;
         list_init(&tenant->waiting);
         tenant->next = tenants->list;
