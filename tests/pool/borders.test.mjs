@@ -159,7 +159,7 @@ test("who sends or takes slowly is not idle, nor is who waits for what the serve
 });
 
 test("a client that is answered from the cache, waits or is refused is not idle", options, async () => {
-  const settings = 'pool_size = 1\nclient_idle_timeout = "1500ms"\nquery_wait_timeout = "2500ms"\nqueue_max = 1\nidle_transaction_timeout = "1h"';
+  const settings = 'pool_size = 1\nclient_idle_timeout = "1500ms"\nquery_wait_timeout = "6s"\nqueue_max = 1\nidle_transaction_timeout = "1h"';
   const pool = await startPool(`auth = "any"\n${settings}\n${database(postgres)}\n[databases.cache]\n`);
   const [holder, waits, refused] = await Promise.all([1, 2, 3].map(() => Wire.login(pool.port)));
   for (let i = 0; i < 30; i++) {
@@ -172,10 +172,8 @@ test("a client that is answered from the cache, waits or is refused is not idle"
   await again.rows("begin");
   late.send(query("select 2"));
   await sleep(200);
-  for (let i = 0; i < 20; i++) {
-    assert.deepEqual(codes(await refused.query(`select ${i}, now()`)), ["53300"]);
-    await sleep(100);
-  }
+  for (const end = Date.now() + 2000; Date.now() < end; await sleep(100))
+    assert.deepEqual(codes(await refused.query("select 1, now()")), ["53300"]);
   assert.deepEqual(codes(await late.until("Z")), ["57P03"]);
   await again.rows("commit");
   assert.deepEqual(await late.rows("select 'still there'"), [["still there"]]);
