@@ -522,6 +522,11 @@ static void begin_scram(struct server *server, struct slice mechanisms)
     const struct credentials *credentials = server->pool->credentials;
     struct scram *scram = &login->scram;
     size_t binding = server->stream.tls ? tls_binding(server->stream.tls, server->binding) : 0;
+    if (login->scram_runs) { /* one exchange a login, and nothing of it is begun anew */
+        note_failure(server, "08006", "the database's server does not follow the protocol");
+        try_elsewhere(server);
+        return;
+    }
     if (!credentials->password && !credentials->keys.has_client_key) {
         cannot_log_in(server, "no password is known",
                       "A client of that user has to log in first, or a password must be "
