@@ -774,8 +774,45 @@ test("on localhost, one variable makes Node trust the endpoint; a version 4 is t
   };
   assert.equal(ask("v5"), "4\n4\n");
   assert.equal(ask("v6"), "4\n4\n");
-  const told = "PrismaClientInitializationError: This server answers @prisma/client 5 and 6 with a prisma:// URL, and 7 with accelerateUrl; the client says it is 4.16.2. Install one of these.\n";
+  const told = "PrismaClientInitializationError: This server answers @prisma/client 5 and 6 with a prisma:// URL, and 7, up to 7.10.0, with accelerateUrl; the client says it is 4.16.2. Install one of these.\n";
   assert.equal(ask("v4"), told + told);
+});
+
+test("what a newer client asks is answered; what of it is not known is named, with the versions that are served, and not asked again", async () => {
+  let change, asked = 0;
+  const between = http.createServer(async (request, response) => {
+    const body = (await request.toArray()).join(""), { url, method, headers } = request;
+    const to = change(url, body);
+    asked++;
+    const { authorization, "content-type": type } = headers;
+    const answer = await fetch(`http://127.0.0.1:${endpoint.port}${to.url ?? url}`, { method, headers: { authorization, "content-type": type, "prisma-engine-hash": "7.99.1" }, ...(body && { body: to.body ?? body }) });
+    response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text());
+  });
+  await new Promise((done) => between.listen(0, done));
+  const url = endpoint.edgeUrl().replace(`:${endpoint.port}/`, `:${between.address().port}/`), p = v6.edge(url), q = v7.edge(url);
+  const told = async (client, how, of, says) => {
+    change = how;
+    asked = 0;
+    const { failed, code, message } = await fails(client.user.findMany());
+    assert.deepEqual([failed, code, asked], ["PrismaClientKnownRequestError", "P5012", 1]);
+    assert.equal(message, `${of} is not known here. This server answers @prisma/client 5 and 6 with a prisma:// URL, and 7, up to 7.10.0, with accelerateUrl; the client says it is ${says}. Install one of these, or a newer weir.`);
+  };
+  for (const client of [p, q]) {
+    change = () => ({});
+    assert.equal(await client.user.count(), 4);
+  }
+  const inBody = (one, other) => (url, body) => ({ body: body.replace(one, other) }), inPath = (one, other) => (url) => ({ url: url.replace(one, other) });
+  await told(q, inBody('"type":"dataMap"', '"type":"teleport"'), "A part of the query's plan (Unexpected node type: teleport)", "7.99.1");
+  await told(q, inPath("/query", "/transaction/x/y"), "POST /transaction/x/y", "7.99.1");
+  await told(p, inBody('"findMany"', '"findSome"'), "The operation findSome", "6.19.3");
+  await told(p, (url) => ({ url: url.replace(/\w+\/graphql/, "x/y") }), "POST /6.19.3/x/y", "6.19.3");
+  // Of a node that is known, a newer client's parts may be others.
+  const codeOf = async (version) => (await (await post("/query", '{"plan":{"type":"unique"}}', undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "prisma-engine-hash": version } })).json()).code;
+  assert.deepEqual([await codeOf("7.11.0"), await codeOf("7.10.0"), await codeOf("7.9.9")], ["P5012", "P6000", "P6000"]);
+  await p.$disconnect();
+  await q.$disconnect();
+  between.closeAllConnections();
+  between.close();
 });
 
 test("interactive transactions: of another key, of a client that is killed, and too many of them", { timeout: 60000 * patience }, async () => {
@@ -1035,8 +1072,8 @@ test("a batch of many queries is compiled in parts, and others have their turn m
   assert.ok(statements.length > 1);
   // Each has a shape of its own, and the last is none: so nothing is run.
   const hash = p._engineConfig?.inlineSchemaHash ?? p._engine.inlineSchemaHash;
-  const query = (action, take) => ({ modelName: "User", action, query: { arguments: { take }, selection: { $scalars: true, posts: { arguments: { skip: take }, selection: { $scalars: true } } } } });
-  const batch = [...Array.from({ length: 800 }, (_, i) => query("findMany", i + 1)), query("nothing", 1)], answered = [];
+  const query = (modelName, take) => ({ modelName, action: "findMany", query: { arguments: { take }, selection: { $scalars: true, posts: { arguments: { skip: take }, selection: { $scalars: true } } } } });
+  const batch = [...Array.from({ length: 800 }, (_, i) => query("User", i + 1)), query("nothing", 1)], answered = [];
   const asked = post(`/6.19.3/${hash}/graphql`, JSON.stringify({ batch, transaction: {} })).then((answer) => (answered.push("batch"), answer.json()));
   await sleep(100);
   assert.equal((await post("/query", raw("select 1"))).status, 200);
@@ -1171,7 +1208,7 @@ test("what is nested too deeply is told so, with a code, in each protocol; what 
     }
   }
   const answer = await post("/query", '{"plan":{"type":"nonsense"}}');
-  assert.deepEqual([answer.status, (await answer.json()).code], [500, "P6000"]);
+  assert.deepEqual([answer.status, (await answer.json()).code], [400, "P5012"]);
 });
 
 // The clients of 5 and 6 ask again where they are told no code: what ended one instance would end the next ones.
