@@ -122,6 +122,22 @@ test("--database: list shows that one's keys, revoke leaves those of others", ()
   assert.deepEqual([cli("revoke", byName.id, "--database", "An id?").status, cli("revoke", byId.id, "--database", "wide").status], [0, 0]);
 });
 
+test("what is kept of a query is of one database, and of one schema of it", async () => {
+  const schema = Buffer.from('datasource db {\n  provider = "postgresql"\n}\nmodel t {\n  name String @id\n}\n').toString("base64");
+  const path = `/6.19.3/${createHash("sha256").update(schema).digest("hex")}`;
+  const plan = JSON.stringify({ operation: "findMany", ...JSON.parse(raw("select name from t")) });
+  const query = JSON.stringify({ modelName: "t", action: "findMany", query: { arguments: {}, selection: { $scalars: true } } });
+  const names = ["one", "two", "tenant"], keys = Object.fromEntries(names.map((name) => [name, key("--database", name)]));
+  const get = async (name, path, body) => {
+    const headers = { authorization: `Bearer ${keys[name].key}`, "cache-control": "max-age=600" };
+    const answer = await secure(ports.prisma, path, { method: "POST", body, headers }), { data } = JSON.parse(answer.text);
+    return [answer.headers["accelerate-cache-status"], data.findMany?.[0].name ?? data.rows[0][0]];
+  };
+  for (const name of names) await secure(ports.prisma, `${path}/schema`, { method: "PUT", body: schema, headers: { authorization: `Bearer ${keys[name].key}` } });
+  for (const [where, body] of [["/query", plan], [`${path}/graphql`, query]])
+    for (const status of ["miss", "ttl"]) for (const name of names) assert.deepEqual(await get(name, where, body), [status, name]);
+});
+
 test("?schema= of a database's URL is where its tables are, in each protocol and in raw queries", async () => {
   const made = key("--database", "tenant"), headers = { authorization: `Bearer ${made.key}` };
   const info = await secure(ports.prisma, "/connection-info", { headers });

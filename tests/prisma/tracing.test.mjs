@@ -90,3 +90,15 @@ test("who does not trace is told nothing; comments of a client are the statement
   assert.equal(commented.data.rows[0][0], "select current_query() as text /*by='it\\'s',route='%2Fposts%3B%20*%2F%20drop'*/");
   for (const comments of [5, "text", [1], { a: 5 }, { a: { b: 1 } }]) assert.equal((await ask({ comments })).code, "P6000", JSON.stringify(comments));
 });
+
+test("queries that differ in their comments alone have one result in the cache", async () => {
+  const { edge } = clients("v7");
+  let number = 0;
+  const comments = [() => ({ traceparent: `00-${String(++number).padStart(32, "0")}-0123456789abcdef-01`, route: `/${number}` })];
+  const tagged = edge(endpoint.edgeUrl(), { comments }), bare = edge(endpoint.edgeUrl());
+  const statusOf = async (p, id) => (await p.user.findUnique({ where: { id }, cacheStrategy: { ttl: 600 } }).withAccelerateInfo()).info.cacheStatus;
+  assert.deepEqual([await statusOf(tagged, 1), await statusOf(tagged, 1), await statusOf(bare, 1), await statusOf(tagged, 2)], ["miss", "ttl", "ttl", "miss"]);
+  assert.equal(number, 3);
+  await tagged.$disconnect();
+  await bare.$disconnect();
+});

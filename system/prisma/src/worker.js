@@ -80,10 +80,10 @@ async function told(headers, run) {
   return { result, extensions: telemetry.extensions() };
 }
 
-// run(onQuery): the result. isRead: whether it may be kept.
-async function throughCache(request, cacheKey, isRead, who, ctx, run) {
+// run(onQuery): the result. isRead: whether it may be kept. keyOf(): what it is of.
+async function throughCache(request, keyOf, isRead, who, ctx, run) {
   const ray = request.headers.get("cf-ray") ?? newId();
-  const strategy = isRead ? strategyOf(request.headers) : undefined;
+  const strategy = isRead ? strategyOf(request.headers) : undefined, cacheKey = strategy && keyOf();
   const fetchIt = async () => {
     const { age } = results, { result, extensions } = await told(request.headers, run);
     const text = textOf(result);
@@ -130,7 +130,7 @@ async function queryOf(request, hash, transaction, version, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
   const isRead = transaction === undefined && READS.test(body?.action ?? "");
   if (isRead) findSchema(hash);
-  return throughCache(request, `${hash}\n${text}`, isRead, who, ctx, (onQuery) =>
+  return throughCache(request, () => `${hash}\n${text}`, isRead, who, ctx, (onQuery) =>
     database.asking({ who, transaction, onQuery, version }, (context) => answerQuery(hash, body, database, context)));
 }
 
@@ -165,11 +165,12 @@ const isTexts = (object) =>
 async function planOf(request, transaction, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
   if (typeof body?.plan !== "object" || body.plan === null) throw invalidRequest("The body has no plan.");
-  const { plan, params = {}, comments } = body;
+  const { comments, ...query } = body, { plan, params = {} } = query;
   checkPlan(plan, params);
   if (comments !== undefined && !isTexts(comments)) throw invalidRequest("The body's comments are an object of texts.");
   const isRead = transaction === undefined && READS.test(body.operation ?? "");
-  return throughCache(request, text, isRead, who, ctx, async (onQuery) => {
+  const keyOf = () => (comments === undefined ? text : JSON.stringify(query)); // what a statement carries along changes no result
+  return throughCache(request, keyOf, isRead, who, ctx, async (onQuery) => {
     if (makesJson(text)) keepDigits(plan);
     try {
       return { data: await database.asking({ who, transaction, onQuery, comments }, (context) => database.run(plan, params, context)) };
