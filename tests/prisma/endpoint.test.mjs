@@ -537,7 +537,8 @@ test("errors have the meta that programs look at", async () => {
   assert.deepEqual(await metaOf(p.tag.create({ data: { id: 1, name: "news" } })), ["P2002", { modelName: "Tag", target: ["name", "lower(name)", `replace(name, ')=('::text, ',''"'::text)`, "id"] }]);
   await admin.query(`drop index odd; create unique index "Tag_name_key" on "Tag" (name); delete from "Tag" where name = 'one'; alter table "Tag" add primary key (id); alter table "_PostToTag" add foreign key ("B") references "Tag" on delete cascade`);
   const [code, meta] = await metaOf(p.post.create({ data: { title: "x", authorId: 99 } }));
-  assert.deepEqual([code, meta.modelName, meta.constraint], ["P2003", "Post", "Post_authorId_fkey"]);
+  assert.deepEqual([code, meta], ["P2003", { modelName: "Post", field_name: "Post_authorId_fkey (index)", constraint: "Post_authorId_fkey" }]);
+  assert.deepEqual(await metaOf(p.native.create({ data: { id: 9, varchar: "too long" } })), ["P2000", { modelName: "Native", column_name: "(not available)" }]);
   const [, { modelName, cause }] = await metaOf(p.user.update({ where: { id: 99 }, data: { name: "x" } }));
   assert.deepEqual([modelName, cause], ["User", "No record was found for an update."]);
   const [rawCode, raw] = await metaOf(p.$queryRaw`select nothing from nowhere`);
@@ -580,6 +581,7 @@ test("a transaction's time: more than the limit is P6005; all of what was grante
   const start = await (await post("/transaction/start", '{"timeout":100}')).json();
   await sleep(500);
   const seven = await (await post(`/transaction/${start.id}/commit`)).json(), six = await (await post(`/itx/x/${start.id}/commit`)).json();
+  assert.match(six.meta.error, /^A commit cannot be executed on an expired transaction/);
   assert.deepEqual([seven.code, six.error_code, seven.meta.operation, six.meta.operation, six.meta.timeout], ["P2028", "P2028", "commit", "commit", 100]);
 });
 

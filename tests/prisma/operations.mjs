@@ -15,6 +15,9 @@ const withInfinities = (p) => p.$executeRaw`update "Everything" set float = '-In
 // The edge client can not be told of the number NaN: a field is a Decimal, a raw column a text. Both are NaN to who counts with them.
 const asNumbers = (value) => (Array.isArray(value) ? value.map(asNumbers) : `number ${Number(value)}, ${value > 0}, ${value * 2}`);
 
+// run() while the database has been changed.
+const changed = (p, sql, undo, run) => p.$executeRawUnsafe(sql).then(run).finally(() => p.$executeRawUnsafe(undo));
+
 const withPosts = { select: { id: true, posts: { select: { id: true, title: true, views: true }, ...byId } } };
 
 export const operations = {
@@ -358,6 +361,11 @@ export const operations = {
     p.$transaction(async (tx) => [await outcome(tx.tag.findUniqueOrThrow({ where: { id: 99 } })), await tx.tag.count()]),
   "interactive transaction, isolation": (p) =>
     p.$transaction((tx) => tx.$queryRaw`select current_setting('transaction_isolation') as level`, { isolationLevel: "RepeatableRead", maxWait: 3000, timeout: 4000 }),
+  "transactions of each isolation": (p) =>
+    sequentially(...["ReadUncommitted", "ReadCommitted", "RepeatableRead", "Serializable"].flatMap((isolationLevel) => [
+      () => p.$transaction((tx) => tx.$queryRaw`show transaction_isolation`, { isolationLevel }),
+      () => p.$transaction([p.$queryRaw`show transaction_isolation`, p.tag.count()], { isolationLevel }),
+    ])),
   "interactive transaction, too long": (p) =>
     outcome(p.$transaction(async (tx) => { await tx.tag.count(); await new Promise((done) => setTimeout(done, 300)); return tx.tag.count(); }, { timeout: 100 })),
   "interactive transaction sees its own writes alone": (p) =>
@@ -395,6 +403,18 @@ export const operations = {
   "P2002 of a value like the end of a key": (p) => sequentially(() => p.tag.create({ data: { name: "a)=(b" } }), () => p.tag.create({ data: { name: "a)=(b" } })),
   "P2011": (p) => p.stock.create({ data: { shop: "null", item: "c", amount: 5 } }),
   "P2014": (p) => p.user.update({ where: { id: 1 }, data: { profile: { create: { bio: "x" } } }, select: { id: true } }),
+  "P2000": (p) => p.native.create({ data: { id: 9, varchar: "too long" } }),
+  "P2021": (p) => changed(p, `alter table "Tag" rename to "Gone"`, `alter table "Gone" rename to "Tag"`, () => p.tag.findMany()),
+  "P2022": (p) => changed(p, `alter table "Tag" rename column name to gone`, `alter table "Tag" rename column gone to name`, () => p.tag.deleteMany({ where: { name: "x" } })),
+  "P2028: after its end": async (p) => {
+    let ended;
+    await p.$transaction(async (tx) => (ended = tx));
+    return ended.tag.count();
+  },
+  "an argument that is none": (p) => p.user.findMany({ where: { nothing: 1 } }),
+  "a value of another type": (p) => p.user.findMany({ where: { id: "x" } }),
+  "a value that is not there": (p) => p.user.create({ data: { name: "x" } }),
+  "a field that is none": (p) => p.user.findMany({ select: { nothing: true } }),
   "violation of a CHECK": (p) => p.stock.create({ data: { shop: "c", item: "c", amount: -5 } }),
   "exception of a trigger": (p) => p.stock.create({ data: { shop: "refused", item: "c", amount: 5 } }),
   "division by zero": (p) => p.post.update({ where: { id: 1 }, data: { views: { divide: 0 } } }),

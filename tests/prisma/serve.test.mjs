@@ -204,7 +204,8 @@ test("half of the connections are the most that a key's transactions take, by de
   for (let i = 0; i < 2; i++) begun.push(await start(greedy2, { timeout: 8000 }));
   const late = await ask(other, "select 1 as x");
   assert.equal(JSON.parse(late.text).code, "P2024", late.text);
-  assert.deepEqual(JSON.parse(late.text).meta, { connection_limit: 4 });
+  assert.deepEqual(JSON.parse(late.text).meta, { connection_limit: 4, timeout: 1 });
+  assert.match(JSON.parse(late.text).error, /from the connection pool\. .*timeout: 1, connection limit: 4\)$/);
   for (const { id } of begun) await Promise.all([greedy, greedy2].map((made) => call(made, `/transaction/${id}/rollback`)));
   assert.equal((await ask(other, "select 1 as x")).status, 200);
 });

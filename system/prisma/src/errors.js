@@ -92,6 +92,7 @@ const withEngineNames = (meta) => Object.fromEntries(Object.entries(meta).map(([
 // What Prisma's own engine tells beside the message, by the error's code.
 function metaOf({ code, message, meta = {} }) {
   if (code === "P2025") return { cause: message.replace(/^An operation failed because .* not found\. /, ""), ...meta };
+  if (code === "P2028") return { error: message.replace(/^Transaction API error: /, ""), ...meta };
   if (code === "P2014" || code === "P2017") return withEngineNames(meta);
   const { driverAdapterError, table, ...rest } = meta;
   const cause = driverAdapterError?.cause;
@@ -99,11 +100,11 @@ function metaOf({ code, message, meta = {} }) {
   const constraint = cause.constraint;
   switch (code) {
     case "P2000":
-      return { column_name: cause.column, ...rest };
+      return { column_name: cause.column ?? "(not available)", ...rest };
     case "P2002":
       return { target: uniqueFields(cause) ?? constraint?.index ?? null, ...rest };
     case "P2003":
-      return { field_name: constraint?.index ?? constraint?.fields?.join(", ") ?? "foreign key", constraint: constraint?.index, ...rest };
+      return { field_name: (constraint?.index && `${constraint.index} (index)`) ?? constraint?.fields?.join(", ") ?? "foreign key", constraint: constraint?.index, ...rest };
     case "P2010":
       return { code: cause.originalCode, message: cause.originalMessage, ...rest };
     case "P2011":

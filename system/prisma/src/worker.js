@@ -32,6 +32,7 @@ function begin(env) {
     transactions: env.TRANSACTIONS_MAX,
     keyTransactions: env.KEY_TRANSACTIONS_MAX || Math.max(1, Math.min(connections, CONNECTIONS_MAX) >> 1),
     connections,
+    waitMs: Math.min(env.POOL_WAIT_MS || Infinity, env.QUERY_MS),
     responseBytes: env.RESPONSE_BYTES_MAX,
   };
   database = new Database(env.DATABASE.connectionString, env.SCHEMA, limits);
