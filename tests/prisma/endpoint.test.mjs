@@ -768,6 +768,20 @@ test("two schemas at once; a schema that is not what it says; one that is none",
   assert.equal(answer.status, 400);
 });
 
+test("what is under way goes on when so many other schemas come that its own is forgotten", { timeout: 60000 * patience }, async () => {
+  await admin.query(seed);
+  const p = v6.edge(endpoint.edgeUrl());
+  await p.tag.count();
+  await admin.query('begin; lock table "Tag"');
+  const made = p.tag.createMany({ data: Array.from({ length: 2500 }, (_, i) => ({ name: `part ${i}` })) }).then((value) => value); // it begins when it is waited for
+  await until(async () => (await admin.query("select 1 from pg_locks where not granted")).rowCount === 1);
+  for (let i = 0; i < 17; i++) assert.equal((await upload(`datasource db {\n  provider = "postgresql"\n}\nmodel Other${i} {\n  id Int @id\n}\n`)).status, 200);
+  await admin.query("rollback");
+  assert.deepEqual(await made, { count: 2500 });
+  await admin.query(seed);
+  await p.$disconnect();
+});
+
 test("on localhost, one variable makes Node trust the endpoint; a version 4 is told what to install", { timeout: 60000 * patience }, () => {
   const ask = (version) => {
     clients(version);
