@@ -1175,6 +1175,31 @@ test("no text holds up those who ask meanwhile", { timeout: 120000 * patience },
   await Promise.all([p.$disconnect(), other.$disconnect()]);
 });
 
+// A plan that binds what it made of v0 to v1, of that to v2, and so on.
+const named = (type) => (name) => ({ prisma__type: type, prisma__value: name });
+const nestedLets = (depth, make) => Array.from({ length: depth }, (_, i) => i).reduceRight((expr, i) => ({ type: "let", args: { bindings: [{ name: `v${i + 1}`, expr: make(`v${i}`) }], expr } }), { type: "value", args: 1 });
+
+test("lists of lists have an end, and a clear one", async () => {
+  const parameter = (name) => named("param")({ name, type: "Int" });
+  const product = (one, other) => ({ type: "value", args: named("generatorCall")({ name: "product", args: [one, other].map(parameter) }) });
+  const ask = async (plan, length) => {
+    const answer = await post("/query", JSON.stringify({ plan, params: { v0: Array.from({ length }, (_, i) => i) } }));
+    return [answer.status, JSON.parse(await answer.text())];
+  };
+  const refused = [400, { code: "P6000", error: "The query puts together more than 1000000 values, which is the limit here: ask for less at once.", meta: {} }];
+  const ofItself = (name) => product(name, name), ofTheFirst = () => product("v0", "v0");
+  assert.deepEqual(await ask(nestedLets(2, ofItself), 10), [200, { data: 1 }]);
+  assert.deepEqual(await ask(nestedLets(3, ofItself), 10), refused);
+  assert.deepEqual(await ask(nestedLets(1, ofTheFirst), 900), [200, { data: 1 }]);
+  assert.deepEqual(await ask(nestedLets(2, ofTheFirst), 900), refused);
+  const twice = (name) => ({ type: "concat", args: [1, 2].map(() => ({ type: "get", args: { name } })) });
+  assert.deepEqual(await ask(nestedLets(10, twice), 10), [200, { data: 1 }]);
+  assert.deepEqual(await ask(nestedLets(40, twice), 10), refused);
+  assert.deepEqual((await ask({ type: "concat", args: Array(3000).fill({ type: "value", args: 1 }) }, 1))[0], 200, "as many as there are, once");
+  const impure = (node) => ({ type: "seq", args: [JSON.parse(raw("select 1 as n")).plan, JSON.parse(raw("select 2 as n")).plan, node] }); // it is interpreted in another way
+  assert.deepEqual(await ask(impure(nestedLets(40, twice)), 10), refused);
+});
+
 test("large requests of one key wait for each other, and what has too many values is refused; the instance lives on", { timeout: 120000 * patience }, async () => {
   assert.equal((await post("/connection-info")).status, 200);
   const before = instances(), text = (bytes) => `{"plan":{"type":"value","args":1},"params":{"a":"${"x".repeat(bytes)}"}}`;
