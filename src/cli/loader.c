@@ -116,16 +116,18 @@ static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *
     return r;
 }
 
-/* A database has one endpoint, whether keys have its name or its id: that one, which is looked for
- * first. */
-static void unite_databases(json_t *part, const json_t *pool)
+/* A database has one endpoint, whether keys have its name or its id. weir serve has it by its name,
+ * which stays when a reload gives it an id; under weir dev names are made up, and ids are given. */
+static void unite_databases(json_t *part, const json_t *plan)
 {
-    const char *id;
+    const json_t *pool = json_object_get(plan, "pool");
+    const char *mode = json_string_value(json_object_get(plan, "mode")), *id;
+    const char *by = mode && strcmp(mode, "dev") == 0 ? "id" : "name";
     json_t *key;
     json_object_foreach(json_object_get(part, "keys"), id, key)
     {
         const char *given = json_string_value(json_object_get(key, "database"));
-        json_t *own = json_object_get(given ? hyperdrive_find(pool, given) : NULL, "id");
+        json_t *own = json_object_get(given ? hyperdrive_find(pool, given) : NULL, by);
         if (own)
             (void)json_object_set(key, "database", own);
     }
@@ -136,7 +138,7 @@ static void unite_databases(json_t *part, const json_t *pool)
 static int add_prisma(json_t *plan, struct bundler *bundler, json_t *part, const json_t *settings,
                       struct error *err)
 {
-    unite_databases(part, json_object_get(plan, "pool"));
+    unite_databases(part, plan);
     json_t *names = prisma_endpoint_databases(part), *name;
     size_t index;
     int r = 0;

@@ -288,6 +288,23 @@ test("a reload that changes the endpoint leaves a transaction where it is, until
   reload(toml());
 });
 
+test("a reload that gives a database an id leaves its transactions and its cache; keys may have either", { timeout: 60000 * patience }, async () => {
+  const made = key("--database", "tenant");
+  const kept = async ({ key }) => {
+    const headers = { authorization: `Bearer ${key}`, "cache-control": "max-age=600" };
+    return (await secure(ports.prisma, "/query", { method: "POST", body: JSON.stringify({ operation: "findMany", ...JSON.parse(raw("select 'kept' as x")) }), headers })).headers["accelerate-cache-status"];
+  };
+  const { id } = await start(made, { timeout: 10000 });
+  assert.equal((await call(made, `/transaction/${id}/query`, raw("insert into t values ('with an id') returning name"))).status, 200);
+  assert.deepEqual([await kept(made), await kept(made)], ["miss", "ttl"]);
+  reload(toml().replace('name = "tenant"\n', 'name = "tenant"\nid = "of the tenant"\n'));
+  const byId = key("--database", "of the tenant");
+  assert.deepEqual([await kept(made), await kept(byId)], ["ttl", "ttl"]);
+  assert.equal((await call(made, `/transaction/${id}/commit`)).status, 200);
+  assert.match((await ask(byId, "select count(*)::int from t where name = 'with an id'")).text, /\[\[1\]\]/);
+  reload(toml());
+});
+
 test("a busy instance keeps its transactions over a reload; what is begun says who has it, also when it has waited for another", { timeout: 60000 * patience }, async () => {
   const made = key("--database", "tenant"), placeOf = ({ id }) => id.split(".")[1];
   const instances = () => descendants(weir.process.pid).filter(({ name }) => name === "weir-instance");
