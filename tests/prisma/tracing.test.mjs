@@ -75,6 +75,24 @@ for (const version of ["v6", "v7"])
     done();
   });
 
+test("the second query of a shape is not compiled, and who traces sees that", async () => {
+  const { take, done } = instrument("v6");
+  const p = clients("v6").edge(endpoint.edgeUrl());
+  const compiled = async (query) => {
+    take();
+    await query;
+    return take().filter(({ name }) => name === "prisma:engine:compile").length;
+  };
+  const found = (take) => p.user.findMany({ take, skip: take, orderBy: [{ age: "asc" }, { name: "desc" }] });
+  for (let n = 1; n <= 10; n++) await found(n); // a schema's first queries are compiled each
+  const named = (name) => p.user.findFirst({ where: { name, age: { gt: name.length } }, orderBy: { id: "asc" } });
+  assert.deepEqual([await compiled(named("Ada")), await compiled(named("Bob")), await compiled(named("somebody else"))], [1, 0, 0]);
+  const made = (name) => p.tag.create({ data: { name } });
+  assert.deepEqual([await compiled(made("one")), await compiled(made("two"))], [1, 0]);
+  await p.$disconnect();
+  done();
+});
+
 test("who does not trace is told nothing; comments of a client are the statements'", async () => {
   const ask = async (more) => {
     const plan = { type: "query", args: { type: "rawSql", sql: "select current_query() as text", args: [], argTypes: [] } };
