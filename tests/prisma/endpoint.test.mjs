@@ -11,7 +11,7 @@ import { after, before, test } from "node:test";
 
 import pg from "pg";
 
-import { descendants, patience, root, weirPath } from "../e2e/lib.mjs";
+import { descendants, freePort, patience, root, weirPath } from "../e2e/lib.mjs";
 import { sleep } from "../pool/lib.mjs";
 import { clients, failure, startEndpoint, until } from "./lib.mjs";
 
@@ -833,6 +833,35 @@ test("what a newer client asks is answered; what of it is not known is named, wi
   between.closeAllConnections();
   between.close();
 });
+
+for (const version of ["v5", "v6", "v7"])
+  test(`what is refused, or not reached, its client tells with a code and what to do (${version})`, { timeout: 60000 * patience }, async () => {
+    await admin.query(seed);
+    const made = clients(version), all = [];
+    made.trust?.(readFileSync(endpoint.certificate));
+    const client = (key, port = endpoint.port) => (all.push(made.edge(endpoint.edgeUrl(key, !made.trust).replace(`:${endpoint.port}/`, `:${port}/`))), all.at(-1));
+    const told = async (promise) => {
+      const { code, message } = await fails(promise);
+      return `${code} ${message}`;
+    };
+    const p = client(endpoint.first), reader = client(await endpoint.live("--read-only")), few = client(await endpoint.live("--requests", "1")), single = client(await endpoint.live("--transactions", "1"));
+    assert.equal(await told(client({ key: "none" }).user.count()), "P6002 The api key is not valid here: make one with weir prisma key create.");
+    for (const write of [reader.tag.create({ data: { name: "x" } }), reader.$executeRaw`delete from "Tag"`]) assert.equal(await told(write), "P6002 The api key is read only: it may SELECT, SHOW and EXPLAIN.");
+    const answers = await Promise.allSettled(Array.from({ length: 30 }, (_, id) => few.user.findFirst({ where: { id }, select: { id: true } })));
+    assert.match(String(answers.find(({ reason }) => reason?.code === "P5011")?.reason.message), /Too many requests of this api key in a second: its limit is told by weir prisma key list\./);
+    assert.equal(await told(p.$queryRaw`select ${"x".repeat(17 << 20)} as x`), "P6000 The request is larger than this server takes.");
+    let begun, release;
+    const hasBegun = new Promise((done) => (begun = done)), isReleased = new Promise((done) => (release = done));
+    const held = single.$transaction(async (tx) => [await tx.user.count(), begun(), await isReleased], { timeout: 15000 });
+    await hasBegun;
+    assert.match(await told(single.$transaction((tx) => tx.user.count(), { maxWait: 300 })), /^P2028 Transaction API error: Unable to start a transaction in the given time: 1 of this api key/);
+    release();
+    await held;
+    assert.equal(await single.$transaction((tx) => tx.user.count(), { maxWait: 5000 }), 4);
+    const nobody = await told(client(endpoint.first, await freePort()).user.count());
+    assert.match(nobody, version === "v7" ? /fetch failed/ : /^P5010 Unable to connect to the Accelerate API/);
+    for (const one of all) await one.$disconnect();
+  });
 
 test("interactive transactions: of another key, of a client that is killed, and too many of them", { timeout: 60000 * patience }, async () => {
   await admin.query(seed);
