@@ -886,7 +886,7 @@ test("interactive transactions: of another key, of a client that is killed, and 
   await sleep(100);
   const began = Date.now();
   assert.equal((await post("/query", plan, stranger.key)).status, 200, "other keys are unharmed");
-  assert.ok(Date.now() - began < 1500 * patience, `${Date.now() - began} ms`);
+  assert.ok(Date.now() - began < 5000 * patience, `${Date.now() - began} ms`);
   assert.deepEqual([...new Set(await Promise.all(crowd))].sort(), [200, 409], "each is told its code");
   const starts = await Promise.all(Array.from({ length: 130 }, () => post("/transaction/start", '{"timeout":1500,"maxWait":1000}').then((r) => r.status)));
   assert.ok(starts.includes(200) && starts.some((status) => status === 429 || status === 409), String(new Set(starts)));
