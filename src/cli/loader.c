@@ -68,6 +68,13 @@ static int dump(json_t *plan, struct buffer *ret_plan)
 
 /* ---- the Prisma endpoint ---- */
 
+/* A setting of the database, or else of the pool. */
+static json_t *setting_of(const json_t *plan, const json_t *database, const char *name)
+{
+    json_t *own = json_object_get(database, name);
+    return own ? own : json_object_get(json_object_get(plan, "pool"), name);
+}
+
 /* The system worker of one database, at the end of the plan's workers. */
 static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *name,
                              const json_t *database, const json_t *settings, struct error *err)
@@ -80,10 +87,9 @@ static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *
                          "the database \"%s\" has Prisma api keys, and needs user = \"…\" in "
                          "[[pool.databases]], or in its url",
                          name);
-    const json_t *pool = json_object_get(plan, "pool"), *own = json_object_get(database, "pool_size");
     json_t *vars = json_copy((json_t *)(uintptr_t)settings);
-    (void)json_object_set(vars, "POOL_SIZE",
-                          own ? (json_t *)(uintptr_t)own : json_object_get(pool, "pool_size"));
+    (void)json_object_set(vars, "POOL_SIZE", setting_of(plan, database, "pool_size"));
+    (void)json_object_set(vars, "POOL_WAIT_MS", setting_of(plan, database, "query_wait_timeout"));
     if (json_object_get(database, "schema")) /* ?schema= of its url, as Prisma's URLs have it */
         (void)json_object_set(vars, "SCHEMA", json_object_get(database, "schema"));
     int r = prisma_endpoint_project(name, binding, vars, &project, err);
@@ -110,16 +116,18 @@ static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *
     return r;
 }
 
-/* A database has one endpoint, whether keys have its name or its id: that one, which is looked for
- * first. */
-static void unite_databases(json_t *part, const json_t *pool)
+/* A database has one endpoint, whether keys have its name or its id. weir serve has it by its name,
+ * which stays when a reload gives it an id; under weir dev names are made up, and ids are given. */
+static void unite_databases(json_t *part, const json_t *plan)
 {
-    const char *id;
+    const json_t *pool = json_object_get(plan, "pool");
+    const char *mode = json_string_value(json_object_get(plan, "mode")), *id;
+    const char *by = mode && strcmp(mode, "dev") == 0 ? "id" : "name";
     json_t *key;
     json_object_foreach(json_object_get(part, "keys"), id, key)
     {
         const char *given = json_string_value(json_object_get(key, "database"));
-        json_t *own = json_object_get(given ? hyperdrive_find(pool, given) : NULL, "id");
+        json_t *own = json_object_get(given ? hyperdrive_find(pool, given) : NULL, by);
         if (own)
             (void)json_object_set(key, "database", own);
     }
@@ -130,7 +138,7 @@ static void unite_databases(json_t *part, const json_t *pool)
 static int add_prisma(json_t *plan, struct bundler *bundler, json_t *part, const json_t *settings,
                       struct error *err)
 {
-    unite_databases(part, json_object_get(plan, "pool"));
+    unite_databases(part, plan);
     json_t *names = prisma_endpoint_databases(part), *name;
     size_t index;
     int r = 0;

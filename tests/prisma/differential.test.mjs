@@ -42,7 +42,7 @@ async function run(operation, prisma, Prisma, make) {
 
 // Versions 5 and 7 have the same here and there: what Prisma's engine says, and what the adapter does. Where version 6's client is the one
 // beside it, 5 and 6 are told what the engine of their time said (endpoint.test.mjs looks at that); everything else is the same.
-const ofTheEngine = ["field_name", "constraint", "column_name", "code", "message", "cause", "relation_name", "parent_name", "child_name", "model_a_name", "model_b_name"];
+const ofTheEngine = ["field_name", "constraint", "column_name", "table", "column", "error", "code", "message", "cause", "relation_name", "parent_name", "child_name", "model_a_name", "model_b_name"];
 const ofTheInterpreter = ["relation", "parent", "child", "modelA", "modelB"];
 const unquoted = (text) => text.replaceAll('"', ""); // the adapter of 6 leaves Postgres's quotes in a constraint's fields
 function sameMeta(actual, expected, of) {
@@ -80,6 +80,8 @@ const otherwise = {
   v6: {
     // Version 6's adapter does not know the error, and its client passes on what no program expects.
     "P2011": { failed: "PrismaClientKnownRequestError", code: "P2011", message: "Null constraint violation on the fields: (`amount`)" },
+    // … nor which column it is of.
+    "P2022": { failed: "PrismaClientKnownRequestError", code: "P2022", message: "The column `Tag.name` does not exist in the current database." },
     // … nor these, which it throws as they are.
     "violation of a CHECK": unknown("23514", 'new row for relation "Stock" violates check constraint "positive"', { detail: "Failing row contains (c, c, -5)." }),
     "exception of a trigger": unknown("P0001", 'it says "no"', { detail: "two\nlines", hint: "ask another shop" }),

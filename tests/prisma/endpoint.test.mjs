@@ -11,7 +11,7 @@ import { after, before, test } from "node:test";
 
 import pg from "pg";
 
-import { descendants, patience, root, weirPath } from "../e2e/lib.mjs";
+import { descendants, freePort, patience, root, weirPath } from "../e2e/lib.mjs";
 import { sleep } from "../pool/lib.mjs";
 import { clients, failure, startEndpoint, until } from "./lib.mjs";
 
@@ -347,6 +347,9 @@ test("plans that reach for what all objects inherit, or never end, are refused; 
   const none = { pagination: { skip: 1, take: null, cursor: null }, distinct: null, linkingFields: null, reverse: false, nested: {} };
   const operations = { ...none, pagination: null, nested: { toString: { ...none, pagination: null, nested: { call: none } } } };
   await ask({ plan: { type: "process", args: { expr: { type: "value", args: {} }, operations } } });
+  const chain = (...names) => names.reduceRight((nested, name) => ({ ...none, pagination: null, nested: { [name]: nested } }), none);
+  assert.equal(await ask({ plan: { type: "process", args: { expr: { type: "value", args: {} }, operations: chain("cursor", "constructor", "prototype", "toString") } } }), 200, "there is nothing of that name");
+  assert.equal(await ask({ plan: { type: "process", args: { expr: { type: "mapField", args: { field: "constructor", records: { type: "value", args: {} } } }, operations: chain("cursor") } } }), 200, "nor of that");
   assert.equal(await ask({ plan: { type: "mapRecord", args: { expr: { type: "value", args: {} }, fields: { toString: assign, valueOf: assign } } } }), 200, "of its own it may have one");
   const p = v6.edge(endpoint.edgeUrl()), q = v7.edge(endpoint.edgeUrl());
   assert.deepEqual([await p.user.count(), await q.user.count()], [4, 4]);
@@ -537,7 +540,8 @@ test("errors have the meta that programs look at", async () => {
   assert.deepEqual(await metaOf(p.tag.create({ data: { id: 1, name: "news" } })), ["P2002", { modelName: "Tag", target: ["name", "lower(name)", `replace(name, ')=('::text, ',''"'::text)`, "id"] }]);
   await admin.query(`drop index odd; create unique index "Tag_name_key" on "Tag" (name); delete from "Tag" where name = 'one'; alter table "Tag" add primary key (id); alter table "_PostToTag" add foreign key ("B") references "Tag" on delete cascade`);
   const [code, meta] = await metaOf(p.post.create({ data: { title: "x", authorId: 99 } }));
-  assert.deepEqual([code, meta.modelName, meta.constraint], ["P2003", "Post", "Post_authorId_fkey"]);
+  assert.deepEqual([code, meta], ["P2003", { modelName: "Post", field_name: "Post_authorId_fkey (index)", constraint: "Post_authorId_fkey" }]);
+  assert.deepEqual(await metaOf(p.native.create({ data: { id: 9, varchar: "too long" } })), ["P2000", { modelName: "Native", column_name: "(not available)" }]);
   const [, { modelName, cause }] = await metaOf(p.user.update({ where: { id: 99 }, data: { name: "x" } }));
   assert.deepEqual([modelName, cause], ["User", "No record was found for an update."]);
   const [rawCode, raw] = await metaOf(p.$queryRaw`select nothing from nowhere`);
@@ -580,6 +584,7 @@ test("a transaction's time: more than the limit is P6005; all of what was grante
   const start = await (await post("/transaction/start", '{"timeout":100}')).json();
   await sleep(500);
   const seven = await (await post(`/transaction/${start.id}/commit`)).json(), six = await (await post(`/itx/x/${start.id}/commit`)).json();
+  assert.match(six.meta.error, /^A commit cannot be executed on an expired transaction/);
   assert.deepEqual([seven.code, six.error_code, seven.meta.operation, six.meta.operation, six.meta.timeout], ["P2028", "P2028", "commit", "commit", 100]);
 });
 
@@ -763,6 +768,20 @@ test("two schemas at once; a schema that is not what it says; one that is none",
   assert.equal(answer.status, 400);
 });
 
+test("what is under way goes on when so many other schemas come that its own is forgotten", { timeout: 60000 * patience }, async () => {
+  await admin.query(seed);
+  const p = v6.edge(endpoint.edgeUrl());
+  await p.tag.count();
+  await admin.query('begin; lock table "Tag"');
+  const made = p.tag.createMany({ data: Array.from({ length: 2500 }, (_, i) => ({ name: `part ${i}` })) }).then((value) => value); // it begins when it is waited for
+  await until(async () => (await admin.query("select 1 from pg_locks where not granted")).rowCount === 1);
+  for (let i = 0; i < 17; i++) assert.equal((await upload(`datasource db {\n  provider = "postgresql"\n}\nmodel Other${i} {\n  id Int @id\n}\n`)).status, 200);
+  await admin.query("rollback");
+  assert.deepEqual(await made, { count: 2500 });
+  await admin.query(seed);
+  await p.$disconnect();
+});
+
 test("on localhost, one variable makes Node trust the endpoint; a version 4 is told what to install", { timeout: 60000 * patience }, () => {
   const ask = (version) => {
     clients(version);
@@ -774,9 +793,75 @@ test("on localhost, one variable makes Node trust the endpoint; a version 4 is t
   };
   assert.equal(ask("v5"), "4\n4\n");
   assert.equal(ask("v6"), "4\n4\n");
-  const told = "PrismaClientInitializationError: This server answers @prisma/client 5 and 6 with a prisma:// URL, and 7 with accelerateUrl; the client says it is 4.16.2. Install one of these.\n";
+  const told = "PrismaClientInitializationError: This server answers @prisma/client 5 and 6 with a prisma:// URL, and 7, up to 7.10.0, with accelerateUrl; the client says it is 4.16.2. Install one of these.\n";
   assert.equal(ask("v4"), told + told);
 });
+
+test("what a newer client asks is answered; what of it is not known is named, with the versions that are served, and not asked again", async () => {
+  let change, asked = 0;
+  const between = http.createServer(async (request, response) => {
+    const body = (await request.toArray()).join(""), { url, method, headers } = request;
+    const to = change(url, body);
+    asked++;
+    const { authorization, "content-type": type } = headers;
+    const answer = await fetch(`http://127.0.0.1:${endpoint.port}${to.url ?? url}`, { method, headers: { authorization, "content-type": type, "prisma-engine-hash": "7.99.1" }, ...(body && { body: to.body ?? body }) });
+    response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text());
+  });
+  await new Promise((done) => between.listen(0, done));
+  const url = endpoint.edgeUrl().replace(`:${endpoint.port}/`, `:${between.address().port}/`), p = v6.edge(url), q = v7.edge(url);
+  const told = async (client, how, of, says) => {
+    change = how;
+    asked = 0;
+    const { failed, code, message } = await fails(client.user.findMany());
+    assert.deepEqual([failed, code, asked], ["PrismaClientKnownRequestError", "P5012", 1]);
+    assert.equal(message, `${of} is not known here. This server answers @prisma/client 5 and 6 with a prisma:// URL, and 7, up to 7.10.0, with accelerateUrl; the client says it is ${says}. Install one of these, or a newer weir.`);
+  };
+  for (const client of [p, q]) {
+    change = () => ({});
+    assert.equal(await client.user.count(), 4);
+  }
+  const inBody = (one, other) => (url, body) => ({ body: body.replace(one, other) }), inPath = (one, other) => (url) => ({ url: url.replace(one, other) });
+  await told(q, inBody('"type":"dataMap"', '"type":"teleport"'), "A part of the query's plan (Unexpected node type: teleport)", "7.99.1");
+  await told(q, inPath("/query", "/transaction/x/y"), "POST /transaction/x/y", "7.99.1");
+  await told(p, inBody('"findMany"', '"findSome"'), "The operation findSome", "6.19.3");
+  await told(p, (url) => ({ url: url.replace(/\w+\/graphql/, "x/y") }), "POST /6.19.3/x/y", "6.19.3");
+  // Of a node that is known, a newer client's parts may be others.
+  const codeOf = async (version) => (await (await post("/query", '{"plan":{"type":"unique"}}', undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "prisma-engine-hash": version } })).json()).code;
+  assert.deepEqual([await codeOf("7.11.0"), await codeOf("7.10.0"), await codeOf("7.9.9")], ["P5012", "P6000", "P6000"]);
+  await p.$disconnect();
+  await q.$disconnect();
+  between.closeAllConnections();
+  between.close();
+});
+
+for (const version of ["v5", "v6", "v7"])
+  test(`what is refused, or not reached, its client tells with a code and what to do (${version})`, { timeout: 60000 * patience }, async () => {
+    await admin.query(seed);
+    const made = clients(version), all = [];
+    made.trust?.(readFileSync(endpoint.certificate));
+    const client = (key, port = endpoint.port) => (all.push(made.edge(endpoint.edgeUrl(key, !made.trust).replace(`:${endpoint.port}/`, `:${port}/`))), all.at(-1));
+    const told = async (promise) => {
+      const { code, message } = await fails(promise);
+      return `${code} ${message}`;
+    };
+    const p = client(endpoint.first), reader = client(await endpoint.live("--read-only")), few = client(await endpoint.live("--requests", "1")), single = client(await endpoint.live("--transactions", "1"));
+    assert.equal(await told(client({ key: "none" }).user.count()), "P6002 The api key is not valid here: make one with weir prisma key create.");
+    for (const write of [reader.tag.create({ data: { name: "x" } }), reader.$executeRaw`delete from "Tag"`]) assert.equal(await told(write), "P6002 The api key is read only: it may SELECT, SHOW and EXPLAIN.");
+    const answers = await Promise.allSettled(Array.from({ length: 30 }, (_, id) => few.user.findFirst({ where: { id }, select: { id: true } })));
+    assert.match(String(answers.find(({ reason }) => reason?.code === "P5011")?.reason.message), /Too many requests of this api key in a second: its limit is told by weir prisma key list\./);
+    assert.equal(await told(p.$queryRaw`select ${"x".repeat(17 << 20)} as x`), "P6000 The request is larger than this server takes.");
+    let begun, release;
+    const hasBegun = new Promise((done) => (begun = done)), isReleased = new Promise((done) => (release = done));
+    const held = single.$transaction(async (tx) => [await tx.user.count(), begun(), await isReleased], { timeout: 15000 });
+    await hasBegun;
+    assert.match(await told(single.$transaction((tx) => tx.user.count(), { maxWait: 300 })), /^P2028 Transaction API error: Unable to start a transaction in the given time: 1 of this api key/);
+    release();
+    await held;
+    assert.equal(await single.$transaction((tx) => tx.user.count(), { maxWait: 5000 }), 4);
+    const nobody = await told(client(endpoint.first, await freePort()).user.count());
+    assert.match(nobody, version === "v7" ? /fetch failed/ : /^P5010 Unable to connect to the Accelerate API/);
+    for (const one of all) await one.$disconnect();
+  });
 
 test("interactive transactions: of another key, of a client that is killed, and too many of them", { timeout: 60000 * patience }, async () => {
   await admin.query(seed);
@@ -801,7 +886,7 @@ test("interactive transactions: of another key, of a client that is killed, and 
   await sleep(100);
   const began = Date.now();
   assert.equal((await post("/query", plan, stranger.key)).status, 200, "other keys are unharmed");
-  assert.ok(Date.now() - began < 1500 * patience, `${Date.now() - began} ms`);
+  assert.ok(Date.now() - began < 5000 * patience, `${Date.now() - began} ms`);
   assert.deepEqual([...new Set(await Promise.all(crowd))].sort(), [200, 409], "each is told its code");
   const starts = await Promise.all(Array.from({ length: 130 }, () => post("/transaction/start", '{"timeout":1500,"maxWait":1000}').then((r) => r.status)));
   assert.ok(starts.includes(200) && starts.some((status) => status === 429 || status === 409), String(new Set(starts)));
@@ -1035,8 +1120,8 @@ test("a batch of many queries is compiled in parts, and others have their turn m
   assert.ok(statements.length > 1);
   // Each has a shape of its own, and the last is none: so nothing is run.
   const hash = p._engineConfig?.inlineSchemaHash ?? p._engine.inlineSchemaHash;
-  const query = (action, take) => ({ modelName: "User", action, query: { arguments: { take }, selection: { $scalars: true, posts: { arguments: { skip: take }, selection: { $scalars: true } } } } });
-  const batch = [...Array.from({ length: 800 }, (_, i) => query("findMany", i + 1)), query("nothing", 1)], answered = [];
+  const query = (modelName, take) => ({ modelName, action: "findMany", query: { arguments: { take }, selection: { $scalars: true, posts: { arguments: { skip: take }, selection: { $scalars: true } } } } });
+  const batch = [...Array.from({ length: 800 }, (_, i) => query("User", i + 1)), query("nothing", 1)], answered = [];
   const asked = post(`/6.19.3/${hash}/graphql`, JSON.stringify({ batch, transaction: {} })).then((answer) => (answered.push("batch"), answer.json()));
   await sleep(100);
   assert.equal((await post("/query", raw("select 1"))).status, 200);
@@ -1119,6 +1204,31 @@ test("no text holds up those who ask meanwhile", { timeout: 120000 * patience },
   await Promise.all([p.$disconnect(), other.$disconnect()]);
 });
 
+// A plan that binds what it made of v0 to v1, of that to v2, and so on.
+const named = (type) => (name) => ({ prisma__type: type, prisma__value: name });
+const nestedLets = (depth, make) => Array.from({ length: depth }, (_, i) => i).reduceRight((expr, i) => ({ type: "let", args: { bindings: [{ name: `v${i + 1}`, expr: make(`v${i}`) }], expr } }), { type: "value", args: 1 });
+
+test("lists of lists have an end, and a clear one", async () => {
+  const parameter = (name) => named("param")({ name, type: "Int" });
+  const product = (one, other) => ({ type: "value", args: named("generatorCall")({ name: "product", args: [one, other].map(parameter) }) });
+  const ask = async (plan, length) => {
+    const answer = await post("/query", JSON.stringify({ plan, params: { v0: Array.from({ length }, (_, i) => i) } }));
+    return [answer.status, JSON.parse(await answer.text())];
+  };
+  const refused = [400, { code: "P6000", error: "The query puts together more than 1000000 values, which is the limit here: ask for less at once.", meta: {} }];
+  const ofItself = (name) => product(name, name), ofTheFirst = () => product("v0", "v0");
+  assert.deepEqual(await ask(nestedLets(2, ofItself), 10), [200, { data: 1 }]);
+  assert.deepEqual(await ask(nestedLets(3, ofItself), 10), refused);
+  assert.deepEqual(await ask(nestedLets(1, ofTheFirst), 900), [200, { data: 1 }]);
+  assert.deepEqual(await ask(nestedLets(2, ofTheFirst), 900), refused);
+  const twice = (name) => ({ type: "concat", args: [1, 2].map(() => ({ type: "get", args: { name } })) });
+  assert.deepEqual(await ask(nestedLets(10, twice), 10), [200, { data: 1 }]);
+  assert.deepEqual(await ask(nestedLets(40, twice), 10), refused);
+  assert.deepEqual((await ask({ type: "concat", args: Array(3000).fill({ type: "value", args: 1 }) }, 1))[0], 200, "as many as there are, once");
+  const impure = (node) => ({ type: "seq", args: [JSON.parse(raw("select 1 as n")).plan, JSON.parse(raw("select 2 as n")).plan, node] }); // it is interpreted in another way
+  assert.deepEqual(await ask(impure(nestedLets(40, twice)), 10), refused);
+});
+
 test("large requests of one key wait for each other, and what has too many values is refused; the instance lives on", { timeout: 120000 * patience }, async () => {
   assert.equal((await post("/connection-info")).status, 200);
   const before = instances(), text = (bytes) => `{"plan":{"type":"value","args":1},"params":{"a":"${"x".repeat(bytes)}"}}`;
@@ -1171,7 +1281,7 @@ test("what is nested too deeply is told so, with a code, in each protocol; what 
     }
   }
   const answer = await post("/query", '{"plan":{"type":"nonsense"}}');
-  assert.deepEqual([answer.status, (await answer.json()).code], [500, "P6000"]);
+  assert.deepEqual([answer.status, (await answer.json()).code], [400, "P5012"]);
 });
 
 // The clients of 5 and 6 ask again where they are told no code: what ended one instance would end the next ones.

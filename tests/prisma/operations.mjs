@@ -15,6 +15,11 @@ const withInfinities = (p) => p.$executeRaw`update "Everything" set float = '-In
 // The edge client can not be told of the number NaN: a field is a Decimal, a raw column a text. Both are NaN to who counts with them.
 const asNumbers = (value) => (Array.isArray(value) ? value.map(asNumbers) : `number ${Number(value)}, ${value > 0}, ${value * 2}`);
 
+// run() while the database has been changed.
+const changed = (p, sql, undo, run) => p.$executeRawUnsafe(sql).then(run).finally(() => p.$executeRawUnsafe(undo));
+
+const byConstructor = { orderBy: { constructor: "asc" } };
+
 const withPosts = { select: { id: true, posts: { select: { id: true, title: true, views: true }, ...byId } } };
 
 export const operations = {
@@ -358,6 +363,11 @@ export const operations = {
     p.$transaction(async (tx) => [await outcome(tx.tag.findUniqueOrThrow({ where: { id: 99 } })), await tx.tag.count()]),
   "interactive transaction, isolation": (p) =>
     p.$transaction((tx) => tx.$queryRaw`select current_setting('transaction_isolation') as level`, { isolationLevel: "RepeatableRead", maxWait: 3000, timeout: 4000 }),
+  "transactions of each isolation": (p) =>
+    sequentially(...["ReadUncommitted", "ReadCommitted", "RepeatableRead", "Serializable"].flatMap((isolationLevel) => [
+      () => p.$transaction((tx) => tx.$queryRaw`show transaction_isolation`, { isolationLevel }),
+      () => p.$transaction([p.$queryRaw`show transaction_isolation`, p.tag.count()], { isolationLevel }),
+    ])),
   "interactive transaction, too long": (p) =>
     outcome(p.$transaction(async (tx) => { await tx.tag.count(); await new Promise((done) => setTimeout(done, 300)); return tx.tag.count(); }, { timeout: 100 })),
   "interactive transaction sees its own writes alone": (p) =>
@@ -387,6 +397,62 @@ export const operations = {
   "nested transaction, a query of it fails, and in the one around it nothing does": (p) =>
     sequentially(() => p.$transaction(async (tx) => [await outcome(tx.$transaction((nested) => nested.$queryRaw`select 1 / 0`)), await tx.tag.create({ data: { name: "outer" } })]), () => p.tag.count()),
 
+  // ---- names of what every object has, and relations between schemas ----
+  "inherited names: where, unique, cursor, distinct": (p) =>
+    Promise.all([
+      p.inherited.findMany(byConstructor), p.inherited.findUnique({ where: { toString_valueOf: { toString: "b", valueOf: "toString" } } }),
+      p.inherited.findMany({ where: { valueOf: { in: ["constructor", "hasOwnProperty"] }, toString: { not: "a" } }, ...byConstructor }),
+      p.inherited.findMany({ cursor: { constructor: 2 }, skip: 1, take: 2, ...byConstructor }), p.inherited.findMany({ distinct: ["valueOf"], ...byConstructor }),
+      p.inherited.findMany({ where: { prototype: { is: { toString: "a" } }, toLocaleString: { none: { constructor: 3 } } }, ...byConstructor }),
+    ]),
+  "inherited names: several findUnique at once": (p) => Promise.all([1, 2, 9].map((constructor) => p.inherited.findUnique({ where: { constructor } }))),
+  "inherited names: select, omit": (p) =>
+    Promise.all([
+      p.inherited.findMany({ select: { hasOwnProperty: true, constructor: true, toString: true }, ...byConstructor }),
+      p.inherited.findMany({ omit: { hasOwnProperty: true, constructor: true, toString: true }, ...byConstructor }),
+    ]),
+  "inherited names: relations": (p) =>
+    p.inherited.findMany({ include: { prototype: true, isPrototypeOf: byConstructor, toLocaleString: { include: { hasOwnProperty: true }, ...byConstructor }, _count: true }, ...byConstructor }),
+  "inherited names: a relation's cursor, distinct": (p) =>
+    p.inherited.findMany({
+      include: { isPrototypeOf: { cursor: { constructor: 3 }, distinct: ["hasOwnProperty"], take: 1, ...byConstructor }, toLocaleString: { cursor: { constructor: 2 }, take: 1, ...byConstructor } },
+      ...byConstructor,
+    }),
+  "inherited names: a relation of one found": async (p) => {
+    const found = await sequentially(() => p.inherited.findUnique({ where: { constructor: 1 } }).isPrototypeOf(byConstructor), () => p.constructor.findUnique({ where: { constructor: 3 } }).hasOwnProperty());
+    return JSON.parse(JSON.stringify(found)); // clients that are extended give it methods
+  },
+  "inherited names: aggregate, groupBy": (p) =>
+    Promise.all([
+      p.inherited.aggregate({ _count: { constructor: true, toString: true }, _sum: { constructor: true, hasOwnProperty: true }, _min: { toString: true } }),
+      p.inherited.groupBy({ by: ["valueOf", "hasOwnProperty"], _count: { constructor: true, _all: true }, _max: { toString: true }, having: { constructor: { _max: { gt: 1 } } }, orderBy: [{ valueOf: "asc" }, { hasOwnProperty: "asc" }] }),
+      p.constructor.groupBy({ by: ["toString"], _sum: { constructor: true }, orderBy: { toString: "asc" } }),
+    ]),
+  "inherited names: nested writes": (p) =>
+    p.inherited.create({
+      data: {
+        constructor: 7, toString: "x", valueOf: "hasOwnProperty", prototype: { connect: { constructor: 1 } }, isPrototypeOf: { create: [{ constructor: 8, toString: "y" }] },
+        toLocaleString: { connectOrCreate: [5, 1].map((constructor) => ({ where: { constructor }, create: { constructor } })) },
+      },
+      include: { prototype: true, isPrototypeOf: true, toLocaleString: byConstructor },
+    }),
+  "inherited names: nested updates": (p) =>
+    p.inherited.update({
+      where: { constructor: 1 },
+      data: {
+        isPrototypeOf: { update: { where: { constructor: 2 }, data: { toString: "nested" } }, disconnect: { constructor: 3 } },
+        toLocaleString: { updateMany: { where: { constructor: 1 }, data: { constructor: 99 } }, upsert: { where: { constructor: 2 }, create: { constructor: 2 }, update: { constructor: 22 } } },
+      },
+      include: { isPrototypeOf: byConstructor, toLocaleString: byConstructor },
+    }),
+  "inherited names: set, upsert, delete": (p) =>
+    sequentially(
+      () => p.inherited.update({ where: { constructor: 1 }, data: { isPrototypeOf: { set: [{ constructor: 4 }] } }, include: { isPrototypeOf: byConstructor } }),
+      () => p.inherited.upsert({ where: { constructor: 9 }, create: { constructor: 9, toString: "u" }, update: { toString: "v" } }),
+      () => p.constructor.delete({ where: { constructor: 2 } }),
+      () => p.constructor.createManyAndReturn({ data: [{ constructor: 7, toString: 1 }] }),
+    ),
+
   // ---- errors ----
   "P2002": (p) => p.user.create({ data: { email: "ada@example.com" } }),
   "P2002 of a composite key": (p) => p.stock.create({ data: { shop: "north", item: "nails", amount: 1 } }),
@@ -395,6 +461,18 @@ export const operations = {
   "P2002 of a value like the end of a key": (p) => sequentially(() => p.tag.create({ data: { name: "a)=(b" } }), () => p.tag.create({ data: { name: "a)=(b" } })),
   "P2011": (p) => p.stock.create({ data: { shop: "null", item: "c", amount: 5 } }),
   "P2014": (p) => p.user.update({ where: { id: 1 }, data: { profile: { create: { bio: "x" } } }, select: { id: true } }),
+  "P2000": (p) => p.native.create({ data: { id: 9, varchar: "too long" } }),
+  "P2021": (p) => changed(p, `alter table "Tag" rename to "Gone"`, `alter table "Gone" rename to "Tag"`, () => p.tag.findMany()),
+  "P2022": (p) => changed(p, `alter table "Tag" rename column name to gone`, `alter table "Tag" rename column gone to name`, () => p.tag.deleteMany({ where: { name: "x" } })),
+  "P2028: after its end": async (p) => {
+    let ended;
+    await p.$transaction(async (tx) => (ended = tx));
+    return ended.tag.count();
+  },
+  "an argument that is none": (p) => p.user.findMany({ where: { nothing: 1 } }),
+  "a value of another type": (p) => p.user.findMany({ where: { id: "x" } }),
+  "a value that is not there": (p) => p.user.create({ data: { name: "x" } }),
+  "a field that is none": (p) => p.user.findMany({ select: { nothing: true } }),
   "violation of a CHECK": (p) => p.stock.create({ data: { shop: "c", item: "c", amount: -5 } }),
   "exception of a trigger": (p) => p.stock.create({ data: { shop: "refused", item: "c", amount: 5 } }),
   "division by zero": (p) => p.post.update({ where: { id: 1 }, data: { views: { divide: 0 } } }),

@@ -206,3 +206,21 @@ ALTER TABLE "_PostToTag" ADD CONSTRAINT "_PostToTag_A_fkey" FOREIGN KEY ("A") RE
 
 -- AddForeignKey
 ALTER TABLE "_PostToTag" ADD CONSTRAINT "_PostToTag_B_fkey" FOREIGN KEY ("B") REFERENCES "Tag"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- CreateEnum
+CREATE TYPE "depot"."Odd" AS ENUM ('constructor', 'toString', 'hasOwnProperty');
+
+-- CreateTable
+CREATE TABLE "Inherited" (
+    "constructor" INTEGER NOT NULL PRIMARY KEY,
+    "toString" TEXT NOT NULL,
+    "valueOf" "depot"."Odd" NOT NULL DEFAULT 'constructor',
+    "hasOwnProperty" INTEGER REFERENCES "Inherited",
+    UNIQUE ("toString", "valueOf")
+);
+
+-- CreateTable
+CREATE TABLE "depot"."prototype" (
+    "constructor" INTEGER NOT NULL PRIMARY KEY,
+    "toString" INTEGER NOT NULL REFERENCES "Inherited"
+);

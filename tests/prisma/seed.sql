@@ -1,5 +1,5 @@
 -- What every operation begins with.
-TRUNCATE "users", "Profile", "Post", "Tag", "_PostToTag", "Comment", "Everything", "Made", "Native", "depot"."Stock" RESTART IDENTITY CASCADE;
+TRUNCATE "users", "Profile", "Post", "Tag", "_PostToTag", "Comment", "Everything", "Made", "Native", "Inherited", "depot"."prototype", "depot"."Stock" RESTART IDENTITY CASCADE;
 INSERT INTO "users" (email, name, role, age, score, created_at, "managerId") VALUES
   ('ada@example.com', 'Ada', 'admin', 36, 9.5, '2024-01-01 10:00:00', NULL),
   ('bob@example.com', 'Bob', 'AUTHOR', 25, 3.25, '2024-02-01 11:30:00.123', 1),
@@ -26,3 +26,5 @@ INSERT INTO "Everything" (id, string, int, bigint, float, decimal, bool, bytes, 
     '{"1970-01-01"}', '{AUTHOR}');
 UPDATE "Everything" SET "ownerId" = 1 WHERE id <> 3;
 INSERT INTO "depot"."Stock" (shop, item, amount) VALUES ('north', 'nails', 10), ('north', 'rope', 3), ('south', 'nails', 4);
+INSERT INTO "Inherited" VALUES (1, 'a', 'constructor', NULL), (2, 'b', 'toString', 1), (3, 'c', 'constructor', 1), (4, 'd', 'hasOwnProperty', 2);
+INSERT INTO "depot"."prototype" VALUES (1, 1), (2, 1), (3, 4);

@@ -122,6 +122,22 @@ test("--database: list shows that one's keys, revoke leaves those of others", ()
   assert.deepEqual([cli("revoke", byName.id, "--database", "An id?").status, cli("revoke", byId.id, "--database", "wide").status], [0, 0]);
 });
 
+test("what is kept of a query is of one database, and of one schema of it", async () => {
+  const schema = Buffer.from('datasource db {\n  provider = "postgresql"\n}\nmodel t {\n  name String @id\n}\n').toString("base64");
+  const path = `/6.19.3/${createHash("sha256").update(schema).digest("hex")}`;
+  const plan = JSON.stringify({ operation: "findMany", ...JSON.parse(raw("select name from t")) });
+  const query = JSON.stringify({ modelName: "t", action: "findMany", query: { arguments: {}, selection: { $scalars: true } } });
+  const names = ["one", "two", "tenant"], keys = Object.fromEntries(names.map((name) => [name, key("--database", name)]));
+  const get = async (name, path, body) => {
+    const headers = { authorization: `Bearer ${keys[name].key}`, "cache-control": "max-age=600" };
+    const answer = await secure(ports.prisma, path, { method: "POST", body, headers }), { data } = JSON.parse(answer.text);
+    return [answer.headers["accelerate-cache-status"], data.findMany?.[0].name ?? data.rows[0][0]];
+  };
+  for (const name of names) await secure(ports.prisma, `${path}/schema`, { method: "PUT", body: schema, headers: { authorization: `Bearer ${keys[name].key}` } });
+  for (const [where, body] of [["/query", plan], [`${path}/graphql`, query]])
+    for (const status of ["miss", "ttl"]) for (const name of names) assert.deepEqual(await get(name, where, body), [status, name]);
+});
+
 test("?schema= of a database's URL is where its tables are, in each protocol and in raw queries", async () => {
   const made = key("--database", "tenant"), headers = { authorization: `Bearer ${made.key}` };
   const info = await secure(ports.prisma, "/connection-info", { headers });
@@ -188,7 +204,8 @@ test("half of the connections are the most that a key's transactions take, by de
   for (let i = 0; i < 2; i++) begun.push(await start(greedy2, { timeout: 8000 }));
   const late = await ask(other, "select 1 as x");
   assert.equal(JSON.parse(late.text).code, "P2024", late.text);
-  assert.deepEqual(JSON.parse(late.text).meta, { connection_limit: 4 });
+  assert.deepEqual(JSON.parse(late.text).meta, { connection_limit: 4, timeout: 1 });
+  assert.match(JSON.parse(late.text).error, /from the connection pool\. .*timeout: 1, connection limit: 4\)$/);
   for (const { id } of begun) await Promise.all([greedy, greedy2].map((made) => call(made, `/transaction/${id}/rollback`)));
   assert.equal((await ask(other, "select 1 as x")).status, 200);
 });
@@ -268,6 +285,23 @@ test("a reload that changes the endpoint leaves a transaction where it is, until
   assert.match((await ask(made, "select count(*)::int from t where name in ('before', 'behind')")).text, /\[\[2\]\]/);
   await until(async () => (await instances()) === 1, 20000 * patience);
   for (const id of [left.id, "x", "x.1", "x.", "x.99999999999999999999"]) assert.equal(await ended(id), "P2028", id);
+  reload(toml());
+});
+
+test("a reload that gives a database an id leaves its transactions and its cache; keys may have either", { timeout: 60000 * patience }, async () => {
+  const made = key("--database", "tenant");
+  const kept = async ({ key }) => {
+    const headers = { authorization: `Bearer ${key}`, "cache-control": "max-age=600" };
+    return (await secure(ports.prisma, "/query", { method: "POST", body: JSON.stringify({ operation: "findMany", ...JSON.parse(raw("select 'kept' as x")) }), headers })).headers["accelerate-cache-status"];
+  };
+  const { id } = await start(made, { timeout: 10000 });
+  assert.equal((await call(made, `/transaction/${id}/query`, raw("insert into t values ('with an id') returning name"))).status, 200);
+  assert.deepEqual([await kept(made), await kept(made)], ["miss", "ttl"]);
+  reload(toml().replace('name = "tenant"\n', 'name = "tenant"\nid = "of the tenant"\n'));
+  const byId = key("--database", "of the tenant");
+  assert.deepEqual([await kept(made), await kept(byId)], ["ttl", "ttl"]);
+  assert.equal((await call(made, `/transaction/${id}/commit`)).status, 200);
+  assert.match((await ask(byId, "select count(*)::int from t where name = 'with an id'")).text, /\[\[1\]\]/);
   reload(toml());
 });
 

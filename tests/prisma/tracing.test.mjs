@@ -75,6 +75,24 @@ for (const version of ["v6", "v7"])
     done();
   });
 
+test("the second query of a shape is not compiled, and who traces sees that", async () => {
+  const { take, done } = instrument("v6");
+  const p = clients("v6").edge(endpoint.edgeUrl());
+  const compiled = async (query) => {
+    take();
+    await query;
+    return take().filter(({ name }) => name === "prisma:engine:compile").length;
+  };
+  const found = (take) => p.user.findMany({ take, skip: take, orderBy: [{ age: "asc" }, { name: "desc" }] });
+  for (let n = 1; n <= 10; n++) await found(n); // a schema's first queries are compiled each
+  const named = (name) => p.user.findFirst({ where: { name, age: { gt: name.length } }, orderBy: { id: "asc" } });
+  assert.deepEqual([await compiled(named("Ada")), await compiled(named("Bob")), await compiled(named("somebody else"))], [1, 0, 0]);
+  const made = (name) => p.tag.create({ data: { name } });
+  assert.deepEqual([await compiled(made("one")), await compiled(made("two"))], [1, 0]);
+  await p.$disconnect();
+  done();
+});
+
 test("who does not trace is told nothing; comments of a client are the statements'", async () => {
   const ask = async (more) => {
     const plan = { type: "query", args: { type: "rawSql", sql: "select current_query() as text", args: [], argTypes: [] } };
@@ -89,4 +107,16 @@ test("who does not trace is told nothing; comments of a client are the statement
   const commented = await ask({ comments: { route: "/posts; */ drop", by: "it's" } });
   assert.equal(commented.data.rows[0][0], "select current_query() as text /*by='it\\'s',route='%2Fposts%3B%20*%2F%20drop'*/");
   for (const comments of [5, "text", [1], { a: 5 }, { a: { b: 1 } }]) assert.equal((await ask({ comments })).code, "P6000", JSON.stringify(comments));
+});
+
+test("queries that differ in their comments alone have one result in the cache", async () => {
+  const { edge } = clients("v7");
+  let number = 0;
+  const comments = [() => ({ traceparent: `00-${String(++number).padStart(32, "0")}-0123456789abcdef-01`, route: `/${number}` })];
+  const tagged = edge(endpoint.edgeUrl(), { comments }), bare = edge(endpoint.edgeUrl());
+  const statusOf = async (p, id) => (await p.user.findUnique({ where: { id }, cacheStrategy: { ttl: 600 } }).withAccelerateInfo()).info.cacheStatus;
+  assert.deepEqual([await statusOf(tagged, 1), await statusOf(tagged, 1), await statusOf(bare, 1), await statusOf(tagged, 2)], ["miss", "ttl", "ttl", "miss"]);
+  assert.equal(number, 3);
+  await tagged.$disconnect();
+  await bare.$disconnect();
 });

@@ -80,5 +80,6 @@ export class Compiler {
 
   free() {
     if (this.#generation === generation) this.#compiler.free();
+    this.#generation = undefined; // what is still under way with it makes it anew
   }
 }

@@ -284,7 +284,8 @@ const notEnded = () =>
 const outermost = (id) => id?.split("~", 1)[0];
 const levelOf = (id) => Number(id.split("~")[1] ?? 1);
 
-// limits: {queryMs, transactionMs, transactions, connections, responseBytes}: what clients may not exceed; connections to the database.
+// limits: {queryMs, transactionMs, transactions, connections, waitMs, responseBytes}: what clients may not exceed; connections to the database, and how
+// long one is waited for.
 export class Database {
   #pool;
   #adapter;
@@ -406,8 +407,9 @@ export class Database {
   }
 
   #noConnection() {
-    const { connections } = this.#limits;
-    return new UserFacingError(`Timed out fetching a new connection from the connection pool (connection limit: ${connections}).`, "P2024", { connection_limit: connections });
+    const { connections, waitMs } = this.#limits, timeout = Math.ceil(waitMs / 1000);
+    const told = `Timed out fetching a new connection from the connection pool. More info: http://pris.ly/d/connection-pool (Current connection pool timeout: ${timeout}, connection limit: ${connections})`;
+    return new UserFacingError(told, "P2024", { connection_limit: connections, timeout });
   }
 
   // A place among the open transactions of the key, and among all: gives it back when called. One key's crowd waits for

@@ -3,6 +3,8 @@
 import { UserFacingError } from "@prisma/client-engine-runtime";
 import { env } from "cloudflare:workers";
 
+import { dependencies } from "../package.json";
+
 // A known error in the answer to a request, by its HTTP status.
 export class Refusal extends Error {
   constructor(status, code, message, meta = {}) {
@@ -35,8 +37,24 @@ export class ProxyError extends Error {
 
 export const schemaMissing = () => new ProxyError(404, { EngineNotStarted: { reason: "SchemaMissing" } });
 export const invalidRequest = (reason) => new Refusal(400, "P6000", reason);
-export const cannotStart = (msg, error_code) =>
-  new ProxyError(400, { EngineNotStarted: { reason: { KnownEngineStartupError: { msg, error_code } } } });
+
+const SERVED = dependencies["@prisma/client-engine-runtime"];
+const served = (version) =>
+  `This server answers @prisma/client 5 and 6 with a prisma:// URL, and 7, up to ${SERVED}, with accelerateUrl; the client says it is ${version ?? "none"}. Install one of these`;
+export const unserved = (version) =>
+  new ProxyError(400, { EngineNotStarted: { reason: { KnownEngineStartupError: { msg: `${served(version)}.`, error_code: "P5012" } } } });
+// version: undefined where the client says none.
+export const unknownRequest = (what, version, status = 400) => new Refusal(status, "P5012", `${what} is not known here. ${served(version)}, or a newer weir.`);
+
+// How the interpreter says that it does not know a part of a plan.
+const UNKNOWN = /^(?:(?:Unexpected|Unknown|Invalid|DataMapper: Invalid|DataMapper: Unknown) [a-z ]*(?:type|identifier|encoding)\b|Encountered an unknown generator)/;
+const isNewer = (version) => version?.localeCompare(SERVED, "en", { numeric: true }) > 0;
+
+// What a plan's run threw, as its client is told. A newer client's nodes may have other parts than the interpreter looks for.
+export function planError(error, version) {
+  const isUnknown = error instanceof Error && UNKNOWN.test(error.message) && !(error instanceof UserFacingError);
+  return isUnknown || (error instanceof TypeError && isNewer(version)) ? unknownRequest(`A part of the query's plan (${error.message})`, version) : error;
+}
 
 // What Postgres said besides of an error, {detail, column, routine}: the adapter leaves it out of its cause (database.js).
 export const TOLD = Symbol("told");
@@ -74,6 +92,7 @@ const withEngineNames = (meta) => Object.fromEntries(Object.entries(meta).map(([
 // What Prisma's own engine tells beside the message, by the error's code.
 function metaOf({ code, message, meta = {} }) {
   if (code === "P2025") return { cause: message.replace(/^An operation failed because .* not found\. /, ""), ...meta };
+  if (code === "P2028") return { error: message.replace(/^Transaction API error: /, ""), ...meta };
   if (code === "P2014" || code === "P2017") return withEngineNames(meta);
   const { driverAdapterError, table, ...rest } = meta;
   const cause = driverAdapterError?.cause;
@@ -81,11 +100,11 @@ function metaOf({ code, message, meta = {} }) {
   const constraint = cause.constraint;
   switch (code) {
     case "P2000":
-      return { column_name: cause.column, ...rest };
+      return { column_name: cause.column ?? "(not available)", ...rest };
     case "P2002":
       return { target: uniqueFields(cause) ?? constraint?.index ?? null, ...rest };
     case "P2003":
-      return { field_name: constraint?.index ?? constraint?.fields?.join(", ") ?? "foreign key", constraint: constraint?.index, ...rest };
+      return { field_name: (constraint?.index && `${constraint.index} (index)`) ?? constraint?.fields?.join(", ") ?? "foreign key", constraint: constraint?.index, ...rest };
     case "P2010":
       return { code: cause.originalCode, message: cause.originalMessage, ...rest };
     case "P2011":

@@ -184,10 +184,13 @@ export function reading(queryable) {
 
 const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 const NAMES = new Set(["name", "names", "field", "parentField"]);
+const OF_FIELDS = new Set(["cursor", "fields"]); // objects by fields' names
 const LAZY = new Set(["param", "generatorCall"]); // what the interpreter evaluates, as often as it finds it
 
+// Fields have the names that a user gave them: the interpreter takes a record's own alone (runtime.sed).
+const isForbiddenAs = (key, item) => (key === "name" || key === "names" ? FORBIDDEN.has(item) : item === "__proto__");
 // A list of one name is that name to an object.
-const isForbiddenName = (item) => (Array.isArray(item) ? item.some(isForbiddenName) : FORBIDDEN.has(item));
+const isForbiddenName = (key, item) => (Array.isArray(item) ? item.some((one) => isForbiddenName(key, one)) : isForbiddenAs(key, item));
 
 // A node of a plan that a client made which is older than the interpreter (7.0 to 7.3), as that has it.
 function bringUpToDate(node) {
@@ -208,11 +211,12 @@ const PLAN = 0, DATA_MAP = 1, RESULT = 2, SCOPE = 3;
 
 function partOf(whole, { type }, key) {
   if (whole === PLAN && key === "args" && type === "dataMap") return DATA_MAP;
+  if (whole === PLAN && OF_FIELDS.has(key)) return RESULT;
   return whole === DATA_MAP ? (key === "structure" || key === "enums" ? RESULT : PLAN) : whole;
 }
 
 // Values, of a scope or in a plan, are anybody's texts.
-const isForbidden = (key, item, part) => part !== SCOPE && (part !== RESULT && NAMES.has(key) ? isForbiddenName(item) : item === "__proto__");
+const isForbidden = (key, item, part) => part !== SCOPE && (part !== RESULT && NAMES.has(key) ? isForbiddenName(key, item) : item === "__proto__");
 
 function check(value, part) {
   if (typeof value !== "object" || value === null) return;

@@ -2,7 +2,7 @@
 // The protocol of the edge clients of Prisma 5 and 6: they upload their schema and send queries as JSON.
 import { UserFacingError, convertCompactedRows } from "@prisma/client-engine-runtime";
 
-import { errorEntry, invalidRequest, refusalOf } from "./errors.js";
+import { errorEntry, invalidRequest, refusalOf, unknownRequest } from "./errors.js";
 import { findSchema } from "./schemas.js";
 
 const isRaw = ({ action }) => action === "queryRaw" || action === "executeRaw";
@@ -49,9 +49,16 @@ function rawParameter(value) {
   return { arg: value, type: scalar("unknown") };
 }
 
-function check(query) {
+const NAME_LENGTH_MAX = 100; // that is told
+
+// The compiler panics where it does not know one.
+const ACTIONS = new Set(["findUnique", "findFirst", "findMany", "createOne", "createMany", "updateOne", "updateMany", "upsertOne", "deleteOne", "deleteMany",
+  "findUniqueOrThrow", "findFirstOrThrow", "createManyAndReturn", "updateManyAndReturn", "aggregate", "groupBy", "queryRaw", "executeRaw"]);
+
+function check(query, version) {
   if (typeof query !== "object" || query === null || typeof query.action !== "string" || typeof query.query !== "object" || query.query === null)
     throw invalidRequest("A query is an object with an action and a query.");
+  if (!ACTIONS.has(query.action)) throw unknownRequest(`The operation ${query.action.slice(0, NAME_LENGTH_MAX)}`, version);
   return query;
 }
 
@@ -176,8 +183,8 @@ async function runEach(schema, queries, runPlan) {
   return Promise.all(await each(queries, run));
 }
 
-async function runBatch(schema, { batch, transaction }, runPlan, runInTransaction) {
-  const queries = batch.map(check);
+async function runBatch(schema, { batch, transaction }, version, runPlan, runInTransaction) {
+  const queries = batch.map((query) => check(query, version));
   const isTransaction = transaction !== undefined && transaction !== null;
   const planned = (query) => (isLong(query) ? undefined : planOf(schema, query));
   try {
@@ -192,7 +199,7 @@ async function runBatch(schema, { batch, transaction }, runPlan, runInTransactio
   }
 }
 
-// What a request for …/graphql comes to. context: as database.run() has it.
+// What a request for …/graphql comes to. context: as database.run() has it, and the client's version, where it says one.
 export async function answerQuery(hash, body, database, context) {
   if (typeof body !== "object" || body === null) throw invalidRequest("The body is not an object.");
   const schema = findSchema(hash);
@@ -202,6 +209,6 @@ export async function answerQuery(hash, body, database, context) {
     context.transaction === undefined
       ? (level, run) => database.transact(level, context, run)
       : (_, run) => run(runPlan);
-  if (Object.hasOwn(body, "batch") && Array.isArray(body.batch)) return runBatch(schema, body, runPlan, runInTransaction);
-  return isLong(check(body)) ? runLong(schema, body, runInTransaction) : runQuery(schema, body, runPlan);
+  if (Object.hasOwn(body, "batch") && Array.isArray(body.batch)) return runBatch(schema, body, context.version, runPlan, runInTransaction);
+  return isLong(check(body, context.version)) ? runLong(schema, body, runInTransaction) : runQuery(schema, body, runPlan);
 }

@@ -8,6 +8,7 @@ import { invalidRequest, schemaMissing } from "./errors.js";
 import { keepDigits } from "./joins.js";
 import { LeastRecent } from "./least-recent.js";
 import { Parameters, hasNoValues } from "./parameters.js";
+import { traced } from "./telemetry.js";
 
 const SCHEMAS_MAX = 16,
   SCHEMA_BYTES_MAX = 2 * 1024 * 1024,
@@ -80,7 +81,7 @@ class Schema {
     const isKept = mayKeep && key.length <= PLAN_KEY_LENGTH_MAX;
     let plan = isKept ? this.#plans.get(key) : undefined;
     if (plan !== undefined) return plan;
-    plan = keepDigits(compile());
+    plan = traced("compile", () => keepDigits(compile()));
     this.#compiled++;
     if (isKept) this.#plans.set(key, plan);
     return plan;

@@ -25,6 +25,12 @@ export const tracing = {
   },
 };
 
+// The same of a step that is done at once.
+export function traced(name, step) {
+  const place = here.getStore();
+  return place === undefined ? step() : place.telemetry.spanOf({ name }, place.parent, step);
+}
+
 export class Telemetry {
   #logs;
   #spans;
@@ -80,6 +86,15 @@ export class Telemetry {
       return await here.run({ telemetry: this, parent: id }, callback);
     } finally {
       this.#add(id, parent, options, startMs);
+    }
+  }
+
+  spanOf(options, parent, step) {
+    const startMs = this.#now();
+    try {
+      return step();
+    } finally {
+      this.#add(newId(), parent, options, startMs);
     }
   }
 

@@ -5,7 +5,7 @@ import { env as environment } from "cloudflare:workers";
 
 import { checkSize, withRoom } from "./bodies.js";
 import { CONNECTIONS_MAX, Database } from "./database.js";
-import { Refusal, answerOf, cannotStart, invalidRequest, planAnswerOf } from "./errors.js";
+import { Refusal, answerOf, invalidRequest, planAnswerOf, planError, unknownRequest, unserved } from "./errors.js";
 import { textWithFloats, watchFloats } from "./floats.js";
 import { Flights } from "./flights.js";
 import { checkPlan, harden } from "./guards.js";
@@ -17,6 +17,8 @@ import { findSchema, grow, hasLearned, newSeed, uploadSchema } from "./schemas.j
 import { Telemetry, newId } from "./telemetry.js";
 
 const CONNECTIONS = 20; // of a pool that says nothing of its size (weir dev)
+const VERSION = /^\d+\.\d+\.\d+(?:-[\w.-]{1,40})?$/, // of a client
+  PATH_LENGTH_MAX = 100; // that is told
 const READS = /^(find|aggregate|groupBy|count)/;
 
 let database, results, flights, limits;
@@ -30,6 +32,7 @@ function begin(env) {
     transactions: env.TRANSACTIONS_MAX,
     keyTransactions: env.KEY_TRANSACTIONS_MAX || Math.max(1, Math.min(connections, CONNECTIONS_MAX) >> 1),
     connections,
+    waitMs: Math.min(env.POOL_WAIT_MS || Infinity, env.QUERY_MS),
     responseBytes: env.RESPONSE_BYTES_MAX,
   };
   database = new Database(env.DATABASE.connectionString, env.SCHEMA, limits);
@@ -78,10 +81,10 @@ async function told(headers, run) {
   return { result, extensions: telemetry.extensions() };
 }
 
-// run(onQuery): the result. isRead: whether it may be kept.
-async function throughCache(request, cacheKey, isRead, who, ctx, run) {
+// run(onQuery): the result. isRead: whether it may be kept. keyOf(): what it is of.
+async function throughCache(request, keyOf, isRead, who, ctx, run) {
   const ray = request.headers.get("cf-ray") ?? newId();
-  const strategy = isRead ? strategyOf(request.headers) : undefined;
+  const strategy = isRead ? strategyOf(request.headers) : undefined, cacheKey = strategy && keyOf();
   const fetchIt = async () => {
     const { age } = results, { result, extensions } = await told(request.headers, run);
     const text = textOf(result);
@@ -100,15 +103,15 @@ async function throughCache(request, cacheKey, isRead, who, ctx, run) {
   return answer(found.text, found.status, found.storedMs, ray);
 }
 
+// Clients of 5 and 6 have it in their paths, those of 7 where these have a hash.
+const versionOf = ({ headers }, [first]) => [first, headers.get("prisma-engine-hash")].find((text) => VERSION.test(text));
+
 // ---- Prisma 5 and 6 ----
 
 function checkVersion(version) {
   const major = Number(/^(\d+)\./.exec(version)?.[1] ?? NaN);
   if (major === 5 || major === 6) return;
-  throw cannotStart(
-    `This server answers @prisma/client 5 and 6 with a prisma:// URL, and 7 with accelerateUrl; the client says it is ${version}. Install one of these.`,
-    "P5012",
-  );
+  throw unserved(version);
 }
 
 // Where the client goes on, with its key: in the clear only on this machine, and only where it came so. (That is version 6 with
@@ -124,25 +127,25 @@ const ownId = (id) => id.split(".")[0];
 
 const transactionBody = (id, extensions, origin, hash) => ({ id, extensions: extensions ?? {}, "data-proxy": { endpoint: `${origin}/itx/${hash}/${id}` } });
 
-async function queryOf(request, hash, transaction, who, ctx) {
+async function queryOf(request, hash, transaction, version, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
   const isRead = transaction === undefined && READS.test(body?.action ?? "");
   if (isRead) findSchema(hash);
-  return throughCache(request, `${hash}\n${text}`, isRead, who, ctx, (onQuery) =>
-    database.asking({ who, transaction, onQuery }, (context) => answerQuery(hash, body, database, context)));
+  return throughCache(request, () => `${hash}\n${text}`, isRead, who, ctx, (onQuery) =>
+    database.asking({ who, transaction, onQuery, version }, (context) => answerQuery(hash, body, database, context)));
 }
 
 async function answerJsonProtocol(request, url, path, who, ctx) {
   const [first, second, action, last] = path;
   if (first === "itx") {
     const hash = second, id = ownId(action ?? "");
-    if (last === "graphql") return queryOf(request, hash, id, who, ctx);
+    if (last === "graphql") return queryOf(request, hash, id, undefined, who, ctx);
     if (last !== "commit" && last !== "rollback") return undefined;
     const { extensions } = await told(request.headers, () => database.end(id, who, last));
     return Response.json({ extensions });
   }
   checkVersion(first);
-  if (action === "graphql" && path.length === 3) return queryOf(request, second, undefined, who, ctx);
+  if (action === "graphql" && path.length === 3) return queryOf(request, second, undefined, first, who, ctx);
   if (action === "schema" && request.method === "PUT") {
     uploadSchema(second, await request.text(), database.connectionInfo().connectionInfo);
     return Response.json({});
@@ -163,13 +166,18 @@ const isTexts = (object) =>
 async function planOf(request, transaction, who, ctx) {
   const text = await request.text(), body = jsonOf(text);
   if (typeof body?.plan !== "object" || body.plan === null) throw invalidRequest("The body has no plan.");
-  const { plan, params = {}, comments } = body;
+  const { comments, ...query } = body, { plan, params = {} } = query;
   checkPlan(plan, params);
   if (comments !== undefined && !isTexts(comments)) throw invalidRequest("The body's comments are an object of texts.");
   const isRead = transaction === undefined && READS.test(body.operation ?? "");
-  return throughCache(request, text, isRead, who, ctx, async (onQuery) => {
+  const keyOf = () => (comments === undefined ? text : JSON.stringify(query)); // what a statement carries along changes no result
+  return throughCache(request, keyOf, isRead, who, ctx, async (onQuery) => {
     if (makesJson(text)) keepDigits(plan);
-    return { data: await database.asking({ who, transaction, onQuery, comments }, (context) => database.run(plan, params, context)) };
+    try {
+      return { data: await database.asking({ who, transaction, onQuery, comments }, (context) => database.run(plan, params, context)) };
+    } catch (error) {
+      throw planError(error, versionOf(request, []));
+    }
   });
 }
 
@@ -217,7 +225,7 @@ await database.ready();
 if (environment.SEED !== undefined) grow(environment.SEED, database.connectionInfo().connectionInfo);
 harden();
 
-const notFound = () => Response.json({ error: "Prisma's clients ask for nothing here." }, { status: 404 });
+const notFound = (request, path) => unknownRequest(`${request.method} /${path.join("/").slice(0, PATH_LENGTH_MAX)}`, versionOf(request, path), 404);
 
 export default {
   async fetch(request, env, ctx) {
@@ -238,7 +246,7 @@ export default {
         invalidate(jsonOf(await request.text()), invalidations);
         return new Response(null, { headers: { "cf-ray": `${request.headers.get("cf-ray") ?? newId()}-WEIR` } });
       }
-      if (path[0] === "invalidate") return notFound();
+      if (path[0] === "invalidate") throw notFound(request, path);
       const bytes = Number(request.headers.get("weir-prisma-bytes") ?? 0);
       const answered = await withRoom(who.key, bytes, limits.queryMs, () =>
         isPlans ? answerPlans(request, path, who, ctx) : answerJsonProtocol(request, url, path, who, ctx));
@@ -246,7 +254,8 @@ export default {
         sownMs = Date.now();
         ctx.waitUntil(sow(newSeed()).catch((error) => console.warn(error)));
       }
-      return answered ?? notFound();
+      if (answered === undefined) throw notFound(request, path);
+      return answered;
     } catch (error) {
       return isPlans ? planAnswerOf(error) : answerOf(error);
     }
