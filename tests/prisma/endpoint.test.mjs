@@ -38,6 +38,9 @@ const hashOf = (text) => createHash("sha256").update(text).digest("hex"), base64
 const put = (hash, text) =>
   fetch(`http://127.0.0.1:${endpoint.port}/6.19.3/${hash}/schema`, { method: "PUT", body: text, headers: { authorization: `Bearer ${endpoint.first.key}` } });
 const upload = (text) => put(hashOf(base64(text)), base64(text));
+// A client, not extended ($on is not with the extension), whose log is events.
+const logging = (version, ...levels) =>
+  new (clients(version).edgeClient)({ [version.startsWith("v7") ? "accelerateUrl" : "datasourceUrl"]: endpoint.edgeUrl(undefined, version !== "v5"), log: levels.map((level) => ({ emit: "event", level })) });
 // A read, with what the client says of keeping it.
 const cached = (body, age, tags) => post("/query", body, undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": age, ...(tags && { "accelerate-cache-tags": tags }) } });
 
@@ -545,16 +548,22 @@ test("errors have the meta that programs look at", async () => {
   await p.$disconnect();
 });
 
-test("digits of a relation's numbers, however it is loaded", async () => {
+test("digits of a relation's numbers, however it is loaded; relations that are joined are one statement", { timeout: 60000 * patience }, async () => {
   await admin.query(seed);
-  const v5 = clients("v5");
-  v5.trust(readFileSync(endpoint.certificate));
-  const p = v5.edge(endpoint.edgeUrl(undefined, false));
-  for (const relationLoadStrategy of ["join", "query"]) {
-    const { things: [{ decimal, bigint, decimals, bigints }] } = await p.user.findUnique({ relationLoadStrategy, where: { id: 1 }, include: { things: { orderBy: { id: "asc" } } } });
-    assert.deepEqual([decimal.toFixed(), bigint, decimals.map(String), bigints], ["12345678901234567890.0123456789", 9223372036854775807n, ["1.1", "-2.5"], [9007199254740993n, -1n]], relationLoadStrategy);
+  for (const version of ["v5", "v6/joins", "v7/joins"]) {
+    const made = clients(version), statements = [];
+    made.trust?.(readFileSync(endpoint.certificate));
+    const p = logging(version, "query");
+    p.$on("query", ({ query }) => statements.push(query));
+    for (const [relationLoadStrategy, count] of [["join", 1], ["query", 2]]) {
+      const { things: [{ decimal, bigint, decimals, bigints }] } = await p.user.findUnique({ relationLoadStrategy, where: { id: 1 }, include: { things: { orderBy: { id: "asc" } } } });
+      assert.deepEqual([decimal.toFixed(), bigint, decimals.map(String), bigints], ["12345678901234567890.0123456789", 9223372036854775807n, ["1.1", "-2.5"], [9007199254740993n, -1n]], `${version} ${relationLoadStrategy}`);
+      await until(() => statements.length >= count);
+      assert.deepEqual([statements.length, / LATERAL /.test(statements[0])], [count, count === 1], `${version} ${relationLoadStrategy}`);
+      statements.length = 0;
+    }
+    await p.$disconnect();
   }
-  await p.$disconnect();
   // A plan as version 7 makes them: a column's name with quotes, and one that is a number in one object and JSON in another, where a column is besides.
   const field = (type, dbName, arity = "required") => ({ type: "field", dbName, fieldType: { type, arity } }), object = (serializedName, fields) => ({ type: "object", serializedName, skipNulls: false, fields });
   const chunk = `select JSONB_BUILD_OBJECT('it''s', "t1"."a ""b", 'x', "t1"."list", 'z', "t1"."z", 'y', "r"."__prisma_data__", '_count', JSONB_BUILD_OBJECT('y', COALESCE(1, 0))) as one from
@@ -958,8 +967,7 @@ for (const version of ["v5", "v6", "v7"])
   test(`statements are told to who listens for them (${version})`, async () => {
     const made = clients(version), seen = [];
     made.trust?.(readFileSync(endpoint.certificate));
-    // $on is the client's own; the extended one has it not.
-    const p = new made.edgeClient({ [version === "v7" ? "accelerateUrl" : "datasourceUrl"]: endpoint.edgeUrl(undefined, version !== "v5"), log: [{ emit: "event", level: "query" }] });
+    const p = logging(version, "query");
     p.$on("query", (event) => seen.push(event));
     await p.user.findUnique({ where: { id: 2 } });
     await until(() => seen.length > 0);

@@ -14,11 +14,11 @@ const here = join(root, "tests/prisma");
 // Resolves when check() is true at last.
 export const until = (check, ms) => eventually(async () => assert.ok(await check(), check.toString()), ms);
 
-// Clients of tests/prisma/VERSION: {direct(url), edge(url), Prisma}.
+// Clients of tests/prisma/VERSION: {direct(url), edge(url), Prisma}; of VERSION/joins: with relationJoins.
 export function clients(version) {
   const dir = join(here, version);
   // The kernel's lock goes with its holder.
-  const done = spawnSync("flock", [join(dir, "head.prisma"), process.execPath, join(here, "generate.mjs"), version], { encoding: "utf8" });
+  const done = spawnSync("flock", [join(here, version.split("/")[0], "head.prisma"), process.execPath, join(here, "generate.mjs"), version], { encoding: "utf8" });
   if (done.status !== 0) throw new Error(done.stderr || String(done.error));
   return createRequire(join(dir, "package.json"))("./clients.cjs");
 }
