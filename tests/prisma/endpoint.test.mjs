@@ -13,7 +13,7 @@ import pg from "pg";
 
 import { descendants, patience, root, weirPath } from "../e2e/lib.mjs";
 import { sleep } from "../pool/lib.mjs";
-import { clients, failure, startEndpoint, until } from "./lib.mjs";
+import { caching, clients, failure, startEndpoint, until } from "./lib.mjs";
 
 const here = join(root, "tests/prisma"), seed = readFileSync(join(here, "seed.sql"), "utf8");
 const v6 = clients("v6"), v7 = clients("v7");
@@ -426,40 +426,13 @@ test("createMany of one row that has a field `length`", async () => {
   await admin.query('drop table "Film"');
 });
 
-test("the cache: miss, ttl, stale while it is fetched anew, expiry; by tag and all; never within a transaction", async () => {
+test("the cache: miss, ttl, stale while it is fetched anew, expiry; by tag and all; never within a transaction", { timeout: 60000 * patience }, async () => {
   await admin.query(seed);
-  for (const [version, made] of [["6", v6], ["7", v7]]) {
-    const p = made.edge(endpoint.edgeUrl());
-    const ask = async (strategy, id = 1) => {
-      const { data, info } = await p.user.findUnique({ where: { id }, select: { name: true }, ...(strategy && { cacheStrategy: strategy }) }).withAccelerateInfo();
-      assert.match(info.requestId, /^[0-9a-f]{16}-WEIR$/);
-      assert.ok(Math.abs(Date.now() - info.lastModified) < 20000);
-      return `${info.cacheStatus} ${data.name}`;
-    };
-    await admin.query("update users set name = 'one' where id = 1");
-    await p.$accelerate.invalidateAll().catch(() => {}); // outside of weir the extension of a TLS URL asks the vendor
-    await post("/invalidate", '{"tags":"all"}');
-    assert.equal(await ask(undefined), "none one");
-    const strategy = { ttl: 1, swr: 2, tags: [`a${version}`, "shared"] };
-    assert.equal(await ask(strategy), "miss one");
-    await admin.query("update users set name = 'two' where id = 1");
-    assert.equal(await ask(strategy), "ttl one");
-    assert.equal(await ask(undefined), "none two");
-    await p.$transaction(async (tx) => assert.equal((await tx.user.findUnique({ where: { id: 1 }, select: { name: true }, cacheStrategy: strategy })).name, "two"));
-    await sleep(1100);
-    assert.equal(await ask(strategy), "swr one");
-    await until(async () => (await ask({ ttl: 60, swr: 0 })) === "ttl two");
-    await sleep(3100);
-    await admin.query("update users set name = 'three' where id = 1");
-    assert.equal(await ask(strategy), "miss three");
-    await admin.query("update users set name = 'four' where id = 1");
-    assert.equal((await post("/invalidate", '{"tags":["other"]}')).status, 200);
-    assert.equal(await ask(strategy), "ttl three");
-    assert.equal((await post("/invalidate", `{"tags":["a${version}"]}`)).status, 200);
-    assert.equal(await ask(strategy), "miss four");
-    assert.equal((await post("/invalidate", '{"tags":"all"}')).status, 200);
-    assert.equal(await ask(strategy), "miss four");
-    assert.equal(await ask(strategy, 2), "miss Bob"); // other arguments
+  for (const made of [v6, v7]) {
+    const p = made.edge(endpoint.edgeUrl()), strategy = { ttl: 60 };
+    assert.deepEqual(await caching(p), caching.told);
+    const { info } = await p.user.findUnique({ where: { id: 2 }, cacheStrategy: strategy }).withAccelerateInfo();
+    assert.equal(info.cacheStatus, "miss", "other arguments");
     await p.$disconnect();
   }
   assert.equal((await post("/invalidate", '{"tags":5}')).status, 400);

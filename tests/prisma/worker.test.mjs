@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { patience, root } from "../e2e/lib.mjs";
-import { clients, startEndpoint } from "./lib.mjs";
+import { caching, clients, startEndpoint } from "./lib.mjs";
 
 const here = join(root, "tests/prisma"), seed = readFileSync(join(here, "seed.sql"), "utf8");
 const edges = {
@@ -41,9 +41,10 @@ for (const [version, { client, option }] of Object.entries(edges)) {
       source: `import { PrismaClient } from "${join(dir, client)}";
         import { withAccelerate } from "@prisma/extension-accelerate";
         ${operate}
+        ${caching}
         export default { async fetch(request, env) {
           const p = new PrismaClient({ ${option}: env.DATABASE_URL }).$extends(withAccelerate());
-          return Response.json(await operate(p));
+          return Response.json(await (request.url.endsWith("/caching") ? caching(p) : operate(p)));
         } };`,
     });
     try {
@@ -54,6 +55,8 @@ for (const [version, { client, option }] of Object.entries(edges)) {
       const direct = made.direct(endpoint.url);
       assert.deepEqual(await answer.json(), JSON.parse(JSON.stringify(await operate(direct))));
       await direct.$disconnect();
+      const told = await endpoint.fetch("/caching");
+      assert.deepEqual(await told.json(), caching.told);
     } finally {
       await endpoint.stop();
     }
