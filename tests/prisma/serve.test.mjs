@@ -241,6 +241,47 @@ const reload = (text) => {
   assert.equal(status, 0, stderr);
 };
 
+test("limits that weir.toml has for every key, with their codes; at one key's limit others go on", { timeout: 90000 * patience }, async () => {
+  const [one, own, other] = [key("--database", "tenant"), key("--database", "tenant", "--requests", "10000", "--transactions", "3"), key("--database", "tenant")];
+  const crowd = async (made) => Promise.all((await Promise.all(Array.from({ length: 30 }, () => ask(made, "select 1 as x")))).map(({ status, text }) => `${status} ${JSON.parse(text).code}`));
+  reload(tight("key_requests_max = 3"));
+  const told = await crowd(one), refused = told.filter((each) => each === "429 P5011").length;
+  assert.deepEqual([...new Set(told)].sort(), ["200 undefined", "429 P5011"]);
+  assert.ok(refused > 0 && refused <= 27, String(refused));
+  assert.deepEqual(new Set(await crowd(own)), new Set(["200 undefined"]), "its own limit comes first");
+  assert.equal((await ask(other, "select 1 as x")).status, 200);
+
+  reload(tight("transactions_max = 3\nkey_transactions_max = 2"));
+  const open = (made, maxWait = 200, timeout = 10000) => start(made, { timeout, maxWait });
+  assert.deepEqual([(await open(one, 200, 10001)).code, (await open(own, 200, 10001)).code], ["P6005", "P6005"]);
+  const begun = [await open(one), await open(one)], more = await open(one);
+  assert.deepEqual([more.status, more.code, /2 of this api key, or 3 of all, are open/.test(more.error)], [409, "P2028", true], more.error);
+  const third = await open(other), full = await open(own);
+  assert.equal(third.status, 200);
+  assert.deepEqual([full.status, full.code], [409, "P2028"], full.error);
+  assert.equal((await ask(own, "select 1 as x")).status, 200, "queries have no such limit");
+  const waits = open(own, 10000);
+  assert.equal((await call(one, `/transaction/${begun[0].id}/commit`)).status, 200);
+  for (const [made, { id }] of [[own, await waits], [one, begun[1]], [other, third]]) assert.equal((await call(made, `/transaction/${id}/rollback`)).status, 200);
+  const all = [await open(own), await open(own), await open(own)];
+  assert.deepEqual(all.map(({ status }) => status), [200, 200, 200]);
+  for (const { id } of all) await call(own, `/transaction/${id}/rollback`);
+
+  reload(tight('cache_max = "1MB"\nquery_timeout = "1s"\nresponse_max = "1MB"'));
+  const cached = async (n, length) => {
+    const body = JSON.stringify({ ...JSON.parse(raw(`select ${n} as n, repeat('x', ${length}) as x`)), operation: "findMany" });
+    const { headers } = await secure(ports.prisma, "/query", { method: "POST", body, headers: { authorization: `Bearer ${one.key}`, "cache-control": "max-age=600" } });
+    return headers["accelerate-cache-status"];
+  };
+  for (let n = 0; n < 8; n++) assert.equal(await cached(n, 100000), "miss"); // 200 KB each
+  assert.deepEqual([await cached(7, 100000), await cached(4, 100000), await cached(0, 100000)], ["ttl", "ttl", "miss"]);
+  assert.deepEqual([await cached(9, 140000), await cached(9, 140000)], ["miss", "miss"], "more than a quarter");
+  const slow = ask(one, "select pg_sleep(100)::text"), large = ask(one, "select repeat('x', 1100000)");
+  assert.equal((await ask(other, "select repeat('x', 1000000)")).status, 200);
+  assert.deepEqual([await slow, await large].map(({ status, text }) => [status, JSON.parse(text).code]), [[422, "P6004"], [413, "P6009"]]);
+  reload(toml());
+});
+
 test("an instance with an open transaction does not end, whatever idle_timeout says", { timeout: 60000 * patience }, async () => {
   const made = key("--database", "tenant");
   reload(tight('idle_timeout = "1s"'));
