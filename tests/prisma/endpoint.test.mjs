@@ -1182,17 +1182,18 @@ test("weir starts anew under a client that goes on: its schema is asked for agai
   await p.$disconnect();
 });
 
-test("weir starts anew, or is killed, amid a transaction: its client is told, and no lock is left", { timeout: 90000 * patience }, async () => {
+test("weir starts anew, or is killed, or its instance is, amid a transaction: its client is told, and no lock is left", { timeout: 120000 * patience }, async () => {
   await admin.query(seed);
   const v5 = clients("v5");
   v5.trust(readFileSync(endpoint.certificate));
-  for (const [made, signal] of [[v5, "SIGTERM"], [v6, "SIGKILL"], [v7, "SIGTERM"], [v7, "SIGKILL"]]) {
+  for (const [made, signal] of [[v5, "SIGTERM"], [v6, "SIGKILL"], [v7, "SIGTERM"], [v7, "SIGKILL"], [v5], [v6], [v7]]) {
     const p = made.edge(endpoint.edgeUrl(undefined, made !== v5));
     const { code } = await fails(
       p.$transaction(
         async (tx) => {
           await tx.post.update({ where: { id: 1 }, data: { views: 77 } });
-          await endpoint.restart(signal);
+          if (signal) await endpoint.restart(signal);
+          else for (const pid of instances()) process.kill(pid, "SIGKILL");
           await tx.post.findMany();
         },
         { timeout: 14000 },
@@ -1201,6 +1202,7 @@ test("weir starts anew, or is killed, amid a transaction: its client is told, an
     assert.equal(code, "P2028");
     await admin.query("set lock_timeout = '2s'");
     assert.equal((await admin.query('update "Post" set views = views where id = 1 returning views')).rows[0].views, 100, signal);
+    assert.equal((await admin.query("select count(*)::int as n from pg_stat_activity where state like 'idle in%'")).rows[0].n, 0);
     assert.equal(await p.user.count(), 4);
     await p.$disconnect();
   }
