@@ -4,14 +4,14 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import https from "node:https";
 import net from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { Weir, descendants, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
-import { makeCertificate, sleep, startPostgres } from "../pool/lib.mjs";
+import { copies, makeCertificate, sleep, startPostgres } from "../pool/lib.mjs";
 import { until } from "./lib.mjs";
 
 let postgres, served, weir, ports, pair;
@@ -360,6 +360,50 @@ test("the database goes away and comes back: an error with a code at once, and t
   }
   postgres.start();
   await until(async () => (await ask(made, "select name from t")).status === 200, 30000 * patience);
+});
+
+// The one who has the database's password is the pool. Another user's memory is for root to read alone.
+test("the database's password is in no answer, log, metric, argument, environment, nor in the memory of those who answer", { timeout: 90000 * patience }, async () => {
+  const secrets = ["of-the-database-5e1f", "that-is-wrong-77ac"], [right, wrong] = secrets, file = join(served.dir, "secrets.toml");
+  postgres.sql(`alter role scram_user password '${right}'; grant select on t to scram_user`, "one");
+  const [http, prisma, admin] = [await freePort(), await freePort(), await freePort()];
+  const databases = {
+    good: [postgres.port, "one", right], refused: [postgres.port, "one", wrong], nowhere: [await freePort(), "one", right], misnamed: [postgres.port, "not there", right],
+  };
+  const tables = Object.entries(databases).map(([name, [port, database, password]]) =>
+    `[[pool.databases]]\nname = "${name}"\nurl = "postgres://scram_user:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable"\n`);
+  writeFileSync(file, `data_dir = "secrets"\n[[listener]]\nport = ${http}\n[[worker]]\nproject = "app"\ndefault = true\n[admin]\nport = ${admin}\n[pool]\nlisten = []\nquery_wait_timeout = "2s"\n${tables.join("")}[prisma]\nport = ${prisma}\n`, { mode: 0o600 });
+  const mint = (database) => JSON.parse(spawnSync(weirPath, ["prisma", "key", "create", "--json", "--config", file, "--database", database], { encoding: "utf8" }).stdout);
+  const server = await Weir.start(["serve", "--config", file]), told = [];
+  try {
+    await server.waitFor("serving");
+    const ask = async (made, path, body) => {
+      const answer = await fetch(`http://127.0.0.1:${prisma}${path}`, { method: body && "POST", body, headers: { authorization: `Bearer ${made.key}` } });
+      told.push(JSON.stringify([...answer.headers]), await answer.text());
+      return JSON.parse(told.at(-1));
+    };
+    const outcome = {};
+    for (const database of Object.keys(databases)) {
+      const made = mint(database), { data, code } = await ask(made, "/query", raw("select name from t"));
+      const begun = await ask(made, "/6.19.3/x/transaction/start", '{"timeout":1000}');
+      outcome[database] = `${code ?? data.rows[0][0]} ${begun.error_code}`;
+      await ask(made, "/connection-info");
+    }
+    assert.deepEqual(outcome, { good: "one undefined", refused: "P2010 P1000", nowhere: "P2010 P2039", misnamed: "P2010 P1003" });
+    told.push(await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text(), server.output);
+    const all = descendants(server.process.pid), names = new Set();
+    for (const { pid, name } of [{ pid: server.process.pid, name: "weir" }, ...all]) {
+      told.push(readFileSync(`/proc/${pid}/cmdline`, "latin1"), readFileSync(`/proc/${pid}/environ`, "latin1"));
+      if (process.getuid() !== 0 || process.env.ASAN_OPTIONS !== undefined) continue;
+      const found = copies(pid, [...secrets, ...secrets.map((text) => Buffer.from(text, "utf16le"))]).map((count) => count > 0);
+      assert.deepEqual(found, [name === "weir-pool", name === "weir-pool", false, false], name);
+      names.add(name);
+    }
+    if (names.size > 0) assert.ok(names.has("weir-pool") && names.has("weir-instance") && names.has("weir-gateway"), [...names].join());
+    for (const text of told) for (const secret of secrets) assert.ok(!text.includes(secret), text);
+  } finally {
+    await server.stop("SIGTERM");
+  }
 });
 
 test("a key whose database is not configured any more", async () => {
