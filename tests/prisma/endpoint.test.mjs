@@ -8,6 +8,7 @@ import http from "node:http";
 import https from "node:https";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { stripVTControlCharacters } from "node:util";
 
 import pg from "pg";
 
@@ -937,11 +938,12 @@ for (const version of ["v5", "v6", "v7"])
   });
 
 for (const version of ["v5", "v6", "v7"])
-  test(`statements are told to who listens for them (${version})`, async () => {
-    const made = clients(version), seen = [];
+  test(`statements are told to who listens for them, and each level of the log to who asks for it (${version})`, async () => {
+    const levels = ["query", "info", "warn", "error"], told = Object.fromEntries(levels.map((level) => [level, []])), { query: seen } = told;
+    const made = clients(version);
     made.trust?.(readFileSync(endpoint.certificate));
-    const p = logging(version, "query");
-    p.$on("query", (event) => seen.push(event));
+    const p = logging(version, ...levels);
+    for (const level of levels) p.$on(level, (event) => told[level].push(event));
     await p.user.findUnique({ where: { id: 2 } });
     await until(() => seen.length > 0);
     assert.match(seen[0].query, /^SELECT .*"users"/);
@@ -949,7 +951,32 @@ for (const version of ["v5", "v6", "v7"])
     assert.ok(seen[0].duration >= 0 && seen[0].timestamp instanceof Date);
     await p.$transaction(async (tx) => { await tx.tag.count(); await tx.$queryRaw`select ${7}::int as n`; });
     await until(() => seen.some(({ query }) => query.includes('"Tag"')) && seen.some(({ query, params }) => /^select \$1::int as n$/.test(query) && params === "[7]"));
+    assert.deepEqual(told.error, []);
+    const { message } = await fails(p.user.create({ data: { email: "ada@example.com" } }));
+    await until(() => told.error.length > 0);
+    assert.deepEqual(told.error.map((event) => [event.message.trim().split("\n").at(-1), event.target]), [[message, "user.create"]]);
+    // The clients of 5 and 6 tell of their requests, and that they have sent their schema where it was missing.
+    const kinds = { info: /^Calling https?:\/\/localhost|^Schema \(re\)uploaded/, warn: /^Attempt 1\/3 failed for querying: This request must be retried$|^Retrying after/ };
+    for (const [level, kind] of Object.entries(kinds)) for (const event of told[level]) assert.match(event.message, kind);
+    assert.equal(told.info.length >= 5, version !== "v7", JSON.stringify(told.info));
     await p.$disconnect();
+    // As text, of each level alone.
+    const lines = [], methods = ["log", "warn", "error", "info"], own = methods.map((method) => console[method]);
+    for (const method of methods) console[method] = (...parts) => lines.push(parts.join(" "));
+    try {
+      for (const level of levels) {
+        const one = new made.edgeClient({ [version === "v7" ? "accelerateUrl" : "datasourceUrl"]: endpoint.edgeUrl(undefined, version !== "v5"), log: [level] });
+        assert.equal(await one.user.count(), 4);
+        await one.user.create({ data: { email: "ada@example.com" } }).catch(() => {});
+        await one.$disconnect();
+      }
+    } finally {
+      methods.forEach((method, i) => (console[method] = own[i]));
+    }
+    const text = stripVTControlCharacters(lines.join("\n"));
+    assert.match(text, /^prisma:query SELECT COUNT.*"users"/m);
+    assert.match(text, /^prisma:error/m);
+    assert.match(text, /Unique constraint failed/);
   });
 
 // `prisma generate --sql` needs Prisma's native engine; what it writes for a file of SQL is this.
