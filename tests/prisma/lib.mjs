@@ -130,3 +130,28 @@ export async function caching(p) {
   return told;
 }
 caching.told = "none one, miss one, ttl one, none two, ttl one, miss two, interactive three, list three, ttl two, miss three, miss three, miss four, swr four, ttl five".split(", ");
+
+// The edge client of each version, for workers.
+export const edges = {
+  v5: { client: "generated/edge/edge.js", option: "datasourceUrl" },
+  v6: { client: "generated/edge/edge.js", option: "datasourceUrl" },
+  v7: { client: "generated/client/edge.js", option: "accelerateUrl" },
+};
+
+// What a program does, as a list of all that it was told. It is source text in workers, too.
+export async function operate(p) {
+  const code = (promise) => promise.then(() => "it went well", (error) => error.code);
+  return {
+    one: await p.user.findUnique({ where: { email: "ada@example.com" }, select: { id: true, role: true, _count: { select: { posts: true } } } }),
+    many: await p.post.findMany({ orderBy: { id: "asc" }, take: 3, select: { title: true, author: { select: { name: true } } } }),
+    made: await p.tag.create({ data: { name: "of a worker" }, select: { name: true } }),
+    twice: await code(p.tag.create({ data: { name: "of a worker" } })),
+    transaction: await p.$transaction(async (tx) => {
+      await tx.post.update({ where: { id: 1 }, data: { views: 11 } });
+      return tx.post.findUnique({ where: { id: 1 }, select: { views: true } });
+    }),
+    rolledBack: await code(p.$transaction([p.tag.deleteMany(), p.user.delete({ where: { id: 99 } })])),
+    tags: await p.tag.count(),
+    raw: await p.$queryRaw`select ${7}::int as n`,
+  };
+}

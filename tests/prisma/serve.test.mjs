@@ -4,15 +4,15 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import https from "node:https";
 import net from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { Weir, descendants, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
+import { Weir, descendants, freePort, patience, project, root, weirPath, wrangler } from "../e2e/lib.mjs";
 import { copies, makeCertificate, sleep, startPostgres } from "../pool/lib.mjs";
-import { until } from "./lib.mjs";
+import { clients, edges, operate, until } from "./lib.mjs";
 
 let postgres, served, weir, ports, pair;
 const large = "A large file, sent over TLS.\n".repeat(200000);
@@ -279,6 +279,54 @@ test("limits that weir.toml has for every key, with their codes; at one key's li
   const slow = ask(one, "select pg_sleep(100)::text"), large = ask(one, "select repeat('x', 1100000)");
   assert.equal((await ask(other, "select repeat('x', 1000000)")).status, 200);
   assert.deepEqual([await slow, await large].map(({ status, text }) => [status, JSON.parse(text).code]), [[422, "P6004"], [413, "P6009"]]);
+  reload(toml());
+});
+
+// docs/prisma.md, "In production" and "Clients outside of weir": the URL is in the project's .dev.vars on the server.
+test("in production: the edge client in workers over TLS, and programs that trust the certificate by one variable", { timeout: 240000 * patience }, async () => {
+  const of = join(root, "tests/prisma"), schema = readFileSync(join(of, "schema.sql"), "utf8"), seed = readFileSync(join(of, "seed.sql"), "utf8");
+  const url = `postgres://postgres@127.0.0.1:${postgres.port}/shop`;
+  postgres.sql("create database shop");
+  postgres.sql(schema, "shop");
+  const shop = `${tight("")}[[pool.databases]]\nname = "shop"\nurl = "${url}?sslmode=disable"\n`;
+  writeFileSync(config(), shop);
+  const made = key("--database", "shop");
+  let workers = "";
+  for (const [version, { client, option }] of Object.entries(edges)) {
+    const dir = join(served.dir, version);
+    mkdirSync(join(dir, "src"), { recursive: true });
+    symlinkSync(join(of, version, "node_modules"), join(dir, "node_modules"));
+    clients(version);
+    writeFileSync(join(dir, "wrangler.toml"), wrangler().replace('"t"', `"${version}"`));
+    writeFileSync(join(dir, "src/index.js"), `import { PrismaClient } from "${join(of, version, client)}";
+      import { withAccelerate } from "@prisma/extension-accelerate";
+      ${operate}
+      export default { fetch: async (request, env) => Response.json(await operate(new PrismaClient({ ${option}: env.DATABASE_URL }).$extends(withAccelerate()))) };`);
+    writeFileSync(join(dir, ".dev.vars"), `DATABASE_URL="prisma://accelerate.prisma-data.net/?api_key=${made.key}"\n`, { mode: 0o600 });
+    workers += `[[worker]]\nproject = "${version}"\nroutes = ["${version}.test/*"]\n`;
+  }
+  reload(`${shop}${workers}`);
+  const script = `${operate}
+    operate(require("./clients.cjs").node(process.argv[1])).then((told) => (console.log(JSON.stringify(told)), process.exit()));`;
+  for (const version of Object.keys(edges)) {
+    postgres.sql(seed, "shop");
+    const direct = clients(version).direct(url), expected = JSON.parse(JSON.stringify(await operate(direct)));
+    await direct.$disconnect();
+    postgres.sql(seed, "shop");
+    const answer = await secure(ports.https, "/", { headers: { host: `${version}.test` } });
+    assert.equal(answer.status, 200, answer.text);
+    assert.deepEqual(JSON.parse(answer.text), expected, version);
+    const program = (variables) => {
+      postgres.sql(seed, "shop");
+      const { stdout, stderr } = spawnSync("node", ["-e", script, `prisma://localhost:${ports.prisma}/?api_key=${made.key}`], { cwd: join(of, version), env: { ...process.env, ...variables }, encoding: "utf8" });
+      return [stdout, stderr];
+    };
+    const [out, errors] = program({ NODE_EXTRA_CA_CERTS: pair.certificate });
+    assert.notEqual(out, "", errors);
+    assert.deepEqual(JSON.parse(out), expected, version);
+    const [none, why] = program({});
+    assert.deepEqual([none, /fetch failed|self.signed|Cannot fetch/i.test(why)], ["", true], why);
+  }
   reload(toml());
 });
 

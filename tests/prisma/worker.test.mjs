@@ -6,32 +6,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { descendants, patience, root } from "../e2e/lib.mjs";
-import { caching, clients, startEndpoint, until } from "./lib.mjs";
+import { caching, clients, edges, operate, startEndpoint, until } from "./lib.mjs";
 
 const here = join(root, "tests/prisma"), seed = readFileSync(join(here, "seed.sql"), "utf8");
-const edges = {
-  v5: { client: "generated/edge/edge.js", option: "datasourceUrl" },
-  v6: { client: "generated/edge/edge.js", option: "datasourceUrl" },
-  v7: { client: "generated/client/edge.js", option: "accelerateUrl" },
-};
-
-// As in the worker, where it is source text.
-async function operate(p) {
-  const code = (promise) => promise.then(() => "it went well", (error) => error.code);
-  return {
-    one: await p.user.findUnique({ where: { email: "ada@example.com" }, select: { id: true, role: true, _count: { select: { posts: true } } } }),
-    many: await p.post.findMany({ orderBy: { id: "asc" }, take: 3, select: { title: true, author: { select: { name: true } } } }),
-    made: await p.tag.create({ data: { name: "of a worker" }, select: { name: true } }),
-    twice: await code(p.tag.create({ data: { name: "of a worker" } })),
-    transaction: await p.$transaction(async (tx) => {
-      await tx.post.update({ where: { id: 1 }, data: { views: 11 } });
-      return tx.post.findUnique({ where: { id: 1 }, select: { views: true } });
-    }),
-    rolledBack: await code(p.$transaction([p.tag.deleteMany(), p.user.delete({ where: { id: 99 } })])),
-    tags: await p.tag.count(),
-    raw: await p.$queryRaw`select ${7}::int as n`,
-  };
-}
 
 // Of the instances, that which has had most of the CPU.
 function busiest(weir) {
