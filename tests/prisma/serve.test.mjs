@@ -437,7 +437,7 @@ test("the database's password is in no answer, log, metric, argument, environmen
       outcome[database] = `${code ?? data.rows[0][0]} ${begun.error_code}`;
       await ask(made, "/connection-info");
     }
-    assert.deepEqual(outcome, { good: "one undefined", refused: "P2010 P1000", nowhere: "P2010 P2039", misnamed: "P2010 P1003" });
+    assert.deepEqual(outcome, { good: "one undefined", refused: "P2010 P1000", nowhere: "P1001 P1001", misnamed: "P2010 P1003" });
     told.push(await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text(), server.output);
     const all = descendants(server.process.pid), names = new Set();
     for (const { pid, name } of [{ pid: server.process.pid, name: "weir" }, ...all]) {
