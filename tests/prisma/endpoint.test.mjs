@@ -1181,7 +1181,7 @@ test("no text holds up those who ask meanwhile", { timeout: 120000 * patience },
       longestMs = Math.max(longestMs, Date.now() - began);
     }
     await asked;
-    assert.ok(longestMs < 1000 * patience, `${name}: ${longestMs} ms`);
+    assert.ok(longestMs < 3000 * patience, `${name}: ${longestMs} ms`);
   }
   await Promise.all([p.$disconnect(), other.$disconnect()]);
 });
