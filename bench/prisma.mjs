@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prisma connected to Postgres itself, through weir from Node, and through weir from a worker, in one run and in turns: medians of
-// what one call takes, and of the ratios of each turn, since the machine's speed changes from one to the next; a worker's first query;
+// what one call takes, and of the ratios of each turn, since the machine's speed changes from one to the next; a worker's first call;
 // and 500 requests at once, to as many instances, over 10 connections to the database.
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -60,34 +60,40 @@ const parts = {
     say("", `The client in Node by itself, asking a server that has the answers ready: ${own.join("; ")} of a call that is connected itself. The edge client in a worker, with its way to the endpoint and back, answered from the endpoint's cache: ${ms(median(await inWorker("cached")))} ms.`);
   },
 
-  // A process that has loaded nothing yet, from its first line to the first row; and an instance that does not run yet.
+  // A process that has loaded nothing yet, from its first line to the first answer; and an instance that does not run yet.
   async first() {
-    const script = `const start = performance.now(); const { direct } = require("./clients.cjs"); const loaded = performance.now(); const p = direct(process.argv[1]);
-      p.user.findUnique({ where: { id: 1 } }).then(() => { const end = performance.now(); console.log(JSON.stringify([end - start, end - loaded])); process.exit(); });`;
-    const cold = { node: [], client: [], worker: [] };
-    for (let i = 0; i < colds; i++) {
-      const [whole, client] = JSON.parse(spawnSync("node", ["-e", script, postgres.url], { cwd: join(root, "tests/prisma/v6"), encoding: "utf8" }).stdout);
-      cold.node.push(whole);
-      cold.client.push(client);
-      await sleep(1500); // the instance of before is gone
-      const start = performance.now();
-      await weir.cold("what=first");
-      cold.worker.push(performance.now() - start);
+    const rows = { whole: "Node: a process loads Prisma, connects and asks", client: "Node: Prisma is loaded, a new client connects and asks", worker: "weir: a cold instance, the whole request", rested: "weir: neither its instance nor the endpoint's runs" };
+    const cells = Object.fromEntries(Object.keys(rows).map((row) => [row, []]));
+    for (const [name, operation] of Object.entries(operations)) {
+      const script = `const start = performance.now(); const { direct } = require("./clients.cjs"); const loaded = performance.now(); const p = direct(process.argv[1]);
+        let made = 0;
+        (${operation})(p, 0).then(() => { const end = performance.now(); console.log(JSON.stringify([end - start, end - loaded])); process.exit(); });`;
+      const times = { whole: [], client: [], worker: [], rested: [] };
+      const ask = async (row) => {
+        const start = performance.now();
+        await weir.cold(`what=first&call=${encodeURIComponent(name)}`);
+        times[row].push(performance.now() - start);
+      };
+      for (let i = 0; i < colds; i++) {
+        const [whole, client] = JSON.parse(spawnSync("node", ["-e", script, postgres.url], { cwd: join(root, "tests/prisma/v6"), encoding: "utf8" }).stdout);
+        times.whole.push(whole);
+        times.client.push(client);
+        await sleep(1500); // the instance of before is gone
+        await ask("worker");
+      }
+      // Neither instance runs; the endpoint's template has learned what was asked.
+      for (let i = 0; i < Math.ceil(colds / 3); i++) {
+        for (const { pid, name } of descendants(weir.pid)) if (name === "weir-instance") process.kill(pid, "SIGKILL");
+        await sleep(6000);
+        await ask("rested");
+      }
+      const ofProcess = median(times.whole);
+      for (const row of ["whole", "client"]) cells[row].push(ms(median(times[row])));
+      cells.worker.push(`${ms(median(times.worker))}, ${judged(median(times.worker) / ofProcess, { floor: 0.2 })} of the process`);
+      cells.rested.push(`${ms(median(times.rested))}, ${(median(times.rested) / ofProcess).toFixed(2)}×`);
     }
-    // Neither instance runs; the endpoint's template has learned what was asked.
-    const rested = [];
-    for (let i = 0; i < Math.ceil(colds / 3); i++) {
-      for (const { pid, name } of descendants(weir.pid)) if (name === "weir-instance") process.kill(pid, "SIGKILL");
-      await sleep(6000);
-      const start = performance.now();
-      await weir.cold("what=first");
-      rested.push(performance.now() - start);
-    }
-    say("", "| first query, median ms | |", "|---|---|",
-      `| Node: a process loads Prisma, connects and asks | ${ms(median(cold.node))} |`,
-      `| Node: Prisma is loaded, a new client connects and asks | ${ms(median(cold.client))} |`,
-      `| weir: a cold instance, the whole request | ${ms(median(cold.worker))}, ${judged(median(cold.worker) / median(cold.node), { floor: 0.2 })} of the process |`,
-      `| weir: neither its instance nor the endpoint's runs | ${ms(median(rested))}, ${(median(rested) / median(cold.node)).toFixed(2)}× |`);
+    say("", `| first call, median ms | ${Object.keys(operations).join(" | ")} |`, `|---|${"---|".repeat(Object.keys(operations).length)}`,
+      ...Object.entries(rows).map(([row, text]) => `| ${text} | ${cells[row].join(" | ")} |`));
   },
 
   // Of a worker whose instances take one request at a time. At first nothing of it runs; then each request is held until all have

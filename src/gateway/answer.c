@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "conn_state.h"
 #include "dispatch.h"
+#include "prisma.h"
 #include "request.h"
 
 enum { ROOM_BYTES_MAX = 128 * 1024 }; /* made for a body before it comes */
@@ -333,10 +334,15 @@ size_t answer_refuse(struct conn *conn, bool head_request, int status)
     AUTO_BUFFER headers = {0};
     AUTO_BUFFER body = {0};
     gateway.count->bad_requests++;
-    buffer_append_text(&headers, "content-type: text/plain; charset=utf-8\n");
+    bool is_prisma = conn->prisma && status == 413; /* its clients ask again where no code is */
+    buffer_append_text(&headers, is_prisma ? "content-type: application/json\n"
+                                           : "content-type: text/plain; charset=utf-8\n");
     if (status == 405)
         buffer_append_text(&headers, "allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\n");
-    buffer_printf(&body, "%d %s\n", status, reason_of(status));
+    if (is_prisma)
+        buffer_append_slice(&body, prisma_refusal(PRISMA_TOO_LARGE));
+    else
+        buffer_printf(&body, "%d %s\n", status, reason_of(status));
     conn->close_after = true;
     conn->http10 = false;
     conn->body_reading = conn->answer_done = false;

@@ -136,6 +136,7 @@ const drivers = `
           await client.connect();
           await client.query("begin");
           await client.query("lock table posts in access exclusive mode");
+          for (const kept = []; searchParams.has("fill"); ) kept.push(new Uint8Array(1e6).fill(1));
           if (searchParams.get("spin")) for (;;);
           if (searchParams.get("leave")) return new Response("left");
           await new Promise((done) => setTimeout(done, 60000));
@@ -255,6 +256,18 @@ test("a transaction that its instance leaves behind is rolled back", { timeout: 
     await free();
     assert.equal((await (await fetch("/pg")).json()).n, 42);
   }));
+
+// With the address sanitizer there is no memory limit (template.c).
+for (const [limit, how] of Object.entries({ CPU: "spin", memory: "fill" }))
+  test(`a transaction whose instance ends at its ${limit} limit is rolled back, and its connection is not kept`, { timeout: 120000 * patience, skip: how === "fill" && process.env.ASAN_OPTIONS !== undefined }, () =>
+    withWorker(drivers, async ({ fetch }) => {
+      assert.equal((await (await fetch("/pg")).json()).n, 42);
+      const before = connections();
+      assert.match(await (await fetch(`/hold?${how}=1`)).text(), /110[12]/);
+      await eventually(() => assert.equal(postgres.sql("select count(*) from pg_locks where relation = 'posts'::regclass"), "0"));
+      await eventually(() => assert.ok(connections() <= before));
+      assert.equal((await (await fetch("/pg")).json()).n, 42);
+    }, `${binding()}[limits]\ncpu_ms = 2000\n`));
 
 test("an instance that is killed amid a COPY, a row, a batch or a message leaves neither lock nor connection", { timeout: 120000 * patience }, () =>
   withWorker(drivers, async ({ fetch, weir }) => {

@@ -105,6 +105,17 @@ export const operations = {
   "include": (p) => p.user.findMany({ include: { profile: true, posts: byId }, ...byId }),
   "include deep": (p) =>
     p.user.findUnique({ where: { id: 2 }, include: { posts: { ...byId, include: { tags: { orderBy: { name: "asc" } }, comments: { include: { user: { select: { name: true } } } } } } } }),
+  "relations joined, and asked for one by one": (p) =>
+    sequentially(
+      ...Object.entries({ join: 1, query: 2 }).flatMap(([relationLoadStrategy, id]) => [
+        () => p.user.findMany({ relationLoadStrategy, include: { profile: true, manager: { select: { name: true } }, reports: byId, posts: { ...byId, include: { tags: byId, comments: { orderBy: { number: "asc" }, include: { user: { select: { role: true } } } } } }, _count: { select: { comments: true } } }, ...byId }),
+        () => p.user.findFirst({ relationLoadStrategy, where: { posts: { some: { tags: { some: {} } } } }, select: { posts: { where: { views: { gte: 1 } }, orderBy: [{ views: "desc" }, { id: "asc" }], skip: 1, take: 1, distinct: ["title"], select: { title: true, _count: { select: { tags: { where: { id: { gt: 1 } } } } } } } }, ...byId }),
+        () => p.post.create({ relationLoadStrategy, data: { title: "t", authorId: 1, tags: { connect: [{ id: 1 }, { id: 2 }] } }, select: { author: { select: { createdAt: true, score: true } }, tags: byId } }),
+        () => p.post.update({ relationLoadStrategy, where: { id }, data: { views: { increment: 1 } }, select: { views: true, author: { include: { profile: true } } } }),
+        () => p.post.delete({ relationLoadStrategy, where: { id }, select: { comments: { orderBy: { number: "asc" } } } }),
+        () => p.$transaction((tx) => tx.tag.findUnique({ relationLoadStrategy, where: { id: 2 }, include: { posts: { ...byId, include: { author: true } } } })),
+      ]),
+    ),
   "include with where and take": (p) => p.user.findMany({ include: { posts: { where: { published: true }, orderBy: { views: "desc" }, take: 1 } }, ...byId }),
   "include a self relation": (p) => p.user.findMany({ include: { manager: { select: { name: true } }, reports: { select: { id: true }, ...byId } }, ...byId }),
   "include many to many": (p) => p.tag.findMany({ include: { posts: { select: { title: true }, ...byId } }, ...byId }),

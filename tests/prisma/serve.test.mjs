@@ -4,15 +4,15 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import https from "node:https";
 import net from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { Weir, descendants, freePort, patience, project, weirPath, wrangler } from "../e2e/lib.mjs";
-import { makeCertificate, sleep, startPostgres } from "../pool/lib.mjs";
-import { until } from "./lib.mjs";
+import { Weir, descendants, freePort, patience, project, root, weirPath, wrangler } from "../e2e/lib.mjs";
+import { copies, makeCertificate, sleep, startPostgres } from "../pool/lib.mjs";
+import { clients, edges, operate, until } from "./lib.mjs";
 
 let postgres, served, weir, ports, pair;
 const large = "A large file, sent over TLS.\n".repeat(200000);
@@ -258,6 +258,95 @@ const reload = (text) => {
   assert.equal(status, 0, stderr);
 };
 
+test("limits that weir.toml has for every key, with their codes; at one key's limit others go on", { timeout: 90000 * patience }, async () => {
+  const [one, own, other] = [key("--database", "tenant"), key("--database", "tenant", "--requests", "10000", "--transactions", "3"), key("--database", "tenant")];
+  const crowd = async (made) => Promise.all((await Promise.all(Array.from({ length: 30 }, () => ask(made, "select 1 as x")))).map(({ status, text }) => `${status} ${JSON.parse(text).code}`));
+  reload(tight("key_requests_max = 3"));
+  const told = await crowd(one), refused = told.filter((each) => each === "429 P5011").length;
+  assert.deepEqual([...new Set(told)].sort(), ["200 undefined", "429 P5011"]);
+  assert.ok(refused > 0 && refused <= 27, String(refused));
+  assert.deepEqual(new Set(await crowd(own)), new Set(["200 undefined"]), "its own limit comes first");
+  assert.equal((await ask(other, "select 1 as x")).status, 200);
+
+  reload(tight("transactions_max = 3\nkey_transactions_max = 2"));
+  const open = (made, maxWait = 200, timeout = 10000) => start(made, { timeout, maxWait });
+  assert.deepEqual([(await open(one, 200, 10001)).code, (await open(own, 200, 10001)).code], ["P6005", "P6005"]);
+  const begun = [await open(one), await open(one)], more = await open(one);
+  assert.deepEqual([more.status, more.code, /2 of this api key, or 3 of all, are open/.test(more.error)], [409, "P2028", true], more.error);
+  const third = await open(other), full = await open(own);
+  assert.equal(third.status, 200);
+  assert.deepEqual([full.status, full.code], [409, "P2028"], full.error);
+  assert.equal((await ask(own, "select 1 as x")).status, 200, "queries have no such limit");
+  const waits = open(own, 10000);
+  assert.equal((await call(one, `/transaction/${begun[0].id}/commit`)).status, 200);
+  for (const [made, { id }] of [[own, await waits], [one, begun[1]], [other, third]]) assert.equal((await call(made, `/transaction/${id}/rollback`)).status, 200);
+  const all = [await open(own), await open(own), await open(own)];
+  assert.deepEqual(all.map(({ status }) => status), [200, 200, 200]);
+  for (const { id } of all) await call(own, `/transaction/${id}/rollback`);
+
+  reload(tight('cache_max = "1MB"\nquery_timeout = "1s"\nresponse_max = "1MB"'));
+  const cached = async (n, length) => {
+    const body = JSON.stringify({ ...JSON.parse(raw(`select ${n} as n, repeat('x', ${length}) as x`)), operation: "findMany" });
+    const { headers } = await secure(ports.prisma, "/query", { method: "POST", body, headers: { authorization: `Bearer ${one.key}`, "cache-control": "max-age=600" } });
+    return headers["accelerate-cache-status"];
+  };
+  for (let n = 0; n < 8; n++) assert.equal(await cached(n, 100000), "miss"); // 200 KB each
+  assert.deepEqual([await cached(7, 100000), await cached(4, 100000), await cached(0, 100000)], ["ttl", "ttl", "miss"]);
+  assert.deepEqual([await cached(9, 140000), await cached(9, 140000)], ["miss", "miss"], "more than a quarter");
+  const slow = ask(one, "select pg_sleep(100)::text"), large = ask(one, "select repeat('x', 1100000)");
+  assert.equal((await ask(other, "select repeat('x', 1000000)")).status, 200);
+  assert.deepEqual([await slow, await large].map(({ status, text }) => [status, JSON.parse(text).code]), [[422, "P6004"], [413, "P6009"]]);
+  reload(toml());
+});
+
+// docs/prisma.md, "In production" and "Clients outside of weir": the URL is in the project's .dev.vars on the server.
+test("in production: the edge client in workers over TLS, and programs that trust the certificate by one variable", { timeout: 240000 * patience }, async () => {
+  const of = join(root, "tests/prisma"), schema = readFileSync(join(of, "schema.sql"), "utf8"), seed = readFileSync(join(of, "seed.sql"), "utf8");
+  const url = `postgres://postgres@127.0.0.1:${postgres.port}/shop`;
+  postgres.sql("create database shop");
+  postgres.sql(schema, "shop");
+  const shop = `${tight("")}[[pool.databases]]\nname = "shop"\nurl = "${url}?sslmode=disable"\n`;
+  writeFileSync(config(), shop);
+  const made = key("--database", "shop");
+  let workers = "";
+  for (const [version, { client, option }] of Object.entries(edges)) {
+    const dir = join(served.dir, version);
+    mkdirSync(join(dir, "src"), { recursive: true });
+    symlinkSync(join(of, version, "node_modules"), join(dir, "node_modules"));
+    clients(version);
+    writeFileSync(join(dir, "wrangler.toml"), wrangler().replace('"t"', `"${version}"`));
+    writeFileSync(join(dir, "src/index.js"), `import { PrismaClient } from "${join(of, version, client)}";
+      import { withAccelerate } from "@prisma/extension-accelerate";
+      ${operate}
+      export default { fetch: async (request, env) => Response.json(await operate(new PrismaClient({ ${option}: env.DATABASE_URL }).$extends(withAccelerate()))) };`);
+    writeFileSync(join(dir, ".dev.vars"), `DATABASE_URL="prisma://accelerate.prisma-data.net/?api_key=${made.key}"\n`, { mode: 0o600 });
+    workers += `[[worker]]\nproject = "${version}"\nroutes = ["${version}.test/*"]\n`;
+  }
+  reload(`${shop}${workers}`);
+  const script = `${operate}
+    operate(require("./clients.cjs").node(process.argv[1])).then((told) => (console.log(JSON.stringify(told)), process.exit()));`;
+  for (const version of Object.keys(edges)) {
+    postgres.sql(seed, "shop");
+    const direct = clients(version).direct(url), expected = JSON.parse(JSON.stringify(await operate(direct)));
+    await direct.$disconnect();
+    postgres.sql(seed, "shop");
+    const answer = await secure(ports.https, "/", { headers: { host: `${version}.test` } });
+    assert.equal(answer.status, 200, answer.text);
+    assert.deepEqual(JSON.parse(answer.text), expected, version);
+    const program = (variables) => {
+      postgres.sql(seed, "shop");
+      const { stdout, stderr } = spawnSync("node", ["-e", script, `prisma://localhost:${ports.prisma}/?api_key=${made.key}`], { cwd: join(of, version), env: { ...process.env, ...variables }, encoding: "utf8" });
+      return [stdout, stderr];
+    };
+    const [out, errors] = program({ NODE_EXTRA_CA_CERTS: pair.certificate });
+    assert.notEqual(out, "", errors);
+    assert.deepEqual(JSON.parse(out), expected, version);
+    const [none, why] = program({});
+    assert.deepEqual([none, /fetch failed|self.signed|Cannot fetch/i.test(why)], ["", true], why);
+  }
+  reload(toml());
+});
+
 test("an instance with an open transaction does not end, whatever idle_timeout says", { timeout: 60000 * patience }, async () => {
   const made = key("--database", "tenant");
   reload(tight('idle_timeout = "1s"'));
@@ -353,6 +442,50 @@ test("the database goes away and comes back: an error with a code at once, and t
   }
   postgres.start();
   await until(async () => (await ask(made, "select name from t")).status === 200, 30000 * patience);
+});
+
+// The one who has the database's password is the pool. Another user's memory is for root to read alone.
+test("the database's password is in no answer, log, metric, argument, environment, nor in the memory of those who answer", { timeout: 90000 * patience }, async () => {
+  const secrets = ["of-the-database-5e1f", "that-is-wrong-77ac"], [right, wrong] = secrets, file = join(served.dir, "secrets.toml");
+  postgres.sql(`alter role scram_user password '${right}'; grant select on t to scram_user`, "one");
+  const [http, prisma, admin] = [await freePort(), await freePort(), await freePort()];
+  const databases = {
+    good: [postgres.port, "one", right], refused: [postgres.port, "one", wrong], nowhere: [await freePort(), "one", right], misnamed: [postgres.port, "not there", right],
+  };
+  const tables = Object.entries(databases).map(([name, [port, database, password]]) =>
+    `[[pool.databases]]\nname = "${name}"\nurl = "postgres://scram_user:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable"\n`);
+  writeFileSync(file, `data_dir = "secrets"\n[[listener]]\nport = ${http}\n[[worker]]\nproject = "app"\ndefault = true\n[admin]\nport = ${admin}\n[pool]\nlisten = []\nquery_wait_timeout = "2s"\n${tables.join("")}[prisma]\nport = ${prisma}\n`, { mode: 0o600 });
+  const mint = (database) => JSON.parse(spawnSync(weirPath, ["prisma", "key", "create", "--json", "--config", file, "--database", database], { encoding: "utf8" }).stdout);
+  const server = await Weir.start(["serve", "--config", file]), told = [];
+  try {
+    await server.waitFor("serving");
+    const ask = async (made, path, body) => {
+      const answer = await fetch(`http://127.0.0.1:${prisma}${path}`, { method: body && "POST", body, headers: { authorization: `Bearer ${made.key}` } });
+      told.push(JSON.stringify([...answer.headers]), await answer.text());
+      return JSON.parse(told.at(-1));
+    };
+    const outcome = {};
+    for (const database of Object.keys(databases)) {
+      const made = mint(database), { data, code } = await ask(made, "/query", raw("select name from t"));
+      const begun = await ask(made, "/6.19.3/x/transaction/start", '{"timeout":1000}');
+      outcome[database] = `${code ?? data.rows[0][0]} ${begun.error_code}`;
+      await ask(made, "/connection-info");
+    }
+    assert.deepEqual(outcome, { good: "one undefined", refused: "P2010 P1000", nowhere: "P1001 P1001", misnamed: "P2010 P1003" });
+    told.push(await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text(), server.output);
+    const all = descendants(server.process.pid), names = new Set();
+    for (const { pid, name } of [{ pid: server.process.pid, name: "weir" }, ...all]) {
+      told.push(readFileSync(`/proc/${pid}/cmdline`, "latin1"), readFileSync(`/proc/${pid}/environ`, "latin1"));
+      if (process.getuid() !== 0 || process.env.ASAN_OPTIONS !== undefined) continue;
+      const found = copies(pid, [...secrets, ...secrets.map((text) => Buffer.from(text, "utf16le"))]).map((count) => count > 0);
+      assert.deepEqual(found, [name === "weir-pool", name === "weir-pool", false, false], name);
+      names.add(name);
+    }
+    if (names.size > 0) assert.ok(names.has("weir-pool") && names.has("weir-instance") && names.has("weir-gateway"), [...names].join());
+    for (const text of told) for (const secret of secrets) assert.ok(!text.includes(secret), text);
+  } finally {
+    await server.stop("SIGTERM");
+  }
 });
 
 test("a key whose database is not configured any more", async () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A client that traces gets the spans of what weir did, below its own; and (7) its comments are carried to the database.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -91,6 +92,30 @@ test("the second query of a shape is not compiled, and who traces sees that", as
   assert.deepEqual([await compiled(made("one")), await compiled(made("two"))], [1, 0]);
   await p.$disconnect();
   done();
+});
+
+// What @prisma/instrumentation registers for version 5's clients, in which the feature is a preview.
+test("the client's trace arrives, and spans return (v5)", async () => {
+  const made = clients("v5"), traceId = "0af7651916cd43dd8448eb211c80319c", caller = "b7ad6b7169203331", told = [];
+  made.trust(readFileSync(endpoint.certificate));
+  globalThis.PRISMA_INSTRUMENTATION = {
+    helper: { isEnabled: () => true, getTraceParent: () => `00-${traceId}-${caller}-01`, getActiveContext: () => undefined, createEngineSpan: (event) => told.push(event), runInChildSpan: (_, callback) => callback() },
+  };
+  try {
+    const p = made.edge(endpoint.edgeUrl(undefined, false));
+    await p.user.findMany({ select: { id: true } });
+    await p.$transaction(async (tx) => tx.user.count());
+    const spans = told.flatMap(({ spans }) => spans), named = (name) => spans.find((span) => span.name === name);
+    assert.ok(told.every(({ span }) => span === true) && spans.every((span) => span.trace_id === traceId), JSON.stringify(spans));
+    const query = named("prisma:engine:query"), statement = named("prisma:engine:db_query");
+    assert.equal(query.parent_span_id, caller);
+    assert.equal(spans.find(({ span_id }) => span_id === statement.parent_span_id), query);
+    assert.match(statement.attributes["db.query.text"] ?? statement.attributes["db.statement"], /^SELECT .*"users"/);
+    assert.ok(named("prisma:engine:start_transaction") && named("prisma:engine:commit_transaction"), spans.map(({ name }) => name).join());
+    await p.$disconnect();
+  } finally {
+    delete globalThis.PRISMA_INSTRUMENTATION;
+  }
 });
 
 test("who does not trace is told nothing; comments of a client are the statements'", async () => {

@@ -5,32 +5,24 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { patience, root } from "../e2e/lib.mjs";
-import { clients, startEndpoint } from "./lib.mjs";
+import { descendants, patience, root } from "../e2e/lib.mjs";
+import { caching, clients, edges, operate, startEndpoint, until } from "./lib.mjs";
 
 const here = join(root, "tests/prisma"), seed = readFileSync(join(here, "seed.sql"), "utf8");
-const edges = {
-  v5: { client: "generated/edge/edge.js", option: "datasourceUrl" },
-  v6: { client: "generated/edge/edge.js", option: "datasourceUrl" },
-  v7: { client: "generated/client/edge.js", option: "accelerateUrl" },
-};
 
-// As in the worker, where it is source text.
-async function operate(p) {
-  const code = (promise) => promise.then(() => "it went well", (error) => error.code);
-  return {
-    one: await p.user.findUnique({ where: { email: "ada@example.com" }, select: { id: true, role: true, _count: { select: { posts: true } } } }),
-    many: await p.post.findMany({ orderBy: { id: "asc" }, take: 3, select: { title: true, author: { select: { name: true } } } }),
-    made: await p.tag.create({ data: { name: "of a worker" }, select: { name: true } }),
-    twice: await code(p.tag.create({ data: { name: "of a worker" } })),
-    transaction: await p.$transaction(async (tx) => {
-      await tx.post.update({ where: { id: 1 }, data: { views: 11 } });
-      return tx.post.findUnique({ where: { id: 1 }, select: { views: true } });
-    }),
-    rolledBack: await code(p.$transaction([p.tag.deleteMany(), p.user.delete({ where: { id: 99 } })])),
-    tags: await p.tag.count(),
-    raw: await p.$queryRaw`select ${7}::int as n`,
-  };
+// Of the instances, that which has had most of the CPU.
+function busiest(weir) {
+  const ticks = (pid) => Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ")[11]);
+  return descendants(weir).filter(({ name }) => name === "weir-instance").map(({ pid }) => pid).sort((a, b) => ticks(b) - ticks(a))[0];
+}
+
+// A worker that does not come to the end of it.
+async function dying(p, how) {
+  const kept = [];
+  await p.$transaction(async (tx) => {
+    await tx.post.update({ where: { id: 1 }, data: { views: 66 } });
+    for (;;) if (how === "memory") kept.push(new Uint8Array(1e6).fill(1));
+  }, { timeout: 4000 });
 }
 
 for (const [version, { client, option }] of Object.entries(edges)) {
@@ -38,12 +30,16 @@ for (const [version, { client, option }] of Object.entries(edges)) {
     const made = clients(version), dir = join(here, version);
     const endpoint = await startEndpoint({
       modules: join(dir, "node_modules"),
+      wrangler: "[limits]\ncpu_ms = 1000\n",
       source: `import { PrismaClient } from "${join(dir, client)}";
         import { withAccelerate } from "@prisma/extension-accelerate";
         ${operate}
+        ${caching}
+        ${dying}
         export default { async fetch(request, env) {
           const p = new PrismaClient({ ${option}: env.DATABASE_URL }).$extends(withAccelerate());
-          return Response.json(await operate(p));
+          const { pathname, search } = new URL(request.url);
+          return Response.json(await (pathname === "/caching" ? caching(p) : pathname === "/dying" ? dying(p, search.slice(1)) : pathname === "/count" ? p.user.count() : operate(p)));
         } };`,
     });
     try {
@@ -54,6 +50,20 @@ for (const [version, { client, option }] of Object.entries(edges)) {
       const direct = made.direct(endpoint.url);
       assert.deepEqual(await answer.json(), JSON.parse(JSON.stringify(await operate(direct))));
       await direct.$disconnect();
+      const told = await endpoint.fetch("/caching");
+      assert.deepEqual(await told.json(), caching.told);
+      // Its rows are free when the transaction's time is over, and others are answered all the while.
+      const open = () => endpoint.postgres.sql("select count(*) from pg_stat_activity where state = 'idle in transaction'");
+      for (const how of ["killed", "cpu", "memory"].slice(0, process.env.ASAN_OPTIONS === undefined ? 3 : 2)) {
+        endpoint.postgres.sql(seed);
+        const died = endpoint.fetch(`/dying?${how}`).then(async (answer) => `${answer.status} ${await answer.text()}`);
+        await until(() => open() === "1");
+        if (how === "killed") process.kill(busiest(endpoint.weir.process.pid), "SIGKILL");
+        assert.match(await died, /^50[023] .*110[12]/s, how); // on a busy machine it is missed before it has had its CPU time
+        assert.equal(await (await endpoint.fetch("/count")).text(), "4");
+        assert.equal(endpoint.postgres.sql('set lock_timeout = \'10s\'; select views from "Post" where id = 1 for update').split("\n").at(-1), "100", how);
+        await until(() => open() === "0");
+      }
     } finally {
       await endpoint.stop();
     }

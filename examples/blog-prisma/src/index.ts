@@ -78,7 +78,7 @@ app.get("/api/v1/blog/bulk", async (c) => {
   const [posts, total] = await prisma.$transaction([
     prisma.post.findMany({
       where,
-      orderBy: { title: "asc" },
+      orderBy: [{ title: "asc" }, { id: "asc" }], // each on one page, also where titles are the same
       skip: (page - 1) * size,
       take: size,
       select: { id: true, title: true, author: { select: { name: true } } },

@@ -21,6 +21,7 @@ const KEY_WAITING_MAX = 100, // transactions of one key that wait for their turn
   ROW_BYTES = 100, // besides its values
   ROWS_BYTES_MIN = 32 * 1024 * 1024, // of a request, more where responses may be larger: as objects they are five times as large
   QUERY_CANCELED = "57014",
+  UNREACHED = "08001", // of weir's pool: the database itself says it of others alone
   NO_CONNECTION = ["57P03", "53300"], // in time, or at all: of weir's pool
   LOST = /^Client has encountered a connection error|^Connection terminated unexpectedly/, // of pg's
   TAKEN_AWAY = ["25P03", "25P04"], // a transaction, by the pool or by Postgres: it took too long
@@ -218,9 +219,10 @@ function listOfLists() {
   return new UserFacingError(`Raw query failed. Code: \`N/A\`. Message: \`${message}\``, "P2010", { code: "N/A", message });
 }
 
-// Of a transaction or a connection, by others: what Prisma calls it, or undefined.
+// Of a transaction or a connection, by others, or of one that could not be made: what Prisma calls it, or undefined.
 function endOf({ message, cause, meta }) {
-  const { originalCode, originalMessage } = meta?.driverAdapterError?.cause ?? cause ?? {};
+  const { originalCode, originalMessage, [TOLD]: told } = meta?.driverAdapterError?.cause ?? cause ?? {};
+  if (originalCode === UNREACHED && told?.routine === undefined) return new UserFacingError(`Can't reach database server: ${originalMessage}`, "P1001");
   if (TAKEN_AWAY.includes(originalCode)) return new UserFacingError(`Transaction API error: Transaction already closed: ${originalMessage}.`, "P2028");
   return LOST.test(message) ? new UserFacingError("Server has closed the connection.", "P1017") : undefined;
 }
@@ -447,7 +449,7 @@ export class Database {
     } catch (error) {
       turn.end(error); // it waits no longer
       giveBack();
-      throw error;
+      throw endOf(error) ?? error;
     }
     const timer = setTimeout(() => turn.end(expired(limit, limit + ROLLBACK_MS)), limit + ROLLBACK_MS);
     const entry = { id, key: who.key, turn, running: 0, timer };

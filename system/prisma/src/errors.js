@@ -152,14 +152,16 @@ export function errorEntry(error, index) {
   return entry;
 }
 
-// What the engine throws where it has no room for what was asked. It is of the whole request, and would come again with it.
+// What the engine throws where it has no room for what was asked, and the compiler. It is of the whole request, and would come again with it.
 export function refusalOf(error) {
+  const tooDeep = () => new Refusal(400, "P6000", "The request is nested more deeply than this server takes.");
+  if (error instanceof CompileError && error.message.startsWith("JSON Error: recursion limit exceeded")) return tooDeep();
   if (!(error instanceof RangeError)) return error;
   if (error.message.startsWith("Out of memory")) {
     env.collectGarbage(); // or the next ones would find none either
     return new Refusal(503, "P6000", "The endpoint ran out of memory over its requests: ask for less at once.");
   }
-  if (error.message.startsWith("Maximum call stack")) return new Refusal(400, "P6000", "The request is nested more deeply than this server takes.");
+  if (error.message.startsWith("Maximum call stack")) return tooDeep();
   return error;
 }
 
