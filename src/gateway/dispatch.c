@@ -24,7 +24,8 @@ enum {
 
 void dispatch_end_event(struct request *request, const char *error)
 {
-    access_log_event(request, error);
+    if (!request->deployment->prisma) /* else it is between us */
+        access_log_event(request, error);
     if (request->event_id) {
         struct control_event event = {.deployment_id = request->deployment->id,
                                       .event_id = request->event_id,

@@ -293,7 +293,8 @@ void forward_request(struct conn *conn, struct deployment *deployment,
     dispatch_request(request);
 }
 
-struct request *forward_from_call(struct deployment *deployment, const struct http1_request *parsed,
+struct request *forward_from_call(struct deployment *deployment, uint32_t caller_id,
+                                  const struct http1_request *parsed,
                                   const struct frame_request *caller_head, bool secure,
                                   const struct prisma_claim *claim, struct slice inline_body)
 {
@@ -311,6 +312,7 @@ struct request *forward_from_call(struct deployment *deployment, const struct ht
         if (is_for_worker(parsed->headers[i].name))
             append_field(request, parsed->headers[i].name, parsed->headers[i].value);
     append_claim(request, claim, head.body_bytes);
+    append_number(request, SLICE("weir-prisma-caller"), caller_id);
     finish_head(request, &head, headers_start);
     buffer_append_slice(&request->frame, inline_body);
     request->head_request = slice_equal(parsed->method, SLICE("HEAD"));

@@ -93,6 +93,7 @@ struct instance {
     bool retiring;                       /* gets no more requests */
     bool retire_sent, lagging, dirty, killed, trimmed;
     bool started;               /* it has been through its first frame */
+    bool has_begun;             /* a Prisma transaction, in another one */
     bool starved;               /* its ring was full when we had more for it */
     const char *killed_because; /* a literal; of a killed one */
     struct instance *next_dirty;

@@ -9,6 +9,7 @@
 
 #include "access_log.h"
 #include "caller.h"
+#include "clock.h"
 #include "dispatch.h"
 #include "forward.h"
 #include "prisma.h"
@@ -346,8 +347,9 @@ int service_call_start(struct instance *caller, const struct ring_frame *frame,
         return 0;
     }
     bool secure = payload.ptr[sizeof(head) + head.method_bytes + 4] == 's';
-    struct request *request =
-        forward_from_call(claim.deployment, &parsed, &head, secure, &claim, inline_body);
+    struct request *request = forward_from_call(claim.deployment, caller->id, &parsed, &head,
+                                                secure, &claim, inline_body);
+    caller->has_begun |= claim.begins;
     request->body_whole = request->body_ended = call->body_ended;
     request->call = call;
     request->of_worker = true;
@@ -393,8 +395,20 @@ void service_call_resume(struct instance *caller)
     }
 }
 
+/* To those that may have transactions which an instance has left behind. */
+static void tell_that_gone(uint32_t id)
+{
+    char text[24];
+    (void)snprintf(text, sizeof(text), "gone %" PRIu32, id);
+    for (struct deployment *d = gateway.deployments; d; d = d->next)
+        if (d->prisma && d->instances)
+            dispatch_request(request_new_event(d, slice_of(text), clock_wall_us() / 1000, 0));
+}
+
 void service_call_drop_all(struct instance *caller)
 {
     while (caller->calls)
         drop(caller->calls);
+    if (caller->has_begun)
+        tell_that_gone(caller->id);
 }

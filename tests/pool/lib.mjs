@@ -17,26 +17,6 @@ export { Weir, freePort, patience };
 // For tests of a process's memory: false, or why they can not be run.
 export const sanitized = process.env.ASAN_OPTIONS !== undefined && "the sanitizer keeps what was freed, and more";
 
-// How often each text is in a process's memory.
-export function copies(pid, texts) {
-  const counts = texts.map(() => 0), fd = openSync(`/proc/${pid}/mem`);
-  for (const line of readFileSync(`/proc/${pid}/maps`, "utf8").trimEnd().split("\n")) {
-    const [, from, to] = line.match(/^(\w+)-(\w+) r/) ?? [];
-    if (from === undefined || /\[(vvar|vsyscall)/.test(line) || parseInt(to, 16) - parseInt(from, 16) > 1 << 28) continue;
-    const bytes = Buffer.alloc(parseInt(to, 16) - parseInt(from, 16));
-    try {
-      readSync(fd, bytes, 0, bytes.length, parseInt(from, 16));
-    } catch {
-      continue; // reserved, and nothing there
-    }
-    texts.forEach((text, i) => {
-      for (let at = -1; (at = bytes.indexOf(text, at + 1)) >= 0; ) counts[i]++;
-    });
-  }
-  closeSync(fd);
-  return counts;
-}
-
 // Hooks that are made within another hook belong to that one: these are the file's.
 const cleanups = [];
 after(async () => {

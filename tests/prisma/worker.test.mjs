@@ -22,7 +22,7 @@ async function dying(p, how) {
   await p.$transaction(async (tx) => {
     await tx.post.update({ where: { id: 1 }, data: { views: 66 } });
     for (;;) if (how === "memory") kept.push(new Uint8Array(1e6).fill(1));
-  }, { timeout: 4000 });
+  }, { timeout: 15000 });
 }
 
 for (const [version, { client, option }] of Object.entries(edges)) {
@@ -52,7 +52,7 @@ for (const [version, { client, option }] of Object.entries(edges)) {
       await direct.$disconnect();
       const told = await endpoint.fetch("/caching");
       assert.deepEqual(await told.json(), caching.told);
-      // Its rows are free when the transaction's time is over, and others are answered all the while.
+      // Its rows are free at once, and others are answered all the while.
       const open = () => endpoint.postgres.sql("select count(*) from pg_stat_activity where state = 'idle in transaction'");
       for (const how of ["killed", "cpu", "memory"].slice(0, process.env.ASAN_OPTIONS === undefined ? 3 : 2)) {
         endpoint.postgres.sql(seed);
@@ -61,7 +61,7 @@ for (const [version, { client, option }] of Object.entries(edges)) {
         if (how === "killed") process.kill(busiest(endpoint.weir.process.pid), "SIGKILL");
         assert.match(await died, /^50[023] .*110[12]/s, how); // on a busy machine it is missed before it has had its CPU time
         assert.equal(await (await endpoint.fetch("/count")).text(), "4");
-        assert.equal(endpoint.postgres.sql('set lock_timeout = \'10s\'; select views from "Post" where id = 1 for update').split("\n").at(-1), "100", how);
+        assert.equal(endpoint.postgres.sql('set lock_timeout = \'8s\'; select views from "Post" where id = 1 for update').split("\n").at(-1), "100", how);
         await until(() => open() === "0");
       }
     } finally {

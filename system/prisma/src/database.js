@@ -31,6 +31,7 @@ const KEY_WAITING_MAX = 100, // transactions of one key that wait for their turn
   ROLLBACK_MS = 100, // for a transaction in which nothing runs when its time is over
   START_MS = 2000, // a list of statements waits so long for its connection, as with Prisma's own engine
   CLOSED_MAX = 100, // transactions of which one can be told how they ended
+  GONE_MAX = 1000, // instances whose transactions may still be on their way when they have ended
   DETAIL_LENGTH_MAX = 4096; // of an error of the database's, which may be a client's text
 
 const ISOLATION = {
@@ -295,6 +296,7 @@ export class Database {
   #limits;
   #open = new Map(); // id of an interactive transaction => {id, key: whose, turn, running: so many queries, timer: when it is over}
   #closed = new LeastRecent(CLOSED_MAX); // the same
+  #gone = new LeastRecent(GONE_MAX); // instances that have ended => true
   #slots; // of interactive transactions, of all keys
   #keySlots = new SlotsByName((key, max, isShared) => // … of one
     isShared ? new SharedSlots(max, KEY_WAITING_MAX, (count) => openOfAll(key, count)) : new Slots(max, KEY_WAITING_MAX));
@@ -452,7 +454,7 @@ export class Database {
       throw endOf(error) ?? error;
     }
     const timer = setTimeout(() => turn.end(expired(limit, limit + ROLLBACK_MS)), limit + ROLLBACK_MS);
-    const entry = { id, key: who.key, turn, running: 0, timer };
+    const entry = { id, key: who.key, caller: who.caller, turn, running: 0, timer, isEnding: false };
     this.#open.set(id, entry);
     turn.onFree = () => {
       clearTimeout(timer);
@@ -460,8 +462,15 @@ export class Database {
       this.#closed.set(id, entry);
       giveBack();
     };
+    if (this.#gone.get(who.caller)) turn.end(notFound());
     if (who.readOnly) await this.#makeReadOnly(id, turn);
     return id;
+  }
+
+  // An instance has ended: what it has left open nobody else can end.
+  forget(caller) {
+    this.#gone.set(caller, true);
+    for (const entry of this.#open.values()) if (entry.caller === caller && !entry.isEnding) entry.turn.end(notFound());
   }
 
   // One within that one, by a savepoint.
@@ -500,10 +509,13 @@ export class Database {
 
   // What has begun to be committed is not broken off, unless it takes as long as no query may.
   async end(id, who, how) {
-    const { id: outer, turn, running, timer } = this.#find(id, who.key), level = levelOf(id);
+    const entry = this.#find(id, who.key), { id: outer, turn, running, timer } = entry, level = levelOf(id);
     // It was ended before: who was not told that it is committed wants nothing of it, which only the one around it can still undo.
     if (turn.manager.transactions.get(outer)?.depth < level && how === "commit") throw notFound();
-    if (running === 0 && level === 1) clearTimeout(timer);
+    if (running === 0 && level === 1) {
+      clearTimeout(timer);
+      entry.isEnding = true;
+    }
     await this.#inTime(turn, () => this.#finish(outer, turn, who, how, level));
   }
 

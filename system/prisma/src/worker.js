@@ -233,6 +233,7 @@ export default {
     const who = {
       key: request.headers.get("weir-prisma-key") ?? "",
       deployment: request.headers.get("weir-prisma-deployment"),
+      caller: request.headers.get("weir-prisma-caller"), // the instance that it comes from, if it is one
       readOnly: request.headers.get("weir-prisma-access") === "read",
       transactions: Number(request.headers.get("weir-prisma-transactions") ?? limits.keyTransactions),
       isShared: request.headers.has("weir-prisma-gateways"), // the key's limits
@@ -259,5 +260,9 @@ export default {
     } catch (error) {
       return isPlans ? planAnswerOf(error) : answerOf(error);
     }
+  },
+  // What the gateway tells: "gone N", of an instance that has begun transactions.
+  scheduled({ cron }) {
+    database.forget(cron.split(" ")[1]);
   },
 };
