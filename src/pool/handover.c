@@ -32,6 +32,7 @@ enum {
     MESSAGE_COMMAND,
     MESSAGE_PROGRESS,
     MESSAGE_JOIN,
+    MESSAGE_KEYS_AGAIN, /* what MESSAGE_KEYS says, for who has not got, or kept, it */
 };
 enum { RECORD_PAUSED = 1, RECORD_DISABLED = 2 };
 
@@ -249,6 +250,14 @@ static bool keys_are_sound(struct slice bytes)
     return sound;
 }
 
+/* Of the plan it may have other keys, to verify clients. */
+static bool knows_better(const struct credentials *known, const struct scram_keys *keys)
+{
+    return known->password || known->keys.has_client_key ||
+           (known->keys.salt_len > 0 &&
+            memcmp(known->keys.stored_key, keys->stored_key, sizeof(keys->stored_key)) != 0);
+}
+
 /* What clients proved of themselves, which logs in to databases; an older process sends no
  * password. */
 static void take_keys(const struct ipc_message *message)
@@ -263,9 +272,13 @@ static void take_keys(const struct ipc_message *message)
     const struct database_config *config = config_database(pool_process.config, database.ptr);
     if (config) {
         struct credentials *known = lend_pool(config, database.ptr, user.ptr)->credentials;
-        credentials_learn(known, &keys);
-        if (wire_take_text(&rest, &password))
+        bool again = message->type == MESSAGE_KEYS_AGAIN;
+        bool keeps = again && knows_better(known, &keys);
+        if (!keeps)
+            credentials_learn(known, &keys);
+        if (!keeps && wire_take_text(&rest, &password))
             credentials_learn_password(known, password.ptr);
+        known->told = known->told || again; /* nor is it news to those after this one */
     }
     secret_wipe(&keys, sizeof(keys));
 }
@@ -434,7 +447,7 @@ static void on_message(struct loop_source *source, uint32_t events)
         }
         if (message.type == MESSAGE_CLIENT)
             take_client(&message);
-        else if (message.type == MESSAGE_KEYS)
+        else if (message.type == MESSAGE_KEYS || message.type == MESSAGE_KEYS_AGAIN)
             take_keys(&message);
         else if (message.type == MESSAGE_CANCEL)
             on_cancel(&message);
@@ -521,8 +534,8 @@ static bool give_keys(const struct pool *pool)
 {
     AUTO_BUFFER out = {0};
     struct credentials *known = pool->credentials;
-    if (pool->retired || known->told ||
-        (!known->learned && (known->password || !known->keys.has_client_key)))
+    bool again = pool->retired || known->told;
+    if (!known->learned && (known->password || !known->keys.has_client_key))
         return true;
     (void)buffer_reserve(&out, IPC_PAYLOAD_BYTES_MAX); /* what is secret is not moved */
     wire_text(&out, pool->database_name);
@@ -531,10 +544,12 @@ static bool give_keys(const struct pool *pool)
     if (known->learned)
         wire_text(&out, known->password);
     struct slice all = buffer_slice(&out);
-    known->told = all.len > IPC_PAYLOAD_BYTES_MAX || /* a password that long is proved again */
-                  ipc_send(newer.source.fd, MESSAGE_KEYS, all.ptr, (uint32_t)all.len, NULL, 0) >= 0;
+    bool sent = all.len > IPC_PAYLOAD_BYTES_MAX || /* a password that long is proved again */
+                ipc_send(newer.source.fd, again ? MESSAGE_KEYS_AGAIN : MESSAGE_KEYS, all.ptr,
+                         (uint32_t)all.len, NULL, 0) >= 0;
+    known->told = known->told || sent;
     secret_wipe(out.data, out.cap);
-    return known->told;
+    return sent;
 }
 
 static void give_record(const char *database, bool paused, bool disabled)
@@ -557,7 +572,7 @@ void handover_begin(int fd)
     for (const struct record *record = record_first(); record; record = record->next)
         give_record(record->database, record->paused, record->disabled);
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
-        (void)give_keys(pool); /* or with its first client */
+        (void)give_keys(pool);
 }
 
 /* Nothing of it is here but what `describe` says? */
@@ -583,7 +598,7 @@ static bool may_go(const struct client *client)
 static bool give(struct client *client)
 {
     AUTO_BUFFER out = {0};
-    if (!give_keys(client->pool))
+    if (!give_keys(client->pool)) /* it may have forgotten them: it had no client for them */
         return false;
     if (!stream_pause(&client->stream))
         return true;

@@ -47,7 +47,7 @@ static void come_around(void)
 {
     static struct ipc_message message;
     while (to_newer >= 0 && ipc_recv(to_newer, &message) > 0) {
-        if (message.type <= MESSAGE_KEYS)
+        if (message.type <= MESSAGE_KEYS || message.type == MESSAGE_KEYS_AGAIN)
             (void)ipc_send(to_older, message.type, message.payload, message.bytes, message.fds,
                            message.fds_count);
         ipc_close_fds(&message);

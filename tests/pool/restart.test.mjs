@@ -176,6 +176,64 @@ test("what a login proves that ends after the new process has come is known to t
   await pool.stop();
 });
 
+test("who goes along late brings what it has proved, though the new process has forgotten it, or there is a new plan", { timeout: 60000 * patience }, async () => {
+  const verifier = postgres.sql("select rolpassword from pg_authid where rolname = 'scram_user'");
+  const toml = (host) => `admin_users = ["scram_user"]\npool_idle_timeout = "1s"\n[[users]]\nname = "scram_user"\npassword = "${verifier}"\n${database(postgres).replace("127.0.0.1", host)}`;
+  const pool = await startPool(toml("127.0.0.1"));
+  const { default: pg } = await import("pg");
+  const login = async (database) => {
+    const client = new pg.Client({ host: "127.0.0.1", port: pool.port, user: "scram_user", database, password: "scram secret" });
+    await client.connect();
+    return client;
+  };
+  const [admin, first, second] = [await login("pgbouncer"), await login("postgres"), await login("postgres")];
+  for (const client of [first, second]) await client.query("begin");
+  const old = await restart(pool);
+  await pool.weir.waitFor("cleaning up idle pool");
+  await first.query("commit");
+  assert.deepEqual((await first.query("select 1 as one")).rows, [{ one: 1 }]);
+  await first.end();
+  pool.write(toml("localhost"));
+  pool.weir.process.kill("SIGHUP");
+  await eventually(async () => assert.ok((await admin.query("show databases")).rows.some(({ host }) => host === "localhost")));
+  await admin.end();
+  const next = await login("pgbouncer");
+  await eventually(async () => assert.deepEqual((await next.query("show pools")).rows.filter(({ database }) => database === "postgres"), []));
+  await next.end();
+  await second.query("commit");
+  await gone(pool, old);
+  assert.deepEqual((await second.query("select 2 as two")).rows, [{ two: 2 }]);
+  await second.end();
+  await pool.stop();
+});
+
+test("who goes along late does not bring back an old password", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth_user = "postgres"\nadmin_users = ["postgres"]\n[[users]]\nname = "postgres"\npassword = "admin secret"\n${database(postgres)}`);
+  const { default: pg } = await import("pg");
+  const login = async (password, { user = "scram_user", database = "postgres" } = {}) => {
+    const client = new pg.Client({ host: "127.0.0.1", port: pool.port, user, database, password });
+    await client.connect();
+    return client;
+  };
+  const late = await login("scram secret");
+  await late.query("begin");
+  const old = await restart(pool);
+  postgres.sql("alter role scram_user password 'another'");
+  const client = await login("another");
+  assert.deepEqual((await client.query("select 1 as one")).rows, [{ one: 1 }]);
+  await late.query("commit");
+  await gone(pool, old);
+  const admin = await login("admin secret", { user: "postgres", database: "pgbouncer" });
+  await admin.query("reconnect");
+  for (const each of [late, client]) {
+    assert.deepEqual((await each.query("select 2 as two")).rows, [{ two: 2 }]);
+    await each.end();
+  }
+  await admin.end();
+  postgres.sql("alter role scram_user password 'scram secret'");
+  await pool.stop();
+});
+
 test("what auth_query has said of a user logs in to the database after it, too", { timeout: 60000 * patience }, async () => {
   postgres.sql("create role asker login superuser password 'asker secret'");
   const pool = await startPool(`auth = "md5"\nauth_user = "asker"\n[[users]]\nname = "asker"\npassword = "asker secret"\n${database(postgres)}`);
