@@ -215,6 +215,11 @@ void cancel_of_client(struct client *client)
         cancel_query(client->server);
 }
 
+bool cancel_any(void)
+{
+    return cancels()->count > 0;
+}
+
 void cancel_tick(void)
 {
     struct link *link = list_first(cancels()), *next;

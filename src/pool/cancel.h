@@ -21,5 +21,7 @@ void cancel_of_client(struct client *client);
 /* Asks the server to stop what it runs. */
 void cancel_query(struct server *server);
 void cancel_tick(void);
+/* Is one on its way to a server? */
+bool cancel_any(void);
 
 #endif

@@ -640,9 +640,20 @@ bool handover_has_begun(void)
     return gives;
 }
 
+/* What clients left amid is brought to its end, or cancelled; cancel_wait_timeout bounds it. */
+static bool cleans(void)
+{
+    if (cancel_any())
+        return true;
+    for (const struct pool *pool = pool_process.pools; pool; pool = pool->next)
+        if (pool->cleaning.count > 0)
+            return true;
+    return false;
+}
+
 bool handover_is_over(void)
 {
-    if (!gives || pool_process.clients.count > 0 || worker_any())
+    if (!gives || pool_process.clients.count > 0 || worker_any() || cleans())
         return false;
     if (older.source.fd >= 0 && !joined && newer.source.fd >= 0 && newer.may_join &&
         flush(&older) && flush(&newer))

@@ -188,15 +188,17 @@ export function assertConfined(pid) {
   }
 }
 
-// Between the pool and Postgres: new connections lead to whichever `to` is, cut() ends those that there are. {port, to, cut()}
+// Between the pool and Postgres: new connections lead to whichever `to` is, once opens() has resolved, if there is that; cut()
+// ends those that there are. {port, to, opens, cut()}
 export async function startRelay(to) {
   const sockets = new Set();
   const relay = { to, cut: () => sockets.forEach((socket) => socket.destroy()) };
-  const server = net.createServer((near) => {
+  const server = net.createServer(async (near) => {
     const far = net.connect(relay.to.port, "127.0.0.1");
-    near.pipe(far).pipe(near);
     sockets.add(near.on("close", () => sockets.delete(near)));
     for (const socket of [near, far]) socket.unref().on("error", () => {}).on("close", () => [near, far].forEach((each) => each.destroy()));
+    await relay.opens?.();
+    near.pipe(far).pipe(near);
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   return Object.assign(relay, { port: server.unref().address().port });

@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { before, test } from "node:test";
 
 import { weirPath } from "../e2e/lib.mjs";
-import { Wire, bind, database, errorFields, errorOf, eventually, execute, makeCertificate, parse, patience, query, sleep, startPool, startPostgres, startup, sync } from "./lib.mjs";
+import { Wire, bind, database, errorFields, errorOf, eventually, execute, makeCertificate, parse, patience, query, sleep, startPool, startPostgres, startRelay, startup, sync } from "./lib.mjs";
 
 const anotherFormat = join(dirname(weirPath), "tests/pool/weir_of_another_format");
 let postgres;
@@ -231,6 +231,22 @@ test("who goes along late does not bring back an old password", { timeout: 60000
   }
   await admin.end();
   postgres.sql("alter role scram_user password 'scram secret'");
+  await pool.stop();
+});
+
+test("a query whose client leaves it to the old process is cancelled before that ends", { timeout: 60000 * patience }, async () => {
+  const relay = await startRelay(postgres);
+  const pool = await startPool(`auth = "any"\n${database(relay).replace('"disable"', '"require"')}`);
+  const wire = await Wire.login(pool.port);
+  const sleepers = (count) => eventually(() => assert.equal(postgres.sql("select count(*) from pg_stat_activity where wait_event = 'PgSleep'"), count));
+  wire.send(query("select pg_sleep(300)"));
+  await sleepers("1");
+  const old = await restart(pool);
+  await arrived(pool, 1);
+  relay.opens = () => sleep(500); // far away
+  wire.socket.destroy();
+  await sleepers("0");
+  await gone(pool, old);
   await pool.stop();
 });
 
