@@ -421,6 +421,7 @@ static void take_join(struct ipc_message *message)
     }
     message->fds[0] = -1;
     pass_on(&older, "", "");
+    tell_progress(&older); /* it knows what the one between them said last */
 }
 
 static void on_cancel(const struct ipc_message *message)

@@ -447,6 +447,30 @@ test("a process in the middle that has nobody left ends, and those beside it go 
   await pool.stop();
 });
 
+test("… and the older one learns what the newer one has", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const first = await restart(pool);
+  await arrived(pool, 1);
+  const amid = await Wire.login(pool.port);
+  await amid.rows("begin");
+  const middle = pids(pool).find((pid) => pid !== first);
+  await restart(pool);
+  await arrived(pool, 2);
+  const newest = pids(pool).find((pid) => pid !== first && pid !== middle);
+  process.kill(Number(newest), "SIGSTOP");
+  try {
+    admin.send(query("pause"));
+    amid.close();
+    await sleep(500); // the one in the middle says that nothing was heard of the newest, and leaves
+  } finally {
+    process.kill(Number(newest), "SIGCONT");
+  }
+  assert.equal(errorOf(await admin.until("Z")), undefined);
+  await gone(pool, middle);
+  await pool.stop();
+});
+
 test("a new configuration is for who stayed in an old process, too", { timeout: 60000 * patience }, async () => {
   const toml = (names) => `auth = "any"\nadmin_users = ["postgres"]\n${names.map((name) => database(postgres, 'database = "postgres"', name)).join("")}`;
   const pool = await startPool(toml(["postgres", "removed"]));
