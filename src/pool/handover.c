@@ -659,7 +659,7 @@ bool handover_is_over(void)
     if (older.source.fd >= 0 && !joined && newer.source.fd >= 0 && newer.may_join &&
         flush(&older) && flush(&newer))
         join_others();
-    if (older.source.fd >= 0 && (!joined || newer.source.fd >= 0))
+    if (older.source.fd >= 0 && newer.source.fd >= 0) /* one that has crashed joins nobody */
         return false;
     log_info("%u clients were handed over, and the others have left", given);
     return true;

@@ -471,6 +471,25 @@ test("… and the older one learns what the newer one has", { timeout: 60000 * p
   await pool.stop();
 });
 
+test("… it ends, too, when the newest has crashed", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\n${database(postgres)}`);
+  const stays = [];
+  for (const generation of [1, 2]) {
+    stays.push(await Wire.login(pool.port));
+    await stays.at(-1).rows("listen news");
+    await restart(pool);
+    await arrived(pool, generation);
+  }
+  const [first, middle, newest] = pids(pool);
+  process.kill(Number(newest), "SIGKILL");
+  await gone(pool, newest);
+  stays[1].close();
+  await gone(pool, middle);
+  assert.deepEqual(await stays[0].rows("select 'goes on'"), [["goes on"]]);
+  assert.ok(pids(pool).includes(first));
+  await pool.stop();
+});
+
 test("a new configuration is for who stayed in an old process, too", { timeout: 60000 * patience }, async () => {
   const toml = (names) => `auth = "any"\nadmin_users = ["postgres"]\n${names.map((name) => database(postgres, 'database = "postgres"', name)).join("")}`;
   const pool = await startPool(toml(["postgres", "removed"]));
