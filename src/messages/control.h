@@ -44,8 +44,8 @@ enum control_type {
     CONTROL_PAUSE,  /* to the pool: lend nothing; no payload, nor that of the next. From it: its
                        administrator has said so */
     CONTROL_RESUME,
-    CONTROL_TAKE_OVER, /* struct control_take_over, fds[0]: clients will come from it; before the
-                          plan */
+    CONTROL_TAKE_OVER, /* struct control_take_over, before the first plan; fds[0], at a restart:
+                          clients will come from it */
     CONTROL_HAND_OVER, /* fds[0]: stop listening, give the clients to it, exit 0 when none is left
                         */
 
@@ -150,7 +150,7 @@ struct control_template_ready {
     uint32_t reserved;
 };
 
-/* To the pool process that takes another's place. */
+/* To each pool process: none has the numbers of one of before, which may be there yet. */
 struct control_take_over {
     uint32_t generation; /* how many there were before it */
 };

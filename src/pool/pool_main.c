@@ -413,13 +413,15 @@ static void detach(const struct ipc_message *message)
 static void take_over(struct ipc_message *message)
 {
     struct control_take_over order;
-    if (message->bytes != sizeof(order) || message->fds_count != 1)
+    if (message->bytes != sizeof(order))
         return;
     memcpy(&order, message->payload, sizeof(order));
     pool_process.numbers_base = order.generation % NUMBERS_GENERATIONS << NUMBERS_BITS;
     pool_process.last_id = order.generation * IDS_OF_A_PROCESS;
-    handover_take(message->fds[0]);
-    message->fds[0] = -1;
+    if (message->fds_count == 1) {
+        handover_take(message->fds[0]);
+        message->fds[0] = -1;
+    }
 }
 
 static void hand_over(struct ipc_message *message)

@@ -187,16 +187,16 @@ void pool_child_send_plan(void)
     int fds[IPC_FDS_MAX];
     if (supervisor.pool_part_fd < 0 || supervisor.pool.process.control < 0)
         return;
-    if (supervisor.take_over_fd >= 0) {
-        struct control_take_over order = {supervisor.pool_generation};
+    bool first = supervisor.pool.plan_number++ == 0;
+    if (first) {
+        struct control_take_over order = {supervisor.pool_generation++};
         (void)supervisor_tell(&supervisor.pool, CONTROL_TAKE_OVER, &order, sizeof(order),
-                              &supervisor.take_over_fd, 1);
+                              &supervisor.take_over_fd, supervisor.take_over_fd >= 0);
         fd_close(&supervisor.take_over_fd);
     }
     supervisor.pool.plan_taken = false;
     supervisor.untold = true;
     (void)supervisor_tell(&supervisor.pool, CONTROL_PLAN, NULL, 0, fds, plan_fds(fds));
-    bool first = supervisor.pool.plan_number++ == 0;
     if (first && supervisor.pool_paused) /* it can not know of it */
         (void)supervisor_tell(&supervisor.pool, CONTROL_PAUSE, NULL, 0, NULL, 0);
 }
@@ -259,7 +259,6 @@ void pool_child_restart(void)
         log_warn("the old pool can not be heard any more");
     supervisor.pool =
         (struct child){.kind = CHILD_POOL, .process = {.control = -1, .newest = true}};
-    supervisor.pool_generation++;
     supervisor.handing_over = old;
     supervisor.handover_fd = fds[0];
     supervisor.take_over_fd = fds[1];

@@ -59,7 +59,7 @@ struct supervisor {
     struct child old_pools[OLD_POOLS_MAX]; /* after restarts: each until its last client has left */
     int pool_part_fd; /* of the plan, for the pool alone; its secrets are nowhere else. -1: no pool
                        */
-    uint32_t pool_generation;
+    uint32_t pool_generation;      /* of the process that is started next */
     struct child *handing_over;    /* the one that waits for the new one to have its plan */
     int handover_fd, take_over_fd; /* the socket between the two; -1: none, or given to them */
     int gateways_count;

@@ -490,6 +490,22 @@ test("… it ends, too, when the newest has crashed", { timeout: 60000 * patienc
   await pool.stop();
 });
 
+test("a process that is started again after a crash has numbers and ids of its own", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const old = await restart(pool);
+  await arrived(pool, 1);
+  process.kill(Number(pids(pool).find((pid) => pid !== old)), "SIGKILL");
+  await arrived(pool, 2);
+  const next = await Wire.login(pool.port, { database: "pgbouncer" });
+  const ids = async (console) => (await console.rows("show clients")).map((row) => row[20]);
+  const ofOld = await ids(admin);
+  assert.deepEqual((await ids(next)).filter((id) => ofOld.includes(id)), []);
+  await restart(pool);
+  await arrived(pool, 3);
+  await pool.stop();
+});
+
 test("a new configuration is for who stayed in an old process, too", { timeout: 60000 * patience }, async () => {
   const toml = (names) => `auth = "any"\nadmin_users = ["postgres"]\n${names.map((name) => database(postgres, 'database = "postgres"', name)).join("")}`;
   const pool = await startPool(toml(["postgres", "removed"]));
