@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Online restart: the supervisor starts a second pool process and joins the two by a socket. The
  * old one stops listening and hands its clients over, each when it is between two transactions: its
- * socket with the state of its session. Who can not go along stays until it leaves: TLS (its keys
- * are in this process), pinned sessions, listeners, workers. When nobody is left the old process
- * ends. After a further restart while it is there it still has but one neighbour: the process after
- * it hands on what it takes. That one ends, too, when it has nothing left, and gives its neighbours
- * to each other.
+ * socket with the state of its session. Who can not go along stays until it leaves: TLS 1.2 (its
+ * keys are in this process), pinned sessions, listeners, workers. When nobody is left the old
+ * process ends. After a further restart while it is there it still has but one neighbour: the
+ * process after it hands on what it takes. That one ends, too, when it has nothing left, and gives
+ * its neighbours to each other.
  *
  * What an administrator says on a console holds in all of them: each passes it on to its other
  * neighbour, and tells the one from which it came when the transactions in what is paused are over,
