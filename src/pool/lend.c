@@ -14,6 +14,7 @@
 enum {
     SPARE_AFTER_US = 500000,
     SHARE_MS = 100,        /* for which a pool keeps its only connection when others have none */
+    LEAVES_MS = 1000,      /* for which a connection that was asked to leave is waited for */
     CHECK_HOLDS_MS = 1000, /* what has just answered works, and what has not answered may not */
     NEVER_CONNECTED_MS = 60000, /* a pool that has come to nothing is forgotten after this */
     FAILURES_MAX = 3,           /* after so many nobody waits */
@@ -363,39 +364,53 @@ static bool has_long_idle(const struct pool *pool)
     return last && pool_now() - CONTAINER_OF(last, struct server, link)->used_us > SPARE_AFTER_US;
 }
 
-/* Those who share the limit have as many connections as they may, and some have more than this one:
- * whoever has most gives one up, now if it idles, else after its transaction. Where there are more
- * of them than connections, who has none gets one of those that have had theirs for a while. */
-static void take_from(const struct pool *pool, same_fn *same, int max)
+/* One of those that were asked to leave: what has not come after a while may be long in coming. */
+static uint32_t coming_of(const struct pool *pool)
+{
+    return pool->leaving > 0 && !pool_passed(pool->asked_us, LEAVES_MS);
+}
+
+/* Whoever has most of those who share the limit, if it has more than this one, or idle ones. Where
+ * there are more of them than connections, who has none gets one of those that have had theirs for
+ * a while. What a session has comes back when that ends: sessions are asked when nobody else is. */
+static struct pool *find_giver(const struct pool *pool, same_fn *same, bool sessions)
 {
     struct pool *richest = NULL;
-    uint32_t own = servers_of(pool), most = own > 0 ? own + 2 : 1, leaving = pool->connecting.count;
-    if (max <= 0 || own >= (uint32_t)pool->limits.size ||
-        sum(pool, same, servers_of) < (uint32_t)max)
-        return;
+    uint32_t own = servers_of(pool), most = own > 0 ? own + 2 : 1;
     for (struct pool *other = pool_process.pools; other; other = other->next) {
         if (other == pool || !same(pool, other))
             continue;
-        leaving += other->leaving;
         uint32_t theirs = servers_of(other);
         bool idles =
             other->waiting.count == 0 && (own > 0 ? has_long_idle(other) : other->idle.count > 0);
         bool richer = theirs > most ||
                       (theirs == most && (!richest || other->opened_us < richest->opened_us));
         bool had_turn = theirs > 1 || pool_passed(other->opened_us, SHARE_MS);
-        bool may_give = other->idle.count > 0 || comes_back(other);
+        bool may_give = other->idle.count > 0 ||
+                        ((other->mode != POOL_SESSION || sessions) && comes_back(other));
         if (idles || (richer && had_turn && may_give)) {
             richest = other;
             most = idles ? UINT32_MAX : theirs;
         }
     }
-    if (!richest || leaving > 0)
+    return richest || sessions ? richest : find_giver(pool, same, true);
+}
+
+/* Those who share the limit have as many connections as they may: one of them gives one up, now if
+ * it idles, else after its transaction. */
+static void take_from(const struct pool *pool, same_fn *same, int max)
+{
+    if (max <= 0 || servers_of(pool) >= (uint32_t)pool->limits.size || pool->connecting.count > 0 ||
+        sum(pool, same, servers_of) < (uint32_t)max)
         return;
-    struct link *idle = list_last(&richest->idle);
+    struct pool *giver = find_giver(pool, same, false);
+    if (!giver)
+        return;
+    struct link *idle = list_last(&giver->idle);
     if (idle)
         server_close(CONTAINER_OF(idle, struct server, link), "evicted for another pool");
-    else
-        server_leave(comes_back(richest));
+    else if (sum(pool, same, coming_of) == 0)
+        server_leave(comes_back(giver));
 }
 
 static void take_from_others(const struct pool *pool)

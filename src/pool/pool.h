@@ -247,6 +247,7 @@ struct pool {
     uint64_t retry_us;                    /* no further attempt before */
     uint64_t opened_us;                   /* when it last began to make a connection */
     uint64_t shared_us;                   /* when it was last told of another one's failure */
+    uint64_t asked_us;                    /* when one of its connections was last asked to leave */
     uint64_t used_us;                     /* when it last had a client or a server */
     uint32_t clients, own_clients;        /* own: of these, questions of the pool's (own.h) */
     uint32_t failures;

@@ -462,6 +462,7 @@ void server_leave(struct server *server)
         return;
     server->leaves = server->tainted = true;
     server->pool->leaving++;
+    server->pool->asked_us = pool_now();
 }
 
 void server_cancel_done(struct server *server)

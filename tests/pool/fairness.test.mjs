@@ -181,6 +181,42 @@ test("more users than a database may have connections take turns, with those tha
   await pool.stop();
 });
 
+// Connections that are to be closed when they come back.
+const asked = async (console) => (await table(console, "show servers")).filter(({ close_needed }) => close_needed === "1").length;
+
+test("a session whose connection was asked for holds nobody up: what idles is given up", async () => {
+  const pool = await open('pool_mode = "session"', "connections_max = 2");
+  const console = await Wire.login(pool.port, { database: "pgbouncer" });
+  const [stays, leaves] = [await login(pool, "a", "keeper"), await login(pool, "b", "other")];
+  for (const wire of [stays, leaves]) await wire.rows("select 1");
+  const third = login(pool, "c", "third").then((wire) => wire.rows("select 'in'"));
+  await eventually(async () => assert.notEqual(await asked(console), 0));
+  leaves.close();
+  assert.deepEqual(await third, [["in"]]);
+  assert.deepEqual(await stays.rows("select 1"), [["1"]]);
+  await pool.stop();
+});
+
+for (const [what, then] of [["is in a long transaction", []], ["pins its session", ["create temp table kept (a int)", "commit"]]])
+  test(`whoever was asked for a connection and then ${what} is not the only one that is asked`, async () => {
+    const pool = await open("", "connections_max = 2");
+    const console = await Wire.login(pool.port, { database: "pgbouncer" });
+    const keeps = await login(pool, "keeps", "keeper");
+    await keeps.rows("begin");
+    let going = true;
+    const busy = (await Promise.all(Array.from({ length: 4 }, () => login(pool, "busy", "other")))).map(async (wire) => {
+      while (going) await wire.rows("select pg_sleep(0.01)");
+    });
+    const third = login(pool, "c", "third").then((wire) => wire.rows("select 'in'"));
+    await eventually(async () => assert.notEqual(await asked(console), 0));
+    for (const sql of then) await keeps.rows(sql);
+    assert.deepEqual(await third, [["in"]]);
+    going = false;
+    await Promise.all(busy);
+    keeps.close(); // in its transaction, for whose end a stop waits
+    await pool.stop();
+  });
+
 test("limits of a database and of a user: clients, and connections", async () => {
   const pool = await startPool(
     `auth = "any"\npool_size = 4\nuser_clients_max = 6\n${database(postgres, "clients_max = 3", "postgres")}\n` +
