@@ -42,6 +42,16 @@ static bool same_user(const struct pool *a, const struct pool *b)
     return strcmp(a->user, b->user) == 0;
 }
 
+static same_fn *other_limit(same_fn *same)
+{
+    return same == same_user ? same_database : same_user;
+}
+
+static int max_of(const struct pool *pool, same_fn *same)
+{
+    return same == same_user ? pool->user_connections_max : pool->limits.connections_max;
+}
+
 /* What they have together. */
 static uint32_t sum(const struct pool *pool, same_fn *same,
                     uint32_t count_of(const struct pool *pool))
@@ -275,41 +285,6 @@ static void resume_logins(struct pool *pool, const struct wire_error *error, int
 
 /* ---- more servers ---- */
 
-/* Does it wait for a connection that it may have? */
-static bool wants_one(const struct pool *pool)
-{
-    return pool->waiting.count + pool->logins.count > 0 && !pool_is_paused(pool) &&
-           servers_of(pool) < (uint32_t)pool->limits.size;
-}
-
-/* Has it fewer, or as many and got its last one before the other did? */
-static bool comes_before(const struct pool *pool, const struct pool *other)
-{
-    uint32_t own = servers_of(pool), others = servers_of(other);
-    return own < others || (own == others && pool->opened_us < other->opened_us);
-}
-
-/* The last connection that those who share the limit may have is for whoever waits and has fewest.
- */
-static bool has_room_among(const struct pool *pool, same_fn *same, int max)
-{
-    if (max <= 0)
-        return true;
-    uint32_t total = sum(pool, same, servers_of);
-    if (total + 1 < (uint32_t)max)
-        return true;
-    for (const struct pool *other = pool_process.pools; other; other = other->next)
-        if (same(pool, other) && wants_one(other) && comes_before(other, pool))
-            return false;
-    return total < (uint32_t)max;
-}
-
-static bool has_room(const struct pool *pool)
-{
-    return has_room_among(pool, same_database, pool->limits.connections_max) &&
-           has_room_among(pool, same_user, pool->user_connections_max);
-}
-
 /* Of one user and database there are no more of them than of others. */
 static bool has_replication_room(const struct pool *pool)
 {
@@ -320,11 +295,11 @@ static bool has_replication_room(const struct pool *pool)
     return count < pool->replications_max;
 }
 
-static bool may_connect(const struct pool *pool)
+/* May it make one, as far as that does not depend on those who share a limit with it? */
+static bool is_able(const struct pool *pool)
 {
     uint64_t now = pool_now();
-    int size = pool->limits.size;
-    uint32_t total = servers_of(pool);
+    uint32_t size = (uint32_t)pool->limits.size;
     const struct link *first = list_first(&pool->waiting);
     if (pool->connecting.count >= CONNECTING_MAX || now < pool->retry_us || pool_is_paused(pool))
         return false;
@@ -337,24 +312,8 @@ static bool may_connect(const struct pool *pool)
     if (first && pool->limits.size_reserve > 0 &&
         now - CONTAINER_OF(first, struct client, waiting)->since_us >
             (uint64_t)pool->config->reserve_after_ms * 1000)
-        return total < (uint32_t)(size + pool->limits.size_reserve) && has_room(pool);
-    return total < (uint32_t)size && has_room(pool);
-}
-
-void pool_count(uint64_t *histogram, uint64_t us)
-{
-    int bucket = us ? 64 - __builtin_clzll(us) : 0;
-    histogram[bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1]++;
-}
-
-static void connect_one(struct pool *pool)
-{
-    if (servers_of(pool) >= (uint32_t)pool->limits.size)
-        log_info("database %s, user %s: taking connection from reserve_pool", pool->database_name,
-                 pool->user);
-    struct server *server = server_new(pool);
-    pool->opened_us = pool_now();
-    server_login_start(server);
+        size += (uint32_t)pool->limits.size_reserve;
+    return servers_of(pool) < size;
 }
 
 /* Long enough that giving one up is no loss: making one costs more than it has brought. */
@@ -396,27 +355,97 @@ static struct pool *find_giver(const struct pool *pool, same_fn *same, bool sess
     return richest || sessions ? richest : find_giver(pool, same, true);
 }
 
-/* Those who share the limit have as many connections as they may: one of them gives one up, now if
- * it idles, else after its transaction. */
-static void take_from(const struct pool *pool, same_fn *same, int max)
+/* Is there room under that limit? */
+static bool is_below(const struct pool *pool, same_fn *same)
 {
-    if (max <= 0 || servers_of(pool) >= (uint32_t)pool->limits.size || pool->connecting.count > 0 ||
-        sum(pool, same, servers_of) < (uint32_t)max)
-        return;
-    struct pool *giver = find_giver(pool, same, false);
+    int max = max_of(pool, same);
+    return max <= 0 || sum(pool, same, servers_of) < (uint32_t)max;
+}
+
+/* … or would there be at once? */
+static bool is_at_hand(const struct pool *pool, same_fn *same)
+{
+    if (is_below(pool, same))
+        return true;
+    const struct pool *giver = find_giver(pool, same, false);
+    return giver && giver->idle.count > 0;
+}
+
+/* Does it wait for a connection that it may have, as soon as the other limit lets it? */
+static bool wants_one(const struct pool *pool, same_fn *same)
+{
+    same_fn *beyond = other_limit(same);
+    return pool->waiting.count + pool->logins.count > 0 && is_able(pool) &&
+           (is_at_hand(pool, beyond) || sum(pool, beyond, coming_of) > 0);
+}
+
+/* Has it fewer, or as many and got its last one before the other did? */
+static bool comes_before(const struct pool *pool, const struct pool *other)
+{
+    uint32_t own = servers_of(pool), others = servers_of(other);
+    return own < others || (own == others && pool->opened_us < other->opened_us);
+}
+
+/* The last connection that those who share the limit may have is for whoever waits and has fewest.
+ */
+static bool has_room_among(const struct pool *pool, same_fn *same)
+{
+    int max = max_of(pool, same);
+    if (max <= 0)
+        return true;
+    uint32_t total = sum(pool, same, servers_of);
+    if (total + 1 < (uint32_t)max)
+        return true;
+    for (const struct pool *other = pool_process.pools; other; other = other->next)
+        if (same(pool, other) && comes_before(other, pool) && wants_one(other, same))
+            return false;
+    return total < (uint32_t)max;
+}
+
+static bool may_connect(const struct pool *pool)
+{
+    return is_able(pool) && has_room_among(pool, same_database) && has_room_among(pool, same_user);
+}
+
+void pool_count(uint64_t *histogram, uint64_t us)
+{
+    int bucket = us ? 64 - __builtin_clzll(us) : 0;
+    histogram[bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1]++;
+}
+
+static void connect_one(struct pool *pool)
+{
+    if (servers_of(pool) >= (uint32_t)pool->limits.size)
+        log_info("database %s, user %s: taking connection from reserve_pool", pool->database_name,
+                 pool->user);
+    struct server *server = server_new(pool);
+    pool->opened_us = pool_now();
+    server_login_start(server);
+}
+
+/* Those who share the limit have as many connections as they may: one of them gives one up, now if
+ * it idles, else after its transaction. None does for a pool that another limit holds back. */
+static void take_from(const struct pool *pool, same_fn *same)
+{
+    same_fn *beyond = other_limit(same);
+    struct pool *giver = is_below(pool, same) ? NULL : find_giver(pool, same, false);
     if (!giver)
         return;
     struct link *idle = list_last(&giver->idle);
-    if (idle)
+    bool at_hand = is_at_hand(pool, beyond);
+    if (idle && at_hand)
         server_close(CONTAINER_OF(idle, struct server, link), "evicted for another pool");
-    else if (sum(pool, same, coming_of) == 0)
+    else if (!idle && sum(pool, same, coming_of) == 0 &&
+             (at_hand || find_giver(pool, beyond, false) || sum(pool, beyond, coming_of) > 0))
         server_leave(comes_back(giver));
 }
 
 static void take_from_others(const struct pool *pool)
 {
-    take_from(pool, same_database, pool->limits.connections_max);
-    take_from(pool, same_user, pool->user_connections_max);
+    if (pool->connecting.count > 0 || !is_able(pool))
+        return;
+    take_from(pool, same_database);
+    take_from(pool, same_user);
 }
 
 void pool_open(struct pool *pool)

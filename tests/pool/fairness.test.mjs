@@ -217,6 +217,69 @@ for (const [what, then] of [["is in a long transaction", []], ["pins its session
     await pool.stop();
   });
 
+const pid = async (wire) => (await wire.rows("select pg_backend_pid()"))[0][0];
+const waits = async (console, name) =>
+  eventually(async () => assert.ok((await table(console, "show pools")).some(({ database, cl_waiting }) => database === name && Number(cl_waiting) > 0)));
+
+test("whom the limit of its user holds back takes none from others of its database, and gets one as soon as it may", { timeout: 60000 * patience }, async () => {
+  const pool = await startPool(
+    `auth = "any"\nadmin_users = ["postgres"]\n[[users]]\nname = "other"\nconnections_max = 1\n` +
+      `${database(postgres, 'database = "postgres"\nconnections_max = 1', "full")}\n${database(postgres, 'database = "postgres"\nconnections_max = 1', "free")}`,
+  );
+  const on = (database, user) => Wire.login(pool.port, { database, user });
+  const console = await on("pgbouncer", "postgres");
+  const other = await on("full", "other");
+  const third = await on("full", "third");
+  const long = await on("free", "other");
+  const before = await pid(third);
+  await long.rows("begin");
+  const held = other.rows("select 'in'");
+  await waits(console, "full");
+  for (let i = 0; i < 3; i++) assert.equal(await pid(third), before);
+  await console.rows("reconnect full");
+  await eventually(async () => assert.notEqual(await pid(third), before));
+  await long.rows("commit");
+  assert.deepEqual(await held, [["in"]]);
+  // Neither limit has room for it, and all that there are are in use.
+  let going = true;
+  const crowd = await Promise.all([["full", "third"], ["free", "other"]].flatMap(([name, user]) => Array.from({ length: 4 }, () => on(name, user))));
+  const busy = crowd.map(async (wire) => {
+    while (going) await wire.rows("select pg_sleep(0.01)");
+  });
+  for (let i = 0; i < 5; i++) assert.deepEqual(await other.rows("select 'in'"), [["in"]]);
+  going = false;
+  await Promise.all(busy);
+  await pool.stop();
+});
+
+test("for a pool that is paused none is taken from others, and for one that is refused one for each attempt", { timeout: 60000 * patience }, async () => {
+  postgres.sql("create role refused login");
+  const pool = await open("log_disconnections = true", "connections_max = 1");
+  const console = await Wire.login(pool.port, { database: "pgbouncer" });
+  const refused = await login(pool, "a", "refused");
+  const paused = await Wire.login(pool.port, { database: "template1" });
+  await console.rows("pause template1");
+  const other = await login(pool, "b", "other");
+  const before = await pid(other);
+  const waiting = paused.rows("select 'in'");
+  await waits(console, "template1");
+  for (let i = 0; i < 3; i++) assert.equal(await pid(other), before);
+  await console.rows("resume template1");
+  assert.deepEqual(await waiting, [["in"]]);
+  await pid(other);
+  postgres.sql("alter role refused nologin");
+  const count = (what) => pool.weir.output.split(what).length;
+  const evicted = count("evicted for another pool");
+  const attempts = count("not permitted to log in");
+  while (count("not permitted to log in") < attempts + 3) {
+    assert.equal(errorOf(await refused.query("select 1")).C, "28000");
+    await pid(other);
+  }
+  await pid(other);
+  assert.ok(count("evicted for another pool") - evicted <= count("not permitted to log in") - attempts, pool.weir.output);
+  await pool.stop();
+});
+
 test("limits of a database and of a user: clients, and connections", async () => {
   const pool = await startPool(
     `auth = "any"\npool_size = 4\nuser_clients_max = 6\n${database(postgres, "clients_max = 3", "postgres")}\n` +
