@@ -237,6 +237,12 @@ static bool is_pinned(const struct server *server)
     return server->client && server->client->pinned && server->pool->mode != POOL_SESSION;
 }
 
+/* Those that any of its clients may get: what one keeps for its state is no turn of the others. */
+static uint32_t shared_of(const struct pool *pool)
+{
+    return servers_of(pool) - pool_pinned(pool);
+}
+
 /* The last of those that are lent which will be lent again, or NULL: what a client keeps for its
  * state may be its own for ever. */
 static struct server *comes_back(const struct pool *pool)
@@ -335,11 +341,11 @@ static uint32_t coming_of(const struct pool *pool)
 static struct pool *find_giver(const struct pool *pool, same_fn *same, bool sessions)
 {
     struct pool *richest = NULL;
-    uint32_t own = servers_of(pool), most = own > 0 ? own + 2 : 1;
+    uint32_t own = shared_of(pool), most = own > 0 ? own + 2 : 1;
     for (struct pool *other = pool_process.pools; other; other = other->next) {
         if (other == pool || !same(pool, other))
             continue;
-        uint32_t theirs = servers_of(other);
+        uint32_t theirs = shared_of(other);
         bool idles =
             other->waiting.count == 0 && (own > 0 ? has_long_idle(other) : other->idle.count > 0);
         bool richer = theirs > most ||
@@ -382,7 +388,7 @@ static bool wants_one(const struct pool *pool, same_fn *same)
 /* Has it fewer, or as many and got its last one before the other did? */
 static bool comes_before(const struct pool *pool, const struct pool *other)
 {
-    uint32_t own = servers_of(pool), others = servers_of(other);
+    uint32_t own = shared_of(pool), others = shared_of(other);
     return own < others || (own == others && pool->opened_us < other->opened_us);
 }
 

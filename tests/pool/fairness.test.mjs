@@ -181,6 +181,24 @@ test("more users than a database may have connections take turns, with those tha
   await pool.stop();
 });
 
+test("whoever keeps a connection for its session's state has its turns with other clients as well", async () => {
+  const pool = await open("pool_size = 4", "connections_max = 2");
+  const keeps = await login(pool, "keeps", "keeper");
+  await keeps.rows("create temp table kept (a int)");
+  const [one, other] = [await login(pool, "one", "keeper"), await login(pool, "one", "other")];
+  let going = true;
+  const busy = (await Promise.all(Array.from({ length: 4 }, () => login(pool, "busy", "other")))).map(async (wire) => {
+    while (going) await wire.rows("select pg_sleep(0.005)");
+  });
+  for (let i = 0; i < 3; i++) {
+    await one.rows("select 1");
+    await other.rows("select 1");
+  }
+  going = false;
+  await Promise.all(busy);
+  await pool.stop();
+});
+
 // Connections that are to be closed when they come back.
 const asked = async (console) => (await table(console, "show servers")).filter(({ close_needed }) => close_needed === "1").length;
 
