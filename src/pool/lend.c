@@ -834,7 +834,8 @@ static void fit_size(struct pool *pool)
     bool awaited = (pool->logins.count > 0 || pool->probe_wanted) && pool->connecting.count == 0;
     if (total >= least && !awaited)
         return;
-    take_from_others(pool);
+    if (awaited)
+        take_from_others(pool); /* the minimum is filled where there is room */
     if (!may_connect(pool))
         return;
     pool->probe_wanted = false;

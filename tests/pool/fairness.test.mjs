@@ -199,6 +199,23 @@ test("whoever keeps a connection for its session's state has its turns with othe
   await pool.stop();
 });
 
+test("for a minimum that nobody waits for none is taken from others", async () => {
+  const pool = await open("pool_size_min = 2\nlog_disconnections = true", "connections_max = 3");
+  const console = await Wire.login(pool.port, { database: "pgbouncer" });
+  const counts = async (...expected) => {
+    const users = (await table(console, "show servers")).filter(({ state }) => state === "idle").map(({ user }) => user);
+    assert.deepEqual(["keeper", "other"].map((name) => users.filter((user) => user === name).length), expected);
+  };
+  await login(pool, "a", "keeper");
+  await eventually(() => counts(2, 0));
+  await login(pool, "b", "other");
+  await eventually(() => counts(2, 1));
+  await sleep(1000); // twice what makes one idle for long
+  await counts(2, 1);
+  assert.doesNotMatch(pool.weir.output, /evicted/);
+  await pool.stop();
+});
+
 // Connections that are to be closed when they come back.
 const asked = async (console) => (await table(console, "show servers")).filter(({ close_needed }) => close_needed === "1").length;
 
