@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What bench/pool.mjs measures: Postgres itself, a backend that answers at once, and the poolers before them.
-// A target is {name, port, dir: of its unix socket, server, pid: of the process that is measured, stop()}.
+// A target is {name, port, dir: of its unix socket, server, pid: of the process that is measured, forks: it takes a
+// while for a connection, stop()}.
 import { execFileSync } from "node:child_process";
 import { appendFileSync, chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import net from "node:net";
@@ -58,7 +59,7 @@ export async function startPostgres() {
   run([join(postgresBin, "createdb"), ...on, "bench"]);
   run([join(postgresBin, "psql"), ...on, "-qc", `create role scram login password '${PASSWORD.replaceAll("'", "''")}'`, "bench"]);
   run([join(postgresBin, "pgbench"), ...on, "-i", "-q", "-s", "10", "bench"]);
-  return { name: "direct", port, dir, server, pid: null, prepared: true, stop: () => server.stop() };
+  return { name: "direct", port, dir, server, pid: null, forks: true, prepared: true, stop: () => server.stop() };
 }
 
 export async function startBackend() {
@@ -68,6 +69,9 @@ export async function startBackend() {
   await listens(port, server);
   return { name: "direct", port, dir, server, pid: null, prepared: true, stop: () => server.stop() };
 }
+
+// Debian's, and last the one that weir is compared with.
+export const pgbouncers = ["pgbouncer", ...(process.env.PGBOUNCER ? [process.env.PGBOUNCER] : [])];
 
 const below = (pid, name) => Number(execFileSync("pgrep", ["-P", String(pid), name], { encoding: "utf8" }));
 
@@ -83,13 +87,13 @@ export async function startWeir(to, { unix = false, auth = "trust" } = {}) {
   return { name: "weir", port, dir, server, pid: below(server.process.pid, "weir-pool"), prepared: true, stop: () => server.stop() };
 }
 
-export async function startPgBouncer(to, { unix = false, auth = "trust" } = {}) {
-  const program = process.env.PGBOUNCER ?? "pgbouncer", port = await freePort(), dir = directory("pgbouncer"), pair = certificate();
+export async function startPgBouncer(to, { unix = false, auth = "trust", program = pgbouncers.at(-1) } = {}) {
+  const port = await freePort(), dir = directory("pgbouncer"), pair = certificate();
   const version = run([program, "--version"]).match(/\d+\.\d+/)[0];
   const prepared = Number(version.split(".")[1]) >= 21;
   writeFileSync(join(dir, "users.txt"), `"postgres" "x"\n"scram" "${PASSWORD}"\n`);
   writeFileSync(join(dir, "b.ini"), `[databases]\n* = host=${unix ? to.dir : "127.0.0.1"} port=${to.port}\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port=${port}\nunix_socket_dir=${dir}\n` +
-    `auth_type=${auth === "scram" ? "scram-sha-256" : "trust"}\nauth_file=${dir}/users.txt\npool_mode=transaction\ndefault_pool_size=20\nmax_client_conn=7000\nlog_connections=0\nlog_disconnections=0\nserver_tls_sslmode=disable\n` +
+    `auth_type=${auth === "scram" ? "scram-sha-256" : "trust"}\nauth_file=${dir}/users.txt\npool_mode=transaction\ndefault_pool_size=20\nmax_client_conn=7000\nlisten_backlog=4096\nlog_connections=0\nlog_disconnections=0\nserver_tls_sslmode=disable\n` +
     `client_tls_sslmode=allow\nclient_tls_cert_file=${pair.certificate}\nclient_tls_key_file=${pair.key}\n${prepared ? "max_prepared_statements=200\n" : ""}`);
   if (isRoot) run(["chown", "-R", "65534:65534", dir]);
   const server = start("pgbouncer", asNobody(program, ["-q", join(dir, "b.ini")]));
