@@ -11,9 +11,9 @@ import tls from "node:tls";
 import pg from "pg";
 
 import { manyQueries } from "./apps/pool/many.js";
-import { median, scratch, sleep } from "./lib.mjs";
+import { median, quantile, scratch, sleep } from "./lib.mjs";
 import { readOptions } from "./options.mjs";
-import { PASSWORD, cpuTicks, pgbouncers, postgresBin, pssKb, run, startBackend, startPgBouncer, startPostgres, startWeir, startWorker } from "./pool_targets.mjs";
+import { PASSWORD, certificate, cpuTicks, pgbouncers, postgresBin, pssKb, run, startBackend, startPgBouncer, startPostgres, startWeir, startWorker } from "./pool_targets.mjs";
 import { judged, runParts, said, say, writeSection } from "./report.mjs";
 
 const { values: options } = readOptions("pool");
@@ -133,7 +133,7 @@ async function sides() {
   const atOnce = await both(await startBackend()), fast = inTurns(atOnce, byFile(select), "tps");
   await stop(atOnce);
   say("", `Towards the server over a unix socket instead of TCP (32 clients, simple): ${judged(fast[2] / fast[1], { floor: 1.2, aim: 1.35, above: true })} the transactions where the server answers at once, ` +
-    `${judged(tps[2] / tps[1])} with Postgres. ` +
+    `${judged(tps[2] / tps[1], { floor: 1.2, aim: 1.35, above: true })} with Postgres. ` +
     `At half of what the slowest of these can do (${rate} a second) the 99th percentile is ${p99[0].toFixed(2)} ms on Postgres itself; ${bouncer.name} adds ${(p99[3] - p99[0]).toFixed(2)} ms, weir ${judged(p99[1] - p99[0], { floor: 0.15, aim: 0.08, unit: " ms" })}.`);
 }
 
@@ -208,28 +208,43 @@ async function loginOnce(settings) {
 }
 
 async function logins() {
-  const direct = await startPostgres(), count = quick ? 60 : 300;
-  const poolers = { trust: [await startPgBouncer(direct), await startWeir(direct)], scram: [await startPgBouncer(direct, { auth: "scram" }), await startWeir(direct, { auth: "scram" })] };
+  const direct = await startPostgres(), count = quick ? 60 : 300, pair = certificate();
   say("", `**From connect to the first row**, ${count} in turn, from Node with pg: median (99th percentile)`, "", "| | direct | PgBouncer | weir | weir / direct | weir / PgBouncer |", "|---|---|---|---|---|---|");
-  const ways = [
-    ["trust, TCP", "trust", (t) => ({ host: "127.0.0.1", port: t.port, user: "postgres" })],
-    ["trust, unix socket", "trust", (t) => ({ host: t.dir, port: t.port, user: "postgres" })],
-    ["trust, TLS", "trust", (t) => ({ host: "127.0.0.1", port: t.port, user: "postgres", ssl: { rejectUnauthorized: false } })],
-    ["SCRAM, TCP", "scram", (t) => ({ host: "127.0.0.1", port: t.port, user: "scram", password: PASSWORD })],
-    ["SCRAM, TLS", "scram", (t) => ({ host: "127.0.0.1", port: t.port, user: "scram", password: PASSWORD, ssl: { rejectUnauthorized: false } })],
+  const ssl = { rejectUnauthorized: false }, scram = { user: "scram", password: PASSWORD };
+  const target = { floor: 0.5, aim: 1 / 3 };
+  const ways = [ // name, how the poolers ask, settings of the client, what is judged
+    ["trust, TCP", "trust", { user: "postgres" }],
+    ["trust, unix socket", "trust", { user: "postgres", unix: true }],
+    ["trust, TLS", "trust", { user: "postgres", ssl }],
+    ["password, TCP", "password", { user: "plain", password: PASSWORD }],
+    ["md5, TCP", "md5", { user: "md5", password: PASSWORD }],
+    ["SCRAM, TCP", "scram", scram, target],
+    ["SCRAM, TLS", "scram", { ...scram, ssl }, target],
+    ["SCRAM-SHA-256-PLUS, TLS", "scram", { ...scram, ssl, enableChannelBinding: true }, target],
+    ["SCRAM by a verifier, TCP", "verifier", scram, target],
+    ["SCRAM by auth_query, TCP", "query", scram, target],
+    ["client certificate", "cert", { user: "cert", ssl: { ...ssl, cert: readFileSync(pair.certificate), key: readFileSync(pair.key) } }],
   ];
-  for (const [name, auth, settings] of ways) {
-    const targets = [direct, ...poolers[auth]], times = targets.map(() => []);
+  let poolers = [], asked;
+  for (const [name, auth, { unix: local, ...settings }, limits] of ways) {
+    if (auth !== asked) {
+      await stop(poolers);
+      poolers = [await startPgBouncer(direct, { auth }), await startWeir(direct, { auth })];
+      asked = auth;
+    }
+    // PgBouncer offers SCRAM without channel binding alone.
+    const targets = [direct, ...poolers].filter((to) => !settings.enableChannelBinding || to !== poolers[0]), times = new Map(targets.map((to) => [to, []]));
     for (let i = 0; i < count + 5; i++)
-      for (const [at, target] of targets.entries()) {
-        const ms = await loginOnce(settings(target));
-        if (i >= 5) times[at].push(ms);
+      for (const to of targets) {
+        const ms = await loginOnce({ ...settings, host: local ? to.dir : "127.0.0.1", port: to.port });
+        if (i >= 5) times.get(to).push(ms);
       }
-    const sorted = times.map((list) => list.sort((a, b) => a - b)), middle = sorted.map((list) => list[list.length >> 1]);
-    const cells = sorted.map((list, at) => `${middle[at].toFixed(2)} (${list[Math.floor(list.length * 0.99)].toFixed(2)}) ms`);
-    say(`| ${name} | ${cells.join(" | ")} | ${judged(middle[2] / middle[0], name === "SCRAM, TCP" ? { floor: 0.5, aim: 1 / 3 } : {})} | ${judged(middle[2] / middle[1])} |`);
+    const middle = (to) => (times.has(to) ? median(times.get(to)) : NaN);
+    const cells = [direct, ...poolers].map((to) => (times.has(to) ? `${middle(to).toFixed(2)} (${quantile(times.get(to), 0.99).toFixed(2)}) ms` : "not possible"));
+    const ratio = (to, judge) => (times.has(to) ? judged(middle(poolers[1]) / middle(to), judge) : "–");
+    say(`| ${name} | ${cells.join(" | ")} | ${ratio(direct, limits)} | ${ratio(poolers[0])} |`);
   }
-  await stop([direct, ...poolers.trust, ...poolers.scram]);
+  await stop([direct, ...poolers]);
 }
 
 // ---- a worker ----
