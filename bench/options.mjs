@@ -17,12 +17,13 @@ const programs = {
   },
   pool: {
     options: { quick: flag, write: flag, only: { type: "string", default: "" } },
-    only: ["canned", "real", "sides", "memory", "logins", "worker"],
+    only: ["canned", "real", "tpcb", "unix", "canned-unix", "canned-tpcb", "canned-tpcb-unix", "tpcb-unix", "sides", "memory", "logins", "worker"],
     text: `bench/pool [--quick] [--write] [--only PART]: the pool beside PgBouncer and Postgres itself
-  --quick  one round of two seconds instead of the median of three
+  --quick  one round instead of the median of three, and no table with 1,000 clients
   --write  put the tables into docs/benchmarks.md
-  --only   canned, real, sides, memory, logins or worker
-PGBOUNCER=/path/to/pgbouncer names another build than Debian's.`,
+  --only   canned or real (select-only, TCP), unix, tpcb, tpcb-unix, canned-unix, canned-tpcb, canned-tpcb-unix,
+           sides, memory, logins or worker
+PGBOUNCER=/path/to/pgbouncer names a newer build, to be compared with beside Debian's.`,
   },
   prisma: {
     options: { quick: flag, write: flag, only: { type: "string", default: "" } },

@@ -2,6 +2,7 @@
 // pgbench through weir's pool, through PgBouncer and to Postgres itself, in one run and in turns: transactions a second,
 // the 99th percentile, the pooler's CPU time for each; memory of idle clients; how long a login takes; a worker's first query.
 // Medians of the rounds. A ratio says whether the floor and the aim that the project set itself are met.
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
@@ -10,35 +11,35 @@ import tls from "node:tls";
 import pg from "pg";
 
 import { manyQueries } from "./apps/pool/many.js";
-import { median, scratch, sleep } from "./lib.mjs";
+import { median, quantile, scratch, sleep } from "./lib.mjs";
 import { readOptions } from "./options.mjs";
-import { PASSWORD, cpuTicks, postgresBin, pssKb, run, startBackend, startPgBouncer, startPostgres, startWeir, startWorker } from "./pool_targets.mjs";
+import { PASSWORD, certificate, cpuTicks, pgbouncers, postgresBin, pssKb, run, startBackend, startPgBouncer, startPostgres, startWeir, startWorker } from "./pool_targets.mjs";
 import { judged, runParts, said, say, writeSection } from "./report.mjs";
 
 const { values: options } = readOptions("pool");
 const { quick } = options;
-const rounds = quick ? 1 : 3, seconds = quick ? 2 : 4;
+const rounds = quick ? 1 : 3, seconds = 2;
 
 // ---- pgbench ----
 
 // A thread for each client where a transaction has several statements: pgbench waits for a statement to be prepared, and
 // other clients of its thread, which may have all connections, can not go on meanwhile.
 function pgbench(target, args, clients, host = "127.0.0.1", sslmode = "disable") {
-  const threads = args.includes("-S") || args.includes("-f") ? 1 : clients;
+  const threads = args.some((arg) => arg.endsWith("select-only")) ? 1 : clients;
   const logs = mkdtempSync(join(scratch, "latency-"));
   const before = target.pid ? cpuTicks(target.pid) : 0;
-  const duration = Math.ceil(seconds + clients / 60); // its clock runs while they connect
+  const duration = Math.round(seconds + clients / (target.forks ? 100 : 600)); // its clock runs while they connect
   const text = run([join(postgresBin, "pgbench"), "-h", host, "-p", String(target.port), "-U", "postgres", "-n", "-c", String(clients), "-j", String(threads), "-T", String(duration),
     "-l", `--log-prefix=${join(logs, "l")}`, "--sampling-rate=0.1", ...args, "bench"], { env: { ...process.env, PGSSLMODE: sslmode } });
   const cpu = target.pid ? cpuTicks(target.pid) - before : NaN;
   const count = Number(text.match(/actually processed: (\d+)/)[1]);
-  const latencies = readdirSync(logs).flatMap((file) => readFileSync(join(logs, file), "utf8").trimEnd().split("\n")).map((line) => Number(line.split(" ")[2])).sort((a, b) => a - b);
+  const latencies = readdirSync(logs).flatMap((file) => readFileSync(join(logs, file), "utf8").split("\n").filter(Boolean)).map((line) => Number(line.split(" ")[2])).sort((a, b) => a - b);
   rmSync(logs, { recursive: true });
   return { tps: Number(text.match(/tps = ([\d.]+)/)?.[1] ?? 0), cpu: (cpu * 10_000) / count, p99: (latencies[Math.floor(latencies.length * 0.99)] ?? NaN) / 1000 };
 }
 
-// targets: direct, PgBouncer, weir; these: those that can do it.
-function compare(title, targets, these, args, clients, { cpu, tps, host, sslmode } = {}) {
+// targets: direct, PgBouncers of which the last is the rival, weir; these: those that can do it.
+function compare(title, targets, these, args, clients, { rounds, cpu, tps, host, sslmode }) {
   const results = new Map(these.map((target) => [target, []]));
   for (let round = 0; round < rounds; round++)
     for (let turn = 0; turn < these.length; turn++) {
@@ -46,7 +47,7 @@ function compare(title, targets, these, args, clients, { cpu, tps, host, sslmode
       results.get(target).push(pgbench(target, args, clients, host?.(target), sslmode));
     }
   const middle = (target, key) => median(results.get(target).map((result) => result[key]));
-  const [, rival, ours] = targets;
+  const [rival, ours] = targets.slice(-2);
   const cells = targets.map((target) => {
     if (!results.has(target)) return target === targets[0] ? "–" : "not possible";
     const own = target.pid ? `, ${middle(target, "cpu").toFixed(1)} µs` : "", tps = Math.round(middle(target, "tps")), p99 = middle(target, "p99");
@@ -60,60 +61,61 @@ function compare(title, targets, these, args, clients, { cpu, tps, host, sslmode
 const modes = ["simple", "extended", "prepared"];
 function table(title, targets) {
   say("", `**${title}**: transactions a second (99th percentile, CPU of the pooler for each)`, "",
-    `| | ${targets.map(({ name }) => name).join(" | ")} | transactions, weir / PgBouncer | CPU, weir / PgBouncer |`, "|---|---|---|---|---|---|");
+    `| | ${targets.map(({ name }) => name).join(" | ")} | transactions, weir / PgBouncer | CPU, weir / PgBouncer |`, `|${"---|".repeat(targets.length + 3)}`);
 }
 const able = (targets, mode) => targets.filter(({ prepared }) => mode !== "prepared" || prepared);
 const stop = (targets) => Promise.all([...targets].reverse().map((target) => target.stop()));
 
-// The script for the backend that answers at once.
-function selectOne() {
-  const file = join(scratch, "select.sql");
-  writeFileSync(file, "SELECT 1;\n");
-  return file;
-}
-
-async function canned() {
-  const direct = await startBackend();
-  const targets = [direct, await startPgBouncer(direct), await startWeir(direct)];
-  table("A database that answers at once (the pooler is the limit), 20 connections, TCP", targets);
-  for (const clients of [32, 256])
-    for (const mode of modes) {
-      const decides = clients === 256;
-      const cpu = !decides ? {} : mode === "prepared" ? { floor: 0.7, aim: 0.45 } : { floor: 0.8, aim: 0.6 };
-      const tps = !decides || mode === "simple" ? {} : mode === "prepared" ? { floor: 1.25, aim: 1.6, above: true } : { floor: 1, aim: 1.25, above: true };
-      compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode, "-f", selectOne()], clients, { cpu, tps });
-    }
-  for (const mode of modes)
-    compare(`256 clients with TLS, ${mode}`, targets, able(targets, mode).slice(1), ["-M", mode, "-f", selectOne()], 256, { sslmode: "require" });
-  await stop(targets);
-}
-
-async function real() {
-  const direct = await startPostgres();
-  const targets = [direct, await startPgBouncer(direct), await startWeir(direct)];
-  const floors = { simple: { floor: 1, aim: 1.15, above: true }, extended: { floor: 1.05, aim: 1.2, above: true }, prepared: { floor: 1.15, aim: 1.4, above: true } };
-  table("A real Postgres, select-only, 20 connections, TCP", targets);
+// Every mode with 32, 256 and 1,000 clients, unix: over unix sockets on both sides. all: every PgBouncer there is, and
+// the median of the rounds instead of one. limits(mode, clients): what is judged.
+async function matrix(title, startDatabase, args, { unix = false, all = false, limits = () => ({}), more } = {}) {
+  const direct = await startDatabase(), bouncers = [];
+  for (const program of all ? pgbouncers : pgbouncers.slice(-1)) bouncers.push(await startPgBouncer(direct, { unix, program }));
+  const targets = [direct, ...bouncers, await startWeir(direct, { unix })];
+  table(`${title}, 20 connections, ${unix ? "unix sockets on both sides" : "TCP"}`, targets);
+  const settings = { rounds: all ? rounds : 1, host: unix ? ({ dir }) => dir : undefined };
   for (const clients of quick ? [32, 256] : [32, 256, 1000])
-    for (const mode of modes) compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode, "-S"], clients, { tps: floors[mode] });
+    for (const mode of modes) compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode, ...args], clients, { ...settings, ...limits(mode, clients) });
+  more?.(targets, settings);
   await stop(targets);
 }
 
-async function tpcb() {
-  const direct = await startPostgres();
-  const targets = [direct, await startPgBouncer(direct), await startWeir(direct)];
-  table("A real Postgres, TPC-B, 20 connections, TCP", targets);
-  for (const clients of quick ? [32] : [32, 256, 1000])
-    for (const mode of modes.filter((m) => m !== "extended")) compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode], clients, { tps: { floor: 1, aim: 1.15, above: true } });
-  await stop(targets);
+const ready = "A database that answers at once (the pooler is the limit)", postgres = "A real Postgres";
+const select = ["-b", "select-only"], change = ["-b", "tpcb-like"];
+
+// The same as a file: before its own scripts pgbench asks for tables that the backend does not have.
+function byFile([, script]) {
+  const file = join(scratch, script);
+  writeFileSync(file, spawnSync(join(postgresBin, "pgbench"), [`--show-script=${script}`]).stderr);
+  return ["-s", "10", "-f", file];
 }
 
-async function unix() {
-  const direct = await startPostgres();
-  const targets = [direct, await startPgBouncer(direct, { unix: true }), await startWeir(direct, { unix: true })];
-  table("The same over unix sockets on both sides, select-only", targets);
-  for (const mode of modes) compare(`32 clients, ${mode}`, targets, able(targets, mode), ["-M", mode, "-S"], 32, { tps: { floor: 1, above: true }, host: ({ dir }) => dir });
-  await stop(targets);
-}
+const canned = () =>
+  matrix(`${ready}, select-only`, startBackend, byFile(select), {
+    all: true,
+    limits: (mode, clients) =>
+      clients !== 256 ? {} : {
+        cpu: mode === "prepared" ? { floor: 0.7, aim: 0.45 } : { floor: 0.8, aim: 0.6 },
+        tps: { simple: undefined, extended: { floor: 1, aim: 1.25, above: true }, prepared: { floor: 1.25, aim: 1.6, above: true } }[mode],
+      },
+    more: (targets, settings) => {
+      for (const mode of modes)
+        compare(`256 clients with TLS, ${mode}`, targets, able(targets, mode).slice(1), ["-M", mode, ...byFile(select)], 256, { ...settings, sslmode: "require" });
+    },
+  });
+
+const real = () => {
+  const floors = { simple: { floor: 1, aim: 1.15, above: true }, extended: { floor: 1.05, aim: 1.2, above: true }, prepared: { floor: 1.15, aim: 1.4, above: true } };
+  return matrix(`${postgres}, select-only`, startPostgres, select, { all: true, limits: (mode) => ({ tps: floors[mode] }) });
+};
+
+const atLeastAsMany = () => ({ tps: { floor: 1, aim: 1.15, above: true } });
+const tpcb = () => matrix(`${postgres}, TPC-B`, startPostgres, change, { limits: atLeastAsMany });
+const unix = () => matrix(`${postgres}, select-only`, startPostgres, select, { unix: true, limits: atLeastAsMany });
+const tpcbUnix = () => matrix(`${postgres}, TPC-B`, startPostgres, change, { unix: true });
+const cannedUnix = () => matrix(`${ready}, select-only`, startBackend, byFile(select), { unix: true });
+const cannedTpcb = () => matrix(`${ready}, TPC-B`, startBackend, byFile(change));
+const cannedTpcbUnix = () => matrix(`${ready}, TPC-B`, startBackend, byFile(change), { unix: true });
 
 // What a unix socket to the server brings, and what the pool adds to a query while there is room.
 async function sides() {
@@ -124,14 +126,14 @@ async function sides() {
     return all.map(median);
   };
   const both = async (to) => [to, await startWeir(to), await startWeir(to, { unix: true })];
-  const targets = await both(await startPostgres()), bouncer = await startPgBouncer(targets[0]), select = ["-M", "simple", "-S"];
+  const targets = await both(await startPostgres()), bouncer = await startPgBouncer(targets[0]);
   targets.push(bouncer);
   const tps = inTurns(targets, select, "tps"), rate = Math.floor(Math.min(...tps) / 2), p99 = inTurns(targets, [...select, "-R", String(rate)], "p99");
   await stop(targets);
-  const ready = await both(await startBackend()), fast = inTurns(ready, ["-M", "simple", "-f", selectOne()], "tps");
-  await stop(ready);
+  const atOnce = await both(await startBackend()), fast = inTurns(atOnce, byFile(select), "tps");
+  await stop(atOnce);
   say("", `Towards the server over a unix socket instead of TCP (32 clients, simple): ${judged(fast[2] / fast[1], { floor: 1.2, aim: 1.35, above: true })} the transactions where the server answers at once, ` +
-    `${judged(tps[2] / tps[1])} with Postgres. ` +
+    `${judged(tps[2] / tps[1], { floor: 1.2, aim: 1.35, above: true })} with Postgres. ` +
     `At half of what the slowest of these can do (${rate} a second) the 99th percentile is ${p99[0].toFixed(2)} ms on Postgres itself; ${bouncer.name} adds ${(p99[3] - p99[0]).toFixed(2)} ms, weir ${judged(p99[1] - p99[0], { floor: 0.15, aim: 0.08, unit: " ms" })}.`);
 }
 
@@ -206,28 +208,43 @@ async function loginOnce(settings) {
 }
 
 async function logins() {
-  const direct = await startPostgres(), count = quick ? 60 : 300;
-  const poolers = { trust: [await startPgBouncer(direct), await startWeir(direct)], scram: [await startPgBouncer(direct, { auth: "scram" }), await startWeir(direct, { auth: "scram" })] };
+  const direct = await startPostgres(), count = quick ? 60 : 300, pair = certificate();
   say("", `**From connect to the first row**, ${count} in turn, from Node with pg: median (99th percentile)`, "", "| | direct | PgBouncer | weir | weir / direct | weir / PgBouncer |", "|---|---|---|---|---|---|");
-  const ways = [
-    ["trust, TCP", "trust", (t) => ({ host: "127.0.0.1", port: t.port, user: "postgres" })],
-    ["trust, unix socket", "trust", (t) => ({ host: t.dir, port: t.port, user: "postgres" })],
-    ["trust, TLS", "trust", (t) => ({ host: "127.0.0.1", port: t.port, user: "postgres", ssl: { rejectUnauthorized: false } })],
-    ["SCRAM, TCP", "scram", (t) => ({ host: "127.0.0.1", port: t.port, user: "scram", password: PASSWORD })],
-    ["SCRAM, TLS", "scram", (t) => ({ host: "127.0.0.1", port: t.port, user: "scram", password: PASSWORD, ssl: { rejectUnauthorized: false } })],
+  const ssl = { rejectUnauthorized: false }, scram = { user: "scram", password: PASSWORD };
+  const target = { floor: 0.5, aim: 1 / 3 };
+  const ways = [ // name, how the poolers ask, settings of the client, what is judged
+    ["trust, TCP", "trust", { user: "postgres" }],
+    ["trust, unix socket", "trust", { user: "postgres", unix: true }],
+    ["trust, TLS", "trust", { user: "postgres", ssl }],
+    ["password, TCP", "password", { user: "plain", password: PASSWORD }],
+    ["md5, TCP", "md5", { user: "md5", password: PASSWORD }],
+    ["SCRAM, TCP", "scram", scram, target],
+    ["SCRAM, TLS", "scram", { ...scram, ssl }, target],
+    ["SCRAM-SHA-256-PLUS, TLS", "scram", { ...scram, ssl, enableChannelBinding: true }, target],
+    ["SCRAM by a verifier, TCP", "verifier", scram, target],
+    ["SCRAM by auth_query, TCP", "query", scram, target],
+    ["client certificate", "cert", { user: "cert", ssl: { ...ssl, cert: readFileSync(pair.certificate), key: readFileSync(pair.key) } }],
   ];
-  for (const [name, auth, settings] of ways) {
-    const targets = [direct, ...poolers[auth]], times = targets.map(() => []);
+  let poolers = [], asked;
+  for (const [name, auth, { unix: local, ...settings }, limits] of ways) {
+    if (auth !== asked) {
+      await stop(poolers);
+      poolers = [await startPgBouncer(direct, { auth }), await startWeir(direct, { auth })];
+      asked = auth;
+    }
+    // PgBouncer offers SCRAM without channel binding alone.
+    const targets = [direct, ...poolers].filter((to) => !settings.enableChannelBinding || to !== poolers[0]), times = new Map(targets.map((to) => [to, []]));
     for (let i = 0; i < count + 5; i++)
-      for (const [at, target] of targets.entries()) {
-        const ms = await loginOnce(settings(target));
-        if (i >= 5) times[at].push(ms);
+      for (const to of targets) {
+        const ms = await loginOnce({ ...settings, host: local ? to.dir : "127.0.0.1", port: to.port });
+        if (i >= 5) times.get(to).push(ms);
       }
-    const sorted = times.map((list) => list.sort((a, b) => a - b)), middle = sorted.map((list) => list[list.length >> 1]);
-    const cells = sorted.map((list, at) => `${middle[at].toFixed(2)} (${list[Math.floor(list.length * 0.99)].toFixed(2)}) ms`);
-    say(`| ${name} | ${cells.join(" | ")} | ${judged(middle[2] / middle[0], name === "SCRAM, TCP" ? { floor: 0.5, aim: 1 / 3 } : {})} | ${judged(middle[2] / middle[1])} |`);
+    const middle = (to) => (times.has(to) ? median(times.get(to)) : NaN);
+    const cells = [direct, ...poolers].map((to) => (times.has(to) ? `${middle(to).toFixed(2)} (${quantile(times.get(to), 0.99).toFixed(2)}) ms` : "not possible"));
+    const ratio = (to, judge) => (times.has(to) ? judged(middle(poolers[1]) / middle(to), judge) : "–");
+    say(`| ${name} | ${cells.join(" | ")} | ${ratio(direct, limits)} | ${ratio(poolers[0])} |`);
   }
-  await stop([direct, ...poolers.trust, ...poolers.scram]);
+  await stop([direct, ...poolers]);
 }
 
 // ---- a worker ----
@@ -270,6 +287,6 @@ async function ring(direct) {
   await stop([bouncer, weir]);
 }
 
-await runParts({ canned, real, tpcb, unix, sides, memory, logins, worker }, options.only);
+await runParts({ canned, real, tpcb, unix, "canned-unix": cannedUnix, "canned-tpcb": cannedTpcb, "canned-tpcb-unix": cannedTpcbUnix, "tpcb-unix": tpcbUnix, sides, memory, logins, worker }, options.only);
 if (options.write) writeSection("pool", `${quick ? "From a quick run; differences below a fifth are noise.\n\n" : ""}${said()}`);
 process.exit(0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A database that answers at once, so that what is measured is the pooler: one row for every query,
- * whatever it asks. pool_backend PORT; it serves until it is ended. */
+ * whatever it asks, a tag for what pgbench changes, and a transaction from BEGIN to END. It serves
+ * until it is ended. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -10,18 +11,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BUFFER_BYTES = 64 * 1024, EVENTS = 64 };
+enum { BUFFER_BYTES = 64 * 1024, EVENTS = 64, NAME_BYTES_MAX = 64, PREPARED_MAX = 64 };
+
+enum kind { SELECT, BEGIN, END, UPDATE, INSERT, KINDS };
+
+static const struct {
+    const char *word, *tag;
+} kinds[KINDS] = {{"SELECT", "SELECT 1"},
+                  {"BEGIN", "BEGIN"},
+                  {"END", "COMMIT"},
+                  {"UPDATE", "UPDATE 1"},
+                  {"INSERT", "INSERT 0 1"}};
+
+struct prepared {
+    char name[NAME_BYTES_MAX];
+    enum kind kind;
+};
 
 struct connection {
     int fd;
-    bool started;
-    size_t in_len, out_len;
+    bool started, in_transaction;
+    enum kind portal; /* of the last Bind */
+    size_t in_len, out_len, prepared_count;
+    struct prepared prepared[PREPARED_MAX];
     char in[BUFFER_BYTES], out[BUFFER_BYTES];
 };
 
@@ -57,44 +76,90 @@ static uint32_t get_u32(const char *p)
     return ntohl(value);
 }
 
-static void put_row(struct connection *c)
-{
-    PUT(c, "D\0\0\0\013\0\1\0\0\0\0011");
-    PUT(c, "C\0\0\0\015SELECT 1\0");
-}
-
 static void put_columns(struct connection *c)
 {
     PUT(c, "T\0\0\0\041\0\1?column?\0\0\0\0\0\0\0\0\0\0\027\0\4\xff\xff\xff\xff\0\0");
 }
 
+static void run(struct connection *c, enum kind kind)
+{
+    size_t len = strlen(kinds[kind].tag) + 1;
+    const char head[] = {'C', 0, 0, 0, (char)(len + 4)};
+    if (kind == SELECT)
+        PUT(c, "D\0\0\0\013\0\1\0\0\0\0011");
+    put(c, head, sizeof(head));
+    put(c, kinds[kind].tag, len);
+    if (kind == BEGIN || kind == END)
+        c->in_transaction = kind == BEGIN;
+}
+
+static void put_ready(struct connection *c)
+{
+    if (c->in_transaction)
+        PUT(c, "Z\0\0\0\5T");
+    else
+        PUT(c, "Z\0\0\0\5I");
+}
+
+static enum kind kind_of(const char *text)
+{
+    for (enum kind kind = 0; kind < KINDS; kind++)
+        if (strncasecmp(text, kinds[kind].word, strlen(kinds[kind].word)) == 0)
+            return kind;
+    return SELECT;
+}
+
+/* With a place for the name, when it is new. */
+static struct prepared *prepared_named(struct connection *c, const char *name)
+{
+    for (size_t i = 0; i < c->prepared_count; i++)
+        if (strcmp(c->prepared[i].name, name) == 0)
+            return &c->prepared[i];
+    if (c->prepared_count == PREPARED_MAX || strlen(name) >= NAME_BYTES_MAX) {
+        (void)fprintf(stderr, "pool_backend: more, or longer, statements than expected\n");
+        exit(1);
+    }
+    struct prepared *prepared = &c->prepared[c->prepared_count++];
+    (void)strcpy(prepared->name, name);
+    return prepared;
+}
+
 static void answer(struct connection *c, char type, const char *body)
 {
+    enum kind kind;
     switch (type) {
     case 'Q':
-        put_columns(c);
-        put_row(c);
-        PUT(c, "Z\0\0\0\5I");
+        kind = kind_of(body);
+        if (kind == SELECT)
+            put_columns(c);
+        run(c, kind);
+        put_ready(c);
         break;
     case 'P':
+        prepared_named(c, body)->kind = kind_of(body + strlen(body) + 1);
         PUT(c, "1\0\0\0\4");
         break;
     case 'B':
+        c->portal = prepared_named(c, body + strlen(body) + 1)->kind;
         PUT(c, "2\0\0\0\4");
         break;
     case 'C':
         PUT(c, "3\0\0\0\4");
         break;
     case 'D':
+        kind = body[0] == 'S' ? prepared_named(c, body + 1)->kind : c->portal;
         if (body[0] == 'S')
             PUT(c, "t\0\0\0\6\0\0");
-        put_columns(c);
+        if (kind == SELECT)
+            put_columns(c);
+        else
+            PUT(c, "n\0\0\0\4");
         break;
     case 'E':
-        put_row(c);
+        run(c, c->portal);
         break;
     case 'S':
-        PUT(c, "Z\0\0\0\5I");
+        put_ready(c);
         break;
     default:
         break;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the benchmarks say, on the terminal and in docs/benchmarks.md.
+import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -28,10 +29,15 @@ export async function runParts(parts, only) {
   for (const [name, part] of Object.entries(parts)) if (!only || only === name) await part();
 }
 
-// Between <!-- NAME --> and <!-- /NAME --> of the page.
+// Before the first section is written, which changes the tree.
+let when;
+const measured = () =>
+  (when ??= `Measured on ${new Date().toISOString().slice(0, 10)}, weir ${execFileSync("git", ["-C", root, "describe", "--always", "--dirty"], { encoding: "utf8" }).trim()}.`);
+
+// Between <!-- NAME --> and <!-- /NAME --> of the page; says when it was measured, and of which commit.
 export function writeSection(name, text) {
   const old = readFileSync(page, "utf8");
   const pattern = new RegExp(`(<!-- ${name} -->\n)[^]*?(<!-- /${name} -->)`);
   if (!pattern.test(old)) throw new Error(`${page} has no place for ${name}`);
-  writeFileSync(page, old.replace(pattern, (_, begin, end) => `${begin}${text}\n${end}`));
+  writeFileSync(page, old.replace(pattern, (_, open, close) => `${open}${measured()}\n\n${text}\n${close}`));
 }

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import os from "node:os";
 import { join } from "node:path";
 import { cold } from "./cold.mjs";
-import { here, root, weirPath } from "./lib.mjs";
+import { here } from "./lib.mjs";
 import { connections, memory, thousand } from "./memory.mjs";
 import { readOptions } from "./options.mjs";
 import { writeSection } from "./report.mjs";
@@ -25,12 +25,9 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(parts)) {
   console.error(`${name} took ${Math.round((performance.now() - started) / 1000)} s`);
   if (values.write) writeSection(name, text);
 }
-if (values.write) {
-  const commit = version("git", ["-C", root, "rev-parse", "--short", "HEAD"]);
+if (values.write)
   writeSection(
     "machine",
-    `${os.cpus().length} × ${os.cpus()[0].model}, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Linux ${os.release()}; ` +
-      `${version(weirPath, ["version"])} (${commit}), ${version(local("workerd"), ["--version"])}, Bun ${version(local("bun"), ["--version"])}; ` +
+    `${os.cpus().length} × ${os.cpus()[0].model}, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Linux ${os.release()}; ${version(local("workerd"), ["--version"])}, Bun ${version(local("bun"), ["--version"])}; ` +
       `medians of ${options.rounds} rounds of ${options.seconds} s.`,
   );
-}

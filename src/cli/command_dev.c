@@ -29,6 +29,7 @@ static struct {
     int events; /* an epoll of what asks for a reload: changes of files, the private Postgres's end
                  */
     int postgres; /* a pidfd of that; -1: none is used */
+    int hold;     /* of that */
 } dev = {.events = -1, .postgres = -1};
 
 static void watch_fd(int fd)
@@ -56,6 +57,8 @@ static void watch_postgres(const json_t *plan)
             (dev.postgres = private_postgres_process(dev.project_dir)) >= 0)
             watch_fd(dev.postgres);
     }
+    if (dev.postgres >= 0)
+        private_postgres_guard(dev.project_dir, dev.hold);
 }
 
 /* A load starts it again, and reads where it is then. */
@@ -269,9 +272,9 @@ int command_dev(int argc, char **argv)
                                                     .keys = keys,
                                                     .drain_timeout_ms = 2000,
                                                     .hangup_stops = true};
-    int hold = private_postgres_hold(project_dir); /* a load may start it */
+    dev.hold = private_postgres_hold(project_dir); /* a load may start it */
     code = supervisor_run(&supervisor_options);
-    private_postgres_release(project_dir, hold);
+    private_postgres_release(project_dir, dev.hold);
     state_dir_remove(data_dir);
     return code;
 }

@@ -367,7 +367,10 @@ static const struct config_key pool_keys[] = {
     {"log_errors", CONFIG_BOOL, 0, 0, "true", "log_errors",
      "A line for each error that ends a client"},
 };
-TABLE(config_pool, "[pool]", "The Postgres pool: the top level of pool.toml, or a table of weir.toml.",
+TABLE(config_pool, "[pool]",
+      "The Postgres pool: the top level of pool.toml, or a table of weir.toml. That of `weir dev` has "
+      "the defaults, and workers alone use it; other programs connect to the private Postgres by "
+      "`weir db url`.",
       pool_keys);
 
 static const struct config_key pool_user_keys[] = {

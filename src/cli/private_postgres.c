@@ -15,8 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -24,6 +26,7 @@
 #include <unistd.h>
 
 #include "buffer.h"
+#include "sandbox.h"
 #include "state_dir.h"
 
 #define USER     "weir"
@@ -655,16 +658,61 @@ int private_postgres_hold(const char *project_dir)
     return result;
 }
 
+/* The lock is one with its parent's: until it has tried, nobody else gets it. */
+static void watch_parent(struct place *place, int parent, int leave, int hold)
+{
+    const int keep[] = {parent, leave, hold};
+    struct pollfd ends[] = {{.fd = leave, .events = POLLIN}, {.fd = parent, .events = POLLIN}};
+    struct error err = {""};
+    (void)setsid();
+    (void)prctl(PR_SET_NAME, "weir-db-guard", 0, 0, 0);
+    int null = open("/dev/null", O_RDWR);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        (void)dup2(null, fd);
+    sandbox_close_fds(STDERR_FILENO + 1, keep, ARRAY_LEN(keep));
+    become(place);
+    place->drop = false;
+    while (poll(ends, ARRAY_LEN(ends), -1) < 0)
+        continue;
+    if (!ends[0].revents && flock(hold, LOCK_EX | LOCK_NB) == 0)
+        (void)stop(place, &err);
+}
+
+static int guard = -1; /* an eventfd by which it is told to leave */
+
+void private_postgres_guard(const char *project_dir, int hold)
+{
+    struct error err = {""};
+    struct place place;
+    if (guard >= 0 || hold < 0 || find_place(project_dir, &place, &err) < 0)
+        return;
+    AUTO_FD parent = pidfd_open(getpid(), 0);
+    guard = eventfd(0, EFD_CLOEXEC);
+    pid_t pid = parent < 0 || guard < 0 ? -1 : fork();
+    if (pid == 0) {
+        if (fork() == 0) /* nobody's child, for nobody to wait for it */
+            watch_parent(&place, parent, guard, hold);
+        _exit(0);
+    }
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    place_done(&place);
+}
+
 void private_postgres_release(const char *project_dir, int hold)
 {
     struct error err = {""};
     struct place place;
     if (hold < 0)
         return;
+    if (guard >= 0)
+        (void)eventfd_write(guard, 1);
+    fd_close(&guard);
     if (flock(hold, LOCK_EX | LOCK_NB) == 0 && find_place(project_dir, &place, &err) == 0) {
         if (access(place.settings, F_OK) == 0 && stop(&place, &err) < 0)
             (void)fprintf(stderr, "weir: %s\n", err.text);
         place_done(&place);
     }
+    (void)flock(hold, LOCK_UN); /* the guard may still have it */
     (void)close(hold);
 }

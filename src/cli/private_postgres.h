@@ -19,6 +19,9 @@ char *private_postgres_tcp_url(const char *project_dir, struct error *err);
 /* While somebody holds it, private_postgres_release of others does not stop it. A descriptor, or
  * negative errno. */
 int private_postgres_hold(const char *project_dir);
+/* Stops it, unless others hold it, when this process ends without a release (SIGKILL, say): a process
+ * of its own does, as the user that the server has. Once is enough. */
+void private_postgres_guard(const char *project_dir, int hold);
 /* Closes the descriptor, and stops the server unless others hold it. */
 void private_postgres_release(const char *project_dir, int hold);
 

@@ -99,15 +99,28 @@ static void done(struct buffer *out, const char *tag)
     wire_end(out, begun);
 }
 
-static void complain(struct buffer *out, const char *sqlstate, const char *message)
+/* hint: the remedy, or NULL. */
+static void complain(struct buffer *out, const char *sqlstate, const char *message,
+                     const char *hint)
 {
-    wire_error(out, "ERROR", &(struct wire_error){sqlstate, message, NULL, NULL});
+    wire_error(out, "ERROR", &(struct wire_error){sqlstate, message, NULL, hint, NULL});
 }
 
 /* As PgBouncer answers all that it refuses; its clients look for that. */
-static void refuse(struct buffer *out, const char *message)
+static void refuse(struct buffer *out, const char *message, const char *hint)
 {
-    complain(out, "08P01", message);
+    complain(out, "08P01", message, hint);
+}
+
+static void refuse_while_draining(struct buffer *out)
+{
+    refuse(out, "pooler is shutting down", "Say it again when the pool has started again.");
+}
+
+static void refuse_stranger(struct buffer *out)
+{
+    complain(out, "42501", "admin access needed",
+             "admin_users in the pool's configuration names those who have it; stats_users SHOW.");
 }
 
 static void notice(struct buffer *out, const char *message)
@@ -215,8 +228,6 @@ static void kill_pool(struct pool *pool)
     server_close_all(&pool->cleaning, closed_by_administrator);
 }
 
-static const char shutting_down[] = "pooler is shutting down";
-
 /* teller: who has said so, and can not be meant. False: it is not here. */
 static bool kill_one(unsigned long long id, const struct client *teller)
 {
@@ -236,7 +247,7 @@ static bool kill_client(struct client *client, const char *word, struct buffer *
     char *end;
     unsigned long long id = strtoull(word, &end, 10);
     if (*end || id == 0) {
-        refuse(out, "invalid client pointer supplied: KILL_CLIENT takes an id of SHOW CLIENTS");
+        refuse(out, "invalid client pointer supplied", "KILL_CLIENT takes an id of SHOW CLIENTS.");
         return false;
     }
     if (kill_one(id, client))
@@ -246,7 +257,7 @@ static bool kill_client(struct client *client, const char *word, struct buffer *
         notice(out, "if there is such a client, another process of the pool ends it");
         return true;
     }
-    refuse(out, "client not found");
+    refuse(out, "client not found", "SHOW CLIENTS lists those that are connected.");
     return false;
 }
 
@@ -254,7 +265,7 @@ static bool reload(struct client *client, const char *word, struct buffer *out)
 {
     (void)word;
     if (pool_process.draining) { /* nothing would come of it */
-        refuse(out, shutting_down);
+        refuse_while_draining(out);
         return false;
     }
     (void)ipc_send(CONTROL_FD, CONTROL_RELOAD, NULL, 0, NULL, 0);
@@ -265,8 +276,8 @@ static bool reload(struct client *client, const char *word, struct buffer *out)
 static bool suspend(struct client *client, const char *word, struct buffer *out)
 {
     (void)client, (void)word;
-    complain(out, "0A000",
-             "SUSPEND is not needed: SIGUSR2 starts the pool anew, and its clients go along");
+    complain(out, "0A000", "SUSPEND is not needed",
+             "SIGUSR2 starts the pool anew, and its clients go along.");
     return false;
 }
 
@@ -278,10 +289,11 @@ static bool shut_down(struct client *client, const char *word, struct buffer *ou
         if (strcasecmp(word ? word : "", modes[i]) == 0)
             order.mode = i;
     if (order.mode == STOP_MODES)
-        complain(out, "42601",
-                 "there are SHUTDOWN, SHUTDOWN WAIT_FOR_SERVERS and WAIT_FOR_CLIENTS");
+        complain(out, "42601", "invalid mode of SHUTDOWN",
+                 "There are SHUTDOWN, SHUTDOWN WAIT_FOR_SERVERS and WAIT_FOR_CLIENTS.");
     else if (!pool_process.config->standalone)
-        complain(out, "0A000", "the pool is a part of `weir serve`, and ends with it");
+        complain(out, "0A000", "the pool is a part of `weir serve`, and ends with it",
+                 "Stop `weir serve`.");
     else if (ipc_send(CONTROL_FD, CONTROL_STOP, &order, sizeof(order), NULL, 0) >= 0) {
         client->console->until_draining = order.mode != STOP_NOW;
         return true;
@@ -334,11 +346,11 @@ static bool is_allowed(const struct command *command, const char *database, stru
 {
     if (database && !config_database(pool_process.config, database)) {
         AUTO_TEXT text = xasprintf("no such database: %s", database);
-        refuse(out, text);
+        refuse(out, text, "SHOW DATABASES lists those that there are.");
         return false;
     }
     if (!database && command->control == CONTROL_RESUME && pool_process.draining) {
-        refuse(out, shutting_down);
+        refuse_while_draining(out);
         return false;
     }
     return true;
@@ -466,6 +478,8 @@ static bool is_one(const char *text)
     return !text[strspn(text, after_command)];
 }
 
+static const char known_by_help[] = "SHOW HELP tells those that there are.";
+
 static void run_command(struct client *client, char *words[WORDS_MAX], int count,
                         struct buffer *out)
 {
@@ -473,11 +487,11 @@ static void run_command(struct client *client, char *words[WORDS_MAX], int count
     const struct command *command = command_named(words[0]);
     const char *word = count > 1 ? words[1] : NULL;
     if (!command) {
-        complain(out, "42601", "invalid command; SHOW HELP tells those that there are");
+        complain(out, "42601", "invalid command", known_by_help);
         return;
     }
     if (!client->may_command) {
-        complain(out, "42501", "admin access needed");
+        refuse_stranger(out);
         return;
     }
     if (count > 2 || (word && command->takes == NO_WORD) ||
@@ -485,7 +499,8 @@ static void run_command(struct client *client, char *words[WORDS_MAX], int count
         complain(out, "42601",
                  command->takes == DATABASE || command->takes == WORD
                      ? "one argument is needed: a database, or of KILL_CLIENT an id"
-                     : "there are too many arguments");
+                     : "there are too many arguments",
+                 "SHOW HELP tells what each takes.");
         return;
     }
     console->until_draining = false;
@@ -540,11 +555,12 @@ static void set(struct client *client, const char *text, struct buffer *out)
         }
     AUTO_TEXT problem = NULL;
     if (!client->may_command)
-        complain(out, "42501", "admin access needed");
+        refuse_stranger(out);
     else if (!parsed)
-        complain(out, "42601", "SET takes name = value, or name = 'value'");
+        complain(out, "42601", "SET takes name = value, or name = 'value'",
+                 "SHOW CONFIG tells the names and values.");
     else if ((problem = console_set(name, value)))
-        complain(out, "22023", problem);
+        complain(out, "22023", problem, "SHOW CONFIG tells the names and values.");
     else {
         if (console_is_without_effect(name))
             notice(out, "it has no effect here");
@@ -559,7 +575,7 @@ static void show(const char *subject, struct buffer *out)
 {
     uint32_t clients, servers;
     if (!subject || !console_show(subject, out)) {
-        complain(out, "42601", "there is no such SHOW; SHOW HELP tells those that there are");
+        complain(out, "42601", "there is no such SHOW", known_by_help);
         return;
     }
     handover_others(&clients, &servers);
@@ -584,7 +600,8 @@ static void on_query(struct client *client, const char *text, struct buffer *out
     if (count == 0) {
         wire_plain(out, 'I');
     } else if (!is_one(text)) {
-        complain(out, "42601", "the console takes one command at a time");
+        complain(out, "42601", "the console takes one command at a time",
+                 "Send each as a query of its own.");
     } else if (strcasecmp(words[0], "SHOW") == 0) {
         show(words[1], out);
     } else if (strcasecmp(words[0], "SET") == 0) {
@@ -612,7 +629,8 @@ void console_tick(struct client *client)
     console->command = NULL;
     text_free(&console->database);
     if (late)
-        complain(&out, "F0000", "RELOAD failed, see logs for additional details");
+        complain(&out, "F0000", "RELOAD failed, see logs for additional details",
+                 "weir pool --check tells all mistakes of a configuration.");
     else
         done(&out, command->name);
     wire_ready(&out, 'I');
@@ -642,7 +660,8 @@ static bool take_message(struct client *client)
         wire_ready(&out, 'I');
         client->failed = false;
     } else if (!client->failed && type != 'H') {
-        complain(&out, "0A000", "the console takes simple queries only");
+        complain(&out, "0A000", "the console takes simple queries only",
+                 "Use psql, or the driver's simple protocol, without parameters.");
         client->failed = true;
     }
     client_send_buffer(client, &out);

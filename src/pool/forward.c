@@ -19,7 +19,8 @@ const struct wire_error forward_no_memory = {
     NULL};
 
 static const struct wire_error protocol_violation = {
-    "08P01", "the message does not follow the protocol", NULL, NULL};
+    "08P01", "the message does not follow the protocol", NULL,
+    "The driver, or what is between it and the pool, is at fault; a newer version may help.", NULL};
 
 static void end_batch(struct server *server)
 {

@@ -750,8 +750,9 @@ static void on_startup(struct client *client, uint32_t code, struct slice body)
     struct login *login = client->login;
     const struct pool_config *config = pool_process.config;
     if (code >> 16 != 3) {
-        fail(client, "0A000", "protocol %u.%u is not supported; the pool speaks 3.0", code >> 16,
-             code & 0xffff);
+        fail_with(client, "0A000", "Use a driver that speaks protocol 3, as those since 2003 do.",
+                  "protocol %u.%u is not supported; the pool speaks 3.0", code >> 16,
+                  code & 0xffff);
     } else if (config->tls.mode >= TLS_REQUIRE && !client->stream.tls && client->stream.fd_is_tcp) {
         fail_with(client, "28000", "Connect with sslmode=require, or a stricter one.",
                   "this pool takes connections with TLS only");
@@ -759,7 +760,8 @@ static void on_startup(struct client *client, uint32_t code, struct slice body)
         fail_with(client, login->startup.sqlstate, login->startup.hint, "%s",
                   login->startup.problem);
     } else if (login->startup.replication && client->stream.carrier) {
-        fail(client, "0A000", "a worker can not open a replication connection");
+        fail_with(client, "0A000", "A program that is no worker can, by an address in listen.",
+                  "a worker can not open a replication connection");
     } else if (pool_process.draining && strcmp(login->startup.database, CONSOLE_DATABASE) != 0) {
         fail(client, "57P01", "the pool is shutting down; only its console can be connected to");
     } else {

@@ -79,10 +79,14 @@ static bool add_parameter(struct startup *startup, struct slice name, struct sli
         startup->hint = "Give it to the driver itself, not in options.";
         return problem(startup, "\"%.*s\" is no parameter of a session", (int)name.len, name.ptr);
     }
-    if (!is_parameter_name(name))
+    if (!is_parameter_name(name)) {
+        startup->hint = "A name has letters, digits, underscores and dots, 127 at most.";
         return problem(startup, "a startup parameter has an impossible name");
-    if (params_count(startup->params) >= PARAMETERS_MAX)
+    }
+    if (params_count(startup->params) >= PARAMETERS_MAX) {
+        startup->hint = "There can be 100; SET the others after the login.";
         return problem(startup, "too many startup parameters");
+    }
     AUTO_TEXT text = xstrndup(name.ptr, name.len);
     AUTO_TEXT meant = xstrndup(value.ptr, value.len);
     if (config_lists(ignored, text))
@@ -115,6 +119,7 @@ static bool take_option(const char **text, struct buffer *word)
 static bool wrong_options(struct startup *startup, const char *why)
 {
     startup->sqlstate = "42601"; /* as Postgres, of a command line */
+    startup->hint = "For example: options=-c statement_timeout=5s.";
     return problem(startup, "%s", why);
 }
 
@@ -166,6 +171,7 @@ static bool add_replication(struct startup *startup, struct slice value)
     }
     if (!logical) {
         startup->sqlstate = "22023";
+        startup->hint = "Leave it out, unless the connection is to replicate.";
         return problem(startup, "replication is neither \"database\" nor on or off");
     }
     startup->replication = xstrdup("database");
@@ -224,8 +230,10 @@ bool startup_read(struct slice body, char *const *ignored, struct startup *ret)
         return problem(ret, "no user is named in the startup packet");
     }
     if (strlen(ret->user) > NAME_BYTES_MAX ||
-        (ret->database && strlen(ret->database) > NAME_BYTES_MAX))
+        (ret->database && strlen(ret->database) > NAME_BYTES_MAX)) {
+        ret->hint = "It can have 127 bytes.";
         return problem(ret, "the name of a user or a database is too long");
+    }
     if (!ret->database || !*ret->database) {
         text_free(&ret->database);
         ret->database = xstrdup(ret->user);

@@ -377,7 +377,7 @@ test("the benchmarks say how they are used, before they install or build anythin
     assert.doesNotMatch(wrong.stderr, /^ +at /m);
   }
   const part = spawnSync(join(root, "bench/pool"), ["--only", "some"], { encoding: "utf8" });
-  assert.deepEqual([part.status, part.stderr.split("\n")[0]], [2, "bench/pool: --only takes one of canned, real, sides, memory, logins, worker"]);
+  assert.deepEqual([part.status, part.stderr.split("\n")[0]], [2, "bench/pool: --only takes one of canned, real, tpcb, unix, canned-unix, canned-tpcb, canned-tpcb-unix, tpcb-unix, sides, memory, logins, worker"]);
 });
 
 test("check-config tells what the tables of keys cannot, each on its line", () => {

@@ -15,12 +15,14 @@ import { dev, patience, project, root, weirPath, wrangler } from "./lib.mjs";
 const db = (dir, args, options = {}) =>
   spawnSync(weirPath, ["db", ...args, "--project", dir], { encoding: "utf8", timeout: 60000 * patience, ...options });
 
-// Every process below /proc whose command line has the text: [{uid, args}].
+// Every process below /proc whose command line has the text: [{uid, name, args}].
 const processesWith = (text) =>
   readdirSync("/proc").filter((entry) => /^\d+$/.test(entry)).flatMap((pid) => {
     try {
       const args = readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ");
-      return args.includes(text) ? [{ uid: Number(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))[1]), args }] : [];
+      if (!args.includes(text)) return [];
+      const status = readFileSync(`/proc/${pid}/status`, "latin1");
+      return [{ uid: Number(/^Uid:\s+(\d+)/m.exec(status)[1]), name: /^Name:\s+(.*)/.exec(status)[1], args }];
     } catch {
       return []; // ended meanwhile
     }
@@ -118,6 +120,36 @@ test("weir dev makes a Postgres, keeps its data, and stops it in the end", { tim
     const nowhere = spawnSync(weirPath, ["db", "url", "--project", tmpdir()], { encoding: "utf8" });
     assert.equal(nowhere.status, 1);
     assert.match(nowhere.stderr, /has no wrangler\.toml/);
+  } finally {
+    db(dir, ["reset"]);
+    made.remove();
+  }
+});
+
+test("a weir dev that is killed leaves no Postgres, and takes it from no other", { timeout: 120000 * patience }, async () => {
+  const made = project(counter), { dir } = made;
+  const guards = () => processesWith(dir).filter(({ name }) => name === "weir-db-guard");
+  const until = async (holds) => { while (!holds()) await new Promise((later) => setTimeout(later, 20)); };
+  try {
+    const first = await dev(dir);
+    const second = await dev(dir);
+    const { port } = new URL(db(dir, ["url"]).stdout.trim());
+    const { uid } = processesWith(`-p ${port} `)[0];
+    await until(() => guards().filter((guard) => guard.uid === uid).length === 2);
+    await first.stop("SIGKILL");
+    await until(() => guards().length === 1);
+    assert.equal(await (await second.fetch("/")).json(), 1);
+    await second.stop("SIGKILL");
+    await until(() => guards().length === 0);
+    assert.deepEqual(processesWith(`-p ${port} `), []);
+    assert.equal(db(dir, ["status"]).stdout, "stopped\n");
+
+    // One that ends by itself is not waited for.
+    const third = await dev(dir);
+    assert.equal(await (await third.fetch("/")).json(), 2);
+    await third.stop();
+    assert.equal(db(dir, ["stop"]).stderr, "");
+    await until(() => guards().length === 0);
   } finally {
     db(dir, ["reset"]);
     made.remove();

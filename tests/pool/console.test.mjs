@@ -170,6 +170,31 @@ test("one command at a time, and whose application asks", async () => {
   await pool.stop();
 });
 
+test("what the console refuses comes with what helps", async () => {
+  const pool = await startPool(`auth = "trust"\nadmin_users = ["postgres"]\nstats_users = ["ana"]\n[[users]]\nname = "ana"\n[[users]]\nname = "postgres"\n${database(postgres, "", "postgres")}`);
+  const [admin, ana] = [await toConsole(pool), await toConsole(pool, "ana")];
+  for (const [who, said, told, hint] of [
+    [admin, "nonsense", "42601 invalid command", /^SHOW HELP/],
+    [admin, "show nonsense", "42601 there is no such SHOW", /^SHOW HELP/],
+    [admin, "reload now", "42601 there are too many arguments", /^SHOW HELP/],
+    [admin, "pause nowhere", "08P01 no such database: nowhere", /^SHOW DATABASES/],
+    [admin, "kill_client x", "08P01 invalid client pointer supplied", /SHOW CLIENTS/],
+    [admin, "kill_client 999999", "08P01 client not found", /SHOW CLIENTS/],
+    [admin, "suspend", "0A000 SUSPEND is not needed", /SIGUSR2/],
+    [admin, "shutdown never", "42601 invalid mode of SHUTDOWN", /WAIT_FOR_CLIENTS/],
+    [admin, "set nonsense", "42601 SET takes name = value, or name = 'value'", /^SHOW CONFIG/],
+    [admin, "set pool_mode = x", '22023 invalid value for "pool_mode": "x"', /^SHOW CONFIG/],
+    [admin, "show state; show state", "42601 the console takes one command at a time", /of its own/],
+    [ana, "pause", "42501 admin access needed", /^admin_users/],
+    [ana, "set query_timeout = 1", "42501 admin access needed", /^admin_users/],
+  ]) {
+    const replies = await who.query(said);
+    assert.equal(refusal(replies), told);
+    assert.match(errorOf(replies).H ?? "", hint, said);
+  }
+  await pool.stop();
+});
+
 test("PAUSE of a database lets its connections go, holds for who comes later, and outlasts RELOAD", async () => {
   const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres, 'database = "postgres"', "one")}${database(postgres, 'database = "postgres"', "two")}`);
   const admin = await toConsole(pool);

@@ -649,7 +649,9 @@ test("clients that send nonsense after their login are ended with 08P01, and nob
     const bad = await Wire.login(pool.port);
     bad.send(bytes);
     const replies = await bad.wait((messages) => messages.some(({ type }) => type === "E"));
-    assert.match(errorOf(replies)?.C ?? "closed", /08P01|54000/, bytes.subarray(0, 20).toString("hex"));
+    const { C: code, H: hint } = errorOf(replies) ?? {};
+    assert.match(code ?? "closed", /08P01|54000/, bytes.subarray(0, 20).toString("hex"));
+    assert.ok(hint, bytes.subarray(0, 20).toString("hex"));
     bad.close();
     assert.deepEqual(await good.rows("select 1"), [["1"]]);
   }

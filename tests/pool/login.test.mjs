@@ -424,13 +424,17 @@ test("startup packets: protocol 3.2 and options are negotiated, nonsense is refu
   }
   for (const [packet, code, hint] of [
     [startup({ database: "postgres" }), "08P01", /PGUSER/],
-    [startup({ user: "postgres" }, 2 << 16), "0A000"],
+    [startup({ user: "postgres" }, 2 << 16), "0A000", /protocol 3/],
     [startup({ user: "postgres", options: "-c user=other" }), "08P01", /not in options/],
     [startup({ user: "postgres", options: "--Database=other" }), "08P01"],
     [startup({ user: "postgres", replication: "database", options: "-c replication=off" }), "08P01"],
-    [startup({ user: "postgres", replication: "perhaps" }), "22023"],
+    [startup({ user: "postgres", replication: "perhaps" }), "22023", /^Leave it out/],
+    [startup({ user: "postgres", options: "statement_timeout=1" }), "42601", /-c statement_timeout=5s/],
+    [startup({ user: "postgres", options: "-c statement_timeout" }), "42601", /-c statement_timeout=5s/],
+    [startup({ user: "u".repeat(128) }), "08P01", /127 bytes/],
+    [startup({ user: "postgres", ...Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`a.p${i}`, "1"])) }), "08P01", /SET the others/],
     [startup({ user: "postgres", replication: "o" }), "22023"],
-    [startup({ user: "postgres", "bad name;": "x" }), "08P01"],
+    [startup({ user: "postgres", "bad name;": "x" }), "08P01", /letters, digits/],
     // No client of Postgres, or one that leaves before it has said hello (node-postgres): no answer, as from Postgres.
     [Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 3, 0, 0]), undefined],
     [Buffer.concat([terminate(), startup({ user: "postgres" })]), undefined],
