@@ -509,7 +509,7 @@ static bool may_read(struct client *client)
         return false; /* it waits for what those bring (must_wait) */
     if (server && (server->retries || (client->unparsed && server->verifies)))
         return false;
-    if (server && server->stopped_for && server->cancels > 0)
+    if (server && server->stopping)
         return false; /* what it asks now might be cancelled instead */
     return (client->stream.readable || client->unparsed) && !client->closed && !client->closing &&
            !client->out && !stream_is_behind(&client->stream) && client->state == CLIENT_READY &&

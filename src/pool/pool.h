@@ -163,6 +163,7 @@ struct server {
     uint32_t skip;
     int64_t unasked_bytes; /* that it has sent since it is idle */
     uint32_t cancels;      /* cancel requests for it that are under way */
+    bool stopping;         /* … among them the one for stopped_for: its client is not read */
     enum server_state state;
     char status;         /* of the last ReadyForQuery */
     bool failed;         /* an error in an extended query: up to Sync messages are ignored */

@@ -468,6 +468,7 @@ void server_leave(struct server *server)
 void server_cancel_done(struct server *server)
 {
     server->cancels--;
+    server->stopping = server->stopping && server->cancels > 0;
     if (server->client)
         pool_again(server->client); /* it may have waited for that */
     if (server->state == SERVER_CLEANING && server->cancels == 0 && server->expect.count == 0 &&
@@ -752,6 +753,7 @@ static void stop(struct server *server, const struct wire_error *why)
     server->stopped_for = why;
     server->stopped_us = pool_now();
     cancel_query(server);
+    server->stopping = server->cancels > 0;
     if (!server->copy_in || server->client->skip > 0)
         return;
     append_copy_fail(&out, why->message); /* a server that waits for data hears of nothing else */

@@ -281,6 +281,24 @@ test("query_timeout: the statement is cancelled and answered with 57014 and a hi
   await pool.stop();
 });
 
+test("… and the request to cancel hits nothing that is asked later, however late it comes", async () => {
+  const way = await startRelay(postgres);
+  const pool = await startPool(`auth = "any"\npool_mode = "session"\npool_size = 2\nquery_timeout = "${patience}s"\ncancel_wait_timeout = "60s"\n${database(way)}`);
+  const [wire, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await other.rows("select 1"); // it has its connection
+  const [[pid]] = await wire.rows("select pg_backend_pid()");
+  const held = [];
+  way.opens = () => new Promise((done) => held.push(done));
+  assert.equal(errorOf(await wire.query("copy t from stdin")).C, "57014");
+  await eventually(() => assert.equal(held.length, 1)); // the COPY has ended without it
+  wire.send(query("select pg_backend_pid()"));
+  for (let i = 0; i < 20; i++) assert.deepEqual(await other.rows(`select query from pg_stat_activity where pid = ${pid}`), [["copy t from stdin"]]);
+  assert.deepEqual(wire.messages, []);
+  held[0]();
+  assert.equal((await wire.until("Z")).map(({ type }) => type).join(""), "TDCZ");
+  await pool.stop();
+});
+
 test("… and a database that does not react to that loses the connection; its client is told, and goes on", async () => {
   const pool = await open('pool_size = 1\nquery_timeout = "300ms"\ncancel_wait_timeout = "1s"');
   const wire = await Wire.login(pool.port);
