@@ -399,6 +399,8 @@ void server_note_query(struct server *server, struct slice text);
 void server_release(struct server *server);
 /* To be closed after its transaction, for another user of the database. */
 void server_leave(struct server *server);
+/* A transaction of its client is over: it is counted, and the next begins with what is asked. */
+void server_end_transaction(struct server *server);
 /* Its client is gone, in the middle of something perhaps. */
 void server_lose_client(struct server *server);
 /* Why it is not to be lent again, or to listen on; NULL: it may. */

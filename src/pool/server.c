@@ -404,8 +404,7 @@ static void clean(struct server *server)
     }
 }
 
-/* A transaction of its client is over. */
-static void count_transaction(struct server *server)
+void server_end_transaction(struct server *server)
 {
     struct pool_counters *counters = server->pool->counters;
     uint64_t now = pool_now(), used_us = now - server->client->since_us;
@@ -417,7 +416,7 @@ static void count_transaction(struct server *server)
     }
     server->held_us += used_us;
     server->client->since_us = now;
-    server->asked = false;
+    server->asked = server->expect.count > 0;
 }
 
 static void part(struct server *server)
@@ -448,7 +447,7 @@ static void part(struct server *server)
 
 void server_release(struct server *server)
 {
-    count_transaction(server);
+    server_end_transaction(server);
     part(server);
     if (server->dirty || server->reset_due || server->cancels > 0)
         clean(server);
@@ -637,7 +636,7 @@ static void after_replies(struct server *server, bool free)
         server_release(server);
     else if (server->expect.count < EXPECT_MAX / 2) {
         if (server->status == 'I' && server->expect.count == 0)
-            count_transaction(server); /* of a client that keeps its server */
+            server_end_transaction(server); /* of a client that keeps its server */
         client_run(client);            /* it may have waited for room */
     }
 }

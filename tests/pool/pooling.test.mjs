@@ -618,6 +618,15 @@ test("transaction_timeout ends a transaction that runs for longer, whatever it d
   await pool.stop();
 });
 
+test("… and of a pipeline each transaction has its time", async () => {
+  const pool = await open(`pool_size = 1\ntransaction_timeout = "${2 * patience}s"`);
+  const wire = await Wire.login(pool.port);
+  const each = [query("begin"), query(`select pg_sleep(${0.4 * patience})`), query("commit")];
+  wire.send(...Array(7).fill(each).flat());
+  assert.equal((await wire.until("Z", 21)).map(({ type }) => type).join(""), "CZTDCZCZ".repeat(7));
+  await pool.stop();
+});
+
 test("EXECUTE in SQL finds statements of the protocol, on whatever connection it runs", async () => {
   const pool = await open("pool_size = 2");
   const [wire, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
