@@ -591,29 +591,32 @@ test("client_statements_max: one more is refused, and the session goes on", asyn
 });
 
 test("transaction_timeout ends a transaction that runs for longer, whatever it does then, and the session goes on", async () => {
-  const pool = await open('pool_size = 1\ntransaction_timeout = "500ms"\nidle_transaction_timeout = 0\ncancel_wait_timeout = "2s"');
-  const [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
-  const begin = async () => {
-    await wire.rows("begin");
-    await wire.rows("insert into t values (4711, 'too late')");
-  };
-  const over = async (replies) => {
-    const { S, C, H } = errorOf(await replies);
+  const limited = (wait) => open(`pool_size = 1\ntransaction_timeout = "${800 * patience}ms"\nidle_transaction_timeout = 0\ncancel_wait_timeout = "${wait * patience}s"`);
+  let pool = await limited(60);
+  let [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  const insert = "insert into t values (4711, 'too late')", sleeps = query("select pg_sleep(60)");
+  const over = (replies) => {
+    const { S, C, H } = errorOf(replies);
     assert.deepEqual([S, C, /raise transaction_timeout/.test(H)], ["ERROR", "25P04", true]);
   };
   const rolledBack = async () => assert.deepEqual(await other.rows("select count(*) from t where id = 4711"), [["0"]]);
-  await begin();
+  await eventually(() => wire.rows(`rollback; begin; ${insert}`)); // in time, that is
   await rolledBack(); // of who idles; it is told at its next statement
-  await over(wire.query("select 1"));
-  await begin();
-  await over(wire.query("select pg_sleep(30)"));
+  over(await wire.query("select 1"));
+  wire.send(query(`begin; ${insert}`), sleeps);
+  over(await wire.until("Z", 2));
   assert.equal(errorOf(await wire.query("select 1")).C, "25P02");
   await wire.rows("rollback");
   await rolledBack();
-  await begin();
-  await over(wire.query("select pg_sleep(30)"));
-  await rolledBack(); // who says nothing to that loses its connection, too
-  await over(wire.query("rollback"));
+  assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
+  await pool.stop();
+  // Who says nothing to that loses its connection.
+  pool = await limited(2);
+  [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  wire.send(query(`begin; ${insert}`), sleeps);
+  over(await wire.until("Z", 2));
+  await rolledBack();
+  over(await wire.query("rollback"));
   assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
   await pool.stop();
 });
