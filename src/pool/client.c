@@ -485,7 +485,7 @@ static void take(struct client *client, struct slice bytes)
         server->stopped_for = NULL;
         text_free(&server->query_text);
     }
-    if (server->status == 'I' && server->expect.count == 0)
+    if (server->status == 'I' && server->expect.count == 0 && !server->batch_open)
         client->since_us = now;
     server->asked = true;
     client->pool->counters->assignments += server->fresh;

@@ -635,7 +635,7 @@ static void after_replies(struct server *server, bool free)
     else if (free && !client->pinned && client->skip == 0 && !client->unparsed)
         server_release(server);
     else if (server->expect.count < EXPECT_MAX / 2) {
-        if (server->status == 'I' && server->expect.count == 0)
+        if (free)
             server_end_transaction(server); /* of a client that keeps its server */
         client_run(client);            /* it may have waited for room */
     }
@@ -775,7 +775,8 @@ static bool is_transaction_over(const struct server *server)
     int64_t limit_ms = server->pool->limits.transaction_ms;
     if (limit_ms > 0 && server->status == 'E')
         limit_ms += server->pool->config->cancel_wait_ms;
-    return server->status != 'I' && pool_passed(server->client->since_us, limit_ms);
+    bool runs = server->expect.count > 0 || server->status != 'I';
+    return runs && pool_passed(server->client->since_us, limit_ms);
 }
 
 /* Is the client the one who keeps its transaction from going on? It does not take what it is sent,

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, test } from "node:test";
 
-import { Wire, bind, close, copyData, database, describe, errorOf, eventually, execute, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startup, sync, table, terminate } from "./lib.mjs";
+import { Wire, bind, close, copyData, database, describe, errorOf, eventually, execute, flush, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startup, sync, table, terminate } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -603,10 +603,25 @@ test("transaction_timeout ends a transaction that runs for longer, whatever it d
   await eventually(() => wire.rows(`rollback; begin; ${insert}`)); // in time, that is
   await rolledBack(); // of who idles; it is told at its next statement
   over(await wire.query("select 1"));
-  wire.send(query(`begin; ${insert}`), sleeps);
-  over(await wire.until("Z", 2));
-  assert.equal(errorOf(await wire.query("select 1")).C, "25P02");
-  await wire.rows("rollback");
+  for (const messages of [[query(`begin; ${insert}`), sleeps], [query(`begin; ${insert}; select pg_sleep(60)`)]]) {
+    wire.send(...messages);
+    over(await wire.until("Z", messages.length));
+    assert.equal(errorOf(await wire.query("select 1")).C, "25P02");
+    await wire.rows("rollback");
+    await rolledBack();
+  }
+  // A statement is a transaction, and so is a batch, as long as it has no Sync.
+  wire.send(sleeps);
+  over(await wire.until("Z"));
+  wire.send(parse("", insert), bind(), execute(), parse("", `select pg_sleep(${0.2 * patience})`), flush());
+  let replies = await wire.until("1", 2);
+  for (let i = 0; i < 20 && !errorOf(replies); i++) {
+    wire.send(bind(), execute(), flush());
+    replies = await wire.wait((all) => all.some(({ type }) => type === "C" || type === "E"));
+  }
+  over(replies);
+  wire.send(sync());
+  await wire.until("Z");
   await rolledBack();
   assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
   await pool.stop();
