@@ -734,6 +734,7 @@ static void take_from_client(struct server *server, const struct wire_error *err
         cancel_query(server);
         close_for(server, error->message, error);
     } else {
+        client->failed = server->failed; /* then it knows, and its Sync is yet to come */
         server_lose_client(server);
         if (kept)
             client_close(client, error);
@@ -773,7 +774,7 @@ static void give_up_stopped(struct server *server)
 static bool is_transaction_over(const struct server *server)
 {
     int64_t limit_ms = server->pool->limits.transaction_ms;
-    if (limit_ms > 0 && server->status == 'E')
+    if (limit_ms > 0 && (server->status == 'E' || server->failed))
         limit_ms += server->pool->config->cancel_wait_ms;
     bool runs = server->expect.count > 0 || server->status != 'I';
     return runs && pool_passed(server->client->since_us, limit_ms);

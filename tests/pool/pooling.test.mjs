@@ -591,8 +591,8 @@ test("client_statements_max: one more is refused, and the session goes on", asyn
 });
 
 test("transaction_timeout ends a transaction that runs for longer, whatever it does then, and the session goes on", async () => {
-  const limited = (wait) => open(`pool_size = 1\ntransaction_timeout = "${800 * patience}ms"\nidle_transaction_timeout = 0\ncancel_wait_timeout = "${wait * patience}s"`);
-  let pool = await limited(60);
+  const limited = (wait, size) => open(`pool_size = ${size}\ntransaction_timeout = "${800 * patience}ms"\nidle_transaction_timeout = 0\ncancel_wait_timeout = "${wait * patience}s"`);
+  let pool = await limited(60, 1);
   let [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
   const insert = "insert into t values (4711, 'too late')", sleeps = query("select pg_sleep(60)");
   const over = (replies) => {
@@ -625,14 +625,32 @@ test("transaction_timeout ends a transaction that runs for longer, whatever it d
   await rolledBack();
   assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
   await pool.stop();
-  // Who says nothing to that loses its connection.
-  pool = await limited(2);
+  // Who says nothing to that loses its connection, but not at once.
+  const batch = [query("begin"), parse("", "select pg_sleep(60)"), bind(), execute(), flush()];
+  const told = () => pool.weir.output.match(/client \d+: 25P04: /g)?.length;
+  pool = await limited(60, 2);
   [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
-  wire.send(query(`begin; ${insert}`), sleeps);
+  wire.send(...batch);
+  over(await wire.until("E"));
+  await eventually(() => other.rows("rollback; begin"));
+  await eventually(() => assert.ok(told() > 1));
+  wire.send(sync());
+  assert.deepEqual((await wire.until("Z")).map(show), ["Z E"]);
+  await wire.rows("rollback");
+  await pool.stop();
+  pool = await limited(2, 2);
+  [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  wire.send(query("begin"), sleeps);
+  other.send(...batch);
   over(await wire.until("Z", 2));
-  await rolledBack();
-  over(await wire.query("rollback"));
-  assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
+  over(await other.until("E"));
+  await eventually(() => assert.equal(told(), 4));
+  other.send(bind(), execute(), sync()); // of the batch that has failed
+  assert.deepEqual((await other.until("Z")).map(show), ["Z I"]);
+  for (const each of [wire, other]) {
+    over(await each.query("rollback"));
+    assert.deepEqual(await each.rows("select 'goes on'"), [["goes on"]]);
+  }
   await pool.stop();
 });
 
