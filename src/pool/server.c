@@ -775,7 +775,7 @@ static bool is_transaction_over(const struct server *server)
 {
     int64_t limit_ms = server->pool->limits.transaction_ms;
     if (limit_ms > 0 && (server->status == 'E' || server->failed))
-        limit_ms += server->pool->config->cancel_wait_ms;
+        limit_ms += config_stop_wait_ms(server->pool->config);
     bool runs = server->expect.count > 0 || server->status != 'I';
     return runs && pool_passed(server->client->since_us, limit_ms);
 }
@@ -839,7 +839,7 @@ static void lent_tick(struct server *server)
              tcp_is_lost(client->stream.source.fd, &server->client_acknowledged, pool_now(),
                          server->pool->config->tcp_user_ms))
         client_close(client, NULL);
-    else if (stops && pool_passed(server->stopped_us, server->pool->config->cancel_wait_ms))
+    else if (stops && pool_passed(server->stopped_us, config_stop_wait_ms(server->pool->config)))
         give_up_stopped(server);
     else if (asked && !stops && !server->cancels &&
              pool_passed(server->progress_us, limits->query_ms))

@@ -310,6 +310,23 @@ test("… and a database that does not react to that loses the connection; its c
   await pool.stop();
 });
 
+test("… nor does anything wait for ever where cancel_wait_timeout is 0", async () => {
+  const way = await startRelay(postgres);
+  const pool = await startPool(`auth = "any"\npool_size = 2\nquery_timeout = "${500 * patience}ms"\ncancel_wait_timeout = 0\nidle_transaction_timeout = 0\n${database(way)}`);
+  const [deaf, copies] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await deaf.rows("begin");
+  await copies.rows("begin");
+  way.opens = () => new Promise(() => {}); // cancel requests do not come through
+  deaf.send(query("select pg_sleep(60)"));
+  assert.equal(errorOf(await copies.query("copy t from stdin")).C, "57014");
+  copies.send(query("rollback"));
+  const [rollback, told] = await Promise.all([copies.until("Z", 1, 30000 * patience), deaf.until("E", 1, 30000 * patience)]);
+  assert.deepEqual(rollback.map(show), ["C ROLLBACK|", "Z I"]);
+  assert.match(errorOf(told).D, /outcome is unknown/);
+  postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(60)'");
+  await pool.stop();
+});
+
 test("a reset has its time from when it begins, however long the transaction before it was", async () => {
   const pool = await open('pool_size = 1\ncancel_wait_timeout = "1s"\nserver_reset_query_always = true\nserver_reset_query = "select pg_sleep(0.4)"');
   const wire = await Wire.login(pool.port);
