@@ -846,6 +846,8 @@ static void lent_tick(struct server *server)
         stop(server, &query_too_long);
     else if (asked && !stops && !server->cancels && is_transaction_over(server))
         stop(server, &transaction_too_long);
+    else if (server->stopping)
+        return; /* its client, who is not read, keeps nobody waiting */
     else if (!asked && is_transaction_over(server))
         take_from_client(server, &transaction_too_long);
     else if (awaits_client(server) &&

@@ -312,13 +312,12 @@ test("… and a database that does not react to that loses the connection; its c
 
 test("… nor does anything wait for ever where cancel_wait_timeout is 0", async () => {
   const way = await startRelay(postgres);
-  const pool = await startPool(`auth = "any"\npool_size = 2\nquery_timeout = "${500 * patience}ms"\ncancel_wait_timeout = 0\nidle_transaction_timeout = 0\n${database(way)}`);
+  const pool = await startPool(`auth = "any"\npool_size = 2\ntransaction_timeout = "${patience}s"\ncancel_wait_timeout = 0\nidle_transaction_timeout = "${2 * patience}s"\n${database(way)}`);
   const [deaf, copies] = [await Wire.login(pool.port), await Wire.login(pool.port)];
-  await deaf.rows("begin");
-  await copies.rows("begin");
+  for (const sql of ["begin", "commit"]) for (const wire of [deaf, copies]) await wire.rows(sql); // each has a connection
   way.opens = () => new Promise(() => {}); // cancel requests do not come through
   deaf.send(query("select pg_sleep(60)"));
-  assert.equal(errorOf(await copies.query("copy t from stdin")).C, "57014");
+  assert.equal(errorOf(await copies.query("begin; copy t from stdin")).C, "25P04");
   copies.send(query("rollback"));
   const [rollback, told] = await Promise.all([copies.until("Z", 1, 30000 * patience), deaf.until("E", 1, 30000 * patience)]);
   assert.deepEqual(rollback.map(show), ["C ROLLBACK|", "Z I"]);
