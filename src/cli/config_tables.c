@@ -323,7 +323,8 @@ static const struct config_key pool_keys[] = {
      "What is kept for a user and a database that had neither clients nor connections for so long is "
      "forgotten; 0: never"},
     {"cancel_wait_timeout", CONFIG_DURATION, 0, YEAR_MS, "10s", "cancel_wait_timeout",
-     "Time for a cancel request, and for a reset; then the connection is closed. 0: no limit"},
+     "Time for a cancel request, and for a reset; then the connection is closed. 0: no limit, but "
+     "10s for what query_timeout or transaction_timeout stops"},
     {"server_reset_query", CONFIG_STRING, 0, 0, "DISCARD ALL", "server_reset_query",
      "Run when a session of session mode is over; where transactions are pooled, what a pinned "
      "session leaves goes by DISCARD ALL in any case"},

@@ -226,7 +226,9 @@ void cancel_tick(void)
     for (; link; link = next) {
         struct cancel *cancel = CONTAINER_OF(link, struct cancel, link);
         next = list_next(cancels(), link);
-        if (!pool_passed(cancel->begun_us, pool_process.config->cancel_wait_ms))
+        const struct pool_config *config = pool_process.config;
+        if (!pool_passed(cancel->begun_us, cancel->server->stopping ? config_stop_wait_ms(config)
+                                                                    : config->cancel_wait_ms))
             continue;
         log_failure(cancel->server, cancel->phase == PHASE_SENT ? "was not acknowledged" : not_sent,
                     "cancel_wait_timeout is over");

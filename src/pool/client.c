@@ -485,7 +485,7 @@ static void take(struct client *client, struct slice bytes)
         server->stopped_for = NULL;
         text_free(&server->query_text);
     }
-    if (server->status == 'I' && server->expect.count == 0)
+    if (server->status == 'I' && server->expect.count == 0 && !server->batch_open)
         client->since_us = now;
     server->asked = true;
     client->pool->counters->assignments += server->fresh;
@@ -509,7 +509,7 @@ static bool may_read(struct client *client)
         return false; /* it waits for what those bring (must_wait) */
     if (server && (server->retries || (client->unparsed && server->verifies)))
         return false;
-    if (server && server->stopped_for && server->cancels > 0)
+    if (server && server->stopping)
         return false; /* what it asks now might be cancelled instead */
     return (client->stream.readable || client->unparsed) && !client->closed && !client->closing &&
            !client->out && !stream_is_behind(&client->stream) && client->state == CLIENT_READY &&

@@ -163,6 +163,7 @@ struct server {
     uint32_t skip;
     int64_t unasked_bytes; /* that it has sent since it is idle */
     uint32_t cancels;      /* cancel requests for it that are under way */
+    bool stopping;         /* … among them the one for stopped_for: its client is not read */
     enum server_state state;
     char status;         /* of the last ReadyForQuery */
     bool failed;         /* an error in an extended query: up to Sync messages are ignored */
@@ -398,6 +399,8 @@ void server_note_query(struct server *server, struct slice text);
 void server_release(struct server *server);
 /* To be closed after its transaction, for another user of the database. */
 void server_leave(struct server *server);
+/* A transaction of its client is over: it is counted, and the next begins with what is asked. */
+void server_end_transaction(struct server *server);
 /* Its client is gone, in the middle of something perhaps. */
 void server_lose_client(struct server *server);
 /* Why it is not to be lent again, or to listen on; NULL: it may. */

@@ -9,6 +9,8 @@
 #include "hba.h"
 #include "wire.h"
 
+enum { CANCEL_WAIT_MS = 10000 };
+
 /* A word and the value of an enum. */
 struct word {
     const char *word;
@@ -271,7 +273,7 @@ static int read_general(const json_t *root, struct pool_config *config, struct e
     config->tcp_user_ms = integer(root, "tcp_user_timeout", 60000);
     config->pool_idle_ms = integer(root, "pool_idle_timeout", 3600000);
     config->server_idle_ms = integer(root, "server_idle_timeout", 600000);
-    config->cancel_wait_ms = integer(root, "cancel_wait_timeout", 10000);
+    config->cancel_wait_ms = integer(root, "cancel_wait_timeout", CANCEL_WAIT_MS);
     config->slow_query_ms = integer(root, "slow_query", 0);
     config->server_reset_query = text(root, "server_reset_query", "DISCARD ALL");
     config->server_check_query = text(root, "server_check_query", "");
@@ -549,6 +551,11 @@ const char *config_check_sql(const struct pool_config *config)
     if (strcmp(query, "<empty>") == 0) /* PgBouncer's word for it */
         return "";
     return *query ? query : NULL;
+}
+
+int64_t config_stop_wait_ms(const struct pool_config *config)
+{
+    return config->cancel_wait_ms > 0 ? config->cancel_wait_ms : CANCEL_WAIT_MS;
 }
 
 bool config_lists(char *const *list, const char *name)

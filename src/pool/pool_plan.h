@@ -175,6 +175,8 @@ const char *config_tls_name(int mode);
 const char *config_balance_name(int balance);
 /* What is asked of a connection that nobody has used for long; NULL: nothing. */
 const char *config_check_sql(const struct pool_config *config);
+/* cancel_wait_timeout, of a limit that is to hold: where that is 0, its default. */
+int64_t config_stop_wait_ms(const struct pool_config *config);
 /* Is it in the NULL-terminated list? */
 bool config_lists(char *const *list, const char *name);
 /* Such a list of the words of a text, with commas or blanks between; frees the one that was. */

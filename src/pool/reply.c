@@ -660,6 +660,8 @@ static void on_ready(struct reply *reply)
     if (!is_own(head) && !server_in_forbidden_block(server))
         pass(reply);
     settle(server, reply->batch);
+    if (server->client && server->status == 'I' && server->expect.count > 0 && !is_own(head))
+        server_end_transaction(server); /* of a pipeline */
     if (server->stale && server->expect.count == 0 && server->status == 'I') {
         server->stale = false;
         server->dirty = true; /* the reset takes the statements with it */

@@ -404,8 +404,7 @@ static void clean(struct server *server)
     }
 }
 
-/* A transaction of its client is over. */
-static void count_transaction(struct server *server)
+void server_end_transaction(struct server *server)
 {
     struct pool_counters *counters = server->pool->counters;
     uint64_t now = pool_now(), used_us = now - server->client->since_us;
@@ -417,7 +416,7 @@ static void count_transaction(struct server *server)
     }
     server->held_us += used_us;
     server->client->since_us = now;
-    server->asked = false;
+    server->asked = server->expect.count > 0;
 }
 
 static void part(struct server *server)
@@ -448,7 +447,7 @@ static void part(struct server *server)
 
 void server_release(struct server *server)
 {
-    count_transaction(server);
+    server_end_transaction(server);
     part(server);
     if (server->dirty || server->reset_due || server->cancels > 0)
         clean(server);
@@ -468,6 +467,7 @@ void server_leave(struct server *server)
 void server_cancel_done(struct server *server)
 {
     server->cancels--;
+    server->stopping = server->stopping && server->cancels > 0;
     if (server->client)
         pool_again(server->client); /* it may have waited for that */
     if (server->state == SERVER_CLEANING && server->cancels == 0 && server->expect.count == 0 &&
@@ -635,8 +635,8 @@ static void after_replies(struct server *server, bool free)
     else if (free && !client->pinned && client->skip == 0 && !client->unparsed)
         server_release(server);
     else if (server->expect.count < EXPECT_MAX / 2) {
-        if (server->status == 'I' && server->expect.count == 0)
-            count_transaction(server); /* of a client that keeps its server */
+        if (free)
+            server_end_transaction(server); /* of a client that keeps its server */
         client_run(client);            /* it may have waited for room */
     }
 }
@@ -734,6 +734,7 @@ static void take_from_client(struct server *server, const struct wire_error *err
         cancel_query(server);
         close_for(server, error->message, error);
     } else {
+        client->failed = server->failed; /* then it knows, and its Sync is yet to come */
         server_lose_client(server);
         if (kept)
             client_close(client, error);
@@ -752,6 +753,7 @@ static void stop(struct server *server, const struct wire_error *why)
     server->stopped_for = why;
     server->stopped_us = pool_now();
     cancel_query(server);
+    server->stopping = server->cancels > 0;
     if (!server->copy_in || server->client->skip > 0)
         return;
     append_copy_fail(&out, why->message); /* a server that waits for data hears of nothing else */
@@ -772,9 +774,10 @@ static void give_up_stopped(struct server *server)
 static bool is_transaction_over(const struct server *server)
 {
     int64_t limit_ms = server->pool->limits.transaction_ms;
-    if (limit_ms > 0 && server->status == 'E')
-        limit_ms += server->pool->config->cancel_wait_ms;
-    return server->status != 'I' && pool_passed(server->client->since_us, limit_ms);
+    if (limit_ms > 0 && (server->status == 'E' || server->failed))
+        limit_ms += config_stop_wait_ms(server->pool->config);
+    bool runs = server->expect.count > 0 || server->status != 'I';
+    return runs && pool_passed(server->client->since_us, limit_ms);
 }
 
 /* Is the client the one who keeps its transaction from going on? It does not take what it is sent,
@@ -836,13 +839,15 @@ static void lent_tick(struct server *server)
              tcp_is_lost(client->stream.source.fd, &server->client_acknowledged, pool_now(),
                          server->pool->config->tcp_user_ms))
         client_close(client, NULL);
-    else if (stops && pool_passed(server->stopped_us, server->pool->config->cancel_wait_ms))
+    else if (stops && pool_passed(server->stopped_us, config_stop_wait_ms(server->pool->config)))
         give_up_stopped(server);
     else if (asked && !stops && !server->cancels &&
              pool_passed(server->progress_us, limits->query_ms))
         stop(server, &query_too_long);
     else if (asked && !stops && !server->cancels && is_transaction_over(server))
         stop(server, &transaction_too_long);
+    else if (server->stopping)
+        return; /* its client, who is not read, keeps nobody waiting */
     else if (!asked && is_transaction_over(server))
         take_from_client(server, &transaction_too_long);
     else if (awaits_client(server) &&

@@ -323,9 +323,16 @@ test("counts go on over a RELOAD, with averages beside them", async () => {
 test("transactions of a session that keeps its connection count, too", async () => {
   const pool = await open('pool_mode = "session"');
   const [admin, a] = [await toConsole(pool), await Wire.login(pool.port)];
-  for (const sql of ["select 1", "begin", "select 2", "commit", "select 3"]) await a.rows(sql);
-  const stats = named(await table(admin, "show stats"), "postgres", "database");
-  assert.deepEqual([stats.total_xact_count, stats.total_query_count, stats.total_server_assignment_count], ["3", "5", "1"]);
+  const counts = async () => {
+    const stats = named(await table(admin, "show stats"), "postgres", "database");
+    return [stats.total_xact_count, stats.total_query_count, stats.total_server_assignment_count];
+  };
+  const queries = ["select 1", "begin", "select 2", "commit", "select 3"];
+  for (const sql of queries) await a.rows(sql);
+  assert.deepEqual(await counts(), ["3", "5", "1"]);
+  a.send(...queries.map(query)); // as do those of a pipeline
+  await a.until("Z", 5);
+  assert.deepEqual(await counts(), ["6", "10", "1"]);
   await pool.stop();
 });
 

@@ -281,6 +281,24 @@ test("query_timeout: the statement is cancelled and answered with 57014 and a hi
   await pool.stop();
 });
 
+test("… and the request to cancel hits nothing that is asked later, however late it comes", async () => {
+  const way = await startRelay(postgres);
+  const pool = await startPool(`auth = "any"\npool_mode = "session"\npool_size = 2\nquery_timeout = "${patience}s"\ncancel_wait_timeout = "60s"\n${database(way)}`);
+  const [wire, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await other.rows("select 1"); // it has its connection
+  const [[pid]] = await wire.rows("select pg_backend_pid()");
+  const held = [];
+  way.opens = () => new Promise((done) => held.push(done));
+  assert.equal(errorOf(await wire.query("copy t from stdin")).C, "57014");
+  await eventually(() => assert.equal(held.length, 1)); // the COPY has ended without it
+  wire.send(query("select pg_backend_pid()"));
+  for (let i = 0; i < 20; i++) assert.deepEqual(await other.rows(`select query from pg_stat_activity where pid = ${pid}`), [["copy t from stdin"]]);
+  assert.deepEqual(wire.messages, []);
+  held[0]();
+  assert.equal((await wire.until("Z")).map(({ type }) => type).join(""), "TDCZ");
+  await pool.stop();
+});
+
 test("… and a database that does not react to that loses the connection; its client is told, and goes on", async () => {
   const pool = await open('pool_size = 1\nquery_timeout = "300ms"\ncancel_wait_timeout = "1s"');
   const wire = await Wire.login(pool.port);
@@ -289,6 +307,22 @@ test("… and a database that does not react to that loses the connection; its c
   assert.deepEqual([error.S, error.C, /outcome is unknown/.test(error.D)], ["ERROR", "57014", true]);
   assert.notDeepEqual(await wire.rows("select pg_backend_pid()"), [[pid]]);
   postgres.sql(`select pg_terminate_backend(${pid})`);
+  await pool.stop();
+});
+
+test("… nor does anything wait for ever where cancel_wait_timeout is 0", async () => {
+  const way = await startRelay(postgres);
+  const pool = await startPool(`auth = "any"\npool_size = 2\ntransaction_timeout = "${patience}s"\ncancel_wait_timeout = 0\nidle_transaction_timeout = "${2 * patience}s"\n${database(way)}`);
+  const [deaf, copies] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  for (const sql of ["begin", "commit"]) for (const wire of [deaf, copies]) await wire.rows(sql); // each has a connection
+  way.opens = () => new Promise(() => {}); // cancel requests do not come through
+  deaf.send(query("select pg_sleep(60)"));
+  assert.equal(errorOf(await copies.query("begin; copy t from stdin")).C, "25P04");
+  copies.send(query("rollback"));
+  const [rollback, told] = await Promise.all([copies.until("Z", 1, 30000 * patience), deaf.until("E", 1, 30000 * patience)]);
+  assert.deepEqual(rollback.map(show), ["C ROLLBACK|", "Z I"]);
+  assert.match(errorOf(told).D, /outcome is unknown/);
+  postgres.sql("select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(60)'");
   await pool.stop();
 });
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, test } from "node:test";
 
-import { Wire, bind, close, copyData, database, describe, errorOf, eventually, execute, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startup, sync, table, terminate } from "./lib.mjs";
+import { Wire, bind, close, copyData, database, describe, errorOf, eventually, execute, flush, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startup, sync, table, terminate } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -591,30 +591,75 @@ test("client_statements_max: one more is refused, and the session goes on", asyn
 });
 
 test("transaction_timeout ends a transaction that runs for longer, whatever it does then, and the session goes on", async () => {
-  const pool = await open('pool_size = 1\ntransaction_timeout = "500ms"\nidle_transaction_timeout = 0\ncancel_wait_timeout = "2s"');
-  const [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
-  const begin = async () => {
-    await wire.rows("begin");
-    await wire.rows("insert into t values (4711, 'too late')");
-  };
-  const over = async (replies) => {
-    const { S, C, H } = errorOf(await replies);
+  const limited = (wait, size) => open(`pool_size = ${size}\ntransaction_timeout = "${800 * patience}ms"\nidle_transaction_timeout = 0\ncancel_wait_timeout = "${wait * patience}s"`);
+  let pool = await limited(60, 1);
+  let [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  const insert = "insert into t values (4711, 'too late')", sleeps = query("select pg_sleep(60)");
+  const over = (replies) => {
+    const { S, C, H } = errorOf(replies);
     assert.deepEqual([S, C, /raise transaction_timeout/.test(H)], ["ERROR", "25P04", true]);
   };
   const rolledBack = async () => assert.deepEqual(await other.rows("select count(*) from t where id = 4711"), [["0"]]);
-  await begin();
+  await eventually(() => wire.rows(`rollback; begin; ${insert}`)); // in time, that is
   await rolledBack(); // of who idles; it is told at its next statement
-  await over(wire.query("select 1"));
-  await begin();
-  await over(wire.query("select pg_sleep(30)"));
-  assert.equal(errorOf(await wire.query("select 1")).C, "25P02");
-  await wire.rows("rollback");
+  over(await wire.query("select 1"));
+  for (const messages of [[query(`begin; ${insert}`), sleeps], [query(`begin; ${insert}; select pg_sleep(60)`)]]) {
+    wire.send(...messages);
+    over(await wire.until("Z", messages.length));
+    assert.equal(errorOf(await wire.query("select 1")).C, "25P02");
+    await wire.rows("rollback");
+    await rolledBack();
+  }
+  // A statement is a transaction, and so is a batch, as long as it has no Sync.
+  wire.send(sleeps);
+  over(await wire.until("Z"));
+  wire.send(parse("", insert), bind(), execute(), parse("", `select pg_sleep(${0.2 * patience})`), flush());
+  let replies = await wire.until("1", 2);
+  for (let i = 0; i < 20 && !errorOf(replies); i++) {
+    wire.send(bind(), execute(), flush());
+    replies = await wire.wait((all) => all.some(({ type }) => type === "C" || type === "E"));
+  }
+  over(replies);
+  wire.send(sync());
+  await wire.until("Z");
   await rolledBack();
-  await begin();
-  await over(wire.query("select pg_sleep(30)"));
-  await rolledBack(); // who says nothing to that loses its connection, too
-  await over(wire.query("rollback"));
   assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
+  await pool.stop();
+  // Who says nothing to that loses its connection, but not at once.
+  const batch = [query("begin"), parse("", "select pg_sleep(60)"), bind(), execute(), flush()];
+  const told = () => pool.weir.output.match(/client \d+: 25P04: /g)?.length;
+  pool = await limited(0, 2); // which are 10 s
+  [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  wire.send(...batch);
+  over(await wire.until("E"));
+  await eventually(() => other.rows("rollback; begin"));
+  await eventually(() => assert.ok(told() > 1));
+  wire.send(sync());
+  assert.deepEqual((await wire.until("Z")).map(show), ["Z E"]);
+  await wire.rows("rollback");
+  await pool.stop();
+  pool = await limited(2, 2);
+  [wire, other] = await Promise.all([Wire.login(pool.port), Wire.login(pool.port)]);
+  wire.send(query("begin"), sleeps);
+  other.send(...batch);
+  over(await wire.until("Z", 2));
+  over(await other.until("E"));
+  await eventually(() => assert.equal(told(), 4));
+  other.send(bind(), execute(), sync()); // of the batch that has failed
+  assert.deepEqual((await other.until("Z")).map(show), ["Z I"]);
+  for (const each of [wire, other]) {
+    over(await each.query("rollback"));
+    assert.deepEqual(await each.rows("select 'goes on'"), [["goes on"]]);
+  }
+  await pool.stop();
+});
+
+test("… and of a pipeline each transaction has its time", async () => {
+  const pool = await open(`pool_size = 1\ntransaction_timeout = "${2 * patience}s"`);
+  const wire = await Wire.login(pool.port);
+  const each = [query("begin"), query(`select pg_sleep(${0.4 * patience})`), query("commit")];
+  wire.send(...Array(7).fill(each).flat());
+  assert.equal((await wire.until("Z", 21)).map(({ type }) => type).join(""), "CZTDCZCZ".repeat(7));
   await pool.stop();
 });
 
