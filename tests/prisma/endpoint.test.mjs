@@ -1276,7 +1276,7 @@ test("no text holds up those who ask meanwhile", { timeout: 120000 * patience },
 const named = (type) => (name) => ({ prisma__type: type, prisma__value: name });
 const nestedLets = (depth, make) => Array.from({ length: depth }, (_, i) => i).reduceRight((expr, i) => ({ type: "let", args: { bindings: [{ name: `v${i + 1}`, expr: make(`v${i}`) }], expr } }), { type: "value", args: 1 });
 
-test("lists of lists have an end, and a clear one", async () => {
+test("lists of lists have an end, and a clear one", { timeout: 120000 * patience }, async () => {
   const parameter = (name) => named("param")({ name, type: "Int" });
   const product = (one, other) => ({ type: "value", args: named("generatorCall")({ name: "product", args: [one, other].map(parameter) }) });
   const ask = async (plan, length) => {
@@ -1295,6 +1295,51 @@ test("lists of lists have an end, and a clear one", async () => {
   assert.deepEqual((await ask({ type: "concat", args: Array(3000).fill({ type: "value", args: 1 }) }, 1))[0], 200, "as many as there are, once");
   const impure = (node) => ({ type: "seq", args: [JSON.parse(raw("select 1 as n")).plan, JSON.parse(raw("select 2 as n")).plan, node] }); // it is interpreted in another way
   assert.deepEqual(await ask(impure(nestedLets(40, twice)), 10), refused);
+  // A list of lists is written out whole, wherever it is once more.
+  const get = (name) => ({ type: "get", args: { name } }), lastOf = (plan, name) => JSON.parse(JSON.stringify(plan).replace('{"type":"value","args":1}', JSON.stringify(get(name))));
+  const pair = (name) => ({ type: "value", args: [parameter(name), parameter(name)] });
+  const join = (parent, ...children) => ({ type: "join", args: { parent, canAssumeStrictEquality: false, children: children.map((child, i) => ({ child, on: [], parentField: `f${i}`, isRelationUnique: false })) } });
+  const both = (name) => join({ type: "value", args: {} }, get(name), get(name));
+  const mapped = (name) => ({ type: "let", args: { bindings: ["l", "r"].map((side) => ({ name: side, expr: { type: "mapField", args: { field: "x", records: get(name) } } })), expr: { type: "value", args: [parameter("l"), parameter("r")] } } });
+  const set = (name) => ({ type: "initializeRecord", args: { expr: get(name), fields: Object.fromEntries(["x", "y"].map((field) => [field, { type: "value", value: parameter(name) }])) } });
+  for (const [how, make] of Object.entries({ twice, pair, mapped, set })) {
+    assert.equal((await ask(lastOf(nestedLets(5, make), "v5"), 2))[0], 200, how);
+    assert.deepEqual(await ask(lastOf(nestedLets(30, make), "v30"), 2), refused, how);
+  }
+  const records = (length) => ({ type: "value", args: Array.from({ length }, () => ({})) }), bound = (bindings, expr) => ({ type: "let", args: { bindings: Object.entries(bindings).map(([name, expr]) => ({ name, expr })), expr } });
+  const joined = (depth) => bound({ v0: records(1) }, lastOf(nestedLets(depth, both), `v${depth}`));
+  assert.equal((await ask(joined(5), 1))[0], 200);
+  assert.deepEqual(await ask(joined(30), 1), refused);
+  const crossed = (length) => bound({ a: records(length), b: records(length) }, { type: "seq", args: [join(get("a"), get("b")), { type: "value", args: 1 }] });
+  assert.deepEqual(await ask(crossed(300), 1), [200, { data: 1 }]);
+  assert.deepEqual(await ask(crossed(10000), 1), refused);
+  assert.deepEqual(await ask(impure(crossed(10000)), 1), refused);
+  const late = (change) => bound({ a: records(1), b: { type: "value", args: [parameter("a"), parameter("a")] } }, { type: "seq", args: [change, get("b")] });
+  const changes = { join: join(get("a"), records(9)), mapRecord: { type: "mapRecord", args: { expr: { type: "unique", args: get("a") }, fields: { x: { type: "set", value: parameter("v0") } } } } };
+  for (const change of Object.values(changes)) assert.deepEqual(await ask(late(change), 9), [400, { code: "P6000", error: "The query changes a record that it has in several places.", meta: {} }]);
+  // Nor is a statement made that has more parameters, in all of its parts.
+  const statement = (tuples, chunkable = false) => ({
+    type: "query",
+    args: {
+      type: "templateSql", chunkable, placeholderFormat: { prefix: "$", hasNumbering: true },
+      fragments: [{ type: "stringChunk", chunk: "select 1 where 1 in " }, ...tuples.flatMap((_, i) => [{ type: "stringChunk", chunk: i ? " or 1 in " : "" }, { type: "parameterTuple", itemPrefix: "", itemSeparator: ",", itemSuffix: "" }])],
+      args: tuples, argTypes: tuples.map(() => ({ arity: "scalar", scalarType: "int" })),
+    },
+  });
+  assert.equal((await ask(statement(Array(3).fill(parameter("v0"))), 1000))[0], 200);
+  assert.deepEqual(await ask(statement(Array(3000).fill(parameter("v0"))), 100000), refused);
+  assert.equal((await ask(statement([parameter("v0"), [1]], true), 100000))[0], 200);
+  assert.deepEqual(await ask(statement([parameter("v0"), Array(32765).fill(1)], true), 100000), refused);
+  // What is made of a list is as long as it, each time.
+  const expr = get("a"), operations = { pagination: null, distinct: null, linkingFields: null, reverse: false, nested: {} };
+  const copies = { mapField: { field: "x", records: expr }, diff: { from: expr, to: { type: "value", args: [] }, fields: [] }, process: { expr, operations }, dataMap: { expr, structure: { type: "object", fields: {} }, enums: {} } };
+  const again = (node, times) => bound({ a: records(1000) }, { type: "seq", args: [...Array(times).fill(node), { type: "value", args: 1 }] });
+  for (const [type, args] of Object.entries(copies))
+    for (const [times, answer] of [[900, [200, { data: 1 }]], [1001, refused]]) assert.deepEqual(await ask(again({ type, args }, times), 1), answer, type);
+  // … nor looked at again and again.
+  const many = { type: "concat", args: Array(300000).fill(get("v1")) }, begunMs = performance.now();
+  assert.equal((await ask(bound({ v1: { type: "value", args: 1 } }, { type: "seq", args: [many, { type: "value", args: 1 }] }), 1))[0], 200);
+  assert.ok(performance.now() - begunMs < 15000 * patience, String(performance.now() - begunMs));
 });
 
 test("large requests of one key wait for each other, and what has too many values is refused; the instance lives on", { timeout: 120000 * patience }, async () => {
