@@ -394,6 +394,19 @@ test("a reload that gives a database an id leaves its transactions and its cache
   reload(toml());
 });
 
+test("what is kept is of the database that was asked, also when a reload gives its name to another", { timeout: 60000 * patience }, async () => {
+  const made = key("--database", "one"), body = JSON.stringify({ operation: "findMany", ...JSON.parse(raw("select name, 'by name' as x from t")) });
+  const kept = async () => {
+    const { headers, text } = await secure(ports.prisma, "/query", { method: "POST", body, headers: { authorization: `Bearer ${made.key}`, "cache-control": "max-age=600" } });
+    return [headers["accelerate-cache-status"], JSON.parse(text).data.rows[0][0]];
+  };
+  assert.deepEqual([await kept(), await kept()], [["miss", "one"], ["ttl", "one"]]);
+  reload(toml().replace(/name = "(one|two)"\n/g, (_, name) => `name = "${name === "one" ? "two" : "one"}"\n`));
+  assert.deepEqual(await kept(), ["miss", "two"]);
+  reload(toml());
+  assert.equal((await kept())[1], "one");
+});
+
 test("a busy instance keeps its transactions over a reload; what is begun says who has it, also when it has waited for another", { timeout: 60000 * patience }, async () => {
   const made = key("--database", "tenant"), placeOf = ({ id }) => id.split(".")[1];
   const instances = () => descendants(weir.process.pid).filter(({ name }) => name === "weir-instance");
