@@ -198,14 +198,17 @@ test("a key's own limits, and what it is counted under", { timeout: 60000 * pati
 test("half of the connections are the most that a key's transactions take, by default; who gets none in time is told P2024", { timeout: 60000 * patience }, async () => {
   const [greedy, greedy2, other] = [key("--database", "two"), key("--database", "two"), key("--database", "two")];
   const begun = [];
-  for (let i = 0; i < 2; i++) begun.push(await start(greedy, { timeout: 8000 }));
+  for (let i = 0; i < 2; i++) begun.push(await start(greedy, { timeout: 15000 }));
   assert.equal((await start(greedy, { timeout: 3000, maxWait: 200 })).code, "P2028");
   assert.equal((await ask(other, "select 1 as x")).status, 200, "there is room for others");
-  for (let i = 0; i < 2; i++) begun.push(await start(greedy2, { timeout: 8000 }));
+  for (let i = 0; i < 2; i++) begun.push(await start(greedy2, { timeout: 15000 }));
   const late = await ask(other, "select 1 as x");
   assert.equal(JSON.parse(late.text).code, "P2024", late.text);
   assert.deepEqual(JSON.parse(late.text).meta, { connection_limit: 4, timeout: 1 });
   assert.match(JSON.parse(late.text).error, /from the connection pool\. .*timeout: 1, connection limit: 4\)$/);
+  // A transaction's beginning is a statement like others.
+  const none = await start(other, { timeout: 3000, maxWait: 8000 });
+  assert.deepEqual([none.status, none.code, none.meta], [400, "P2024", { connection_limit: 4, timeout: 1 }], JSON.stringify(none));
   for (const { id } of begun) await Promise.all([greedy, greedy2].map((made) => call(made, `/transaction/${id}/rollback`)));
   assert.equal((await ask(other, "select 1 as x")).status, 200);
 });
