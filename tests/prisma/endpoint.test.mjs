@@ -823,11 +823,35 @@ test("what a newer client asks is answered; what of it is not known is named, wi
   await told(p, (url) => ({ url: url.replace(/\w+\/graphql/, "x/y") }), "POST /6.19.3/x/y", "6.19.3");
   // Of a node that is known, a newer client's parts may be others.
   const codeOf = async (version) => (await (await post("/query", '{"plan":{"type":"unique"}}', undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "prisma-engine-hash": version } })).json()).code;
+  const logged = () => stripVTControlCharacters(endpoint.weir.output).split("TypeError").length, before = logged();
   assert.deepEqual([await codeOf("7.11.0"), await codeOf("7.10.0"), await codeOf("7.9.9")], ["P5012", "P6000", "P6000"]);
+  await until(async () => logged() >= before + 3);
   await p.$disconnect();
   await q.$disconnect();
   between.closeAllConnections();
   between.close();
+});
+
+test("a plan of which a part is not known writes nothing before it is found", async () => {
+  await admin.query(seed);
+  const created = JSON.parse(raw(`insert into "Tag" (name) values ('of a newer client') returning id`)).plan, expr = { type: "unique", args: created };
+  const field = (fieldType) => ({ type: "dataMap", args: { expr, structure: { type: "object", serializedName: null, skipNulls: false, fields: { id: { type: "field", dbName: "id", fieldType } } }, enums: {} } });
+  const unknown = {
+    "Unexpected result type: vector": field({ type: "vector" }),
+    "Unexpected bytes encoding type: base85": field({ type: "bytes", encoding: "base85" }),
+    "Unexpected data mapping node type: graph": { type: "dataMap", args: { expr, structure: { type: "graph" } } },
+    "Unexpected node type: teleport": { type: "seq", args: [created, { type: "teleport" }] },
+    "Unexpected rule type: sometimes": { type: "validate", args: { expr, rules: [{ type: "sometimes" }], errorIdentifier: "MISSING_RECORD" } },
+    "Unknown error identifier: LATE": { type: "validate", args: { expr, rules: [{ type: "never" }], errorIdentifier: "LATE" } },
+    "Unexpected field operation type: power": { type: "mapRecord", args: { expr, fields: { id: { type: "power", value: 2 } } } },
+    "Unexpected fragment type: aside": { type: "seq", args: [created, { type: "query", args: { type: "templateSql", fragments: [{ type: "aside" }], args: [], argTypes: [] } }] },
+    "Unexpected query type: cypher": { type: "let", args: { bindings: [{ name: "a", expr: created }], expr: { type: "execute", args: { type: "cypher" } } } },
+  };
+  for (const [message, plan] of Object.entries(unknown)) {
+    const { code, error } = await (await post("/query", JSON.stringify({ plan }))).json();
+    assert.deepEqual([code, error.split(" is not known here.")[0]], ["P5012", `A part of the query's plan (${message})`]);
+  }
+  assert.deepEqual((await admin.query(`select 1 from "Tag" where name = 'of a newer client'`)).rowCount, 0);
 });
 
 for (const version of ["v5", "v6", "v7"])
@@ -1145,7 +1169,7 @@ test("who means ill: no JSON, unknown operations, depth, size; each is told what
     [500, "P6000", "/query", '{"plan":{"type":"seq","args":5}}'],
     [400, "P6000", "/transaction/start", "x", "null"],
     [400, "P2023", "/transaction/start", '{"isolationLevel":"x; drop table users"}'],
-    [409, "P2028", "/transaction//query", '{"plan":{}}'],
+    [409, "P2028", "/transaction//query", '{"plan":{"type":"unit"}}'],
     [409, "P2028", "/transaction/nobody/query", '{"plan":{"type":"value","args":1}}'],
     [409, "P2028", "/transaction/nobody/commit", ""],
     [404, "SchemaMissing", "/itx/x/y/graphql", "{}", find("User")],
