@@ -22,20 +22,26 @@
 
 enum { TREE_DIRS_MAX = 1024 };
 
-/* What decides whether running instances can stay: the bundle, and what they are given with it. */
-static void set_version(json_t *worker, const char *bundle_version)
+/* Of seen, which is taken over. */
+static json_t *digest_of(json_t *seen)
 {
-    json_t *seen = json_pack("{s:s?, s:O?}", "bundle", bundle_version, "limits",
-                             json_object_get(worker, "limits"));
     char *text = json_dumps(seen, JSON_COMPACT | JSON_SORT_KEYS), hex[65];
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
     (void)EVP_Digest(text, strlen(text), digest, &len, EVP_sha256(), NULL);
     for (unsigned i = 0; i < 32; i++)
         (void)snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    (void)json_object_set_new(worker, "version", json_string(hex));
     free(text);
     json_decref(seen);
+    return json_string(hex);
+}
+
+/* What decides whether running instances can stay: the bundle, and what they are given with it. */
+static void set_version(json_t *worker, const char *bundle_version)
+{
+    json_t *seen = json_pack("{s:s?, s:O?}", "bundle", bundle_version, "limits",
+                             json_object_get(worker, "limits"));
+    (void)json_object_set_new(worker, "version", digest_of(seen));
 }
 
 /* The worker's part of the plan. limits, scale: defaults already filled; taken over. */
@@ -92,6 +98,11 @@ static int add_prisma_worker(json_t *plan, struct bundler *bundler, const char *
     (void)json_object_set(vars, "POOL_WAIT_MS", setting_of(plan, database, "query_wait_timeout"));
     if (json_object_get(database, "schema")) /* ?schema= of its url, as Prisma's URLs have it */
         (void)json_object_set(vars, "SCHEMA", json_object_get(database, "schema"));
+    /* Results of another database by the same name are not to be had from it. */
+    (void)json_object_set_new(
+        vars, "OF",
+        digest_of(json_pack("{s:O?, s:O?}", "hosts", json_object_get(database, "hosts"), "database",
+                            json_object_get(database, "database"))));
     int r = prisma_endpoint_project(name, binding, vars, &project, err);
     json_decref(vars);
     if (r == 0)

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parts of the endpoint's worker that run anywhere.
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
+
+import { build } from "esbuild";
 
 import { Flights } from "../../system/prisma/src/flights.js";
 import { Results, strategyOf } from "../../system/prisma/src/results.js";
 import { Rows } from "../../system/prisma/src/rows.js";
+import { root } from "../e2e/lib.mjs";
 import { sleep } from "../pool/lib.mjs";
 
 const late = () => new Error("late");
@@ -102,4 +106,38 @@ test("a tag that is given twice is one", () => {
   assert.deepEqual([has("one"), has("two")], [true, true]);
   results.invalidate(["a", "a"], 1);
   assert.deepEqual([has("one"), has("two"), results.bytes], [false, false, 0]);
+});
+
+// Its compiler with the WebAssembly that is Prisma's, and nothing of weir's runtime.
+async function compilerAlone() {
+  const wasm = join(root, "system/prisma/node_modules/@prisma/query-compiler-wasm/postgresql/query_compiler_fast_bg.wasm");
+  const stubs = { "cloudflare:workers": "export const env = { collectGarbage() {} };", "./compiler.wasm": `import { readFileSync } from "node:fs"; export default new WebAssembly.Module(readFileSync(${JSON.stringify(wasm)}));` };
+  const stub = (plugin) => {
+    plugin.onResolve({ filter: /^cloudflare:workers$|^\.\/compiler\.wasm$/ }, ({ path }) => ({ path, namespace: "stub" }));
+    plugin.onLoad({ filter: /./, namespace: "stub" }, ({ path }) => ({ contents: stubs[path] }));
+  };
+  const contents = 'export { Compiler } from "./compiler.js"; export { QueryCompiler } from "@prisma/query-compiler-wasm/postgresql/query_compiler_fast_bg.js";';
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: join(root, "system/prisma/src") }, bundle: true, write: false, format: "esm", platform: "node", logLevel: "silent", plugins: [{ name: "stub", setup: stub }],
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire("/");' },
+  });
+  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString("base64")}`);
+}
+
+test("a compiler that is freed frees what it makes anew for what is under way", async () => {
+  const { Compiler, QueryCompiler } = await compilerAlone(), { free, compile } = QueryCompiler.prototype, freed = [], used = new Set();
+  QueryCompiler.prototype.free = function () {
+    freed.push(this);
+    free.call(this);
+  };
+  QueryCompiler.prototype.compile = function (query) {
+    used.add(this);
+    return compile.call(this, query);
+  };
+  const compiler = new Compiler('datasource db {\n  provider = "postgresql"\n}\nmodel T {\n  id Int @id\n}\n', { supportsRelationJoins: true });
+  const query = JSON.stringify({ modelName: "T", action: "findMany", query: { arguments: {}, selection: { $scalars: true } } }), [plan] = [compiler.compile(query), compiler.free()];
+  for (let i = 0; i < 2; i++) assert.deepEqual(compiler.compile(query), plan);
+  assert.throws(() => compiler.compile("{"));
+  assert.deepEqual([freed.length, used.size], [4, 4]);
+  assert.deepEqual(new Set(freed), used);
 });

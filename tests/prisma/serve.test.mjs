@@ -198,14 +198,17 @@ test("a key's own limits, and what it is counted under", { timeout: 60000 * pati
 test("half of the connections are the most that a key's transactions take, by default; who gets none in time is told P2024", { timeout: 60000 * patience }, async () => {
   const [greedy, greedy2, other] = [key("--database", "two"), key("--database", "two"), key("--database", "two")];
   const begun = [];
-  for (let i = 0; i < 2; i++) begun.push(await start(greedy, { timeout: 8000 }));
+  for (let i = 0; i < 2; i++) begun.push(await start(greedy, { timeout: 15000 }));
   assert.equal((await start(greedy, { timeout: 3000, maxWait: 200 })).code, "P2028");
   assert.equal((await ask(other, "select 1 as x")).status, 200, "there is room for others");
-  for (let i = 0; i < 2; i++) begun.push(await start(greedy2, { timeout: 8000 }));
+  for (let i = 0; i < 2; i++) begun.push(await start(greedy2, { timeout: 15000 }));
   const late = await ask(other, "select 1 as x");
   assert.equal(JSON.parse(late.text).code, "P2024", late.text);
   assert.deepEqual(JSON.parse(late.text).meta, { connection_limit: 4, timeout: 1 });
   assert.match(JSON.parse(late.text).error, /from the connection pool\. .*timeout: 1, connection limit: 4\)$/);
+  // A transaction's beginning is a statement like others.
+  const none = await start(other, { timeout: 3000, maxWait: 8000 });
+  assert.deepEqual([none.status, none.code, none.meta], [400, "P2024", { connection_limit: 4, timeout: 1 }], JSON.stringify(none));
   for (const { id } of begun) await Promise.all([greedy, greedy2].map((made) => call(made, `/transaction/${id}/rollback`)));
   assert.equal((await ask(other, "select 1 as x")).status, 200);
 });
@@ -392,6 +395,19 @@ test("a reload that gives a database an id leaves its transactions and its cache
   assert.equal((await call(made, `/transaction/${id}/commit`)).status, 200);
   assert.match((await ask(byId, "select count(*)::int from t where name = 'with an id'")).text, /\[\[1\]\]/);
   reload(toml());
+});
+
+test("what is kept is of the database that was asked, also when a reload gives its name to another", { timeout: 60000 * patience }, async () => {
+  const made = key("--database", "one"), body = JSON.stringify({ operation: "findMany", ...JSON.parse(raw("select name, 'by name' as x from t")) });
+  const kept = async () => {
+    const { headers, text } = await secure(ports.prisma, "/query", { method: "POST", body, headers: { authorization: `Bearer ${made.key}`, "cache-control": "max-age=600" } });
+    return [headers["accelerate-cache-status"], JSON.parse(text).data.rows[0][0]];
+  };
+  assert.deepEqual([await kept(), await kept()], [["miss", "one"], ["ttl", "one"]]);
+  reload(toml().replace(/name = "(one|two)"\n/g, (_, name) => `name = "${name === "one" ? "two" : "one"}"\n`));
+  assert.deepEqual(await kept(), ["miss", "two"]);
+  reload(toml());
+  assert.equal((await kept())[1], "one");
 });
 
 test("a busy instance keeps its transactions over a reload; what is begun says who has it, also when it has waited for another", { timeout: 60000 * patience }, async () => {

@@ -47,6 +47,7 @@ function guarded(run) {
 export class Compiler {
   #compiler;
   #generation;
+  #isFreed = false;
 
   constructor(datamodel, connectionInfo) {
     this.make = () => new glue.QueryCompiler({ datamodel, provider: "postgres", connectionInfo });
@@ -65,6 +66,7 @@ export class Compiler {
       return guarded(() => compile(this.#compiler));
     } finally {
       if (memory.buffer.byteLength - before > GROWTH_BYTES_MAX) beginAnew();
+      if (this.#isFreed) this.free();
     }
   }
 
@@ -78,8 +80,10 @@ export class Compiler {
     return this.#run((compiler) => compiler.compileBatch(batch));
   }
 
+  // What is still under way with it makes it anew, for each of its queries.
   free() {
+    this.#isFreed = true;
     if (this.#generation === generation) this.#compiler.free();
-    this.#generation = undefined; // what is still under way with it makes it anew
+    this.#generation = undefined;
   }
 }

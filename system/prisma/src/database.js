@@ -397,17 +397,21 @@ export class Database {
       return await turn.race(run);
     } catch (error) {
       if (turn.over !== undefined) throw turn.over;
-      const { originalCode: code, originalMessage: message, [TOLD]: told } = error.meta?.driverAdapterError?.cause ?? {};
-      const hasWaited = code === QUERY_CANCELED && told?.routine === undefined && message === WITHDRAWN;
-      if (hasWaited || NO_CONNECTION.includes(code) || error.message === TIMED_OUT) throw this.#noConnection();
-      const end = endOf(error);
+      const end = this.#endOf(error);
       if (end !== undefined) throw end;
       if (UNTELLABLE.test(error.message)) throw listOfLists();
-      const isLate = code === QUERY_CANCELED && performance.now() - begunMs >= queryMs / 2; // else somebody else cancelled it
+      const isLate = error.meta?.driverAdapterError?.cause?.originalCode === QUERY_CANCELED && performance.now() - begunMs >= queryMs / 2; // else somebody else cancelled it
       throw isLate ? refusal() : error;
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  // … of one that was not had in time, too.
+  #endOf(error) {
+    const { originalCode: code, originalMessage: message, [TOLD]: told } = error.meta?.driverAdapterError?.cause ?? error.cause ?? {};
+    const hasWaited = code === QUERY_CANCELED && told?.routine === undefined && message === WITHDRAWN;
+    return hasWaited || NO_CONNECTION.includes(code) || error.message === TIMED_OUT ? this.#noConnection() : endOf(error);
   }
 
   #noConnection() {
@@ -451,7 +455,7 @@ export class Database {
     } catch (error) {
       turn.end(error); // it waits no longer
       giveBack();
-      throw endOf(error) ?? error;
+      throw this.#endOf(error) ?? error;
     }
     const timer = setTimeout(() => turn.end(expired(limit, limit + ROLLBACK_MS)), limit + ROLLBACK_MS);
     const entry = { id, key: who.key, caller: who.caller, turn, running: 0, timer, isEnding: false };

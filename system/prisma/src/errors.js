@@ -52,8 +52,9 @@ const isNewer = (version) => version?.localeCompare(SERVED, "en", { numeric: tru
 
 // What a plan's run threw, as its client is told. A newer client's nodes may have other parts than the interpreter looks for.
 export function planError(error, version) {
-  const isUnknown = error instanceof Error && UNKNOWN.test(error.message) && !(error instanceof UserFacingError);
-  return isUnknown || (error instanceof TypeError && isNewer(version)) ? unknownRequest(`A part of the query's plan (${error.message})`, version) : error;
+  const isUnknown = error instanceof Error && UNKNOWN.test(error.message) && !(error instanceof UserFacingError), isOther = error instanceof TypeError && isNewer(version);
+  if (isOther) console.error(error); // it may be a fault of weir's
+  return isUnknown || isOther ? unknownRequest(`A part of the query's plan (${error.message})`, version) : error;
 }
 
 // What Postgres said besides of an error, {detail, column, routine}: the adapter leaves it out of its cause (database.js).

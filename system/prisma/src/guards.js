@@ -187,7 +187,7 @@ const NAMES = new Set(["name", "names", "field", "parentField"]);
 const OF_FIELDS = new Set(["cursor", "fields"]); // objects by fields' names
 const LAZY = new Set(["param", "generatorCall"]); // what the interpreter evaluates, as often as it finds it
 
-// Fields have the names that a user gave them: the interpreter takes a record's own alone (runtime.sed).
+// Fields have the names that a user gave them: the interpreter takes a record's own alone (runtime.js).
 const isForbiddenAs = (key, item) => (key === "name" || key === "names" ? FORBIDDEN.has(item) : item === "__proto__");
 // A list of one name is that name to an object.
 const isForbiddenName = (key, item) => (Array.isArray(item) ? item.some((one) => isForbiddenName(key, one)) : isForbiddenAs(key, item));

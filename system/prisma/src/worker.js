@@ -11,6 +11,7 @@ import { Flights } from "./flights.js";
 import { checkPlan, harden } from "./guards.js";
 import { keepDigits, makesJson } from "./joins.js";
 import { answerQuery } from "./json-protocol.js";
+import { checkParts } from "./plans.js";
 import { Results, strategyOf } from "./results.js";
 import { rehearse } from "./rehearsal.js";
 import { findSchema, grow, hasLearned, newSeed, uploadSchema } from "./schemas.js";
@@ -168,6 +169,12 @@ async function planOf(request, transaction, who, ctx) {
   if (typeof body?.plan !== "object" || body.plan === null) throw invalidRequest("The body has no plan.");
   const { comments, ...query } = body, { plan, params = {} } = query;
   checkPlan(plan, params);
+  const version = versionOf(request, []);
+  try {
+    checkParts(plan);
+  } catch (error) {
+    throw planError(error, version);
+  }
   if (comments !== undefined && !isTexts(comments)) throw invalidRequest("The body's comments are an object of texts.");
   const isRead = transaction === undefined && READS.test(body.operation ?? "");
   const keyOf = () => (comments === undefined ? text : JSON.stringify(query)); // what a statement carries along changes no result
@@ -176,7 +183,7 @@ async function planOf(request, transaction, who, ctx) {
     try {
       return { data: await database.asking({ who, transaction, onQuery, comments }, (context) => database.run(plan, params, context)) };
     } catch (error) {
-      throw planError(error, versionOf(request, []));
+      throw planError(error, version);
     }
   });
 }
