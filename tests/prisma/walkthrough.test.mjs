@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // docs/prisma.md, step by step, in directories that begin empty, by the lines that it has: Prisma's own commands, the private Postgres,
-// examples/blog-prisma's code, and its API; with both of Prisma's generators. It goes the way without internet.
+// examples/blog-prisma's code, and its API; with both of Prisma's generators, and with versions 5 and 7. It goes the way without internet.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -19,7 +19,7 @@ function blocks(section) {
   const of = (language) => [...text.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, "gm"))].map(([, code]) => code);
   return { sh: of("sh"), toml: of("toml"), prisma: of("prisma"), ts: of("ts") };
 }
-const walk = blocks("From an empty directory"), theExample = blocks("The example"), offline = blocks("Without internet");
+const walk = blocks("From an empty directory"), theExample = blocks("The example"), others = blocks("With version 7, or 5"), offline = blocks("Without internet");
 const generators = walk.prisma.filter((text) => text.startsWith("generator "));
 
 const { DATABASE_URL: _, ...environment } = { ...process.env, PATH: `${dirname(weirPath)}:${process.env.PATH}`, npm_config_fund: "false", npm_config_audit: "false" };
@@ -86,6 +86,8 @@ async function walkInShort(dir) {
 }
 
 const models = readFileSync(join(example, "prisma/schema.prisma"), "utf8").replace(/^[^]*?(?=model )/, "");
+let migration; // the first test's
+
 test("from an empty directory to a blog with accounts, through prisma://", { timeout: 400000 * patience }, async () => {
   const { dir, run, migrate, read, write, edit } = directory();
   const [install, env, tables, key] = walk.sh;
@@ -106,6 +108,7 @@ test("from an empty directory to a blog with accounts, through prisma://", { tim
   assert.equal(read("prisma/schema.prisma").replace(/^\/\/.*\n+/gm, ""), readFileSync(join(example, "prisma/schema.prisma"), "utf8"));
 
   await migrate(linesWith("migrate", tables));
+  migration = readdirSync(join(dir, "prisma/migrations")).filter((name) => name.endsWith("_init_schema")).map((name) => read(`prisma/migrations/${name}/migration.sql`))[0];
   assert.match(run(linesWithout(["migrate"], tables)), /Generated Prisma Client/);
   assert.ok(existsSync(join(dir, "node_modules/.prisma/client/edge.js")));
 
@@ -198,3 +201,22 @@ test("the example, by its lines", { timeout: 400000 * patience }, async () => {
   assert.match(read(".dev.vars"), /^DATABASE_URL="prisma:.*"\nJWT_SECRET="[0-9a-f]{64}"\n$/);
   await walkInShort(dir);
 });
+
+for (const version of ["5", "7"])
+  test(`the same with version ${version}`, { timeout: 400000 * patience }, async () => {
+    const { dir, run, read, write, edit } = directory(), is7 = version === "7";
+    const [install, env, tables, key] = walk.sh, init = linesWith("prisma init", install);
+    run(is7 ? `${others.sh[0]}${init}` : install.replaceAll("@6", "@5"));
+    write("wrangler.toml", walk.toml[0]);
+    cpSync(join(example, "src"), join(dir, "src"), { recursive: true });
+    run(env);
+    edit("prisma/schema.prisma", /generator client \{[^}]*\}\n/, generators[0]);
+    write("prisma/schema.prisma", `${read("prisma/schema.prisma")}\n${models}`);
+    execFileSync("psql", [/"(.*)"/.exec(read(".env"))[1], "-Xq"], { input: migration });
+    const generate = linesWith("generate", tables);
+    assert.match(run(is7 ? generate.replace("--no-engine", "") : generate), /Generated Prisma Client/);
+    run(key);
+    write(".dev.vars", `${read(".dev.vars")}JWT_SECRET="only for this test"\n`);
+    if (is7) edit("src/index.ts", "datasourceUrl: url", "accelerateUrl: url");
+    await walkInShort(dir);
+  });
