@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
@@ -14,6 +15,7 @@ import pg from "pg";
 
 import { descendants, freePort, patience, project, root, weirPath } from "../e2e/lib.mjs";
 import { sleep } from "../pool/lib.mjs";
+import { cliEnvironment } from "./environment.mjs";
 import { caching, clients, failure, startEndpoint, until } from "./lib.mjs";
 
 const here = join(root, "tests/prisma"), seed = readFileSync(join(here, "seed.sql"), "utf8");
@@ -761,6 +763,24 @@ test("several schemas at once; a schema that is not what it says; one that is no
     assert.deepEqual([answer.status, codeOf(await answer.text())], [status, code], text.slice(0, 30));
     answer = await post(`/6.19.3/${hashOf(text)}/graphql`, '{"action":"findMany","modelName":"User","query":{"arguments":{},"selection":{"$scalars":true}}}');
     assert.match(codeOf(await answer.text()), then);
+  }
+});
+
+test("a client whose schema is for another kind of database is told so, with the remedy", { timeout: 60000 * patience }, async () => {
+  for (const [version, provider] of [["v5", "mysql"], ["v6", "sqlite"], ["v6", "cockroachdb"]]) {
+    clients(version).trust?.(readFileSync(endpoint.certificate));
+    const { dir, remove } = project({
+      "schema.prisma": `// provider = "postgresql"\ngenerator client {\n  provider = "prisma-client-js"\n  output = "./client"\n}\ndatasource db {\n  provider="${provider}" // provider = "postgresql"\n  url = env("X")\n}\nmodel User {\n  id Int @id\n}\n`,
+    });
+    unlinkSync(join(dir, "node_modules"));
+    symlinkSync(join(here, version, "node_modules"), join(dir, "node_modules"));
+    execFileSync("npx", ["prisma", "generate", "--no-engine", "--schema", "schema.prisma"], { cwd: dir, env: cliEnvironment, stdio: "pipe" });
+    const { PrismaClient } = createRequire(join(dir, "x.js"))("./client/edge.js");
+    const p = new PrismaClient({ datasourceUrl: endpoint.edgeUrl(undefined, version !== "v5") });
+    const { code, message } = await fails(p.user.count());
+    assert.deepEqual([code, message], ["P1012", `The client's schema is for the provider "${provider}", and this server's databases are Postgres: write provider = "postgresql" in its datasource, and generate the client anew.`]);
+    await p.$disconnect();
+    remove();
   }
 });
 
