@@ -45,7 +45,7 @@ const upload = (text) => put(hashOf(base64(text)), base64(text));
 const logging = (version, ...levels) =>
   new (clients(version).edgeClient)({ [version.startsWith("v7") ? "accelerateUrl" : "datasourceUrl"]: endpoint.edgeUrl(undefined, version !== "v5"), log: levels.map((level) => ({ emit: "event", level })) });
 // A read, with what the client says of keeping it.
-const cached = (body, age, tags) => post("/query", body, undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": age, ...(tags && { "accelerate-cache-tags": tags }) } });
+const cached = (body, age, tags, path = "/query") => post(path, body, undefined, { headers: { authorization: `Bearer ${endpoint.first.key}`, "cache-control": age, ...(tags && { "accelerate-cache-tags": tags }) } });
 
 test("keys: forged, altered, expired and revoked ones are refused, with Prisma's code and the remedy, in each protocol", async () => {
   const { key } = endpoint.first, [header, payload, signature] = key.split(".");
@@ -442,6 +442,33 @@ test("the cache: miss, ttl, stale while it is fetched anew, expiry; by tag and a
     await p.$disconnect();
   }
   assert.equal((await post("/invalidate", '{"tags":5}')).status, 400);
+});
+
+for (const [version, made] of [["6", v6], ["7", v7]])
+  test(`a hit says when its result was stored, and which query it is of (${version})`, async () => {
+    const p = made.edge(endpoint.edgeUrl()), read = async (id) => (await p.user.findUnique({ where: { id }, select: { id: true, role: true }, cacheStrategy: { ttl: 600 } }).withAccelerateInfo()).info;
+    const miss = await read(1);
+    await until(() => Date.now() - miss.lastModified > 2500);
+    const hit = await read(1), other = await read(2);
+    assert.deepEqual([miss.cacheStatus, hit.cacheStatus, other.cacheStatus], ["miss", "ttl", "miss"]);
+    assert.ok(hit.lastModified <= miss.lastModified, `${hit.lastModified} is after ${miss.lastModified}`);
+    assert.match(hit.signature, /^[0-9a-f]{64}$/);
+    assert.equal(hit.signature, miss.signature);
+    assert.notEqual(other.signature, hit.signature);
+    assert.equal((await p.user.count().withAccelerateInfo()).info.signature, "unspecified");
+    await p.$disconnect();
+  });
+
+test("what is kept is of one schema of a client's: the same body under another one is another query", async () => {
+  await admin.query(seed);
+  const schemaOf = (column) => `datasource db {\n  provider = "postgresql"\n}\nmodel Named {\n  it String @id @map("${column}")\n  @@map("users")\n}\n`;
+  const body = JSON.stringify({ modelName: "Named", action: "findMany", query: { arguments: { where: { it: { startsWith: "Ada", mode: "insensitive" } } }, selection: { it: true } } });
+  const ask = async (column) => {
+    const answer = await cached(body, "max-age=600", undefined, `/6.19.3/${hashOf(base64(schemaOf(column)))}/graphql`);
+    return `${answer.headers.get("accelerate-cache-status")} ${(await answer.json()).data.findMany.map(({ it }) => it)}`;
+  };
+  for (const column of ["email", "name"]) assert.equal((await upload(schemaOf(column))).status, 200);
+  for (const status of ["miss", "ttl"]) for (const [column, value] of [["email", "ada@example.com"], ["name", "Ada"]]) assert.equal(await ask(column), `${status} ${value}`);
 });
 
 test("who asks for what is being fetched waits for it, or gets what is stale", { timeout: 60000 * patience }, async () => {
