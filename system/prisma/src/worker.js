@@ -264,8 +264,10 @@ export default {
       return isPlans ? planAnswerOf(error) : answerOf(error);
     }
   },
-  // What the gateway tells: "gone N", of an instance that has begun transactions.
+  // What the gateway tells: "gone N", of an instance that has begun transactions, or "revoked KEY".
   scheduled({ cron }) {
-    database.forget(cron.split(" ")[1]);
+    const [what, id] = cron.split(" ");
+    if (what === "gone") database.forget(id);
+    else database.revoke(id);
   },
 };
