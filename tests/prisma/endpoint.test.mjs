@@ -1387,6 +1387,38 @@ test("many large results at once end neither the instance nor anybody's transact
   await other.$disconnect();
 });
 
+test("who means ill leaves nothing: connections, memory and places of transactions are as they were", { timeout: 120000 * patience }, async () => {
+  const own = await endpoint.live(), other = await endpoint.live();
+  const start = async (options, { key } = own) => (await post("/transaction/start", JSON.stringify(options), key)).json();
+  const nested = (depth) => `{"plan":${'{"type":"unique","args":'.repeat(depth)}{"type":"value","args":1}${"}".repeat(depth)}}`;
+  const bodies = [raw("select 1 / 0"), raw("commit"), raw("begin"), raw("set search_path = depot"), raw("select pg_advisory_lock(9)"), raw("create temporary table left_open (x int)"), raw("select repeat('x', 1000) as x from generate_series(1, 60000)"),
+    "x", "null", '{"plan":{"type":"nonsense"}}', nested(5000), `{"plan":{"type":"value","args":1},"params":{"a":"${"x".repeat(3000000)}"}}`];
+  // In transactions that are ended or left, and in none; and by who goes away meanwhile.
+  const round = () =>
+    Promise.all([...bodies, undefined].flatMap((body, i) => ["/query", "/6.19.3/x/graphql", "/transaction/"].map(async (path) => {
+      const { id } = path === "/transaction/" ? await start({ timeout: 500, maxWait: 10000 }) : {};
+      const where = id === undefined ? path : `${path}${id}/query`;
+      const asked = body === undefined ? post(where, raw("select pg_sleep(1)::text"), own.key, { signal: AbortSignal.timeout(100), headers: { authorization: `Bearer ${own.key}` } }) : post(where, body, own.key);
+      await asked.then((answer) => answer.text()).catch(() => {});
+      if (id !== undefined && i % 2) await post(`/transaction/${id}/${i % 4 === 1 ? "commit" : "rollback"}`, undefined, own.key);
+    })));
+  const kilobytes = () => instances().reduce((sum, pid) => sum + Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))[1]), 0);
+  const quiet = () => until(async () => (await admin.query("select count(*)::int as n from pg_stat_activity where state <> 'idle' and backend_type = 'client backend' and pid <> pg_backend_pid()")).rows[0].n === 0);
+  for (let i = 0; i < 3; i++) await round();
+  await quiet();
+  const before = kilobytes(), those = instances();
+  for (let i = 0; i < 8; i++) await round();
+  await quiet();
+  assert.deepEqual(instances(), those);
+  if (process.env.ASAN_OPTIONS === undefined) assert.ok(kilobytes() < before + 49152, `${before} kB, and then ${kilobytes()}`);
+  // All places that keys have, and all connections to the database.
+  const places = await Promise.all([own, other].flatMap((key) => Array.from({ length: 10 }, async () => ({ ...(await start({ timeout: 10000, maxWait: 9000 }, key)), key }))));
+  assert.deepEqual(places.filter(({ id }) => id === undefined), []);
+  await Promise.all(places.map(async ({ id, key }) => assert.equal((await post(`/transaction/${id}/query`, raw("select 1 as x"), key.key)).status, 200)));
+  assert.equal((await start({ timeout: 10000, maxWait: 100 })).code, "P2028");
+  await Promise.all(places.map(({ id, key }) => post(`/transaction/${id}/rollback`, undefined, key.key)));
+});
+
 test("what is nested too deeply is told so, with a code, in each protocol; what can not be run has one, too", async () => {
   const nested = (depth) => `${'{"type":"unique","args":'.repeat(depth)}{"type":"value","args":1}${"}".repeat(depth)}`;
   assert.deepEqual(await (await post("/query", `{"plan":${nested(100)}}`)).json(), { data: 1 });
