@@ -1187,11 +1187,12 @@ test("who means ill: no JSON, unknown operations, depth, size; each is told what
     [400, "P6000", graphql, "{", "null", "[]", "5", '""', "{}", '{"action":5}', "", "\0", '{"batch":[1,null,{}]}', '{"batch":"x"}', nested(10000), nested(500), `{"batch":[${nested(500)}]}`],
     [400, "P6000", graphql, ...['5,"parameters":"[1]"', '"select 1","parameters":"{"'].map((query) => `{"action":"queryRaw","query":{"arguments":{"query":${query}},"selection":{}}}`)],
     [200, /^Operation 'findMany' for model '\w+' does not match any query/, graphql, find("Nobody"), find("__proto__", '"__proto__":{}')],
-    [200, /Unknown query tag: dropDatabase/, graphql, '{"action":"dropDatabase","modelName":"User","query":{"arguments":{},"selection":{}}}'],
+    [400, "P5012", graphql, '{"action":"dropDatabase","modelName":"User","query":{"arguments":{},"selection":{}}}'],
     [200, "P2009", graphql, find("User", '"where":{"nothing":1}'), find("User", '"take":"x"')],
     [200, "P2023", graphql, `{"batch":[${find("User")}],"transaction":{"isolationLevel":"Nonsense"}}`],
     [400, "P6000", "/query", "{", "{}", "[]", '{"plan":null}'],
-    [500, "P6000", "/query", '{"plan":{}}', '{"plan":{"type":"nonsense"}}', '{"plan":{"type":"seq","args":5}}'],
+    [400, "P5012", "/query", '{"plan":{}}', '{"plan":{"type":"nonsense"}}'],
+    [500, "P6000", "/query", '{"plan":{"type":"seq","args":5}}'],
     [400, "P6000", "/transaction/start", "x", "null"],
     [400, "P2023", "/transaction/start", '{"isolationLevel":"x; drop table users"}'],
     [409, "P2028", "/transaction//query", '{"plan":{}}'],
@@ -1200,8 +1201,8 @@ test("who means ill: no JSON, unknown operations, depth, size; each is told what
     [404, "SchemaMissing", "/itx/x/y/graphql", "{}", find("User")],
     [404, "SchemaMissing", "/6.19.3/%00/graphql", "{}", find("User")],
     [404, "SchemaMissing", `/6.19.3/${"0".repeat(64)}/graphql`, find("User")],
-    [404, /ask for nothing here/, "/itx", ""],
-    [404, /ask for nothing here/, "/6.19.3", ""],
+    [404, "P5012", "/itx", ""],
+    [404, "P5012", "/6.19.3", ""],
     [400, "P5012", "/", ""],
     [400, "P5012", "/999999.0/x/graphql", "{}"],
   ])
@@ -1477,7 +1478,7 @@ test("weir starts anew, or is killed, or its instance is, amid a transaction: it
         { timeout: 14000 },
       ),
     );
-    assert.equal(code, "P2028");
+    assert.ok(code === "P2028" || (!signal && code === "P6000"), code); // what it asks may reach the instance before that is missed
     await admin.query("set lock_timeout = '2s'");
     assert.equal((await admin.query('update "Post" set views = views where id = 1 returning views')).rows[0].views, 100, signal);
     assert.equal((await admin.query("select count(*)::int as n from pg_stat_activity where state like 'idle in%'")).rows[0].n, 0);
