@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -12,7 +13,9 @@
 #include "base64url.h"
 #include "clock.h"
 #include "counting.h"
+#include "dispatch.h"
 #include "log.h"
+#include "request.h"
 
 enum { KEY_BYTES_MAX = 2048, SECRET_BYTES = 32, MAC_BYTES = 32, SECRET_DIGITS = 43 };
 enum { OWED_MAX_S = 10 }; /* of a key's rate */
@@ -317,6 +320,26 @@ void prisma_close_all(struct instance *instance)
     instance->open = NULL;
 }
 
+/* ---- telling the endpoints ---- */
+
+/* Those that may have transactions which nobody is to go on with. */
+static void tell(const char *what, const char *of)
+{
+    char text[CRON_BYTES_MAX + 1];
+    if (snprintf(text, sizeof(text), "%s %s", what, of) >= (int)sizeof(text))
+        return; /* no key that was made here */
+    for (struct deployment *d = gateway.deployments; d; d = d->next)
+        if (d->prisma && d->instances)
+            dispatch_request(request_new_event(d, slice_of(text), clock_wall_us() / 1000, 0));
+}
+
+void prisma_forget_caller(uint32_t id)
+{
+    char text[12];
+    (void)snprintf(text, sizeof(text), "%" PRIu32, id);
+    tell("gone", text);
+}
+
 /* ---- refusing ---- */
 
 /* is_panic, message, error_code: the clients of 5 and 6; code, error: 7. */
@@ -434,6 +457,9 @@ static void take_keys(json_t *json, double rate_otherwise)
     size_t count = 0;
     json_object_foreach(json, id, one) read_key(id, one, rate_otherwise, &keys[count++]);
     qsort(keys, count, sizeof(*keys), by_id);
+    for (size_t i = 0; i < prisma.count; i++)
+        if (!json_object_get(json, prisma.keys[i].id))
+            tell("revoked", prisma.keys[i].id);
     free(prisma.keys);
     json_decref(prisma.json);
     prisma.keys = keys;

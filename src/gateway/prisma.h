@@ -44,6 +44,8 @@ int prisma_refusal_status(enum prisma_refusal refusal);
  * all gateways' instances have then, of which each counts what it is about to open before it
  * asks. -EINVAL: it is no such path, or another database's key. -ENOENT: the key is not listed. */
 int prisma_note_open(struct instance *instance, struct slice path, uint64_t *ret_all);
+/* An instance that has begun transactions has ended: the endpoints end what it has left open. */
+void prisma_forget_caller(uint32_t id);
 /* The instance is gone, and with it its transactions. */
 void prisma_close_all(struct instance *instance);
 /* One after the other those keys that are counted, from *place = 0 on: the id, the database, and

@@ -9,7 +9,6 @@
 
 #include "access_log.h"
 #include "caller.h"
-#include "clock.h"
 #include "dispatch.h"
 #include "forward.h"
 #include "prisma.h"
@@ -395,20 +394,10 @@ void service_call_resume(struct instance *caller)
     }
 }
 
-/* To those that may have transactions which an instance has left behind. */
-static void tell_that_gone(uint32_t id)
-{
-    char text[24];
-    (void)snprintf(text, sizeof(text), "gone %" PRIu32, id);
-    for (struct deployment *d = gateway.deployments; d; d = d->next)
-        if (d->prisma && d->instances)
-            dispatch_request(request_new_event(d, slice_of(text), clock_wall_us() / 1000, 0));
-}
-
 void service_call_drop_all(struct instance *caller)
 {
     while (caller->calls)
         drop(caller->calls);
     if (caller->has_begun)
-        tell_that_gone(caller->id);
+        prisma_forget_caller(caller->id);
 }

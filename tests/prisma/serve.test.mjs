@@ -446,6 +446,22 @@ test("a busy instance keeps its transactions over a reload; what is begun says w
   reload(toml());
 });
 
+test("weir is ended, or killed, amid a transaction: its client is told, and no lock is left", { timeout: 90000 * patience }, async () => {
+  const made = key("--database", "tenant"), insert = raw("insert into t values ('left open') returning name");
+  for (const signal of ["SIGTERM", "SIGKILL"]) {
+    const { id } = await start(made, { timeout: 10000 });
+    assert.equal((await call(made, `/transaction/${id}/query`, insert)).status, 200);
+    await weir.stop(signal);
+    agent.destroy();
+    weir = await Weir.start(["serve", "--config", config()]);
+    await weir.waitFor("serving");
+    for (const path of ["query", "commit"]) assert.equal(JSON.parse((await call(made, `/transaction/${id}/${path}`, insert)).text).code, "P2028", signal);
+    assert.match((await ask(made, "insert into t values ('left open') returning name")).text, /\[\["left open"\]\]/);
+    assert.equal(postgres.sql("select count(*) from pg_stat_activity where state like 'idle in transaction%'"), "0");
+    assert.equal((await ask(made, "delete from t where name = 'left open'")).status, 200);
+  }
+});
+
 test("the database goes away and comes back: an error with a code at once, and then rows again", { timeout: 90000 * patience }, async () => {
   const made = key("--database", "one");
   assert.equal((await ask(made, "select name from t")).status, 200);
@@ -511,6 +527,12 @@ test("a key whose database is not configured any more", async () => {
   const answer = await ask(two, "select 1");
   assert.equal(answer.status, 404);
   assert.match(answer.text, /P6001.*not configured/);
+  const count = 'require("./clients.cjs").edge(process.argv[1]).user.count().catch(({ name, code }) => console.log(name, code)).then(() => process.exit())';
+  for (const version of Object.keys(edges)) {
+    clients(version);
+    const { stdout, stderr } = spawnSync("node", ["-e", count, `prisma://localhost:${ports.prisma}/?api_key=${two.key}`], { cwd: join(root, "tests/prisma", version), env: { ...process.env, NODE_EXTRA_CA_CERTS: pair.certificate }, encoding: "utf8" });
+    assert.equal(stdout, "PrismaClientKnownRequestError P6001\n", version + stderr);
+  }
   assert.match(cli("list", "--database", "two").stdout, new RegExp(two.id), "to be revoked it has to be found");
   writeFileSync(config(), toml());
   assert.equal(spawnSync(weirPath, ["reload", "--config", config()]).status, 0);

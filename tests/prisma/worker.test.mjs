@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The edge client of each version in a worker, by the vendor's host name: what Node is told by a direct connection, too.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -69,3 +69,28 @@ for (const [version, { client, option }] of Object.entries(edges)) {
     }
   });
 }
+
+test("a client whose URL is in [vars]; more requests at once than an instance may have", { timeout: 60000 * patience }, async () => {
+  clients("v6");
+  const endpoint = await startEndpoint({
+    modules: join(here, "v6/node_modules"),
+    source: `import { PrismaClient } from "${join(here, "v6", edges.v6.client)}";
+      export default { async fetch(request, env) {
+        const p = new PrismaClient({ datasourceUrl: env.DATABASE_URL });
+        if (new URL(request.url).pathname !== "/crowd") return Response.json([typeof env.DATABASE_URL, await p.user.count()]);
+        const told = await Promise.all(Array.from({ length: 700 }, () => p.user.count().then(String, (error) => error.code ?? error.message)));
+        return Response.json([...new Set(told)].sort());
+      } };`,
+  });
+  try {
+    const variables = join(endpoint.dir, ".dev.vars"), [line] = readFileSync(variables, "utf8").split("\n");
+    rmSync(variables);
+    appendFileSync(join(endpoint.dir, "wrangler.toml"), `[vars]\n${line}\n`);
+    await endpoint.restart();
+    assert.deepEqual(await (await endpoint.fetch("/")).json(), ["string", 0]);
+    assert.deepEqual(await (await endpoint.fetch("/crowd")).json(), ["0", "P5008"]);
+    assert.deepEqual(await (await endpoint.fetch("/")).json(), ["string", 0]);
+  } finally {
+    await endpoint.stop();
+  }
+});

@@ -297,6 +297,7 @@ export class Database {
   #open = new Map(); // id of an interactive transaction => {id, key: whose, turn, running: so many queries, timer: when it is over}
   #closed = new LeastRecent(CLOSED_MAX); // the same
   #gone = new LeastRecent(GONE_MAX); // instances that have ended => true
+  #revoked = new LeastRecent(GONE_MAX); // keys => when
   #slots; // of interactive transactions, of all keys
   #keySlots = new SlotsByName((key, max, isShared) => // … of one
     isShared ? new SharedSlots(max, KEY_WAITING_MAX, (count) => openOfAll(key, count)) : new Slots(max, KEY_WAITING_MAX));
@@ -466,7 +467,7 @@ export class Database {
       this.#closed.set(id, entry);
       giveBack();
     };
-    if (this.#gone.get(who.caller)) turn.end(notFound());
+    if (this.#gone.get(who.caller) || this.#revoked.get(who.key) >= begun) turn.end(notFound());
     if (who.readOnly) await this.#makeReadOnly(id, turn);
     return id;
   }
@@ -474,7 +475,17 @@ export class Database {
   // An instance has ended: what it has left open nobody else can end.
   forget(caller) {
     this.#gone.set(caller, true);
-    for (const entry of this.#open.values()) if (entry.caller === caller && !entry.isEnding) entry.turn.end(notFound());
+    this.#endThose((entry) => entry.caller === caller);
+  }
+
+  // Whoever has it is not admitted any more to end what he has begun.
+  revoke(key) {
+    this.#revoked.set(key, Date.now());
+    this.#endThose((entry) => entry.key === key);
+  }
+
+  #endThose(isOne) {
+    for (const entry of this.#open.values()) if (isOne(entry) && !entry.isEnding) entry.turn.end(notFound());
   }
 
   // One within that one, by a savepoint.

@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 
 import { Compiler } from "./compiler.js";
-import { invalidRequest, schemaMissing } from "./errors.js";
+import { invalidRequest, otherProvider, schemaMissing } from "./errors.js";
 import { keepDigits } from "./joins.js";
 import { LeastRecent } from "./least-recent.js";
 import { Parameters, hasNoValues } from "./parameters.js";
@@ -18,6 +18,8 @@ const SCHEMAS_MAX = 16,
   PARAMETERS_BYTES_MAX = 20000, // of a schema: the graph of a large one takes longer than others can wait
   PARAMETERS_BYTES_MAX_AT_START = 100000, // … where nobody waits, of all that are made there: it has 10 s
   COMPILED_FIRST = 8; // so many plans a schema makes before its parameters are worth knowing
+
+const PROVIDERS = ["postgresql", "postgres"];
 
 const SEED_LENGTH_MAX = 256 * 1024,
   SHAPES_MAX = 64, // of a schema, in a seed
@@ -42,6 +44,12 @@ function withoutComment(line) {
     marks.lastIndex = next;
   }
   return marks === inside && slashes !== -1 ? line.slice(0, slashes) : line;
+}
+
+// Which database a schema is for, or undefined.
+function providerOf(text) {
+  const begin = text.search(/^[ \t]*datasource\b/m);
+  return begin === -1 ? undefined : /\bprovider[ \t]*=[ \t]*"([^"\n]*)"/.exec(text.slice(begin, text.indexOf("}", begin) + 1))?.[1];
 }
 
 const withoutUrls = (text) => text.split("\n").map(withoutComment).join("\n").replace(URLS, "");
@@ -152,8 +160,11 @@ export function uploadSchema(hash, base64, connectionInfo) {
   } catch {
     throw invalidRequest("The schema is not a text in base64.");
   }
+  text = withoutUrls(text);
+  const provider = providerOf(text);
+  if (provider !== undefined && !PROVIDERS.includes(provider)) throw otherProvider(provider);
   try {
-    schemas.set(hash, new Schema(withoutUrls(text), connectionInfo));
+    schemas.set(hash, new Schema(text, connectionInfo));
   } catch (error) {
     throw invalidRequest(`The schema can not be read: ${error.message}`);
   }

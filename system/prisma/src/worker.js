@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers Prisma's edge clients: Prisma 5 and 6 (json-protocol.js) and the plans of Prisma 7. The gateway has checked the
 // api key, and says which it is.
+import { createHash } from "node:crypto";
 import { env as environment } from "cloudflare:workers";
 
 import { checkSize, withRoom } from "./bodies.js";
@@ -64,13 +65,14 @@ function textOf(result) {
   return text;
 }
 
-function answer(text, status, storedMs, ray) {
+function answer(text, status, storedMs, ray, signature) {
   return new Response(text, {
     headers: {
       "content-type": "application/json",
       "accelerate-cache-status": status,
       "last-modified": new Date(storedMs).toUTCString(),
       "cf-ray": `${ray}-WEIR`,
+      ...(signature && { "accelerate-signature": signature }),
     },
   });
 }
@@ -93,15 +95,16 @@ async function throughCache(request, keyOf, isRead, who, ctx, run) {
     return { text, ownText: extensions === undefined ? text : textOf({ ...result, extensions }) };
   };
   if (strategy === undefined) return answer((await fetchIt()).ownText, "none", Date.now(), ray);
+  const signature = createHash("sha256").update(cacheKey).digest("hex");
   const name = `${results.age} ${who.readOnly} ${JSON.stringify(strategy.tags)} ${cacheKey}`;
   const found = results.find(cacheKey, strategy);
   if (found === undefined) {
     const late = () => new Refusal(422, "P6004", "The query, which somebody else has asked before, takes longer than it may.");
     const others = flights.join(name, late);
-    return answer(others === undefined ? (await flights.begin(name, fetchIt)).ownText : (await others).text, "miss", Date.now(), ray);
+    return answer(others === undefined ? (await flights.begin(name, fetchIt)).ownText : (await others).text, "miss", Date.now(), ray, signature);
   }
   if (found.status === "swr" && !flights.has(name)) ctx.waitUntil(flights.begin(name, fetchIt).catch((error) => console.error(error)));
-  return answer(found.text, found.status, found.storedMs, ray);
+  return answer(found.text, found.status, found.storedMs, ray, signature);
 }
 
 // Clients of 5 and 6 have it in their paths, those of 7 where these have a hash.
@@ -268,8 +271,10 @@ export default {
       return isPlans ? planAnswerOf(error) : answerOf(error);
     }
   },
-  // What the gateway tells: "gone N", of an instance that has begun transactions.
+  // What the gateway tells: "gone N", of an instance that has begun transactions, or "revoked KEY".
   scheduled({ cron }) {
-    database.forget(cron.split(" ")[1]);
+    const [what, id] = cron.split(" ");
+    if (what === "gone") database.forget(id);
+    else database.revoke(id);
   },
 };

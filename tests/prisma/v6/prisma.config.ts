@@ -1,3 +1,4 @@
+import "dotenv/config"; // where there is a configuration, Prisma itself reads no .env
 import { PrismaPg } from "@prisma/adapter-pg";
 import { defineConfig } from "prisma/config";
 
@@ -17,9 +18,9 @@ function patched(adapter: any) {
 export default defineConfig({
   experimental: { adapter: true },
   engine: "js",
-  schema: process.env.PRISMA_SCHEMA ?? "prisma/schema.prisma",
+  schema: "prisma/schema.prisma",
   adapter: async () => {
-    const factory: any = new PrismaPg({ connectionString: process.env.DIRECT_URL ?? process.env.DATABASE_URL, allowExitOnIdle: true });
+    const factory: any = new PrismaPg({ connectionString: process.env.DATABASE_URL, allowExitOnIdle: true });
     for (const name of ["connect", "connectToShadowDb"]) {
       const open = factory[name].bind(factory);
       factory[name] = async () => patched(await open());
