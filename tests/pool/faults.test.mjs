@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import net from "node:net";
 import { before, test } from "node:test";
 
-import { Wire, bind, copyData, copyDone, database, errorFields, errorOf, eventually, execute, flush, freePort, message, parse, patience, query, show, sleep, startPool, startPostgres, startRelay, startup, sync } from "./lib.mjs";
+import { Wire, bind, copyData, copyDone, database, errorFields, errorOf, eventually, execute, flush, freePort, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startRelay, startup, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -15,6 +15,7 @@ before(async () => {
 });
 
 const open = (extra = "", of = "") => startPool(`auth = "any"\nadmin_users = ["postgres"]\n${extra}\n${database(postgres, of)}`);
+const rss = (pid) => Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
 const idle = () =>
   eventually(() => assert.equal(postgres.sql("select count(*) from pg_stat_activity where backend_type = 'client backend' and state <> 'idle' and pid <> pg_backend_pid()"), "0"));
 
@@ -506,29 +507,45 @@ for (const [name, play] of Object.entries({
     await pool.stop();
   });
 
+// Eight MiB of a message that is said to have 1 GiB.
+const gigabyte = (type, begin = "") => Buffer.concat([Buffer.from(type), Buffer.from([0x3f, 0xff, 0xff, 0xff]), Buffer.from(begin), Buffer.alloc(8 << 20, "x")]);
+
+// Data are passed on as they come, and whoever has half of a message is ended without a word. Anything else is told.
 for (const [name, reply] of Object.entries({
   "answers what was not asked": message("1"),
   "ends a query twice": Buffer.concat([message("C", "SELECT 1"), message("Z", Buffer.from("I")), message("Z", Buffer.from("I"))]),
-  "sends a row that never ends, and goes": Buffer.from([0x44, 0x3f, 0xff, 0xff, 0xff, 1, 2, 3]),
   "sends a message without a type": Buffer.from([0, 0, 0, 0, 5, 1]),
+  "claims an error of 1 GiB": gigabyte("E", "SERROR\0C22012\0M"),
+  "claims a parameter of 1 GiB": gigabyte("S", "TimeZone\0"),
+  "claims a row of 1 GiB, and goes": gigabyte("D", "\0\x01"),
+  "claims a notice of 1 GiB, and goes": gigabyte("N", "SNOTICE\0C00000\0M"),
+  "claims columns of 1 GiB, and goes": gigabyte("T", "\0\x01"),
 }))
   test(`a server that ${name} after its login`, async () => {
+    const goes = name.endsWith("goes");
+    let hostile = true;
     const server = await fakeServer((socket) => {
       socket.write(welcome);
       socket.on("data", () => {
-        socket.write(reply);
-        if (name.endsWith("goes")) socket.end();
+        socket.write(hostile ? reply : Buffer.concat([message("C", "SELECT 1"), message("Z", Buffer.from("I"))]));
+        if (hostile && goes) socket.end();
       });
     });
-    const pool = await startPool(`auth = "any"\n${database(server)}`);
-    const wire = await Wire.login(pool.port);
+    const pool = await startPool(`auth = "any"\npool_size = 1\nlog_disconnections = true\n${database(server)}`);
+    const pid = pool.pid();
+    const [wire, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+    const before = rss(pid);
     wire.send(query("select 1"));
-    await wire.wait((messages) => messages.some(({ type }) => type === "E" || type === "Z"));
-    await eventually(async () => {
-      const other = await Wire.login(pool.port);
-      assert.ok(!other.ended);
-      other.close();
-    });
+    const replies = await wire.until("Z");
+    hostile = false;
+    const { S, C, D, H } = errorOf(replies) ?? {};
+    if (goes || name.startsWith("ends")) assert.deepEqual([replies.map(show), wire.ended], goes ? [[], true] : [["C SELECT 1|", "Z I"], false]);
+    else assert.deepEqual([S, C, D, H], ["ERROR", "08006", "The outcome of the transaction is unknown.", "Look whether it was done before it is run again."]);
+    await pool.weir.waitFor(goes ? "the database closed the connection" : "the server does not follow the protocol; its connection is closed");
+    // Nobody else notices, and there is no other pool, nor a larger one.
+    for (const next of goes ? [other] : [wire, other]) assert.deepEqual((await next.query("select 1")).map(show), ["C SELECT 1|", "Z I"]);
+    assert.equal(pool.pid(), pid);
+    assert.ok(sanitized || rss(pid) - before < 4096, `${rss(pid) - before} KB more`);
     server.close();
     await pool.stop();
   });
@@ -672,8 +689,7 @@ test("a server that sends notices without end, and nobody asks it", async () => 
 test("clients that send nonsense after their login are ended with 08P01, and nobody else", async () => {
   const pool = await open("pool_size = 2");
   const good = await Wire.login(pool.port);
-  const rss = () => Number(readFileSync(`/proc/${pool.pid()}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
-  const before_ = rss();
+  const pid = pool.pid(), before_ = rss(pid);
   for (const bytes of [
     Buffer.from([0x51, 0, 0, 0, 1]), Buffer.from([0x51, 0xff, 0xff, 0xff, 0xff]), Buffer.from([0, 0, 0, 0, 8, 0, 0, 0, 0]),
     Buffer.from([0x50, 0x7f, 0xff, 0xff, 0xff]), Buffer.from([0x53, 0x3f, 0xff, 0xff, 0xff]), message("P", Buffer.from("no end")), message("B", Buffer.from("no end")),
@@ -689,7 +705,7 @@ test("clients that send nonsense after their login are ended with 08P01, and nob
     bad.close();
     assert.deepEqual(await good.rows("select 1"), [["1"]]);
   }
-  assert.ok(rss() - before_ < 4096, `${rss() - before_} KB more`);
+  assert.ok(rss(pid) - before_ < 4096, `${rss(pid) - before_} KB more`);
   await pool.stop();
 });
 
