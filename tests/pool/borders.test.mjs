@@ -9,7 +9,7 @@ import { before, test } from "node:test";
 
 import { weirPath } from "../e2e/lib.mjs";
 
-import { Wire, bind, close, copyData, copyDone, database, errorOf, eventually, execute, makeCertificate, message, parse, patience, query, sanitized, sleep, startPool, startPostgres, startup, sync, flush } from "./lib.mjs";
+import { Wire, assertNoneLeaked, bind, close, copyData, copyDone, database, errorOf, eventually, execute, makeCertificate, message, parse, patience, query, sanitized, sleep, startPool, startPostgres, startup, sync, flush } from "./lib.mjs";
 
 const options = { timeout: 60000 * patience };
 let postgres;
@@ -522,6 +522,7 @@ test("a login that the database refuses is told with whose it was", options, asy
   assert.match(await told("postgres", "scram_user"), /^28000 cannot log in .* no password is known \(A client of that user has to log in first/);
   assert.match(await told("postgres", "password_user"), /^28000 cannot log in .* none is configured \(.*users_file/);
   await pool.weir.waitFor("no password is known (28000); A client of that user");
+  await assertNoneLeaked(postgres, pool, 0);
   await pool.stop();
 });
 

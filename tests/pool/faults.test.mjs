@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import net from "node:net";
 import { before, test } from "node:test";
 
-import { Wire, bind, copyData, copyDone, database, errorFields, errorOf, eventually, execute, flush, freePort, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startRelay, startup, sync } from "./lib.mjs";
+import { Wire, assertNoneLeaked, bind, copyData, copyDone, database, errorFields, errorOf, eventually, execute, flush, freePort, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startRelay, startup, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -50,7 +50,7 @@ test("clients that vanish at each point leave no transaction, no lock and no con
     }
   }
   await idle();
-  assert.equal(postgres.sql("select count(*) <= 2 from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"), "t");
+  await assertNoneLeaked(postgres, pool, 2);
   await pool.stop();
 });
 
@@ -73,6 +73,7 @@ test("a backend that an administrator ends ends its session, as Postgres says; o
   postgres.sql(`select pg_terminate_backend(${pid})`);
   assert.equal(errorOf(await wire.wait(() => wire.ended)).C, "57P01");
   assert.deepEqual(await other.rows("select count(*) from t"), [["0"]]);
+  await assertNoneLeaked(postgres, pool, 2);
   await pool.stop();
 });
 
@@ -110,15 +111,26 @@ test("a backend that is gone without a word: 08006 where something was under way
   assert.equal(errorOf(await wire.query("commit"))?.C, "08006");
   assert.deepEqual(await again(wire, "select count(*) from t"), [["0"]]);
   assert.deepEqual([...refusals].filter((code) => !["57P03", "08001"].includes(code)), []);
+  await assertNoneLeaked(postgres, pool, 2);
   await pool.stop();
 });
 
-test("Postgres restarted: idle sessions do not notice", async () => {
-  const pool = await open("pool_size = 2");
-  const clients = await Promise.all(Array.from({ length: 5 }, () => Wire.login(pool.port)));
+test("Postgres restarted: idle sessions do not notice, and of what was under way nothing is done", async () => {
+  const pool = await open("pool_size = 3");
+  const [asks, holds, batches, ...clients] = await Promise.all(Array.from({ length: 8 }, () => Wire.login(pool.port)));
   for (const client of clients) await client.rows("select 1");
+  await holds.rows("begin; insert into t values (20)");
+  asks.send(query("insert into t select 21 from pg_sleep(600)"));
+  batches.send(parse("", "insert into t values (22)"), bind(), execute(), parse("", "select pg_sleep(600)"), bind(), execute(), sync());
+  await eventually(() => assert.equal(postgres.sql("select count(*) from pg_stat_activity where wait_event = 'PgSleep'"), "2"));
   postgres.restart();
   for (const client of clients) assert.deepEqual(await client.rows("select 2"), [["2"]]);
+  for (const wire of [asks, holds, batches]) {
+    const { S, C } = errorOf(await wire.wait(() => false));
+    assert.equal(`${S} ${C}`, "FATAL 57P01");
+  }
+  assert.deepEqual(await clients[0].rows("select count(*) from t"), [["0"]]);
+  await assertNoneLeaked(postgres, pool, 3);
   await pool.stop();
 });
 
@@ -137,6 +149,7 @@ test("Postgres away: queries fail fast with 08xxx, and work again soon after it 
   assert.match(errorOf(await late.query("select 1")).C, /^(08|57P)/);
   postgres.start();
   await eventually(async () => assert.deepEqual(await wire.rows("select 2"), [["2"]]), 15000 * patience);
+  await assertNoneLeaked(postgres, pool, 20);
   await pool.stop();
 });
 

@@ -451,3 +451,16 @@ export async function eventually(check, ms = 10000 * patience) {
     }
   }
 }
+
+// That many connections of the pool can be had at once, it knows of no more, and Postgres has those and no others by TCP.
+export async function assertNoneLeaked(postgres, pool, count, user = {}) {
+  const admin = await Wire.login(pool.port, { user: "pgbouncer", database: "pgbouncer" });
+  const wires = await Promise.all(Array.from({ length: count }, () => Wire.login(pool.port, user)));
+  await Promise.all(wires.map((wire) => wire.rows("begin")));
+  await eventually(async () => {
+    const known = (await table(admin, "show servers")).map(({ remote_pid }) => remote_pid).sort();
+    assert.equal(known.length, count);
+    assert.deepEqual(postgres.sql("select pid from pg_stat_activity where client_addr is not null").split("\n").filter(Boolean).sort(), known);
+  }, 20000 * patience);
+  for (const wire of [admin, ...wires]) wire.close();
+}

@@ -11,7 +11,7 @@ import tls from "node:tls";
 
 import pg from "pg";
 
-import { Wire, assertConfined, copies, database, errorOf, eventually, makeCertificate, message, patience, query, sanitized, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
+import { Wire, assertConfined, assertNoneLeaked, copies, database, errorOf, eventually, makeCertificate, message, patience, query, sanitized, scramVerifier, sslRequest, startPool, startPostgres, startup, terminate } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -132,10 +132,17 @@ test("to the server: verify-full wants the name that it connects to, verify-ca t
 
 test("to the server: a wrong password is told at once, and so is a database that there is not", async () => {
   const pool = await startPool(`auth = "any"\n${database(postgres, 'user = "scram_user"\npassword = "wrong"')}`);
-  assert.match(psql({ host: "127.0.0.1", port: pool.port, user: "x", dbname: "postgres" }), /password authentication failed for user "scram_user"/);
+  const at = { host: "127.0.0.1", port: pool.port, user: "x", dbname: "postgres" };
+  const open = () => readdirSync(`/proc/${pool.pid()}/fd`).length;
+  assert.match(psql(at), /password authentication failed for user "scram_user"/);
+  const before = open();
+  for (let i = 0; i < 5; i++) assert.match(psql(at), /password authentication failed/);
+  await eventually(() => assert.equal(open(), before));
+  await assertNoneLeaked(postgres, pool, 0);
   await pool.stop();
   const other = await startPool(`auth = "any"\n${database(postgres)}`);
   assert.match(psql({ host: "127.0.0.1", port: other.port, user: "postgres", dbname: "nowhere" }), /database "nowhere" does not exist/);
+  await assertNoneLeaked(postgres, other, 0);
   await other.stop();
 });
 
