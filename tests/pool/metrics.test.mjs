@@ -52,7 +52,8 @@ test("counts and histograms for Prometheus, also across a reload", async () => {
   const seen = await scrape();
   assert.equal(seen[`weir_pool_clients{${labels},state="active"}`], 0);
   assert.equal(seen[`weir_pool_clients{${labels},state="idle"}`], 2);
-  assert.equal(seen[`weir_pool_wait_seconds_bucket{${labels},le="134.217728"}`], seen[`weir_pool_wait_seconds_count{${labels}}`]);
+  assert.equal(seen[`weir_pool_wait_seconds_bucket{${labels},le="134.217728"}`], 2);
+  assert.equal(seen[`weir_pool_wait_seconds_count{${labels}}`], 2);
   assert.equal(seen[`weir_pool_servers{${labels},state="idle"}`], 1);
   assert.equal(seen[`weir_pool_servers_max{${labels}}`], 1);
   assert.equal(seen[`weir_pool_queries_total{${labels}}`], 3);
@@ -64,6 +65,35 @@ test("counts and histograms for Prometheus, also across a reload", async () => {
   assert.equal(buckets.at(-1), seen[`weir_pool_query_seconds_count{${labels}}`]);
   assert.ok(seen[`weir_pool_query_seconds_sum{${labels}}`] >= 0.05);
   assert.ok(seen[`weir_pool_query_seconds_bucket{${labels},le="0.032768"}`] < buckets.at(-1));
+  // One more, that took between so and so many seconds by this clock; the pool looks at its own once a turn.
+  const landed = async (name, happens) => {
+    const before = await scrape(), took = await happens(), after = await scrape();
+    const [least, most] = [took[0] - 0.02, took[1] + 0.02];
+    const grown = (series) => after[series] - before[series];
+    const bounds = Object.keys(after).filter((series) => series.startsWith(`${name}_bucket`)).map((series) => [series, Number(/le="([^"]+)"/.exec(series)[1].replace("+Inf", "Infinity"))]);
+    assert.ok(bounds.length > 20);
+    for (const [series, bound] of bounds) if (bound < least || bound >= most) assert.equal(grown(series), bound < least ? 0 : 1, `${series}: ${least} to ${most}`);
+    const sum = grown(`${name}_sum{${labels}}`);
+    assert.ok(sum >= least && sum <= most, `${sum}: ${least} to ${most}`);
+    assert.equal(grown(`${name}_count{${labels}}`), 1);
+  };
+  const seconds = () => performance.now() / 1000;
+  await one.rows("begin");
+  await landed("weir_pool_wait_seconds", async () => {
+    const asked = seconds(), answer = two.rows("select 1");
+    await eventually(async () => assert.equal((await scrape())[`weir_pool_clients{${labels},state="waiting"}`], 1));
+    const waits = seconds();
+    await sleep(300);
+    const least = seconds() - waits;
+    await one.rows("commit");
+    await answer;
+    return [least, seconds() - asked];
+  });
+  await landed("weir_pool_query_seconds", async () => {
+    const asked = seconds();
+    await two.rows("select pg_sleep(0.3)");
+    return [0.3, seconds() - asked];
+  });
   // Old pool and new pool are one series, and nothing goes back.
   pool.write(toml(2));
   pool.weir.process.kill("SIGHUP");
@@ -74,7 +104,7 @@ test("counts and histograms for Prometheus, also across a reload", async () => {
     return wire;
   });
   const later = await scrape();
-  assert.ok(later[`weir_pool_queries_total{${labels}}`] > 3);
+  assert.ok(later[`weir_pool_queries_total{${labels}}`] > 7);
   three.close();
   // It is for Prometheus and nothing else.
   assert.equal((await fetch(`http://127.0.0.1:${metrics}/`)).status, 404);
