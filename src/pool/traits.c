@@ -464,7 +464,6 @@ const char *traits_name(unsigned traits)
     } names[] = {
         {TRAIT_SET, "SET of a session parameter"},
         {TRAIT_PREPARE, "SQL-level PREPARE"},
-        {TRAIT_DEALLOCATE, "DEALLOCATE"},
         {TRAIT_LISTEN, "LISTEN"},
         {TRAIT_CURSOR, "a cursor WITH HOLD"},
         {TRAIT_TEMPORARY, "a temporary table"},

@@ -3,13 +3,14 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
 import { weirPath } from "../e2e/lib.mjs";
 
-import { Wire, assertNoneLeaked, bind, close, copyData, copyDone, database, errorOf, eventually, execute, makeCertificate, message, parse, patience, query, sanitized, sleep, startPool, startPostgres, startup, sync, flush } from "./lib.mjs";
+import { Wire, assertNoneLeaked, bind, close, copyData, copyDone, database, errorOf, eventually, execute, freePort, makeCertificate, message, parse, patience, query, sanitized, sleep, startPool, startPostgres, startup, sync, flush } from "./lib.mjs";
 
 const options = { timeout: 60000 * patience };
 let postgres;
@@ -524,6 +525,77 @@ test("a login that the database refuses is told with whose it was", options, asy
   await pool.weir.waitFor("no password is known (28000); A client of that user");
   await assertNoneLeaked(postgres, pool, 0);
   await pool.stop();
+});
+
+test("each refusal has its code, and a hint that says what helps", options, async () => {
+  const closes = net.createServer((socket) => socket.destroy());
+  await new Promise((done) => closes.listen(0, "127.0.0.1", done));
+  const pool = await startPool(
+    `auth = "any"\npool_size = 1\nqueue_max = 1\nclients_max = 3\nclient_statements_max = 1\n${database(postgres, "", "postgres")}` +
+      database({ port: await freePort() }, "", "away") + database(closes.address(), "", "closes"),
+  );
+  const limits = await startPool(`auth = "any"\nclient_idle_timeout = "500ms"\nclient_login_timeout = "500ms"\n${database(postgres)}`);
+  const asks = await startPool(`auth = "password"\n[[users]]\nname = "postgres"\npassword = "secret"\n${database(postgres)}`);
+  const says = ({ C, M, D, H }) => [C, M, D, H].join("|");
+  const of = async (wire) => {
+    const told = says(errorOf(await wire.until("E")));
+    wire.close();
+    return told;
+  };
+  const login = async ({ port }, database, ...more) => {
+    const wire = await Wire.open(port);
+    wire.send(startup({ user: "postgres", database }), ...more);
+    return of(wire);
+  };
+  assert.match(await login(pool, "nothing"), /^3D000\|database "nothing" does not exist\|\|SHOW DATABASES on the console lists them/);
+  assert.match(await login(pool, "away"), /^08001\|cannot connect to 127\.0\.0\.1 port \d+: Connection refused\|\|The pool tries again by itself\.$/);
+  assert.match(await login(pool, "closes"), /^08006\|.*closed the connection\|\|The pool tries again by itself\.$/);
+  assert.match(await login(asks, "postgres", message("p", "guessed")), /^28P01\|password authentication failed for user "postgres"\|\|It is the pool that asks for it: .*users_file or auth_query/);
+  assert.match(await of(await Wire.open(limits.port)), /^57014\|.*client_login_timeout\|\|Connect anew; raise client_login_timeout/);
+  assert.match(await of(await Wire.login(limits.port)), /^57P05\|.*client_idle_timeout\|\|Connect anew, or raise client_idle_timeout/);
+  const [holds, waits, wire] = await eventually(() => Promise.all([1, 2, 3].map(() => Wire.login(pool.port))));
+  assert.match(await login(pool, "postgres"), /^53300\|.*clients_max \(max_client_conn\) is 3\|\|Close connections, or raise the limit/);
+  const refused = async (...messages) => {
+    wire.send(...messages);
+    return says(errorOf(await wire.until("Z")));
+  };
+  assert.match(await refused(parse("one", "select 1"), parse("two", "select 2"), sync()), /^53400\|.*too many prepared statements\|client_statements_max .*is reached\|Close statements that are not needed/);
+  assert.match(await refused(parse("", "x".repeat(17 << 20)), sync()), /^54000\|.*16 MiB.*\|\|Send large values as parameters, by COPY/);
+  await holds.rows("begin");
+  const asked = [waits, wire].map((each) => each.query("select 1"));
+  assert.match(says(errorOf(await Promise.race(asked))), /^53300\|too many clients wait for a connection to this database\|queue_max is reached\.\|Raise pool_size/);
+  await holds.rows("commit");
+  await Promise.all(asked);
+  for (const each of [pool, limits, asks]) await each.stop("SIGKILL");
+  closes.close();
+});
+
+test("what session_state = \"error\" refuses is named", options, async () => {
+  const [pool, nameless] = await Promise.all(["", "prepared_statements_max = 0\n"].map((more) => open(`pool_size = 1\nsession_state = "error"\n${more}`)));
+  const [wire, other] = await Promise.all([pool, nameless].map(({ port }) => Wire.login(port)));
+  const refused = async (wire, what, ...messages) => {
+    wire.send(...messages, sync());
+    const { S, C, M, D, H } = errorOf(await wire.until("Z", messages[0][0] === 0x51 ? 2 : 1));
+    assert.deepEqual([S, C, M], ["ERROR", "0A000", `${what} is not possible with transaction pooling`]);
+    assert.match(`${D} ${H}`, /would outlive the transaction.* Use a pool_mode of session, or session_state = "pin"\./);
+  };
+  for (const [what, ...texts] of [
+    ["SET of a session parameter", "set role postgres", "select set_config('work_mem', '1MB', false)"],
+    ["SQL-level PREPARE", "prepare a as select 1"],
+    ["LISTEN", "select 1; listen a"],
+    ["a cursor WITH HOLD", "declare a cursor with hold for select 1"],
+    ["a temporary table", "create temp table a (a int)", "select 1 into temp a"],
+    ["a session-level advisory lock", "select pg_advisory_lock(1)"],
+    ["LOAD", "load 'auto_explain'"],
+    ["a function that changes its session", "select dblink_connect('dbname=postgres')"],
+  ])
+    for (const text of texts) {
+      await refused(wire, what, query(text));
+      await refused(wire, what, parse("", text), bind(), execute());
+    }
+  await refused(other, "a named statement, with prepared_statements_max = 0,", parse("a", "select 1"));
+  for (const each of [wire, other]) assert.deepEqual(await each.rows("select 'goes on'"), [["goes on"]]);
+  for (const each of [pool, nameless]) await each.stop();
 });
 
 test("TLS that can not be used is a mistake of the configuration, and no pool that waits", options, () => {
