@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, test } from "node:test";
 
-import { Wire, bind, close, copyData, database, describe, errorOf, eventually, execute, flush, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startup, sync, table, terminate } from "./lib.mjs";
+import { Wire, bind, close, copyData, database, describe, errorOf, eventually, execute, flush, makeCertificate, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startup, sync, table, terminate } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -1141,30 +1141,71 @@ test("what a DO block has set and locked is gone with its transaction", async ()
   await pool.stop();
 });
 
-test("a large result to a client that does not read costs bounded memory", { skip: sanitized }, async () => {
-  const pool = await open("pool_size = 2");
-  const wire = await Wire.login(pool.port);
-  const pid = pool.pid();
-  const rss = () => Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
-  const before_ = rss();
-  wire.socket.pause();
-  wire.send(query("select repeat('x', 1000) from generate_series(1, 200000)"));
-  await sleep(1500);
-  assert.ok(rss() - before_ < 8 * 1024, `${rss() - before_} KB more`);
-  const other = await Wire.login(pool.port);
-  assert.deepEqual(await other.rows("select 1"), [["1"]]);
-  let bytes = 0;
-  wire.socket.removeAllListeners("data");
-  await new Promise((done) => {
-    wire.socket.on("data", (chunk) => {
-      bytes += chunk.length;
-      if (bytes > 200000 * 1000) done();
+const rssOf = (pid) => Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
+
+for (const secure of [false, true])
+  for (const [what, sql] of [["of many rows", "select repeat('x', 1000) from generate_series(1, 200000)"], ["of one row", "select repeat('x', 100000000)"]])
+    test(`a large result ${what} to a client that does not read costs bounded memory${secure ? " (TLS)" : ""}`, { skip: sanitized, timeout: 120000 * patience }, async () => {
+      const { certificate, key } = makeCertificate(postgres.dir, "slow", "localhost");
+      const pool = await startPool(`auth = "any"\npool_size = 2\n${database(postgres)}[tls]\nmode = "allow"\ncertificate_file = "${certificate}"\nkey_file = "${key}"\n`);
+      const wire = await (secure ? Wire.openTls(pool.port, { ALPNProtocols: ["postgresql"] }) : Wire.open(pool.port));
+      wire.send(startup({ user: "postgres", database: "postgres" }), query("select 1"));
+      await wire.until("Z", 2);
+      const pid = pool.pid(), before_ = rssOf(pid);
+      wire.socket.pause();
+      wire.send(query(sql));
+      await eventually(() => assert.equal(postgres.sql("select count(*) from pg_stat_activity where wait_event = 'ClientWrite'"), "1"));
+      for (let i = 0; i < 5; i++) {
+        assert.ok(rssOf(pid) - before_ < 8 * 1024, `${rssOf(pid) - before_} KB more`);
+        await sleep(100);
+      }
+      const other = await Wire.login(pool.port);
+      assert.deepEqual(await other.rows("select 1"), [["1"]]);
+      let bytes = 0, end = Buffer.alloc(0);
+      wire.socket.removeAllListeners("data");
+      await new Promise((done) => {
+        wire.socket.on("data", (chunk) => {
+          bytes += chunk.length;
+          end = Buffer.concat([end, chunk.subarray(-6)]).subarray(-6);
+          if (end.equals(Buffer.from("Z\0\0\0\x05I"))) done();
+        });
+        wire.socket.resume();
+      });
+      assert.ok(bytes > 100_000_000, `${bytes} bytes`);
+      assert.ok(rssOf(pid) - before_ < 16 * 1024, `${rssOf(pid) - before_} KB more`);
+      await pool.stop();
     });
-    wire.socket.resume();
+
+const large = "x".repeat(15 << 20);
+for (const [what, ...messages] of [
+  ["a simple query", query(`select length('${large}')`)],
+  ["a Bind", parse("", "select length($1)"), bind("", "", [large]), execute(), sync()],
+])
+  test(`${what} of 15 MB to a server that does not read costs bounded memory, and is answered when it reads`, { skip: sanitized, timeout: 120000 * patience }, async () => {
+    const pool = await open("pool_size = 2");
+    const [wire, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+    await other.rows("select 1");
+    await wire.rows("begin");
+    const [[backend]] = await wire.rows("select pg_backend_pid()");
+    const pid = pool.pid(), before_ = rssOf(pid);
+    process.kill(Number(backend), "SIGSTOP");
+    try {
+      wire.send(...messages);
+      for (let same = 0, last; same < 5; await sleep(100)) {
+        const left = wire.socket.writableLength;
+        same = left === last ? same + 1 : 0;
+        last = left;
+        assert.ok(rssOf(pid) - before_ < 8 * 1024, `${rssOf(pid) - before_} KB more`);
+      }
+      assert.deepEqual(await other.rows("select 'goes on'"), [["goes on"]]);
+    } finally {
+      process.kill(Number(backend), "SIGCONT");
+    }
+    const replies = await wire.until("Z", 1, 60000 * patience);
+    assert.equal(replies.find(({ type }) => type === "D")?.body.toString("latin1", 6), String(large.length));
+    await wire.rows("commit");
+    await pool.stop();
   });
-  assert.ok(rss() - before_ < 16 * 1024, `${rss() - before_} KB more`);
-  await pool.stop();
-});
 
 test("a large COPY in arrives whole", async () => {
   const pool = await open("pool_size = 1");
@@ -1187,7 +1228,7 @@ for (const mode of ["disable", "require"])
     postgres.sql(`create table sink_${mode} (a int, b text); create sequence seen_${mode}`);
     const pool = await startPool(`auth = "any"\npool_size = 2\n${database(postgres).replace("disable", mode)}`);
     const [wire, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
-    const rss = () => Number(readFileSync(`/proc/${pool.pid()}/status`, "utf8").match(/VmRSS:\s+(\d+)/)[1]);
+    const rss = () => rssOf(pool.pid());
     await other.rows("select 1");
     const before_ = rss();
     await wire.rows("begin");
