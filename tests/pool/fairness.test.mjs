@@ -26,42 +26,6 @@ async function times(wire, count) {
   return list;
 }
 
-test("a tenant with a thousand clients that always wait holds up one with a single client no more than one with a few", async () => {
-  const pool = await open("pool_size = 4");
-  const crowd = await Promise.all(Array.from({ length: 1000 }, () => login(pool, "crowd")));
-  const single = await login(pool, "single");
-  // What the single one sees while so many of the crowd ask without end, and what those see.
-  const among = async (count) => {
-    let going = true;
-    const waits = [];
-    const busy = crowd.slice(0, count).map(async (wire) => {
-      while (going) {
-        const begun = performance.now();
-        await wire.rows("select pg_sleep(0.01)");
-        waits.push(performance.now() - begun);
-      }
-    });
-    await sleep(100);
-    const seen = (await times(single, 40)).sort((a, b) => a - b);
-    going = false;
-    await Promise.all(busy);
-    return { half: median(seen), most: seen[Math.floor(seen.length * 0.9)], crowd: median(waits) };
-  };
-  await among(8);
-  // In turns, so that whatever else the machine does concerns both.
-  const few = [], many = [];
-  for (let turn = 0; turn < 3; turn++) {
-    few.push(await among(8));
-    many.push(await among(crowd.length));
-  }
-  const typical = (turns, of) => median(turns.map((turn) => turn[of]));
-  const told = JSON.stringify({ few, many });
-  // By itself it is about the same; in the order of their coming it would be some hundred times as long.
-  assert.ok(typical(many, "half") < 4 * typical(few, "half"), told);
-  assert.ok(typical(many, "most") * 10 < typical(many, "crowd"), told);
-  await pool.stop();
-});
-
 // Each turn adds a row, and the table is held whenever a single client comes, until it is known to wait: so the turns
 // that others had before it can be counted, however long they take.
 test("of a thousand that wait no more than three come before the single client of another application", { timeout: 60000 * patience }, async () => {
