@@ -303,6 +303,30 @@ test("an instance that is killed amid a COPY, a row, a batch or a message leaves
     assert.equal(rows(), rowsBefore);
   }));
 
+test("an instance that is killed with a session that is in no transaction leaves nothing of it", { timeout: 120000 * patience }, () =>
+  withWorker(drivers, async ({ fetch, weir }) => {
+    const locked = () => postgres.sql("select count(*) from pg_locks where locktype = 'advisory'");
+    assert.equal((await (await fetch("/pg")).json()).n, 42);
+    const before = connections();
+    for (const [name, first, locks] of [
+      ["a session", "select 1", "0"],
+      ["a pinned session", "create temp table kept (a int); select pg_advisory_lock(4711)", "1"],
+    ]) {
+      const spinning = fetch(`/amid?name=${encodeURIComponent(name)}&until=Z`, {
+        method: "POST",
+        body: JSON.stringify([startup({ user: "scram_user", database: "postgres" }), query(first), query("select 2")].map((part) => part.toString("base64"))),
+      }).catch(() => {});
+      await weir.waitFor(`spins amid ${name}`);
+      assert.equal(locked(), locks, name);
+      for (const { pid, name: process_ } of descendants(weir.process.pid)) if (process_ === "weir-instance") process.kill(pid, "SIGKILL");
+      await spinning;
+      await eventually(() => assert.equal(locked(), "0", name));
+      assert.ok(connections() <= before, `${name}: ${connections()} connections, before ${before}`);
+      assert.equal((await (await fetch("/pg")).json()).n, 42, name);
+    }
+    assert.equal(postgres.sql("select count(*) from pg_class where relname = 'kept'"), "0");
+  }));
+
 test("a connection serves the request that made it, and needs no TLS", { timeout: 60000 * patience }, () =>
   withWorker(drivers, async ({ fetch, weir }) => {
     assert.deepEqual(await (await fetch("/global?connect")).json(), [{ one: 1 }]);
