@@ -452,7 +452,8 @@ export async function eventually(check, ms = 10000 * patience) {
   }
 }
 
-// That many connections of the pool can be had at once, it knows of no more, and Postgres has those and no others by TCP.
+// That many connections of the pool can be had at once, it knows of no more, and Postgres has those and no others by TCP (of the
+// user that is named).
 export async function assertNoneLeaked(postgres, pool, count, user = {}) {
   const admin = await Wire.login(pool.port, { user: "pgbouncer", database: "pgbouncer" });
   const wires = await Promise.all(Array.from({ length: count }, () => Wire.login(pool.port, user)));
@@ -460,7 +461,8 @@ export async function assertNoneLeaked(postgres, pool, count, user = {}) {
   await eventually(async () => {
     const known = (await table(admin, "show servers")).map(({ remote_pid }) => remote_pid).sort();
     assert.equal(known.length, count);
-    assert.deepEqual(postgres.sql("select pid from pg_stat_activity where client_addr is not null").split("\n").filter(Boolean).sort(), known);
+    const those = user.user === undefined ? "" : ` and usename = '${user.user}'`;
+    assert.deepEqual(postgres.sql(`select pid from pg_stat_activity where client_addr is not null${those}`).split("\n").filter(Boolean).sort(), known);
   }, 20000 * patience);
   for (const wire of [admin, ...wires]) wire.close();
 }

@@ -1411,9 +1411,9 @@ test("lists of lists have an end, and a clear one", { timeout: 120000 * patience
   for (const [type, args] of Object.entries(copies))
     for (const [times, answer] of [[900, [200, { data: 1 }]], [1001, refused]]) assert.deepEqual(await ask(again({ type, args }, times), 1), answer, type);
   // … nor looked at again and again.
-  const many = { type: "concat", args: Array(300000).fill(get("v1")) }, begunMs = performance.now();
-  assert.equal((await ask(bound({ v1: { type: "value", args: 1 } }, { type: "seq", args: [many, { type: "value", args: 1 }] }), 1))[0], 200);
-  assert.ok(performance.now() - begunMs < 15000 * patience, String(performance.now() - begunMs));
+  const many = { type: "concat", args: Array(150000).fill(get("v1")) }, begunMs = performance.now();
+  assert.deepEqual((await ask(bound({ v1: { type: "value", args: 1 } }, { type: "seq", args: [many, { type: "value", args: 1 }] }), 1)), [200, { data: 1 }]);
+  assert.ok(performance.now() - begunMs < 8000 * patience, String(performance.now() - begunMs));
 });
 
 test("large requests of one key wait for each other, and what has too many values is refused; the instance lives on", { timeout: 120000 * patience }, async () => {
