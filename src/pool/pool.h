@@ -286,6 +286,8 @@ struct pool_process {
 extern struct pool_process pool_process;
 
 /* ---- pool_main.c ---- */
+/* Its lists and loop, before anything else uses it; it has no plan then. */
+void pool_process_init(void);
 uint64_t pool_now(void); /* microseconds, monotonic */
 /* Has it been for longer than the limit? 0: there is none. */
 bool pool_passed(uint64_t since_us, int64_t limit_ms);

@@ -54,6 +54,17 @@ enum {
 
 struct pool_process pool_process;
 
+void pool_process_init(void)
+{
+    list_init(&pool_process.clients);
+    list_init(&pool_process.strangers);
+    list_init(&pool_process.again);
+    list_init(&pool_process.servers_again);
+    list_init(&pool_process.closed_clients);
+    list_init(&pool_process.closed_servers);
+    pool_process.loop = loop_new();
+}
+
 struct listener {
     struct loop_source source; /* its fd -1: closed */
     int family;
@@ -483,13 +494,7 @@ int pool_main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN); /* the control socket's end is what ends it: clients are told */
     raise_descriptor_limit();
-    list_init(&pool_process.clients);
-    list_init(&pool_process.strangers);
-    list_init(&pool_process.again);
-    list_init(&pool_process.servers_again);
-    list_init(&pool_process.closed_clients);
-    list_init(&pool_process.closed_servers);
-    pool_process.loop = loop_new();
+    pool_process_init();
     pool_placement_init();
     if (offload_init(pool_process.loop) < 0 ||
         loop_add(pool_process.loop, &control, CONTROL_FD, EPOLLIN, on_control) < 0)

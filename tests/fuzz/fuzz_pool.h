@@ -11,13 +11,7 @@
 static inline void begin_process(void)
 {
     log_init("fuzz", LOG_ERROR + 1, false);
-    pool_process.loop = loop_new();
-    list_init(&pool_process.clients);
-    list_init(&pool_process.strangers);
-    list_init(&pool_process.again);
-    list_init(&pool_process.servers_again);
-    list_init(&pool_process.closed_clients);
-    list_init(&pool_process.closed_servers);
+    pool_process_init();
 }
 
 static inline void begin_plan(const char *plan)
