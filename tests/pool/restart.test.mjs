@@ -32,6 +32,14 @@ const arrived = (pool, generation) =>
     wire.close();
     assert.equal(wire.key.readUInt32BE(0) >>> 20, 1024 + generation);
   });
+// A pool that was restarted, and a console of its first process.
+async function restartedOnce() {
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
+  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
+  const first = await restart(pool);
+  await arrived(pool, 1);
+  return { pool, admin, first };
+}
 const gone = (pool, pid) => eventually(() => assert.ok(!pids(pool).includes(pid), "the old process is there"));
 
 async function loginWithKey(pool, parameters = {}) {
@@ -448,10 +456,7 @@ test("a process in the middle that has nobody left ends, and those beside it go 
 });
 
 test("… and the older one learns what the newer one has", { timeout: 60000 * patience }, async () => {
-  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
-  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
-  const first = await restart(pool);
-  await arrived(pool, 1);
+  const { pool, admin, first } = await restartedOnce();
   const amid = await Wire.login(pool.port);
   await amid.rows("begin");
   const middle = pids(pool).find((pid) => pid !== first);
@@ -491,10 +496,7 @@ test("… it ends, too, when the newest has crashed", { timeout: 60000 * patienc
 });
 
 test("a process that is started again after a crash has numbers and ids of its own", { timeout: 60000 * patience }, async () => {
-  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(postgres)}`);
-  const admin = await Wire.login(pool.port, { database: "pgbouncer" });
-  const old = await restart(pool);
-  await arrived(pool, 1);
+  const { pool, admin, first: old } = await restartedOnce();
   process.kill(Number(pids(pool).find((pid) => pid !== old)), "SIGKILL");
   await arrived(pool, 2);
   const next = await Wire.login(pool.port, { database: "pgbouncer" });
