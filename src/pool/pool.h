@@ -387,6 +387,9 @@ void server_taint_all(struct list *servers);
 void server_run(struct server *server);
 /* Between two transactions, with nothing under way? */
 bool server_is_free(const struct server *server);
+/* Has it done, or does it do, a part of a batch whose Sync is yet to come, and no error ended it?
+ */
+bool server_is_unsynced(const struct server *server);
 /* Out to the server; the rest waits. False: the connection is broken and closed. */
 bool server_send(struct server *server, const struct iovec *parts, int count);
 /* An idle one is asked whether it works still: it is idle again when it has answered. */

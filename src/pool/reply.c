@@ -868,7 +868,8 @@ void reply_lost(struct server *server, const struct wire_error *error)
         batches += kind == EXPECT_SYNC || kind == EXPECT_QUERY;
     }
     enum expect_kind last = count > 0 ? expect_at(&server->expect, count - 1)->kind : EXPECT_SYNC;
-    bool open = last != EXPECT_SYNC && last != EXPECT_QUERY && last != EXPECT_OWN_QUERY;
+    bool open = (last != EXPECT_SYNC && last != EXPECT_QUERY && last != EXPECT_OWN_QUERY) ||
+                server_is_unsynced(server); /* answered, yet its Sync is to hear of no success */
     undo_first(server, count);
     if (batches > 0 || open)
         metrics_refused(error->sqlstate, false);

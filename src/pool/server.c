@@ -240,6 +240,11 @@ bool server_is_free(const struct server *server)
            !server->failed && !server->batch_open && !server->copy_in;
 }
 
+bool server_is_unsynced(const struct server *server)
+{
+    return server->batch_open && !server->failed;
+}
+
 bool server_send(struct server *server, const struct iovec *parts, int count)
 {
     ssize_t sent = 0;
@@ -447,8 +452,11 @@ static void part(struct server *server)
 
 void server_release(struct server *server)
 {
+    struct client *client = server->client;
     server_end_transaction(server);
     part(server);
+    if (client->stream.readable)
+        pool_again(client); /* it was not read while the server was being stopped, say */
     if (server->dirty || server->reset_due || server->cancels > 0)
         clean(server);
     else
@@ -482,7 +490,8 @@ static void append_copy_fail(struct buffer *out, const char *why)
     wire_end(out, begun);
 }
 
-/* Brings what the client began to an end that the server understands. */
+/* Brings what the client began to an end that the server understands, and that keeps nothing:
+ * a batch that goes on here has failed, or fails by this. */
 static void finish_for_client(struct server *server, bool copy_in)
 {
     AUTO_BUFFER out = {0};
@@ -503,11 +512,13 @@ void server_lose_client(struct server *server)
     bool cut = server->client->skip > 0 || buffer_len(&server->out) > 0;
     bool works = server->expect.count > 0;
     bool copy_in = server->copy_in, failed = server->failed, goodbye = server->client->goodbye;
+    bool unsynced = server_is_unsynced(server);
     part(server);
-    if (cut) {
-        if (works)
+    if (cut || (unsynced && !copy_in)) { /* a Sync of the pool's might commit, an end never does */
+        if (works && (cut || !goodbye))
             cancel_query(server);
-        server_close(server, "its client left in the middle of a message");
+        server_close(server, cut ? "its client left in the middle of a message"
+                                 : "its client left in the middle of a batch");
         return;
     }
     server->failed = failed;
@@ -637,7 +648,7 @@ static void after_replies(struct server *server, bool free)
     else if (server->expect.count < EXPECT_MAX / 2) {
         if (free)
             server_end_transaction(server); /* of a client that keeps its server */
-        client_run(client);            /* it may have waited for room */
+        client_run(client);                 /* it may have waited for room */
     }
 }
 
@@ -730,8 +741,9 @@ static void take_from_client(struct server *server, const struct wire_error *err
 {
     struct client *client = server->client;
     bool kept = client->pinned; /* a state that is not to be lost without a word */
-    if (server->expect.count > 0) {
-        cancel_query(server);
+    if (server->expect.count > 0 || server_is_unsynced(server)) {
+        if (server->expect.count > 0)
+            cancel_query(server);
         close_for(server, error->message, error);
     } else {
         client->failed = server->failed; /* then it knows, and its Sync is yet to come */

@@ -10,7 +10,7 @@ import { before, test } from "node:test";
 
 import { weirPath } from "../e2e/lib.mjs";
 
-import { Wire, assertNoneLeaked, bind, close, copyData, copyDone, database, errorOf, eventually, execute, freePort, makeCertificate, message, parse, patience, query, sanitized, sleep, startPool, startPostgres, startup, sync, flush } from "./lib.mjs";
+import { Wire, assertNoneLeaked, bind, close, copyData, copyDone, database, errorOf, eventually, execute, freePort, makeCertificate, message, parse, patience, query, sanitized, sleep, startPool, startPostgres, startRelay, startup, sync, flush, terminate } from "./lib.mjs";
 
 const options = { timeout: 60000 * patience };
 let postgres;
@@ -60,6 +60,36 @@ test("limits count from when a statement was done: a transaction is not idle whi
   await pool.stop();
 });
 
+test("a batch whose client leaves before its Sync keeps nothing, as without a pool", options, async () => {
+  const way = await startRelay(postgres);
+  const pool = await open("pool_size = 1", way);
+  const other = await Wire.login(pool.port);
+  const insert = [parse("", "insert into done values (7)"), bind(), execute()];
+  const ways = { answered: [flush()], "still at work": [parse("", "select pg_sleep(0.3)"), bind(), execute(), flush()] };
+  for (const [way, rest] of Object.entries(ways)) {
+    for (const leave of [(wire) => wire.close(), (wire) => { wire.send(terminate()); wire.close(); }]) {
+      const wire = await Wire.login(pool.port);
+      wire.send(...insert, ...rest);
+      await wire.until("C");
+      leave(wire);
+      await sleep(500 * patience);
+      assert.deepEqual(await other.rows("select count(*) from done"), [["0"]], way);
+    }
+  }
+  // A Sync behind a connection that is lost hears of no success.
+  const wire = await Wire.login(pool.port);
+  for (const begin of [[], [query("begin")]]) {
+    wire.send(...begin, ...insert, flush());
+    await wire.until("C", begin.length + 1);
+    way.cut();
+    await sleep(300 * patience);
+    wire.send(sync());
+    assert.deepEqual((await wire.until("Z", 1)).filter(({ type }) => "EZ".includes(type)).map(({ type }) => type), ["E", "Z"]);
+    assert.deepEqual(await wire.rows("select count(*) from done"), [["0"]]);
+  }
+  await pool.stop();
+});
+
 test("a client that keeps its transaction from going on, by what it does not send or take, loses it as an idle one", options, async () => {
   const pool = await open('pool_size = 1\nidle_transaction_timeout = "500ms"\nquery_timeout = "20s"');
   const other = await Wire.login(pool.port);
@@ -68,6 +98,7 @@ test("a client that keeps its transaction from going on, by what it does not sen
   // What it sends, and what then ends what it has been told: its session goes on after that, or not (null).
   const points = {
     "a batch without Sync": [insert, [sync()]],
+    "… of which all was answered": [[...insert, flush()], [sync()]],
     "… in a block": [[...locks, ...insert], [sync()]],
     "a batch without Sync, of which a part was answered": [[...locks, insert[0], flush(), ...insert.slice(1)], [sync()]],
     "COPY without data": [[...locks, query("copy done from stdin")], []],

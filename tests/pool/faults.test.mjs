@@ -313,6 +313,25 @@ test("… and the request to cancel hits nothing that is asked later, however la
   await pool.stop();
 });
 
+test("… and what is asked before the error arrives is answered, once nothing can hit it", async () => {
+  const way = await startRelay(postgres);
+  const pool = await startPool(`auth = "any"\npool_size = 2\nquery_timeout = "500ms"\ncancel_wait_timeout = "60s"\n${database(way)}`);
+  const wire = await Wire.login(pool.port);
+  wire.send(query("copy t from stdin"));
+  await wire.until("G");
+  const [[near, far]] = way.pairs, held = [];
+  way.opens = () => new Promise((done) => held.push(done));
+  far.unpipe(near);
+  await eventually(() => assert.equal(held.length, 1));
+  wire.send(query("select 'goes on'"));
+  await sleep(200);
+  far.pipe(near);
+  assert.equal(errorOf(await wire.until("Z")).C, "57014");
+  held[0]();
+  assert.equal((await wire.until("Z")).map(({ type }) => type).join(""), "TDCZ");
+  await pool.stop();
+});
+
 test("… and a database that does not react to that loses the connection; its client is told, and goes on", async () => {
   const pool = await open('pool_size = 1\nquery_timeout = "300ms"\ncancel_wait_timeout = "1s"');
   const wire = await Wire.login(pool.port);

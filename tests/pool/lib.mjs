@@ -192,12 +192,13 @@ export function assertConfined(pid) {
 // ends those that there are. {port, to, opens, cut()}
 export async function startRelay(to) {
   const sockets = new Set();
-  const relay = { to, cut: () => sockets.forEach((socket) => socket.destroy()) };
+  const relay = { to, pairs: [], cut: () => sockets.forEach((socket) => socket.destroy()) };
   const server = net.createServer(async (near) => {
     const far = net.connect(relay.to.port, "127.0.0.1");
     sockets.add(near.on("close", () => sockets.delete(near)));
     for (const socket of [near, far]) socket.unref().on("error", () => {}).on("close", () => [near, far].forEach((each) => each.destroy()));
     await relay.opens?.();
+    relay.pairs.push([near, far]);
     near.pipe(far).pipe(near);
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
