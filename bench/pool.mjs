@@ -66,14 +66,14 @@ function table(title, targets) {
 const able = (targets, mode) => targets.filter(({ prepared }) => mode !== "prepared" || prepared);
 const stop = (targets) => Promise.all([...targets].reverse().map((target) => target.stop()));
 
-// Every mode with 32, 256 and 1,000 clients, unix: over unix sockets on both sides. all: every PgBouncer there is, and
-// the median of the rounds instead of one. limits(mode, clients): what is judged.
-async function matrix(title, startDatabase, args, { unix = false, all = false, limits = () => ({}), more } = {}) {
+// Every mode with 32, 256 and 1,000 clients, unix: over unix sockets on both sides. all: every PgBouncer there is;
+// repeat: the median of the rounds instead of one. limits(mode, clients): what is judged.
+async function matrix(title, startDatabase, args, { unix = false, all = false, repeat = all, limits = () => ({}), more } = {}) {
   const direct = await startDatabase(), bouncers = [];
   for (const program of all ? pgbouncers : pgbouncers.slice(-1)) bouncers.push(await startPgBouncer(direct, { unix, program }));
   const targets = [direct, ...bouncers, await startWeir(direct, { unix })];
   table(`${title}, 20 connections, ${unix ? "unix sockets on both sides" : "TCP"}`, targets);
-  const settings = { rounds: all ? rounds : 1, host: unix ? ({ dir }) => dir : undefined };
+  const settings = { rounds: repeat ? rounds : 1, host: unix ? ({ dir }) => dir : undefined };
   for (const clients of quick ? [32, 256] : [32, 256, 1000])
     for (const mode of modes) compare(`${clients} clients, ${mode}`, targets, able(targets, mode), ["-M", mode, ...args], clients, { ...settings, ...limits(mode, clients) });
   more?.(targets, settings);
@@ -110,8 +110,8 @@ const real = () => {
 };
 
 const atLeastAsMany = () => ({ tps: { floor: 1, aim: 1.15, above: true } });
-const tpcb = () => matrix(`${postgres}, TPC-B`, startPostgres, change, { limits: atLeastAsMany });
-const unix = () => matrix(`${postgres}, select-only`, startPostgres, select, { unix: true, limits: atLeastAsMany });
+const tpcb = () => matrix(`${postgres}, TPC-B`, startPostgres, change, { repeat: true, limits: atLeastAsMany });
+const unix = () => matrix(`${postgres}, select-only`, startPostgres, select, { unix: true, repeat: true, limits: atLeastAsMany });
 const tpcbUnix = () => matrix(`${postgres}, TPC-B`, startPostgres, change, { unix: true });
 const cannedUnix = () => matrix(`${ready}, select-only`, startBackend, byFile(select), { unix: true });
 const cannedTpcb = () => matrix(`${ready}, TPC-B`, startBackend, byFile(change));
@@ -236,6 +236,7 @@ async function logins() {
     const targets = [direct, ...poolers].filter((to) => !settings.enableChannelBinding || to !== poolers[0]), times = new Map(targets.map((to) => [to, []]));
     for (let i = 0; i < count + 5; i++)
       for (const to of targets) {
+        await sleep(5); // a backend of Postgres's that ends is not to take the next one's time
         const ms = await loginOnce({ ...settings, host: local ? to.dir : "127.0.0.1", port: to.port });
         if (i >= 5) times.get(to).push(ms);
       }

@@ -96,6 +96,16 @@ static uint64_t checks_of(const struct list *cleaning)
     return count;
 }
 
+/* Since when the one waits that has waited longest: for a server, or, when it logs in, for the
+ * first that tells what a session begins with. 0: nobody does. */
+static uint64_t waits_since(const struct pool *pool)
+{
+    const struct link *first = list_first(&pool->waiting), *login = list_first(&pool->logins);
+    uint64_t asked = first ? CONTAINER_OF(first, struct client, waiting)->since_us : 0;
+    uint64_t came = login ? CONTAINER_OF(login, struct client, turn)->since_us : 0;
+    return asked && (!came || asked < came) ? asked : came;
+}
+
 static void show_pools(struct buffer *out)
 {
     table_columns(
@@ -104,14 +114,13 @@ static void show_pools(struct buffer *out)
         "#cl_waiting_cancel_req #sv_active #sv_active_cancel #sv_being_canceled "
         "#sv_idle #sv_used #sv_tested #sv_login #maxwait #maxwait_us pool_mode load_balance_hosts");
     for (const struct pool *pool = pool_process.pools; pool; pool = pool->next) {
-        const struct link *first = list_first(&pool->waiting);
-        uint64_t wait =
-            first ? pool_now() - CONTAINER_OF(first, struct client, waiting)->since_us : 0;
+        uint64_t since = waits_since(pool), wait = since ? pool_now() - since : 0;
+        uint64_t waiting = pool_waiting(pool);
         uint64_t cancels = cancels_of(&pool->lent), late = cancels_of(&pool->cleaning);
         uint64_t checks = checks_of(&pool->cleaning), resets = pool->cleaning.count - checks;
         const uint64_t numbers[] = {
-            pool->clients - pool->waiting.count, /* with those that are idle */
-            pool->waiting.count,
+            pool->clients - waiting, /* with those that are idle */
+            waiting,
             cancels + late,
             0, /* they are passed on at once */
             pool->lent.count,

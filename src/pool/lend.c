@@ -377,11 +377,16 @@ static bool is_at_hand(const struct pool *pool, same_fn *same)
     return giver && giver->idle.count > 0;
 }
 
+uint32_t pool_waiting(const struct pool *pool)
+{
+    return pool->waiting.count + pool->logins.count;
+}
+
 /* Does it wait for a connection that it may have, as soon as the other limit lets it? */
 static bool wants_one(const struct pool *pool, same_fn *same)
 {
     same_fn *beyond = other_limit(same);
-    return pool->waiting.count + pool->logins.count > 0 && is_able(pool) &&
+    return pool_waiting(pool) > 0 && is_able(pool) &&
            (is_at_hand(pool, beyond) || sum(pool, beyond, coming_of) > 0);
 }
 
@@ -683,8 +688,7 @@ void pool_closed_one(struct pool *pool)
     bool limited = pool->limits.connections_max > 0 || pool->user_connections_max > 0;
     pool_serve_later(pool);
     for (struct pool *other = pool_process.pools; other && limited; other = other->next)
-        if ((same_database(pool, other) || same_user(pool, other)) &&
-            other->waiting.count + other->logins.count > 0)
+        if ((same_database(pool, other) || same_user(pool, other)) && pool_waiting(other) > 0)
             pool_serve_later(other);
 }
 
@@ -790,8 +794,7 @@ static void end_long_waits(struct pool *pool)
     AUTO_TEXT detail =
         xasprintf("%u connections are in use, %u of them pinned by session state; %u clients wait; "
                   "query_wait_timeout is %lld ms.",
-                  pool->lent.count, pool_pinned(pool), pool->waiting.count + pool->logins.count,
-                  (long long)limit_ms);
+                  pool->lent.count, pool_pinned(pool), pool_waiting(pool), (long long)limit_ms);
     const struct wire_error error = {
         "57P03", "no connection to the database became free in time", detail,
         pool_is_paused(pool)

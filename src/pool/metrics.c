@@ -26,12 +26,12 @@ static uint64_t clients_active(const struct pool *p)
 }
 static uint64_t clients_idle(const struct pool *p)
 {
-    uint32_t busy = p->lent.count + p->waiting.count;
+    uint32_t busy = p->lent.count + pool_waiting(p);
     return p->clients > busy ? p->clients - busy : 0;
 }
 static uint64_t clients_waiting(const struct pool *p)
 {
-    return p->waiting.count;
+    return pool_waiting(p);
 }
 static uint64_t servers_lent(const struct pool *p)
 {

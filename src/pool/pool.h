@@ -464,6 +464,8 @@ void pool_tick(struct pool *pool);
 void pool_count(uint64_t *histogram, uint64_t us);
 /* Lent connections that their clients keep because of session state. */
 uint32_t pool_pinned(const struct pool *pool);
+/* Clients that wait for a server connection, or log in and wait for the first that there is. */
+uint32_t pool_waiting(const struct pool *pool);
 /* By an administrator, alone or with all others? */
 bool pool_is_paused(const struct pool *pool);
 /* The pool goes on under the plan in force. */

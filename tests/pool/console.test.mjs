@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { before, test } from "node:test";
 
-import { Wire, database, errorOf, eventually, patience, query, sanitized, sleep, startPool, startPostgres, startup, table } from "./lib.mjs";
+import { Wire, database, errorOf, eventually, patience, query, sanitized, sleep, startPool, startPostgres, startRelay, startup, table } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -113,6 +113,25 @@ test("who asks on and on and reads nothing costs no memory, and gets every answe
   busy.send(query("pause"), many("show help", 2000000));
   await sleep(500 * patience);
   assert.ok(rss() - before < 20000, `${rss() - before} KiB more`);
+  await pool.stop();
+});
+
+test("who logs in and waits for the pool's first connection is a client that waits", async () => {
+  const way = await startRelay(postgres), held = [];
+  const pool = await startPool(`auth = "any"\nadmin_users = ["postgres"]\n${database(way)}`);
+  const admin = await toConsole(pool);
+  way.opens = () => new Promise((done) => held.push(done));
+  const wire = await Wire.open(pool.port);
+  wire.send(startup({ user: "postgres", database: "postgres" }));
+  await sleep(1200);
+  const [row] = (await table(admin, "show pools")).filter(({ database }) => database === "postgres");
+  assert.deepEqual([row.cl_active, row.cl_waiting, row.sv_login], ["0", "1", "1"]);
+  assert.ok(Number(row.maxwait) >= 1, row.maxwait);
+  assert.deepEqual((await table(admin, "show clients")).filter(({ database }) => database === "postgres").map(({ state, wait }) => [state, wait === row.maxwait]), [["waiting", true]]);
+  held.forEach((go) => go());
+  await wire.until("Z");
+  const [then] = (await table(admin, "show pools")).filter(({ database }) => database === "postgres");
+  assert.deepEqual([then.cl_active, then.cl_waiting, then.maxwait, then.maxwait_us], ["1", "0", "0", "0"]);
   await pool.stop();
 });
 
