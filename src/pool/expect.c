@@ -94,7 +94,7 @@ struct expected expect_pop(struct expect *expect)
     return entry;
 }
 
-void expect_drop_syncs(struct expect *expect)
+uint32_t expect_drop_syncs(struct expect *expect)
 {
     uint32_t left = expect->count;
     bool ended = false;
@@ -104,4 +104,5 @@ void expect_drop_syncs(struct expect *expect)
         if (ended || entry.kind != EXPECT_SYNC)
             expect_push(expect, entry);
     }
+    return left - expect->count;
 }

@@ -75,7 +75,8 @@ struct expected *expect_at(const struct expect *expect, uint32_t i);
 /* Removes the head; what it owns goes to the caller with it (expected_done). */
 struct expected expect_pop(struct expect *expect);
 void expected_done(struct expected *entry);
-/* Removes the SYNC entries before the first COPY_END: a server in COPY ignores them. */
-void expect_drop_syncs(struct expect *expect);
+/* Removes the SYNC entries before the first COPY_END, and says how many: a server in COPY ignores
+ * them. */
+uint32_t expect_drop_syncs(struct expect *expect);
 
 #endif

@@ -30,12 +30,16 @@ static void end_batch(struct server *server)
 static bool on_sync(const struct message *message)
 {
     struct server *server = message->server;
+    if (server->copy_in) { /* which ignores it, unless it has failed already */
+        server->early_syncs++;
+        message_pass(message);
+        return true;
+    }
     (void)message_leave_command(message, EXPECT_PARSE);
     server->failed = false;
     end_batch(server);
     message->client->unnamed_in_batch = false;
-    if (!server->copy_in) /* then it is ignored */
-        message_expect(message, EXPECT_SYNC);
+    message_expect(message, EXPECT_SYNC);
     message_pass(message);
     return true;
 }
@@ -267,7 +271,8 @@ static bool restore_params(struct client *client, struct batch *batch)
     struct server *server = client->server;
     server->dirty = server->dirty ||
                     (params_have_temporary(client->params) && client->pool->state != STATE_ALLOW);
-    if (server->params == client->params || server->expect.count > 0 || server->status != 'I')
+    if (server->params == client->params || server->expect.count > 0 || server->status != 'I' ||
+        server->batch_open) /* which a simple query would end, and commit */
         return false;
     bool waits =
         !params_are_accepted(client->params) || !params_are_alike(server->params, client->params);

@@ -179,6 +179,7 @@ struct server {
     bool worn;                 /* as well, by what a session has left and no reset takes away */
     bool leaves;               /* tainted, and counted in its pool's leaving */
     bool closed;               /* freed at the end of the turn */
+    uint32_t early_syncs;      /* sent in COPY, which ignores them unless it fails first */
     struct watch *watch;       /* the result that comes is to be kept (cache.h); NULL: it is not */
     struct buffer asked_again; /* the batch under way, should it meet a stale plan; or empty */
     char *sets, *sets_to;      /* what was set (expect.h), and holds when the server is ready */

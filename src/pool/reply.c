@@ -584,6 +584,7 @@ static void on_complete(struct reply *reply)
 {
     enum expect_kind head = head_kind(reply);
     reply->server->copy_in = reply->server->pin_unproved = false;
+    reply->server->early_syncs = 0;
     reply->server->progress_us = pool_now();
     if (reply->start[0] == 'C' && memchr("ACDRS", reply->start[WIRE_HEADER_BYTES], 5)) {
         note_schema(reply->server, body_of(reply));
@@ -617,14 +618,28 @@ static void on_copy_in(struct reply *reply)
     bool ended = false; /* has the client sent the end of it already? */
     for (uint32_t i = 0; i < server->expect.count; i++)
         ended = ended || expect_at(&server->expect, i)->kind == EXPECT_COPY_END;
-    expect_drop_syncs(&server->expect);
+    server->early_syncs = expect_drop_syncs(&server->expect);
+    if (head == EXPECT_EXECUTE && server->expect.ends == 0)
+        server->batch_open = server->batch_ran = true; /* what ends it is yet to come */
     server->copy_in = !ended;
     pass(reply);
+}
+
+/* A COPY that has failed before the server read anything: the Sync that came with it was not
+ * ignored, and ends what the error has left. */
+static void expect_early_sync(struct server *server)
+{
+    if (!server->failed || server->expect.count > 0 || server->early_syncs == 0)
+        return;
+    server->early_syncs--;
+    server->failed = server->batch_open = server->batch_ran = false;
+    expect_push(&server->expect, (struct expected){.kind = EXPECT_SYNC});
 }
 
 static void on_ready(struct reply *reply)
 {
     struct server *server = reply->server;
+    expect_early_sync(server);
     enum expect_kind head = head_kind(reply);
     if (body_of(reply).len != 1 ||
         (!is_sync(head) && head != EXPECT_QUERY && head != EXPECT_OWN_QUERY)) {
@@ -863,11 +878,23 @@ void reply_lost(struct server *server, const struct wire_error *error)
     struct client *client = server->client;
     AUTO_BUFFER out = {0};
     uint32_t batches = 0, count = server->expect.count;
+    if (server->retries) { /* nothing of it has been done: another connection may do it */
+        AUTO_BUFFER bytes = server->asked_again;
+        server->asked_again = (struct buffer){0};
+        server->retries = false;
+        undo_first(server, count);
+        client_keep(client, buffer_slice(&bytes));
+        client->unparsed = true;
+        return;
+    }
     for (uint32_t i = 0; i < count; i++) {
         enum expect_kind kind = expect_at(&server->expect, i)->kind;
         batches += kind == EXPECT_SYNC || kind == EXPECT_QUERY;
     }
-    enum expect_kind last = count > 0 ? expect_at(&server->expect, count - 1)->kind : EXPECT_SYNC;
+    uint32_t at = count; /* of the last that is answered */
+    while (at > 0 && expect_at(&server->expect, at - 1)->kind == EXPECT_COPY_END)
+        at--;
+    enum expect_kind last = at > 0 ? expect_at(&server->expect, at - 1)->kind : EXPECT_SYNC;
     bool open = (last != EXPECT_SYNC && last != EXPECT_QUERY && last != EXPECT_OWN_QUERY) ||
                 server_is_unsynced(server); /* answered, yet its Sync is to hear of no success */
     undo_first(server, count);

@@ -381,6 +381,10 @@ static void clean(struct server *server)
         server_become(server, SERVER_CLEANING);
         server->used_us = pool_now();
     }
+    if (server->failed) {
+        server_close(server, "an error has left it waiting for a Sync");
+        return;
+    }
     if (server->cancels > 0)
         return; /* one may still hit what runs next */
     server->finishes = false;
@@ -433,6 +437,7 @@ static void part(struct server *server)
     server->held_us = 0;
     server->client = NULL;
     server->stopped_for = NULL;
+    server->early_syncs = 0;
     server->copy_in = server->failed = server->retries = server->verifies = false;
     server->pin_unproved = server->rolled_back = server->sets_now = false;
     cache_unwatch(server);
@@ -455,7 +460,7 @@ void server_release(struct server *server)
     struct client *client = server->client;
     server_end_transaction(server);
     part(server);
-    if (client->stream.readable)
+    if (client->stream.readable || client->unparsed)
         pool_again(client); /* it was not read while the server was being stopped, say */
     if (server->dirty || server->reset_due || server->cancels > 0)
         clean(server);

@@ -10,7 +10,7 @@ import { before, test } from "node:test";
 
 import { weirPath } from "../e2e/lib.mjs";
 
-import { Wire, assertNoneLeaked, bind, close, copyData, copyDone, database, errorOf, eventually, execute, freePort, makeCertificate, message, parse, patience, query, sanitized, sleep, startPool, startPostgres, startRelay, startup, sync, flush, terminate } from "./lib.mjs";
+import { Wire, assertNoneLeaked, bind, close, copyData, copyDone, database, describe, errorOf, eventually, execute, freePort, makeCertificate, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startRelay, startup, sync, flush, terminate } from "./lib.mjs";
 
 const options = { timeout: 60000 * patience };
 let postgres;
@@ -87,6 +87,81 @@ test("a batch whose client leaves before its Sync keeps nothing, as without a po
     assert.deepEqual((await wire.until("Z", 1)).filter(({ type }) => "EZ".includes(type)).map(({ type }) => type), ["E", "Z"]);
     assert.deepEqual(await wire.rows("select count(*) from done"), [["0"]]);
   }
+  await pool.stop();
+});
+
+test("a COPY that is done before its Sync belongs to nobody else", options, async () => {
+  const pool = await open("pool_size = 1");
+  const [wire, other] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  wire.send(parse("", "copy done from stdin"), bind(), execute(), sync());
+  await wire.until("G");
+  wire.send(copyData("7\n"), copyDone(), flush());
+  await wire.until("C");
+  other.send(query("begin; select 1; rollback"));
+  await sleep(200);
+  wire.send(sync());
+  assert.equal((await wire.until("Z")).map(show).join(), "Z I");
+  await other.until("Z");
+  assert.equal(count("done"), 1);
+  postgres.sql("truncate done");
+  await pool.stop();
+});
+
+test("a connection that is lost when all of a COPY is sent: one error, and the session goes on", options, async () => {
+  const way = await startRelay(postgres), pool = await open("pool_size = 1", way);
+  postgres.sql(
+    "create table slow (a int); create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(20); return null; end $$;" +
+      "create trigger slow after insert on slow for each statement execute function slow()",
+  );
+  const copies = { simple: [query("copy slow from stdin")], extended: [parse("", "copy slow from stdin"), bind(), execute(), sync()] };
+  for (const [name, messages] of Object.entries(copies)) {
+    const wire = await Wire.login(pool.port);
+    wire.send(...messages);
+    await wire.until("G");
+    wire.send(copyData("1\n"), copyDone(), ...(name === "simple" ? [] : [sync()]));
+    await sleep(300);
+    way.cut();
+    assert.match((await wire.until("Z")).map(show).join(), /^(1,2,)?E ERROR 08006 [^,]*,Z I$/, name);
+    assert.deepEqual(await wire.rows("select 1"), [["1"]]);
+    wire.close();
+  }
+  await pool.stop();
+});
+
+test("a batch that is asked again, and whose connection is lost meanwhile, is asked on another", options, async () => {
+  const way = await startRelay(postgres), pool = await open("pool_size = 1", way);
+  postgres.sql("create table widens (a int)");
+  const wire = await Wire.login(pool.port);
+  wire.send(parse("s", "select * from widens"), sync());
+  await wire.until("Z");
+  const ask = () => wire.send(bind("", "s"), describe("P", ""), execute(), sync());
+  ask();
+  await wire.until("Z");
+  postgres.sql("alter table widens add column b int");
+  const [[near, far]] = way.pairs;
+  near.unpipe(far);
+  let seen = false;
+  near.on("data", (bytes) => {
+    seen = seen || bytes.includes("DEALLOCATE ALL");
+    if (seen) near.destroy();
+    else far.write(bytes);
+  }).resume();
+  ask();
+  assert.equal((await wire.until("Z")).map(({ type }) => type).join(""), "2TCZ");
+  assert.ok(seen);
+  await pool.stop();
+});
+
+test("what the pool sets for a session is not set amid a batch, whose first part that would commit", options, async () => {
+  const pool = await open("pool_size = 1");
+  const wire = await Wire.login(pool.port, { TimeZone: "Asia/Tokyo" });
+  postgres.sql("create table parts (a int primary key)");
+  const run = (sql) => [parse("", sql), bind(), execute()];
+  wire.send(...run("reset timezone"), ...run("insert into parts values (1)"), flush());
+  await wire.until("C", 2);
+  wire.send(...run("insert into parts values (1)"), sync());
+  assert.deepEqual(codes(await wire.until("Z")), ["23505"]);
+  assert.equal(count("parts"), 0);
   await pool.stop();
 });
 

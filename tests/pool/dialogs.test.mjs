@@ -174,6 +174,21 @@ test("notices: amid rows, before an error, of a COPY, of any size, and as many a
 
 // The statement is on one connection, its client gets the other, and its table is gone meanwhile: the Parse that the pool
 // adds there fails in place of what the client has asked for.
+test("COPY of an extended query: what comes before it has begun, and where it fails", async () => {
+  postgres.sql(
+    "create view seen as select id from t; create table refuses (id int primary key); create function refuse() returns trigger language plpgsql as $$ begin raise 'not today'; end $$;" +
+      "create trigger refuses before insert on refuses for each statement execute function refuse()",
+  );
+  const copy = (table) => [parse("", `copy ${table} (id) from stdin`), bind(), execute()];
+  const then = [simple("select 'after'"), batch(parse("", "select 'and after'"), bind(), execute())];
+  for (const table of ["seen", "refuses"]) // it fails with what had come by then unread
+    await same([{ messages: [...copy(table), sync()] }, ...then, { messages: [copyData("1\n"), copyDone(), sync()] }, ...then]);
+  await same([{ messages: [...copy("t"), sync(), copyData("901\n"), sync(), copyData("902\n"), copyDone(), sync()] }, ...then, simple("delete from t where id > 900")]);
+  await same([{ messages: [...copy("t"), sync(), copyData("x\n"), copyDone(), sync()] }, ...then]);
+  await same([{ messages: [...copy("t"), sync(), copyData("903\n"), copyFail("enough"), sync()] }, ...then]);
+  await same([simple("begin"), { messages: [...copy("refuses"), sync()] }, simple("select 'refused'"), simple("rollback"), ...then]);
+});
+
 test("a statement that can not be prepared anew on another connection: its error stands where Postgres's does, what is behind it is skipped", async () => {
   const good = (name) => [parse(name, `select '${name}'`), bind("", name), execute()];
   const dialogs = {

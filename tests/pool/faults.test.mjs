@@ -27,6 +27,8 @@ test("clients that vanish at each point leave no transaction, no lock and no con
     "in a failed transaction": () => [query("begin; insert into t values (1); select 1/0")],
     "while a query runs": () => [query("begin; insert into t values (1)"), query("select pg_sleep(30)")],
     "in COPY in": () => [query("begin"), query("copy t from stdin"), copyData("1\n")],
+    "in COPY in of an extended query": () => [parse("", "copy t from stdin"), bind(), execute(), sync(), copyData("1\n")],
+    "in COPY in, before its Sync": () => [parse("", "copy t from stdin"), bind(), execute(), flush(), copyData("1\n"), copyDone()],
     "in COPY out": () => [query("copy (select repeat('x', 1000) from generate_series(1, 100000)) to stdout")],
     "amid a row": () => [query("select repeat('x', 100000000)")],
     "before Sync": () => [query("begin"), parse("", "insert into t values (1)"), bind("", ""), execute()],
@@ -46,6 +48,8 @@ test("clients that vanish at each point leave no transaction, no lock and no con
       await other.rows("set local lock_timeout = 1000");
       assert.deepEqual(await other.rows("select count(*) from t"), [["0"]], name);
       await other.rows("begin; insert into t values (1); rollback");
+      other.send(parse("", "select 'extended'"), bind(), execute(), sync());
+      assert.equal((await other.until("Z")).map(({ type }) => type).join(""), "12DCZ", name);
       other.close();
     }
   }
@@ -329,6 +333,21 @@ test("… and what is asked before the error arrives is answered, once nothing c
   assert.equal(errorOf(await wire.until("Z")).C, "57014");
   held[0]();
   assert.equal((await wire.until("Z")).map(({ type }) => type).join(""), "TDCZ");
+  await pool.stop();
+});
+
+test("… and so is what was sent with it and waited for its end", async () => {
+  const way = await startRelay(postgres), held = [];
+  const pool = await startPool(`auth = "any"\npool_size = 2\nquery_timeout = "500ms"\ncancel_wait_timeout = "60s"\n${database(way)}`);
+  const wire = await Wire.login(pool.port);
+  await wire.rows("select 1");
+  way.opens = () => new Promise((done) => held.push(done));
+  wire.send(query("copy t from stdin"), query("set work_mem = '1MB'"));
+  assert.equal(errorOf(await wire.until("Z")).C, "57014");
+  await sleep(300);
+  way.opens = undefined;
+  held.forEach((go) => go());
+  assert.equal((await wire.until("Z")).map(({ type }) => type).join(""), "CZ");
   await pool.stop();
 });
 
