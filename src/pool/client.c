@@ -425,18 +425,49 @@ void client_end_soon(struct client *client, const struct wire_error *error)
 
 void client_trouble(struct client *client, const struct wire_error *error)
 {
+    if (client->lost_block) { /* and has no server to go on in a transaction that has failed */
+        client->terminated = true;
+        pool_again(client);
+    }
+    if (client->lost_block && client->trouble)
+        return;
     text_free(&client->trouble);
     client->trouble = wire_error_copy("ERROR", error);
+    client->trouble_told = false;
 }
 
-/* Without a server: a trouble is told at the next message that asks for something, and what follows
- * up to Sync is ignored. Returns what is left. */
+void client_lose_block(struct client *client, const struct wire_error *error)
+{
+    if (error)
+        client_trouble(client, error);
+    client->lost_block = true;
+}
+
+/* Is it told its trouble here, without a server? */
+static bool is_troubled(const struct client *client)
+{
+    return client->trouble && !client->lost_block;
+}
+
+/* What was sent before its client could know of the trouble may belong to what was refused, the
+ * rest of a transaction say. What comes later goes on. */
+static void forget_trouble(struct client *client)
+{
+    if (!client->trouble_told || client->stream.readable || client->in || client->out ||
+        client->skip > 0)
+        return;
+    text_free(&client->trouble);
+    client->trouble_told = false;
+}
+
+/* Without a server: a trouble is told at each message that asks for something, and what follows up
+ * to Sync is ignored. Returns what is left. */
 static struct slice take_without_server(struct client *client, struct slice bytes)
 {
     AUTO_BUFFER out = {0};
     for (;;) {
         (void)client_take_skipped(client, &bytes);
-        if (bytes.len < WIRE_HEADER_BYTES || !(client->failed || client->trouble))
+        if (bytes.len < WIRE_HEADER_BYTES || !(client->failed || is_troubled(client)))
             break;
         uint32_t length = wire_get_u32(bytes.ptr + 1);
         char type = bytes.ptr[0];
@@ -444,17 +475,17 @@ static struct slice take_without_server(struct client *client, struct slice byte
             break;
         /* What is on its way of a COPY that has failed asks for nothing. */
         bool asks = (type == 0 || !strchr("SHdcf", type)) && !client->failed;
-        if (client->trouble && asks) {
+        if (is_troubled(client) && asks) {
             size_t size = wire_get_u32(client->trouble + 1) + 1;
             struct slice body = {client->trouble + WIRE_HEADER_BYTES, size - WIRE_HEADER_BYTES};
             note_refusal(client, wire_error_field(body, 'C').ptr);
             buffer_append(&out, client->trouble, size);
-            text_free(&client->trouble);
+            client->trouble_told = true;
             client->failed = type != 'Q' && type != 'F';
             if (!client->failed)
                 wire_ready(&out, 'I');
         } else if (type == 'S') {
-            wire_ready(&out, 'I');
+            wire_ready(&out, client->lost_block ? 'E' : 'I');
             client->failed = false;
         }
         client->skip = length + 1; /* whole or not: nobody is to have it */
@@ -472,9 +503,10 @@ static void take(struct client *client, struct slice bytes)
     if (!server) {
         struct slice rest = take_without_server(client, bytes);
         bool goodbye = rest.len > 0 && rest.ptr[0] == 'X';
-        bool malformed = rest.len >= WIRE_HEADER_BYTES && (client->failed || client->trouble);
+        bool waits = client->failed || is_troubled(client);
+        bool malformed = rest.len >= WIRE_HEADER_BYTES && waits;
         keep_rest(client, rest);
-        client->unparsed = rest.len > 0 && !client->failed && !client->trouble && client->skip == 0;
+        client->unparsed = rest.len > 0 && !waits && client->skip == 0;
         if (goodbye || malformed)
             client_close(client, NULL);
         return;
@@ -583,6 +615,31 @@ static void end_terminated(struct client *client)
     client_close(client, &error);
 }
 
+/* Without a transaction that it could end, a client that ends it needs no server for that. True: it
+ * does, and is told here what has become of it. */
+static bool ends_lost_block(struct client *client)
+{
+    struct slice bytes = buffer_slice(client->in), name, text;
+    char type = bytes.len > WIRE_HEADER_BYTES ? bytes.ptr[0] : 0;
+    bytes.ptr += WIRE_HEADER_BYTES;
+    bytes.len -= type ? WIRE_HEADER_BYTES : bytes.len;
+    bool whole = type == 'Q' || (type == 'P' && client->trouble && wire_take_text(&bytes, &name));
+    if (!whole || !wire_take_text(&bytes, &text) || !traits_end_block(text))
+        return false;
+    client->lost_block = false;
+    if (client->trouble)
+        return true; /* which fails */
+    AUTO_BUFFER out = {0};
+    wire_complete(&out, "ROLLBACK");
+    wire_ready(&out, 'I');
+    client_send_buffer(client, &out);
+    buffer_consume(client->in, wire_get_u32(buffer_slice(client->in).ptr + 1) + 1);
+    client->unparsed = buffer_len(client->in) > 0;
+    if (!client->unparsed)
+        free_in(client);
+    return true;
+}
+
 /* Did the read bring anything? A client that has ended is closed. */
 static bool took(struct client *client, ssize_t got)
 {
@@ -626,14 +683,20 @@ void client_run(struct client *client)
     for (; reads < READS_MAX && may_read(client); reads++) {
         struct slice bytes;
         bool needs_server =
-            !client->server && !client->failed && !client->trouble && client->skip == 0;
+            !client->server && !client->failed && !is_troubled(client) && client->skip == 0;
         if (needs_server && takes_no_transaction() && !client->stream.hung_up) {
             client_close(client, &shutting_down);
             return;
         }
         if (needs_server && client->pool->retired && !reload_follow(client))
             return;
-        if (needs_server && client->pool->cache) {
+        if (needs_server && client->lost_block) {
+            if (!client->unparsed && !read_first(client))
+                break;
+            if (ends_lost_block(client))
+                continue;
+        }
+        if (needs_server && client->pool->cache && !client->lost_block) {
             if (!took(client, ask_cache(client)))
                 break;
             if (!client->unparsed || client->out || client->awaited)
@@ -646,8 +709,8 @@ void client_run(struct client *client)
             client_close(client, NULL);
             return;
         }
-        if (needs_server && !pool_lend(client->pool, client) && !client->trouble)
-            return; /* it waits */
+        if (needs_server && !pool_lend(client->pool, client) && !is_troubled(client))
+            return; /* it waits, or is to end */
         if (client->unparsed) {
             client->unparsed = false;
             bytes = buffer_slice(client->in);
@@ -663,6 +726,7 @@ void client_run(struct client *client)
     }
     if (client->closed)
         return;
+    forget_trouble(client);
     give_back(client);
     if (reads == READS_MAX)
         pool_again(client); /* others have their turn */

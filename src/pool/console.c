@@ -92,13 +92,6 @@ void console_close(struct client *client)
     free(console);
 }
 
-static void done(struct buffer *out, const char *tag)
-{
-    size_t begun = wire_begin(out, 'C');
-    wire_text(out, tag);
-    wire_end(out, begun);
-}
-
 /* hint: the remedy, or NULL. */
 static void complain(struct buffer *out, const char *sqlstate, const char *message,
                      const char *hint)
@@ -512,7 +505,7 @@ static void run_command(struct client *client, char *words[WORDS_MAX], int count
         return;
     console->command = NULL;
     text_free(&console->database);
-    done(out, command->name);
+    wire_complete(out, command->name);
 }
 
 /* Cuts SET name = value, or name TO value, in two. False: it is not of that form, and of *ret_name
@@ -550,7 +543,7 @@ static void set(struct client *client, const char *text, struct buffer *out)
     bool parsed = parse_set(copy, &name, &value);
     for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
         if (strcasecmp(name, harmless[i]) == 0) {
-            done(out, "SET");
+            wire_complete(out, "SET");
             return;
         }
     AUTO_TEXT problem = NULL;
@@ -566,7 +559,7 @@ static void set(struct client *client, const char *text, struct buffer *out)
             notice(out, "it has no effect here");
         AUTO_TEXT both = xasprintf("%s %s", name, value);
         (void)handover_command("SET", both);
-        done(out, "SET");
+        wire_complete(out, "SET");
     }
 }
 
@@ -586,7 +579,7 @@ static void show(const char *subject, struct buffer *out)
                       clients, servers);
         notice(out, text);
     }
-    done(out, "SHOW");
+    wire_complete(out, "SHOW");
 }
 
 static void on_query(struct client *client, const char *text, struct buffer *out)
@@ -632,7 +625,7 @@ void console_tick(struct client *client)
         complain(&out, "F0000", "RELOAD failed, see logs for additional details",
                  "weir pool --check tells all mistakes of a configuration.");
     else
-        done(&out, command->name);
+        wire_complete(&out, command->name);
     wire_ready(&out, 'I');
     client_send_buffer(client, &out);
     console_run(client);

@@ -90,6 +90,28 @@ static void refuse_begun(const struct message *message)
         end_batch(message->server);
 }
 
+/* Its transaction is gone, and it goes on with it: it is in one that has failed, until it ends it.
+ * What would end it only fails, where it has not been told of that yet. True: it has been, by this.
+ */
+static bool fail_block(const struct message *message)
+{
+    struct client *client = message->client;
+    char type = message->start[0];
+    bool is_query = type == 'Q' || type == 'F', tells = client->trouble != NULL;
+    client->lost_block = false;
+    wire_query(batch_compose(message->batch), tells ? "BEGIN" : "BEGIN; SELECT 1/0");
+    expect_push(&message->server->expect, (struct expected){.kind = EXPECT_OWN_QUERY});
+    statement_release(&message->server->unnamed);
+    if (!tells)
+        return false;
+    if (type == 'P' && message_body(message).ptr[0] == 0)
+        client_set_unnamed(client, NULL); /* as a Parse that fails leaves it */
+    message_refuse_as(message, is_query ? EXPECT_QUERY : EXPECT_PARSE, TAKE(client->trouble));
+    if (is_query)
+        end_batch(message->server);
+    return true;
+}
+
 static bool on_message(const struct message *message)
 {
     /* After an error the server ignores everything up to Sync. */
@@ -97,6 +119,9 @@ static bool on_message(const struct message *message)
         return true;
     if (message->start[0] && strchr("PBDCE", message->start[0]))
         message->server->batch_open = true;
+    bool asks = message->start[0] && strchr("QFPBDCE", message->start[0]);
+    if (message->client->lost_block && asks && fail_block(message))
+        return true;
     if (message->begun) {
         refuse_begun(message);
         return true;
@@ -332,7 +357,7 @@ struct slice forward_messages(struct client *client, struct slice bytes,
     server->reuses = server->describes = false;
     cache_unwatch(server);
     bool waits = bytes.len > 0 && bytes.ptr[0] != 'X' && restore_params(client, &batch);
-    if (alone && client->pool->cache && !waits)
+    if (alone && client->pool->cache && !waits && !client->lost_block)
         cache_watch(client, bytes);
     if (waits) {
         client->unparsed = true;

@@ -25,9 +25,15 @@ void message_pass(const struct message *message)
 void message_refuse(const struct message *message, enum expect_kind kind,
                     const struct wire_error *error)
 {
+    message_refuse_as(message, kind, wire_error_copy("ERROR", error));
+}
+
+void message_refuse_as(const struct message *message, enum expect_kind kind, char *error)
+{
     struct buffer *out = batch_compose(message->batch);
+    struct slice body = {error + WIRE_HEADER_BYTES, wire_get_u32(error + 1) - 4};
     size_t begun = wire_begin(out, kind == EXPECT_QUERY ? 'Q' : 'P');
-    metrics_refused(error->sqlstate, false);
+    metrics_refused(wire_error_field(body, 'C').ptr, false);
     if (kind != EXPECT_QUERY)
         wire_text(out, "");
     wire_text(out, "refused by the pool");
@@ -35,8 +41,7 @@ void message_refuse(const struct message *message, enum expect_kind kind,
         wire_u16(out, 0);
     wire_end(out, begun);
     statement_release(&message->server->unnamed);
-    expect_push(&message->server->expect,
-                (struct expected){.kind = kind, .refusal = wire_error_copy("ERROR", error)});
+    expect_push(&message->server->expect, (struct expected){.kind = kind, .refusal = error});
 }
 
 bool forward_renames(const struct client *client)

@@ -24,6 +24,8 @@ void message_pass(const struct message *message);
  * client gets our error for it. */
 void message_refuse(const struct message *message, enum expect_kind kind,
                     const struct wire_error *error);
+/* … an ErrorResponse that is there, and is the entry's then. */
+void message_refuse_as(const struct message *message, enum expect_kind kind, char *error);
 /* What the client means by a name; NULL: nothing. Where the server does not have it and the session
  * reads texts otherwise than it did (it has set a parameter), it is one that the server can get
  * without giving those something else who mean what it was. Borrowed. */

@@ -94,6 +94,8 @@ struct client {
     bool goodbye : 1;          /* it has said that it leaves: what it asked for is to be done */
     bool unnamed_in_batch : 1; /* the batch that is read has brought it */
     bool pinned : 1;           /* keeps its server until it leaves or discards everything */
+    bool trouble_told : 1; /* to the first of what it had sent by then: all of that hears it */
+    bool lost_block : 1; /* its transaction is gone: what goes on with it is in one that failed */
     bool failed : 1; /* without a server: messages up to Sync are ignored, as a server would */
     bool listens_in_batch : 1; /* awaits_listen, which is part of an extended query */
     bool listen_refused : 1;   /* … and can not hold: the server it has shall listen */
@@ -341,6 +343,9 @@ void client_refuse_waiting(void);
 void client_end_all(void);
 /* Its next query is answered with this error, which does not end the session. */
 void client_trouble(struct client *client, const struct wire_error *error);
+/* The same, where it was in a transaction block: what it goes on with there, until it ends it, does
+ * not happen outside of one. NULL: it is told already. */
+void client_lose_block(struct client *client, const struct wire_error *error);
 /* The login is through, and the session begins: appends what it is told. */
 void client_welcome(struct client *client, struct buffer *out);
 void client_tick(struct client *client, const struct pool_config *config);

@@ -48,9 +48,7 @@ static void answer(struct server *server, struct batch *batch, const struct expe
         wire_plain(batch_compose(batch), '3');
     if (entry->kind == EXPECT_COMMAND_DONE) {
         struct buffer *out = batch_compose(batch);
-        size_t begun = wire_begin(out, 'C');
-        wire_text(out, entry->called);
-        wire_end(out, begun);
+        wire_complete(out, entry->called);
         if (entry->simple)
             wire_ready(out, server->status);
     }
@@ -877,6 +875,7 @@ void reply_lost(struct server *server, const struct wire_error *error)
 {
     struct client *client = server->client;
     AUTO_BUFFER out = {0};
+    bool in_block = server->status != 'I';
     uint32_t batches = 0, count = server->expect.count;
     if (server->retries) { /* nothing of it has been done: another connection may do it */
         AUTO_BUFFER bytes = server->asked_again;
@@ -902,13 +901,13 @@ void reply_lost(struct server *server, const struct wire_error *error)
         metrics_refused(error->sqlstate, false);
     while (batches-- > 0) {
         wire_error(&out, "ERROR", error);
-        wire_ready(&out, 'I');
+        wire_ready(&out, in_block ? 'E' : 'I');
     }
     if (open)
         wire_error(&out, "ERROR", error);
     client->failed = open || server->failed;
+    if (in_block)
+        client_lose_block(client, buffer_len(&out) > 0 ? NULL : error);
     if (buffer_len(&out) > 0)
         client_send_buffer(client, &out);
-    else if (server->status != 'I')
-        client_trouble(client, error);
 }

@@ -120,6 +120,8 @@ static void tell_client(struct server *server, const struct wire_error *error)
 {
     struct client *client = server->client;
     bool cut = server->skip > 0 || client->skip > 0;
+    /* Perhaps of what ends its block, and how that has ended is not known. */
+    bool amid_block = server->status != 'I' && server->expect.ends > 0 && !server->copy_in;
     listen_settle(client, false);
     if (server->status != 'I')
         client_return_params(client);
@@ -133,7 +135,7 @@ static void tell_client(struct server *server, const struct wire_error *error)
         client_close(client, NULL); /* as the server has told it */
     else if (server->skip > 0 && !server->drop_skipped)
         client_close(client, NULL); /* it would take an error for a part of the row */
-    else if (cut || client->pool->mode == POOL_SESSION || client->pinned)
+    else if (cut || amid_block || client->pool->mode == POOL_SESSION || client->pinned)
         client_close(client, error); /* in the middle of a message, or its session is gone */
     else
         pool_again(client);
@@ -751,10 +753,13 @@ static void take_from_client(struct server *server, const struct wire_error *err
             cancel_query(server);
         close_for(server, error->message, error);
     } else {
+        bool in_block = server->status != 'I';
         client->failed = server->failed; /* then it knows, and its Sync is yet to come */
         server_lose_client(server);
         if (kept)
             client_close(client, error);
+        else if (in_block)
+            client_lose_block(client, error);
         else
             client_trouble(client, error);
     }

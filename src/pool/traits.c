@@ -531,6 +531,17 @@ bool traits_deallocated(struct slice text, char ret_name[64])
     return !is(name, "all") && fold_name(name, ret_name) && is_last(text);
 }
 
+bool traits_end_block(struct slice text)
+{
+    struct token token = take_token(&text);
+    if (!is(token, "commit") && !is(token, "end") && !is(token, "rollback") && !is(token, "abort"))
+        return false;
+    token = take_token(&text);
+    if (is(token, "work") || is(token, "transaction"))
+        token = take_token(&text);
+    return token.type == TOKEN_END || is_symbol(token, ';');
+}
+
 bool traits_executed(struct slice text, char ret_name[64], struct slice *ret_place)
 {
     if (!is(take_token(&text), "execute"))

@@ -53,6 +53,13 @@ void wire_ask_for_tls(struct buffer *out)
     wire_end(out, begun);
 }
 
+void wire_complete(struct buffer *out, const char *tag)
+{
+    size_t begun = wire_begin(out, 'C');
+    wire_text(out, tag);
+    wire_end(out, begun);
+}
+
 void wire_ready(struct buffer *out, char status)
 {
     size_t begun = wire_begin(out, 'Z');

@@ -58,6 +58,7 @@ void wire_text(struct buffer *out, const char *text);
 void wire_plain(struct buffer *out, char type); /* without a body */
 void wire_query(struct buffer *out, const char *sql);
 void wire_ask_for_tls(struct buffer *out);
+void wire_complete(struct buffer *out, const char *tag);
 void wire_ready(struct buffer *out, char status);
 void wire_parameter(struct buffer *out, struct slice name, struct slice value);
 void wire_auth(struct buffer *out, enum auth_code code, struct slice rest);

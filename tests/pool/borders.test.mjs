@@ -85,8 +85,72 @@ test("a batch whose client leaves before its Sync keeps nothing, as without a po
     await sleep(300 * patience);
     wire.send(sync());
     assert.deepEqual((await wire.until("Z", 1)).filter(({ type }) => "EZ".includes(type)).map(({ type }) => type), ["E", "Z"]);
+    if (begin.length > 0) await wire.rows("rollback");
     assert.deepEqual(await wire.rows("select count(*) from done"), [["0"]]);
   }
+  await pool.stop();
+});
+
+test("what goes on with a transaction that is gone does not happen outside of one", options, async () => {
+  const pool = await open('pool_size = 1\nidle_transaction_timeout = "300ms"'), other = await Wire.login(pool.port);
+  const run = (sql) => [parse("", sql), bind(), execute(), sync()];
+  const inserts = [query("insert into done values (1)"), query("insert into done values (2)"), query("commit")];
+  const ways = {
+    "queries at once": [inserts, /^E ERROR 25P03 [^|]*,Z E,E ERROR 25P02 [^|]*,Z E,C ROLLBACK,Z I$/],
+    "batches at once": [["insert into done values (1)", "insert into done values (2)", "commit"].flatMap(run), /^E ERROR 25P03 [^|]*,Z E,E ERROR 25P02 [^|]*,Z E,1,2,C ROLLBACK,Z I$/],
+    "its end": [[query("commit")], /^E ERROR 25P03 [^|]*,Z I$/],
+    "its end, and what was sent with it": [[query("commit"), query("insert into done values (3)")], /^E ERROR 25P03 [^|]*,Z I,E ERROR 25P03 [^|]*,Z I$/],
+    "its end, extended": [[...run(" /* a */ END TRANSACTION")], /^E ERROR 25P03 [^|]*,Z I$/],
+    "its end and another": [[query("commit and chain"), query("insert into done values (3)"), query("rollback")], /^E ERROR 25P03 [^|]*,Z E,E ERROR 25P02 [^|]*,Z E,C ROLLBACK,Z I$/],
+  };
+  const said = (replies) => replies.map(show).map((reply) => reply.trim().replace(/\|$/, "").replace(/^([TD]) .*/, "$1 ")).join();
+  for (const [name, [messages, expected]] of Object.entries(ways)) {
+    for (const apart of name.endsWith("at once") ? [false, true] : [false]) {
+      const wire = await Wire.login(pool.port);
+      await wire.rows("begin; insert into done values (0)");
+      await sleep(600);
+      await other.rows("select 1"); // the connection is somebody else's, or was
+      const ready = (list) => list.filter((message) => "QS".includes(String.fromCharCode(message[0]))).length;
+      let replies = [];
+      if (apart)
+        for (const message of messages) {
+          wire.send(message);
+          if (ready([message]) > 0) replies.push(...(await wire.until("Z")));
+        }
+      else {
+        wire.send(...messages);
+        replies = await wire.until("Z", ready(messages));
+      }
+      assert.match(said(replies), expected, `${name}, ${apart}`);
+      wire.close();
+    }
+  }
+  assert.equal(count("done"), 0);
+  await pool.stop();
+});
+
+test("what was sent with what the pool refuses is refused as well: it may be the rest of a transaction", options, async () => {
+  const pool = await open('pool_size = 1\nquery_wait_timeout = "300ms"');
+  const [holder, wire] = [await Wire.login(pool.port), await Wire.login(pool.port)];
+  await holder.rows("begin");
+  wire.send(query("begin"), parse("", "insert into done values (1)"), bind(), execute(), sync(), query("insert into done values (2)"), query("commit"));
+  await sleep(800);
+  await holder.rows("commit");
+  assert.deepEqual(codes(await wire.until("Z", 4)), Array(4).fill("57P03"));
+  assert.deepEqual(await wire.rows("select count(*) from done"), [["0"]]);
+  await pool.stop();
+});
+
+test("a connection that is lost amid a transaction ends the session, whose outcome nobody knows", options, async () => {
+  const way = await startRelay(postgres), pool = await open("pool_size = 1", way);
+  const wire = await Wire.login(pool.port);
+  await wire.rows("begin; insert into done values (1)");
+  wire.send(query("select pg_sleep(20)"), query("insert into done values (2)"), parse("named", "insert into done values (3)"), bind("", "named"), execute(), sync());
+  await sleep(300);
+  way.cut();
+  assert.match((await wire.wait(() => wire.ended)).map(show).at(-1), /^E FATAL 08006 /);
+  await sleep(300);
+  assert.equal(count("done"), 0);
   await pool.stop();
 });
 
@@ -205,7 +269,13 @@ test("a client that keeps its transaction from going on, by what it does not sen
       continue;
     }
     // What it has sent meanwhile of its COPY goes nowhere.
-    wire.send(...(name.startsWith("COPY") ? [copyData("8\n"), copyDone()] : []), ...rest, query("select 'goes on'"));
+    wire.send(...(name.startsWith("COPY") ? [copyData("8\n"), copyDone()] : []), ...rest);
+    if (messages[0] === locks[0]) { // it has failed, and is to be ended
+      wire.send(query("insert into done values (9)"), query("commit"));
+      const ended = (await wire.until("C", 1, 5000 * patience)).map(show).join();
+      assert.match(ended, /(Z E,)?E ERROR 25P02 [^,]*,[^,]*,Z E,C ROLLBACK/, name);
+    }
+    wire.send(query("select 'goes on'"));
     const replies = (await wire.until("C", 1, 5000 * patience)).map(({ type }) => type).join("");
     assert.match(replies, /^Z?TDC/, name);
     wire.close();
@@ -457,6 +527,7 @@ test("a RESET amid a transaction goes to what the session began with; what was s
   const told = await wire.until("S", 1, 5000 * patience); // it is rolled back
   assert.match(told[0].body.toString(), /^TimeZone\0Asia\/Tokyo/);
   assert.deepEqual(codes(await wire.query("select 1")), ["25P03"]);
+  await wire.rows("rollback");
   assert.equal(await show("timezone"), "Asia/Tokyo");
   // A RESET by the extended protocol.
   const other = await Wire.login(pool.port, { options: "-c work_mem=9MB" });

@@ -238,6 +238,7 @@ test("time limits: of a query, of a transaction that idles, of a login", async (
   const other = await Wire.login(pool.port);
   assert.deepEqual(await other.rows("select count(*) from t"), [["0"]], "the idle transaction gave its connection back");
   assert.equal(errorOf(await wire.query("select 1")).C, "25P03");
+  await wire.rows("rollback");
   assert.deepEqual(await wire.rows("select 'goes on'"), [["goes on"]]);
   await idle();
   await pool.stop();

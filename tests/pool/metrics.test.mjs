@@ -150,6 +150,7 @@ test("refusals and failed logins by SQLSTATE, failed connections by database", a
   assert.equal(errorOf(await two.query("select 1")).C, "57P03");
   await sleep(1200);
   assert.equal(errorOf(await one.query("select 1")).C, "25P03");
+  await one.rows("rollback");
   two.send(bind("", "unknown"), sync());
   assert.equal(errorOf(await two.until("Z")).C, "26000");
   const large = await Wire.login(pool.port);

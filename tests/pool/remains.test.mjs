@@ -524,6 +524,7 @@ test("UNLISTEN of a transaction that is taken away comes to nothing; behind a RO
   await sleep(1500); // 25P03
   await a.query("select 1");
   await a.query("select 2");
+  await a.query("rollback");
   assert.ok(await heard("first"));
   await a.query("rollback; unlisten *");
   assert.ok(!(await heard("second")));
