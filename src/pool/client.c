@@ -279,6 +279,12 @@ void client_free_closed(void)
     }
 }
 
+struct link *client_next(struct link *next)
+{
+    bool closed = next && CONTAINER_OF(next, struct client, link)->closed;
+    return closed ? list_first(&pool_process.clients) : next;
+}
+
 /* ---- input ---- */
 
 /* Where the next bytes go: after the beginning of a message that is kept, or into the one buffer

@@ -188,11 +188,12 @@ static bool is_drained(void)
     return true;
 }
 
+/* One may close others, by a command on the console. */
 static void tick_clients(void)
 {
     const struct pool_config *config = pool_process.config;
     struct link *link = list_first(&pool_process.clients), *next;
-    for (; link; link = next) {
+    for (; link; link = client_next(next)) {
         struct client *client = CONTAINER_OF(link, struct client, link);
         next = list_next(&pool_process.clients, link);
         client_tick(client, config);
