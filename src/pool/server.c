@@ -100,7 +100,6 @@ static void free_server(struct server *server)
     text_free(&server->query_text);
     text_free(&server->sets);
     text_free(&server->sets_to);
-    cache_unwatch(server);
     expect_done(&server->expect);
     prepared_done(&server->prepared);
     statement_release(&server->unnamed);
@@ -162,6 +161,7 @@ static void close_for(struct server *server, const char *why, const struct wire_
                  server->id, pool->database_name, pool->user, why,
                  (pool_now() - server->born_us) / 1000000);
     give_up(server);
+    cache_unwatch(server); /* who waits for its result asks for one, however long it is kept */
     if (server->leaves)
         pool->leaving--;
     if (server->client)
