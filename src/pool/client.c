@@ -620,7 +620,7 @@ static bool leaves(const struct client *client)
 void client_run(struct client *client)
 {
     int reads = 0;
-    if (client->terminated && client->state != CLIENT_LOGIN) {
+    if (client->terminated && !client->closing && client->state != CLIENT_LOGIN) {
         end_terminated(client);
         return;
     }
@@ -662,7 +662,7 @@ void client_run(struct client *client)
                 break;
         }
         take(client, bytes);
-        if (client->terminated && !client->closed) {
+        if (client->terminated && !client->closing && !client->closed) {
             end_terminated(client); /* its own doing, and before the server's answer is told */
             return;
         }
