@@ -527,6 +527,8 @@ void server_lose_client(struct server *server)
     finish_for_client(server, copy_in);
     if (server->closed)
         return;
+    if (server->stream.readable)
+        server_again(server); /* it had stopped for who read too slowly */
     if (server->expect.count == 0) {
         clean(server);
         return;
@@ -534,8 +536,6 @@ void server_lose_client(struct server *server)
     server->finishes = goodbye;
     if (!goodbye)
         cancel_query(server);
-    if (server->stream.readable)
-        server_again(server); /* it had stopped for who read too slowly */
 }
 
 /* ---- input ---- */
@@ -717,6 +717,8 @@ void server_is_up(struct server *server)
     server->reported = params_hold(server->params);
     take_base(server);
     log_connection(server);
+    if (server->stream.readable)
+        server_again(server); /* its end, perhaps, which came along with the login's */
     if (server->listens)
         listen_begin(server);
     else
