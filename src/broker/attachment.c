@@ -152,9 +152,10 @@ static void flush(struct attachment *attachment)
         if (exchange_flush(exchange))
             continue;
         /* Its bell rings when there is room; unless there is some by now. */
-        if (ring_writer_sleep(&attachment->channel.out))
-            break;
-        attachment_mark(attachment);
+        if (!ring_writer_refresh(&attachment->channel.out))
+            attachment_break(attachment);
+        else if (!ring_writer_sleep(&attachment->channel.out))
+            attachment_mark(attachment);
         break;
     }
     channel_flush(&attachment->channel);

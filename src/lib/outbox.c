@@ -37,9 +37,10 @@ bool outbox_flush(struct outbox *outbox)
     while (buffer_len(waiting) > 0) {
         struct ring_frame frame;
         memcpy(&frame, waiting->data + waiting->start, sizeof(frame));
-        void *room = ring_reserve(&outbox->channel->out, frame.bytes, NULL);
+        int error;
+        void *room = ring_reserve(&outbox->channel->out, frame.bytes, &error);
         if (!room) {
-            if (ring_writer_sleep(&outbox->channel->out))
+            if (error < 0 || ring_writer_sleep(&outbox->channel->out))
                 return false;
             continue;
         }

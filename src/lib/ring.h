@@ -93,7 +93,8 @@ void ring_reader_awake(struct ring *ring);
 /* Writer, after commits: does the reader sleep? (Clears the mark: the caller now rings the
  * doorbell.) False without a look when nothing was committed since the last call. */
 bool ring_reader_wants_bell(struct ring *ring);
-/* Writer: ring full; asks the reader to ring our bell once it made room. True: still full. */
+/* Writer: ring full; asks the reader to ring our bell once it made room. True: still full. False
+ * also when the reader's index is impossible: whoever then tries again asks ring_writer_refresh. */
 bool ring_writer_sleep(struct ring *ring);
 /* Reader: after releasing frames, does the writer wait for room? (Clears the mark.) */
 bool ring_writer_wants_bell(struct ring *ring);

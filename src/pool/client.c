@@ -279,6 +279,12 @@ void client_free_closed(void)
     }
 }
 
+struct link *client_next(struct link *next)
+{
+    bool closed = next && CONTAINER_OF(next, struct client, link)->closed;
+    return closed ? list_first(&pool_process.clients) : next;
+}
+
 /* ---- input ---- */
 
 /* Where the next bytes go: after the beginning of a message that is kept, or into the one buffer
@@ -671,7 +677,7 @@ static bool leaves(const struct client *client)
 void client_run(struct client *client)
 {
     int reads = 0;
-    if (client->terminated && client->state != CLIENT_LOGIN) {
+    if (client->terminated && !client->closing && client->state != CLIENT_LOGIN) {
         end_terminated(client);
         return;
     }
@@ -719,7 +725,7 @@ void client_run(struct client *client)
                 break;
         }
         take(client, bytes);
-        if (client->terminated && !client->closed) {
+        if (client->terminated && !client->closing && !client->closed) {
             end_terminated(client); /* its own doing, and before the server's answer is told */
             return;
         }

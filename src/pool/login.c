@@ -554,7 +554,7 @@ void login_looked_up(const char *database, const char *user, bool exists, const 
                      const char *problem)
 {
     struct link *link = list_first(&pool_process.clients), *next;
-    for (; link; link = next) {
+    for (; link; link = client_next(next)) {
         struct client *client = CONTAINER_OF(link, struct client, link);
         struct login *login = client->login;
         next = list_next(&pool_process.clients, link);
@@ -569,7 +569,7 @@ void login_looked_up(const char *database, const char *user, bool exists, const 
         login->exists = exists;
         if (secret)
             take_secret(login, secret);
-        ask_for_proof(client);
+        ask_for_proof(client); /* a connection for it may fail at once, which ends others' logins */
         if (in_login(client))
             login_run(client); /* it may have gone on without waiting */
     }

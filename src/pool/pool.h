@@ -337,6 +337,9 @@ void client_is_known(struct client *client);
 /* Ends the session with an error (NULL: without a word); its server is cleaned or closed. */
 void client_close(struct client *client, const struct wire_error *error);
 void client_free_closed(void);
+/* For a loop over pool_process.clients in which one may close others: the next as it was before;
+ * once that was closed, the first again, since it is on the list no more. */
+struct link *client_next(struct link *next);
 /* The pool ends when transactions have: those that wait for one to begin are sent away. */
 void client_refuse_waiting(void);
 /* … and it ends now: all are told. */

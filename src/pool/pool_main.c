@@ -135,18 +135,20 @@ static void serve_pools(void)
     }
 }
 
-/* Those that are there now; whoever comes again waits for the next turn. */
+/* Those that are there now; whoever comes again waits for the next turn. One may close others that
+ * stand here. */
 static void run_again(void)
 {
-    for (uint32_t count = pool_process.again.count; count > 0; count--) {
-        struct link *link = list_first(&pool_process.again);
+    struct link *link;
+    for (uint32_t count = pool_process.again.count;
+         count > 0 && (link = list_first(&pool_process.again)); count--) {
         struct client *client = CONTAINER_OF(link, struct client, again);
         list_remove(&pool_process.again, link);
         if (!client->closed)
             client_run(client);
     }
-    for (uint32_t count = pool_process.servers_again.count; count > 0; count--) {
-        struct link *link = list_first(&pool_process.servers_again);
+    for (uint32_t count = pool_process.servers_again.count;
+         count > 0 && (link = list_first(&pool_process.servers_again)); count--) {
         struct server *server = CONTAINER_OF(link, struct server, again);
         list_remove(&pool_process.servers_again, link);
         if (!server->closed)
@@ -188,11 +190,12 @@ static bool is_drained(void)
     return true;
 }
 
+/* One may close others, by a command on the console. */
 static void tick_clients(void)
 {
     const struct pool_config *config = pool_process.config;
     struct link *link = list_first(&pool_process.clients), *next;
-    for (; link; link = next) {
+    for (; link; link = client_next(next)) {
         struct client *client = CONTAINER_OF(link, struct client, link);
         next = list_next(&pool_process.clients, link);
         client_tick(client, config);

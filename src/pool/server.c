@@ -100,7 +100,6 @@ static void free_server(struct server *server)
     text_free(&server->query_text);
     text_free(&server->sets);
     text_free(&server->sets_to);
-    cache_unwatch(server);
     expect_done(&server->expect);
     prepared_done(&server->prepared);
     statement_release(&server->unnamed);
@@ -164,6 +163,7 @@ static void close_for(struct server *server, const char *why, const struct wire_
                  server->id, pool->database_name, pool->user, why,
                  (pool_now() - server->born_us) / 1000000);
     give_up(server);
+    cache_unwatch(server); /* who waits for its result asks for one, however long it is kept */
     if (server->leaves)
         pool->leaving--;
     if (server->client)
@@ -534,6 +534,8 @@ void server_lose_client(struct server *server)
     finish_for_client(server, copy_in);
     if (server->closed)
         return;
+    if (server->stream.readable)
+        server_again(server); /* it had stopped for who read too slowly */
     if (server->expect.count == 0) {
         clean(server);
         return;
@@ -541,8 +543,6 @@ void server_lose_client(struct server *server)
     server->finishes = goodbye;
     if (!goodbye)
         cancel_query(server);
-    if (server->stream.readable)
-        server_again(server); /* it had stopped for who read too slowly */
 }
 
 /* ---- input ---- */
@@ -724,6 +724,8 @@ void server_is_up(struct server *server)
     server->reported = params_hold(server->params);
     take_base(server);
     log_connection(server);
+    if (server->stream.readable)
+        server_again(server); /* its end, perhaps, which came along with the login's */
     if (server->listens)
         listen_begin(server);
     else

@@ -448,7 +448,11 @@ void worker_flush_all(void)
         if (attachment->broken)
             continue;
         send_credits(attachment);
-        (void)outbox_flush(&attachment->outbox);
+        if (!outbox_flush(&attachment->outbox) && !ring_writer_refresh(&attachment->channel.out)) {
+            break_off(attachment);
+            loop_stay_awake(pool_process.loop); /* others wait for the servers of its clients */
+            continue;
+        }
         if (attachment->stalled && buffer_len(&attachment->outbox.waiting) < WAITING_BYTES_MAX / 2)
             end_stall(attachment);
         if (attachment->unread) {

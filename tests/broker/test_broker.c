@@ -1141,6 +1141,26 @@ static void test_broken_ring(void **state)
     detach(&peer);
 }
 
+/* The reader's index, while answers wait for room. */
+static void test_broken_full_ring(void **state)
+{
+    struct peer peer;
+    enum { COUNT = 20 };
+    struct answer answers[COUNT];
+    (void)state;
+    attach(&peer, DEPLOYMENT);
+    AUTO_TEXT url = url_of(world.plain, "/big?bytes=200000");
+    for (int i = 0; i < COUNT; i++)
+        open_call(&peer, (struct call){.method = "GET", .url = url}, &answers[i]);
+    (void)usleep(500 * 1000);
+    uint32_t *tail = (uint32_t *)((char *)peer.channel.in.shared + 64);
+    *tail = 0x40000000;
+    uint64_t one = 1;
+    assert_int_equal(write(peer.channel.bell_out, &one, sizeof(one)), sizeof(one));
+    expect_kill(&peer);
+    detach(&peer);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -1165,6 +1185,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_hostile_frames),
         cmocka_unit_test(test_hostile_sequences),
         cmocka_unit_test(test_broken_ring),
+        cmocka_unit_test(test_broken_full_ring),
     };
     world.script = argc > 1 ? argv[1] : "server.mjs";
     if (argc > 2)

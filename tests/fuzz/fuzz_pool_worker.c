@@ -80,6 +80,30 @@ static void drain(void)
     channel_consumed(&instance_end);
 }
 
+static void abort_socket(uint64_t id)
+{
+    struct frame_abort order = {.id = id};
+    write_frame(FRAME_ABORT, 0, &order, sizeof(order), NULL, 0);
+}
+
+/* A few dozen of these fill the ring of an instance that reads nothing. */
+static void open_many(int count)
+{
+    for (int i = 0; i < count; i++) {
+        open_socket(0, 0);
+        abort_socket(next_id - 1);
+    }
+    turn();
+}
+
+/* Into what both sides keep in a ring: its indices, and the marks of who sleeps. */
+static void scribble(uint8_t argument, uint8_t value)
+{
+    struct ring *ring = argument & 4 ? &instance_end.in : &instance_end.out;
+    uint32_t *word = (uint32_t *)((char *)ring->shared + (argument & 3) * 64);
+    *word = argument & 8 ? (uint32_t)value << 24 : *word + value * 16;
+}
+
 /* operation, argument, length; then bytes. */
 static void run_one(const uint8_t **data, size_t *size)
 {
@@ -92,8 +116,7 @@ static void run_one(const uint8_t **data, size_t *size)
     uint64_t id = next_id - 1 - (argument >> 4);
     struct frame_body body = {.id = id, .flags = argument & FRAME_FIN, .bytes = (uint32_t)len};
     struct frame_credit credit = {.id = id, .bytes = (uint32_t)len * 1024};
-    struct frame_abort order = {.id = id};
-    switch (operation & 7) {
+    switch (operation & 15) {
     case 0:
         turn();
         break;
@@ -101,7 +124,7 @@ static void run_one(const uint8_t **data, size_t *size)
         drain();
         break;
     case 2:
-        open_socket(argument & 15, operation >> 3);
+        open_socket(argument & 15, operation >> 4);
         break;
     case 3:
         write_frame(FRAME_BODY, 0, &body, sizeof(body), *data, len);
@@ -114,10 +137,16 @@ static void run_one(const uint8_t **data, size_t *size)
         write_frame(FRAME_CREDIT, 0, &credit, sizeof(credit), NULL, 0);
         break;
     case 6:
-        write_frame(FRAME_ABORT, 0, &order, sizeof(order), NULL, 0);
+        abort_socket(id);
+        break;
+    case 8:
+        open_many(argument);
+        break;
+    case 9:
+        scribble(argument, (uint8_t)len);
         break;
     default:
-        write_frame(argument & 15, operation >> 3, *data, len, NULL, 0);
+        write_frame(argument & 15, operation >> 4, *data, len, NULL, 0);
     }
     *data += len;
     *size -= len;

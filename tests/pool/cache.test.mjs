@@ -6,7 +6,7 @@ import { before, test } from "node:test";
 import pg from "pg";
 import postgresJs from "postgres";
 
-import { Wire, bind, database, describe, errorOf, eventually, execute, flush, parse, patience, query, show, sleep, startPool, startPostgres, sync } from "./lib.mjs";
+import { Wire, bind, database, describe, errorOf, eventually, execute, flush, parse, patience, query, show, sleep, startPool, startPostgres, startRelay, sync } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -441,5 +441,33 @@ test("many who ask the same at once wait for one answer; if it comes to nothing,
   await eventually(() => assert.equal(waiting(), others.length));
   await locker.rows("commit");
   for (const wire of others) assert.deepEqual(text(await wire.until("Z")), ["number 3"]);
+  await pool.stop();
+});
+
+test("… also if its connection is lost while a request to cancel it is under way", { timeout: 60000 * patience }, async () => {
+  postgres.sql("create table lost (id int, text text); insert into lost values (1, 'one'), (2, 'two')");
+  const way = await startRelay(postgres), held = [];
+  const pool = await startPool(`auth = "any"\ncancel_wait_timeout = 0\n${database(way)}\n[databases.cache]\n`);
+  const [locker, leader, other] = [await Wire.login(pool.port), await Wire.login(pool.port), await Wire.login(pool.port)];
+  const waiting = () => postgres.sql("select client_port from pg_stat_activity where wait_event_type = 'Lock'").split("\n").filter(Boolean);
+  const ask = (wire, id) => wire.send(...prepared("", "select text from lost where id = $1", [id]));
+  for (let i = 0; i < 10; i++) ask(leader, 1), await leader.until("Z"), await sleep(15); // until it is known that it may be kept
+  await locker.rows("begin; lock table lost");
+  ask(leader, 2);
+  await eventually(() => assert.equal(waiting().length, 1));
+  const [port] = waiting();
+  ask(other, 2);
+  await sleep(200);
+  assert.equal(waiting().length, 1, "only one asks");
+  way.opens = () => new Promise((done) => held.push(done));
+  const cancelled = Wire.cancel(pool.port, leader.key);
+  await eventually(() => assert.equal(held.length, 1));
+  way.opens = undefined;
+  way.pairs.find(([, far]) => String(far.localPort) === port)[0].destroy();
+  assert.equal(errorOf(await leader.until("E")).C, "08006");
+  await locker.rows("commit");
+  assert.deepEqual((await other.until("Z")).filter(({ type }) => type === "D").map(({ body }) => body.subarray(6).toString()), ["two"]);
+  held[0]();
+  await cancelled;
   await pool.stop();
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { before, test } from "node:test";
 
-import { Wire, database, errorOf, eventually, patience, query, sanitized, sleep, startPool, startPostgres, startRelay, startup, table } from "./lib.mjs";
+import { Wire, database, errorOf, eventually, patience, query, sanitized, show, sleep, startPool, startPostgres, startRelay, startup, table } from "./lib.mjs";
 
 let postgres;
 before(async () => {
@@ -278,6 +278,23 @@ test("DISABLE refuses who comes, ENABLE lets in again", async () => {
   await admin.rows("enable postgres");
   assert.deepEqual(await (await Wire.login(pool.port)).rows("select 2"), [["2"]]);
   assert.equal(errorOf(await admin.query("disable")).C, "42601");
+  await pool.stop();
+});
+
+test("KILL_CLIENT that comes along with PAUSE may end whoever connected next", async () => {
+  const pool = await open();
+  const [admin, b, c] = [await toConsole(pool), await Wire.login(pool.port, { application_name: "b" }), await Wire.login(pool.port)];
+  const { id } = named(await table(admin, "show clients"), "b", "application_name");
+  const pid = pool.pid();
+  await c.rows("begin");
+  admin.send(query("pause"), query(`kill_client ${id}`));
+  assert.ok(await waits(admin), "PAUSE waits for the transaction");
+  await c.rows("commit");
+  assert.deepEqual((await admin.until("Z", 2)).map(show), ["C PAUSE|", "Z I", "C KILL_CLIENT|", "Z I"]);
+  assert.equal(errorOf(await b.until("E")).C, "57P01");
+  await admin.rows("resume");
+  assert.deepEqual(await c.rows("select 1"), [["1"]]);
+  assert.equal(pool.pid(), pid);
   await pool.stop();
 });
 

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import net from "node:net";
 import { before, test } from "node:test";
+import tls from "node:tls";
 
 import { Wire, assertNoneLeaked, bind, copyData, copyDone, database, errorFields, errorOf, eventually, execute, flush, freePort, message, parse, patience, query, sanitized, show, sleep, startPool, startPostgres, startRelay, startup, sync } from "./lib.mjs";
 
@@ -676,6 +677,36 @@ test("settings are restored, and a connection is checked, without the time limit
   server.close();
   await pool.stop();
 });
+
+for (const secure of [false, true])
+  test(`a server whose end comes along with the last of its login${secure ? ", over TLS," : ""} is not taken for one that waits to be asked`, async () => {
+    const [key, cert] = ["key", "crt"].map((end) => readFileSync(`${postgres.dir}/server.${end}`));
+    let pid, logins = 0;
+    const greet = (socket) => {
+      if (++logins > 1) {
+        socket.write(welcome);
+        socket.on("data", () => socket.write(Buffer.concat([message("C", "SELECT 1"), message("Z", Buffer.from("I"))])));
+        return;
+      }
+      process.kill(pid, "SIGSTOP"); // so that it finds both at once
+      socket.end(welcome, () => setTimeout(() => process.kill(pid, "SIGCONT"), 50));
+    };
+    const server = await fakeServer((socket) => {
+      if (!secure) return greet(socket);
+      const inner = new tls.TLSSocket(socket, { isServer: true, key, cert });
+      inner.on("error", () => {}).once("data", () => greet(inner));
+      socket.write("S");
+    });
+    const sockets = process.env.WEIR_POOL_IO === "epoll" ? "" : "io_uring = false\n"; // which would meet the end anew
+    const pool = await startPool(`auth = "any"\n${sockets}log_disconnections = true\n${database(server).replace("disable", secure ? "require" : "disable")}`);
+    pid = pool.pid();
+    const wire = await Wire.login(pool.port);
+    await pool.weir.waitFor("the database closed the connection");
+    assert.deepEqual((await wire.query("select 1")).map(show), ["C SELECT 1|", "Z I"]);
+    assert.equal(logins, 2);
+    server.close();
+    await pool.stop();
+  });
 
 test("a server whose login never ends, though it says much", async () => {
   const little = Buffer.concat(Array.from({ length: 3000 }, (_, i) => message("S", `p${i % 7}`, String(i))));

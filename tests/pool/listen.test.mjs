@@ -480,6 +480,20 @@ test("who was refused a LISTEN does not listen", { timeout: 60000 * patience }, 
   await pool.stop();
 });
 
+test("who does not read its notifications is told so when it does, after all that came before", { timeout: 60000 * patience }, async () => {
+  const pool = await open("");
+  const wire = await Wire.login(pool.port);
+  await wire.rows("listen many");
+  wire.socket.pause();
+  postgres.sql("select pg_notify('many', n || repeat('.', 7900)) from generate_series(1, 2500) n");
+  await pool.weir.waitFor("more notifications wait for this session than the pool keeps");
+  wire.socket.resume();
+  const replies = await wire.wait(() => false);
+  assert.equal(errorOf(replies.slice(-1))?.C, "53400");
+  assert.ok(replies.slice(0, -1).every(({ type }) => type === "A"));
+  await pool.stop();
+});
+
 test("a session listens to 4,096 channels at most, and they count as what clients make the pool keep", { timeout: 60000 * patience }, async () => {
   const pool = await open("pool_size = 2\nclients_bytes_max = \"1MB\"");
   const [wire, other] = await Promise.all([1, 2].map(() => Wire.login(pool.port)));

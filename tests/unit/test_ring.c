@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "outbox.h"
 
 enum { DATA_BYTES = 4096, FRAMES = 200000 };
 
@@ -117,6 +118,24 @@ static void hostile_indices_are_protocol_errors(void **state)
     assert_int_equal(error, -EPROTO);
 }
 
+/* Else a pool that sends to a hostile instance would try for ever. */
+static void outbox_gives_up_on_a_broken_ring(void **state)
+{
+    struct fixture *f = *state;
+    struct channel channel = {.out = f->writer};
+    struct outbox outbox = {.channel = &channel};
+    char frame[100] = {0};
+    while (buffer_len(&outbox.waiting) == 0)
+        outbox_send(&outbox, 1, 0, 1, frame, sizeof(frame));
+    assert_false(outbox_flush(&outbox));
+    assert_true(ring_writer_refresh(&channel.out));
+    uint32_t *tail = (uint32_t *)(f->memory + 64);
+    *tail = 0x40000000;
+    assert_false(outbox_flush(&outbox));
+    assert_false(ring_writer_refresh(&channel.out));
+    buffer_done(&outbox.waiting);
+}
+
 static void sleeping_reader_is_seen_once(void **state)
 {
     struct fixture *f = *state;
@@ -158,8 +177,9 @@ static void two_threads_agree(void **state)
         if (r == 0)
             continue;
         const unsigned char *bytes = payload;
-        wrong += frame.slot != got || frame.bytes != got * 13 % 900 ||
-                 (frame.bytes && (bytes[0] != (got & 0xff) || bytes[frame.bytes - 1] != (got & 0xff)));
+        wrong +=
+            frame.slot != got || frame.bytes != got * 13 % 900 ||
+            (frame.bytes && (bytes[0] != (got & 0xff) || bytes[frame.bytes - 1] != (got & 0xff)));
         ring_release(&f->reader, &frame);
         got++;
     }
@@ -204,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(full_ring_refuses_and_recovers, setup, teardown),
         cmocka_unit_test_setup_teardown(oversized_frame_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(hostile_indices_are_protocol_errors, setup, teardown),
+        cmocka_unit_test_setup_teardown(outbox_gives_up_on_a_broken_ring, setup, teardown),
         cmocka_unit_test_setup_teardown(sleeping_reader_is_seen_once, setup, teardown),
         cmocka_unit_test_setup_teardown(two_threads_agree, setup, teardown),
         cmocka_unit_test(channel_carries_both_ways),
