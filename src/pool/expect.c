@@ -19,6 +19,7 @@ static void count(struct expect *expect, const struct expected *entry, int by)
     if (names || entry->clears)
         *(entry->unnamed ? &expect->uncertain_unnamed : &expect->uncertain) += (uint32_t)by;
     expect->asked += (uint32_t)(kind < EXPECT_COPY_END ? by : 0);
+    expect->clears += (uint32_t)(entry->clears ? by : 0);
     expect->defaults += (uint32_t)(entry->defaults ? by : 0);
     expect->flushes += (uint32_t)(entry->flushed ? by : 0);
 }
@@ -65,13 +66,14 @@ void expect_push(struct expect *expect, struct expected entry)
     count(expect, &entry, 1);
 }
 
-void expect_flush(struct expect *expect)
+bool expect_flush(struct expect *expect)
 {
     struct expected *last = expect->count ? expect_at(expect, expect->count - 1) : NULL;
     if (!last || last->flushed)
-        return;
+        return false;
     last->flushed = true;
     expect->flushes++;
+    return true;
 }
 
 struct expected *expect_at(const struct expect *expect, uint32_t i)

@@ -32,8 +32,8 @@ enum expect_kind {
 
 struct expected {
     enum expect_kind kind;
-    bool clears;   /* of a QUERY: it may take all prepared statements away */
-    bool defaults; /* … or EXECUTE: a parameter may go back to what the connection began with */
+    bool clears;   /* of a QUERY or EXECUTE: it may take all prepared statements away, or … */
+    bool defaults; /* … a parameter may go back to what the connection began with */
     bool undoes;   /* of OWN_QUERY that restores: and resets what another session has set */
     bool unnamed;  /* of PARSE and CLOSE kinds: the unnamed statement */
     bool simple;   /* of COMMAND_DONE: asked by a simple query */
@@ -54,9 +54,9 @@ struct expected {
 struct expect {
     struct expected *list; /* a ring */
     uint32_t head, count, cap;
-    uint32_t ends;     /* entries that end a batch: QUERY, SYNC, OWN_QUERY, OWN_SYNC */
-    uint32_t flushes;  /* entries that are answered without an end, by expect_flush */
-    uint32_t defaults; /* entries that say so */
+    uint32_t ends;             /* entries that end a batch: QUERY, SYNC, OWN_QUERY, OWN_SYNC */
+    uint32_t flushes;          /* entries that are answered without an end, by expect_flush */
+    uint32_t clears, defaults; /* entries that say so */
     /* PARSE and CLOSE kinds, of names and of the unnamed statement: what those mean afterwards is
      * not known yet. */
     uint32_t uncertain, uncertain_unnamed;
@@ -66,8 +66,8 @@ struct expect {
 /* Zeroed is empty. */
 void expect_done(struct expect *expect);
 void expect_push(struct expect *expect, struct expected entry);
-/* All that is there is answered as soon as the server can. */
-void expect_flush(struct expect *expect);
+/* All that is there is answered as soon as the server can. False: so it was already. */
+bool expect_flush(struct expect *expect);
 /* NULL when empty. Borrowed until the next change. */
 struct expected *expect_head(const struct expect *expect);
 /* The i-th from the head, i < count. */

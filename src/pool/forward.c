@@ -121,7 +121,7 @@ static bool on_message(const struct message *message)
     case 'S':
         return on_sync(message);
     case 'H':
-        expect_flush(&message->server->expect);
+        (void)expect_flush(&message->server->expect);
         message_pass(message);
         return true;
     case 'd':
@@ -142,9 +142,9 @@ static bool uses_unnamed(struct slice message)
     return wire_take_text(&rest, &portal) && rest.len > 0 && rest.ptr[0] == 0;
 }
 
-/* What a name means depends on how earlier batches end that are still on their way: the message is
- * taken when that is known. Only first uses of names meet this; a batch that brings its own unnamed
- * statement does not. */
+/* What a name means depends on how earlier batches end that are still on their way, and on what
+ * takes all statements away: the message is taken when that is known. Only first uses of names meet
+ * this; a batch that brings its own unnamed statement does not. */
 static bool must_wait(const struct client *client, struct slice message)
 {
     const struct expect *expect = &client->server->expect;
@@ -154,6 +154,8 @@ static bool must_wait(const struct client *client, struct slice message)
     if (expect->ends > 0 && expect->defaults > 0 && begins && message.ptr[0] != 'S' &&
         client->startup_params != client->server->base_params)
         return true; /* what its session began with is to be set first */
+    if (expect->clears > 0 && begins && message.ptr[0] != 'S' && forward_renames(client))
+        return true; /* what it prepares is to outlast that */
     if (expect->ends == 0 || !forward_renames(client) || message.len <= WIRE_HEADER_BYTES)
         return false;
     char first = message.ptr[WIRE_HEADER_BYTES];
@@ -208,6 +210,8 @@ static int take_message(struct client *client, struct batch *batch, struct slice
     if (begun && !(may_refuse && pool_is_full()))
         return 0;
     if (must_wait(client, (struct slice){rest->ptr, rest->len < size ? rest->len : size})) {
+        if (client->server->expect.ends == 0 && expect_flush(&client->server->expect))
+            wire_plain(batch_compose(batch), 'H'); /* no Sync comes before it */
         client->unparsed = true;
         return 0;
     }
@@ -343,7 +347,7 @@ struct slice forward_messages(struct client *client, struct slice bytes,
     if (alone && r > 0 && bytes.len == 0)
         keep_batch(client, all);
     if (server->expect.count >= EXPECT_MAX && server->batch_open && client->skip == 0) {
-        expect_flush(&server->expect);
+        (void)expect_flush(&server->expect);
         wire_plain(batch_compose(&batch), 'H'); /* or nothing might come that makes room */
     }
     int count = batch_parts(&batch, parts);

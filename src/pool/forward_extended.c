@@ -488,14 +488,15 @@ static void bind_channels(const struct message *message, struct slice before, st
     statement_release(&statement);
 }
 
-/* What waits for the Execute of its portal: of the unnamed one, it is known what that runs. True:
- * it was refused. */
+/* What waits for the Execute of its portal: of the unnamed one, it is known what that runs; of
+ * others, that one of them may take the statements away. True: it was refused. */
 static bool keep_command(const struct message *message, struct statement *statement, bool named)
 {
     if (!named) {
         message->server->command = statement_hold(statement);
         return false;
     }
+    message->server->portal_clears |= (statement->traits & TRAIT_DISCARD) != 0;
     unsigned traits = message_count_reset(message, statement->traits) & (TRAIT_LISTEN | TRAIT_SET);
     return traits && message_keep_or_refuse_state(message, EXPECT_BIND, traits);
 }
@@ -624,7 +625,9 @@ bool forward_execute(const struct message *message)
     struct client *client = message->client;
     struct expected entry = {.kind = EXPECT_EXECUTE};
     bool unnamed = message->have > WIRE_HEADER_BYTES && message_body(message).ptr[0] == 0;
+    entry.clears = !unnamed && message->server->portal_clears;
     if (command && unnamed) {
+        entry.clears = command->traits & TRAIT_DISCARD;
         entry.defaults = command->traits & (TRAIT_RESET | TRAIT_DISCARD);
         if (perform(message, command) || client->awaits_listen)
             return true;

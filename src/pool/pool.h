@@ -202,6 +202,7 @@ struct server {
     bool pin_unproved;  /* what pins its client is the only thing under way, and may fail */
     bool retries;       /* asks asked_again once more when the server is ready */
     bool drop_skipped;  /* what is skipped is not for the client */
+    bool portal_clears; /* a portal with a name may take all prepared statements away */
     bool sets_now;      /* what was sent sets or resets a parameter; until it is ready */
 };
 

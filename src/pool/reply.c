@@ -653,7 +653,7 @@ static void on_ready(struct reply *reply)
     if (server->status == 'I' && server->expect.count == 0) {
         if (server->client && server->client->unlistens)
             listen_settle(server->client, !server->rolled_back);
-        server->rolled_back = false;
+        server->rolled_back = server->portal_clears = false;
     }
     server->changed_schema = server->changed_schema && server->status != 'I';
     /* A block in statement mode ends the session (server.c); its client hears nothing but that. */

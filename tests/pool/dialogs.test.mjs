@@ -67,6 +67,26 @@ test("prepared statements: names, the same name again, closing", async () => {
   ]);
 });
 
+test("what takes all statements away takes none that its batch prepares behind it, from whomever", async () => {
+  const own = await startPool(`auth = "any"\npool_size = 1\n${database(postgres)}`);
+  for (const all of ["deallocate all", "discard all"])
+    for (const portal of ["", "p"])
+      for (const begin of [[], [simple("begin")]]) {
+        const clears = [parse("", all), bind(portal, ""), execute(portal)], what = `${all}, portal "${portal}", ${begin.length}`;
+        const use = (name) => batch(bind("", name), execute());
+        const batches = [
+          batch(parse("s1", "select 1"), parse("s2", "select 2")), ...begin,
+          batch(...clears, parse("s3", "select 3"), bind("", "s3"), execute()), use("s3"), use("s1"), simple("rollback"),
+          batch(parse("s1", "select 1"), bind("", "s1"), execute()), batch(parse("s4", "select 4")),
+          { messages: [...clears, sync(), bind("", "s4"), execute(), sync(), parse("s4", "select 5"), bind("", "s4"), execute(), sync()], ready: 3 },
+          use("s4"), batch(parse("bad", "syntax"), ...clears, parse("s5", "select 6")), use("s4"), use("s5"),
+        ];
+        const direct = await run(postgres.port, batches);
+        for (const client of ["first", "second"]) assert.deepEqual(await run(own.port, batches), direct, `${what}, ${client}`); // who has the connection behind the other, and the same texts
+      }
+  await own.stop();
+});
+
 test("the unnamed statement lives until the next one, or a simple query", async () => {
   await same([
     batch(parse("", "select 'unnamed ' || $1::text", [25])),
