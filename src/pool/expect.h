@@ -44,7 +44,7 @@ struct expected {
     uint32_t serial; /* of unnamed ones: which change of the client's it is */
     char *name;      /* the client's for it, when it has one; owned */
     char *called;    /* what an error is to call it; owned */
-    char *resets;    /* of a QUERY: the parameter that it resets, or "all"; owned */
+    char *resets;    /* of a QUERY or EXECUTE: the parameter that it resets, or "all"; owned */
     char *sets;  /* of a QUERY or EXECUTE: the parameter that it sets for its session, or resets: */
     char *value; /* … to this, NULL: resets, perhaps "all"; both owned */
     char *refusal; /* should it fail, as it does perhaps on purpose, this ErrorResponse

@@ -262,16 +262,26 @@ static void send_params(struct client *client, struct batch *batch, struct param
         (struct expected){.kind = EXPECT_OWN_QUERY, .restores = params_hold(to), .undoes = undoes});
 }
 
-/* Before a client's first message: the server's session becomes what this client's was. True: its
- * messages wait for what the server says to that, because nobody has taken it yet, or because the
- * statement would do something else without it. */
+/* May the server be sent a query now, amid what its client has begun? Not so that it would commit
+ * what a batch has done; a RESET or DISCARD ALL that began it is as good as committed. */
+static bool takes_query(const struct server *server)
+{
+    bool keeps_all = server->status == 'T' ||
+                     (server->status == 'I' && !(server->batch_ran && server->batch_ran_more));
+    return keeps_all && server->expect.count == 0 && !server->failed;
+}
+
+/* Before a client's first message, and behind a RESET, which has gone to what the connection began
+ * with: the server's session becomes what this client's was, or began with. True: its messages wait
+ * for what the server says to that, because nobody has taken it yet, or because the statement would
+ * do something else without it. */
 static bool restore_params(struct client *client, struct batch *batch)
 {
     static const char encoding_name[] = "client_encoding";
     struct server *server = client->server;
     server->dirty = server->dirty ||
                     (params_have_temporary(client->params) && client->pool->state != STATE_ALLOW);
-    if (server->params == client->params || server->expect.count > 0 || server->status != 'I')
+    if (server->params == client->params || !takes_query(server))
         return false;
     bool waits =
         !params_are_accepted(client->params) || !params_are_alike(server->params, client->params);

@@ -240,8 +240,12 @@ bool forward_parse(const struct message *message)
             return true;
         }
         message->client->keeps_reported |= (traits & TRAIT_REPORTED) != 0;
-        if (name.len == 0)
+        if (name.len == 0) {
             message->server->unnamed_by = message->client->id;
+            statement_release(&message->server->command);
+            if (traits & TRAIT_RESET)
+                message->server->command = forward_intern(message->client, body);
+        }
         message_expect(message, EXPECT_PARSE);
         message_pass(message);
     } else if (name.len == 0) {
@@ -511,14 +515,14 @@ bool forward_bind(const struct message *message)
     struct statement *statement = !forward_renames(client) ? NULL
                                   : name.len > 0           ? message_statement(message, name)
                                                            : client->unnamed;
-    if (portal.len == 0)
+    /* Where names are the client's own, it is of the unnamed statement that it has just parsed. */
+    if (portal.len == 0 && (forward_renames(client) || name.len > 0))
         statement_release(&message->server->command);
     if (statement && message_refuse_sequence(message, EXPECT_BIND, statement->traits))
         return true;
     unsigned keeps = statement ? traits_to_keep(message, statement) : 0;
-    bool waits =
-        statement && (statement->traits != keeps || (keeps & (TRAITS_COMMAND | TRAIT_DISCARD)) ||
-                      (keeps & (TRAIT_RESET | TRAIT_SET)) == TRAIT_RESET);
+    bool waits = statement && (statement->traits != keeps ||
+                               (keeps & (TRAITS_COMMAND | TRAIT_DISCARD)) || (keeps & TRAIT_RESET));
     if ((keeps & TRAITS_LEFT) && !(client->pinned && is_parsed_now(message->server, statement)) &&
         message_keep_or_refuse_state(message, EXPECT_BIND, keeps & TRAITS_LEFT))
         return true;
@@ -619,6 +623,14 @@ static bool perform(const struct message *message, const struct statement *comma
     return tag != NULL;
 }
 
+/* Owned; NULL: none. */
+static char *parameter_reset(const struct statement *command)
+{
+    char name[PARAMETER_BYTES];
+    AUTO_BUFFER value = {0};
+    return traits_parameter(statement_text(command), name, &value) == 'R' ? xstrdup(name) : NULL;
+}
+
 bool forward_execute(const struct message *message)
 {
     const struct statement *command = message->server->command;
@@ -636,12 +648,14 @@ bool forward_execute(const struct message *message)
         if (message_listens_already(message, statement_text(command), false))
             return true;
         unsigned traits = command->traits;
-        (void)message_sets(message, statement_text(command), &traits, &entry);
+        bool sets = message_sets(message, statement_text(command), &traits, &entry);
         if (message_keep_or_refuse_state(message, EXPECT_EXECUTE, traits))
             return true;
+        entry.resets = sets ? NULL : parameter_reset(command);
         statement_release(&message->server->command); /* it can not run twice */
     }
     client->pool->counters->queries += !own_is(client);
+    message->server->batch_ran_more = message->server->batch_ran;
     message->server->batch_ran = true;
     expect_push(&message->server->expect, entry);
     message_pass(message);

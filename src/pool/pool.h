@@ -170,6 +170,7 @@ struct server {
     bool changed_schema; /* in the transaction that runs */
     bool batch_open;     /* messages of an extended query were sent, and no Sync after them */
     bool batch_ran;      /* … among them an Execute: its transaction ends with the batch */
+    bool batch_ran_more; /* … and another one */
     bool copy_in;
     bool dirty;                /* has session state that DISCARD ALL takes away */
     bool reset_due;            /* server_reset_query is to run */

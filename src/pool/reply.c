@@ -280,16 +280,21 @@ static bool keep_for_query(struct reply *reply, enum expect_kind failed)
     return true;
 }
 
-/* What was reset in a transaction of who keeps its server is as it was before. */
-static void return_unreported(struct server *server)
+/* What was reset came to nothing. Of who keeps its server all is as it was before; of what the
+ * server reports it has not said yet that it was reset, nor will it: that comes when it is ready.
+ */
+static void return_reset(struct server *server)
 {
     struct client *client = server->client;
     struct slice name, value;
-    if (!client || !client->pinned || !server->settled_params)
+    if (!client || !server->settled_params)
         return;
     for (size_t i = 0; i < params_count(server->settled_params); i++) {
         params_at(server->settled_params, i, &name, &value);
-        if (params_get(server->base_params, name.ptr).ptr)
+        bool reports = params_get(server->base_params, name.ptr).ptr != NULL;
+        if (reports)
+            value = params_get(server->reported, name.ptr);
+        if (reports ? !server->resets || !value.ptr : !client->pinned)
             continue;
         client->params = params_with(client->params, name, value);
         server->params = params_with(server->params, name, value);
@@ -494,7 +499,7 @@ static void settle_set(struct server *server)
 void reply_drop_set(struct server *server)
 {
     struct client *client = server->client;
-    return_unreported(server);
+    return_reset(server);
     server->dirty = server->dirty || server->sets;
     if (server->sets && client && server->settled_params) {
         params_release(&client->params);

@@ -17,8 +17,8 @@ before(async () => {
 });
 
 // Batches of messages; each ends with what brings a ReadyForQuery, and its replies are awaited.
-async function run(port, batches) {
-  const wire = await Wire.login(port);
+async function run(port, batches, parameters) {
+  const wire = await Wire.login(port, parameters);
   const replies = [];
   for (const { messages, ready = 1 } of batches) {
     wire.send(...messages);
@@ -85,6 +85,49 @@ test("what takes all statements away takes none that its batch prepares behind i
         for (const client of ["first", "second"]) assert.deepEqual(await run(own.port, batches), direct, `${what}, ${client}`); // who has the connection behind the other, and the same texts
       }
   await own.stop();
+});
+
+test("RESET by either protocol goes to what the session began with, in a transaction and outside, and not if it comes to nothing", async () => {
+  const begun = { options: "-c search_path=tenant1 -c app.tenant=one", TimeZone: "Asia/Tokyo" };
+  const ask = (sql) => batch(parse("", sql), bind(), execute()), texts = (...sqls) => batch(...sqls.flatMap((sql) => [parse("", sql), bind(), execute()]));
+  const names = "select current_setting('search_path'), current_setting('app.tenant', true), current_setting('timezone')", shows = [ask(names), simple(names)];
+  const sets = (how) => ["set search_path = public", "set app.tenant = 'x'", "set timezone = 'Europe/Oslo'"].map(how);
+  const cases = ["reset search_path", "reset app.tenant", "reset timezone", "reset all", "set search_path to default"].flatMap((reset) =>
+    [ask(reset), simple(reset)].flatMap((resets) => [
+      [...sets(ask), resets, ...shows],
+      [...sets(simple), resets, ...shows],
+      [simple("begin"), resets, ...shows, simple("commit"), ...shows],
+      [...sets(simple), simple("begin"), resets, ...shows, simple("commit"), ...shows],
+      [simple("begin"), ...sets(simple), resets, ...shows, simple("rollback"), ...shows],
+      [simple("begin"), ...sets(simple), simple("savepoint s"), resets, ...shows, simple("rollback to s"), ...shows, simple("commit"), ...shows],
+      [simple("set timezone = 'Europe/Oslo'"), simple("begin"), resets, simple("select 1/0"), simple("rollback"), ...shows],
+      [simple("set timezone = 'Europe/Oslo'"), simple("begin"), texts(reset, "select 1/0"), simple("rollback"), ...shows],
+      [simple("set timezone = 'Europe/Oslo'"), texts("insert into t values (99)", reset, "select 1/0"), ...shows, simple("select v from t where id = 99")],
+      [texts("begin", reset), ...shows, simple("commit"), ...shows],
+      [texts("select 1", reset), ...shows],
+    ]));
+  const direct = [];
+  for (const batches of cases) direct.push(await run(postgres.port, batches, begun));
+  for (const extra of ["", 'pool_mode = "session"', "prepared_statements_max = 0"]) {
+    const own = await startPool(`auth = "any"\npool_size = 1\n${extra}\n${database(postgres)}`);
+    for (const [i, batches] of cases.entries())
+      assert.deepEqual(await run(own.port, batches, begun), direct[i], `${extra}: ${batches.map(({ messages }) => messages.join("").replace(/[^ -~]+/g, " ")).join(" | ")}`);
+    await own.stop();
+  }
+});
+
+test("a batch that goes on behind a RESET in it is not committed by the pool", async () => {
+  const ask = async (port) => {
+    const wire = await Wire.login(port, { options: "-c search_path=public" });
+    for (const sql of ["insert into t values (98)", "reset search_path"]) wire.send(parse("", sql), bind(), execute());
+    wire.send(flush());
+    const replies = await wire.until("C", 2);
+    wire.send(parse("", "select 1/0"), bind(), execute(), sync());
+    replies.push(...(await wire.until("Z")), ...(await wire.query("select v from t where id = 98")));
+    wire.close();
+    return replies.map(show);
+  };
+  assert.deepEqual(await ask(pool.port), await ask(postgres.port));
 });
 
 test("the unnamed statement lives until the next one, or a simple query", async () => {
