@@ -156,9 +156,15 @@ static bool must_wait(const struct client *client, struct slice message)
         return true; /* what its session began with is to be set first */
     if (expect->clears > 0 && begins && message.ptr[0] != 'S' && forward_renames(client))
         return true; /* what it prepares is to outlast that */
-    if (expect->ends == 0 || !forward_renames(client) || message.len <= WIRE_HEADER_BYTES)
+    if (!forward_renames(client) || message.len <= WIRE_HEADER_BYTES)
         return false;
     char first = message.ptr[WIRE_HEADER_BYTES];
+    const struct statement *command = client->server->command;
+    if (message.ptr[0] == 'E' && first == 0 && command && expect->asked > 0 &&
+        (command->traits & (TRAITS_COMMAND | TRAIT_SIGNAL)))
+        return true; /* what the pool does then can not be undone: nothing before it has failed */
+    if (expect->ends == 0)
+        return false;
     switch (message.ptr[0]) {
     case 'P':
         return first != 0;

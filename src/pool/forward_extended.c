@@ -521,8 +521,9 @@ bool forward_bind(const struct message *message)
     if (statement && message_refuse_sequence(message, EXPECT_BIND, statement->traits))
         return true;
     unsigned keeps = statement ? traits_to_keep(message, statement) : 0;
-    bool waits = statement && (statement->traits != keeps ||
-                               (keeps & (TRAITS_COMMAND | TRAIT_DISCARD)) || (keeps & TRAIT_RESET));
+    bool waits =
+        statement && (statement->traits != keeps ||
+                      (keeps & (TRAITS_COMMAND | TRAIT_SIGNAL | TRAIT_DISCARD | TRAIT_RESET)));
     if ((keeps & TRAITS_LEFT) && !(client->pinned && is_parsed_now(message->server, statement)) &&
         message_keep_or_refuse_state(message, EXPECT_BIND, keeps & TRAITS_LEFT))
         return true;
@@ -531,8 +532,11 @@ bool forward_bind(const struct message *message)
     client->keeps_reported |= statement && (statement->traits & TRAIT_REPORTED);
     if (statement && (statement->traits & TRAIT_UNLISTEN) && portal.len > 0)
         listen_note(client, statement_text(statement));
-    if (statement && (statement->traits & TRAIT_SIGNAL) && message->server->status != 'E')
+    if (statement && (statement->traits & TRAIT_SIGNAL)) {
         signals_in_bind(client, statement, rest);
+        if (portal.len > 0 && message->server->status != 'E')
+            signals_in_execute(client); /* of a portal with a name it is not seen */
+    }
     if (statement && (statement->traits & TRAIT_PREPARED) && message->server->status != 'E')
         (void)forward_own_statements(message);
     const struct slice before = {begin, portal.len + 1};
@@ -643,6 +647,8 @@ bool forward_execute(const struct message *message)
         entry.defaults = command->traits & (TRAIT_RESET | TRAIT_DISCARD);
         if (perform(message, command) || client->awaits_listen)
             return true;
+        if ((command->traits & TRAIT_SIGNAL) && message->server->status != 'E')
+            signals_in_execute(client);
         if (command->traits & TRAIT_UNLISTEN)
             listen_note(client, statement_text(command));
         if (message_listens_already(message, statement_text(command), false))

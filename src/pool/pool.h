@@ -144,6 +144,7 @@ struct server {
     struct statement *unnamed; /* what is its unnamed statement: a reference, NULL: unknown */
     struct statement *command; /* bound to the unnamed portal, and the pool does it itself: a
                                   reference, NULL: it is another */
+    uint64_t signals_number;   /* … which ends or cancels the client of that number; 0: nobody */
     uint64_t unnamed_by; /* where the pool has no names: the client's id that prepared it, or 0 */
     uint64_t unnamed_result; /* what it takes and returns here; 0: not known */
     struct buffer in, out;
@@ -203,6 +204,7 @@ struct server {
     bool pin_unproved;  /* what pins its client is the only thing under way, and may fail */
     bool retries;       /* asks asked_again once more when the server is ready */
     bool drop_skipped;  /* what is skipped is not for the client */
+    bool terminates;    /* … of signals_number: it ends it */
     bool portal_clears; /* a portal with a name may take all prepared statements away */
     bool sets_now;      /* what was sent sets or resets a parameter; until it is ready */
 };

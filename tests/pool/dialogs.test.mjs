@@ -29,10 +29,10 @@ async function run(port, batches, parameters) {
   return replies;
 }
 
-async function same(batches) {
+async function same(batches, what) {
   const direct = await run(postgres.port, batches);
   const pooled = await run(pool.port, batches);
-  assert.deepEqual(pooled, direct);
+  assert.deepEqual(pooled, direct, what);
   return direct;
 }
 
@@ -113,6 +113,28 @@ test("RESET by either protocol goes to what the session began with, in a transac
     for (const [i, batches] of cases.entries())
       assert.deepEqual(await run(own.port, batches, begun), direct[i], `${extra}: ${batches.map(({ messages }) => messages.join("").replace(/[^ -~]+/g, " ")).join(" | ")}`);
     await own.stop();
+  }
+});
+
+test("what the pool does itself it does not do behind an error, nor at an Execute that fails or never comes", async () => {
+  const listens = batch(parse("", "select pg_listening_channels()"), bind(), execute());
+  const does = (sql) => [parse("", sql), bind(), execute()], failures = { Parse: [parse("", "nonsense")], Bind: [bind("", "missing")], Execute: [execute("missing")] };
+  for (const [what, failing] of Object.entries(failures))
+    for (const text of ["unlisten x", "unlisten *", "listen y", "deallocate s"])
+      for (const messages of [[...failing, ...does(text)], [parse("", text), bind("", "", ["too many"]), execute()], [parse("", text), bind(), ...failing, execute()], [parse("", text), bind()], [...does(text), ...does("select 1")]])
+        await same([...(text === "listen y" ? [] : [simple("listen x")]), batch(parse("s", "select 1")), batch(...messages), listens, batch(bind("", "s"), execute())], `${what}, ${text}`);
+  for (const port of [postgres.port, pool.port]) {
+    const wire = await Wire.login(port), other = await Wire.login(port);
+    const ends = does(`select pg_terminate_backend(${other.key.readUInt32BE(0)})`);
+    for (const messages of [[parse("", "nonsense"), ...ends], [ends[0], bind("", "", ["too many"]), ends[2]], ends.slice(0, 2)]) {
+      wire.send(...messages, sync());
+      await wire.until("Z");
+      assert.deepEqual(await other.rows("select 1"), [["1"]]);
+    }
+    wire.send(...ends, sync());
+    await wire.until("Z");
+    await other.wait(() => other.ended);
+    wire.close();
   }
 });
 
