@@ -590,6 +590,7 @@ static void on_complete(struct reply *reply)
     enum expect_kind head = head_kind(reply);
     reply->server->copy_in = reply->server->pin_unproved = false;
     reply->server->progress_us = pool_now();
+    reply->server->committed = slice_starts_with(body_of(reply), SLICE("COMMIT"));
     if (reply->start[0] == 'C' && memchr("ACDRS", reply->start[WIRE_HEADER_BYTES], 5)) {
         note_schema(reply->server, body_of(reply));
         if (ends_statements(body_of(reply)))
@@ -647,13 +648,13 @@ static void on_ready(struct reply *reply)
     server->status = body_of(reply).ptr[0];
     bool seen = server->sets || server->resets || (server->sets_now && !is_own(head));
     settle_set(server);
-    if (server->client && server->status == 'I') {
+    if (server->client && (server->status == 'I' || server->committed)) { /* AND CHAIN */
         if (!seen)
             suspect_base(server);
         client_settle_params(server->client);
     }
     server->progress_us = pool_now();
-    server->copy_in = server->resets = false;
+    server->copy_in = server->resets = server->committed = false;
     server->sets_now = server->sets_now && is_own(head);
     if (server->status == 'I' && server->expect.count == 0) {
         if (server->client && server->client->unlistens)

@@ -399,6 +399,13 @@ test("a RESET amid a transaction goes to what the session began with; what was s
   assert.match(told[0].body.toString(), /^TimeZone\0Asia\/Tokyo/);
   assert.deepEqual(codes(await wire.query("select 1")), ["25P03"]);
   assert.equal(await show("timezone"), "Asia/Tokyo");
+  // What a transaction has committed stays, though the one that it began is lost.
+  await wire.rows("begin; set timezone = 'Europe/Oslo'");
+  await wire.rows("commit and chain");
+  await wire.rows("set timezone = 'Europe/Rome'");
+  await wire.until("S", 1, 5000 * patience);
+  assert.deepEqual(codes(await wire.query("select 1")), ["25P03"]);
+  assert.equal(await show("timezone"), "Europe/Oslo");
   // A RESET by the extended protocol.
   const other = await Wire.login(pool.port, { options: "-c work_mem=9MB" });
   other.send(parse("", "reset work_mem"), bind("", ""), execute(), sync());
