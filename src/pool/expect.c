@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "buffer.h"
 #include "params.h"
 #include "statements.h"
 
@@ -44,6 +45,9 @@ void expected_done(struct expected *entry)
     text_free(&entry->resets);
     text_free(&entry->sets);
     text_free(&entry->value);
+    if (entry->unlistens)
+        buffer_done(entry->unlistens);
+    free(TAKE(entry->unlistens));
 }
 
 static void grow(struct expect *expect)

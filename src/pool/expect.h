@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct buffer;
 struct params;
 struct statement;
 
@@ -47,8 +48,10 @@ struct expected {
     char *resets;    /* of a QUERY or EXECUTE: the parameter that it resets, or "all"; owned */
     char *sets;  /* of a QUERY or EXECUTE: the parameter that it sets for its session, or resets: */
     char *value; /* … to this, NULL: resets, perhaps "all"; both owned */
-    char *refusal; /* should it fail, as it does perhaps on purpose, this ErrorResponse
-                      goes out instead; owned */
+    struct buffer *unlistens; /* of a QUERY, EXECUTE or BIND: channels that it ends (listen.h);
+                                 owned */
+    char *refusal;            /* should it fail, as it does perhaps on purpose, this ErrorResponse
+                                 goes out instead; owned */
 };
 
 struct expect {

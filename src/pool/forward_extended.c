@@ -530,8 +530,6 @@ bool forward_bind(const struct message *message)
     if (waits && keep_command(message, statement, portal.len > 0))
         return true;
     client->keeps_reported |= statement && (statement->traits & TRAIT_REPORTED);
-    if (statement && (statement->traits & TRAIT_UNLISTEN) && portal.len > 0)
-        listen_note(client, statement_text(statement));
     if (statement && (statement->traits & TRAIT_SIGNAL)) {
         signals_in_bind(client, statement, rest);
         if (portal.len > 0 && message->server->status != 'E')
@@ -544,6 +542,11 @@ bool forward_bind(const struct message *message)
         bind_channels(message, before, name, statement);
     else
         on_use(message, EXPECT_BIND, before, name);
+    if (statement && (statement->traits & TRAIT_UNLISTEN) && portal.len > 0) {
+        struct expect *expect = &message->server->expect;
+        expect_at(expect, expect->count - 1)->unlistens =
+            listen_ends(client, statement_text(statement)); /* its Execute is not seen */
+    }
     return true;
 }
 
@@ -649,8 +652,6 @@ bool forward_execute(const struct message *message)
             return true;
         if ((command->traits & TRAIT_SIGNAL) && message->server->status != 'E')
             signals_in_execute(client);
-        if (command->traits & TRAIT_UNLISTEN)
-            listen_note(client, statement_text(command));
         if (message_listens_already(message, statement_text(command), false))
             return true;
         unsigned traits = command->traits;
@@ -658,6 +659,8 @@ bool forward_execute(const struct message *message)
         if (message_keep_or_refuse_state(message, EXPECT_EXECUTE, traits))
             return true;
         entry.resets = sets ? NULL : parameter_reset(command);
+        if (command->traits & TRAIT_UNLISTEN)
+            entry.unlistens = listen_ends(client, statement_text(command));
         statement_release(&message->server->command); /* it can not run twice */
     }
     client->pool->counters->queries += !own_is(client);

@@ -131,7 +131,7 @@ void forward_query(const struct message *message)
         return;
     }
     if (traits & TRAIT_UNLISTEN)
-        listen_note(message->client, text);
+        entry.unlistens = listen_ends(message->client, text);
     if ((traits & TRAIT_SIGNAL) && message->server->status != 'E')
         signals_in_query(message->client, text);
     message->client->keeps_reported |= (traits & TRAIT_REPORTED) != 0;

@@ -201,7 +201,6 @@ struct server {
     bool describes;     /* … and asks what its columns are */
     bool resets;        /* the command that runs is a RESET */
     bool committed;     /* the command that was done last is a COMMIT */
-    bool rolled_back;   /* in the transaction that runs something was, perhaps all of it */
     bool pin_unproved;  /* what pins its client is the only thing under way, and may fail */
     bool retries;       /* asks asked_again once more when the server is ready */
     bool drop_skipped;  /* what is skipped is not for the client */

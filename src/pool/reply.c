@@ -83,6 +83,8 @@ static void complete(struct reply *reply, enum expect_kind kind, enum expect_kin
         return;
     }
     struct expected entry = expect_pop(&reply->server->expect);
+    if (entry.unlistens && reply->server->client)
+        listen_note(reply->server->client, entry.unlistens, true);
     expected_done(&entry);
     if (head == kind)
         pass(reply);
@@ -109,6 +111,14 @@ static void undo_name(struct client *client, struct expected *entry)
         (void)names_remove(&client->names, name);
     else if (!names_get(&client->names, name))
         names_put(&client->names, name, statement_hold(entry->statement));
+}
+
+/* Something was rolled back, which of several savepoints' is not known: what a client does not want
+ * to hear does less harm than what it misses. */
+static void undo_unlistens(struct server *server)
+{
+    if (server->client)
+        listen_settle(server->client, false);
 }
 
 /* An entry that came to nothing: what it had changed before its time is undone. */
@@ -332,7 +342,7 @@ static void on_error(struct reply *reply)
     }
     enum expect_kind kind = head->kind;
     bool restores = head->restores != NULL, undoes = head->undoes;
-    server->rolled_back = true;
+    undo_unlistens(server);
     reply_drop_set(server);
     if (server->pin_unproved && server->client)
         server->client->pinned = server->pin_unproved = false; /* it has come to nothing */
@@ -537,7 +547,10 @@ static void on_tag(struct server *server, struct slice tag)
     bool is_reset = slice_equal(tag, SLICE("RESET\0")), is_set = slice_equal(tag, SLICE("SET\0"));
     bool sets = head && head->sets && (is_set || is_reset);
     bool rollback = slice_starts_with(tag, SLICE("ROLLBACK"));
-    server->rolled_back = server->rolled_back || rollback;
+    if (rollback)
+        undo_unlistens(server);
+    if (client && head && head->unlistens && slice_equal(tag, SLICE("UNLISTEN\0")))
+        listen_note(client, head->unlistens, false);
     server->resets = server->resets || is_reset || (reset && is_set) || (sets && !head->value);
     if (client && reset && server->resets)
         reset_to_startup(server, client, reset, true, true);
@@ -555,8 +568,10 @@ static void on_tag(struct server *server, struct slice tag)
     }
     if (!client || rollback)
         reply_drop_set(server);
-    else if (slice_starts_with(tag, SLICE("COMMIT")))
-        apply_set(server); /* of a batch that goes on */
+    else if (slice_starts_with(tag, SLICE("COMMIT"))) { /* of a batch that goes on */
+        apply_set(server);
+        listen_settle(client, true);
+    }
     if (!slice_equal(tag, SLICE("DISCARD ALL\0")))
         return;
     server->resets = true;
@@ -591,15 +606,13 @@ static void on_complete(struct reply *reply)
     reply->server->copy_in = reply->server->pin_unproved = false;
     reply->server->progress_us = pool_now();
     reply->server->committed = slice_starts_with(body_of(reply), SLICE("COMMIT"));
-    if (reply->start[0] == 'C' && memchr("ACDRS", reply->start[WIRE_HEADER_BYTES], 5)) {
+    if (reply->start[0] == 'C' && memchr("ACDRSU", reply->start[WIRE_HEADER_BYTES], 6)) {
         note_schema(reply->server, body_of(reply));
         if (ends_statements(body_of(reply)))
             prepared_clear(&reply->server->prepared);
         if (head != EXPECT_OWN_QUERY) /* we know what we asked for */
             on_tag(reply->server, body_of(reply));
     }
-    if (reply->server->rolled_back && slice_starts_with(body_of(reply), SLICE("UNLISTEN")))
-        reply->server->rolled_back = false; /* that came before it */
     if (head == EXPECT_OWN_QUERY)
         return;
     if (head == EXPECT_EXECUTE) {
@@ -656,11 +669,10 @@ static void on_ready(struct reply *reply)
     server->progress_us = pool_now();
     server->copy_in = server->resets = server->committed = false;
     server->sets_now = server->sets_now && is_own(head);
-    if (server->status == 'I' && server->expect.count == 0) {
-        if (server->client && server->client->unlistens)
-            listen_settle(server->client, !server->rolled_back);
-        server->rolled_back = server->portal_clears = false;
-    }
+    if (server->status == 'I' && server->expect.count == 0)
+        server->portal_clears = false;
+    if (server->status == 'I' && server->client && server->client->unlistens)
+        listen_settle(server->client, true);
     server->changed_schema = server->changed_schema && server->status != 'I';
     /* A block in statement mode ends the session (server.c); its client hears nothing but that. */
     if (!is_own(head) && !server_in_forbidden_block(server))

@@ -434,7 +434,7 @@ static void part(struct server *server)
     server->client = NULL;
     server->stopped_for = NULL;
     server->copy_in = server->failed = server->retries = server->verifies = false;
-    server->pin_unproved = server->rolled_back = server->sets_now = false;
+    server->pin_unproved = server->sets_now = false;
     cache_unwatch(server);
     reply_drop_set(server);
     listen_settle(client, false);

@@ -138,6 +138,33 @@ test("what the pool does itself it does not do behind an error, nor at an Execut
   }
 });
 
+test("UNLISTEN in a transaction ends what Postgres ends, whatever a savepoint took back before it", async () => {
+  const cases = [
+    ["begin", "savepoint s", "unlisten x", "rollback to s", "unlisten y", "commit"], ["begin", "savepoint s", "unlisten *", "rollback to s", "unlisten y", "commit"],
+    ["begin; savepoint s; unlisten x; rollback to s; unlisten y; commit"], ["begin", "savepoint s", "unlisten x", "rollback to s; unlisten y", "commit"],
+    ["begin", "savepoint s", "unlisten x; select 1/0", "rollback to s", "unlisten y", "commit"], ["begin", "savepoint s", "select 1/0; unlisten x", "rollback to s", "unlisten y", "commit"],
+    ["begin", "unlisten x", "commit and chain", "unlisten y", "rollback"], ["begin", "unlisten x", "rollback and chain", "unlisten y", "commit"], ["begin", "unlisten x", "rollback; unlisten y"],
+  ];
+  for (const steps of cases)
+    for (const how of ["simple", "extended", "in one write", "a portal with a name"]) {
+      if (how.match(/^(ext|a port)/) && steps.some((sql) => sql.includes(";"))) continue;
+      const ask = async (port) => {
+        const wire = await Wire.login(port), portal = how.startsWith("a portal") ? "p" : "";
+        await wire.rows("listen x");
+        await wire.rows("listen y");
+        const messages = steps.map((sql) => (portal || how === "extended" ? Buffer.concat([parse("", sql), bind(portal), execute(portal), close("P", portal), sync()]) : query(sql)));
+        for (const each of how === "in one write" ? [Buffer.concat(messages)] : messages) {
+          wire.send(each);
+          await wire.until("Z", how === "in one write" ? messages.length : 1);
+        }
+        const channels = (await wire.rows("select pg_listening_channels()")).flat().sort();
+        wire.close();
+        return channels;
+      };
+      assert.deepEqual(await ask(pool.port), await ask(postgres.port), `${how}: ${steps.join(", ")}`);
+    }
+});
+
 test("a batch that goes on behind a RESET in it is not committed by the pool", async () => {
   const ask = async (port) => {
     const wire = await Wire.login(port, { options: "-c search_path=public" });
