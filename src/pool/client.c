@@ -543,7 +543,7 @@ static bool may_read(struct client *client)
     const struct server *server = client->server;
     if (client->awaits_listen || client->awaited)
         return false;
-    if (client->unparsed && server && server->expect.ends > 0)
+    if (client->unparsed && server && server->expect.ends + server->expect.flushes > 0)
         return false; /* it waits for what those bring (must_wait) */
     if (server && (server->retries || (client->unparsed && server->verifies)))
         return false;

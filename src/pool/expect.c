@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "buffer.h"
 #include "params.h"
 #include "statements.h"
 
@@ -19,6 +20,7 @@ static void count(struct expect *expect, const struct expected *entry, int by)
     if (names || entry->clears)
         *(entry->unnamed ? &expect->uncertain_unnamed : &expect->uncertain) += (uint32_t)by;
     expect->asked += (uint32_t)(kind < EXPECT_COPY_END ? by : 0);
+    expect->clears += (uint32_t)(entry->clears ? by : 0);
     expect->defaults += (uint32_t)(entry->defaults ? by : 0);
     expect->flushes += (uint32_t)(entry->flushed ? by : 0);
 }
@@ -43,6 +45,9 @@ void expected_done(struct expected *entry)
     text_free(&entry->resets);
     text_free(&entry->sets);
     text_free(&entry->value);
+    if (entry->unlistens)
+        buffer_done(entry->unlistens);
+    free(TAKE(entry->unlistens));
 }
 
 static void grow(struct expect *expect)
@@ -65,13 +70,14 @@ void expect_push(struct expect *expect, struct expected entry)
     count(expect, &entry, 1);
 }
 
-void expect_flush(struct expect *expect)
+bool expect_flush(struct expect *expect)
 {
     struct expected *last = expect->count ? expect_at(expect, expect->count - 1) : NULL;
     if (!last || last->flushed)
-        return;
+        return false;
     last->flushed = true;
     expect->flushes++;
+    return true;
 }
 
 struct expected *expect_at(const struct expect *expect, uint32_t i)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct buffer;
 struct params;
 struct statement;
 
@@ -32,8 +33,8 @@ enum expect_kind {
 
 struct expected {
     enum expect_kind kind;
-    bool clears;   /* of a QUERY: it may take all prepared statements away */
-    bool defaults; /* … or EXECUTE: a parameter may go back to what the connection began with */
+    bool clears;   /* of a QUERY or EXECUTE: it may take all prepared statements away, or … */
+    bool defaults; /* … a parameter may go back to what the connection began with */
     bool undoes;   /* of OWN_QUERY that restores: and resets what another session has set */
     bool unnamed;  /* of PARSE and CLOSE kinds: the unnamed statement */
     bool simple;   /* of COMMAND_DONE: asked by a simple query */
@@ -44,19 +45,21 @@ struct expected {
     uint32_t serial; /* of unnamed ones: which change of the client's it is */
     char *name;      /* the client's for it, when it has one; owned */
     char *called;    /* what an error is to call it; owned */
-    char *resets;    /* of a QUERY: the parameter that it resets, or "all"; owned */
+    char *resets;    /* of a QUERY or EXECUTE: the parameter that it resets, or "all"; owned */
     char *sets;  /* of a QUERY or EXECUTE: the parameter that it sets for its session, or resets: */
     char *value; /* … to this, NULL: resets, perhaps "all"; both owned */
-    char *refusal; /* should it fail, as it does perhaps on purpose, this ErrorResponse
-                      goes out instead; owned */
+    struct buffer *unlistens; /* of a QUERY, EXECUTE or BIND: channels that it ends (listen.h);
+                                 owned */
+    char *refusal;            /* should it fail, as it does perhaps on purpose, this ErrorResponse
+                                 goes out instead; owned */
 };
 
 struct expect {
     struct expected *list; /* a ring */
     uint32_t head, count, cap;
-    uint32_t ends;     /* entries that end a batch: QUERY, SYNC, OWN_QUERY, OWN_SYNC */
-    uint32_t flushes;  /* entries that are answered without an end, by expect_flush */
-    uint32_t defaults; /* entries that say so */
+    uint32_t ends;             /* entries that end a batch: QUERY, SYNC, OWN_QUERY, OWN_SYNC */
+    uint32_t flushes;          /* entries that are answered without an end, by expect_flush */
+    uint32_t clears, defaults; /* entries that say so */
     /* PARSE and CLOSE kinds, of names and of the unnamed statement: what those mean afterwards is
      * not known yet. */
     uint32_t uncertain, uncertain_unnamed;
@@ -66,8 +69,8 @@ struct expect {
 /* Zeroed is empty. */
 void expect_done(struct expect *expect);
 void expect_push(struct expect *expect, struct expected entry);
-/* All that is there is answered as soon as the server can. */
-void expect_flush(struct expect *expect);
+/* All that is there is answered as soon as the server can. False: so it was already. */
+bool expect_flush(struct expect *expect);
 /* NULL when empty. Borrowed until the next change. */
 struct expected *expect_head(const struct expect *expect);
 /* The i-th from the head, i < count. */

@@ -150,7 +150,7 @@ static bool on_message(const struct message *message)
     case 'S':
         return on_sync(message);
     case 'H':
-        expect_flush(&message->server->expect);
+        (void)expect_flush(&message->server->expect);
         message_pass(message);
         return true;
     case 'd':
@@ -171,9 +171,9 @@ static bool uses_unnamed(struct slice message)
     return wire_take_text(&rest, &portal) && rest.len > 0 && rest.ptr[0] == 0;
 }
 
-/* What a name means depends on how earlier batches end that are still on their way: the message is
- * taken when that is known. Only first uses of names meet this; a batch that brings its own unnamed
- * statement does not. */
+/* What a name means depends on how earlier batches end that are still on their way, and on what
+ * takes all statements away: the message is taken when that is known. Only first uses of names meet
+ * this; a batch that brings its own unnamed statement does not. */
 static bool must_wait(const struct client *client, struct slice message)
 {
     const struct expect *expect = &client->server->expect;
@@ -183,9 +183,17 @@ static bool must_wait(const struct client *client, struct slice message)
     if (expect->ends > 0 && expect->defaults > 0 && begins && message.ptr[0] != 'S' &&
         client->startup_params != client->server->base_params)
         return true; /* what its session began with is to be set first */
-    if (expect->ends == 0 || !forward_renames(client) || message.len <= WIRE_HEADER_BYTES)
+    if (expect->clears > 0 && begins && message.ptr[0] != 'S' && forward_renames(client))
+        return true; /* what it prepares is to outlast that */
+    if (!forward_renames(client) || message.len <= WIRE_HEADER_BYTES)
         return false;
     char first = message.ptr[WIRE_HEADER_BYTES];
+    const struct statement *command = client->server->command;
+    if (message.ptr[0] == 'E' && first == 0 && command && expect->asked > 0 &&
+        (command->traits & (TRAITS_COMMAND | TRAIT_SIGNAL)))
+        return true; /* what the pool does then can not be undone: nothing before it has failed */
+    if (expect->ends == 0)
+        return false;
     switch (message.ptr[0]) {
     case 'P':
         return first != 0;
@@ -237,6 +245,8 @@ static int take_message(struct client *client, struct batch *batch, struct slice
     if (begun && !(may_refuse && pool_is_full()))
         return 0;
     if (must_wait(client, (struct slice){rest->ptr, rest->len < size ? rest->len : size})) {
+        if (client->server->expect.ends == 0 && expect_flush(&client->server->expect))
+            wire_plain(batch_compose(batch), 'H'); /* no Sync comes before it */
         client->unparsed = true;
         return 0;
     }
@@ -287,17 +297,26 @@ static void send_params(struct client *client, struct batch *batch, struct param
         (struct expected){.kind = EXPECT_OWN_QUERY, .restores = params_hold(to), .undoes = undoes});
 }
 
-/* Before a client's first message: the server's session becomes what this client's was. True: its
- * messages wait for what the server says to that, because nobody has taken it yet, or because the
- * statement would do something else without it. */
+/* May the server be sent a query now, amid what its client has begun? Not so that it would commit
+ * what a batch has done; a RESET or DISCARD ALL that began it is as good as committed. */
+static bool takes_query(const struct server *server)
+{
+    bool keeps_all = server->status == 'T' ||
+                     (server->status == 'I' && !(server->batch_ran && server->batch_ran_more));
+    return keeps_all && server->expect.count == 0 && !server->failed;
+}
+
+/* Before a client's first message, and behind a RESET, which has gone to what the connection began
+ * with: the server's session becomes what this client's was, or began with. True: its messages wait
+ * for what the server says to that, because nobody has taken it yet, or because the statement would
+ * do something else without it. */
 static bool restore_params(struct client *client, struct batch *batch)
 {
     static const char encoding_name[] = "client_encoding";
     struct server *server = client->server;
     server->dirty = server->dirty ||
                     (params_have_temporary(client->params) && client->pool->state != STATE_ALLOW);
-    if (server->params == client->params || server->expect.count > 0 || server->status != 'I' ||
-        server->batch_open) /* which a simple query would end, and commit */
+    if (server->params == client->params || !takes_query(server))
         return false;
     bool waits =
         !params_are_accepted(client->params) || !params_are_alike(server->params, client->params);
@@ -373,7 +392,7 @@ struct slice forward_messages(struct client *client, struct slice bytes,
     if (alone && r > 0 && bytes.len == 0)
         keep_batch(client, all);
     if (server->expect.count >= EXPECT_MAX && server->batch_open && client->skip == 0) {
-        expect_flush(&server->expect);
+        (void)expect_flush(&server->expect);
         wire_plain(batch_compose(&batch), 'H'); /* or nothing might come that makes room */
     }
     int count = batch_parts(&batch, parts);

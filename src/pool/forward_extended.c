@@ -240,8 +240,12 @@ bool forward_parse(const struct message *message)
             return true;
         }
         message->client->keeps_reported |= (traits & TRAIT_REPORTED) != 0;
-        if (name.len == 0)
+        if (name.len == 0) {
             message->server->unnamed_by = message->client->id;
+            statement_release(&message->server->command);
+            if (traits & TRAIT_RESET)
+                message->server->command = forward_intern(message->client, body);
+        }
         message_expect(message, EXPECT_PARSE);
         message_pass(message);
     } else if (name.len == 0) {
@@ -488,14 +492,15 @@ static void bind_channels(const struct message *message, struct slice before, st
     statement_release(&statement);
 }
 
-/* What waits for the Execute of its portal: of the unnamed one, it is known what that runs. True:
- * it was refused. */
+/* What waits for the Execute of its portal: of the unnamed one, it is known what that runs; of
+ * others, that one of them may take the statements away. True: it was refused. */
 static bool keep_command(const struct message *message, struct statement *statement, bool named)
 {
     if (!named) {
         message->server->command = statement_hold(statement);
         return false;
     }
+    message->server->portal_clears |= (statement->traits & TRAIT_DISCARD) != 0;
     unsigned traits = message_count_reset(message, statement->traits) & (TRAIT_LISTEN | TRAIT_SET);
     return traits && message_keep_or_refuse_state(message, EXPECT_BIND, traits);
 }
@@ -510,24 +515,26 @@ bool forward_bind(const struct message *message)
     struct statement *statement = !forward_renames(client) ? NULL
                                   : name.len > 0           ? message_statement(message, name)
                                                            : client->unnamed;
-    if (portal.len == 0)
+    /* Where names are the client's own, it is of the unnamed statement that it has just parsed. */
+    if (portal.len == 0 && (forward_renames(client) || name.len > 0))
         statement_release(&message->server->command);
     if (statement && message_refuse_sequence(message, EXPECT_BIND, statement->traits))
         return true;
     unsigned keeps = statement ? traits_to_keep(message, statement) : 0;
     bool waits =
-        statement && (statement->traits != keeps || (keeps & (TRAITS_COMMAND | TRAIT_DISCARD)) ||
-                      (keeps & (TRAIT_RESET | TRAIT_SET)) == TRAIT_RESET);
+        statement && (statement->traits != keeps ||
+                      (keeps & (TRAITS_COMMAND | TRAIT_SIGNAL | TRAIT_DISCARD | TRAIT_RESET)));
     if ((keeps & TRAITS_LEFT) && !(client->pinned && is_parsed_now(message->server, statement)) &&
         message_keep_or_refuse_state(message, EXPECT_BIND, keeps & TRAITS_LEFT))
         return true;
     if (waits && keep_command(message, statement, portal.len > 0))
         return true;
     client->keeps_reported |= statement && (statement->traits & TRAIT_REPORTED);
-    if (statement && (statement->traits & TRAIT_UNLISTEN) && portal.len > 0)
-        listen_note(client, statement_text(statement));
-    if (statement && (statement->traits & TRAIT_SIGNAL) && message->server->status != 'E')
+    if (statement && (statement->traits & TRAIT_SIGNAL)) {
         signals_in_bind(client, statement, rest);
+        if (portal.len > 0 && message->server->status != 'E')
+            signals_in_execute(client); /* of a portal with a name it is not seen */
+    }
     if (statement && (statement->traits & TRAIT_PREPARED) && message->server->status != 'E')
         (void)forward_own_statements(message);
     const struct slice before = {begin, portal.len + 1};
@@ -535,6 +542,11 @@ bool forward_bind(const struct message *message)
         bind_channels(message, before, name, statement);
     else
         on_use(message, EXPECT_BIND, before, name);
+    if (statement && (statement->traits & TRAIT_UNLISTEN) && portal.len > 0) {
+        struct expect *expect = &message->server->expect;
+        expect_at(expect, expect->count - 1)->unlistens =
+            listen_ends(client, statement_text(statement)); /* its Execute is not seen */
+    }
     return true;
 }
 
@@ -618,27 +630,41 @@ static bool perform(const struct message *message, const struct statement *comma
     return tag != NULL;
 }
 
+/* Owned; NULL: none. */
+static char *parameter_reset(const struct statement *command)
+{
+    char name[PARAMETER_BYTES];
+    AUTO_BUFFER value = {0};
+    return traits_parameter(statement_text(command), name, &value) == 'R' ? xstrdup(name) : NULL;
+}
+
 bool forward_execute(const struct message *message)
 {
     const struct statement *command = message->server->command;
     struct client *client = message->client;
     struct expected entry = {.kind = EXPECT_EXECUTE};
     bool unnamed = message->have > WIRE_HEADER_BYTES && message_body(message).ptr[0] == 0;
+    entry.clears = !unnamed && message->server->portal_clears;
     if (command && unnamed) {
+        entry.clears = command->traits & TRAIT_DISCARD;
         entry.defaults = command->traits & (TRAIT_RESET | TRAIT_DISCARD);
         if (perform(message, command) || client->awaits_listen)
             return true;
-        if (command->traits & TRAIT_UNLISTEN)
-            listen_note(client, statement_text(command));
+        if ((command->traits & TRAIT_SIGNAL) && message->server->status != 'E')
+            signals_in_execute(client);
         if (message_listens_already(message, statement_text(command), false))
             return true;
         unsigned traits = command->traits;
-        (void)message_sets(message, statement_text(command), &traits, &entry);
+        bool sets = message_sets(message, statement_text(command), &traits, &entry);
         if (message_keep_or_refuse_state(message, EXPECT_EXECUTE, traits))
             return true;
+        entry.resets = sets ? NULL : parameter_reset(command);
+        if (command->traits & TRAIT_UNLISTEN)
+            entry.unlistens = listen_ends(client, statement_text(command));
         statement_release(&message->server->command); /* it can not run twice */
     }
     client->pool->counters->queries += !own_is(client);
+    message->server->batch_ran_more = message->server->batch_ran;
     message->server->batch_ran = true;
     expect_push(&message->server->expect, entry);
     message_pass(message);

@@ -34,31 +34,6 @@ static bool resets_one(struct slice text, char ret_name[PARAMETER_BYTES])
            !(traits_of(rest, 0) & (TRAIT_SET | TRAIT_RESET));
 }
 
-/* RESET amid a transaction went to what the connection began with: at once the session has what it
- * began with itself. */
-static void set_to_startup(const struct message *message, const char *which)
-{
-    const struct client *client = message->client;
-    const struct server *server = message->server;
-    if (server->status != 'T' || server->expect.count > 1)
-        return;
-    AUTO_BUFFER sql = {0};
-    struct slice value = params_get(client->startup_params, which);
-    if (strcasecmp(which, "all") == 0) {
-        params_append_sql(server->base_params, client->startup_params, NULL, &sql);
-    } else if (value.ptr) {
-        struct params *meant = params_hold(server->base_params);
-        meant = params_with(meant, slice_of(which), value);
-        params_append_sql(server->base_params, meant, NULL, &sql);
-        params_release(&meant);
-    }
-    if (buffer_len(&sql) == 0)
-        return;
-    buffer_append(&sql, "", 1);
-    wire_query(batch_compose(message->batch), sql.data + sql.start);
-    message_expect(message, EXPECT_OWN_QUERY);
-}
-
 /* True: the pool does it, and the server does not hear of it. Amid a batch it must: the query ends
  * that, and commits what it has done. */
 static bool perform_query(const struct message *message, struct slice text, unsigned traits)
@@ -156,7 +131,7 @@ void forward_query(const struct message *message)
         return;
     }
     if (traits & TRAIT_UNLISTEN)
-        listen_note(message->client, text);
+        entry.unlistens = listen_ends(message->client, text);
     if ((traits & TRAIT_SIGNAL) && message->server->status != 'E')
         signals_in_query(message->client, text);
     message->client->keeps_reported |= (traits & TRAIT_REPORTED) != 0;
@@ -168,8 +143,8 @@ void forward_query(const struct message *message)
     message->client->pool->counters->queries += !own_is(message->client);
     server_note_query(message->server, text);
     char reset[PARAMETER_BYTES];
-    bool resets = !sets && (traits & TRAIT_RESET) && resets_one(text, reset);
-    entry.resets = resets ? xstrdup(reset) : NULL;
+    if (!sets && (traits & TRAIT_RESET) && resets_one(text, reset))
+        entry.resets = xstrdup(reset);
     expect_push(&message->server->expect, entry);
     if (channels)
         pass_channels_query(message);
@@ -177,6 +152,4 @@ void forward_query(const struct message *message)
         pass_execute(message, text, place, executed);
     else
         message_pass(message);
-    if (resets)
-        set_to_startup(message, reset);
 }

@@ -228,16 +228,29 @@ void listen_append_channels(const struct client *client, struct buffer *sql)
     buffer_append_text(sql, "]::pg_catalog.text[])) AS channels (pg_listening_channels)");
 }
 
-void listen_note(struct client *client, struct slice text)
+struct buffer *listen_ends(const struct client *client, struct slice text)
 {
     char name[64], verb;
-    if (!client->subscriptions)
-        return;
+    struct buffer *names = NULL;
+    while (client->subscriptions && (verb = traits_unlistened(&text, name))) {
+        const char *meant = verb == '*' ? "" : name; /* which is no channel's */
+        names = names ? names : xcalloc(1, sizeof(*names));
+        buffer_append(names, meant, strlen(meant) + 1);
+    }
+    return names;
+}
+
+void listen_note(struct client *client, struct buffer *ends, bool all)
+{
     if (!client->unlistens)
         client->unlistens = xcalloc(1, sizeof(*client->unlistens));
-    while ((verb = traits_unlistened(&text, name))) {
-        const char *meant = verb == '*' ? "" : name; /* which is no channel's */
-        buffer_append(client->unlistens, meant, strlen(meant) + 1);
+    while (buffer_len(ends) > 0) {
+        const char *name = ends->data + ends->start;
+        size_t bytes = strlen(name) + 1;
+        buffer_append(client->unlistens, name, bytes);
+        buffer_consume(ends, bytes);
+        if (!all)
+            return;
     }
 }
 

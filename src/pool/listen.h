@@ -36,9 +36,11 @@ bool listen_has(struct client *client, struct slice text);
 /* A SELECT of one column that is called, and has what, pg_listening_channels() would have if the
  * client's server listened to all that the client does. */
 void listen_append_channels(const struct client *client, struct buffer *sql);
-/* What a text with UNLISTEN in it ends, which the client's server runs: at the end of the
- * transaction, and not if that comes to nothing. */
-void listen_note(struct client *client, struct slice text);
+/* What a text with UNLISTEN in it ends, which the client's server runs. NULL: nothing. */
+struct buffer *listen_ends(const struct client *client, struct slice text);
+/* The server has done the next of these, or all: it holds at the end of the transaction, and not if
+ * that, or a part of it, comes to nothing. */
+void listen_note(struct client *client, struct buffer *ends, bool all);
 void listen_settle(struct client *client, bool committed);
 /* A client whose LISTEN does not hold yet (awaits_listen) does not wait any more. */
 void listen_give_up(struct client *client, const struct wire_error *error);

@@ -146,6 +146,7 @@ struct server {
     struct statement *unnamed; /* what is its unnamed statement: a reference, NULL: unknown */
     struct statement *command; /* bound to the unnamed portal, and the pool does it itself: a
                                   reference, NULL: it is another */
+    uint64_t signals_number;   /* … which ends or cancels the client of that number; 0: nobody */
     uint64_t unnamed_by; /* where the pool has no names: the client's id that prepared it, or 0 */
     uint64_t unnamed_result; /* what it takes and returns here; 0: not known */
     struct buffer in, out;
@@ -172,6 +173,7 @@ struct server {
     bool changed_schema; /* in the transaction that runs */
     bool batch_open;     /* messages of an extended query were sent, and no Sync after them */
     bool batch_ran;      /* … among them an Execute: its transaction ends with the batch */
+    bool batch_ran_more; /* … and another one */
     bool copy_in;
     bool dirty;                /* has session state that DISCARD ALL takes away */
     bool reset_due;            /* server_reset_query is to run */
@@ -201,10 +203,12 @@ struct server {
     bool reuses;        /* the batch that is read uses a statement that was prepared before it */
     bool describes;     /* … and asks what its columns are */
     bool resets;        /* the command that runs is a RESET */
-    bool rolled_back;   /* in the transaction that runs something was, perhaps all of it */
+    bool committed;     /* the command that was done last is a COMMIT */
     bool pin_unproved;  /* what pins its client is the only thing under way, and may fail */
     bool retries;       /* asks asked_again once more when the server is ready */
     bool drop_skipped;  /* what is skipped is not for the client */
+    bool terminates;    /* … of signals_number: it ends it */
+    bool portal_clears; /* a portal with a name may take all prepared statements away */
     bool sets_now;      /* what was sent sets or resets a parameter; until it is ready */
 };
 

@@ -81,6 +81,8 @@ static void complete(struct reply *reply, enum expect_kind kind, enum expect_kin
         return;
     }
     struct expected entry = expect_pop(&reply->server->expect);
+    if (entry.unlistens && reply->server->client)
+        listen_note(reply->server->client, entry.unlistens, true);
     expected_done(&entry);
     if (head == kind)
         pass(reply);
@@ -107,6 +109,14 @@ static void undo_name(struct client *client, struct expected *entry)
         (void)names_remove(&client->names, name);
     else if (!names_get(&client->names, name))
         names_put(&client->names, name, statement_hold(entry->statement));
+}
+
+/* Something was rolled back, which of several savepoints' is not known: what a client does not want
+ * to hear does less harm than what it misses. */
+static void undo_unlistens(struct server *server)
+{
+    if (server->client)
+        listen_settle(server->client, false);
 }
 
 /* An entry that came to nothing: what it had changed before its time is undone. */
@@ -278,16 +288,21 @@ static bool keep_for_query(struct reply *reply, enum expect_kind failed)
     return true;
 }
 
-/* What was reset in a transaction of who keeps its server is as it was before. */
-static void return_unreported(struct server *server)
+/* What was reset came to nothing. Of who keeps its server all is as it was before; of what the
+ * server reports it has not said yet that it was reset, nor will it: that comes when it is ready.
+ */
+static void return_reset(struct server *server)
 {
     struct client *client = server->client;
     struct slice name, value;
-    if (!client || !client->pinned || !server->settled_params)
+    if (!client || !server->settled_params)
         return;
     for (size_t i = 0; i < params_count(server->settled_params); i++) {
         params_at(server->settled_params, i, &name, &value);
-        if (params_get(server->base_params, name.ptr).ptr)
+        bool reports = params_get(server->base_params, name.ptr).ptr != NULL;
+        if (reports)
+            value = params_get(server->reported, name.ptr);
+        if (reports ? !server->resets || !value.ptr : !client->pinned)
             continue;
         client->params = params_with(client->params, name, value);
         server->params = params_with(server->params, name, value);
@@ -325,7 +340,7 @@ static void on_error(struct reply *reply)
     }
     enum expect_kind kind = head->kind;
     bool restores = head->restores != NULL, undoes = head->undoes;
-    server->rolled_back = true;
+    undo_unlistens(server);
     reply_drop_set(server);
     if (server->pin_unproved && server->client)
         server->client->pinned = server->pin_unproved = false; /* it has come to nothing */
@@ -492,7 +507,7 @@ static void settle_set(struct server *server)
 void reply_drop_set(struct server *server)
 {
     struct client *client = server->client;
-    return_unreported(server);
+    return_reset(server);
     server->dirty = server->dirty || server->sets;
     if (server->sets && client && server->settled_params) {
         params_release(&client->params);
@@ -530,7 +545,10 @@ static void on_tag(struct server *server, struct slice tag)
     bool is_reset = slice_equal(tag, SLICE("RESET\0")), is_set = slice_equal(tag, SLICE("SET\0"));
     bool sets = head && head->sets && (is_set || is_reset);
     bool rollback = slice_starts_with(tag, SLICE("ROLLBACK"));
-    server->rolled_back = server->rolled_back || rollback;
+    if (rollback)
+        undo_unlistens(server);
+    if (client && head && head->unlistens && slice_equal(tag, SLICE("UNLISTEN\0")))
+        listen_note(client, head->unlistens, false);
     server->resets = server->resets || is_reset || (reset && is_set) || (sets && !head->value);
     if (client && reset && server->resets)
         reset_to_startup(server, client, reset, true, true);
@@ -548,8 +566,10 @@ static void on_tag(struct server *server, struct slice tag)
     }
     if (!client || rollback)
         reply_drop_set(server);
-    else if (slice_starts_with(tag, SLICE("COMMIT")))
-        apply_set(server); /* of a batch that goes on */
+    else if (slice_starts_with(tag, SLICE("COMMIT"))) { /* of a batch that goes on */
+        apply_set(server);
+        listen_settle(client, true);
+    }
     if (!slice_equal(tag, SLICE("DISCARD ALL\0")))
         return;
     server->resets = true;
@@ -584,15 +604,14 @@ static void on_complete(struct reply *reply)
     reply->server->copy_in = reply->server->pin_unproved = false;
     reply->server->early_syncs = 0;
     reply->server->progress_us = pool_now();
-    if (reply->start[0] == 'C' && memchr("ACDRS", reply->start[WIRE_HEADER_BYTES], 5)) {
+    reply->server->committed = slice_starts_with(body_of(reply), SLICE("COMMIT"));
+    if (reply->start[0] == 'C' && memchr("ACDRSU", reply->start[WIRE_HEADER_BYTES], 6)) {
         note_schema(reply->server, body_of(reply));
         if (ends_statements(body_of(reply)))
             prepared_clear(&reply->server->prepared);
         if (head != EXPECT_OWN_QUERY) /* we know what we asked for */
             on_tag(reply->server, body_of(reply));
     }
-    if (reply->server->rolled_back && slice_starts_with(body_of(reply), SLICE("UNLISTEN")))
-        reply->server->rolled_back = false; /* that came before it */
     if (head == EXPECT_OWN_QUERY)
         return;
     if (head == EXPECT_EXECUTE) {
@@ -618,7 +637,8 @@ static void on_copy_in(struct reply *reply)
         ended = ended || expect_at(&server->expect, i)->kind == EXPECT_COPY_END;
     server->early_syncs = expect_drop_syncs(&server->expect);
     if (head == EXPECT_EXECUTE && server->expect.ends == 0)
-        server->batch_open = server->batch_ran = true; /* what ends it is yet to come */
+        server->batch_open = server->batch_ran = server->batch_ran_more =
+            true; /* its end comes yet */
     server->copy_in = !ended;
     pass(reply);
 }
@@ -655,19 +675,18 @@ static void on_ready(struct reply *reply)
     server->status = body_of(reply).ptr[0];
     bool seen = server->sets || server->resets || (server->sets_now && !is_own(head));
     settle_set(server);
-    if (server->client && server->status == 'I') {
+    if (server->client && (server->status == 'I' || server->committed)) { /* AND CHAIN */
         if (!seen)
             suspect_base(server);
         client_settle_params(server->client);
     }
     server->progress_us = pool_now();
-    server->copy_in = server->resets = false;
+    server->copy_in = server->resets = server->committed = false;
     server->sets_now = server->sets_now && is_own(head);
-    if (server->status == 'I' && server->expect.count == 0) {
-        if (server->client && server->client->unlistens)
-            listen_settle(server->client, !server->rolled_back);
-        server->rolled_back = false;
-    }
+    if (server->status == 'I' && server->expect.count == 0)
+        server->portal_clears = false;
+    if (server->status == 'I' && server->client && server->client->unlistens)
+        listen_settle(server->client, true);
     server->changed_schema = server->changed_schema && server->status != 'I';
     /* A block in statement mode ends the session (server.c); its client hears nothing but that. */
     if (!is_own(head) && !server_in_forbidden_block(server))

@@ -441,7 +441,7 @@ static void part(struct server *server)
     server->stopped_for = NULL;
     server->early_syncs = 0;
     server->copy_in = server->failed = server->retries = server->verifies = false;
-    server->pin_unproved = server->rolled_back = server->sets_now = false;
+    server->pin_unproved = server->sets_now = false;
     cache_unwatch(server);
     reply_drop_set(server);
     listen_settle(client, false);
@@ -794,6 +794,19 @@ static void give_up_stopped(struct server *server)
     take_from_client(server, &error);
 }
 
+/* Its client keeps it waiting. What was sent to its end may be done, and the answer is not taken.
+ */
+static void end_idle(struct server *server)
+{
+    struct wire_error error = transaction_idle;
+    if (server->expect.ends > 0) {
+        error.detail = "It did not take the answer: the outcome is unknown.";
+        error.hint =
+            "Look whether it was done before it is run again, or raise idle_transaction_timeout.";
+    }
+    take_from_client(server, &error);
+}
+
 /* In a transaction that has failed its client has time to end it. */
 static bool is_transaction_over(const struct server *server)
 {
@@ -876,7 +889,7 @@ static void lent_tick(struct server *server)
         take_from_client(server, &transaction_too_long);
     else if (awaits_client(server) &&
              pool_passed(awaited_since_us(server), idle_transaction_ms(server)))
-        take_from_client(server, &transaction_idle);
+        end_idle(server);
 }
 
 /* It was given time enough. */

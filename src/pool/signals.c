@@ -120,8 +120,20 @@ static bool value_of(struct slice values, uint64_t i, uint64_t *ret)
 void signals_in_bind(struct client *client, const struct statement *statement, struct slice values)
 {
     struct call call;
+    struct server *server = client->server;
+    server->signals_number = 0;
     if (!find_call(statement_text(statement), &call) ||
         (call.is_parameter && !value_of(values, call.number, &call.number)))
         return;
-    perform(client, &call);
+    server->signals_number = call.number;
+    server->terminates = call.terminates;
+}
+
+void signals_in_execute(struct client *client)
+{
+    struct server *server = client->server;
+    if (server->signals_number > 0)
+        perform(client,
+                &(struct call){.terminates = server->terminates, .number = server->signals_number});
+    server->signals_number = 0;
 }

@@ -10,7 +10,9 @@
 
 /* The text of a simple query. */
 void signals_in_query(struct client *client, struct slice text);
-/* A Bind of the statement; values: its body after the names. */
+/* A Bind of the statement, which says who is meant; values: its body after the names. */
 void signals_in_bind(struct client *client, const struct statement *statement, struct slice values);
+/* The Execute of what was bound last. */
+void signals_in_execute(struct client *client);
 
 #endif

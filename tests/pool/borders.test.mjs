@@ -284,6 +284,22 @@ test("a client that keeps its transaction from going on, by what it does not sen
   await pool.stop();
 });
 
+test("what may be committed by now is not told as rolled back to who does not read the answer", options, async () => {
+  const pool = await open('pool_size = 1\nidle_transaction_timeout = "500ms"');
+  postgres.sql("create table unread (a int)");
+  const wire = await Wire.open(`${pool.dir}/.s.PGSQL.${pool.port}`); // which holds little
+  wire.send(startup({ user: "postgres", database: "postgres" }));
+  await wire.until("Z");
+  wire.socket.pause();
+  wire.send(query(`insert into unread values (7);${"discard plans;".repeat(50000)}`)); // no rows: amid one it would hear nothing
+  await sleep(2500);
+  wire.socket.resume();
+  const told = errorOf(await wire.until("E", 1, 5000 * patience));
+  assert.deepEqual([told.C, /outcome is unknown/.test(told.D), /rolled back/.test(told.D), /idle_transaction_timeout/.test(told.H)], ["25P03", true, false, true]);
+  wire.close();
+  await pool.stop();
+});
+
 test("who sends or takes slowly is not idle, nor is who waits for what the server computes", options, async () => {
   const pool = await open('pool_size = 4\nidle_transaction_timeout = "1s"');
   const [sender, reader, flushes, part] = await Promise.all([1, 2, 3, 4].map(() => Wire.login(pool.port)));
@@ -529,6 +545,14 @@ test("a RESET amid a transaction goes to what the session began with; what was s
   assert.deepEqual(codes(await wire.query("select 1")), ["25P03"]);
   await wire.rows("rollback");
   assert.equal(await show("timezone"), "Asia/Tokyo");
+  // What a transaction has committed stays, though the one that it began is lost.
+  await wire.rows("begin; set timezone = 'Europe/Oslo'");
+  await wire.rows("commit and chain");
+  await wire.rows("set timezone = 'Europe/Rome'");
+  await wire.until("S", 1, 5000 * patience);
+  assert.deepEqual(codes(await wire.query("select 1")), ["25P03"]);
+  await wire.rows("rollback");
+  assert.equal(await show("timezone"), "Europe/Oslo");
   // A RESET by the extended protocol.
   const other = await Wire.login(pool.port, { options: "-c work_mem=9MB" });
   other.send(parse("", "reset work_mem"), bind("", ""), execute(), sync());

@@ -17,8 +17,8 @@ before(async () => {
 });
 
 // Batches of messages; each ends with what brings a ReadyForQuery, and its replies are awaited.
-async function run(port, batches) {
-  const wire = await Wire.login(port);
+async function run(port, batches, parameters) {
+  const wire = await Wire.login(port, parameters);
   const replies = [];
   for (const { messages, ready = 1 } of batches) {
     wire.send(...messages);
@@ -29,10 +29,10 @@ async function run(port, batches) {
   return replies;
 }
 
-async function same(batches) {
+async function same(batches, what) {
   const direct = await run(postgres.port, batches);
   const pooled = await run(pool.port, batches);
-  assert.deepEqual(pooled, direct);
+  assert.deepEqual(pooled, direct, what);
   return direct;
 }
 
@@ -65,6 +65,118 @@ test("prepared statements: names, the same name again, closing", async () => {
     simple("deallocate b"),
     batch(bind("", "b"), execute()),
   ]);
+});
+
+test("what takes all statements away takes none that its batch prepares behind it, from whomever", async () => {
+  const own = await startPool(`auth = "any"\npool_size = 1\n${database(postgres)}`);
+  for (const all of ["deallocate all", "discard all"])
+    for (const portal of ["", "p"])
+      for (const begin of [[], [simple("begin")]]) {
+        const clears = [parse("", all), bind(portal, ""), execute(portal)], what = `${all}, portal "${portal}", ${begin.length}`;
+        const use = (name) => batch(bind("", name), execute());
+        const batches = [
+          batch(parse("s1", "select 1"), parse("s2", "select 2")), ...begin,
+          batch(...clears, parse("s3", "select 3"), bind("", "s3"), execute()), use("s3"), use("s1"), simple("rollback"),
+          batch(parse("s1", "select 1"), bind("", "s1"), execute()), batch(parse("s4", "select 4")),
+          { messages: [...clears, sync(), bind("", "s4"), execute(), sync(), parse("s4", "select 5"), bind("", "s4"), execute(), sync()], ready: 3 },
+          use("s4"), batch(parse("bad", "syntax"), ...clears, parse("s5", "select 6")), use("s4"), use("s5"),
+        ];
+        const direct = await run(postgres.port, batches);
+        for (const client of ["first", "second"]) assert.deepEqual(await run(own.port, batches), direct, `${what}, ${client}`); // who has the connection behind the other, and the same texts
+      }
+  await own.stop();
+});
+
+test("RESET by either protocol goes to what the session began with, in a transaction and outside, and not if it comes to nothing", async () => {
+  const begun = { options: "-c search_path=tenant1 -c app.tenant=one", TimeZone: "Asia/Tokyo" };
+  const ask = (sql) => batch(parse("", sql), bind(), execute()), texts = (...sqls) => batch(...sqls.flatMap((sql) => [parse("", sql), bind(), execute()]));
+  const names = "select current_setting('search_path'), current_setting('app.tenant', true), current_setting('timezone')", shows = [ask(names), simple(names)];
+  const sets = (how) => ["set search_path = public", "set app.tenant = 'x'", "set timezone = 'Europe/Oslo'"].map(how);
+  const cases = ["reset search_path", "reset app.tenant", "reset timezone", "reset all", "set search_path to default"].flatMap((reset) =>
+    [ask(reset), simple(reset)].flatMap((resets) => [
+      [...sets(ask), resets, ...shows],
+      [...sets(simple), resets, ...shows],
+      [simple("begin"), resets, ...shows, simple("commit"), ...shows],
+      [...sets(simple), simple("begin"), resets, ...shows, simple("commit"), ...shows],
+      [simple("begin"), ...sets(simple), resets, ...shows, simple("rollback"), ...shows],
+      [simple("begin"), ...sets(simple), simple("savepoint s"), resets, ...shows, simple("rollback to s"), ...shows, simple("commit"), ...shows],
+      [simple("set timezone = 'Europe/Oslo'"), simple("begin"), resets, simple("select 1/0"), simple("rollback"), ...shows],
+      [simple("set timezone = 'Europe/Oslo'"), simple("begin"), texts(reset, "select 1/0"), simple("rollback"), ...shows],
+      [simple("set timezone = 'Europe/Oslo'"), texts("insert into t values (99)", reset, "select 1/0"), ...shows, simple("select v from t where id = 99")],
+      [texts("begin", reset), ...shows, simple("commit"), ...shows],
+      [texts("select 1", reset), ...shows],
+    ]));
+  const direct = [];
+  for (const batches of cases) direct.push(await run(postgres.port, batches, begun));
+  for (const extra of ["", 'pool_mode = "session"', "prepared_statements_max = 0"]) {
+    const own = await startPool(`auth = "any"\npool_size = 1\n${extra}\n${database(postgres)}`);
+    for (const [i, batches] of cases.entries())
+      assert.deepEqual(await run(own.port, batches, begun), direct[i], `${extra}: ${batches.map(({ messages }) => messages.join("").replace(/[^ -~]+/g, " ")).join(" | ")}`);
+    await own.stop();
+  }
+});
+
+test("what the pool does itself it does not do behind an error, nor at an Execute that fails or never comes", async () => {
+  const listens = batch(parse("", "select pg_listening_channels()"), bind(), execute());
+  const does = (sql) => [parse("", sql), bind(), execute()], failures = { Parse: [parse("", "nonsense")], Bind: [bind("", "missing")], Execute: [execute("missing")] };
+  for (const [what, failing] of Object.entries(failures))
+    for (const text of ["unlisten x", "unlisten *", "listen y", "deallocate s"])
+      for (const messages of [[...failing, ...does(text)], [parse("", text), bind("", "", ["too many"]), execute()], [parse("", text), bind(), ...failing, execute()], [parse("", text), bind()], [...does(text), ...does("select 1")]])
+        await same([...(text === "listen y" ? [] : [simple("listen x")]), batch(parse("s", "select 1")), batch(...messages), listens, batch(bind("", "s"), execute())], `${what}, ${text}`);
+  for (const port of [postgres.port, pool.port]) {
+    const wire = await Wire.login(port), other = await Wire.login(port);
+    const ends = does(`select pg_terminate_backend(${other.key.readUInt32BE(0)})`);
+    for (const messages of [[parse("", "nonsense"), ...ends], [ends[0], bind("", "", ["too many"]), ends[2]], ends.slice(0, 2)]) {
+      wire.send(...messages, sync());
+      await wire.until("Z");
+      assert.deepEqual(await other.rows("select 1"), [["1"]]);
+    }
+    wire.send(...ends, sync());
+    await wire.until("Z");
+    await other.wait(() => other.ended);
+    wire.close();
+  }
+});
+
+test("UNLISTEN in a transaction ends what Postgres ends, whatever a savepoint took back before it", async () => {
+  const cases = [
+    ["begin", "savepoint s", "unlisten x", "rollback to s", "unlisten y", "commit"], ["begin", "savepoint s", "unlisten *", "rollback to s", "unlisten y", "commit"],
+    ["begin; savepoint s; unlisten x; rollback to s; unlisten y; commit"], ["begin", "savepoint s", "unlisten x", "rollback to s; unlisten y", "commit"],
+    ["begin", "savepoint s", "unlisten x; select 1/0", "rollback to s", "unlisten y", "commit"], ["begin", "savepoint s", "select 1/0; unlisten x", "rollback to s", "unlisten y", "commit"],
+    ["begin", "unlisten x", "commit and chain", "unlisten y", "rollback"], ["begin", "unlisten x", "rollback and chain", "unlisten y", "commit"], ["begin", "unlisten x", "rollback; unlisten y"],
+  ];
+  for (const steps of cases)
+    for (const how of ["simple", "extended", "in one write", "a portal with a name"]) {
+      if (how.match(/^(ext|a port)/) && steps.some((sql) => sql.includes(";"))) continue;
+      const ask = async (port) => {
+        const wire = await Wire.login(port), portal = how.startsWith("a portal") ? "p" : "";
+        await wire.rows("listen x");
+        await wire.rows("listen y");
+        const messages = steps.map((sql) => (portal || how === "extended" ? Buffer.concat([parse("", sql), bind(portal), execute(portal), close("P", portal), sync()]) : query(sql)));
+        for (const each of how === "in one write" ? [Buffer.concat(messages)] : messages) {
+          wire.send(each);
+          await wire.until("Z", how === "in one write" ? messages.length : 1);
+        }
+        const channels = (await wire.rows("select pg_listening_channels()")).flat().sort();
+        wire.close();
+        return channels;
+      };
+      assert.deepEqual(await ask(pool.port), await ask(postgres.port), `${how}: ${steps.join(", ")}`);
+    }
+});
+
+test("a batch that goes on behind a RESET in it is not committed by the pool", async () => {
+  const ask = async (port) => {
+    const wire = await Wire.login(port, { options: "-c search_path=public" });
+    for (const sql of ["insert into t values (98)", "reset search_path"]) wire.send(parse("", sql), bind(), execute());
+    wire.send(flush());
+    const replies = await wire.until("C", 2);
+    wire.send(parse("", "select 1/0"), bind(), execute(), sync());
+    replies.push(...(await wire.until("Z")), ...(await wire.query("select v from t where id = 98")));
+    wire.close();
+    return replies.map(show);
+  };
+  assert.deepEqual(await ask(pool.port), await ask(postgres.port));
 });
 
 test("the unnamed statement lives until the next one, or a simple query", async () => {
