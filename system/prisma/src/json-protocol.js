@@ -26,14 +26,17 @@ function rawPlan({ action, query }) {
   return { type: action === "queryRaw" ? "query" : "execute", args: { type: "rawSql", sql, args, argTypes } };
 }
 
+// A value of that type is a text, and a date that is none, null: what else has a field of that name is a user's JSON.
+const typeOf = (value) => (typeof value?.prisma__value === "string" || (value?.prisma__value === null && value.prisma__type === "date") ? value.prisma__type : undefined);
+
 // Of a list, whose elements' type is not told to anybody: bytes are bytes here already.
-const rawElement = (value) => (value?.prisma__type === "bytes" ? Buffer.from(value.prisma__value, "base64") : rawParameter(value).arg);
+const rawElement = (value) => (typeOf(value) === "bytes" ? Buffer.from(value.prisma__value, "base64") : rawParameter(value).arg);
 
 function rawParameter(value) {
   const scalar = (scalarType) => ({ arity: "scalar", scalarType });
   if (Array.isArray(value)) return { arg: value.map(rawElement), type: { arity: "list", scalarType: "unknown" } };
   if (typeof value === "object" && value !== null) {
-    switch (value.prisma__type) {
+    switch (typeOf(value)) {
       case "bigint":
         return { arg: value.prisma__value, type: scalar("bigint") };
       case "decimal":

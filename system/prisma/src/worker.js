@@ -6,7 +6,7 @@ import { env as environment } from "cloudflare:workers";
 
 import { checkSize, withRoom } from "./bodies.js";
 import { CONNECTIONS_MAX, Database } from "./database.js";
-import { Refusal, answerOf, invalidRequest, planAnswerOf, planError, unknownRequest, unserved } from "./errors.js";
+import { Refusal, answerOf, invalidRequest, planAnswerOf, planError, tooLarge, unknownRequest, unserved } from "./errors.js";
 import { textWithFloats, watchFloats } from "./floats.js";
 import { Flights } from "./flights.js";
 import { checkPlan, harden } from "./guards.js";
@@ -61,7 +61,7 @@ Object.defineProperty(Uint8Array.prototype, "toJSON", { value() { return Buffer.
 function textOf(result) {
   const text = textWithFloats(result);
   if (text.length > limits.responseBytes || (text.length * 3 > limits.responseBytes && Buffer.byteLength(text) > limits.responseBytes))
-    throw new Refusal(413, "P6009", `The response is larger than ${limits.responseBytes} bytes, which is the limit here: select less, or page through it.`);
+    throw tooLarge(limits.responseBytes);
   return text;
 }
 
