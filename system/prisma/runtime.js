@@ -54,6 +54,11 @@ change(1, "  generate(lhs, rhs) {", `  #left = 1000000;
     this.look(list.length);
     return list;
   }
+  // An id takes as long as some values.
+  make(name, args) {
+    this.look(name === "cuid" && args[0] === 2 ? 40 : name === "ulid" || name === "nanoid" ? 20 : 1);
+    return args;
+  }
   write(count) {
     if ((this.#writes -= count) < 0) throw this.#refusal();
   }
@@ -127,6 +132,7 @@ change(1, "  generate(lhs, rhs) {", `  #left = 1000000;
     const weights = [lhs, rhs].map((side) => asList(side).reduce((sum, item) => sum + this.#weight(item, this.#left), 0));
     this.spend(Math.max(weights[0] * asList(rhs).length, weights[1] * asList(lhs).length));`);
 change(1, "return found;", "return generators.product.share(found);", "function evaluateArg");
+change(1, "...args.map((arg2) => evaluateArg(arg2, scope, generators))", "...generators.product.make(name, args.map((arg2) => evaluateArg(arg2, scope, generators)))", "function evaluateArg");
 change(1, "return lastInsertId;", "return generators.product.share(lastInsertId);", "function evalFieldInitializer");
 
 // Whoever counts has the counter.

@@ -1451,6 +1451,7 @@ test("lists of lists have an end, and a clear one", { timeout: 300000 * patience
     "… and what is between them": [tuple({ itemSeparator: long }), tooMany],
     "… and each parameter": [tuple({}, { placeholderFormat: { prefix: [long], hasNumbering: true } }), tooMany],
     ids: [{ type: "value", args: Array(5000).fill(nano(65536)) }, tooMany],
+    "ids that take long": [{ type: "value", args: Array(100000).fill(named("generatorCall")({ name: "cuid", args: [2] })) }, tooMany],
     lastInsertId: [last, tooMany],
   })) {
     let isAnswered = false, longestMs = 0;
@@ -1468,6 +1469,8 @@ test("lists of lists have an end, and a clear one", { timeout: 300000 * patience
   const narrow = { type: "dataMap", args: { enums: {}, structure: { type: "object", serializedName: null, skipNulls: false, fields: fields(10, column("int")) }, expr: select("select 1 as a from generate_series(1,70000)") } };
   assert.equal((await ask(narrow, 0))[1].data.length, 70000);
   assert.equal((await ask({ type: "value", args: Array(100).fill(nano(255)) }, 0))[1].data[99].length, 255);
+  const made = (await ask({ type: "value", args: Array(20000).fill(named("generatorCall")({ name: "cuid", args: [2] })) }, 0))[1].data;
+  assert.ok(new Set(made).size === 20000 && made.every((id) => /^[a-z][0-9a-z]{23}$/.test(id)));
   await other.$disconnect();
 });
 
