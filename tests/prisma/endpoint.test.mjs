@@ -612,7 +612,7 @@ test("a transaction that others end is P2028, a connection that is lost P1017", 
       });
       assert.equal((await fails(resting)).code, "P1017", ask.toString());
     }
-    assert.equal(await p.tag.count(), 3);
+    
     await p.$disconnect();
   }
 });
@@ -682,6 +682,28 @@ test("limits: a response that is too large is P6009, a query that takes too long
     assert.equal((await fails(p.$queryRaw`select repeat('漢', 2000000) as x`)).code, "P6009");
     if (made === v6) assert.equal((await fails(p.$queryRaw`select pg_sleep(20)::text`)).code, "P6004");
     await p.$disconnect();
+  }
+});
+
+test("what is refused as too large is not committed; what is told of a result makes it no larger", { timeout: 120000 * patience }, async () => {
+  await admin.query(seed);
+  for (const made of [v6, v7]) {
+    const p = made.edge(endpoint.edgeUrl());
+    assert.equal((await fails(p.$transaction([p.tag.create({ data: { name: "too large" } }), p.$queryRaw`select repeat('x', 6000000) as x`]))).code, "P6009");
+    if (made === v6) assert.equal((await fails(p.tag.createManyAndReturn({ data: Array.from({ length: 20000 }, (_, i) => ({ name: `${i} ${"x".repeat(300)}` })) }))).code, "P6009");
+    assert.equal(await p.tag.count(), 3);
+    assert.deepEqual((await p.$transaction([p.tag.create({ data: { name: "not too large" } }), p.$queryRaw`select repeat('x', 5000000) as x`]))[1][0].x.length, 5000000);
+    await p.$disconnect();
+    await admin.query(seed);
+  }
+  for (const [version, length, title] of [["v6", 40000, "x".repeat(200)], ["v7", 12000, "x".repeat(400)]]) {
+    const data = Array.from({ length }, (_, i) => ({ title, content: `${i}`, published: true, views: i, authorId: 1 })), p = logging(version, "query"), seen = [];
+    p.$on("query", ({ query }) => seen.push(query));
+    assert.deepEqual([version, await p.post.createMany({ data })], [version, { count: length }]);
+    assert.equal(await p.post.count({ where: { title } }), length);
+    await until(() => seen.some((text) => /^SELECT COUNT/.test(text)));
+    await p.$disconnect();
+    await admin.query(seed);
   }
 });
 
