@@ -550,6 +550,17 @@ test("errors have the meta that programs look at", async () => {
   assert.deepEqual(await metaOf(p.native.create({ data: { id: 9, varchar: "too long" } })), ["P2000", { modelName: "Native", column_name: "(not available)" }]);
   const [, { modelName, cause }] = await metaOf(p.user.update({ where: { id: 99 }, data: { name: "x" } }));
   assert.deepEqual([modelName, cause], ["User", "No record was found for an update."]);
+  const v5 = clients("v5");
+  v5.trust(readFileSync(endpoint.certificate));
+  for (const [version, one] of [["v6", p], ["v5", v5.edge(endpoint.edgeUrl(undefined, false))]]) {
+    const find = (id) => one.user.findUniqueOrThrow({ where: { id } });
+    const [found, failed] = await Promise.allSettled([find(1), find(99)]);
+    assert.equal(found.value.id, 1);
+    const told = await metaOf(find(99));
+    assert.deepEqual([told[0], told[1]?.cause], ["P2025", one === p ? "No record was found for a query." : undefined], version); // version 5's client drops it
+    assert.deepEqual(await metaOf(Promise.reject(failed.reason)), told, version);
+    if (one !== p) await one.$disconnect();
+  }
   const [rawCode, raw] = await metaOf(p.$queryRaw`select nothing from nowhere`);
   assert.deepEqual([rawCode, raw.code], ["P2010", "42P01"]);
   await p.$disconnect();

@@ -133,12 +133,15 @@ function rethrowRefusal(error) {
   return told;
 }
 
+// Of one that is not there, as when it is asked for alone.
+const notThere = (error) => Object.assign(error, { meta: { cause: "No record was found for a query.", operation: "a query" } });
+
 async function runCompacted(queries, compiled, scope, runPlan) {
   const [first] = queries;
   try {
     const rows = await runPlan(compiled.plan, scope);
     return convertCompactedRows(rows, compiled, scope).map((row) =>
-      row instanceof UserFacingError ? { errors: [errorEntry(row)] } : dataOf(first, row),
+      row instanceof UserFacingError ? { errors: [errorEntry(notThere(row))] } : dataOf(first, row),
     );
   } catch (error) {
     const entry = errorEntry(rethrowRefusal(error));
