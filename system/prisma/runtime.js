@@ -25,7 +25,7 @@ change(1, "record[key] = ", "if (Object.hasOwn(record, key)) record[key] = ", "f
 
 // What a plan puts together, and that once more, has so many values in all, each as often as it would be written. Where there are
 // several ways to what has values of its own, it gets no more of them. What is looked at, to find rows by their fields and to make a result of them, has an
-// end as well, and so has a result. response: {max: bytes, refusal(): of a larger one}, of run()'s options.
+// end as well, and so has a result. response: {max: bytes, refusal(): of a larger one, collect(): garbage}, of run()'s options.
 change(1, "this.#generators.snapshot()", "this.#generators.snapshot(options.response)");
 change(1, "  snapshot() {", "  snapshot(response) {");
 change(1, "      now: {", "      product: { value: new ProductGenerator(response) },\n      now: {");
@@ -33,16 +33,27 @@ change(1, "  generate(lhs, rhs) {", `  #left = 1000000;
   #looks; // no more than the rows of a response may need
   #writes; // two characters of the response's text
   #refusal;
+  #collect;
+  #counted = 0;
   #held = new WeakSet(); // there is a way to it
   #shared = new WeakSet(); // … several
   constructor(response) {
     this.#looks = this.#writes = Math.max(this.#left, response?.max >> 1);
     this.#refusal = response?.refusal;
+    this.#collect = response?.collect;
+  }
+  // Once it is much: what others have left makes room for it, or there is none in the end.
+  #count(count) {
+    if ((this.#counted += count) < 1000000) return;
+    this.#counted = -Infinity;
+    this.#collect?.();
   }
   spend(count) {
+    this.#count(count);
     if ((this.#left -= count) < 0) throw new UserFacingError("The query puts together more than 1000000 values, which is the limit here: ask for less at once.", "P6000");
   }
   look(count) {
+    this.#count(count);
     if ((this.#looks -= count) < 0) throw new UserFacingError("The query has more to look at than the rows of one response: ask for less at once.", "P6000");
   }
   // A list of the plan's, or a text: some of it takes no longer than a value.
@@ -56,10 +67,11 @@ change(1, "  generate(lhs, rhs) {", `  #left = 1000000;
   }
   // An id takes as long as some values.
   make(name, args) {
-    this.look(name === "cuid" && args[0] === 2 ? 40 : name === "ulid" || name === "nanoid" ? 20 : 1);
+    this.look(name === "cuid" && args[0] === 2 ? 60 : name === "ulid" || name === "nanoid" ? 20 : 1);
     return args;
   }
   write(count) {
+    this.#count(count);
     if ((this.#writes -= count) < 0) throw this.#refusal();
   }
   written(value) {
@@ -163,7 +175,7 @@ change(1, "let decodedData;", "counter.lookInto(data);\n    let decodedData;", "
 change(1, "switch (scalarType.type)", "counter.lookInto(value);\n  switch (scalarType.type)", "function mapValue");
 
 // … and what a result has, each with its name.
-change(1, "const result = {};", "const result = {};\n  counter.write(1 + getFieldEntries(fields).length);", "function mapObject(");
+change(1, "const result = {};", "const result = {};\n  counter.write(3 * getFieldEntries(fields).length || 2);", "function mapObject(");
 change(1, "mapField(counter, data[dbName], dbName, node.fieldType, enums)", "counter.written(mapField(counter, data[dbName], dbName, node.fieldType, enums))", "function mapObject(");
 
 // … and what of a statement's parameters is in each of its parts, and its text.

@@ -2,6 +2,7 @@
 // The database, through weir's pool: plans are run by Prisma's interpreter over its adapter for pg.
 import { PrismaPg } from "@prisma/adapter-pg";
 import { QueryInterpreter, TransactionManagerError, UserFacingError } from "@prisma/client-engine-runtime";
+import { env } from "cloudflare:workers";
 import pg from "pg";
 
 import { Refusal, TOLD, tooLarge } from "./errors.js";
@@ -369,7 +370,7 @@ export class Database {
     const transactionManager = transaction === undefined ? { enabled: true, manager: turn.manager } : { enabled: false };
     const sqlCommenter = comments === undefined ? undefined : { plugins: [() => comments], queryInfo: {} };
     const own = Object.assign(Object.create(null), scope); // a name that it has not is nothing that all objects inherit
-    const { responseBytes: max } = this.#limits, response = { max, refusal: () => tooLarge(max) };
+    const { responseBytes: max } = this.#limits, response = { max, refusal: () => tooLarge(max), collect: () => env.collectGarbage() };
     return interpreter.run(plan, { queryable, transactionManager, scope: own, sqlCommenter, response });
   }
 
