@@ -550,6 +550,17 @@ test("errors have the meta that programs look at", async () => {
   assert.deepEqual(await metaOf(p.native.create({ data: { id: 9, varchar: "too long" } })), ["P2000", { modelName: "Native", column_name: "(not available)" }]);
   const [, { modelName, cause }] = await metaOf(p.user.update({ where: { id: 99 }, data: { name: "x" } }));
   assert.deepEqual([modelName, cause], ["User", "No record was found for an update."]);
+  const v5 = clients("v5");
+  v5.trust(readFileSync(endpoint.certificate));
+  for (const [version, one] of [["v6", p], ["v5", v5.edge(endpoint.edgeUrl(undefined, false))]]) {
+    const find = (id) => one.user.findUniqueOrThrow({ where: { id } });
+    const [found, failed] = await Promise.allSettled([find(1), find(99)]);
+    assert.equal(found.value.id, 1);
+    const told = await metaOf(find(99));
+    assert.deepEqual([told[0], told[1]?.cause], ["P2025", one === p ? "No record was found for a query." : undefined], version); // version 5's client drops it
+    assert.deepEqual(await metaOf(Promise.reject(failed.reason)), told, version);
+    if (one !== p) await one.$disconnect();
+  }
   const [rawCode, raw] = await metaOf(p.$queryRaw`select nothing from nowhere`);
   assert.deepEqual([rawCode, raw.code], ["P2010", "42P01"]);
   await p.$disconnect();
@@ -612,7 +623,7 @@ test("a transaction that others end is P2028, a connection that is lost P1017", 
       });
       assert.equal((await fails(resting)).code, "P1017", ask.toString());
     }
-    assert.equal(await p.tag.count(), 3);
+    
     await p.$disconnect();
   }
 });
@@ -682,6 +693,28 @@ test("limits: a response that is too large is P6009, a query that takes too long
     assert.equal((await fails(p.$queryRaw`select repeat('漢', 2000000) as x`)).code, "P6009");
     if (made === v6) assert.equal((await fails(p.$queryRaw`select pg_sleep(20)::text`)).code, "P6004");
     await p.$disconnect();
+  }
+});
+
+test("what is refused as too large is not committed; what is told of a result makes it no larger", { timeout: 120000 * patience }, async () => {
+  await admin.query(seed);
+  for (const made of [v6, v7]) {
+    const p = made.edge(endpoint.edgeUrl());
+    assert.equal((await fails(p.$transaction([p.tag.create({ data: { name: "too large" } }), p.$queryRaw`select repeat('x', 6000000) as x`]))).code, "P6009");
+    if (made === v6) assert.equal((await fails(p.tag.createManyAndReturn({ data: Array.from({ length: 20000 }, (_, i) => ({ name: `${i} ${"x".repeat(300)}` })) }))).code, "P6009");
+    assert.equal(await p.tag.count(), 3);
+    assert.deepEqual((await p.$transaction([p.tag.create({ data: { name: "not too large" } }), p.$queryRaw`select repeat('x', 5000000) as x`]))[1][0].x.length, 5000000);
+    await p.$disconnect();
+    await admin.query(seed);
+  }
+  for (const [version, length, title] of [["v6", 40000, "x".repeat(200)], ["v7", 12000, "x".repeat(400)]]) {
+    const data = Array.from({ length }, (_, i) => ({ title, content: `${i}`, published: true, views: i, authorId: 1 })), p = logging(version, "query"), seen = [];
+    p.$on("query", ({ query }) => seen.push(query));
+    assert.deepEqual([version, await p.post.createMany({ data })], [version, { count: length }]);
+    assert.equal(await p.post.count({ where: { title } }), length);
+    await until(() => seen.some((text) => /^SELECT COUNT/.test(text)));
+    await p.$disconnect();
+    await admin.query(seed);
   }
 });
 
@@ -1350,7 +1383,7 @@ test("no text holds up those who ask meanwhile", { timeout: 120000 * patience },
 const named = (type) => (name) => ({ prisma__type: type, prisma__value: name });
 const nestedLets = (depth, make) => Array.from({ length: depth }, (_, i) => i).reduceRight((expr, i) => ({ type: "let", args: { bindings: [{ name: `v${i + 1}`, expr: make(`v${i}`) }], expr } }), { type: "value", args: 1 });
 
-test("lists of lists have an end, and a clear one", { timeout: 120000 * patience }, async () => {
+test("lists of lists have an end, and a clear one", { timeout: 300000 * patience }, async () => {
   const parameter = (name) => named("param")({ name, type: "Int" });
   const product = (one, other) => ({ type: "value", args: named("generatorCall")({ name: "product", args: [one, other].map(parameter) }) });
   const ask = async (plan, length) => {
@@ -1414,6 +1447,76 @@ test("lists of lists have an end, and a clear one", { timeout: 120000 * patience
   const many = { type: "concat", args: Array(150000).fill(get("v1")) }, begunMs = performance.now();
   assert.deepEqual((await ask(bound({ v1: { type: "value", args: 1 } }, { type: "seq", args: [many, { type: "value", args: 1 }] }), 1)), [200, { data: 1 }]);
   assert.ok(performance.now() - begunMs < 8000 * patience, String(performance.now() - begunMs));
+  // What is small and comes to much: wide rows, keys, texts, ids. Nobody waits for it.
+  const select = (sql, fragments = [], args = [], more = {}) => ({ type: "query", args: { type: "templateSql", fragments: [{ type: "stringChunk", chunk: sql }, ...fragments], args, argTypes: args.map(() => ({ arity: "scalar", scalarType: "int" })), placeholderFormat: { prefix: "$", hasNumbering: true }, chunkable: false, ...more } });
+  const rows = select("select 1 as a from generate_series(1,200000)"), text = select("select repeat('1', 2000000) as a"), zeros = select("select decode(repeat('00', 2000000), 'hex') as a");
+  const nothing = { type: "value", args: [] }, unto = (expr) => ({ type: "seq", args: [expr, { type: "value", args: 1 }] }), named8000 = Array(8000).fill("a");
+  const fields = (length, field) => Object.fromEntries(Array.from({ length }, (_, i) => [`f${i}`, field])), column = (type, arity = "required", more) => ({ type: "field", dbName: "a", fieldType: { type, arity, ...more } });
+  const map = (expr, length, field) => unto({ type: "dataMap", args: { enums: {}, structure: { type: "object", serializedName: null, skipNulls: false, fields: fields(length, field) }, expr } });
+  const objects = { type: "object", serializedName: "a", skipNulls: false, fields: {} };
+  const diff = (from, to) => unto({ type: "diff", args: { from, to, fields: named8000 } });
+  const on = (parent, child) => unto({ type: "join", args: { parent, canAssumeStrictEquality: true, children: [{ child, on: named8000.map((name) => [name, name]), parentField: "b", isRelationUnique: false }] } });
+  const processed = (more) => unto({ type: "process", args: { expr: rows, operations: { ...operations, ...more } } });
+  const tuple = (around, more) => select("select 1 where 1 in ", [{ type: "parameterTuple", itemPrefix: "", itemSeparator: ",", itemSuffix: "", ...around }], [Array(32766).fill(1)], more);
+  const long = " ".repeat(10000), nano = (length) => named("generatorCall")({ name: "nanoid", args: [length] });
+  const last = { type: "initializeRecord", args: { expr: { type: "value", args: 1, lastInsertId: Array(5000).fill("x".repeat(100)) }, fields: fields(20000, { type: "lastInsertId" }) } };
+  const tooMany = "P6000", tooLarge = "P6009", other = v6.edge(endpoint.edgeUrl(await endpoint.live()));
+  for (const pid of instances()) process.kill(pid, "SIGKILL"); // the next one has nothing of what was before
+  await until(() => other.user.count().then(() => true, () => false));
+  const before = instances();
+  for (const [name, [plan, code]] of Object.entries({
+    wide: [map(rows, 1000, column("int")), tooLarge],
+    "wide, of no width": [map({ type: "value", args: { a: Array(10000).fill({}) } }, 8000, objects), tooLarge],
+    "long texts": [map(text, 1000, column("string")), tooLarge],
+    "long numbers": [map(text, 8000, column("float")), tooMany],
+    "long bytes": [map(zeros, 8000, column("boolean")), tooMany],
+    "a list of the same": [map({ type: "value", args: { a: Array(10000).fill(1) } }, 8000, column("int", "list")), tooLarge],
+    "objects of others": [map({ type: "value", args: { a: Array(10000).fill(1) } }, 8000, column("unsupported")), tooLarge],
+    "JSON of rows": [map({ type: "value", args: { a: JSON.stringify({ x: "x".repeat(1000000) }) } }, 8000, objects), tooMany],
+    from: [diff(rows, nothing), tooMany],
+    to: [diff(nothing, rows), tooMany],
+    "long keys": [diff(text, nothing), tooMany],
+    parents: [on(rows, nothing), tooMany],
+    children: [on(nothing, rows), tooMany],
+    distinct: [processed({ distinct: named8000 }), tooMany],
+    linking: [processed({ pagination: { skip: 1, take: 1, cursor: null }, linkingFields: named8000 }), tooMany],
+    cursor: [processed({ pagination: { skip: null, take: 1, cursor: fields(8000, 1) } }), tooMany],
+    reverse: [bound({ a: rows }, { type: "seq", args: [...Array(5000).fill({ type: "reverse", args: get("a") }), { type: "value", args: 1 }] }), tooMany],
+    "a statement's items": [tuple({ itemPrefix: long }), tooMany],
+    "… and what is between them": [tuple({ itemSeparator: long }), tooMany],
+    "… and each parameter": [tuple({}, { placeholderFormat: { prefix: [long], hasNumbering: true } }), tooMany],
+    ids: [{ type: "value", args: Array(5000).fill(nano(65536)) }, tooMany],
+    "ids that take long": [{ type: "value", args: Array(70000).fill(named("generatorCall")({ name: "cuid", args: [2] })) }, tooMany],
+    lastInsertId: [last, tooMany],
+  })) {
+    let isAnswered = false, longestMs = 0;
+    const asked = post("/query", JSON.stringify({ plan })).then(async (answer) => [codeOf(await answer.text()), (isAnswered = true)]);
+    while (!isAnswered) {
+      const begunMs = Date.now();
+      await other.user.count().catch(({ code }) => assert.fail(`${name}: ${code}`));
+      longestMs = Math.max(longestMs, Date.now() - begunMs);
+    }
+    assert.deepEqual([name, ...(await asked)], [name, code, true]);
+    assert.ok(longestMs < 3000 * patience, `${name}: ${longestMs} ms`);
+  }
+  assert.deepEqual(before.filter((pid) => !instances().includes(pid)), []);
+  // … and what a response may have is not refused.
+  const narrow = { type: "dataMap", args: { enums: {}, structure: { type: "object", serializedName: null, skipNulls: false, fields: fields(10, column("int")) }, expr: select("select 1 as a from generate_series(1,70000)") } };
+  assert.equal((await ask(narrow, 0))[1].data.length, 70000);
+  assert.equal((await ask({ type: "value", args: Array(100).fill(nano(255)) }, 0))[1].data[99].length, 255);
+  const made = (await ask({ type: "value", args: Array(20000).fill(named("generatorCall")({ name: "cuid", args: [2] })) }, 0))[1].data;
+  assert.ok(new Set(made).size === 20000 && made.every((id) => /^[a-z][0-9a-z]{23}$/.test(id)));
+  await other.$disconnect();
+});
+
+test("a value of a raw query that looks like a parameter's is JSON, where it is no text", async () => {
+  const p = v6.edge(endpoint.edgeUrl());
+  await p.user.count();
+  for (const type of ["bigint", "decimal", "bytes", "date"]) {
+    const looking = { prisma__type: type, prisma__value: named("generatorCall")({ name: "nanoid", args: [9] }) };
+    assert.deepEqual(await p.$queryRaw`select ${looking}::jsonb as x`, [{ x: looking }], type);
+  }
+  await p.$disconnect();
 });
 
 test("large requests of one key wait for each other, and what has too many values is refused; the instance lives on", { timeout: 120000 * patience }, async () => {

@@ -174,6 +174,7 @@ export const operations = {
   "json null written": (p, { Prisma }) => p.everything.update({ where: { id: 1 }, data: { json: Prisma.JsonNull }, select: { json: true } }),
   "lists: push and set": (p) =>
     p.everything.update({ where: { id: 1 }, data: { strings: { push: "z" }, ints: { push: [7, 8] }, roles: { set: ["AUTHOR"] } }, select: { strings: true, ints: true, roles: true } }),
+  "lists of an enum: push": (p) => p.everything.update({ where: { id: 1 }, data: { roles: { push: ["ADMIN", "READER"] } }, select: { roles: true } }),
   "a large integer is refused": (p) => p.user.update({ where: { id: 1 }, data: { age: 2147483648 } }),
   // Version 5's edge client joins them, and the one beside it does not.
   "all types of a relation": (p) => p.user.findMany({ include: { things: byId }, ...byId }),

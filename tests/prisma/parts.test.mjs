@@ -108,6 +108,36 @@ test("a tag that is given twice is one", () => {
   assert.deepEqual([has("one"), has("two"), results.bytes], [false, false, 0]);
 });
 
+test("a result has the tags of all who have had it, also when it is stored anew", () => {
+  const results = new Results(1000000), had = (...tags) => results.find("one", { ttl: 60, swr: 0, tags }) !== undefined;
+  const store = (...tags) => results.store("one", "x", tags, results.age);
+  const isGone = (tag) => (results.invalidate([tag], 1), [had(), results.bytes]);
+  store("a");
+  const { bytes } = results;
+  assert.equal(had("b", "a", "b"), true);
+  assert.equal(results.bytes, bytes + 102);
+  assert.deepEqual(isGone("b"), [false, 0]);
+  // … by who had it while it was stale.
+  for (const tag of ["a", "b", "c"]) {
+    store("a");
+    assert.equal(results.find("one", { ttl: 0, swr: 60, tags: ["b"] }).status, "swr");
+    store("c");
+    assert.deepEqual(isGone(tag), [false, 0], tag);
+  }
+  // There is an end: then it is fetched anew.
+  store("a");
+  for (let i = 1; i < 1000; i++) assert.equal(had(`t${i}`), true, String(i));
+  assert.equal(had("t1000"), false);
+  assert.equal(results.bytes, 0);
+  // Tags are of its bytes.
+  const small = new Results(2000);
+  small.store("one", "x", ["a"], small.age);
+  assert.deepEqual([small.find("one", { ttl: 60, swr: 0, tags: ["x".repeat(200)] }), small.bytes], [undefined, 0]);
+  for (let i = 0; i < 6; i++) small.store(`k${i}`, "x", [], small.age);
+  for (let i = 0; i < 6; i++) small.find(`k${i}`, { ttl: 60, swr: 0, tags: ["x".repeat(20)] });
+  assert.ok(small.bytes > 1500 && small.bytes <= 2000, String(small.bytes));
+});
+
 // Its compiler with the WebAssembly that is Prisma's, and nothing of weir's runtime.
 async function compilerAlone() {
   const wasm = join(root, "system/prisma/node_modules/@prisma/query-compiler-wasm/postgresql/query_compiler_fast_bg.wasm");

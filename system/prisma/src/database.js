@@ -2,9 +2,10 @@
 // The database, through weir's pool: plans are run by Prisma's interpreter over its adapter for pg.
 import { PrismaPg } from "@prisma/adapter-pg";
 import { QueryInterpreter, TransactionManagerError, UserFacingError } from "@prisma/client-engine-runtime";
+import { env } from "cloudflare:workers";
 import pg from "pg";
 
-import { Refusal, TOLD } from "./errors.js";
+import { Refusal, TOLD, tooLarge } from "./errors.js";
 import { watchJson } from "./floats.js";
 import { leavesState, reading } from "./guards.js";
 import { makesJson } from "./joins.js";
@@ -369,7 +370,8 @@ export class Database {
     const transactionManager = transaction === undefined ? { enabled: true, manager: turn.manager } : { enabled: false };
     const sqlCommenter = comments === undefined ? undefined : { plugins: [() => comments], queryInfo: {} };
     const own = Object.assign(Object.create(null), scope); // a name that it has not is nothing that all objects inherit
-    return interpreter.run(plan, { queryable, transactionManager, scope: own, sqlCommenter });
+    const { responseBytes: max } = this.#limits, response = { max, refusal: () => tooLarge(max), collect: () => env.collectGarbage() };
+    return interpreter.run(plan, { queryable, transactionManager, scope: own, sqlCommenter, response });
   }
 
   // … of an interactive one. What has taken too long is not to be had back from it: it is over, too.

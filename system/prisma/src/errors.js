@@ -37,6 +37,7 @@ export class ProxyError extends Error {
 
 export const schemaMissing = () => new ProxyError(404, { EngineNotStarted: { reason: "SchemaMissing" } });
 export const invalidRequest = (reason) => new Refusal(400, "P6000", reason);
+export const tooLarge = (bytesMax) => new Refusal(413, "P6009", `The response is larger than ${bytesMax} bytes, which is the limit here: select less, or page through it.`);
 export const otherProvider = (provider) =>
   new Refusal(400, "P1012", `The client's schema is for the provider ${JSON.stringify(provider.slice(0, 40))}, and this server's databases are Postgres: write provider = "postgresql" in its datasource, and generate the client anew.`);
 

@@ -26,14 +26,17 @@ function rawPlan({ action, query }) {
   return { type: action === "queryRaw" ? "query" : "execute", args: { type: "rawSql", sql, args, argTypes } };
 }
 
+// A value of that type is a text, and a date that is none, null: what else has a field of that name is a user's JSON.
+const typeOf = (value) => (typeof value?.prisma__value === "string" || (value?.prisma__value === null && value.prisma__type === "date") ? value.prisma__type : undefined);
+
 // Of a list, whose elements' type is not told to anybody: bytes are bytes here already.
-const rawElement = (value) => (value?.prisma__type === "bytes" ? Buffer.from(value.prisma__value, "base64") : rawParameter(value).arg);
+const rawElement = (value) => (typeOf(value) === "bytes" ? Buffer.from(value.prisma__value, "base64") : rawParameter(value).arg);
 
 function rawParameter(value) {
   const scalar = (scalarType) => ({ arity: "scalar", scalarType });
   if (Array.isArray(value)) return { arg: value.map(rawElement), type: { arity: "list", scalarType: "unknown" } };
   if (typeof value === "object" && value !== null) {
-    switch (value.prisma__type) {
+    switch (typeOf(value)) {
       case "bigint":
         return { arg: value.prisma__value, type: scalar("bigint") };
       case "decimal":
@@ -73,10 +76,12 @@ function isLong({ action, query }) {
   return action.startsWith("createMany") && Array.isArray(data) && data.length > ROWS_AT_ONCE; // a row may have a field of that name
 }
 
-// run(): the result of one query.
-async function answered({ action }, run) {
+const dataOf = ({ action }, data) => ({ data: { [action]: data } });
+
+// run(): the answer to one query.
+async function answered(run) {
   try {
-    return { data: { [action]: await run() } };
+    return await run();
   } catch (error) {
     return { errors: [errorEntry(rethrowRefusal(error))] };
   }
@@ -93,21 +98,15 @@ async function inParts(schema, query, runPlan) {
   return Array.isArray(results[0]) ? results.flat() : { count: results.reduce((sum, { count }) => sum + count, 0) };
 }
 
-// … all or none.
-const runLong = (schema, query, runInTransaction) =>
-  answered(query, async () => {
-    let result;
-    await runInTransaction(undefined, async (run) => {
-      result = await inParts(schema, query, run);
-    });
-    return result;
-  });
+// … all or none. measured(answer): it, before it is committed.
+const runLong = (schema, query, measured, runInTransaction) =>
+  answered(() => runInTransaction(undefined, async (run) => measured(dataOf(query, await inParts(schema, query, run)))));
 
 // runPlan(plan, scope): its result.
 const runQuery = (schema, query, runPlan) =>
-  answered(query, () => {
+  answered(async () => {
     const { plan, scope } = planOf(schema, query);
-    return runPlan(plan, scope);
+    return dataOf(query, await runPlan(plan, scope));
   });
 
 const BATCH_AT_ONCE = 100, // queries that are compiled as one: each looks through the rows of all
@@ -134,12 +133,15 @@ function rethrowRefusal(error) {
   return told;
 }
 
+// Of one that is not there, as when it is asked for alone.
+const notThere = (error) => Object.assign(error, { meta: { cause: "No record was found for a query.", operation: "a query" } });
+
 async function runCompacted(queries, compiled, scope, runPlan) {
-  const { action } = queries[0];
+  const [first] = queries;
   try {
     const rows = await runPlan(compiled.plan, scope);
     return convertCompactedRows(rows, compiled, scope).map((row) =>
-      row instanceof UserFacingError ? { errors: [errorEntry(row)] } : { data: { [action]: row } },
+      row instanceof UserFacingError ? { errors: [errorEntry(notThere(row))] } : dataOf(first, row),
     );
   } catch (error) {
     const entry = errorEntry(rethrowRefusal(error));
@@ -154,7 +156,7 @@ async function runTogether(schema, queries, plans, runPlan) {
     const query = queries[index];
     try {
       const result = planned === undefined ? inParts(schema, query, runPlan) : runPlan(planned.plan, planned.scope);
-      results.push({ data: { [query.action]: await result } });
+      results.push(dataOf(query, await result));
     } catch (error) {
       throw Object.assign(rethrowRefusal(error), { batchIndex: index });
     }
@@ -183,7 +185,7 @@ async function runEach(schema, queries, runPlan) {
   return Promise.all(await each(queries, run));
 }
 
-async function runBatch(schema, { batch, transaction }, version, runPlan, runInTransaction) {
+async function runBatch(schema, { batch, transaction }, { version, measured }, runPlan, runInTransaction) {
   const queries = batch.map((query) => check(query, version));
   const isTransaction = transaction !== undefined && transaction !== null;
   const planned = (query) => (isLong(query) ? undefined : planOf(schema, query));
@@ -191,7 +193,7 @@ async function runBatch(schema, { batch, transaction }, version, runPlan, runInT
     if (queries.length === 0) return { batchResult: [] };
     if (isTransaction) {
       const plans = await each(queries, planned);
-      return { batchResult: await runInTransaction(transaction.isolationLevel, (run) => runTogether(schema, queries, plans, run)) };
+      return await runInTransaction(transaction.isolationLevel, async (run) => measured({ batchResult: await runTogether(schema, queries, plans, run) }));
     }
     return { batchResult: await (queries.some(isRaw) ? runEach(schema, queries, runPlan) : runSeparately(schema, queries, runPlan)) };
   } catch (error) {
@@ -199,7 +201,8 @@ async function runBatch(schema, { batch, transaction }, version, runPlan, runInT
   }
 }
 
-// What a request for …/graphql comes to. context: as database.run() has it, and the client's version, where it says one.
+// What a request for …/graphql comes to. context: as database.run() has it, the client's version, where it says one, and measured(answer): the
+// answer, which is refused where it is too large.
 export async function answerQuery(hash, body, database, context) {
   if (typeof body !== "object" || body === null) throw invalidRequest("The body is not an object.");
   const schema = findSchema(hash);
@@ -209,6 +212,6 @@ export async function answerQuery(hash, body, database, context) {
     context.transaction === undefined
       ? (level, run) => database.transact(level, context, run)
       : (_, run) => run(runPlan);
-  if (Object.hasOwn(body, "batch") && Array.isArray(body.batch)) return runBatch(schema, body, context.version, runPlan, runInTransaction);
-  return isLong(check(body, context.version)) ? runLong(schema, body, runInTransaction) : runQuery(schema, body, runPlan);
+  if (Object.hasOwn(body, "batch") && Array.isArray(body.batch)) return runBatch(schema, body, context, runPlan, runInTransaction);
+  return isLong(check(body, context.version)) ? runLong(schema, body, context.measured, runInTransaction) : runQuery(schema, body, runPlan);
 }

@@ -14,6 +14,12 @@ function says(part, names) {
   return Object.values(part).some((one) => says(one, names));
 }
 
+// … in a list that is pushed, which reaches the database as it is?
+function pushes(part, names) {
+  if (typeof part !== "object" || part === null) return false;
+  return (Array.isArray(part.push) && says(part.push, names)) || Object.values(part).some((one) => pushes(one, names));
+}
+
 const valuesOf = ({ values }) => Object.fromEntries(values.map(({ name, dbName }) => [name, dbName ?? name]));
 
 // The parser's document has createOne where that of the generator has create, by which the graph's builder looks for it.
@@ -70,7 +76,7 @@ export class Parameters {
 
   // {query: its shape, scope: the values, isWhole: whether it stays as it is, with its values}
   ofQuery(query) {
-    if (hasBytesInList(query.query, false)) return { query, scope: {}, isWhole: true };
+    if (hasBytesInList(query.query, false) || (this.#renamed.size > 0 && pushes(query.query.arguments, this.#renamed))) return { query, scope: {}, isWhole: true };
     const { parameterizedQuery, placeholderValues } = parameterizeQuery(query, this.#graph);
     return { query: parameterizedQuery, scope: checked(placeholderValues), isWhole: false };
   }

@@ -3,6 +3,7 @@
 
 const TTL = /(?:^|[,\s])max-age=(\d{1,9})/,
   SWR = /(?:^|[,\s])stale-while-revalidate=(\d{1,9})/;
+const TAGS_MAX = 1000; // of a result, by all who have had it
 
 // ttl and swr in seconds, tags; undefined: nothing is to be kept.
 export function strategyOf(headers) {
@@ -39,29 +40,50 @@ export class Results {
     return this.#bytes;
   }
 
-  // {text, storedMs, status: "ttl" | "swr"}, or undefined.
-  find(key, { ttl, swr }) {
+  // {text, storedMs, status: "ttl" | "swr"}, or undefined. It has the tags of all who have had it, to be made invalid by any of them.
+  find(key, { ttl, swr, tags = [] }) {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     const age = (Date.now() - entry.storedMs) / 1000;
     if (age >= ttl + swr) return undefined;
+    if (!this.#add(key, entry, tags)) {
+      this.#drop(key);
+      return undefined;
+    }
     this.#entries.delete(key);
     this.#entries.set(key, entry);
+    this.#makeRoom();
     return { ...entry, status: age < ttl ? "ttl" : "swr" };
   }
 
   // age: when the result was asked for. What was made invalid meanwhile is not kept.
   store(key, text, tags, age) {
     if (age !== this.#age) return;
+    const before = [...(this.#entries.get(key)?.tags ?? [])];
     this.#drop(key);
-    const bytes = tags.reduce((sum, tag) => sum + 2 * tag.length + 100, 2 * (key.length + text.length) + 200);
-    if (bytes > this.bytesMax / 4) return;
-    this.#entries.set(key, { text, storedMs: Date.now(), tags, bytes });
+    const entry = { text, storedMs: Date.now(), tags: new Set(), bytes: 2 * (key.length + text.length) + 200 };
+    this.#entries.set(key, entry);
+    this.#bytes += entry.bytes;
+    if (!this.#add(key, entry, tags)) return this.#drop(key);
+    this.#add(key, entry, before);
+    this.#makeRoom();
+  }
+
+  // Is there room for them, besides those that it has? Then it has them.
+  #add(key, entry, tags) {
+    const added = new Set(tags.filter((tag) => !entry.tags.has(tag))), bytes = [...added].reduce((sum, tag) => sum + 2 * tag.length + 100, 0);
+    if (entry.tags.size + added.size > TAGS_MAX || entry.bytes + bytes > this.bytesMax / 4) return false;
+    entry.bytes += bytes;
     this.#bytes += bytes;
-    for (const tag of tags) {
+    for (const tag of added) {
+      entry.tags.add(tag);
       if (!this.#byTag.has(tag)) this.#byTag.set(tag, new Set());
       this.#byTag.get(tag).add(key);
     }
+    return true;
+  }
+
+  #makeRoom() {
     while (this.#bytes > this.bytesMax) this.#drop(this.#entries.keys().next().value);
   }
 

@@ -6,7 +6,7 @@ import { env as environment } from "cloudflare:workers";
 
 import { checkSize, withRoom } from "./bodies.js";
 import { CONNECTIONS_MAX, Database } from "./database.js";
-import { Refusal, answerOf, invalidRequest, planAnswerOf, planError, unknownRequest, unserved } from "./errors.js";
+import { Refusal, answerOf, invalidRequest, planAnswerOf, planError, tooLarge, unknownRequest, unserved } from "./errors.js";
 import { textWithFloats, watchFloats } from "./floats.js";
 import { Flights } from "./flights.js";
 import { checkPlan, harden } from "./guards.js";
@@ -58,11 +58,27 @@ function jsonOf(text) {
 Object.defineProperty(BigInt.prototype, "toJSON", { value() { return this.toString(); } });
 Object.defineProperty(Uint8Array.prototype, "toJSON", { value() { return Buffer.from(this.buffer, this.byteOffset, this.byteLength).toString("base64"); } });
 
+const fits = (text) => text.length <= limits.responseBytes && (text.length * 3 <= limits.responseBytes || Buffer.byteLength(text) <= limits.responseBytes);
+
+const texts = new WeakMap(); // of results that were measured before
+
 function textOf(result) {
-  const text = textWithFloats(result);
-  if (text.length > limits.responseBytes || (text.length * 3 > limits.responseBytes && Buffer.byteLength(text) > limits.responseBytes))
-    throw new Refusal(413, "P6009", `The response is larger than ${limits.responseBytes} bytes, which is the limit here: select less, or page through it.`);
+  const text = texts.get(result) ?? textWithFloats(result);
+  if (!fits(text)) throw tooLarge(limits.responseBytes);
   return text;
+}
+
+// The result, where a response has room for it.
+function measured(result) {
+  texts.set(result, textOf(result));
+  return result;
+}
+
+// What is told of a result goes with it where there is room for both: what was done is not to fail for it.
+function withExtensions(text, extensions) {
+  if (extensions === undefined) return text;
+  const whole = `${text.slice(0, -1)},"extensions":${JSON.stringify(extensions)}}`;
+  return fits(whole) ? whole : text;
 }
 
 function answer(text, status, storedMs, ray, signature) {
@@ -92,7 +108,7 @@ async function throughCache(request, keyOf, isRead, who, ctx, run) {
     const { age } = results, { result, extensions } = await told(request.headers, run);
     const text = textOf(result);
     if (strategy !== undefined && result.errors === undefined) results.store(cacheKey, text, strategy.tags, age);
-    return { text, ownText: extensions === undefined ? text : textOf({ ...result, extensions }) };
+    return { text, ownText: withExtensions(text, extensions) };
   };
   if (strategy === undefined) return answer((await fetchIt()).ownText, "none", Date.now(), ray);
   const signature = createHash("sha256").update(cacheKey).digest("hex");
@@ -136,7 +152,7 @@ async function queryOf(request, hash, transaction, version, who, ctx) {
   const isRead = transaction === undefined && READS.test(body?.action ?? "");
   if (isRead) findSchema(hash);
   return throughCache(request, () => `${hash}\n${text}`, isRead, who, ctx, (onQuery) =>
-    database.asking({ who, transaction, onQuery, version }, (context) => answerQuery(hash, body, database, context)));
+    database.asking({ who, transaction, onQuery, version }, (context) => answerQuery(hash, body, database, { ...context, measured })));
 }
 
 async function answerJsonProtocol(request, url, path, who, ctx) {
