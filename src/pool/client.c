@@ -466,6 +466,12 @@ static void forget_trouble(struct client *client)
     client->trouble_told = false;
 }
 
+/* What ends a batch, or is on its way of a COPY that has failed. */
+static bool asks_nothing(char type)
+{
+    return type && strchr("SHdcf", type);
+}
+
 /* Without a server: a trouble is told at each message that asks for something, and what follows up
  * to Sync is ignored. Returns what is left. */
 static struct slice take_without_server(struct client *client, struct slice bytes)
@@ -473,14 +479,16 @@ static struct slice take_without_server(struct client *client, struct slice byte
     AUTO_BUFFER out = {0};
     for (;;) {
         (void)client_take_skipped(client, &bytes);
-        if (bytes.len < WIRE_HEADER_BYTES || !(client->failed || is_troubled(client)))
+        if (bytes.len < WIRE_HEADER_BYTES)
             break;
         uint32_t length = wire_get_u32(bytes.ptr + 1);
         char type = bytes.ptr[0];
+        bool lost = client->lost_block && asks_nothing(type);
+        if (!(client->failed || is_troubled(client) || lost))
+            break;
         if (length < 4 || length > WIRE_LENGTH_MAX || type == 'X')
             break;
-        /* What is on its way of a COPY that has failed asks for nothing. */
-        bool asks = (type == 0 || !strchr("SHdcf", type)) && !client->failed;
+        bool asks = !asks_nothing(type) && !client->failed;
         if (is_troubled(client) && asks) {
             size_t size = wire_get_u32(client->trouble + 1) + 1;
             struct slice body = {client->trouble + WIRE_HEADER_BYTES, size - WIRE_HEADER_BYTES};
@@ -512,7 +520,8 @@ static void take(struct client *client, struct slice bytes)
         bool waits = client->failed || is_troubled(client);
         bool malformed = rest.len >= WIRE_HEADER_BYTES && waits;
         keep_rest(client, rest);
-        client->unparsed = rest.len > 0 && !waits && client->skip == 0;
+        size_t least = client->lost_block ? WIRE_HEADER_BYTES : 1;
+        client->unparsed = rest.len >= least && !waits && client->skip == 0;
         if (goodbye || malformed)
             client_close(client, NULL);
         return;
@@ -625,12 +634,17 @@ static void end_terminated(struct client *client)
  * does, and is told here what has become of it. */
 static bool ends_lost_block(struct client *client)
 {
-    struct slice bytes = buffer_slice(client->in), name, text;
-    char type = bytes.len > WIRE_HEADER_BYTES ? bytes.ptr[0] : 0;
-    bytes.ptr += WIRE_HEADER_BYTES;
-    bytes.len -= type ? WIRE_HEADER_BYTES : bytes.len;
-    bool whole = type == 'Q' || (type == 'P' && client->trouble && wire_take_text(&bytes, &name));
-    if (!whole || !wire_take_text(&bytes, &text) || !traits_end_block(text))
+    struct slice in = buffer_slice(client->in), name, text;
+    if (in.len < WIRE_HEADER_BYTES || (in.ptr[0] != 'Q' && in.ptr[0] != 'P'))
+        return false;
+    size_t size = (size_t)wire_get_u32(in.ptr + 1) + 1;
+    if (size < WIRE_HEADER_BYTES || size > in.len)
+        return false;
+    struct slice body = {in.ptr + WIRE_HEADER_BYTES, size - WIRE_HEADER_BYTES};
+    if (in.ptr[0] == 'P' && (!client->trouble || !wire_take_text(&body, &name)))
+        return false;
+    if (!wire_take_text(&body, &text) || (in.ptr[0] == 'Q' && body.len > 0) ||
+        !traits_end_block(text, !client->trouble))
         return false;
     client->lost_block = false;
     if (client->trouble)
@@ -639,7 +653,7 @@ static bool ends_lost_block(struct client *client)
     wire_complete(&out, "ROLLBACK");
     wire_ready(&out, 'I');
     client_send_buffer(client, &out);
-    buffer_consume(client->in, wire_get_u32(buffer_slice(client->in).ptr + 1) + 1);
+    buffer_consume(client->in, size);
     client->unparsed = buffer_len(client->in) > 0;
     if (!client->unparsed)
         free_in(client);
@@ -701,6 +715,7 @@ void client_run(struct client *client)
                 break;
             if (ends_lost_block(client))
                 continue;
+            needs_server = !asks_nothing(*buffer_slice(client->in).ptr);
         }
         if (needs_server && client->pool->cache && !client->lost_block) {
             if (!took(client, ask_cache(client)))

@@ -36,6 +36,7 @@ static bool on_sync(const struct message *message)
         return true;
     }
     (void)message_leave_command(message, EXPECT_PARSE);
+    server->tainted = server->tainted || (server->failed && server->early_syncs > 0);
     server->failed = false;
     end_batch(server);
     message->client->unnamed_in_batch = false;
@@ -102,9 +103,10 @@ static bool fail_block(const struct message *message)
     wire_query(batch_compose(message->batch), tells ? "BEGIN" : "BEGIN; SELECT 1/0");
     expect_push(&message->server->expect, (struct expected){.kind = EXPECT_OWN_QUERY});
     statement_release(&message->server->unnamed);
+    message->server->status = 'E'; /* as it will be: nothing is done as if there were none */
     if (!tells)
         return false;
-    if (type == 'P' && message_body(message).ptr[0] == 0)
+    if (type == 'P' && message->have > WIRE_HEADER_BYTES && message_body(message).ptr[0] == 0)
         client_set_unnamed(client, NULL); /* as a Parse that fails leaves it */
     message_refuse_as(message, is_query ? EXPECT_QUERY : EXPECT_PARSE, TAKE(client->trouble));
     if (is_query)

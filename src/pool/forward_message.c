@@ -80,12 +80,21 @@ struct statement *message_statement(const struct message *message, struct slice 
 
 /* ---- session state ---- */
 
+/* Is nothing of the client's under way? */
+static bool is_alone(const struct expect *expect)
+{
+    uint32_t own = 0;
+    while (own < expect->count && expect_at(expect, own)->kind == EXPECT_OWN_QUERY)
+        own++;
+    return own == expect->count;
+}
+
 /* Locks and libraries outlive the error of the statement that has brought them. */
 static void pin(struct client *client, unsigned traits)
 {
     struct server *server = client->server;
     bool may_fail =
-        server->expect.count == 0 && !(traits & (TRAIT_LOCK | TRAIT_LOAD | TRAIT_NAMED));
+        is_alone(&server->expect) && !(traits & (TRAIT_LOCK | TRAIT_LOAD | TRAIT_NAMED));
     client->pool->counters->pins += !client->pinned;
     server->pin_unproved = may_fail && (!client->pinned || server->pin_unproved);
     client->pinned = true;

@@ -581,8 +581,8 @@ static bool is_movable(const struct client *client)
 {
     return !client->too_large && client->pool && !client->server && !client->pinned &&
            (!client->stream.tls || tls_may_move(client->stream.tls)) && !client->stream.carrier &&
-           !client->in && !client->out && !client->trouble && !client->failed && !client->lost_block && !client->late &&
-           !client->subscriptions && !client->awaits_listen && client->skip == 0 &&
+           !client->in && !client->out && !client->trouble && !client->failed &&
+           !client->lost_block && !client->late && !client->subscriptions && !client->awaits_listen && client->skip == 0 &&
            !client->broken && !client->closing && !client->closed && !client->stream.hung_up;
 }
 

@@ -342,7 +342,7 @@ static void on_error(struct reply *reply)
     bool restores = head->restores != NULL, undoes = head->undoes;
     undo_unlistens(server);
     reply_drop_set(server);
-    if (server->pin_unproved && server->client)
+    if (server->pin_unproved && server->client && kind != EXPECT_OWN_QUERY)
         server->client->pinned = server->pin_unproved = false; /* it has come to nothing */
     AUTO_TEXT refusal = TAKE(head->refusal);
     AUTO_TEXT called = TAKE(head->called);
@@ -353,6 +353,9 @@ static void on_error(struct reply *reply)
     }
     if (kind != EXPECT_QUERY && kind != EXPECT_OWN_QUERY)
         skip_to_sync(server); /* brings names back that the error may speak of */
+    if (server->early_syncs > 0 && !server->failed)
+        server->tainted =
+            true; /* one may be answered that nobody expects: not to the next client */
     if (keep_for_query(reply, kind))
         return;
     if (!refusal)
@@ -601,7 +604,8 @@ static void note_schema(struct server *server, struct slice tag)
 static void on_complete(struct reply *reply)
 {
     enum expect_kind head = head_kind(reply);
-    reply->server->copy_in = reply->server->pin_unproved = false;
+    reply->server->copy_in = false;
+    reply->server->pin_unproved = reply->server->pin_unproved && head == EXPECT_OWN_QUERY;
     reply->server->early_syncs = 0;
     reply->server->progress_us = pool_now();
     reply->server->committed = slice_starts_with(body_of(reply), SLICE("COMMIT"));
@@ -925,8 +929,12 @@ void reply_lost(struct server *server, const struct wire_error *error)
     if (open)
         wire_error(&out, "ERROR", error);
     client->failed = open || server->failed;
-    if (in_block)
+    if (in_block) {
         client_lose_block(client, buffer_len(&out) > 0 ? NULL : error);
+    } else if (buffer_len(&out) > 0) {
+        client_trouble(client, error); /* what it has sent behind that may belong to it */
+        client->trouble_told = true;
+    }
     if (buffer_len(&out) > 0)
         client_send_buffer(client, &out);
 }

@@ -799,7 +799,7 @@ static void give_up_stopped(struct server *server)
 static void end_idle(struct server *server)
 {
     struct wire_error error = transaction_idle;
-    if (server->expect.ends > 0) {
+    if (server->expect.ends > 0 && !server->copy_in && server->client->skip == 0) {
         error.detail = "It did not take the answer: the outcome is unknown.";
         error.hint =
             "Look whether it was done before it is run again, or raise idle_transaction_timeout.";

@@ -531,7 +531,7 @@ bool traits_deallocated(struct slice text, char ret_name[64])
     return !is(name, "all") && fold_name(name, ret_name) && is_last(text);
 }
 
-bool traits_end_block(struct slice text)
+bool traits_end_block(struct slice text, bool alone)
 {
     struct token token = take_token(&text);
     if (!is(token, "commit") && !is(token, "end") && !is(token, "rollback") && !is(token, "abort"))
@@ -539,7 +539,8 @@ bool traits_end_block(struct slice text)
     token = take_token(&text);
     if (is(token, "work") || is(token, "transaction"))
         token = take_token(&text);
-    return token.type == TOKEN_END || is_symbol(token, ';');
+    bool ends = token.type == TOKEN_END || is_symbol(token, ';');
+    return ends && (!alone || take_token(&text).type == TOKEN_END);
 }
 
 bool traits_executed(struct slice text, char ret_name[64], struct slice *ret_place)

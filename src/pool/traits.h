@@ -91,8 +91,9 @@ char traits_listen(struct slice text, char ret_channel[64]);
 /* Is it SELECT pg_listening_channels(), or SELECT * FROM pg_listening_channels(), and nothing else?
  */
 bool traits_channels(struct slice text);
-/* Does it begin with what ends a transaction block, and begins no other one? */
-bool traits_end_block(struct slice text);
+/* Does it begin with what ends a transaction block, and begins no other one? alone: and has nothing
+ * behind that. */
+bool traits_end_block(struct slice text, bool alone);
 /* The next UNLISTEN among the statements of *rest, which is cut to what follows it: 'U' and the
  * channel, or '*'; 0: there is none. */
 char traits_unlistened(struct slice *rest, char ret_channel[64]);

@@ -30,7 +30,7 @@ change(1, "this.#generators.snapshot()", "this.#generators.snapshot(options.resp
 change(1, "  snapshot() {", "  snapshot(response) {");
 change(1, "      now: {", "      product: { value: new ProductGenerator(response) },\n      now: {");
 change(1, "  generate(lhs, rhs) {", `  #left = 1000000;
-  #looks; // no more than the rows of a response may need
+  #looks = 2621440; // all of them are done before anybody else has a turn
   #writes; // two characters of the response's text
   #refusal;
   #collect;
@@ -38,7 +38,7 @@ change(1, "  generate(lhs, rhs) {", `  #left = 1000000;
   #held = new WeakSet(); // there is a way to it
   #shared = new WeakSet(); // … several
   constructor(response) {
-    this.#looks = this.#writes = Math.max(this.#left, response?.max >> 1);
+    this.#writes = Math.max(this.#left, response?.max >> 1);
     this.#refusal = response?.refusal;
     this.#collect = response?.collect;
   }

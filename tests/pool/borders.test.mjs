@@ -129,6 +129,55 @@ test("what goes on with a transaction that is gone does not happen outside of on
   await pool.stop();
 });
 
+test("a transaction block that is gone and whose client knows: it has failed, whatever comes, until its end", options, async () => {
+  const pool = await open('pool_size = 1\nidle_transaction_timeout = "300ms"'), other = await Wire.login(pool.port);
+  const lose = async (wire) => { // it has been told, and its Sync is answered
+    await other.query("rollback");
+    wire.send(query("begin"), parse("", "insert into done values (1)"), bind(), execute(), flush());
+    assert.deepEqual(codes(await wire.until("E", 1, 5000 * patience)), ["25P03"]);
+    wire.send(sync());
+    assert.equal((await wire.until("Z")).map(show).join(), "Z E");
+    await other.rows("begin"); // the connection is somebody else's
+  };
+  const ask = async (wire, ...messages) => {
+    wire.send(...messages);
+    return (await wire.until("Z", messages.length)).map(show).map((reply) => reply.replace(/^(E ERROR \S+) .*/, "$1").replace(/\|$/, "")).join();
+  };
+  const wire = await Wire.login(pool.port);
+  await lose(wire);
+  assert.equal(await ask(wire, sync(), query("rollback")), "Z E,C ROLLBACK,Z I"); // no connection is there for that
+  await lose(wire);
+  await other.query("rollback");
+  for (const rest of ["listen ch", "deallocate nothing", "insert into done values (2)", "create temp table x ()"]) assert.equal(await ask(wire, query(rest)), "E ERROR 25P02,Z E", rest);
+  assert.equal(await ask(wire, query("rollback; begin; insert into done values (3); commit; truncate done; select 1")).then((told) => told.replace(/,T .*/, "")), "C ROLLBACK,C BEGIN,C INSERT 0 1,C COMMIT,C TRUNCATE TABLE");
+  await lose(wire);
+  await other.query("rollback");
+  assert.match(await ask(wire, query("rollback; begin; insert into done values (4); commit")), /^C ROLLBACK,C BEGIN,C INSERT 0 1,C COMMIT,Z I$/);
+  assert.equal(count("done"), 1);
+  postgres.sql("truncate done");
+  // A message of which not all is there, or that says what is not true of its length.
+  await lose(wire);
+  await other.query("rollback");
+  wire.send(Buffer.concat([Buffer.from("Q"), Buffer.from([0, 0, 0x10, 0]), Buffer.from("commit\0")]));
+  await sleep(100);
+  wire.send(Buffer.alloc(0x1000 - 11, " "));
+  assert.match((await wire.until("Z", 1, 5000 * patience)).map(show).join(), /^E ERROR /);
+  wire.close();
+  // A COPY: what is on its way of it needs no connection.
+  const copies = await Wire.login(pool.port);
+  copies.send(query("begin"), query("copy done from stdin"));
+  const told = errorOf(await copies.until("E", 1, 5000 * patience));
+  assert.deepEqual([told.C, told.D], ["25P03", "What it had not committed was rolled back."]);
+  await other.rows("begin");
+  copies.send(copyData("1\n"), copyDone());
+  await sleep(200);
+  assert.deepEqual(codes(copies.messages), []);
+  await other.query("rollback");
+  copies.send(query("select 1"), query("commit"));
+  assert.match((await copies.wait((all) => all.some(({ type }) => type === "C"))).map(show).join(), /E ERROR 25P02 .*Z E,C ROLLBACK/);
+  await pool.stop();
+});
+
 test("what was sent with what the pool refuses is refused as well: it may be the rest of a transaction", options, async () => {
   const pool = await open('pool_size = 1\nquery_wait_timeout = "300ms"');
   const [holder, wire] = [await Wire.login(pool.port), await Wire.login(pool.port)];

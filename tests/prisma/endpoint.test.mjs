@@ -623,7 +623,7 @@ test("a transaction that others end is P2028, a connection that is lost P1017", 
       });
       assert.equal((await fails(resting)).code, "P1017", ask.toString());
     }
-    
+    assert.equal(typeof (await p.tag.count()), "number"); // a connection that is good
     await p.$disconnect();
   }
 });

@@ -124,11 +124,16 @@ test("a result has the tags of all who have had it, also when it is stored anew"
     store("c");
     assert.deepEqual(isGone(tag), [false, 0], tag);
   }
-  // There is an end: then it is fetched anew.
-  store("a");
-  for (let i = 1; i < 1000; i++) assert.equal(had(`t${i}`), true, String(i));
-  assert.equal(had("t1000"), false);
-  assert.equal(results.bytes, 0);
+  // There is an end: then any tag makes it invalid, and nobody is forgotten; nor when it is stored anew.
+  for (const anew of [false, true]) {
+    store("a");
+    for (let i = 1; i <= 1000; i++) assert.equal(had(`t${i}`), true, String(i));
+    if (anew) store("b");
+    results.store("two", "x", ["t1"], results.age);
+    assert.deepEqual(isGone("a")[0], false);
+    assert.notEqual(results.find("two", { ttl: 60, swr: 0 }), undefined);
+    assert.deepEqual(isGone("t1"), [false, 0]);
+  }
   // Tags are of its bytes.
   const small = new Results(2000);
   small.store("one", "x", ["a"], small.age);

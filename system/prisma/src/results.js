@@ -3,7 +3,7 @@
 
 const TTL = /(?:^|[,\s])max-age=(\d{1,9})/,
   SWR = /(?:^|[,\s])stale-while-revalidate=(\d{1,9})/;
-const TAGS_MAX = 1000; // of a result, by all who have had it
+const TAGS_MAX = 1000; // of a result, by all who have had it; one that has more is made invalid by any tag
 
 // ttl and swr in seconds, tags; undefined: nothing is to be kept.
 export function strategyOf(headers) {
@@ -18,6 +18,7 @@ export function strategyOf(headers) {
 export class Results {
   #entries = new Map(); // in the order of their last use
   #byTag = new Map(); // tag => keys
+  #ofAnyTag = new Set(); // keys
   #bytes = 0;
   #known = 0; // invalidations, of all that gateways have counted
   #age = 0;
@@ -59,20 +60,26 @@ export class Results {
   // age: when the result was asked for. What was made invalid meanwhile is not kept.
   store(key, text, tags, age) {
     if (age !== this.#age) return;
-    const before = [...(this.#entries.get(key)?.tags ?? [])];
+    const before = [...(this.#entries.get(key)?.tags ?? [])], any = this.#ofAnyTag.has(key);
     this.#drop(key);
     const entry = { text, storedMs: Date.now(), tags: new Set(), bytes: 2 * (key.length + text.length) + 200 };
     this.#entries.set(key, entry);
     this.#bytes += entry.bytes;
-    if (!this.#add(key, entry, tags)) return this.#drop(key);
-    this.#add(key, entry, before);
+    if (any) this.#ofAnyTag.add(key);
+    if (!this.#add(key, entry, [...tags, ...before])) return this.#drop(key);
     this.#makeRoom();
   }
 
   // Is there room for them, besides those that it has? Then it has them.
   #add(key, entry, tags) {
+    if (this.#ofAnyTag.has(key)) return true;
     const added = new Set(tags.filter((tag) => !entry.tags.has(tag))), bytes = [...added].reduce((sum, tag) => sum + 2 * tag.length + 100, 0);
-    if (entry.tags.size + added.size > TAGS_MAX || entry.bytes + bytes > this.bytesMax / 4) return false;
+    if (entry.tags.size + added.size > TAGS_MAX) {
+      this.#untag(key, entry);
+      this.#ofAnyTag.add(key);
+      return true;
+    }
+    if (entry.bytes + bytes > this.bytesMax / 4) return false;
     entry.bytes += bytes;
     this.#bytes += bytes;
     for (const tag of added) {
@@ -91,19 +98,25 @@ export class Results {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     this.#entries.delete(key);
+    this.#ofAnyTag.delete(key);
     this.#bytes -= entry.bytes;
+    this.#untag(key, entry);
+  }
+
+  #untag(key, entry) {
     for (const tag of entry.tags) {
       const keys = this.#byTag.get(tag);
       keys?.delete(key);
       if (keys?.size === 0) this.#byTag.delete(tag);
     }
+    entry.tags.clear();
   }
 
   // tags: a list, or "all". count: of all invalidations, with this one.
   invalidate(tags, count) {
     this.#known = Math.max(this.#known, count);
     this.#age++;
-    const keys = tags === "all" ? [...this.#entries.keys()] : tags.flatMap((tag) => [...(this.#byTag.get(tag) ?? [])]);
+    const keys = tags === "all" ? [...this.#entries.keys()] : [...this.#ofAnyTag, ...tags.flatMap((tag) => [...(this.#byTag.get(tag) ?? [])])];
     for (const key of keys) this.#drop(key);
   }
 }
