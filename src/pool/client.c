@@ -518,7 +518,8 @@ static void take(struct client *client, struct slice bytes)
         struct slice rest = take_without_server(client, bytes);
         bool goodbye = rest.len > 0 && rest.ptr[0] == 'X';
         bool waits = client->failed || is_troubled(client);
-        bool malformed = rest.len >= WIRE_HEADER_BYTES && waits;
+        bool all = waits || (client->lost_block && rest.len > 0 && asks_nothing(rest.ptr[0]));
+        bool malformed = rest.len >= WIRE_HEADER_BYTES && all; /* else it was taken */
         keep_rest(client, rest);
         size_t least = client->lost_block ? WIRE_HEADER_BYTES : 1;
         client->unparsed = rest.len >= least && !waits && client->skip == 0;

@@ -163,6 +163,15 @@ test("a transaction block that is gone and whose client knows: it has failed, wh
   wire.send(Buffer.alloc(0x1000 - 11, " "));
   assert.match((await wire.until("Z", 1, 5000 * patience)).map(show).join(), /^E ERROR /);
   wire.close();
+  for (const type of ["S", "d"]) {
+    const broken = await Wire.login(pool.port);
+    await lose(broken);
+    broken.send(Buffer.from([type.charCodeAt(0), 0, 0]));
+    await sleep(100);
+    broken.send(Buffer.from([0, 1]));
+    await broken.wait(() => broken.ended);
+  }
+  await other.query("rollback");
   // A COPY: what is on its way of it needs no connection.
   const copies = await Wire.login(pool.port);
   copies.send(query("begin"), query("copy done from stdin"));
