@@ -472,6 +472,12 @@ static bool asks_nothing(char type)
     return type && strchr("SHdcf", type);
 }
 
+/* Is such a message answered, or ignored, without a server? */
+static bool is_taken_here(const struct client *client, char type)
+{
+    return client->failed || is_troubled(client) || (client->lost_block && asks_nothing(type));
+}
+
 /* Without a server: a trouble is told at each message that asks for something, and what follows up
  * to Sync is ignored. Returns what is left. */
 static struct slice take_without_server(struct client *client, struct slice bytes)
@@ -479,21 +485,17 @@ static struct slice take_without_server(struct client *client, struct slice byte
     AUTO_BUFFER out = {0};
     for (;;) {
         (void)client_take_skipped(client, &bytes);
-        if (bytes.len < WIRE_HEADER_BYTES)
+        if (bytes.len < WIRE_HEADER_BYTES || !is_taken_here(client, bytes.ptr[0]))
             break;
         uint32_t length = wire_get_u32(bytes.ptr + 1);
         char type = bytes.ptr[0];
-        bool lost = client->lost_block && asks_nothing(type);
-        if (!(client->failed || is_troubled(client) || lost))
-            break;
         if (length < 4 || length > WIRE_LENGTH_MAX || type == 'X')
             break;
         bool asks = !asks_nothing(type) && !client->failed;
         if (is_troubled(client) && asks) {
-            size_t size = wire_get_u32(client->trouble + 1) + 1;
-            struct slice body = {client->trouble + WIRE_HEADER_BYTES, size - WIRE_HEADER_BYTES};
+            struct slice body = wire_error_body(client->trouble);
             note_refusal(client, wire_error_field(body, 'C').ptr);
-            buffer_append(&out, client->trouble, size);
+            buffer_append(&out, client->trouble, WIRE_HEADER_BYTES + body.len);
             client->trouble_told = true;
             client->failed = type != 'Q' && type != 'F';
             if (!client->failed)
@@ -517,12 +519,10 @@ static void take(struct client *client, struct slice bytes)
     if (!server) {
         struct slice rest = take_without_server(client, bytes);
         bool goodbye = rest.len > 0 && rest.ptr[0] == 'X';
-        bool waits = client->failed || is_troubled(client);
-        bool all = waits || (client->lost_block && rest.len > 0 && asks_nothing(rest.ptr[0]));
-        bool malformed = rest.len >= WIRE_HEADER_BYTES && all; /* else it was taken */
+        bool ours = rest.len > 0 && is_taken_here(client, rest.ptr[0]);
+        bool malformed = rest.len >= WIRE_HEADER_BYTES && ours; /* else it was taken */
         keep_rest(client, rest);
-        size_t least = client->lost_block ? WIRE_HEADER_BYTES : 1;
-        client->unparsed = rest.len >= least && !waits && client->skip == 0;
+        client->unparsed = rest.len > 0 && !ours && client->skip == 0;
         if (goodbye || malformed)
             client_close(client, NULL);
         return;
@@ -626,8 +626,7 @@ static void end_terminated(struct client *client)
         return;
     }
     AUTO_TEXT trouble = TAKE(client->trouble);
-    struct slice body = {trouble + WIRE_HEADER_BYTES, wire_get_u32(trouble + 1) - 4};
-    const struct wire_error error = error_in(body);
+    const struct wire_error error = error_in(wire_error_body(trouble));
     client_close(client, &error);
 }
 

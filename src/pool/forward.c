@@ -92,8 +92,7 @@ static void refuse_begun(const struct message *message)
 }
 
 /* Its transaction is gone, and it goes on with it: it is in one that has failed, until it ends it.
- * What would end it only fails, where it has not been told of that yet. True: it has been, by this.
- */
+ * True: it is told of that, in place of what the message asks. */
 static bool fail_block(const struct message *message)
 {
     struct client *client = message->client;

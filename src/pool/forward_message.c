@@ -31,9 +31,8 @@ void message_refuse(const struct message *message, enum expect_kind kind,
 void message_refuse_as(const struct message *message, enum expect_kind kind, char *error)
 {
     struct buffer *out = batch_compose(message->batch);
-    struct slice body = {error + WIRE_HEADER_BYTES, wire_get_u32(error + 1) - 4};
     size_t begun = wire_begin(out, kind == EXPECT_QUERY ? 'Q' : 'P');
-    metrics_refused(wire_error_field(body, 'C').ptr, false);
+    metrics_refused(wire_error_field(wire_error_body(error), 'C').ptr, false);
     if (kind != EXPECT_QUERY)
         wire_text(out, "");
     wire_text(out, "refused by the pool");

@@ -179,6 +179,11 @@ bool wire_parse_text(struct slice body, struct slice *ret_text)
            body.len == 2 + (size_t)wire_get_u16(body.ptr) * 4;
 }
 
+struct slice wire_error_body(const char *message)
+{
+    return (struct slice){message + WIRE_HEADER_BYTES, wire_get_u32(message + 1) - 4};
+}
+
 struct slice wire_error_field(struct slice body, char field)
 {
     struct slice text = {NULL, 0};

@@ -77,6 +77,9 @@ void wire_error(struct buffer *out, const char *severity, const struct wire_erro
 /* The same as a message of its own, to be freed; its length is in it. */
 char *wire_error_copy(const char *severity, const struct wire_error *error);
 
+/* Of such a message; borrowed. */
+struct slice wire_error_body(const char *message);
+
 /* The field of an ErrorResponse's or NoticeResponse's body; ptr NULL when it is not there. */
 struct slice wire_error_field(struct slice body, char field);
 
